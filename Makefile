@@ -1,0 +1,34 @@
+# Each target does all its own set-up. PYTHON chooses the interpreter of a new .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+# quick the second time: made again only when what is installed has changed
+READY := .venv/ready
+
+.PHONY: demo test bench lint types format
+
+demo: $(READY)
+	$(BIN)/python docs/examples/digits.py
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: $(READY)
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+$(READY): pyproject.toml constraints.txt requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@

@@ -1,0 +1,1 @@
+"""rnnkit's own kinds, one file each: plugins like any other, found through entry points."""

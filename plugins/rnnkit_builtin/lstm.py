@@ -1,0 +1,87 @@
+"""The kind `lstm`: long short-term memory, on `torch.nn.LSTM`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, NamedTuple
+
+import torch
+from pydantic import Field
+from rnnkit import Kind, Options, Paper, Problem, RecurrentSpec, hookimpl
+from torch import Tensor, nn
+
+from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
+
+
+class LSTMState(NamedTuple):
+    """The state of an LSTM: what it says and what it remembers."""
+
+    h_n: Tensor
+    """Hidden state, `(num_layers * directions, batch, proj_size or hidden_size)`."""
+    c_n: Tensor
+    """Cell state, `(num_layers * directions, batch, hidden_size)`."""
+
+
+class LSTMOptions(Options):
+    """The options of `lstm`.
+
+    Attributes:
+        proj_size: features to which the hidden state is projected, smaller than `hidden_size`; 0: no projection.
+    """
+
+    proj_size: Annotated[int, Field(ge=0)] = 0
+
+
+class LSTMBackbone(TorchBackbone):
+    """`torch.nn.LSTM` as a backbone; its state is `LSTMState(h_n, c_n)`."""
+
+    def __init__(
+        self, spec: RecurrentSpec[LSTMOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> None:
+        rnn = nn.LSTM(**shared_arguments(spec), proj_size=spec.options.proj_size, device=device, dtype=dtype)
+        super().__init__(spec, rnn)
+
+    def state_shapes(self, batch_size: int) -> Any:
+        h_n = torch.Size((self.rows, batch_size, self.rnn.proj_size or self.rnn.hidden_size))
+        c_n = torch.Size((self.rows, batch_size, self.rnn.hidden_size))
+        return LSTMState(h_n, c_n)  # type: ignore[arg-type]
+
+    def _named(self, final: Any) -> LSTMState:
+        return LSTMState(*final)
+
+
+def _projection_is_smaller(spec: RecurrentSpec[LSTMOptions]) -> Iterator[Problem]:
+    if spec.options.proj_size >= spec.hidden_size:
+        yield Problem(
+            "options.proj_size",
+            f"proj_size={spec.options.proj_size} must be smaller than hidden_size={spec.hidden_size}, "
+            "or 0 for no projection",
+        )
+
+
+@hookimpl
+def register_kinds(register: Callable[[Kind], None]) -> None:
+    register(
+        Kind(
+            name="lstm",
+            builder=LSTMBackbone,
+            options=LSTMOptions,
+            check=_projection_is_smaller,
+            summary="Long short-term memory: a cell state guarded by an input, a forget and an output gate.",
+            # With proj_size, h_t is the last line multiplied by W_{hr} (Sak et al., arXiv 1402.1128).
+            equation=r"""
+                i_t &= \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi}) \\
+                f_t &= \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf}) \\
+                g_t &= \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg}) \\
+                o_t &= \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho}) \\
+                c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
+                h_t &= o_t \odot \tanh(c_t)
+            """,
+            paper=Paper(
+                title="Long Short-Term Memory",
+                authors="Sepp Hochreiter, Jürgen Schmidhuber",
+                year=1997,
+                link="https://doi.org/10.1162/neco.1997.9.8.1735",
+            ),
+        )
+    )

@@ -1,0 +1,54 @@
+r"""The kind `rnn`: Elman's recurrent network, on `torch.nn.RNN`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from rnnkit import Kind, Options, Paper, RecurrentSpec, hookimpl
+from torch import nn
+
+from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
+
+ELMAN = Paper(
+    title="Finding Structure in Time",
+    authors="Jeffrey L. Elman",
+    year=1990,
+    link="https://doi.org/10.1207/s15516709cog1402_1",
+)
+ELMAN_STEP = r"h_t &= \phi(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})"
+
+
+class RNNOptions(Options):
+    """The options of `rnn`.
+
+    Attributes:
+        nonlinearity: the function phi of the update.
+    """
+
+    nonlinearity: Literal["tanh", "relu"] = "tanh"
+
+
+class RNNBackbone(TorchBackbone):
+    """`torch.nn.RNN` as a backbone; its state is `HiddenState(h_n)`."""
+
+    def __init__(
+        self, spec: RecurrentSpec[RNNOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> None:
+        rnn = nn.RNN(**shared_arguments(spec), nonlinearity=spec.options.nonlinearity, device=device, dtype=dtype)
+        super().__init__(spec, rnn)
+
+
+@hookimpl
+def register_kinds(register: Callable[[Kind], None]) -> None:
+    register(
+        Kind(
+            name="rnn",
+            builder=RNNBackbone,
+            options=RNNOptions,
+            summary="Elman's recurrent network: the new state is one nonlinear layer of the input and the old state.",
+            equation=ELMAN_STEP,
+            paper=ELMAN,
+        )
+    )

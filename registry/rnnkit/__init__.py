@@ -1,0 +1,61 @@
+"""Recurrent PyTorch models from one dataclass: a plugin-based registry.
+
+```python
+model = build_model(RecurrentSpec(kind="lstm", input_size=10, hidden_size=20, output_size=5))
+```
+
+Importing rnnkit imports neither torch nor a plugin: names that need torch are looked up on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rnnkit.catalog import Catalog, get_kind, list_kinds
+from rnnkit.errors import BuildError, InputError, PluginError, RnnkitError, StepError, UnknownKindError
+from rnnkit.hookspecs import hookimpl
+from rnnkit.kind import Builder, Kind, Paper, Problem
+from rnnkit.options import Options
+from rnnkit.spec import RecurrentSpec
+
+if TYPE_CHECKING:
+    from rnnkit.backbone import Backbone
+    from rnnkit.build import build_model
+    from rnnkit.model import RecurrentModel
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Backbone",
+    "BuildError",
+    "Builder",
+    "Catalog",
+    "InputError",
+    "Kind",
+    "Options",
+    "Paper",
+    "PluginError",
+    "Problem",
+    "RecurrentModel",
+    "RecurrentSpec",
+    "RnnkitError",
+    "StepError",
+    "UnknownKindError",
+    "build_model",
+    "get_kind",
+    "hookimpl",
+    "list_kinds",
+]
+
+_NEED_TORCH = {"Backbone": "rnnkit.backbone", "RecurrentModel": "rnnkit.model", "build_model": "rnnkit.build"}
+
+# Hidden from type checkers, which would otherwise take any misspelt name for a name of this module.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _NEED_TORCH:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_NEED_TORCH[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted(set(globals()) | set(__all__))

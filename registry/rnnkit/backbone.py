@@ -1,0 +1,100 @@
+"""The recurrent network inside a model: what every kind's builder returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from rnnkit.checks import check_input, check_lengths, check_state
+from rnnkit.state import map_shapes
+
+if TYPE_CHECKING:
+    from rnnkit.spec import RecurrentSpec
+
+
+class Backbone(nn.Module, ABC):
+    """Base class of backbones: `(batch, time, input_size)` -> `(batch, time, features)` and a final state.
+
+    A subclass writes `run` and `state_shapes`. The base class refuses what does not fit and zeroes the padding, so
+    `run` may rely on its arguments.
+
+    Args:
+        spec: gives `input_size` and `batch_first`.
+        features: features of the output at one step, both directions together.
+
+    Shape:
+        With `batch_first=False` in the spec, input and output are time first: `(time, batch, ...)`. The shapes of
+        the state do not depend on it.
+    """
+
+    def __init__(self, spec: RecurrentSpec[Any], *, features: int) -> None:
+        super().__init__()
+        self.input_size = spec.input_size
+        self.batch_first = spec.batch_first
+        self.features = features
+
+    @abstractmethod
+    def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        """The output at every step and the final state.
+
+        Args:
+            x: `(batch, time, input_size)`, time at least 1, batch possibly 0; zeros past each row's length.
+            state: the state before the first step; None: `initial_state`.
+            lengths: valid steps of each row, `(batch,)`, each in [0, time]; None: all are valid.
+
+        Returns:
+            The output, zeros past each row's length, and the state after each row's last valid step (for the reverse
+            direction: after step 0, having started at the last valid step). A row of length 0 keeps the state that
+            it came with.
+        """
+
+    @abstractmethod
+    def state_shapes(self, batch_size: int) -> Any:
+        """The state, with a `torch.Size` in the place of each tensor."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype that the input must have."""
+        return next(self.parameters()).dtype
+
+    def initial_state(
+        self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Any:
+        """The state before the first step: zeros, on the parameters' device and in their dtype unless given."""
+        parameter = next(self.parameters())
+        where, of = device or parameter.device, dtype or parameter.dtype
+        return map_shapes(lambda shape: torch.zeros(shape, device=where, dtype=of), self.state_shapes(batch_size))
+
+    def forward(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+        """The output at every step and the final state.
+
+        Args:
+            x: `(batch, time, input_size)`.
+            state: the state that an earlier call returned; None: `initial_state`.
+            lengths: valid steps of each row, `(batch,)`; None: all are valid. What x holds past them changes nothing.
+
+        Returns:
+            The output, `(batch, time, features)`, zeros past each row's length, and the state after each row's last
+            valid step.
+
+        Raises:
+            InputError: the input, the state or the lengths do not fit.
+        """
+        check_input(x, self.input_size, self.dtype, batch_first=self.batch_first)
+        batch, time = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
+        if state is not None:
+            check_state(state, self.state_shapes(batch), x.dtype)
+        if lengths is not None:
+            check_lengths(lengths, batch, time)
+            x = x.masked_fill(padding(lengths.to(x.device), time, batch_first=self.batch_first), 0)
+        return self.run(x, state, lengths)
+
+
+def padding(lengths: Tensor, time: int, *, batch_first: bool) -> Tensor:
+    """True where a step is past its row's length: `(batch, time, 1)`, or `(time, batch, 1)`."""
+    steps = torch.arange(time, device=lengths.device)
+    past = steps >= lengths[:, None] if batch_first else steps[:, None] >= lengths
+    return past.unsqueeze(-1)

@@ -1,0 +1,37 @@
+"""From a spec to a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rnnkit.backbone import Backbone
+from rnnkit.catalog import current_catalog
+from rnnkit.errors import BuildError
+from rnnkit.model import RecurrentModel
+from rnnkit.spec import RecurrentSpec
+
+
+def build_model(
+    spec: RecurrentSpec[Any], *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> RecurrentModel:
+    """The model that a spec describes, freshly initialised as torch initialises its modules.
+
+    Args:
+        spec: what to build.
+        device: where the parameters are created, `"meta"` included, which allocates nothing; None: torch's default.
+        dtype: of the parameters; None: torch's default.
+
+    Raises:
+        BuildError: `spec` is no spec, or the kind's builder returned no `Backbone`.
+    """
+    if not isinstance(spec, RecurrentSpec):
+        raise BuildError(
+            f"build_model takes a RecurrentSpec, but got a {type(spec).__name__}: "
+            "make one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
+        )
+    backbone = current_catalog().get(spec.kind).builder(spec, device=device, dtype=dtype)
+    if not isinstance(backbone, Backbone):
+        raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
+    return RecurrentModel(spec, backbone, device=device, dtype=dtype)

@@ -1,0 +1,93 @@
+"""Refuses input, lengths and states that do not fit, with what was expected and what came.
+
+Shapes and dtypes are always checked: they are known while tracing too. The values of `lengths` are checked in
+eager mode only, because looking at values breaks `torch.compile` and `torch.export`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnkit.errors import InputError
+
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: bool) -> None:
+    """Raise `InputError` unless x is `(batch, time, input_size)` (or time first), has a step, and is of `dtype`."""
+    if not isinstance(x, Tensor):
+        raise InputError(f"The input must be a tensor or a PackedSequence, but is a {type(x).__name__}")
+    shape = x.shape
+    if len(shape) != 3 or shape[2] != input_size or shape[1 if batch_first else 0] == 0:
+        raise InputError(_wrong_shape(x, input_size, batch_first=batch_first))
+    if x.dtype != dtype and not _autocast(x):
+        raise InputError(f"The model is {dtype}, but the input is {x.dtype}: convert one, as in x.to({dtype})")
+
+
+def check_lengths(lengths: Tensor, batch: int, time: int) -> None:
+    """Raise `InputError` unless lengths is `(batch,)`, of an integer dtype, and each in [0, time]."""
+    if not isinstance(lengths, Tensor) or lengths.shape != (batch,) or lengths.dtype not in _INTEGERS:
+        raise InputError(
+            f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe(lengths)}"
+        )
+    if torch.compiler.is_compiling() or lengths.is_meta or batch == 0:
+        return
+    shortest, longest = (int(end) for end in torch.aminmax(lengths))
+    if shortest < 0 or longest > time:
+        raise InputError(
+            f"Each of lengths must be between 0 and the number of steps, {time}, but they range from {shortest} "
+            f"to {longest}"
+        )
+
+
+def check_state(state: Any, shapes: Any, dtype: torch.dtype, where: str = "state") -> None:
+    """Raise `InputError` unless state has the layout of `shapes` and its floating-point tensors are of `dtype`."""
+    if isinstance(shapes, torch.Size):
+        _check_part(state, shapes, dtype, where)
+    elif not isinstance(state, tuple) or len(state) != len(shapes):
+        raise InputError(f"{where} must be {_layout(shapes)}, but is {_describe(state)}")
+    else:
+        names = [f".{name}" for name in getattr(shapes, "_fields", ())] or [f"[{i}]" for i in range(len(shapes))]
+        for name, part, shape in zip(names, state, shapes, strict=True):
+            check_state(part, shape, dtype, where + name)
+
+
+def _check_part(part: object, shape: torch.Size, dtype: torch.dtype, where: str) -> None:
+    if not isinstance(part, Tensor) or part.shape != shape:
+        raise InputError(f"{where} must be a tensor of shape {tuple(shape)}, but is {_describe(part)}")
+    if part.is_floating_point() and part.dtype != dtype and not _autocast(part):
+        raise InputError(f"{where} must be {dtype} as the input is, but is {_describe(part)}")
+
+
+def _autocast(tensor: Tensor) -> bool:
+    return torch.is_autocast_enabled(tensor.device.type)
+
+
+def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:
+    axes = "(batch, time, input_size)" if batch_first else "(time, batch, input_size)"
+    sizes = f"(*, *, {input_size})"
+    if x.dim() == 2:
+        batch_axis = 0 if batch_first else 1
+        way_out = f"; for one sequence without a batch axis write x.unsqueeze({batch_axis})"
+    else:
+        way_out = " with at least one step" if x.dim() == 3 and x.shape[2] == input_size else ""
+    return f"The input must have the shape {axes} = {sizes}{way_out}, but has the shape {tuple(x.shape)}"
+
+
+def _layout(shapes: Any) -> str:
+    if isinstance(shapes, torch.Size):
+        return str(tuple(shapes))
+    names = [f"{name}=" for name in getattr(shapes, "_fields", ())] or [""] * len(shapes)
+    parts = ", ".join(name + _layout(part) for name, part in zip(names, shapes, strict=True))
+    return f"{type(shapes).__name__}({parts})"
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"{value!r}"

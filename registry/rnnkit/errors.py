@@ -1,0 +1,29 @@
+"""What rnnkit raises on purpose: one class per mistake, all of them `RnnkitError`.
+
+The catalog's errors are no `ValueError`: pydantic would turn those into a line of a `ValidationError` and lose
+their class. A field of a spec that has the wrong type or range raises pydantic's own `ValidationError`.
+"""
+
+
+class RnnkitError(Exception):
+    """The base of every error that rnnkit raises on purpose."""
+
+
+class UnknownKindError(RnnkitError, LookupError):
+    """No installed plugin provides the kind that was asked for."""
+
+
+class PluginError(RnnkitError):
+    """A plugin was found, but it does not keep the contract of plugins."""
+
+
+class BuildError(RnnkitError, TypeError):
+    """`build_model` was given something else than a spec, or a builder returned something else than a backbone."""
+
+
+class InputError(RnnkitError, ValueError):
+    """The input, the lengths or the state given to a model have a shape, dtype or value that it cannot take."""
+
+
+class StepError(RnnkitError, RuntimeError):
+    """`step` was called on a model whose output at one step depends on later steps."""

@@ -1,0 +1,34 @@
+"""The options of a kind: the fields of a spec that only this kind has."""
+
+from typing import Any
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from typing_extensions import dataclass_transform
+
+# strict: `True` and `2.0` are not taken for the integers 1 and 2.
+_CONFIG = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Options:
+    """Base class of every kind's options; used as it is by a kind that has none.
+
+    A subclass becomes a frozen, keyword-only pydantic dataclass without a decorator. Its fields must be
+    hashable and have defaults, so that `options={}` always means something:
+
+    ```python
+    class MyOptions(Options):
+        order: Annotated[int, Field(ge=1)] = 2
+        nonlinearity: Literal["tanh", "relu"] = "tanh"
+    ```
+
+    Raises:
+        pydantic.ValidationError: a value of the wrong type or range, or a field that does not exist. Types
+            are strict: no `True` or `2.0` for an integer.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclass(cls, frozen=True, kw_only=True, config=_CONFIG)

@@ -1,0 +1,224 @@
+"""What a model is, before it exists."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, overload
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+from pydantic_core import InitErrorDetails
+from typing_extensions import TypeVar
+
+from rnnkit.catalog import current_catalog, did_you_mean
+from rnnkit.errors import UnknownKindError
+from rnnkit.explain import explain_unknown_fields, refused
+from rnnkit.kind import Kind
+from rnnkit.options import Options
+
+O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
+
+ReadoutName = Literal["last", "mean", "max", "all"]
+
+# strict: `True`, `2.0` and `"2"` are not taken for the integer that they resemble.
+_Size = Annotated[int, Field(ge=1, strict=True)]
+_Flag = Annotated[bool, Field(strict=True)]
+_Probability = Annotated[float, Field(ge=0, le=1, strict=True)]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, config=ConfigDict(extra="forbid"))
+class RecurrentSpec(Generic[O_co]):
+    """A recurrent model in words: what `build_model` builds.
+
+    Frozen, hashable, comparable and picklable; change one with `dataclasses.replace`. Making a spec looks up its
+    kind, and so imports the plugin of that kind, and no other.
+
+    Attributes:
+        kind: the registered name of a family of recurrent networks; `list_kinds()` lists them.
+        input_size: features of the input at one step.
+        hidden_size: features of the hidden state of each layer and direction.
+        output_size: features of the model's output; None: no linear layer, the readout is the output.
+        num_layers: layers on top of each other, each reading the one below.
+        bias: whether the recurrent layers have biases. The readout's linear layer always has one.
+        batch_first: whether input and output are `(batch, time, features)`, or `(time, batch, features)`.
+            True by default, where PyTorch's default is False.
+        dropout: probability with which the output of each layer but the last is zeroed in training, in [0, 1].
+        bidirectional: whether each layer also reads the sequence backwards; the two outputs are concatenated.
+        readout: how the output over time becomes one output: `"last"` valid step, `"mean"` or `"max"` over
+            the valid steps, or `"all"` steps.
+        options: what only this kind has, as a mapping or as the kind's own options object. The spec holds the
+            typed object afterwards.
+
+    Raises:
+        pydantic.ValidationError: one or more fields are wrong; lists all of them.
+        PluginError: the plugin of the kind does not keep the contract of plugins.
+    """
+
+    kind: str
+    input_size: _Size
+    hidden_size: _Size
+    output_size: _Size | None = None
+    num_layers: _Size = 1
+    bias: _Flag = True
+    batch_first: _Flag = True
+    dropout: _Probability = 0.0
+    bidirectional: _Flag = False
+    readout: ReadoutName = "last"
+    options: Annotated[SerializeAsAny[O_co], Field(validate_default=True)] = dataclasses.field(default_factory=dict)  # type: ignore[assignment]  # a mapping goes in, the validator makes it O_co
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: RecurrentSpec[Any],
+            *,
+            kind: str,
+            input_size: int,
+            hidden_size: int,
+            output_size: int | None = None,
+            num_layers: int = 1,
+            bias: bool = True,
+            batch_first: bool = True,
+            dropout: float = 0.0,
+            bidirectional: bool = False,
+            readout: ReadoutName = "last",
+            options: Mapping[str, Any] = ...,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            *,
+            kind: str,
+            input_size: int,
+            hidden_size: int,
+            output_size: int | None = None,
+            num_layers: int = 1,
+            bias: bool = True,
+            batch_first: bool = True,
+            dropout: float = 0.0,
+            bidirectional: bool = False,
+            readout: ReadoutName = "last",
+            options: O_co,
+        ) -> None: ...
+        def __init__(self, **fields: Any) -> None: ...
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_is_installed(cls, name: str) -> str:
+        try:
+            return current_catalog().get(name).name
+        except UnknownKindError as error:
+            raise refused("unknown_kind", str(error)) from error
+
+    @field_validator("dropout")
+    @classmethod
+    def _dropout_has_layers_to_act_between(cls, dropout: float, info: ValidationInfo) -> float:
+        if dropout > 0 and info.data.get("num_layers") == 1:
+            raise refused(
+                "dropout_with_one_layer",
+                "Dropout acts between layers, so with num_layers=1 it does nothing: "
+                "set num_layers to 2 or more, or dropout to 0",
+            )
+        return dropout
+
+    @field_validator("options", mode="plain")
+    @classmethod
+    def _options_belong_to_the_kind(cls, options: object, info: ValidationInfo) -> object:
+        if "kind" not in info.data:  # refused already, and nobody knows which options it would have
+            return options
+        kind = current_catalog().get(info.data["kind"])
+        if isinstance(options, kind.options):
+            return options
+        if not isinstance(options, Mapping):
+            raise refused("wrong_options", _wrong_options(kind))
+        try:
+            return kind.options(**{str(name): value for name, value in options.items()})
+        except ValidationError as error:
+            raise explain_unknown_fields(error, lambda name: _no_such_option(name, kind)) from None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_problems_at_once(cls, data: Any, validate: Callable[[Any], RecurrentSpec[O_co]]) -> RecurrentSpec[O_co]:
+        try:
+            spec = validate(data)
+        except ValidationError as error:
+            raise explain_unknown_fields(error, _no_such_field) from None
+        problems = [
+            InitErrorDetails(type=refused("kind_rule", message), loc=tuple(field.split(".")), input=spec)
+            for field, message in current_catalog().get(spec.kind).check(spec)
+        ]
+        if problems:
+            raise ValidationError.from_exception_data("RecurrentSpec", problems)
+        return spec
+
+    def __repr__(self) -> str:
+        """The call that makes this spec again; options as a mapping, so that it can be pasted without an import."""
+        values = {name: getattr(self, name) for name in _field_names(self)}
+        values["options"] = {name: getattr(self.options, name) for name in _field_names(self.options)}
+        return f"RecurrentSpec({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as plain data: strings, numbers, booleans, None, and a dictionary for the options."""
+        plain: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RecurrentSpec[Any]:
+        """The spec that `to_dict` wrote; fields that are left out take their defaults.
+
+        Raises:
+            pydantic.ValidationError: one or more fields are wrong; lists all of them.
+        """
+        return _adapter().validate_python(data)
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Every field as a JSON object; `indent` spaces a level, None: on one line."""
+        return _adapter().dump_json(self, indent=indent).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RecurrentSpec[Any]:
+        """The spec that `to_json` wrote; fields that are left out take their defaults.
+
+        Raises:
+            pydantic.ValidationError: the text is not JSON, or fields are wrong; lists all of them.
+        """
+        return _adapter().validate_json(text)
+
+
+@cache
+def _adapter() -> TypeAdapter[RecurrentSpec[Any]]:
+    return TypeAdapter(RecurrentSpec)
+
+
+def _field_names(dataclass: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(dataclass)]
+
+
+def _no_such_field(name: str) -> str:
+    hint = did_you_mean(name, _field_names(RecurrentSpec))
+    return f"A RecurrentSpec has no field {name!r}.{hint} An option of the kind goes into options={{{name!r}: ...}}"
+
+
+def _no_such_option(name: str, kind: Kind) -> str:
+    names = _field_names(kind.options)
+    has = f"Its options: {', '.join(names)}" if names else "It has no options"
+    return f"The kind {kind.name!r} has no option {name!r}.{did_you_mean(name, names)} {has}"
+
+
+def _wrong_options(kind: Kind) -> str:
+    return (
+        f"The kind {kind.name!r} takes a mapping or an object of its own class {kind.options.__name__} here; "
+        "options={} means its defaults. To change the kind of a spec, give options as well: "
+        f"dataclasses.replace(spec, kind={kind.name!r}, options={{}})"
+    )
