@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import LiteralString, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
@@ -18,7 +17,7 @@ def explain_unknown_fields(error: ValidationError, explain: Callable[[str], str]
 def refused(kind_of_problem: str, message: str) -> PydanticCustomError:
     """A problem with a message of our own; pydantic would replace `{name}` in it only if it had a context."""
     # pydantic-core asks for literals, which serves translation and binds nobody at run time
-    return PydanticCustomError(cast(LiteralString, kind_of_problem), cast(LiteralString, message))
+    return PydanticCustomError(kind_of_problem, message)  # pyright: ignore[reportArgumentType]
 
 
 def _line(details: ErrorDetails, explain: Callable[[str], str]) -> InitErrorDetails:
