@@ -1,0 +1,103 @@
+"""Each built-in kind computes the equation that its record shows: outputs, states and gradients, in float64."""
+
+import pytest
+import torch
+
+from rnnkit import get_kind
+from tests.latex import evaluate
+from tests.models import leaves, random_state, small_input, small_model, total
+
+FUNCTIONS = {r"\sigma": torch.sigmoid, r"\tanh": torch.tanh}
+GATES = {"rnn": "", "rnn_cell": "", "gru": "rzn", "lstm": "ifgo"}  # in the order of torch's stacked weights
+CASES = [
+    ("rnn", {"nonlinearity": "tanh"}),
+    ("rnn", {"nonlinearity": "relu"}),
+    ("rnn_cell", {"nonlinearity": "tanh"}),
+    ("rnn_cell", {"nonlinearity": "relu"}),
+    ("gru", {}),
+    ("lstm", {}),
+    ("lstm", {"proj_size": 2}),
+]
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+@pytest.mark.parametrize(("built_in", "options"), CASES, ids=[f"{k}-{'-'.join(map(str, o.values()))}" for k, o in CASES])
+def test_a_kind_computes_its_equation(built_in, options, bidirectional, bias):
+    model = small_model(built_in, options=options, bidirectional=bidirectional, bias=bias, num_layers=3)
+    x, state = small_input().requires_grad_(), random_state(model)
+    for part in leaves(state):
+        part.requires_grad_()
+    inputs = [x, *leaves(state), *model.backbone.parameters()]
+
+    output, final = model.backbone(x, state)
+    expected_output, expected_final = by_equation(model, x, state)
+
+    torch.testing.assert_close(output, expected_output)
+    torch.testing.assert_close(leaves(final), leaves(expected_final))
+    torch.testing.assert_close(
+        torch.autograd.grad(total(output, final), inputs),
+        torch.autograd.grad(total(expected_output, expected_final), inputs),
+    )
+
+
+def by_equation(model, x, state):
+    """The output and the final state, from the equation alone, one layer and direction after another."""
+    directions = 2 if model.spec.bidirectional else 1
+    per_layer = layers_of(state)
+    finals = []
+    for layer in range(model.spec.num_layers):
+        ways = []
+        for direction in range(directions):
+            row = layer * directions + direction
+            outputs, final = unrolled(model, row, x, per_layer[row], reverse=direction == 1)
+            ways.append(outputs)
+            finals.append(final)
+        x = torch.cat(ways, dim=-1)
+    return x, like_state(state, finals)
+
+
+def unrolled(model, row, x, parts, *, reverse):
+    kind, equation = model.spec.kind, get_kind(model.spec.kind).equation
+    weights, projection = symbols(model, row)
+    functions = {**FUNCTIONS, r"\phi": getattr(torch, getattr(model.spec.options, "nonlinearity", "tanh"))}
+    state = {f"{name}_{{t-1}}": part.T for name, part in zip("hc", parts, strict=False)}
+    outputs = [None] * x.shape[1]
+    for t in reversed(range(x.shape[1])) if reverse else range(x.shape[1]):
+        values = evaluate(equation, {**weights, **state, "x_t": x[:, t].T}, functions)
+        values["h_t"] = values["h_t"] if projection is None else projection @ values["h_t"]
+        state = {f"{name}_{{t-1}}": values[f"{name}_t"] for name in ("hc" if kind == "lstm" else "h")}
+        outputs[t] = values["h_t"].T
+    return torch.stack(outputs, dim=1), [part.T for part in state.values()]
+
+
+def symbols(model, row):
+    """The weights of one layer and direction under the names that the equation gives them, and the projection."""
+    gates, bias = GATES[model.spec.kind], model.spec.bias
+    if model.spec.kind == "rnn_cell":
+        of = model.backbone.cells[row].__getattr__
+        suffix = ""
+    else:
+        of = model.backbone.rnn.__getattr__
+        directions = 2 if model.spec.bidirectional else 1
+        suffix = f"_l{row // directions}" + ("_reverse" if row % directions else "")
+    found = {}
+    for source in "ih":
+        weight = of(f"weight_{source}h{suffix}")
+        biases = of(f"bias_{source}h{suffix}") if bias else torch.zeros(len(weight), dtype=weight.dtype)
+        for index, gate in enumerate(gates or "h"):
+            found[f"W_{{{source}{gate}}}"] = weight.chunk(len(gates) or 1)[index]
+            found[f"b_{{{source}{gate}}}"] = biases.chunk(len(gates) or 1)[index][:, None]
+    return found, of(f"weight_hr{suffix}") if getattr(model.spec.options, "proj_size", 0) else None
+
+
+def layers_of(state):
+    """For each layer and direction, its parts: torch's kinds stack them along the first axis of each part."""
+    stacked = isinstance(state[0], torch.Tensor)
+    return list(zip(*state, strict=True)) if stacked else list(state)
+
+
+def like_state(state, finals):
+    if isinstance(state[0], torch.Tensor):
+        return type(state)(*(torch.stack(parts) for parts in zip(*finals, strict=True)))
+    return tuple(type(state[0])(*parts) for parts in finals)
