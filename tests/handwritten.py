@@ -4,6 +4,8 @@ They stand here as the notes that rnnkit grew from have them, except that `RNNMo
 `hn` where the notes print its shape.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
@@ -77,10 +79,20 @@ class GRUModel(nn.Module):
         return out
 
 
-# kind -> (the class, the options that make a spec say the same, the attributes of its recurrent part and of ours)
+class ByHand(NamedTuple):
+    """A handwritten class, and what makes a spec say the same."""
+
+    build: type[nn.Module]
+    options: dict[str, str]
+    recurrent: str
+    """The attribute that holds its recurrent part."""
+    ours: str
+    """The attribute of our backbone that holds the same."""
+
+
 HANDWRITTEN = {
-    "rnn": (RNNModel, {"nonlinearity": "relu"}, "rnn", "rnn"),
-    "rnn_cell": (MultiLayerRNN, {}, "rnn_cells", "cells"),
-    "lstm": (LSTMModel, {}, "lstm", "rnn"),
-    "gru": (GRUModel, {}, "gru", "rnn"),
+    "rnn": ByHand(RNNModel, {"nonlinearity": "relu"}, "rnn", "rnn"),
+    "rnn_cell": ByHand(MultiLayerRNN, {}, "rnn_cells", "cells"),
+    "lstm": ByHand(LSTMModel, {}, "lstm", "rnn"),
+    "gru": ByHand(GRUModel, {}, "gru", "rnn"),
 }

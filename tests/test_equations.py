@@ -22,7 +22,9 @@ CASES = [
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
-@pytest.mark.parametrize(("built_in", "options"), CASES, ids=[f"{k}-{'-'.join(map(str, o.values()))}" for k, o in CASES])
+@pytest.mark.parametrize(
+    ("built_in", "options"), CASES, ids=[f"{k}-{'-'.join(map(str, o.values()))}" for k, o in CASES]
+)
 def test_a_kind_computes_its_equation(built_in, options, bidirectional, bias):
     model = small_model(built_in, options=options, bidirectional=bidirectional, bias=bias, num_layers=3)
     x, state = small_input().requires_grad_(), random_state(model)

@@ -12,14 +12,14 @@ SIZES = {"input_size": 10, "hidden_size": 20, "num_layers": 2, "output_size": 5}
 
 @pytest.fixture(params=HANDWRITTEN)
 def pair(request):
-    by_hand, options, theirs, ours = HANDWRITTEN[request.param]
-    model = build_model(RecurrentSpec(kind=request.param, options=options, **SIZES))
-    return model, by_hand(*SIZES.values()), theirs, ours
+    by_hand = HANDWRITTEN[request.param]
+    model = build_model(RecurrentSpec(kind=request.param, options=by_hand.options, **SIZES))
+    return model, by_hand.build(*SIZES.values()), by_hand
 
 
 def test_same_weights_same_numbers(pair):
-    model, other, theirs, ours = pair
-    getattr(model.backbone, ours).load_state_dict(getattr(other, theirs).state_dict())
+    model, other, by_hand = pair
+    getattr(model.backbone, by_hand.ours).load_state_dict(getattr(other, by_hand.recurrent).state_dict())
     model.readout.linear.load_state_dict(other.fc.state_dict())
     x = torch.randn(BATCH, TIME, 10)
     target = torch.randn(BATCH, 5)
@@ -32,9 +32,9 @@ def test_same_weights_same_numbers(pair):
 
 
 def test_same_seed_same_weights(pair):
-    model, other, *_ = pair
+    model, _, by_hand = pair
     torch.manual_seed(3)
-    other = type(other)(*SIZES.values())
+    other = by_hand.build(*SIZES.values())
     torch.manual_seed(3)
     model = build_model(model.spec)
     for parameter, expected in zip(model.parameters(), other.parameters(), strict=True):

@@ -18,8 +18,10 @@ def refusal(call):
     [
         (
             (TIME, 3),
-            "The input must have the shape (batch, time, input_size) = (*, *, 3); for one sequence without a batch "
-            "axis write x.unsqueeze(0), but has the shape (5, 3)",
+            (
+                "The input must have the shape (batch, time, input_size) = (*, *, 3); for one sequence without a "
+                "batch axis write x.unsqueeze(0), but has the shape (5, 3)"
+            ),
         ),
         (
             (BATCH, TIME, 4),
@@ -31,8 +33,10 @@ def refusal(call):
         ),
         (
             (BATCH, 0, 3),
-            "The input must have the shape (batch, time, input_size) = (*, *, 3) with at least one step, but has "
-            "the shape (4, 0, 3)",
+            (
+                "The input must have the shape (batch, time, input_size) = (*, *, 3) with at least one step, but has "
+                "the shape (4, 0, 3)"
+            ),
         ),
         (
             (1, BATCH, TIME, 3),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from rnnkit import Backbone, RecurrentSpec
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from rnnkit import Backbone, RecurrentSpec
 
 
 class HiddenState(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from rnnkit import Kind, Options, Paper, RecurrentSpec, hookimpl
 from torch import nn
 
+from rnnkit import Kind, Options, Paper, RecurrentSpec, hookimpl
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
 
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 from pydantic import Field
-from rnnkit import Kind, Options, Paper, Problem, RecurrentSpec, hookimpl
 from torch import Tensor, nn
 
+from rnnkit import Kind, Options, Paper, Problem, RecurrentSpec, hookimpl
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
 
 

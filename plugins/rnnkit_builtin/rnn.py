@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from rnnkit import Kind, Options, Paper, RecurrentSpec, hookimpl
 from torch import nn
 
+from rnnkit import Kind, Options, Paper, RecurrentSpec, hookimpl
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
 
 ELMAN = Paper(

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
-from rnnkit import Backbone, Kind, RecurrentSpec, hookimpl
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.module import _has_any_global_hook
 
+from rnnkit import Backbone, Kind, RecurrentSpec, hookimpl
 from rnnkit_builtin.rnn import ELMAN, ELMAN_STEP, RNNOptions
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -93,7 +93,7 @@ def _step_of(cell: nn.Module) -> Step:
 def _is_plain(cell: nn.Module) -> TypeGuard[nn.RNNCell]:
     """Whether a cell is torch's own class (a parametrization changes it) with nothing hooked or patched onto it."""
     hooks = (getattr(cell, name) for name in _HOOKS)
-    hooked = any(hooks) or _has_any_global_hook()  # type: ignore[no-untyped-call]  # torch's own
+    hooked = any(hooks) or _has_any_global_hook()
     return type(cell) is nn.RNNCell and not hooked and "forward" not in vars(cell)
 
 

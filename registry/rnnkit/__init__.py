@@ -10,7 +10,7 @@ Importing rnnkit imports neither torch nor a plugin: names that need torch are l
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rnnkit.catalog import Catalog, get_kind, list_kinds
+from rnnkit.catalog import Catalog, current_catalog, get_kind, list_kinds
 from rnnkit.errors import BuildError, InputError, PluginError, RnnkitError, StepError, UnknownKindError
 from rnnkit.hookspecs import hookimpl
 from rnnkit.kind import Builder, Kind, Paper, Problem
@@ -41,6 +41,7 @@ __all__ = [
     "StepError",
     "UnknownKindError",
     "build_model",
+    "current_catalog",
     "get_kind",
     "hookimpl",
     "list_kinds",
