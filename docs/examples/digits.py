@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=Path("build/digits.png"))
     arguments = parser.parse_args()
 
+    torch.set_num_threads(1)  # models this small are no faster on more, and much slower on a busy machine
     data, console = load_data(), Console()
     with Progress(console=console) as progress:
         runs = [

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeGuard
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.module import _has_any_global_hook
+from torch.nn.modules import module as torch_module
 
 from rnnkit import Backbone, Kind, RecurrentSpec, hookimpl
 from rnnkit_builtin.rnn import ELMAN, ELMAN_STEP, RNNOptions
@@ -92,8 +92,7 @@ def _step_of(cell: nn.Module) -> Step:
 
 def _is_plain(cell: nn.Module) -> TypeGuard[nn.RNNCell]:
     """Whether a cell is torch's own class (a parametrization changes it) with nothing hooked or patched onto it."""
-    hooks = (getattr(cell, name) for name in _HOOKS)
-    hooked = any(hooks) or _has_any_global_hook()
+    hooked = any(getattr(cell, name) or getattr(torch_module, f"_global{name}") for name in _HOOKS)
     return type(cell) is nn.RNNCell and not hooked and "forward" not in vars(cell)
 
 

@@ -81,7 +81,7 @@ class RecurrentSpec(Generic[O_co]):
 
         @overload
         def __init__(
-            self: RecurrentSpec[Any],
+            self,
             *,
             kind: str,
             input_size: int,
@@ -138,7 +138,7 @@ class RecurrentSpec(Generic[O_co]):
         if "kind" not in info.data:  # refused already, and nobody knows which options it would have
             return options
         kind = current_catalog().get(info.data["kind"])
-        if isinstance(options, kind.options):
+        if type(options) is kind.options:  # a subclass would be another kind's: every class derives from Options
             return options
         if not isinstance(options, Mapping):
             raise refused("wrong_options", _wrong_options(kind))
