@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rnnkit import InputError
+from rnnkit import Backbone, InputError, RecurrentSpec
 from tests.models import BATCH, TIME, random_state, small_input, small_model
 
 
@@ -119,6 +119,23 @@ def test_a_state_of_another_dtype(kind):
 def test_a_state_of_another_layout(kind, state):
     model = small_model(kind)
     assert refusal(lambda: model(small_input(), state)).startswith("state")
+
+
+def test_a_backbone_without_parameters_is_where_its_buffers_are():
+    class Reservoir(Backbone):
+        def __init__(self):
+            super().__init__(RecurrentSpec(kind="gru", input_size=3, hidden_size=4), features=3)
+            self.register_buffer("weight", torch.eye(3, dtype=torch.float64))
+
+        def state_shapes(self, batch_size):
+            return (torch.Size((batch_size, 3)),)
+
+        def run(self, x, state, lengths):
+            return x @ self.weight, self.initial_state(len(x)) if state is None else state
+
+    reservoir = Reservoir()
+    assert reservoir(small_input())[0].dtype == torch.float64
+    assert "torch.float64, but the input is torch.float32" in refusal(lambda: reservoir(small_input().float()))
 
 
 def test_a_step_takes_one_step(kind):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -58,14 +59,14 @@ class Backbone(nn.Module, ABC):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype that the input must have."""
-        return next(self.parameters()).dtype
+        return self._tensor().dtype
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Any:
         """The state before the first step: zeros, on the parameters' device and in their dtype unless given."""
-        parameter = next(self.parameters())
-        where, of = device or parameter.device, dtype or parameter.dtype
+        like = self._tensor()
+        where, of = device or like.device, dtype or like.dtype
         return map_shapes(lambda shape: torch.zeros(shape, device=where, dtype=of), self.state_shapes(batch_size))
 
     def forward(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
@@ -91,6 +92,11 @@ class Backbone(nn.Module, ABC):
             check_lengths(lengths, batch, time)
             x = x.masked_fill(padding(lengths.to(x.device), time, batch_first=self.batch_first), 0)
         return self.run(x, state, lengths)
+
+    def _tensor(self) -> Tensor:
+        """A parameter, or a buffer of a backbone that has none: what says where the backbone is, and in which dtype."""
+        tensors = chain(self.parameters(), self.buffers())
+        return next(tensors, torch.empty(0))
 
 
 def padding(lengths: Tensor, time: int, *, batch_first: bool) -> Tensor:

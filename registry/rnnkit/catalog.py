@@ -62,7 +62,7 @@ class Catalog:
             PluginError: its plugin does not keep the contract of plugins.
         """
         if name not in self._kinds:
-            kinds = _load(self._entry(name), self._entries())
+            kinds = _loaded(self._entry(name), self._entries())
             with self._lock:
                 for kind in kinds:  # another thread may have been first: all see one record
                     self._kinds.setdefault(kind.name, kind)
@@ -79,6 +79,18 @@ class Catalog:
         if name not in entries:
             raise UnknownKindError(_unknown(name, sorted(entries)))
         return entries[name]
+
+
+def _loaded(entry: EntryPoint, entries: dict[str, EntryPoint]) -> list[Kind]:
+    try:
+        return _load(entry, entries)
+    except PluginError:
+        raise
+    except Exception as error:  # whatever a plugin raises is its own; a ValueError would pass for a wrong spec
+        raise PluginError(
+            f"The plugin {entry.value!r} of the distribution {_distribution(entry)!r}, which provides the kind "
+            f"{entry.name!r}, cannot be loaded: {error!r}"
+        ) from error
 
 
 def _load(entry: EntryPoint, entries: dict[str, EntryPoint]) -> list[Kind]:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 from typing_extensions import dataclass_transform
 
 # strict: `True` and `2.0` are not taken for the integers 1 and 2.
-_CONFIG = ConfigDict(extra="forbid", strict=True)
+_CONFIG = ConfigDict(extra="forbid", strict=True, validate_default=True)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
@@ -15,8 +15,8 @@ _CONFIG = ConfigDict(extra="forbid", strict=True)
 class Options:
     """Base class of every kind's options; used as it is by a kind that has none.
 
-    A subclass becomes a frozen, keyword-only pydantic dataclass without a decorator. Its fields must be
-    hashable and have defaults, so that `options={}` always means something:
+    A subclass becomes a frozen, keyword-only pydantic dataclass without a decorator. Its fields have defaults, so
+    that `options={}` always means something, and hashable values, so that a spec has a hash:
 
     ```python
     class MyOptions(Options):
@@ -27,8 +27,15 @@ class Options:
     Raises:
         pydantic.ValidationError: a value of the wrong type or range, or a field that does not exist. Types
             are strict: no `True` or `2.0` for an integer.
+        TypeError: a subclass breaks the rules above.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         dataclass(cls, frozen=True, kw_only=True, config=_CONFIG)
+        try:
+            hash(cls())
+        except (TypeError, ValidationError) as error:
+            raise TypeError(
+                f"Each field of {cls.__name__} needs a valid and hashable default (a tuple, not a list): {error}"
+            ) from error

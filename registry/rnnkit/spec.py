@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import cache
+from contextlib import suppress
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, overload
 
 from pydantic import (
@@ -18,13 +19,13 @@ from pydantic import (
     model_validator,
 )
 from pydantic.dataclasses import dataclass
-from pydantic_core import InitErrorDetails
+from pydantic_core import ArgsKwargs, InitErrorDetails, PydanticSerializationError, to_json
 from typing_extensions import TypeVar
 
 from rnnkit.catalog import current_catalog, did_you_mean
-from rnnkit.errors import UnknownKindError
+from rnnkit.errors import PluginError, UnknownKindError
 from rnnkit.explain import explain_unknown_fields, refused
-from rnnkit.kind import Kind
+from rnnkit.kind import Kind, Problem
 from rnnkit.options import Options
 
 O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
@@ -34,7 +35,7 @@ ReadoutName = Literal["last", "mean", "max", "all"]
 # strict: `True`, `2.0` and `"2"` are not taken for the integer that they resemble.
 _Size = Annotated[int, Field(ge=1, strict=True)]
 _Flag = Annotated[bool, Field(strict=True)]
-_Probability = Annotated[float, Field(ge=0, le=1, strict=True)]
+_Probability = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, config=ConfigDict(extra="forbid"))
@@ -143,7 +144,7 @@ class RecurrentSpec(Generic[O_co]):
         if not isinstance(options, Mapping):
             raise refused("wrong_options", _wrong_options(kind))
         try:
-            return kind.options(**{str(name): value for name, value in options.items()})
+            return _make_options(kind.options, options)
         except ValidationError as error:
             raise explain_unknown_fields(error, lambda name: _no_such_option(name, kind)) from None
 
@@ -153,11 +154,8 @@ class RecurrentSpec(Generic[O_co]):
         try:
             spec = validate(data)
         except ValidationError as error:
-            raise explain_unknown_fields(error, _no_such_field) from None
-        problems = [
-            InitErrorDetails(type=refused("kind_rule", message), loc=tuple(field.split(".")), input=spec)
-            for field, message in current_catalog().get(spec.kind).check(spec)
-        ]
+            raise explain_unknown_fields(error, lambda name: _no_such_field(name, data)) from None
+        problems = _broken_rules(spec)
         if problems:
             raise ValidationError.from_exception_data("RecurrentSpec", problems)
         return spec
@@ -201,13 +199,46 @@ def _adapter() -> TypeAdapter[RecurrentSpec[Any]]:
     return TypeAdapter(RecurrentSpec)
 
 
+def _make_options(cls: type[Options], values: Mapping[Any, Any]) -> Options:
+    """Options from Python values or, where those do not fit, from plain data, as `to_dict` writes it.
+
+    Plain data has a list for a tuple and a string for an enumeration's member; pydantic's strict mode takes them from
+    JSON only.
+    """
+    try:
+        return cls(**{str(name): value for name, value in values.items()})
+    except ValidationError:
+        with suppress(ValidationError, PydanticSerializationError):
+            return TypeAdapter(cls).validate_json(to_json(values))
+        raise
+
+
+def _broken_rules(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
+    """What the kind's own check finds. A check that fails by itself is the plugin's mistake, not the user's."""
+    try:
+        problems = list(current_catalog().get(spec.kind).check(spec))
+        return [_broken_rule(spec, Problem(*problem)) for problem in problems]
+    except Exception as error:
+        raise PluginError(f"The check of the kind {spec.kind!r} failed on {spec!r}: {error!r}") from error
+
+
+def _broken_rule(spec: RecurrentSpec[Any], problem: Problem) -> InitErrorDetails:
+    path = problem.field.split(".")
+    return InitErrorDetails(
+        type=refused("kind_rule", problem.message), loc=tuple(path), input=reduce(getattr, path, spec)
+    )
+
+
 def _field_names(dataclass: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(dataclass)]
 
 
-def _no_such_field(name: str) -> str:
-    hint = did_you_mean(name, _field_names(RecurrentSpec))
-    return f"A RecurrentSpec has no field {name!r}.{hint} An option of the kind goes into options={{{name!r}: ...}}"
+def _no_such_field(name: str, data: Any) -> str:
+    given = (data.kwargs or {}) if isinstance(data, ArgsKwargs) else data
+    kind = given.get("kind")
+    if kind in current_catalog().names() and name in _field_names(current_catalog().get(kind).options):
+        return f"{name!r} is an option of the kind {kind!r}: write options={{{name!r}: ...}}"
+    return f"A RecurrentSpec has no field {name!r}.{did_you_mean(name, _field_names(RecurrentSpec))}"
 
 
 def _no_such_option(name: str, kind: Kind) -> str:

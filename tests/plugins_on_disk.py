@@ -1,0 +1,76 @@
+"""Distributions written to disk as an installer would leave them: what the catalog finds and imports for real."""
+
+import itertools
+import sys
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+
+import pytest
+
+# What the plugins below are written with; `calls` records that the hook was called.
+PREAMBLE = '''
+from rnnkit import Kind, Options, Paper, Problem, hookimpl
+
+calls = []
+
+
+def no_builder(spec, *, device, dtype):
+    raise NotImplementedError
+
+
+def kind(name, **fields):
+    """A kind of which a test need say only what it is about."""
+    paper = Paper(title="A title", authors="An author", year=2000, link="https://example.org")
+    return Kind(**{"name": name, "builder": no_builder, "summary": "A test.", "equation": "h", "paper": paper} | fields)
+'''
+
+_numbers = itertools.count()
+
+
+class PluginsOnDisk:
+    """Installs distributions into a folder and onto `sys.path` until the test ends."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        self._monkeypatch = monkeypatch
+        self._modules: list[str] = []
+
+    def install(self, *kinds: str, source: str | None = None, distribution: str = "", plugin: str = "") -> str:
+        """Write a distribution whose one module has an entry point for each of `kinds`; the module's name.
+
+        Without a source its hook registers each kind that it has an entry point for. `plugin` is the object in the
+        module that the entry points name, if they do not name the module itself.
+        """
+        module = f"rnnkit_on_disk_{next(_numbers)}"  # a name of its own: no test sees another's module
+        distribution = distribution or module  # two of one name would be taken for one
+        root = self._folder / module  # a folder of its own: Python caches what it saw in one
+        info = root / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (root / f"{module}.py").write_text(
+            PREAMBLE + dedent(_registers(kinds) if source is None else source), encoding="utf-8"
+        )
+        (info / "METADATA").write_text(f"Name: {distribution}\nVersion: 1.0\n", encoding="utf-8")
+        entries = "".join(f"{kind} = {module}{plugin and ':' + plugin}\n" for kind in kinds)
+        (info / "entry_points.txt").write_text(f"[rnnkit]\n{entries}", encoding="utf-8")
+        self._monkeypatch.syspath_prepend(root)
+        self._modules.append(module)
+        return module
+
+    def imported(self) -> list[str]:
+        """The modules of these distributions that something has imported."""
+        return [name for name in self._modules if name in sys.modules]
+
+    def module(self, name: str) -> ModuleType:
+        """A module that something has imported."""
+        return sys.modules[name]
+
+    def forget(self) -> None:
+        """Take the modules out of the process again."""
+        for name in self.imported():
+            del sys.modules[name]
+
+
+def _registers(kinds: tuple[str, ...]) -> str:
+    lines = [f"    register(kind({kind!r}))\n" for kind in kinds]
+    return "\n\n@hookimpl\ndef register_kinds(register):\n    calls.append('called')\n" + "".join(lines)

@@ -1,0 +1,67 @@
+"""The public surface: a name appears or goes only together with a change here."""
+
+import inspect
+
+import pytest
+
+import rnnkit
+from rnnkit import errors
+
+PUBLIC = [
+    "Backbone",
+    "BuildError",
+    "Builder",
+    "Catalog",
+    "InputError",
+    "Kind",
+    "Options",
+    "Paper",
+    "PluginError",
+    "Problem",
+    "RecurrentModel",
+    "RecurrentSpec",
+    "RnnkitError",
+    "StepError",
+    "UnknownKindError",
+    "build_model",
+    "current_catalog",
+    "get_kind",
+    "hookimpl",
+    "list_kinds",
+]
+ERRORS = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, Exception)]
+
+
+def test_the_public_names_are_these():
+    assert rnnkit.__all__ == PUBLIC
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "hookimpl"])  # an object of pluggy's
+def test_a_public_name_has_a_docstring_of_its_own(name):
+    value = getattr(rnnkit, name)
+    text = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
+    assert text
+    assert not text.startswith(f"{name}(")  # what dataclasses and named tuples make up
+
+
+def test_hookimpl_marks_hooks_of_this_project():
+    assert rnnkit.hookimpl.project_name == "rnnkit"
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_is_public_and_an_rnnkit_error(error):
+    assert issubclass(error, rnnkit.RnnkitError)
+    assert getattr(rnnkit, error.__name__) is error
+    assert error.__name__ in PUBLIC
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_says_in_one_sentence_what_happened(error):
+    text = error.__doc__
+    assert text.endswith(".")
+    assert text.count(". ") == text.count("\n") == 0
+
+
+@pytest.mark.parametrize("error", [rnnkit.RnnkitError, rnnkit.UnknownKindError, rnnkit.PluginError])
+def test_an_error_of_the_catalog_passes_through_pydantic(error):
+    assert not issubclass(error, (ValueError, AssertionError))

@@ -1,0 +1,124 @@
+"""What holds for every spec, drawn at random over all installed kinds."""
+
+import copy
+import dataclasses
+import json
+import pickle
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from rnnkit import RecurrentSpec, list_kinds
+
+# derandomized: every run draws the same examples; no deadline: the first spec of a kind imports its plugin
+reproducible = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+FIELDS = [field.name for field in dataclasses.fields(RecurrentSpec)]
+NONLINEARITY = st.fixed_dictionaries({}, optional={"nonlinearity": st.sampled_from(["tanh", "relu"])})
+# How to draw options that go with a hidden_size; a kind that is not here is drawn with its defaults.
+OPTIONS_OF = {
+    "rnn": lambda _hidden_size: NONLINEARITY,
+    "rnn_cell": lambda _hidden_size: NONLINEARITY,
+    "lstm": lambda hidden_size: st.fixed_dictionaries({}, optional={"proj_size": st.integers(0, hidden_size - 1)}),
+}
+
+
+def no_options(_hidden_size):
+    return st.just({})
+
+
+@st.composite
+def valid_fields(draw):
+    """The fields of a spec; those that have a default are left out at times."""
+    kind = draw(st.sampled_from(list_kinds()))
+    sizes = st.integers(1, 10**9)
+    hidden_size = draw(sizes)
+    num_layers = draw(st.integers(1, 100))
+    required = {"kind": kind, "input_size": draw(sizes), "hidden_size": hidden_size, "num_layers": num_layers}
+    optional = {
+        "output_size": st.none() | sizes,
+        "bias": st.booleans(),
+        "batch_first": st.booleans(),
+        "dropout": st.floats(0, 1) if num_layers > 1 else st.just(0.0),
+        "bidirectional": st.booleans(),
+        "readout": st.sampled_from(["last", "mean", "max", "all"]),
+        "options": OPTIONS_OF.get(kind, no_options)(hidden_size),
+    }
+    return required | draw(st.fixed_dictionaries({}, optional=optional))
+
+
+specs = valid_fields().map(lambda fields: RecurrentSpec(**fields))
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(list_kinds()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@st.composite
+def damaged_data(draw):
+    """What `to_dict` wrote, with fields dropped, replaced by arbitrary JSON, and added, on top and in the options."""
+    data = draw(specs).to_dict()
+    for part in (data, data["options"]):
+        for name in draw(st.lists(st.sampled_from([*part, "new"]) | st.text(), max_size=2)):
+            if draw(st.booleans()):
+                part[name] = draw(anything)
+            else:
+                part.pop(name, None)
+    return data
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param(lambda spec: RecurrentSpec.from_dict(spec.to_dict()), id="dict"),
+        pytest.param(lambda spec: RecurrentSpec.from_json(spec.to_json()), id="json"),
+        pytest.param(lambda spec: RecurrentSpec.from_json(json.dumps(spec.to_dict())), id="dict-in-json"),
+        pytest.param(lambda spec: eval(repr(spec), {"RecurrentSpec": RecurrentSpec}), id="repr"),  # noqa: S307
+        pytest.param(lambda spec: pickle.loads(pickle.dumps(spec)), id="pickle"),
+        pytest.param(copy.deepcopy, id="deepcopy"),
+        pytest.param(dataclasses.replace, id="replace"),
+    ],
+)
+@reproducible
+@given(spec=specs)
+def test_a_spec_that_was_written_and_read_is_equal(again, spec):
+    twin = again(spec)
+    assert twin == spec
+    assert hash(twin) == hash(spec)
+    assert repr(twin) == repr(spec)
+    assert type(twin.options) is type(spec.options)
+
+
+@reproducible
+@given(fields=valid_fields())
+def test_a_spec_holds_what_it_was_given(fields):
+    spec = RecurrentSpec(**fields)
+    options = fields.pop("options", {})
+    assert {name: getattr(spec, name) for name in fields} == fields
+    assert {name: getattr(spec.options, name) for name in options} == options
+
+
+@reproducible
+@given(spec=specs)
+def test_to_dict_has_every_field_in_the_order_of_the_spec(spec):
+    assert list(spec.to_dict()) == FIELDS
+
+
+@settings(reproducible, max_examples=500)
+@given(data=damaged_data())
+@pytest.mark.parametrize("read", ["from_dict", "from_json", "call"])
+def test_damaged_data_gives_a_spec_or_a_validation_error(read, data):
+    readers = {
+        "from_dict": RecurrentSpec.from_dict,
+        "from_json": lambda data: RecurrentSpec.from_json(json.dumps(data)),
+        "call": lambda data: RecurrentSpec(**data),
+    }
+    try:
+        spec = readers[read](data)
+    except ValidationError:
+        return
+    assert RecurrentSpec.from_dict(spec.to_dict()) == spec
