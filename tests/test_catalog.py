@@ -287,6 +287,7 @@ def test_options_that_no_json_has_read_back_equal(plugins):
         assert spec.to_dict()["options"] == {"color": "red", "names": ["a"]}
         assert RecurrentSpec.from_dict(spec.to_dict()) == spec
         assert RecurrentSpec.from_json(spec.to_json()) == spec
+        assert eval(repr(spec)) == spec  # noqa: S307
 
 
 def test_options_without_a_valid_and_hashable_default_are_refused_at_once():

@@ -161,10 +161,8 @@ class RecurrentSpec(Generic[O_co]):
         return spec
 
     def __repr__(self) -> str:
-        """The call that makes this spec again; options as a mapping, so that it can be pasted without an import."""
-        values = {name: getattr(self, name) for name in _field_names(self)}
-        values["options"] = {name: getattr(self.options, name) for name in _field_names(self.options)}
-        return f"RecurrentSpec({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+        """The call that makes this spec again; options as plain data, so that it can be pasted without an import."""
+        return f"RecurrentSpec({', '.join(f'{name}={value!r}' for name, value in self.to_dict().items())})"
 
     def to_dict(self) -> dict[str, Any]:
         """Every field as plain data: strings, numbers, booleans, None, and a dictionary for the options."""
