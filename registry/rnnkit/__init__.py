@@ -10,11 +10,24 @@ Importing rnnkit imports neither torch nor a plugin: names that need torch are l
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rnnkit.catalog import Catalog, current_catalog, get_kind, list_kinds
-from rnnkit.errors import BuildError, InputError, PluginError, RnnkitError, StepError, UnknownKindError
+from rnnkit.catalog import Catalog, control_plugins, current_catalog, get_kind, list_kinds, resolve_kind
+from rnnkit.discovery import Candidate
+from rnnkit.errors import (
+    AmbiguousKindError,
+    BlockedKindError,
+    BuildError,
+    InputError,
+    PluginError,
+    ReservedKindError,
+    RnnkitError,
+    StepError,
+    UnknownKindError,
+)
 from rnnkit.hookspecs import hookimpl
 from rnnkit.kind import Builder, Kind, Paper, Problem
+from rnnkit.local import LocalKind, register_kind
 from rnnkit.options import Options
+from rnnkit.resolution import Provider, Resolution
 from rnnkit.spec import RecurrentSpec
 
 if TYPE_CHECKING:
@@ -25,26 +38,36 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AmbiguousKindError",
     "Backbone",
+    "BlockedKindError",
     "BuildError",
     "Builder",
+    "Candidate",
     "Catalog",
     "InputError",
     "Kind",
+    "LocalKind",
     "Options",
     "Paper",
     "PluginError",
     "Problem",
+    "Provider",
     "RecurrentModel",
     "RecurrentSpec",
+    "ReservedKindError",
+    "Resolution",
     "RnnkitError",
     "StepError",
     "UnknownKindError",
     "build_model",
+    "control_plugins",
     "current_catalog",
     "get_kind",
     "hookimpl",
     "list_kinds",
+    "register_kind",
+    "resolve_kind",
 ]
 
 _NEED_TORCH = {"Backbone": "rnnkit.backbone", "RecurrentModel": "rnnkit.model", "build_model": "rnnkit.build"}

@@ -1,148 +1,250 @@
-"""What knows the installed kinds: discovery without an import, and loading of the one plugin that is asked for."""
+"""What knows the installed kinds: which there are, what a name stands for, and the one plugin to load for it."""
 
 from __future__ import annotations
 
-import difflib
+import os
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
+from typing import NamedTuple
 
-import pluggy
-
-from rnnkit import hookspecs
-from rnnkit.errors import PluginError, UnknownKindError
+from rnnkit.discovery import LOCAL, Candidate, candidate_of, canonical, installed_entry_points, normalised
+from rnnkit.errors import PluginError, ReservedKindError
 from rnnkit.kind import Kind
+from rnnkit.plugin import import_torch_alone, load_plugin
+from rnnkit.policy import Policy
+from rnnkit.resolution import Provider, Resolution, resolve, unknown
 
-GROUP = "rnnkit"
 
+class LocalEntry(NamedTuple):
+    """A kind that this process has registered itself."""
 
-def _installed_entry_points() -> Iterable[EntryPoint]:
-    return entry_points(group=GROUP)
+    candidate: Candidate
+    kind: Kind
 
 
 class Catalog:
-    """The kinds of one environment.
+    """The kinds of one environment, and those that this process has registered itself.
 
     Args:
-        find: returns the entry points to know; called once, when the first question is asked. The default
-            finds those of every installed distribution.
+        find: returns the entry points to know, and an error for each distribution that cannot be read; called once,
+            when the first question is asked. The default looks at every installed distribution.
+        allow: the only third-party distributions that may provide kinds; None: all may.
+        block: distributions that may not.
+        strict: a broken plugin is an error at the first question; this loads every plugin.
 
-    Safe to share between threads. No plugin is imported while the catalog's lock is held: that would
-    deadlock with another thread that holds Python's import lock and asks the catalog something.
+    The environment variables `RNNKIT_ALLOW_PLUGINS`, `RNNKIT_BLOCK_PLUGINS` and `RNNKIT_STRICT_PLUGINS` are read with
+    the first question, and hold as well.
+
+    Safe to share between threads, and to take through a fork. No plugin is imported while the catalog's lock is held:
+    that would deadlock with another thread that holds Python's import lock and asks the catalog something.
     """
 
-    def __init__(self, find: Callable[[], Iterable[EntryPoint]] = _installed_entry_points) -> None:
+    def __init__(
+        self,
+        find: Callable[[], Iterable[EntryPoint | PluginError]] = installed_entry_points,
+        *,
+        allow: Iterable[str] | None = None,
+        block: Iterable[str] = (),
+        strict: bool = False,
+    ) -> None:
         self._find = find
+        self._policies = [Policy.of(allow=allow, block=block, strict=strict, source="Catalog")]
         self._lock = threading.Lock()
-        self._found: dict[str, EntryPoint] | None = None
-        self._kinds: dict[str, Kind] = {}
+        self._installed: dict[str, list[Candidate]] | None = None  # by bare name; None: not looked yet
+        self._problems: list[PluginError] = []  # of distributions, not of single kinds
+        self._local: dict[str, LocalEntry] = {}  # by bare name
+        self._kinds: dict[str, Kind] = {}  # by canonical name
+        self._broken: dict[str, str] = {}  # by canonical name, what was wrong at the last try
+        self._answers: dict[str, Candidate] = {}  # by the name that was asked for; a change starts a new one
+        _catalogs.add(self)
 
     def names(self, pattern: str | None = None) -> list[str]:
-        """The names of the installed kinds, sorted; with `pattern`, those that match it as a shell would.
+        """The canonical names of the kinds that are not blocked, sorted. Imports no plugin.
 
-        Imports no plugin.
+        Args:
+            pattern: only names that match it as a shell would, with their distribution or without; None: all.
         """
-        return sorted(name for name in self._entries() if pattern is None or fnmatchcase(name, pattern))
+        usable = [each.candidate for each in self.providers() if each.status != "blocked"]
+        return sorted(
+            each.name
+            for each in usable
+            if pattern is None or fnmatchcase(each.name, pattern) or fnmatchcase(each.kind, pattern)
+        )
 
-    def distribution(self, name: str) -> str:
-        """The name of the distribution that provides a kind. Imports no plugin.
+    def providers(self, kind: str | None = None) -> list[Provider]:
+        """Who provides kinds, blocked and broken ones included, and what is known of that. Imports no plugin.
+
+        Args:
+            kind: only those who provide the kind of this bare name; None: all.
+        """
+        installed = self._index()
+        if kind is None:
+            return [each for name in sorted({*installed, *self._local}) for each in self.providers(name)]
+        local = [self._local[kind].candidate] if kind in self._local else []
+        return [self._provider(each) for each in [*installed.get(kind, []), *local]]
+
+    def resolve(self, name: str) -> Resolution:
+        """What a name stands for, and why; it never fails. Imports no plugin.
+
+        Args:
+            name: bare (`mgu`) or with its distribution (`rnnkit-mgu/mgu`, `local/mine`).
+        """
+        distribution, _, kind = name.rpartition("/")
+        providers = self.providers(kind)
+        if distribution:
+            providers = [each for each in providers if each.candidate.distribution == normalised(distribution)]
+        return resolve(name, providers, unknown="" if providers else unknown(name, self.names(), self._problems))
+
+    def canonical(self, name: str) -> str:
+        """The one name of a kind that stays unambiguous: bare for rnnkit's own, `distribution/kind` for all others.
 
         Raises:
-            UnknownKindError: nobody provides it.
+            UnknownKindError, BlockedKindError, AmbiguousKindError: the name stands for no kind.
         """
-        return _distribution(self._entry(name))
+        return self._answer(name).name
+
+    def distribution(self, name: str) -> str:
+        """The name of the distribution that provides a kind, `local` for this process. Imports no plugin.
+
+        Raises:
+            UnknownKindError, BlockedKindError, AmbiguousKindError: the name stands for no kind.
+        """
+        return self._answer(name).distribution
 
     def get(self, name: str) -> Kind:
         """The record of a kind; the first call for a kind imports its plugin, and no other.
 
         Raises:
-            UnknownKindError: nobody provides it.
-            PluginError: its plugin does not keep the contract of plugins.
+            UnknownKindError, BlockedKindError, AmbiguousKindError: the name stands for no kind.
+            PluginError: its plugin is broken.
         """
-        if name not in self._kinds:
-            kinds = _loaded(self._entry(name), self._entries())
-            with self._lock:
-                for kind in kinds:  # another thread may have been first: all see one record
-                    self._kinds.setdefault(kind.name, kind)
-        return self._kinds[name]
+        answer = self._answer(name)
+        if answer.distribution == LOCAL:
+            return self._local[answer.kind].kind
+        if answer.name not in self._kinds:
+            self._load(answer)
+        return self._kinds[answer.name]
 
-    def _entries(self) -> dict[str, EntryPoint]:
+    def control(self, *, allow: Iterable[str] | None = None, block: Iterable[str] = (), strict: bool = False) -> None:
+        """Decide which distributions may provide kinds, from now on and on top of what was decided before.
+
+        Raises:
+            PluginError: `strict` was asked for, and a plugin is broken.
+        """
+        self._policies.append(Policy.of(allow=allow, block=block, strict=strict, source="control_plugins"))
+        self._answers = {}
+        if strict:
+            self._check_all()
+
+    def add_local(self, entry: LocalEntry) -> LocalEntry | None:
+        """Put a local kind in its place; returns the older version of it that stood there.
+
+        Raises:
+            ReservedKindError: the name is that of one of rnnkit's own kinds, or of another local kind.
+        """
+        name = entry.kind.name
+        if any(each.name == name for each in self._index().get(name, [])):
+            raise ReservedKindError(f"{name!r} is one of rnnkit's own kinds. Choose another name")
         with self._lock:
-            if self._found is None:
-                self._found = {entry.name: entry for entry in self._find()}
-            return self._found
+            before = self._local.get(name)
+            if before is not None and before.candidate.value != entry.candidate.value:
+                raise ReservedKindError(
+                    f"The local kind {name!r} is {before.candidate.value} already, and cannot be "
+                    f"{entry.candidate.value} too. Choose another name, or remove the other one first"
+                )
+            self._local[name] = entry
+            self._answers = {}
+        return before
 
-    def _entry(self, name: str) -> EntryPoint:
-        entries = self._entries()
-        if name not in entries:
-            raise UnknownKindError(_unknown(name, sorted(entries)))
-        return entries[name]
+    def remove_local(self, entry: LocalEntry, before: LocalEntry | None) -> None:
+        """Take a local kind away and put `before` in its place; nothing, if it is not there any more."""
+        name = entry.kind.name
+        with self._lock:
+            if self._local.get(name) is entry:
+                del self._local[name]
+                if before is not None:
+                    self._local[name] = before
+            self._answers = {}
+
+    def _answer(self, name: str) -> Candidate:
+        answers = self._answers  # a change puts another one in its place: none is written to that is out of date
+        if name not in answers:
+            answers[name] = self.resolve(name).require()
+        return answers[name]
+
+    def _index(self) -> dict[str, list[Candidate]]:
+        with self._lock:
+            if self._installed is not None:
+                return self._installed
+            self._policies.insert(0, Policy.from_environment())
+            self._installed = installed = self._look()
+        if any(policy.strict for policy in self._policies):
+            self._check_all()
+        return installed
+
+    def _look(self) -> dict[str, list[Candidate]]:
+        found: dict[str, list[Candidate]] = {}
+        for entry in self._find():
+            each = entry if isinstance(entry, PluginError) else candidate_of(entry)
+            if isinstance(each, PluginError):
+                self._problems.append(each)
+            elif all(other.distribution != each.distribution for other in found.get(each.kind, [])):
+                found.setdefault(each.kind, []).append(each)
+        return found
+
+    def _check_all(self) -> None:
+        for problem in self._problems:
+            raise problem
+        for provider in self.providers():
+            if provider.status in ("not loaded", "broken"):
+                self._load(provider.candidate)
+
+    def _load(self, candidate: Candidate) -> None:
+        promised = {
+            each.kind
+            for candidates in self._index().values()
+            for each in candidates
+            if (each.distribution, each.value) == (candidate.distribution, candidate.value)
+        }
+        if self._problems:
+            import_torch_alone()
+        try:
+            kinds = load_plugin(candidate, promised)
+        except PluginError as error:
+            self._broken |= {canonical(candidate.distribution, kind): str(error) for kind in promised}
+            raise
+        with self._lock:
+            for kind in kinds:  # another thread may have been first: all see one record
+                name = canonical(candidate.distribution, kind.name)
+                self._kinds.setdefault(name, kind)
+                self._broken.pop(name, None)
+
+    def _provider(self, each: Candidate) -> Provider:
+        if each.distribution == LOCAL:
+            return Provider(each, "loaded")
+        for objection in filter(None, (policy.objection(each.distribution) for policy in self._policies)):
+            return Provider(each, "blocked", objection)
+        if each.name in self._broken:
+            return Provider(each, "broken", self._broken[each.name])
+        return Provider(each, "loaded" if each.name in self._kinds else "not loaded")
 
 
-def _loaded(entry: EntryPoint, entries: dict[str, EntryPoint]) -> list[Kind]:
-    try:
-        return _load(entry, entries)
-    except PluginError:
-        raise
-    except Exception as error:  # whatever a plugin raises is its own; a ValueError would pass for a wrong spec
-        raise PluginError(
-            f"The plugin {entry.value!r} of the distribution {_distribution(entry)!r}, which provides the kind "
-            f"{entry.name!r}, cannot be loaded: {error!r}"
-        ) from error
-
-
-def _load(entry: EntryPoint, entries: dict[str, EntryPoint]) -> list[Kind]:
-    """Import the plugin behind an entry point and take the kinds that its hook registers.
-
-    A manager of its own for each plugin: what one plugin gets wrong cannot stay behind in another's.
-    """
-    plugin = entry.load()
-    manager = pluggy.PluginManager("rnnkit")
-    manager.add_hookspecs(hookspecs)
-    manager.register(plugin, name=f"{_distribution(entry)}:{entry.value}")
-    kinds: list[Kind] = []
-    manager.hook.register_kinds(register=kinds.append)
-    promised = {name for name, other in entries.items() if other.value == entry.value}
-    registered = {kind.name for kind in kinds}
-    if entry.name not in registered or not registered <= promised:
-        raise PluginError(_wrong_names(entry, promised, registered))
-    return kinds
-
-
-def _distribution(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else "unknown"
-
-
-def _wrong_names(entry: EntryPoint, promised: set[str], registered: set[str]) -> str:
-    return (
-        f"The plugin {entry.value!r} of the distribution {_distribution(entry)!r} has entry points for the kinds "
-        f"{sorted(promised)}, but its hook `register_kinds` registered {sorted(registered)}. Register one Kind for "
-        "each entry point, under its name, in a function marked with `rnnkit.hookimpl`."
-    )
-
-
-def _unknown(name: str, names: list[str]) -> str:
-    if not names:
-        return (
-            f"Kind {name!r} cannot be found, because no kind is installed at all, not even rnnkit's own: their "
-            "entry points are made when rnnkit is installed. Run `pip install rnnkit`, or in a checkout "
-            "`pip install -e .`."
-        )
-    return (
-        f"No installed plugin provides the kind {name!r}.{did_you_mean(name, names)} "
-        f"Installed kinds: {', '.join(names)}. To use another, install the distribution that provides it."
-    )
-
-
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """`" Did you mean 'lstm'?"`, or an empty string where nothing is close."""
-    close = difflib.get_close_matches(word, list(words), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
-
-
+_catalogs: weakref.WeakSet[Catalog] = weakref.WeakSet()
 _catalog = Catalog()
+
+
+def _renew_locks() -> None:
+    """In the child of a fork: whoever held a lock at that moment is not there to release it."""
+    for catalog in _catalogs:
+        catalog._lock = threading.Lock()  # noqa: SLF001  # of this very module
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def current_catalog() -> Catalog:
@@ -164,16 +266,45 @@ def using(catalog: Catalog) -> Iterator[Catalog]:
 def list_kinds(pattern: str | None = None) -> list[str]:
     """The names of the installed kinds, sorted; `list_kinds("*lstm*")` those that match, as a shell would.
 
-    Imports neither torch nor any plugin.
+    rnnkit's own kinds have bare names, a third party's are `distribution/kind`. Kinds that have been turned off are
+    left out. Imports neither torch nor any plugin.
     """
     return _catalog.names(pattern)
 
 
 def get_kind(name: str) -> Kind:
-    """The record of an installed kind. The first call for a kind imports its plugin, and no other.
+    """The record of a kind. The first call for a kind imports its plugin, and no other.
 
     Raises:
         UnknownKindError: nobody provides it; the message says what is installed and what you may have meant.
-        PluginError: its plugin does not keep the contract of plugins.
+        BlockedKindError: the distribution that provides it has been turned off.
+        AmbiguousKindError: several third parties provide it; the message has their full names to choose from.
+        PluginError: its plugin is broken.
     """
     return _catalog.get(name)
+
+
+def resolve_kind(name: str) -> Resolution:
+    """What a name stands for here and now, and why. Print it: it shows every provider, blocked and broken ones too.
+
+    Never fails, and imports no plugin.
+    """
+    return _catalog.resolve(name)
+
+
+def control_plugins(*, allow: Iterable[str] | None = None, block: Iterable[str] = (), strict: bool = False) -> None:
+    """Decide which distributions may provide kinds, before anything of theirs is imported.
+
+    Holds in this process from now on, on top of the environment variables `RNNKIT_ALLOW_PLUGINS`,
+    `RNNKIT_BLOCK_PLUGINS` and `RNNKIT_STRICT_PLUGINS` and of earlier calls: a distribution must pass all of them.
+    What has been imported already stays imported, but provides no kind any more.
+
+    Args:
+        allow: the only third-party distributions that may provide kinds; None: all may. rnnkit's own need not be named.
+        block: distributions that may not, rnnkit's own if it is named.
+        strict: load every plugin that is not blocked now, and make the first that is broken an error.
+
+    Raises:
+        PluginError: `strict` was asked for, and a plugin is broken.
+    """
+    _catalog.control(allow=allow, block=block, strict=strict)

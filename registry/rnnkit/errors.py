@@ -13,6 +13,18 @@ class UnknownKindError(RnnkitError, LookupError):
     """No installed plugin provides the kind that was asked for."""
 
 
+class AmbiguousKindError(RnnkitError, LookupError):
+    """Several distributions provide a kind of the name that was asked for, and none of them goes before the others."""
+
+
+class BlockedKindError(RnnkitError, LookupError):
+    """The distribution that provides the kind has been turned off."""
+
+
+class ReservedKindError(RnnkitError):
+    """A local kind was given a name that is rnnkit's own, or that another local kind has."""
+
+
 class PluginError(RnnkitError):
     """A plugin was found, but it does not keep the contract of plugins."""
 

@@ -1,8 +1,9 @@
-"""Turns pydantic's complaints about unknown fields into ones that name the way out."""
+"""Makes messages that name the way out, of pydantic's complaints among others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
@@ -18,6 +19,12 @@ def refused(kind_of_problem: str, message: str) -> PydanticCustomError:
     """A problem with a message of our own; pydantic would replace `{name}` in it only if it had a context."""
     # pydantic-core asks for literals, which serves translation and binds nobody at run time
     return PydanticCustomError(kind_of_problem, message)  # pyright: ignore[reportArgumentType]
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """`" Did you mean 'lstm'?"`, or an empty string where nothing is close."""
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _line(details: ErrorDetails, explain: Callable[[str], str]) -> InitErrorDetails:

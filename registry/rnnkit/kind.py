@@ -43,7 +43,8 @@ class Builder(Protocol):
     ) -> Backbone: ...
 
 
-def _nothing_to_check(_spec: RecurrentSpec[Any], /) -> Iterable[Problem]:
+def nothing_to_check(_spec: RecurrentSpec[Any], /) -> Iterable[Problem]:
+    """The check of a kind without rules between fields."""
     return ()
 
 
@@ -56,8 +57,8 @@ class Kind:
         builder: makes a backbone from a spec.
         options: the class of the fields that only this kind has; `Options` itself for none.
         summary: one sentence.
-        equation: the update of one step in LaTeX, which the code computes.
-        paper: where it was published.
+        equation: the update of one step in LaTeX, which the code computes; empty: none is given.
+        paper: where it was published; None: nowhere.
         check: yields a `Problem` for each rule between fields that a spec breaks (`proj_size < hidden_size`).
             Called when a spec is made, after each field alone was found valid.
     """
@@ -66,6 +67,6 @@ class Kind:
     builder: Builder
     options: type[Options] = Options
     summary: str
-    equation: str
-    paper: Paper
-    check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = _nothing_to_check
+    equation: str = ""
+    paper: Paper | None = None
+    check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = nothing_to_check

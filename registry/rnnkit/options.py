@@ -1,10 +1,16 @@
 """The options of a kind: the fields of a spec that only this kind has."""
 
+from contextlib import suppress
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from typing_extensions import dataclass_transform
+
+# With its first schema pydantic looks for its own plugins in the entry points of all distributions. That raises if
+# those of a single one cannot be read, but only once: here, so that no class of ours is in its way.
+with suppress(Exception):
+    TypeAdapter(int)
 
 # strict: `True` and `2.0` are not taken for the integers 1 and 2.
 _CONFIG = ConfigDict(extra="forbid", strict=True, validate_default=True)

@@ -22,9 +22,9 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs, InitErrorDetails, PydanticSerializationError, to_json
 from typing_extensions import TypeVar
 
-from rnnkit.catalog import current_catalog, did_you_mean
+from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError, UnknownKindError
-from rnnkit.explain import explain_unknown_fields, refused
+from rnnkit.explain import did_you_mean, explain_unknown_fields, refused
 from rnnkit.kind import Kind, Problem
 from rnnkit.options import Options
 
@@ -118,7 +118,7 @@ class RecurrentSpec(Generic[O_co]):
     @classmethod
     def _kind_is_installed(cls, name: str) -> str:
         try:
-            return current_catalog().get(name).name
+            return current_catalog().canonical(name)
         except UnknownKindError as error:
             raise refused("unknown_kind", str(error)) from error
 

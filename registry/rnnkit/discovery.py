@@ -1,0 +1,114 @@
+"""Finds the entry points of installed plugins, without importing any of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+
+from rnnkit.errors import PluginError
+
+GROUP = "rnnkit"
+OWN = "rnnkit"  # the distribution whose kinds go by their bare names
+LOCAL = "local"  # stands in the place of a distribution for kinds that this process registered itself
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that provides a kind.
+
+    Attributes:
+        kind: the bare name.
+        distribution: the normalised name of the distribution that provides it; `local` for this process itself.
+        value: what its entry point leads to; of a local kind, its builder.
+        entry: the entry point; None for a local kind.
+    """
+
+    kind: str
+    distribution: str
+    value: str
+    entry: EntryPoint | None = None
+
+    @property
+    def name(self) -> str:
+        """The canonical name of the kind: bare for rnnkit's own, `distribution/kind` for all others."""
+        return canonical(self.distribution, self.kind)
+
+    @cached_property
+    def version(self) -> str:
+        """The version of the distribution, read when first asked for."""
+        try:
+            version = self.entry.dist.version if self.entry is not None and self.entry.dist is not None else None
+        except Exception:  # noqa: BLE001  # whatever is wrong with its metadata, this is not what was asked for
+            version = None
+        return version or "of unknown version"
+
+    def __str__(self) -> str:
+        if self.entry is None:
+            return f"{self.value} (registered by this process)"
+        return f"{self.value} (distribution {self.distribution} {self.version}, entry point {self.kind!r})"
+
+
+def installed_entry_points() -> Iterator[EntryPoint | PluginError]:
+    """The entry points of rnnkit's group, and an error for each distribution that cannot be read."""
+    try:
+        yield from entry_points(group=GROUP)
+    except Exception:  # noqa: BLE001  # one distribution that cannot be read must not hide all others
+        yield from _one_by_one()
+
+
+def candidate_of(entry: EntryPoint) -> Candidate | PluginError:
+    """What an entry point promises, or what is wrong with it by itself."""
+    distribution = normalised(_name(entry.dist)) if entry.dist is not None else "unknown"
+    if not is_name(entry.name):
+        return PluginError(
+            f"The distribution {distribution!r} has an entry point named {entry.name!r} (= {entry.value!r}) in the "
+            f"group {GROUP!r}. The name is the kind: it must not be empty nor have spaces or slashes. Mend it there."
+        )
+    return Candidate(entry.name, distribution, entry.value, entry)
+
+
+def is_name(kind: object) -> bool:
+    """Whether a bare name can be that of a kind: something, without spaces and slashes."""
+    return isinstance(kind, str) and re.fullmatch(r"[^\s/]+", kind) is not None
+
+
+def canonical(distribution: str, kind: str) -> str:
+    """The name of a kind that stays unambiguous whatever else is installed."""
+    return kind if distribution == OWN else f"{distribution}/{kind}"
+
+
+def normalised(distribution: str) -> str:
+    """The one form of a distribution's name, as package indexes write it: lower case, dashes."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _one_by_one() -> Iterator[EntryPoint | PluginError]:
+    """As `entry_points` does it, the first distribution of a name counts, but one that is broken only itself."""
+    seen = set()
+    for distribution in distributions():
+        name = normalised(_name(distribution))
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            yield from distribution.entry_points.select(group=GROUP)
+        except Exception as error:  # noqa: BLE001  # a missing equals sign, a byte that is no UTF-8, ...
+            yield _unreadable(name, distribution, error)
+
+
+def _name(distribution: Distribution) -> str:
+    """The name as its folder has it: reading the metadata of each distribution takes several times as long."""
+    from_folder: str | None = getattr(distribution, "_normalized_name", None)
+    return from_folder or distribution.metadata["Name"] or "unknown"
+
+
+def _unreadable(name: str, distribution: Distribution, cause: Exception) -> PluginError:
+    error = PluginError(
+        f"The entry points of the distribution {name!r} in {distribution.locate_file('')} cannot be read: {cause!r}. "
+        f"Install it again, or remove it with `pip uninstall {name}`."
+    )
+    error.__cause__ = cause
+    return error
