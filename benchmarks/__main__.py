@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
@@ -27,6 +28,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from benchmarks import plugins
 from rnnkit import RecurrentSpec, __version__, build_model
 from tests.handwritten import HANDWRITTEN
 
@@ -49,7 +51,14 @@ SHAPES = {
     "long": Shape(8, 1024, 32, 64, 1),
     "large": Shape(64, 128, 256, 512, 2),
 }
-TARGETS = {"forward": 1.03, "training": 1.03, "build": 2.0, "import": 1.3}
+TARGETS = {
+    "forward": 1.03,
+    "training": 1.03,
+    "build": 2.0,
+    "import": 1.3,
+    "list_kinds": 1.5,
+    "first build": 1.0,
+}
 SEED_TARGETS = {"forward": 1.25, "training": 1.10}
 
 
@@ -150,6 +159,18 @@ def import_result(seconds: float) -> Result:
     return compare("import", "-", "-", times)
 
 
+def plugin_results(seconds: float) -> Iterator[Result]:
+    """Listing against the bare scan of entry points; the first build among many against one alone and a scan."""
+    with TemporaryDirectory() as nothing:
+        for count, folder in plugins.folders():
+            listing = least_times(partial(plugins.list_kinds, folder), partial(plugins.scan, folder), seconds)
+            yield compare("list_kinds", "-", f"{count} plugins", listing)
+            alone = partial(plugins.first_build, Path(nothing))
+            among, by_itself = least_times(partial(plugins.first_build, folder), alone, seconds)
+            scans = least_times(partial(plugins.scan_beside_torch, folder), alone, seconds)
+            yield compare("first build", "gru", f"{count} plugins", (among, by_itself + scans[0]))
+
+
 def print_table(results: list[Result], console: Console) -> None:
     table = Table("what", "kind", "shape", title="CPU time, rnnkit / by hand, one thread")
     for heading in ("rnnkit, ms", "by hand, ms", "ratio", "target"):
@@ -187,6 +208,7 @@ def main() -> None:
     console = Console()
     with console.status("measuring"):
         results += [import_result(4 * arguments.seconds), *build_results(arguments.seconds)]
+        results += plugin_results(4 * arguments.seconds)
         results += model_results(arguments.shapes, arguments.seconds)
     print_table(results, console)
     save(results, arguments.json)

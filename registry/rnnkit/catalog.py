@@ -11,7 +11,17 @@ from fnmatch import fnmatchcase
 from importlib.metadata import EntryPoint
 from typing import NamedTuple
 
-from rnnkit.discovery import LOCAL, Candidate, candidate_of, canonical, installed_entry_points, normalised
+from rnnkit.discovery import (
+    LOCAL,
+    OWN,
+    Candidate,
+    candidate_of,
+    canonical,
+    installed_entry_points,
+    is_name,
+    misnamed,
+    normalised,
+)
 from rnnkit.errors import PluginError, ReservedKindError
 from rnnkit.kind import Kind
 from rnnkit.plugin import import_torch_alone, load_plugin
@@ -54,7 +64,7 @@ class Catalog:
         self._find = find
         self._policies = [Policy.of(allow=allow, block=block, strict=strict, source="Catalog")]
         self._lock = threading.Lock()
-        self._installed: dict[str, list[Candidate]] | None = None  # by bare name; None: not looked yet
+        self._entries: dict[str, list[EntryPoint]] | None = None  # by bare name; None: not looked yet
         self._problems: list[PluginError] = []  # of distributions, not of single kinds
         self._local: dict[str, LocalEntry] = {}  # by bare name
         self._kinds: dict[str, Kind] = {}  # by canonical name
@@ -81,11 +91,10 @@ class Catalog:
         Args:
             kind: only those who provide the kind of this bare name; None: all.
         """
-        installed = self._index()
         if kind is None:
-            return [each for name in sorted({*installed, *self._local}) for each in self.providers(name)]
+            return [each for name in sorted({*self._found(), *self._local}) for each in self.providers(name)]
         local = [self._local[kind].candidate] if kind in self._local else []
-        return [self._provider(each) for each in [*installed.get(kind, []), *local]]
+        return [self._provider(each) for each in [*self._installed(kind), *local]]
 
     def resolve(self, name: str) -> Resolution:
         """What a name stands for, and why; it never fails. Imports no plugin.
@@ -147,7 +156,7 @@ class Catalog:
             ReservedKindError: the name is that of one of rnnkit's own kinds, or of another local kind.
         """
         name = entry.kind.name
-        if any(each.name == name for each in self._index().get(name, [])):
+        if any(each.distribution == OWN for each in self._installed(name)):
             raise ReservedKindError(f"{name!r} is one of rnnkit's own kinds. Choose another name")
         with self._lock:
             before = self._local.get(name)
@@ -176,25 +185,34 @@ class Catalog:
             answers[name] = self.resolve(name).require()
         return answers[name]
 
-    def _index(self) -> dict[str, list[Candidate]]:
+    def _found(self) -> dict[str, list[EntryPoint]]:
         with self._lock:
-            if self._installed is not None:
-                return self._installed
+            if self._entries is not None:
+                return self._entries
             self._policies.insert(0, Policy.from_environment())
-            self._installed = installed = self._look()
+            self._entries = entries = self._look()
         if any(policy.strict for policy in self._policies):
             self._check_all()
-        return installed
+        return entries
 
-    def _look(self) -> dict[str, list[Candidate]]:
-        found: dict[str, list[Candidate]] = {}
+    def _look(self) -> dict[str, list[EntryPoint]]:
+        found: dict[str, list[EntryPoint]] = {}
         for entry in self._find():
-            each = entry if isinstance(entry, PluginError) else candidate_of(entry)
-            if isinstance(each, PluginError):
-                self._problems.append(each)
-            elif all(other.distribution != each.distribution for other in found.get(each.kind, [])):
-                found.setdefault(each.kind, []).append(each)
+            if isinstance(entry, PluginError):
+                self._problems.append(entry)
+            elif not is_name(entry.name):
+                self._problems.append(misnamed(entry))
+            else:
+                found.setdefault(entry.name, []).append(entry)
         return found
+
+    def _installed(self, kind: str) -> list[Candidate]:
+        """Who provides a kind, each distribution once: of two entry points of one name its first counts.
+
+        Worked out for the kinds that are asked for only: with many plugins installed, that is most of the time.
+        """
+        candidates = [candidate_of(entry) for entry in self._found().get(kind, [])]
+        return list({each.distribution: each for each in reversed(candidates)}.values())[::-1]
 
     def _check_all(self) -> None:
         for problem in self._problems:
@@ -205,10 +223,10 @@ class Catalog:
 
     def _load(self, candidate: Candidate) -> None:
         promised = {
-            each.kind
-            for candidates in self._index().values()
-            for each in candidates
-            if (each.distribution, each.value) == (candidate.distribution, candidate.value)
+            entry.name
+            for entries in self._found().values()
+            for entry in entries
+            if entry.value == candidate.value and candidate_of(entry).distribution == candidate.distribution
         }
         if self._problems:
             import_torch_alone()

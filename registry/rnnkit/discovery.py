@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from typing import NamedTuple
 
 from rnnkit.errors import PluginError
 
 GROUP = "rnnkit"
 OWN = "rnnkit"  # the distribution whose kinds go by their bare names
+_NAME = re.compile(r"[^\s/]+")
 LOCAL = "local"  # stands in the place of a distribution for kinds that this process registered itself
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Something that provides a kind.
 
     Attributes:
@@ -36,9 +35,9 @@ class Candidate:
         """The canonical name of the kind: bare for rnnkit's own, `distribution/kind` for all others."""
         return canonical(self.distribution, self.kind)
 
-    @cached_property
+    @property
     def version(self) -> str:
-        """The version of the distribution, read when first asked for."""
+        """The version of the distribution, read from its metadata."""
         try:
             version = self.entry.dist.version if self.entry is not None and self.entry.dist is not None else None
         except Exception:  # noqa: BLE001  # whatever is wrong with its metadata, this is not what was asked for
@@ -59,20 +58,23 @@ def installed_entry_points() -> Iterator[EntryPoint | PluginError]:
         yield from _one_by_one()
 
 
-def candidate_of(entry: EntryPoint) -> Candidate | PluginError:
-    """What an entry point promises, or what is wrong with it by itself."""
-    distribution = normalised(_name(entry.dist)) if entry.dist is not None else "unknown"
-    if not is_name(entry.name):
-        return PluginError(
-            f"The distribution {distribution!r} has an entry point named {entry.name!r} (= {entry.value!r}) in the "
-            f"group {GROUP!r}. The name is the kind: it must not be empty nor have spaces or slashes. Mend it there."
-        )
-    return Candidate(entry.name, distribution, entry.value, entry)
+def candidate_of(entry: EntryPoint) -> Candidate:
+    """What an entry point promises."""
+    return Candidate(entry.name, _name(entry.dist), entry.value, entry)
+
+
+def misnamed(entry: EntryPoint) -> PluginError:
+    """What to say of an entry point whose name no kind can have."""
+    return PluginError(
+        f"The distribution {_name(entry.dist)!r} has an entry point named {entry.name!r} (= {entry.value!r}) in the "
+        f"group {GROUP!r}. The name is the kind: it must not be empty nor have spaces or slashes. Mend it there, or "
+        f"remove it with `pip uninstall {_name(entry.dist)}`."
+    )
 
 
 def is_name(kind: object) -> bool:
     """Whether a bare name can be that of a kind: something, without spaces and slashes."""
-    return isinstance(kind, str) and re.fullmatch(r"[^\s/]+", kind) is not None
+    return isinstance(kind, str) and _NAME.fullmatch(kind) is not None
 
 
 def canonical(distribution: str, kind: str) -> str:
@@ -89,7 +91,7 @@ def _one_by_one() -> Iterator[EntryPoint | PluginError]:
     """As `entry_points` does it, the first distribution of a name counts, but one that is broken only itself."""
     seen = set()
     for distribution in distributions():
-        name = normalised(_name(distribution))
+        name = _name(distribution)
         if name in seen:
             continue
         seen.add(name)
@@ -99,10 +101,12 @@ def _one_by_one() -> Iterator[EntryPoint | PluginError]:
             yield _unreadable(name, distribution, error)
 
 
-def _name(distribution: Distribution) -> str:
-    """The name as its folder has it: reading the metadata of each distribution takes several times as long."""
+def _name(distribution: Distribution | None) -> str:
+    """The normalised name, from the name of the folder: reading the metadata of each takes several times as long."""
     from_folder: str | None = getattr(distribution, "_normalized_name", None)
-    return from_folder or distribution.metadata["Name"] or "unknown"
+    if from_folder:
+        return from_folder.replace("_", "-")
+    return normalised((distribution and distribution.metadata["Name"]) or "unknown")
 
 
 def _unreadable(name: str, distribution: Distribution, cause: Exception) -> PluginError:

@@ -46,7 +46,7 @@ class Policy:
         """Why a distribution may not provide kinds; None if it may."""
         if distribution in self.block:
             return f"blocked by {self._named(BLOCK, 'block')}"
-        if self.allow is not None and distribution not in {*self.allow, OWN}:
+        if self.allow is not None and distribution != OWN and distribution not in self.allow:
             return f"not among those allowed by {self._named(ALLOW, 'allow')}"
         return None
 

@@ -1,0 +1,71 @@
+"""What installed plugins cost that nobody asks for: listing and the first build, with many made-up distributions.
+
+Each figure comes from a fresh interpreter, which prints the CPU time of one call; the two sides of a ratio take turns.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+COUNTS = (0, 100, 1000)
+
+_TIMED = """
+import time
+{before}
+start = time.process_time_ns()
+{call}
+print((time.process_time_ns() - start) / 1e6)
+"""
+# What rnnkit has imported by then must not count on one side only.
+_READY = "import importlib.metadata, rnnkit"
+_WITH_TORCH = f"{_READY}, torch"
+_BUILD = "rnnkit.build_model(rnnkit.RecurrentSpec(kind='gru', input_size=10, hidden_size=20))"
+
+
+def milliseconds(call: str, folder: Path, *, before: str = _READY) -> float:
+    """CPU time of a call in a fresh interpreter that has the distributions of a folder on its path."""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-c", _TIMED.format(before=before, call=call)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+
+
+def list_kinds(folder: Path) -> float:
+    return milliseconds("rnnkit.list_kinds()", folder)
+
+
+def scan(folder: Path, *, before: str = _READY) -> float:
+    """The bare search that nothing can do without."""
+    return milliseconds("importlib.metadata.entry_points(group='rnnkit')", folder, before=before)
+
+
+def scan_beside_torch(folder: Path) -> float:
+    """The same in a process that has imported torch, whose many objects slow the garbage collector down."""
+    return scan(folder, before=_WITH_TORCH)
+
+
+def first_build(folder: Path) -> float:
+    """Lists, imports the one plugin, and builds; torch is there already."""
+    return milliseconds(_BUILD, folder, before=_WITH_TORCH)
+
+
+def folders() -> Iterator[tuple[int, Path]]:
+    """For each count a folder of so many distributions, each with a kind and a module that must not be imported."""
+    for count in COUNTS:
+        with TemporaryDirectory() as name:
+            for number in range(count):
+                _write(Path(name), number)
+            yield count, Path(name)
+
+
+def _write(folder: Path, number: int) -> None:
+    name = f"made_up_{number}"
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[rnnkit]\nkind_{number} = {name}\n")
+    (folder / f"{name}.py").write_text("raise SystemExit('a plugin was imported that nobody asked for')\n")
