@@ -14,10 +14,11 @@ from rnnkit import list_kinds
 from rnnkit.catalog import Catalog, using
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # a block of code, and the text block that may follow it at once: what it prints
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 FILE_NAME = re.compile(r"# (\w+)\.py\n")
+EXCERPT = "# rnnkit_mgu.py, in part\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -28,7 +29,7 @@ def test_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
     names = {"__name__": page.stem}
     with using(Catalog()):
         for language, code, shown in blocks:
-            if language == "python" and not FILE_NAME.match(code):
+            if language == "python" and not FILE_NAME.match(code) and not code.startswith(EXCERPT):
                 assert printed_by(code, names, page) == shown
 
 
@@ -51,6 +52,16 @@ def install_plugins(blocks, folder):
         lines = [f"{kind} = {module}\n" for entry in entries for kind, module in entry.items()]
         (info / "METADATA").write_text("Name: page\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text("[rnnkit]\n" + "".join(lines))
+
+
+def test_the_readme_shows_the_example_of_a_plugin_as_it_is():
+    example = ROOT / "docs/examples/rnnkit-mgu"
+    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    [excerpt] = [code.removeprefix(EXCERPT) for _, code, _ in blocks if code.startswith(EXCERPT)]
+    module = (example / "rnnkit_mgu.py").read_text(encoding="utf-8").splitlines()
+    assert [line for line in excerpt.splitlines() if line.strip() != "..." and line not in module] == []
+    [entry_point] = [code for language, code, _ in blocks if language == "toml"]
+    assert entry_point in (example / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_the_readme_lists_rnnkits_own_kinds():
