@@ -1,5 +1,7 @@
 """Input that does not fit is refused, with what was expected and what came."""
 
+from collections import namedtuple
+
 import pytest
 import torch
 
@@ -121,6 +123,28 @@ def test_a_state_of_another_layout(kind, state):
     assert refusal(lambda: model(small_input(), state)).startswith("state")
 
 
+def test_a_state_with_other_names_is_refused(kind):
+    """As one whose parts stand in another order."""
+    model = small_model(kind)
+    state = model.initial_state(BATCH)
+    named = state if hasattr(state, "_fields") else state[0]
+    other = namedtuple("Other", reversed([f"{name}_other" for name in named._fields]))(*named)  # noqa: PYI024
+    message = refusal(lambda: model(small_input(), other if named is state else (other, *state[1:])))
+    assert f"{type(named).__name__}({named._fields[0]}=" in message
+    assert f"but is Other({', '.join(other._fields)})" in message
+
+
+def test_plain_tuples_will_do_for_a_state(kind):
+    model = small_model(kind)
+    state = random_state(model)
+    plain = tuple(part if isinstance(part, torch.Tensor) else tuple(part) for part in state)
+    x = small_input()
+    y, final = model(x, plain, return_state=True)
+    assert torch.equal(y, model(x, state))
+    assert type(final) is type(state)
+    assert all(type(a) is type(b) for a, b in zip(final, state, strict=True))
+
+
 def test_a_backbone_without_parameters_is_where_its_buffers_are():
     class Reservoir(Backbone):
         def __init__(self):
@@ -136,6 +160,22 @@ def test_a_backbone_without_parameters_is_where_its_buffers_are():
     reservoir = Reservoir()
     assert reservoir(small_input())[0].dtype == torch.float64
     assert "torch.float64, but the input is torch.float32" in refusal(lambda: reservoir(small_input().float()))
+
+
+def test_a_backbone_need_not_zero_its_own_padding():
+    class Ones(Backbone):
+        def __init__(self):
+            super().__init__(RecurrentSpec(kind="gru", input_size=3, hidden_size=4), features=3)
+            self.register_buffer("one", torch.ones((), dtype=torch.float64))
+
+        def state_shapes(self, batch_size):
+            return ()
+
+        def run(self, x, state, lengths):
+            return torch.ones_like(x), ()
+
+    output, _ = Ones()(small_input(), lengths=torch.tensor([5, 2, 0, 3]))
+    assert output.sum(dim=(1, 2)).tolist() == [15, 6, 0, 9]
 
 
 def test_a_step_takes_one_step(kind):

@@ -58,9 +58,9 @@ class TorchBackbone(Backbone):
         packed = pack_padded_sequence(x, ends.clamp(min=1), self.batch_first, enforce_sorted=False)
         packed_output, final = self._call(packed, state)
         output, _ = pad_packed_sequence(packed_output, self.batch_first, total_length=time)
-        if bool(ends.all()):
-            return output, final
-        return self._keep_empty_rows(output, final, state, (lengths == 0).to(x.device))
+        if not bool(ends.all()):
+            final = self._without_empty_rows(final, state, lengths == 0)
+        return output, final
 
     def _call(self, x: Any, state: Any | None) -> tuple[Any, Any]:
         """Torch takes and returns a bare tensor where the state has one part."""
@@ -71,9 +71,7 @@ class TorchBackbone(Backbone):
     def _named(self, final: Any) -> Any:
         return HiddenState(final)
 
-    def _keep_empty_rows(self, output: Tensor, final: Any, state: Any | None, empty: Tensor) -> tuple[Tensor, Any]:
+    def _without_empty_rows(self, final: Any, state: Any | None, empty: Tensor) -> Any:
         """Undo the one step that rows of length 0 have run, because torch's packing refuses them."""
         before = self.initial_state(len(empty)) if state is None else state
-        output = output.masked_fill(empty[:, None, None] if self.batch_first else empty[:, None], 0)
-        kept = (torch.where(empty[:, None], old, new) for old, new in zip(before, final, strict=True))
-        return output, type(final)(*kept)
+        return type(final)(*(torch.where(empty[:, None], *parts) for parts in zip(before, final, strict=True)))

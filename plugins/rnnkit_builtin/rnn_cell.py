@@ -53,7 +53,7 @@ class RNNCellBackbone(Backbone):
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, tuple[RNNCellState, ...]]:
         time_axis = 1 if self.batch_first else 0
         steps: Sequence[Tensor] = x.unbind(time_axis)
-        padded = None if lengths is None else [(t >= lengths).unsqueeze(-1).to(x.device) for t in range(len(steps))]
+        padded = None if lengths is None else [(t >= lengths).unsqueeze(-1) for t in range(len(steps))]
         before = self.initial_state(x.shape[1 - time_axis], device=x.device, dtype=x.dtype) if state is None else state
         final: list[RNNCellState] = []
         for layer in range(0, len(self.cells), self.directions):
@@ -62,7 +62,7 @@ class RNNCellBackbone(Backbone):
             ways = []
             for index in range(layer, layer + self.directions):
                 step = _step_of(self.cells[index])
-                outputs, h = _unroll(step, steps, before[index][0], padded, reverse=index > layer)
+                outputs, h = _unroll(step, steps, before[index].h, padded, reverse=index > layer)
                 ways.append(outputs)
                 final.append(RNNCellState(h))
             steps = ways[0] if len(ways) == 1 else [torch.cat(pair, -1) for pair in zip(*ways, strict=True)]
@@ -72,12 +72,11 @@ class RNNCellBackbone(Backbone):
 def _unroll(
     step: Step, steps: Sequence[Tensor], h: Tensor, padded: Sequence[Tensor] | None, *, reverse: bool
 ) -> tuple[list[Tensor], Tensor]:
-    """The output at every step, and the state after the last one; a padded step outputs zeros and keeps the state."""
+    """The state after every step, and after the last one; a padded step keeps it as it was."""
     outputs = list(steps)
     for t in reversed(range(len(steps))) if reverse else range(len(steps)):
         new = step(steps[t], h)
-        h = new if padded is None else torch.where(padded[t], h, new)
-        outputs[t] = h if padded is None else h.masked_fill(padded[t], 0)
+        h = outputs[t] = new if padded is None else torch.where(padded[t], h, new)
     return outputs, h
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Backbone(nn.Module, ABC):
     """Base class of backbones: `(batch, time, input_size)` -> `(batch, time, features)` and a final state.
 
-    A subclass writes `run` and `state_shapes`. The base class refuses what does not fit and zeroes the padding, so
-    `run` may rely on its arguments.
+    A subclass writes `run` and `state_shapes`. The base class refuses what does not fit and zeroes the padding of input
+    and output, so `run` may rely on its arguments, and need not care what it outputs past a row's length.
 
     Args:
         spec: gives `input_size` and `batch_first`.
@@ -43,13 +43,12 @@ class Backbone(nn.Module, ABC):
 
         Args:
             x: `(batch, time, input_size)`, time at least 1, batch possibly 0; zeros past each row's length.
-            state: the state before the first step; None: `initial_state`.
-            lengths: valid steps of each row, `(batch,)`, each in [0, time]; None: all are valid.
+            state: the state before the first step, in the layout of `state_shapes`; None: `initial_state`.
+            lengths: valid steps of each row, `(batch,)`, each in [0, time], on the device of x; None: all are valid.
 
         Returns:
-            The output, zeros past each row's length, and the state after each row's last valid step (for the reverse
-            direction: after step 0, having started at the last valid step). A row of length 0 keeps the state that
-            it came with.
+            The output, and the state after each row's last valid step (for the reverse direction: after step 0, having
+            started at the last valid step). A row of length 0 keeps the state that it came with.
         """
 
     @abstractmethod
@@ -87,11 +86,14 @@ class Backbone(nn.Module, ABC):
         check_input(x, self.input_size, self.dtype, batch_first=self.batch_first)
         batch, time = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         if state is not None:
-            check_state(state, self.state_shapes(batch), x.dtype)
-        if lengths is not None:
-            check_lengths(lengths, batch, time)
-            x = x.masked_fill(padding(lengths.to(x.device), time, batch_first=self.batch_first), 0)
-        return self.run(x, state, lengths)
+            state = check_state(state, self.state_shapes(batch), x.dtype)
+        if lengths is None:
+            return self.run(x, state, None)
+        check_lengths(lengths, batch, time)
+        lengths = lengths.to(x.device)
+        past = padding(lengths, time, batch_first=self.batch_first)
+        output, state = self.run(x.masked_fill(past, 0), state, lengths)
+        return output.masked_fill(past, 0), state
 
     def _tensor(self) -> Tensor:
         """A parameter, or a buffer of a backbone that has none: what says where the backbone is, and in which dtype."""

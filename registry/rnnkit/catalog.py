@@ -12,7 +12,6 @@ from importlib.metadata import EntryPoint
 from typing import NamedTuple
 
 from rnnkit.discovery import (
-    LOCAL,
     OWN,
     Candidate,
     candidate_of,
@@ -65,7 +64,9 @@ class Catalog:
         self._policies = [Policy.of(allow=allow, block=block, strict=strict, source="Catalog")]
         self._lock = threading.Lock()
         self._entries: dict[str, list[EntryPoint]] | None = None  # by bare name; None: not looked yet
-        self._problems: list[PluginError] = []  # of distributions, not of single kinds
+        self._unreadable: list[PluginError] = []  # distributions
+        self._misnamed: list[PluginError] = []  # entry points
+        self._checked = False  # whether all plugins are known to work, which a strict policy asks for
         self._local: dict[str, LocalEntry] = {}  # by bare name
         self._kinds: dict[str, Kind] = {}  # by canonical name
         self._broken: dict[str, str] = {}  # by canonical name, what was wrong at the last try
@@ -106,7 +107,9 @@ class Catalog:
         providers = self.providers(kind)
         if distribution:
             providers = [each for each in providers if each.candidate.distribution == normalised(distribution)]
-        return resolve(name, providers, unknown="" if providers else unknown(name, self.names(), self._problems))
+        if providers:
+            return resolve(name, providers)
+        return unknown(name, self.names(), [*self._unreadable, *self._misnamed])
 
     def canonical(self, name: str) -> str:
         """The one name of a kind that stays unambiguous: bare for rnnkit's own, `distribution/kind` for all others.
@@ -132,7 +135,7 @@ class Catalog:
             PluginError: its plugin is broken.
         """
         answer = self._answer(name)
-        if answer.distribution == LOCAL:
+        if answer.entry is None:
             return self._local[answer.kind].kind
         if answer.name not in self._kinds:
             self._load(answer)
@@ -146,8 +149,8 @@ class Catalog:
         """
         self._policies.append(Policy.of(allow=allow, block=block, strict=strict, source="control_plugins"))
         self._answers = {}
-        if strict:
-            self._check_all()
+        self._checked = False
+        self._found()
 
     def add_local(self, entry: LocalEntry) -> LocalEntry | None:
         """Put a local kind in its place; returns the older version of it that stood there.
@@ -187,21 +190,20 @@ class Catalog:
 
     def _found(self) -> dict[str, list[EntryPoint]]:
         with self._lock:
-            if self._entries is not None:
-                return self._entries
-            self._policies.insert(0, Policy.from_environment())
-            self._entries = entries = self._look()
-        if any(policy.strict for policy in self._policies):
-            self._check_all()
-        return entries
+            if self._entries is None:
+                self._policies.insert(0, Policy.from_environment())
+                self._entries = self._look()
+        if not self._checked:
+            self._check()
+        return self._entries
 
     def _look(self) -> dict[str, list[EntryPoint]]:
         found: dict[str, list[EntryPoint]] = {}
         for entry in self._find():
             if isinstance(entry, PluginError):
-                self._problems.append(entry)
+                self._unreadable.append(entry)
             elif not is_name(entry.name):
-                self._problems.append(misnamed(entry))
+                self._misnamed.append(misnamed(entry))
             else:
                 found.setdefault(entry.name, []).append(entry)
         return found
@@ -214,12 +216,20 @@ class Catalog:
         candidates = [candidate_of(entry) for entry in self._found().get(kind, [])]
         return list({each.distribution: each for each in reversed(candidates)}.values())[::-1]
 
-    def _check_all(self) -> None:
-        for problem in self._problems:
-            raise problem
-        for provider in self.providers():
-            if provider.status in ("not loaded", "broken"):
-                self._load(provider.candidate)
+    def _check(self) -> None:
+        """Raise the error of a broken plugin now if a policy is strict, and with every question until it is mended."""
+        self._checked = True  # first, since plugins may ask the catalog something while they are loaded
+        if not any(policy.strict for policy in self._policies):
+            return
+        try:
+            for problem in [*self._unreadable, *self._misnamed]:
+                raise problem
+            for provider in self.providers():
+                if provider.status in ("not loaded", "broken"):
+                    self._load(provider.candidate)
+        except PluginError:
+            self._checked = False
+            raise
 
     def _load(self, candidate: Candidate) -> None:
         promised = {
@@ -228,7 +238,7 @@ class Catalog:
             for entry in entries
             if entry.value == candidate.value and candidate_of(entry).distribution == candidate.distribution
         }
-        if self._problems:
+        if self._unreadable:
             import_torch_alone()
         try:
             kinds = load_plugin(candidate, promised)
@@ -242,7 +252,7 @@ class Catalog:
                 self._broken.pop(name, None)
 
     def _provider(self, each: Candidate) -> Provider:
-        if each.distribution == LOCAL:
+        if each.entry is None:
             return Provider(each, "loaded")
         for objection in filter(None, (policy.objection(each.distribution) for policy in self._policies)):
             return Provider(each, "blocked", objection)

@@ -43,16 +43,23 @@ def check_lengths(lengths: Tensor, batch: int, time: int) -> None:
         )
 
 
-def check_state(state: Any, shapes: Any, dtype: torch.dtype, where: str = "state") -> None:
-    """Raise `InputError` unless state has the layout of `shapes` and its floating-point tensors are of `dtype`."""
+def check_state(state: Any, shapes: Any, dtype: torch.dtype, where: str = "state") -> Any:
+    """The state in the layout of `shapes`: a plain tuple will do for one with names, but no tuple with other names.
+
+    Raises:
+        InputError: it has another layout, or other shapes, or a floating-point part that is not of `dtype`.
+    """
     if isinstance(shapes, torch.Size):
         _check_part(state, shapes, dtype, where)
-    elif not isinstance(state, tuple) or len(state) != len(shapes):
+        return state
+    fields = getattr(shapes, "_fields", None)
+    if not isinstance(state, tuple) or len(state) != len(shapes) or getattr(state, "_fields", fields) != fields:
         raise InputError(f"{where} must be {_layout(shapes)}, but is {_describe(state)}")
-    else:
-        names = [f".{name}" for name in getattr(shapes, "_fields", ())] or [f"[{i}]" for i in range(len(shapes))]
-        for name, part, shape in zip(names, state, shapes, strict=True):
-            check_state(part, shape, dtype, where + name)
+    names = [f".{name}" for name in fields or ()] or [f"[{i}]" for i in range(len(shapes))]
+    parts = [
+        check_state(part, shape, dtype, where + name) for name, part, shape in zip(names, state, shapes, strict=True)
+    ]
+    return type(shapes)(*parts) if fields else tuple(parts)
 
 
 def _check_part(part: object, shape: torch.Size, dtype: torch.dtype, where: str) -> None:
@@ -85,9 +92,11 @@ def _layout(shapes: Any) -> str:
     return f"{type(shapes).__name__}({parts})"
 
 
-def _describe(value: object) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
+    if hasattr(value, "_fields"):
+        return f"{type(value).__name__}({', '.join(value._fields)})"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
     return f"{value!r}"

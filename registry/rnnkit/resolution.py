@@ -67,7 +67,7 @@ class Resolution:
         return "\n".join([f"{self.asked} -> {stands_for}: {self.reason}", *(f"  {each}" for each in self.providers)])
 
 
-def resolve(asked: str, providers: Sequence[Provider], unknown: str) -> Resolution:
+def resolve(asked: str, providers: Sequence[Provider]) -> Resolution:
     """Choose among those who provide a kind, by the rules of precedence.
 
     rnnkit's own kinds come first, so that installing a package never changes what existing code builds; then
@@ -75,11 +75,8 @@ def resolve(asked: str, providers: Sequence[Provider], unknown: str) -> Resoluti
 
     Args:
         asked: the name, bare or with its distribution.
-        providers: who provides a kind of that name.
-        unknown: what to say if nobody does.
+        providers: who provides a kind of that name: one at least.
     """
-    if not providers:
-        return Resolution(asked, (), None, unknown)
     contenders, reason = _first(asked, providers)
     usable = [each for each in contenders if each.status != "blocked"]
     if not usable:
@@ -99,8 +96,12 @@ def _first(asked: str, providers: Sequence[Provider]) -> tuple[Sequence[Provider
     return providers, "all others are blocked" if len(providers) > 1 else "nobody else provides it"
 
 
-def unknown(asked: str, names: Sequence[str], problems: Sequence[PluginError]) -> str:
-    """What to say of a name that nobody provides, where `names` can be had and `problems` are in the way."""
+def unknown(asked: str, names: Sequence[str], problems: Sequence[PluginError]) -> Resolution:
+    """What a name stands for that nobody provides, where `names` can be had and `problems` are in the way."""
+    return Resolution(asked, (), None, _unknown(asked, names, problems))
+
+
+def _unknown(asked: str, names: Sequence[str], problems: Sequence[PluginError]) -> str:
     distribution, _, kind = asked.rpartition("/")
     if distribution == LOCAL:
         return (
