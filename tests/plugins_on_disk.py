@@ -25,7 +25,30 @@ def kind(name, **fields):
     return Kind(**{"name": name, "builder": no_builder, "summary": "A test.", "equation": "h", "paper": paper} | fields)
 '''
 
+USUAL = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+
 _numbers = itertools.count()
+
+
+def write_distribution(
+    root: Path,
+    name: str,
+    *,
+    entry_points: str | bytes | None,
+    source: str | None = "",
+    module: str = "",
+    metadata: str | bytes | None = USUAL,
+) -> None:
+    """Write a distribution of one module into a new folder, as an installer leaves it; a part that is None is missing.
+
+    The module is called as the distribution is, unless said otherwise.
+    """
+    info = root / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir(parents=True)
+    if source is not None:
+        _write(root / f"{module or name.replace('-', '_')}.py", PREAMBLE + dedent(source))
+    _write(info / "METADATA", metadata.replace("{name}", name) if isinstance(metadata, str) else metadata)
+    _write(info / "entry_points.txt", entry_points)
 
 
 class PluginsOnDisk:
@@ -36,7 +59,14 @@ class PluginsOnDisk:
         self._monkeypatch = monkeypatch
         self._modules: list[str] = []
 
-    def install(self, *kinds: str, source: str | None = None, distribution: str = "", plugin: str = "") -> str:
+    def install(
+        self,
+        *kinds: str,
+        source: str | None = None,
+        distribution: str = "",
+        plugin: str = "",
+        metadata: str | bytes | None = USUAL,
+    ) -> str:
         """Write a distribution whose one module has an entry point for each of `kinds`; the module's name.
 
         Without a source its hook registers each kind that it has an entry point for. `plugin` is the object in the
@@ -45,14 +75,15 @@ class PluginsOnDisk:
         module = f"rnnkit_on_disk_{next(_numbers)}"  # a name of its own: no test sees another's module
         distribution = distribution or module  # two of one name would be taken for one
         root = self._folder / module  # a folder of its own: Python caches what it saw in one
-        info = root / f"{distribution.replace('-', '_')}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (root / f"{module}.py").write_text(
-            PREAMBLE + dedent(_registers(kinds) if source is None else source), encoding="utf-8"
-        )
-        (info / "METADATA").write_text(f"Name: {distribution}\nVersion: 1.0\n", encoding="utf-8")
         entries = "".join(f"{kind} = {module}{plugin and ':' + plugin}\n" for kind in kinds)
-        (info / "entry_points.txt").write_text(f"[rnnkit]\n{entries}", encoding="utf-8")
+        write_distribution(
+            root,
+            distribution,
+            module=module,
+            source=_registers(kinds) if source is None else source,
+            entry_points=f"[rnnkit]\n{entries}",
+            metadata=metadata,
+        )
         self._monkeypatch.syspath_prepend(root)
         self._modules.append(module)
         return module
@@ -60,6 +91,10 @@ class PluginsOnDisk:
     def imported(self) -> list[str]:
         """The modules of these distributions that something has imported."""
         return [name for name in self._modules if name in sys.modules]
+
+    def folder(self, module: str) -> Path:
+        """Where the distribution of a module lies."""
+        return self._folder / module
 
     def module(self, name: str) -> ModuleType:
         """A module that something has imported."""
@@ -69,6 +104,11 @@ class PluginsOnDisk:
         """Take the modules out of the process again."""
         for name in self.imported():
             del sys.modules[name]
+
+
+def _write(path: Path, content: str | bytes | None) -> None:
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _registers(kinds: tuple[str, ...]) -> str:

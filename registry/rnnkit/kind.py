@@ -43,7 +43,7 @@ class Builder(Protocol):
     ) -> Backbone: ...
 
 
-def nothing_to_check(_spec: RecurrentSpec[Any], /) -> Iterable[Problem]:
+def _nothing_to_check(_spec: RecurrentSpec[Any], /) -> Iterable[Problem]:
     """The check of a kind without rules between fields."""
     return ()
 
@@ -69,4 +69,4 @@ class Kind:
     summary: str
     equation: str = ""
     paper: Paper | None = None
-    check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = nothing_to_check
+    check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = _nothing_to_check

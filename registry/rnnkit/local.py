@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar, overload
 
 from rnnkit.catalog import LocalEntry, current_catalog
 from rnnkit.discovery import LOCAL, Candidate
-from rnnkit.kind import Builder, Kind, Paper, Problem, nothing_to_check
+from rnnkit.kind import Builder, Kind, Paper, Problem
 from rnnkit.options import Options
 from rnnkit.plugin import check_kind
 
@@ -53,11 +53,11 @@ def register_kind(
     kind: str,
     /,
     *,
-    options: type[Options] = Options,
-    summary: str = "",
-    equation: str = "",
-    paper: Paper | None = None,
-    check: Callable[[Any], Iterable[Problem]] = nothing_to_check,
+    options: type[Options] = ...,
+    summary: str = ...,
+    equation: str = ...,
+    paper: Paper | None = ...,
+    check: Callable[[Any], Iterable[Problem]] = ...,
 ) -> Callable[[B], B]: ...
 def register_kind(kind: Kind | str, /, **fields: Any) -> LocalKind | Callable[[B], B]:
     """Register a kind in this process alone, under the name `local/...`.
@@ -89,8 +89,8 @@ def register_kind(kind: Kind | str, /, **fields: Any) -> LocalKind | Callable[[B
         return LocalKind(kind)
 
     def decorate(builder: B) -> B:
-        summary = fields.pop("summary", "") or (inspect.getdoc(builder) or "").partition("\n")[0]
-        LocalKind(Kind(name=kind, builder=builder, summary=summary, **fields))
+        first_line = (inspect.getdoc(builder) or "").partition("\n")[0]
+        LocalKind(Kind(**{"summary": first_line, **fields, "name": kind, "builder": builder}))
         return builder
 
     return decorate
