@@ -8,26 +8,36 @@ import rnnkit
 from rnnkit import errors
 
 PUBLIC = [
+    "AmbiguousKindError",
     "Backbone",
+    "BlockedKindError",
     "BuildError",
     "Builder",
+    "Candidate",
     "Catalog",
     "InputError",
     "Kind",
+    "LocalKind",
     "Options",
     "Paper",
     "PluginError",
     "Problem",
+    "Provider",
     "RecurrentModel",
     "RecurrentSpec",
+    "ReservedKindError",
+    "Resolution",
     "RnnkitError",
     "StepError",
     "UnknownKindError",
     "build_model",
+    "control_plugins",
     "current_catalog",
     "get_kind",
     "hookimpl",
     "list_kinds",
+    "register_kind",
+    "resolve_kind",
 ]
 ERRORS = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, Exception)]
 
@@ -62,6 +72,16 @@ def test_an_error_says_in_one_sentence_what_happened(error):
     assert text.count(". ") == text.count("\n") == 0
 
 
-@pytest.mark.parametrize("error", [rnnkit.RnnkitError, rnnkit.UnknownKindError, rnnkit.PluginError])
+CATALOG_ERRORS = [
+    rnnkit.RnnkitError,
+    rnnkit.AmbiguousKindError,
+    rnnkit.BlockedKindError,
+    rnnkit.PluginError,
+    rnnkit.ReservedKindError,
+    rnnkit.UnknownKindError,
+]
+
+
+@pytest.mark.parametrize("error", CATALOG_ERRORS)
 def test_an_error_of_the_catalog_passes_through_pydantic(error):
     assert not issubclass(error, (ValueError, AssertionError))

@@ -1,13 +1,28 @@
 """One mistake a line, each of which mypy and pyright must both refuse; nothing runs this file."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 import rnnkit
-from rnnkit import Backbone, Builder, Kind, Options, Paper, Problem, RecurrentSpec, build_model, get_kind, list_kinds
+from rnnkit import (
+    Backbone,
+    Builder,
+    Catalog,
+    Kind,
+    Options,
+    Paper,
+    Problem,
+    RecurrentSpec,
+    build_model,
+    control_plugins,
+    get_kind,
+    list_kinds,
+    register_kind,
+    resolve_kind,
+)
 from rnnkit_builtin.lstm import LSTMOptions
 
 typed = RecurrentSpec(kind="lstm", input_size=3, hidden_size=4, options=LSTMOptions(proj_size=2))
@@ -70,6 +85,15 @@ list_kinds(3)  # mistake: int for a pattern
 get_kind()  # mistake: no name
 summary = get_kind("lstm").sumary  # mistake: misspelt attribute
 get_kind("lstm").summary = "Another."  # mistake: frozen, a record
+canonical = resolve_kind("lstm").chosen.name  # mistake: chosen may be None
+resolve_kind("lstm").chosen = None  # mistake: frozen, a resolution
+known: Literal["loaded", "blocked"] = resolve_kind("lstm").providers[0].status  # mistake: may be another
+version = resolve_kind("lstm").require().versoin  # mistake: misspelt attribute
+Catalog(blocked=["other"])  # mistake: misspelt argument
+Catalog().canonical(None)  # mistake: None for a name
+control_plugins(["other"])  # mistake: positional
+control_plugins(block=None)  # mistake: None for no names
+control_plugins(strict="yes")  # mistake: str for a bool
 
 
 # A plugin
@@ -103,3 +127,15 @@ MyOptions(order=2).order = 3  # mistake: frozen options of one's own
 MyOptions(ordre=3)  # mistake: misspelt option of one's own
 no_backbone: Builder = len  # mistake: no builder
 Unfinished(typed, features=4)  # mistake: abstract, has no run
+
+# A kind of one's own process
+record = Kind(name="my", builder=builder, summary="Mine.")
+register_kind("my", builder)  # mistake: the builder is what is decorated
+register_kind(record, options=MyOptions)  # mistake: a record has its options
+register_kind("my", options=MyOptions())  # mistake: no class of options
+register_kind("my", sumary="Mine.")  # mistake: misspelt field
+register_kind("my")(len)  # mistake: decorates no builder
+register_kind(builder)  # mistake: no name
+with register_kind("my"):  # mistake: a decorator is no scope
+    pass
+name = register_kind(record).nam  # mistake: misspelt attribute of a local kind

@@ -10,21 +10,31 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
 
 from rnnkit import (
+    AmbiguousKindError,
     Backbone,
+    BlockedKindError,
     Builder,
+    Candidate,
     Catalog,
     Kind,
+    LocalKind,
     Options,
     Paper,
     Problem,
+    Provider,
     RecurrentModel,
     RecurrentSpec,
+    ReservedKindError,
+    Resolution,
     RnnkitError,
     build_model,
+    control_plugins,
     current_catalog,
     get_kind,
     hookimpl,
     list_kinds,
+    register_kind,
+    resolve_kind,
 )
 from rnnkit_builtin.lstm import LSTMOptions
 
@@ -111,9 +121,29 @@ assert_type(Catalog().distribution("lstm"), str)
 def is_installed(name: str) -> bool:
     try:
         get_kind(name)
+    except (AmbiguousKindError, BlockedKindError):
+        return True
     except RnnkitError:
         return False
     return True
+
+
+# What a name stands for, and who provides it
+
+resolution = resolve_kind("lstm")
+assert_type(resolution, Resolution)
+assert_type(resolution.chosen, Candidate | None)
+assert_type(resolution.require().version, str)
+assert_type(resolution.error, type[RnnkitError])
+assert_type(resolution.providers, tuple[Provider, ...])
+assert_type(resolution.providers[0].status, Literal["not loaded", "loaded", "blocked", "broken"])
+assert_type(Catalog(block=["other"]).canonical("rnnkit/lstm"), str)
+assert_type([provider.note for provider in current_catalog().providers("lstm")], list[str])
+
+
+def turn_plugins_off() -> None:
+    control_plugins(allow=["rnnkit-mgu"], block={"other"}, strict=True)
+    control_plugins(allow=None)
 
 
 # A plugin
@@ -174,3 +204,35 @@ kinds: list[Kind] = []
 register_kinds(kinds.append)
 assert_type(LeakyOptions(leak=0.25).leak, float)
 assert_type(LeakyOptions().nonlinearity, Literal["tanh", "relu"])
+
+
+# Kinds of one's own process
+
+record = Kind(name="typing_leaky", builder=LeakyBackbone, options=LeakyOptions, summary="A leaky mean.")
+with register_kind(record) as local:
+    assert_type(local, LocalKind)
+    assert_type(local.name, str)
+    leaky = build_model(RecurrentSpec(kind=local.name, input_size=3, hidden_size=4, options=LeakyOptions(leak=0.25)))
+    assert_type(leaky(x), Tensor)
+
+
+def in_a_notebook() -> type[Backbone] | None:
+    """A decorated class or function stays what it is."""
+    try:
+
+        @register_kind("typing_mine", options=LeakyOptions, summary="Mine.", check=check)
+        class Mine(LeakyBackbone):
+            pass
+
+        @register_kind("typing_other")
+        def other(
+            spec: RecurrentSpec[LeakyOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
+        ) -> Backbone:
+            return Mine(spec, device=device, dtype=dtype)
+
+    except ReservedKindError:
+        return None
+    assert_type(other(leaky.spec, device=None, dtype=None), Backbone)
+    register_kind(record).remove()
+    assert_type(Mine, type[Mine])
+    return Mine
