@@ -210,7 +210,7 @@ def test_a_plugin_that_registers_other_kinds_than_its_entry_points_is_refused(pl
     plugins.install(*promised, source=f"@hookimpl\ndef register_kinds(register): {body}")
     catalog = Catalog()
     for _ in range(2):  # and leaves nothing behind
-        with pytest.raises(PluginError, match="it has entry points for the kinds"):
+        with pytest.raises(PluginError, match=r"it has entry points for 'test_mgu'.*, but registers"):
             catalog.get("test_mgu")
     assert catalog.get("lstm") == get_kind("lstm")
 

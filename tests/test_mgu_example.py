@@ -227,7 +227,7 @@ def test_a_saved_spec_says_what_to_install_after_it_is_uninstalled(uninstalled):
             print(error)
         """)
     assert printed.startswith("1 validation error for RecurrentSpec\nkind\n")
-    assert "No kind 'mgu' of a distribution 'rnnkit-mgu' is installed." in printed
+    assert "No distribution 'rnnkit-mgu' with a kind 'mgu' is installed." in printed
     assert "To use it, run `pip install rnnkit-mgu`." in printed
 
 

@@ -99,7 +99,9 @@ def test_listing_gives_canonical_names(plugins, mgu):
     assert Catalog().names() == sorted([*INSTALLED.split(", "), *third_party])
     with using(Catalog()):
         assert list_kinds("test_mgu") == third_party[1:]
-        assert list_kinds("*/lstm") == third_party[:1]
+        assert list_kinds("*/lstm") == ["another/lstm", "lstm"]
+        assert list_kinds("rnnkit/*") == INSTALLED.split(", ")
+        assert list_kinds("another/*") == third_party[:2]
         assert list_kinds("lstm") == ["another/lstm", "lstm"]
 
 
@@ -188,7 +190,7 @@ def test_two_that_are_both_blocked_are_both_named(two):
         Catalog(block=["one"], allow=["three"]).get("test_mgu")
     assert str(caught.value) == (
         "The kind 'test_mgu' is installed, but turned off: the distribution 'one' is blocked by Catalog(block=...); "
-        "'two' is not among those allowed by Catalog(allow=...). Change that to use it."
+        "the distribution 'two' is not among those allowed by Catalog(allow=...). Change that to use it."
     )
 
 
@@ -297,7 +299,7 @@ def test_the_resolution_of_a_name_of_which_one_provider_is_blocked(catalog, plug
     assert str(resolve_kind("test_mgu")) == (
         "test_mgu -> one/test_mgu: all others are blocked\n"
         f"  one/test_mgu: {first} (distribution one 1.0, entry point 'test_mgu'), not loaded\n"
-        f"  two/test_mgu: {second} (distribution two 1.0, entry point 'test_mgu'), blocked, blocked by "
+        f"  two/test_mgu: {second} (distribution two 1.0, entry point 'test_mgu'), blocked by "
         "RNNKIT_BLOCK_PLUGINS"
     )
 
@@ -309,7 +311,7 @@ def test_the_resolution_of_a_kind_that_is_blocked(catalog, mgu, monkeypatch):
     assert str(resolution) == (
         "test_mgu -> nothing: The kind 'test_mgu' is installed, but turned off: the distribution 'test-mgu' is not "
         "among those allowed by RNNKIT_ALLOW_PLUGINS. Change that to use it.\n"
-        f"  test-mgu/test_mgu: {mgu} (distribution test-mgu 1.0, entry point 'test_mgu'), blocked, not among those "
+        f"  test-mgu/test_mgu: {mgu} (distribution test-mgu 1.0, entry point 'test_mgu'), not among those "
         "allowed by RNNKIT_ALLOW_PLUGINS"
     )
 
@@ -321,9 +323,7 @@ def test_the_resolution_of_a_kind_that_was_found_to_be_broken(catalog, plugins):
     plugin = f"{module} (distribution test-mgu 1.0, entry point 'test_mgu')"
     assert str(resolve_kind("test_mgu")) == (
         "test_mgu -> test-mgu/test_mgu: nobody else provides it\n"
-        f"  test-mgu/test_mgu: {plugin}, broken, The plugin {plugin} is broken: importing it raised "
-        "ZeroDivisionError('division by zero'). Only its own kinds are affected; to turn it off, set "
-        "RNNKIT_BLOCK_PLUGINS=test-mgu."
+        f"  test-mgu/test_mgu: {plugin}, broken: importing it raised ZeroDivisionError: division by zero"
     )
 
 
@@ -355,7 +355,7 @@ UNKNOWN = {
     "": unknown(""),
     "/": unknown("/"),
     "no-such/test_mgu": (
-        f"No kind 'test_mgu' of a distribution 'no-such' is installed. Installed kinds: {INSTALLED}. "
+        f"No distribution 'no-such' with a kind 'test_mgu' is installed. Installed kinds: {INSTALLED}. "
         "To use it, run `pip install no-such`."
     ),
     "local/mine": (
@@ -418,7 +418,7 @@ def test_a_provider_is_broken_once_its_kind_was_asked_for_in_vain(catalog, plugi
         get_kind("test_mgu")
     for kind in ("test_mgu", "test_sru"):
         assert statuses(catalog, kind) == ["broken"]
-        assert [provider.note for provider in catalog.providers(kind)] == [str(caught.value)]
+        assert [provider.note for provider in catalog.providers(kind)] == [caught.value.cause]
 
 
 def test_a_kind_that_is_had_stays_loaded_when_another_of_its_plugin_is_missing(catalog, plugins):

@@ -78,6 +78,7 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name not in _NEED_TORCH:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        current_catalog().make_way_for_torch()
         value = globals()[name] = getattr(import_module(_NEED_TORCH[name]), name)
         return value
 

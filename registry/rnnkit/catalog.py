@@ -17,6 +17,7 @@ from rnnkit.discovery import (
     candidate_of,
     canonical,
     installed_entry_points,
+    is_distribution,
     is_name,
     misnamed,
     normalised,
@@ -83,7 +84,8 @@ class Catalog:
         return sorted(
             each.name
             for each in usable
-            if pattern is None or fnmatchcase(each.name, pattern) or fnmatchcase(each.kind, pattern)
+            if pattern is None
+            or any(fnmatchcase(name, pattern) for name in (each.name, each.kind, f"{each.distribution}/{each.kind}"))
         )
 
     def providers(self, kind: str | None = None) -> list[Provider]:
@@ -103,13 +105,13 @@ class Catalog:
         Args:
             name: bare (`mgu`) or with its distribution (`rnnkit-mgu/mgu`, `local/mine`).
         """
-        distribution, _, kind = name.rpartition("/")
+        distribution, slash, kind = name.rpartition("/")
         providers = self.providers(kind)
-        if distribution:
+        if slash:
             providers = [each for each in providers if each.candidate.distribution == normalised(distribution)]
         if providers:
             return resolve(name, providers)
-        return unknown(name, self.names(), [*self._unreadable, *self._misnamed])
+        return unknown(name, self.providers(), [*self._unreadable, *self._misnamed])
 
     def canonical(self, name: str) -> str:
         """The one name of a kind that stays unambiguous: bare for rnnkit's own, `distribution/kind` for all others.
@@ -152,6 +154,12 @@ class Catalog:
         self._checked = False
         self._found()
 
+    def make_way_for_torch(self) -> None:
+        """Import torch here and now if a distribution that cannot be read would make a plain `import torch` fail."""
+        self._looked()
+        if self._unreadable:
+            import_torch_alone()
+
     def add_local(self, entry: LocalEntry) -> LocalEntry | None:
         """Put a local kind in its place; returns the older version of it that stood there.
 
@@ -189,13 +197,17 @@ class Catalog:
         return answers[name]
 
     def _found(self) -> dict[str, list[EntryPoint]]:
+        entries = self._looked()
+        if not self._checked:
+            self._check()
+        return entries
+
+    def _looked(self) -> dict[str, list[EntryPoint]]:
         with self._lock:
             if self._entries is None:
                 self._policies.insert(0, Policy.from_environment())
                 self._entries = self._look()
-        if not self._checked:
-            self._check()
-        return self._entries
+            return self._entries
 
     def _look(self) -> dict[str, list[EntryPoint]]:
         found: dict[str, list[EntryPoint]] = {}
@@ -213,8 +225,12 @@ class Catalog:
 
         Worked out for the kinds that are asked for only: with many plugins installed, that is most of the time.
         """
-        candidates = [candidate_of(entry) for entry in self._found().get(kind, [])]
-        return list({each.distribution: each for each in reversed(candidates)}.values())[::-1]
+        first: dict[str, Candidate] = {}
+        for entry in self._found().get(kind, []):
+            each = candidate_of(entry)
+            if is_distribution(each.distribution):
+                first.setdefault(each.distribution, each)
+        return list(first.values())
 
     def _check(self) -> None:
         """Raise the error of a broken plugin now if a policy is strict, and with every question until it is mended."""
@@ -238,12 +254,12 @@ class Catalog:
             for entry in entries
             if entry.value == candidate.value and candidate_of(entry).distribution == candidate.distribution
         }
-        if self._unreadable:
-            import_torch_alone()
+        self.make_way_for_torch()
         try:
             kinds = load_plugin(candidate, promised)
         except PluginError as error:
-            self._broken |= {canonical(candidate.distribution, kind): str(error) for kind in promised}
+            names = (canonical(candidate.distribution, kind) for kind in promised)
+            self._broken |= {name: error.cause for name in names if name not in self._kinds}
             raise
         with self._lock:
             for kind in kinds:  # another thread may have been first: all see one record

@@ -11,6 +11,8 @@ from rnnkit.errors import PluginError
 
 GROUP = "rnnkit"
 OWN = "rnnkit"  # the distribution whose kinds go by their bare names
+UNKNOWN = "unknown"  # stands for a distribution without a name
+_DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _NAME = re.compile(r"[^\s/]+")
 LOCAL = "local"  # stands in the place of a distribution for kinds that this process registered itself
 
@@ -74,7 +76,12 @@ def misnamed(entry: EntryPoint) -> PluginError:
 
 def is_name(kind: object) -> bool:
     """Whether a bare name can be that of a kind: something, without spaces and slashes."""
-    return isinstance(kind, str) and _NAME.fullmatch(kind) is not None
+    return type(kind) is str and _NAME.fullmatch(kind) is not None
+
+
+def is_distribution(name: str) -> bool:
+    """Whether a normalised name can be that of a distribution; what an interrupted pip leaves behind cannot."""
+    return _DISTRIBUTION.fullmatch(name) is not None
 
 
 def canonical(distribution: str, kind: str) -> str:
@@ -94,25 +101,34 @@ def _one_by_one() -> Iterator[EntryPoint | PluginError]:
         name = _name(distribution)
         if name in seen:
             continue
+        if name == UNKNOWN:  # says nothing of being the same
+            folder = getattr(distribution, "_path", distribution.locate_file(""))
+            yield PluginError(f"The folder {folder} does not have the name of a distribution. Remove it.")
+            continue
         seen.add(name)
         try:
             yield from distribution.entry_points.select(group=GROUP)
-        except Exception as error:  # noqa: BLE001  # a missing equals sign, a byte that is no UTF-8, ...
-            yield _unreadable(name, distribution, error)
+        except UnicodeDecodeError as error:
+            yield _unreadable(name, distribution, f"its entry_points.txt is not UTF-8 ({error.reason})")
+        except Exception:  # noqa: BLE001  # Python's versions differ in what they raise
+            yield _unreadable(name, distribution, "its entry_points.txt has a line that is not `name = value`")
 
 
 def _name(distribution: Distribution | None) -> str:
     """The normalised name, from the name of the folder: reading the metadata of each takes several times as long."""
-    from_folder: str | None = getattr(distribution, "_normalized_name", None)
-    if from_folder:
-        return from_folder.replace("_", "-")
-    return normalised((distribution and distribution.metadata["Name"]) or "unknown")
+    try:
+        from_folder: str | None = getattr(distribution, "_normalized_name", None)
+        if from_folder:
+            return from_folder.replace("_", "-")
+        return normalised((distribution and distribution.metadata["Name"]) or UNKNOWN)
+    except Exception:  # noqa: BLE001  # a folder without a name, metadata that cannot be read
+        return UNKNOWN
 
 
-def _unreadable(name: str, distribution: Distribution, cause: Exception) -> PluginError:
+def _unreadable(name: str, distribution: Distribution, cause: str) -> PluginError:
     error = PluginError(
-        f"The entry points of the distribution {name!r} in {distribution.locate_file('')} cannot be read: {cause!r}. "
-        f"Install it again, or remove it with `pip uninstall {name}`."
+        f"The distribution {name!r} in {distribution.locate_file('')} cannot be read: {cause}. Install it again, or "
+        "remove it."
     )
-    error.__cause__ = cause
+    error.cause = cause
     return error

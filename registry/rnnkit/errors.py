@@ -28,6 +28,9 @@ class ReservedKindError(RnnkitError):
 class PluginError(RnnkitError):
     """A plugin was found, but it does not keep the contract of plugins."""
 
+    cause: str = ""
+    """What is wrong, in short."""
+
 
 class BuildError(RnnkitError, TypeError):
     """`build_model` was given something else than a spec, or a builder returned something else than a backbone."""

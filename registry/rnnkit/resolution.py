@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from rnnkit.discovery import LOCAL, OWN, Candidate
+from rnnkit.discovery import LOCAL, OWN, Candidate, is_distribution, normalised
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, RnnkitError, UnknownKindError
-from rnnkit.explain import did_you_mean
+from rnnkit.explain import did_you_mean, listed
 from rnnkit.policy import ALLOW, BLOCK
 
 Status = Literal["not loaded", "loaded", "blocked", "broken"]
@@ -28,8 +28,8 @@ class Provider(NamedTuple):
     note: str = ""
 
     def __str__(self) -> str:
-        note = f", {self.note}" if self.note else ""
-        return f"{self.candidate.name}: {self.candidate}, {self.status}{note}"
+        status = {"blocked": self.note, "broken": f"broken: {self.note}"}.get(self.status, self.status)
+        return f"{self.candidate.name}: {self.candidate}, {status}"
 
 
 @dataclass(frozen=True)
@@ -96,39 +96,48 @@ def _first(asked: str, providers: Sequence[Provider]) -> tuple[Sequence[Provider
     return providers, "all others are blocked" if len(providers) > 1 else "nobody else provides it"
 
 
-def unknown(asked: str, names: Sequence[str], problems: Sequence[PluginError]) -> Resolution:
-    """What a name stands for that nobody provides, where `names` can be had and `problems` are in the way."""
-    return Resolution(asked, (), None, _unknown(asked, names, problems))
+def unknown(asked: str, everything: Sequence[Provider], problems: Sequence[PluginError]) -> Resolution:
+    """What a name stands for that nobody provides, among all providers, where `problems` may be in the way."""
+    message = " ".join([_unknown(asked, everything), *map(str, problems)])
+    return Resolution(asked, (), None, message)
 
 
-def _unknown(asked: str, names: Sequence[str], problems: Sequence[PluginError]) -> str:
-    distribution, _, kind = asked.rpartition("/")
+def _unknown(asked: str, everything: Sequence[Provider]) -> str:
+    distribution, slash, kind = asked.rpartition("/")
+    usable = [each.candidate for each in everything if each.status != "blocked"]
     if distribution == LOCAL:
         return (
             f"The local kind {kind!r} is not registered in this process. A local kind is known only where "
             "register_kind was called: call it here too, in a module that worker processes import as well, or make a "
             "plugin of it."
         )
-    if not names:
+    if not everything:
         return (
             f"Kind {asked!r} cannot be found, because no kind is installed at all, not even rnnkit's own: their "
             "entry points are made when rnnkit is installed. Run `pip install rnnkit`, or in a checkout "
             "`pip install -e .`."
         )
-    hint = did_you_mean(asked, [*names, *(name.rpartition("/")[2] for name in names)])
-    installed = f"{hint} Installed kinds: {', '.join(names)}."
-    if distribution:
-        start = f"No kind {kind!r} of a distribution {distribution!r} is installed.{installed}"
-        way_out = f"To use it, run `pip install {distribution}`."
-    else:
-        start = f"No installed plugin provides the kind {asked!r}.{installed}"
-        way_out = "To use another, install the distribution that provides it."
-    return " ".join([start, way_out, *map(str, problems)])
+    same = [each.kind for each in usable if each.distribution == normalised(distribution)]
+    if same:
+        return (
+            f"The distribution {normalised(distribution)!r} provides no kind {kind!r}.{did_you_mean(kind, same)} "
+            f"It provides {listed(sorted(same))}."
+        )
+    names = sorted(each.name for each in usable)
+    hint = did_you_mean(asked, [*names, *(each.kind for each in usable)])
+    installed = f"{hint} Installed kinds: {', '.join(names) or 'none that is not turned off'}."
+    if slash and is_distribution(normalised(distribution)):
+        return (
+            f"No distribution {distribution!r} with a kind {kind!r} is installed.{installed} To use it, run "
+            f"`pip install {distribution}`."
+        )
+    way_out = "To use another, install the distribution that provides it."
+    return f"No installed plugin provides the kind {asked!r}.{installed} {way_out}"
 
 
 def _blocked(asked: str, providers: Sequence[Provider]) -> str:
-    who = "; ".join(f"{each.candidate.distribution!r} is {each.note}" for each in providers)
-    return f"The kind {asked!r} is installed, but turned off: the distribution {who}. Change that to use it."
+    who = "; ".join(f"the distribution {each.candidate.distribution!r} is {each.note}" for each in providers)
+    return f"The kind {asked!r} is installed, but turned off: {who}. Change that to use it."
 
 
 def _ambiguous(asked: str, providers: Sequence[Provider]) -> str:

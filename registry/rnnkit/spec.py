@@ -234,7 +234,8 @@ def _field_names(dataclass: Any) -> list[str]:
 def _no_such_field(name: str, data: Any) -> str:
     given = (data.kwargs or {}) if isinstance(data, ArgsKwargs) else data
     kind = given.get("kind")
-    if kind in current_catalog().names() and name in _field_names(current_catalog().get(kind).options):
+    chosen = current_catalog().resolve(kind).chosen if isinstance(kind, str) else None
+    if chosen is not None and name in _field_names(current_catalog().get(chosen.name).options):
         return f"{name!r} is an option of the kind {kind!r}: write options={{{name!r}: ...}}"
     return f"A RecurrentSpec has no field {name!r}.{did_you_mean(name, _field_names(RecurrentSpec))}"
 
