@@ -172,7 +172,9 @@ def plugin_results(seconds: float) -> Iterator[Result]:
 
 
 def print_table(results: list[Result], console: Console) -> None:
-    table = Table("what", "kind", "shape", title="CPU time, rnnkit / by hand, one thread")
+    table = Table(title="CPU time, rnnkit / by hand, one thread")
+    for heading in ("what", "kind", "shape"):
+        table.add_column(heading, no_wrap=True)
     for heading in ("rnnkit, ms", "by hand, ms", "ratio", "target"):
         table.add_column(heading, justify="right")
     for result in results:
