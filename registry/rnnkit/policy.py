@@ -29,7 +29,7 @@ class Policy:
     allow: frozenset[str] | None = None
     block: frozenset[str] = frozenset()
     strict: bool = False
-    source: str = "plugin_policy"
+    source: str = ENVIRONMENT
 
     @classmethod
     def of(cls, *, allow: Iterable[str] | None, block: Iterable[str], strict: bool, source: str) -> Policy:
