@@ -289,7 +289,7 @@ def test_options_that_no_json_has_read_back_equal():
         assert spec.to_dict()["options"] == {"color": "red", "names": ["a"]}
         assert RecurrentSpec.from_dict(spec.to_dict()) == spec
         assert RecurrentSpec.from_json(spec.to_json()) == spec
-        assert eval(repr(spec)) == spec  # noqa: S307
+        assert eval(repr(spec)) == spec  # noqa: S307  # the promise
 
 
 def test_options_without_a_valid_and_hashable_default_are_refused_at_once():
@@ -428,7 +428,7 @@ def test_a_check_waits_until_each_field_alone_is_valid(leaky):
     [
         pytest.param(lambda spec: RecurrentSpec.from_dict(spec.to_dict()), id="dict"),
         pytest.param(lambda spec: RecurrentSpec.from_json(spec.to_json()), id="json"),
-        pytest.param(lambda spec: eval(repr(spec), {"RecurrentSpec": RecurrentSpec}), id="repr"),  # noqa: S307
+        pytest.param(lambda spec: eval(repr(spec), {"RecurrentSpec": RecurrentSpec}), id="repr"),  # noqa: S307  # the promise
     ],
 )
 def test_options_of_any_type_read_back_equal(leaky, options, again):

@@ -128,7 +128,7 @@ def test_a_state_with_other_names_is_refused(kind):
     model = small_model(kind)
     state = model.initial_state(BATCH)
     named = state if hasattr(state, "_fields") else state[0]
-    other = namedtuple("Other", reversed([f"{name}_other" for name in named._fields]))(*named)  # noqa: PYI024
+    other = namedtuple("Other", reversed([f"{name}_other" for name in named._fields]))(*named)  # noqa: PYI024  # names made up here
     message = refusal(lambda: model(small_input(), other if named is state else (other, *state[1:])))
     assert f"{type(named).__name__}({named._fields[0]}=" in message
     assert f"but is Other({', '.join(other._fields)})" in message
@@ -184,3 +184,6 @@ def test_a_step_takes_one_step(kind):
         "step() takes one step, (batch, input_size) = (*, 3), but got the shape (4, 5, 3)"
     )
     assert "has the shape (4, 1, 2)" in refusal(lambda: model.step(small_input()[:, 0, :2]))
+    assert refusal(lambda: model.step([1.0, 2.0, 3.0])) == (
+        "step() takes one step, (batch, input_size) = (*, 3), but got a list of 3"
+    )

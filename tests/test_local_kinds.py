@@ -96,9 +96,9 @@ def test_a_cell_of_a_notebook_can_be_run_again():
     """A class that is defined anew is another object, of the same module and qualified name."""
     cell = "@register_kind('mine')\nclass Mine:\n    'Version {}.'"
     names = {"register_kind": register_kind, "__name__": "__main__"}
-    exec(cell.format(1), names)  # noqa: S102
+    exec(cell.format(1), names)  # noqa: S102  # as a notebook does
     with pytest.warns(UserWarning, match=r"'mine' of __main__\.Mine is replaced"):
-        exec(cell.format(2), names)  # noqa: S102
+        exec(cell.format(2), names)  # noqa: S102  # as a notebook does
     assert get_kind("mine").summary == "Version 2."
     assert get_kind("mine").builder is names["Mine"]
 

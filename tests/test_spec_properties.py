@@ -77,7 +77,7 @@ def damaged_data(draw):
         pytest.param(lambda spec: RecurrentSpec.from_dict(spec.to_dict()), id="dict"),
         pytest.param(lambda spec: RecurrentSpec.from_json(spec.to_json()), id="json"),
         pytest.param(lambda spec: RecurrentSpec.from_json(json.dumps(spec.to_dict())), id="dict-in-json"),
-        pytest.param(lambda spec: eval(repr(spec), {"RecurrentSpec": RecurrentSpec}), id="repr"),  # noqa: S307
+        pytest.param(lambda spec: eval(repr(spec), {"RecurrentSpec": RecurrentSpec}), id="repr"),  # noqa: S307  # the promise
         pytest.param(lambda spec: pickle.loads(pickle.dumps(spec)), id="pickle"),
         pytest.param(copy.deepcopy, id="deepcopy"),
         pytest.param(dataclasses.replace, id="replace"),

@@ -44,11 +44,12 @@ class TorchBackbone(Backbone):
 
     @property
     def dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self.rnn.weight_ih_l0.dtype  # type: ignore[assignment]  # a parameter
+        dtype: torch.dtype = self.rnn.weight_ih_l0.dtype  # type: ignore[assignment]  # a parameter, which its type stub does not know
         return dtype
 
     def state_shapes(self, batch_size: int) -> Any:
-        return HiddenState(torch.Size((self.rows, batch_size, self.rnn.hidden_size)))  # type: ignore[arg-type]
+        h_n: Any = torch.Size((self.rows, batch_size, self.rnn.hidden_size))
+        return HiddenState(h_n)
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
         if lengths is None or lengths.numel() == 0:

@@ -42,9 +42,9 @@ class LSTMBackbone(TorchBackbone):
         super().__init__(spec, rnn)
 
     def state_shapes(self, batch_size: int) -> Any:
-        h_n = torch.Size((self.rows, batch_size, self.rnn.proj_size or self.rnn.hidden_size))
-        c_n = torch.Size((self.rows, batch_size, self.rnn.hidden_size))
-        return LSTMState(h_n, c_n)  # type: ignore[arg-type]
+        h_n: Any = torch.Size((self.rows, batch_size, self.rnn.proj_size or self.rnn.hidden_size))
+        c_n: Any = torch.Size((self.rows, batch_size, self.rnn.hidden_size))
+        return LSTMState(h_n, c_n)
 
     def _named(self, final: Any) -> LSTMState:
         return LSTMState(*final)

@@ -44,7 +44,7 @@ class Backbone(nn.Module, ABC):
         Args:
             x: `(batch, time, input_size)`, time at least 1, batch possibly 0; zeros past each row's length.
             state: the state before the first step, in the layout of `state_shapes`; None: `initial_state`.
-            lengths: valid steps of each row, `(batch,)`, each in [0, time], on the device of x; None: all are valid.
+            lengths: valid steps of each row, `(batch,)`, int64 in [0, time], on the device of x; None: all are valid.
 
         Returns:
             The output, and the state after each row's last valid step (for the reverse direction: after step 0, having
@@ -90,15 +90,16 @@ class Backbone(nn.Module, ABC):
         if lengths is None:
             return self.run(x, state, None)
         check_lengths(lengths, batch, time)
-        lengths = lengths.to(x.device)
+        lengths = lengths.to(x.device, torch.int64)
         past = padding(lengths, time, batch_first=self.batch_first)
         output, state = self.run(x.masked_fill(past, 0), state, lengths)
         return output.masked_fill(past, 0), state
 
     def _tensor(self) -> Tensor:
         """A parameter, or a buffer of a backbone that has none: what says where the backbone is, and in which dtype."""
-        tensors = chain(self.parameters(), self.buffers())
-        return next(tensors, torch.empty(0))
+        for tensor in chain(self.parameters(), self.buffers()):
+            return tensor
+        return torch.empty(0)
 
 
 def padding(lengths: Tensor, time: int, *, batch_first: bool) -> Tensor:

@@ -151,8 +151,9 @@ class Catalog:
         """
         self._policies.append(Policy.of(allow=allow, block=block, strict=strict, source="control_plugins"))
         self._answers = {}
-        self._checked = False
-        self._found()
+        if strict:
+            self._checked = False
+            self._found()  # which checks
 
     def make_way_for_torch(self) -> None:
         """Import torch here and now if a distribution that cannot be read would make a plain `import torch` fail."""

@@ -27,6 +27,13 @@ def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: 
         raise InputError(f"The model is {dtype}, but the input is {x.dtype}: convert one, as in x.to({dtype})")
 
 
+def check_step(x_t: Tensor, input_size: int) -> None:
+    """Raise `InputError` unless x_t has the two axes of one step; `check_input` looks at the rest."""
+    if not isinstance(x_t, Tensor) or x_t.dim() != 2:
+        found = f"the shape {tuple(x_t.shape)}" if isinstance(x_t, Tensor) else _describe(x_t)
+        raise InputError(f"step() takes one step, (batch, input_size) = (*, {input_size}), but got {found}")
+
+
 def check_lengths(lengths: Tensor, batch: int, time: int) -> None:
     """Raise `InputError` unless lengths is `(batch,)`, of an integer dtype, and each in [0, time]."""
     if not isinstance(lengths, Tensor) or lengths.shape != (batch,) or lengths.dtype not in _INTEGERS:

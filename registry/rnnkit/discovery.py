@@ -11,10 +11,10 @@ from rnnkit.errors import PluginError
 
 GROUP = "rnnkit"
 OWN = "rnnkit"  # the distribution whose kinds go by their bare names
+LOCAL = "local"  # stands in the place of a distribution for kinds that this process registered itself
 UNKNOWN = "unknown"  # stands for a distribution without a name
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _NAME = re.compile(r"[^\s/]+")
-LOCAL = "local"  # stands in the place of a distribution for kinds that this process registered itself
 
 
 class Candidate(NamedTuple):

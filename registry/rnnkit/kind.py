@@ -50,7 +50,7 @@ def _nothing_to_check(_spec: RecurrentSpec[Any], /) -> Iterable[Problem]:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    r"""A family of recurrent networks under a name.
+    """A family of recurrent networks under a name.
 
     Attributes:
         name: what a spec says to get it; the same as the name of the plugin's entry point.

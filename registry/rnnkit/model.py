@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rnnkit.backbone import Backbone
+from rnnkit.checks import check_step
 from rnnkit.errors import InputError, StepError
 from rnnkit.readout import Readout
 
@@ -146,8 +147,4 @@ class RecurrentModel(nn.Module):
                 f"step() has no meaning with readout={self.spec.readout!r}, which pools over all steps: "
                 "use 'last' or 'all', or call the model on the whole sequence"
             )
-        if x_t.dim() != 2:
-            raise InputError(
-                f"step() takes one step, (batch, input_size) = (*, {self.spec.input_size}), "
-                f"but got the shape {tuple(x_t.shape)}"
-            )
+        check_step(x_t, self.spec.input_size)

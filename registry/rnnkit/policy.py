@@ -26,10 +26,10 @@ class Policy:
         source: where the rule was made, for messages.
     """
 
-    allow: frozenset[str] | None = None
-    block: frozenset[str] = frozenset()
-    strict: bool = False
-    source: str = ENVIRONMENT
+    allow: frozenset[str] | None
+    block: frozenset[str]
+    strict: bool
+    source: str
 
     @classmethod
     def of(cls, *, allow: Iterable[str] | None, block: Iterable[str], strict: bool, source: str) -> Policy:

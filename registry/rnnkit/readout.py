@@ -52,7 +52,7 @@ class Readout(nn.Module):
     def forward(self, output: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The model's output from the backbone's, which is zero past each row's length."""
         if lengths is not None:
-            lengths = lengths.to(output.device)
+            lengths = lengths.to(output.device, torch.int64)  # a narrower one could not index, nor go below 0
         if self.readout == "last":
             return self.project(self._last(output, lengths))
         if self.readout == "mean":

@@ -24,7 +24,7 @@ from typing_extensions import TypeVar
 
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError, UnknownKindError
-from rnnkit.explain import did_you_mean, explain_unknown_fields, refused
+from rnnkit.explain import did_you_mean, explain_unknown_fields, refused, said
 from rnnkit.kind import Kind, Problem
 from rnnkit.options import Options
 
@@ -217,7 +217,7 @@ def _broken_rules(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
         problems = list(current_catalog().get(spec.kind).check(spec))
         return [_broken_rule(spec, Problem(*problem)) for problem in problems]
     except Exception as error:
-        raise PluginError(f"The check of the kind {spec.kind!r} failed on {spec!r}: {error!r}") from error
+        raise PluginError(f"The check of the kind {spec.kind!r} failed on {spec!r}: {said(error)}") from error
 
 
 def _broken_rule(spec: RecurrentSpec[Any], problem: Problem) -> InitErrorDetails:
