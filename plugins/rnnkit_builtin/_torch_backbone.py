@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnkit import Backbone, RecurrentSpec
+from rnnkit import Backbone, RecurrentSpec, orthogonal_
 
 
 class HiddenState(NamedTuple):
@@ -41,6 +41,9 @@ class TorchBackbone(Backbone):
         super().__init__(spec, features=directions * (rnn.proj_size or rnn.hidden_size))
         self.rnn = rnn
         self.rows = rnn.num_layers * directions
+        if spec.options.recurrent_init == "orthogonal":
+            for _, weight_hh, *_ in rnn.all_weights:
+                orthogonal_(weight_hh, rnn.hidden_size)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -52,7 +55,7 @@ class TorchBackbone(Backbone):
         return HiddenState(h_n)
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
-        if lengths is None or lengths.numel() == 0:
+        if lengths is None:
             return self._call(x, state)
         time = x.shape[1 if self.batch_first else 0]
         ends = lengths.cpu()

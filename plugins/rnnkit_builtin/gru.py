@@ -7,15 +7,29 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from rnnkit import Kind, Options, Paper, RecurrentSpec, hookimpl
+from rnnkit import InitOptions, Kind, Paper, RecurrentSpec, hookimpl
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
+
+CHO = Paper(
+    title="Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
+    authors="Kyunghyun Cho et al.",
+    year=2014,
+    link="https://arxiv.org/abs/1406.1078",
+)
+# The reset gate acts after the matrix product, as in torch and cuDNN; in the paper's first version it acts before.
+GRU_STEP = r"""
+    r_t &= \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr}) \\
+    z_t &= \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz}) \\
+    n_t &= \tanh(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn})) \\
+    h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
+"""
 
 
 class GRUBackbone(TorchBackbone):
     """`torch.nn.GRU` as a backbone; its state is `HiddenState(h_n)`."""
 
     def __init__(
-        self, spec: RecurrentSpec[Options], *, device: torch.device | str | None, dtype: torch.dtype | None
+        self, spec: RecurrentSpec[InitOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
     ) -> None:
         super().__init__(spec, nn.GRU(**shared_arguments(spec), device=device, dtype=dtype))
 
@@ -26,19 +40,9 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
         Kind(
             name="gru",
             builder=GRUBackbone,
+            options=InitOptions,
             summary="Gated recurrent unit: a reset and an update gate, about three quarters of an LSTM's parameters.",
-            # The reset gate acts after the matrix product, as in torch and cuDNN; in the paper it acts before.
-            equation=r"""
-                r_t &= \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr}) \\
-                z_t &= \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz}) \\
-                n_t &= \tanh(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn})) \\
-                h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
-            """,
-            paper=Paper(
-                title="Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
-                authors="Kyunghyun Cho et al.",
-                year=2014,
-                link="https://arxiv.org/abs/1406.1078",
-            ),
+            equation=GRU_STEP,
+            paper=CHO,
         )
     )

@@ -9,8 +9,23 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from rnnkit import Kind, Options, Paper, Problem, RecurrentSpec, hookimpl
+from rnnkit import InitOptions, Kind, Paper, Problem, RecurrentSpec, hookimpl
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
+
+HOCHREITER = Paper(
+    title="Long Short-Term Memory",
+    authors="Sepp Hochreiter, Jürgen Schmidhuber",
+    year=1997,
+    link="https://doi.org/10.1162/neco.1997.9.8.1735",
+)
+LSTM_STEP = r"""
+    i_t &= \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi}) \\
+    f_t &= \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf}) \\
+    g_t &= \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg}) \\
+    o_t &= \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho}) \\
+    c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
+    h_t &= o_t \odot \tanh(c_t)
+"""
 
 
 class LSTMState(NamedTuple):
@@ -22,13 +37,16 @@ class LSTMState(NamedTuple):
     """Cell state, `(num_layers * directions, batch, hidden_size)`."""
 
 
-class LSTMOptions(Options):
+class LSTMOptions(InitOptions):
     """The options of `lstm`.
 
     Attributes:
+        forget_bias: what the bias of the forget gate starts at, both of its biases together (1 in Jozefowicz et al.,
+            2015); None: as every other bias.
         proj_size: features to which the hidden state is projected, smaller than `hidden_size`; 0: no projection.
     """
 
+    forget_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
     proj_size: Annotated[int, Field(ge=0)] = 0
 
 
@@ -40,6 +58,10 @@ class LSTMBackbone(TorchBackbone):
     ) -> None:
         rnn = nn.LSTM(**shared_arguments(spec), proj_size=spec.options.proj_size, device=device, dtype=dtype)
         super().__init__(spec, rnn)
+        if spec.options.forget_bias is not None:
+            for layer in rnn.all_weights:
+                _, _, bias_ih, bias_hh, *_ = layer
+                start_forget_bias(bias_ih, bias_hh, spec.options.forget_bias)
 
     def state_shapes(self, batch_size: int) -> Any:
         h_n: Any = torch.Size((self.rows, batch_size, self.rnn.proj_size or self.rnn.hidden_size))
@@ -50,8 +72,19 @@ class LSTMBackbone(TorchBackbone):
         return LSTMState(*final)
 
 
-def _projection_is_smaller(spec: RecurrentSpec[LSTMOptions]) -> Iterator[Problem]:
-    if spec.options.proj_size >= spec.hidden_size:
+@torch.no_grad()
+def start_forget_bias(bias_ih: Tensor, bias_hh: Tensor, value: float) -> None:
+    """Let the two biases of the forget gate, the second of four, start with a sum of `value`."""
+    bias_ih.chunk(4)[1].fill_(value)
+    bias_hh.chunk(4)[1].zero_()
+
+
+def _broken_rules(spec: RecurrentSpec[LSTMOptions]) -> Iterator[Problem]:
+    if spec.options.forget_bias is not None and not spec.bias:
+        yield Problem(
+            "options.forget_bias", "With bias=False there is none that could start anywhere: leave it at None"
+        )
+    if spec.options.proj_size >= spec.hidden_sizes[0]:
         yield Problem(
             "options.proj_size",
             f"proj_size={spec.options.proj_size} must be smaller than hidden_size={spec.hidden_size}, "
@@ -66,22 +99,10 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="lstm",
             builder=LSTMBackbone,
             options=LSTMOptions,
-            check=_projection_is_smaller,
+            check=_broken_rules,
             summary="Long short-term memory: a cell state guarded by an input, a forget and an output gate.",
             # With proj_size, h_t is the last line multiplied by W_{hr} (Sak et al., arXiv 1402.1128).
-            equation=r"""
-                i_t &= \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi}) \\
-                f_t &= \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf}) \\
-                g_t &= \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg}) \\
-                o_t &= \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho}) \\
-                c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
-                h_t &= o_t \odot \tanh(c_t)
-            """,
-            paper=Paper(
-                title="Long Short-Term Memory",
-                authors="Sepp Hochreiter, Jürgen Schmidhuber",
-                year=1997,
-                link="https://doi.org/10.1162/neco.1997.9.8.1735",
-            ),
+            equation=LSTM_STEP,
+            paper=HOCHREITER,
         )
     )

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from rnnkit import Kind, Options, Paper, RecurrentSpec, hookimpl
+from rnnkit import InitOptions, Kind, Paper, RecurrentSpec, hookimpl
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
 
 ELMAN = Paper(
@@ -20,7 +20,7 @@ ELMAN = Paper(
 ELMAN_STEP = r"h_t &= \phi(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})"
 
 
-class RNNOptions(Options):
+class RNNOptions(InitOptions):
     """The options of `rnn`.
 
     Attributes:

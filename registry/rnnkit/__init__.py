@@ -29,11 +29,17 @@ from rnnkit.local import LocalKind, register_kind
 from rnnkit.options import Options
 from rnnkit.resolution import Provider, Resolution
 from rnnkit.spec import RecurrentSpec
+from rnnkit.stack_options import InitOptions, StackOptions
 
 if TYPE_CHECKING:
     from rnnkit.backbone import Backbone
     from rnnkit.build import build_model
+    from rnnkit.cell import Cell, CellState
+    from rnnkit.cell_kinds import cell_kind, stack_kind
+    from rnnkit.initialization import orthogonal_
     from rnnkit.model import RecurrentModel
+    from rnnkit.stack import CellStack
+    from rnnkit.state import detach_state, flatten_state, map_state, move_state
 
 __version__ = "0.1.0"
 
@@ -45,6 +51,10 @@ __all__ = [
     "Builder",
     "Candidate",
     "Catalog",
+    "Cell",
+    "CellStack",
+    "CellState",
+    "InitOptions",
     "InputError",
     "Kind",
     "LocalKind",
@@ -58,19 +68,41 @@ __all__ = [
     "ReservedKindError",
     "Resolution",
     "RnnkitError",
+    "StackOptions",
     "StepError",
     "UnknownKindError",
     "build_model",
+    "cell_kind",
     "control_plugins",
     "current_catalog",
+    "detach_state",
+    "flatten_state",
     "get_kind",
     "hookimpl",
     "list_kinds",
+    "map_state",
+    "move_state",
+    "orthogonal_",
     "register_kind",
     "resolve_kind",
+    "stack_kind",
 ]
 
-_NEED_TORCH = {"Backbone": "rnnkit.backbone", "RecurrentModel": "rnnkit.model", "build_model": "rnnkit.build"}
+_NEED_TORCH = {
+    "Backbone": "rnnkit.backbone",
+    "Cell": "rnnkit.cell",
+    "CellStack": "rnnkit.stack",
+    "CellState": "rnnkit.cell",
+    "RecurrentModel": "rnnkit.model",
+    "build_model": "rnnkit.build",
+    "cell_kind": "rnnkit.cell_kinds",
+    "detach_state": "rnnkit.state",
+    "flatten_state": "rnnkit.state",
+    "map_state": "rnnkit.state",
+    "move_state": "rnnkit.state",
+    "orthogonal_": "rnnkit.initialization",
+    "stack_kind": "rnnkit.cell_kinds",
+}
 
 # Hidden from type checkers, which would otherwise take any misspelt name for a name of this module.
 if not TYPE_CHECKING:

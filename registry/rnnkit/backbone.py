@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from itertools import chain
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from rnnkit.checks import check_input, check_lengths, check_state
-from rnnkit.state import map_shapes
+from rnnkit.checks import check_input, check_lengths, check_rows, check_state
+from rnnkit.state import flatten_state, map_state, unflatten_state
 
 if TYPE_CHECKING:
     from rnnkit.spec import RecurrentSpec
@@ -44,7 +44,8 @@ class Backbone(nn.Module, ABC):
         Args:
             x: `(batch, time, input_size)`, time at least 1, batch possibly 0; zeros past each row's length.
             state: the state before the first step, in the layout of `state_shapes`; None: `initial_state`.
-            lengths: valid steps of each row, `(batch,)`, int64 in [0, time], on the device of x; None: all are valid.
+            lengths: valid steps of each row, `(batch,)`, int64 in [0, time], on the device of x, batch at least 1; None:
+                all are valid.
 
         Returns:
             The output, and the state after each row's last valid step (for the reverse direction: after step 0, having
@@ -64,9 +65,48 @@ class Backbone(nn.Module, ABC):
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Any:
         """The state before the first step: zeros, on the parameters' device and in their dtype unless given."""
-        like = self._tensor()
-        where, of = device or like.device, dtype or like.dtype
-        return map_shapes(lambda shape: torch.zeros(shape, device=where, dtype=of), self.state_shapes(batch_size))
+        where, of = self._place(device, dtype)
+        return map_state(lambda shape: torch.zeros(shape, device=where, dtype=of), self.state_shapes(batch_size))
+
+    def reset_state(self, state: Any, rows: Tensor) -> Any:
+        """The state in which the rows where `rows`, `(batch,)` of dtype bool, is True start anew.
+
+        A part of the state that all rows share stays as it is.
+
+        Raises:
+            InputError: the state or the mask does not fit.
+        """
+        check_rows(rows)
+        shapes = self.state_shapes(len(rows))
+        state = check_state(state, shapes, None)
+
+        def reset(part: Tensor, start: Tensor, axis: int | None) -> Tensor:
+            if axis is None:
+                return part
+            mask = rows.to(part.device).reshape((-1,) + (1,) * (part.dim() - axis - 1))
+            return torch.where(mask, start.to(part), part)
+
+        return map_state(reset, state, self.initial_state(len(rows)), self._batch_axes())
+
+    def restore_state(self, tensors: Mapping[str, Tensor]) -> Any:
+        """The state whose tensors `flatten_state` gave.
+
+        Raises:
+            InputError: the tensors are not those of a state of this backbone.
+        """
+        state = unflatten_state(tensors, self.state_shapes(0))
+        axes = flatten_state(self._batch_axes())
+        sizes = [tensors[path].shape[axis : axis + 1] for path, axis in axes.items() if axis is not None]
+        batch = max((size[0] for size in sizes if size), default=0)
+        return check_state(state, self.state_shapes(batch), None)
+
+    def _batch_axes(self) -> Any:
+        """The state with the axis of the batch in the place of each tensor; None: the part does not have one."""
+
+        def axis(of_two: torch.Size, of_three: torch.Size) -> int | None:
+            return next((i for i, (two, three) in enumerate(zip(of_two, of_three, strict=True)) if two != three), None)
+
+        return map_state(axis, self.state_shapes(2), self.state_shapes(3))
 
     def forward(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
         """The output at every step and the final state.
@@ -83,23 +123,51 @@ class Backbone(nn.Module, ABC):
         Raises:
             InputError: the input, the state or the lengths do not fit.
         """
+        x, state, lengths, past = self._admitted(x, state, lengths)
+        output, state = self.run(x, state, lengths)
+        return (output if past is None else output.masked_fill(past, 0)), state
+
+    def _admitted(
+        self, x: Tensor, state: Any | None, lengths: Tensor | None
+    ) -> tuple[Tensor, Any | None, Tensor | None, Tensor | None]:
+        """The arguments of `run`, and where the padding is; None: nowhere."""
         check_input(x, self.input_size, self.dtype, batch_first=self.batch_first)
         batch, time = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         if state is not None:
             state = check_state(state, self.state_shapes(batch), x.dtype)
-        if lengths is None:
-            return self.run(x, state, None)
-        check_lengths(lengths, batch, time)
+        if lengths is not None:
+            check_lengths(lengths, batch, time)
+        if lengths is None or batch == 0:
+            return x, state, None, None
         lengths = lengths.to(x.device, torch.int64)
         past = padding(lengths, time, batch_first=self.batch_first)
-        output, state = self.run(x.masked_fill(past, 0), state, lengths)
-        return output.masked_fill(past, 0), state
+        return x.masked_fill(past, 0), state, lengths, past
+
+    def _place(
+        self, device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> tuple[torch.device | str, torch.dtype]:
+        if device is not None and dtype is not None:
+            return device, dtype
+        like = self._tensor()
+        return device or like.device, dtype or like.dtype
 
     def _tensor(self) -> Tensor:
         """A parameter, or a buffer of a backbone that has none: what says where the backbone is, and in which dtype."""
-        for tensor in chain(self.parameters(), self.buffers()):
+        first = _first(self, "_parameters")
+        first = _first(self, "_buffers") if first is None else first
+        return torch.empty(0) if first is None else first
+
+
+def _first(module: nn.Module, kept: str) -> Tensor | None:
+    """The first of a module's parameters or buffers: what `parameters()` finds in ten times the time, at every call."""
+    for tensor in getattr(module, kept).values():
+        if tensor is not None:
+            return tensor  # type: ignore[no-any-return]  # the dictionary may be of either sort
+    for child in module._modules.values():  # noqa: SLF001  # `children()` looks for repetitions first
+        tensor = None if child is None else _first(child, kept)
+        if tensor is not None:
             return tensor
-        return torch.empty(0)
+    return None
 
 
 def padding(lengths: Tensor, time: int, *, batch_first: bool) -> Tensor:

@@ -1,7 +1,7 @@
 """Refuses input, lengths and states that do not fit, with what was expected and what came.
 
 Shapes and dtypes are always checked: they are known while tracing too. The values of `lengths` are checked in
-eager mode only, because looking at values breaks `torch.compile` and `torch.export`.
+eager mode only, because looking at values breaks `torch.compile`, `torch.export` and `torch.func.vmap`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rnnkit.errors import InputError
+from rnnkit.transforms import transforms_are_active
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -40,7 +41,7 @@ def check_lengths(lengths: Tensor, batch: int, time: int) -> None:
         raise InputError(
             f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe(lengths)}"
         )
-    if torch.compiler.is_compiling() or lengths.is_meta or batch == 0:
+    if torch.compiler.is_compiling() or transforms_are_active() or lengths.is_meta or batch == 0:
         return
     shortest, longest = (int(end) for end in torch.aminmax(lengths))
     if shortest < 0 or longest > time:
@@ -50,11 +51,17 @@ def check_lengths(lengths: Tensor, batch: int, time: int) -> None:
         )
 
 
-def check_state(state: Any, shapes: Any, dtype: torch.dtype, where: str = "state") -> Any:
+def check_rows(rows: Tensor) -> None:
+    """Raise `InputError` unless rows is a mask over the rows of a batch."""
+    if not isinstance(rows, Tensor) or rows.dim() != 1 or rows.dtype != torch.bool:
+        raise InputError(f"rows must be a torch.bool tensor of shape (batch,), but is {_describe(rows)}")
+
+
+def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str = "state") -> Any:
     """The state in the layout of `shapes`: a plain tuple will do for one with names, but no tuple with other names.
 
     Raises:
-        InputError: it has another layout, or other shapes, or a floating-point part that is not of `dtype`.
+        InputError: it has another layout, or other shapes, or a floating-point part that is not of `dtype`, if given.
     """
     if isinstance(shapes, torch.Size):
         _check_part(state, shapes, dtype, where)
@@ -69,10 +76,10 @@ def check_state(state: Any, shapes: Any, dtype: torch.dtype, where: str = "state
     return type(shapes)(*parts) if fields else tuple(parts)
 
 
-def _check_part(part: object, shape: torch.Size, dtype: torch.dtype, where: str) -> None:
+def _check_part(part: object, shape: torch.Size, dtype: torch.dtype | None, where: str) -> None:
     if not isinstance(part, Tensor) or part.shape != shape:
         raise InputError(f"{where} must be a tensor of shape {tuple(shape)}, but is {_describe(part)}")
-    if part.is_floating_point() and part.dtype != dtype and not _autocast(part):
+    if dtype is not None and part.is_floating_point() and part.dtype != dtype and not _autocast(part):
         raise InputError(f"{where} must be {dtype} as the input is, but is {_describe(part)}")
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from rnnkit.backbone import Backbone
+    from rnnkit.cell import Cell
     from rnnkit.spec import RecurrentSpec
 
 
@@ -61,6 +62,8 @@ class Kind:
         paper: where it was published; None: nowhere.
         check: yields a `Problem` for each rule between fields that a spec breaks (`proj_size < hidden_size`).
             Called when a spec is made, after each field alone was found valid.
+        sizes_per_layer: whether it takes a tuple as `hidden_size`, one size for each layer.
+        cell: the cell that the kind is a stack of, which `cell_kind` sets; None: it is no such stack, or has several.
     """
 
     name: str
@@ -70,3 +73,5 @@ class Kind:
     equation: str = ""
     paper: Paper | None = None
     check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = _nothing_to_check
+    sizes_per_layer: bool = False
+    cell: type[Cell] | None = None

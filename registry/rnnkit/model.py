@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -119,6 +120,26 @@ class RecurrentModel(nn.Module):
     ) -> Any:
         """The state before the first step of `batch_size` rows, on the model's device and in its dtype unless given."""
         return self.backbone.initial_state(batch_size, device=device, dtype=dtype)
+
+    def reset_state(self, state: Any, rows: Tensor) -> Any:
+        """The state in which some rows start anew, as where a stream has ended and another takes its place.
+
+        Args:
+            state: a state that this model returned.
+            rows: which rows of the batch start anew: `(batch,)`, of dtype bool.
+
+        Raises:
+            InputError: the state or the mask does not fit.
+        """
+        return self.backbone.reset_state(state, rows)
+
+    def restore_state(self, tensors: Mapping[str, Tensor]) -> Any:
+        """The state whose tensors `flatten_state` gave, as after `torch.load`.
+
+        Raises:
+            InputError: the tensors are not those of a state of this model.
+        """
+        return self.backbone.restore_state(tensors)
 
     def extra_repr(self) -> str:
         return f"kind={self.spec.kind!r}"

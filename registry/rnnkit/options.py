@@ -1,9 +1,11 @@
 """The options of a kind: the fields of a spec that only this kind has."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import fields
 from typing import Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
 from pydantic.dataclasses import dataclass
 from typing_extensions import dataclass_transform
 
@@ -45,3 +47,22 @@ class Options:
             raise TypeError(
                 f"Each field of {cls.__name__} needs a valid and hashable default (a tuple, not a list): {error}"
             ) from error
+
+
+def one_or_each(item: Any) -> WrapValidator:
+    """The validator of a field that takes one value of type `item`, or a list or tuple of them, kept as a tuple.
+
+    A union alone would answer one wrong value with a line for each of its branches.
+    """
+    one, each = TypeAdapter(item), TypeAdapter(tuple[item, ...])
+
+    def validated(value: Any, _union: Callable[[Any], Any]) -> Any:
+        return (each if isinstance(value, list | tuple) else one).validate_python(value)
+
+    return WrapValidator(validated)
+
+
+def own_fields(options: Options, base: type[Options]) -> dict[str, Any]:
+    """The fields that options have beyond those of a base class, with their values."""
+    names = {field.name for field in fields(options)} - {field.name for field in fields(base)}
+    return {name: getattr(options, name) for name in sorted(names)}

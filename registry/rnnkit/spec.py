@@ -26,7 +26,7 @@ from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError, UnknownKindError
 from rnnkit.explain import did_you_mean, explain_unknown_fields, refused, said
 from rnnkit.kind import Kind, Problem
-from rnnkit.options import Options
+from rnnkit.options import Options, one_or_each
 
 O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
 
@@ -48,7 +48,8 @@ class RecurrentSpec(Generic[O_co]):
     Attributes:
         kind: the registered name of a family of recurrent networks; `list_kinds()` lists them.
         input_size: features of the input at one step.
-        hidden_size: features of the hidden state of each layer and direction.
+        hidden_size: features of the hidden state of each layer and direction; for kinds that are stacks of cells also a
+            tuple with one size for each layer.
         output_size: features of the model's output; None: no linear layer, the readout is the output.
         num_layers: layers on top of each other, each reading the one below.
         bias: whether the recurrent layers have biases. The readout's linear layer always has one.
@@ -68,9 +69,9 @@ class RecurrentSpec(Generic[O_co]):
 
     kind: str
     input_size: _Size
-    hidden_size: _Size
+    hidden_size: Annotated[_Size | tuple[_Size, ...], one_or_each(_Size)]
     output_size: _Size | None = None
-    num_layers: _Size = 1
+    num_layers: Annotated[_Size, Field(validate_default=True)] = 1
     bias: _Flag = True
     batch_first: _Flag = True
     dropout: _Probability = 0.0
@@ -86,7 +87,7 @@ class RecurrentSpec(Generic[O_co]):
             *,
             kind: str,
             input_size: int,
-            hidden_size: int,
+            hidden_size: int | tuple[int, ...],
             output_size: int | None = None,
             num_layers: int = 1,
             bias: bool = True,
@@ -102,7 +103,7 @@ class RecurrentSpec(Generic[O_co]):
             *,
             kind: str,
             input_size: int,
-            hidden_size: int,
+            hidden_size: int | tuple[int, ...],
             output_size: int | None = None,
             num_layers: int = 1,
             bias: bool = True,
@@ -121,6 +122,18 @@ class RecurrentSpec(Generic[O_co]):
             return current_catalog().canonical(name)
         except UnknownKindError as error:
             raise refused("unknown_kind", str(error)) from error
+
+    @field_validator("num_layers")
+    @classmethod
+    def _each_layer_has_a_size(cls, num_layers: int, info: ValidationInfo) -> int:
+        sizes = info.data.get("hidden_size")
+        if isinstance(sizes, tuple) and len(sizes) != num_layers:
+            raise refused(
+                "sizes_of_layers",
+                f"hidden_size={sizes} is {len(sizes)} sizes, one for each layer: set num_layers to {len(sizes)}, or "
+                f"give {num_layers} sizes",
+            )
+        return num_layers
 
     @field_validator("dropout")
     @classmethod
@@ -159,6 +172,16 @@ class RecurrentSpec(Generic[O_co]):
         if problems:
             raise ValidationError.from_exception_data("RecurrentSpec", problems)
         return spec
+
+    @property
+    def hidden_sizes(self) -> tuple[int, ...]:
+        """The hidden size of each layer, from the bottom up."""
+        return self.hidden_size if isinstance(self.hidden_size, tuple) else (self.hidden_size,) * self.num_layers
+
+    @property
+    def directions(self) -> int:
+        """2 if `bidirectional`, else 1."""
+        return 2 if self.bidirectional else 1
 
     def __repr__(self) -> str:
         """The call that makes this spec again; options as plain data, so that it can be pasted without an import."""
@@ -213,8 +236,11 @@ def _make_options(cls: type[Options], values: Mapping[Any, Any]) -> Options:
 
 def _broken_rules(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
     """What the kind's own check finds. A check that fails by itself is the plugin's mistake, not the user's."""
+    kind = current_catalog().get(spec.kind)
+    if isinstance(spec.hidden_size, tuple) and not kind.sizes_per_layer:
+        return [_broken_rule(spec, Problem("hidden_size", _one_size(kind)))]
     try:
-        problems = list(current_catalog().get(spec.kind).check(spec))
+        problems = list(kind.check(spec))
         return [_broken_rule(spec, Problem(*problem)) for problem in problems]
     except Exception as error:
         raise PluginError(f"The check of the kind {spec.kind!r} failed on {spec!r}: {said(error)}") from error
@@ -224,6 +250,13 @@ def _broken_rule(spec: RecurrentSpec[Any], problem: Problem) -> InitErrorDetails
     path = problem.field.split(".")
     return InitErrorDetails(
         type=refused("kind_rule", problem.message), loc=tuple(path), input=reduce(getattr, path, spec)
+    )
+
+
+def _one_size(kind: Kind) -> str:
+    return (
+        f"The kind {kind.name!r} has one hidden_size for all layers: give one integer, or choose a kind that is a "
+        "stack of cells, such as 'lstm_cell'"
     )
 
 

@@ -2,16 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from rnnkit.errors import InputError
 
-def map_shapes(make: Callable[[torch.Size], Tensor], shapes: Any) -> Any:
-    """The state with `make(shape)` in the place of each `torch.Size` of `shapes`."""
-    if isinstance(shapes, torch.Size):
-        return make(shapes)
-    parts = [map_shapes(make, part) for part in shapes]
-    return type(shapes)(*parts) if hasattr(shapes, "_fields") else tuple(parts)
+
+def map_state(function: Callable[..., Any], *states: Any) -> Any:
+    """The state with `function(*parts)` in the place of each tensor; several states of one layout go side by side."""
+    first = states[0]
+    if not isinstance(first, tuple) or isinstance(first, torch.Size):
+        return function(*states)
+    parts = [map_state(function, *parts) for parts in zip(*states, strict=True)]
+    return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+
+
+def detach_state(state: Any) -> Any:
+    """The same values without their history: where truncated back-propagation through time cuts."""
+    return map_state(Tensor.detach, state)
+
+
+def move_state(state: Any, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Any:
+    """The state on another device, and its floating-point parts in another dtype; None leaves either as it is."""
+
+    def moved(part: Tensor) -> Tensor:
+        return part.to(device=device, dtype=dtype if part.is_floating_point() else None)
+
+    return map_state(moved, state)
+
+
+def flatten_state(state: Any) -> dict[str, Tensor]:
+    """Each tensor of the state under its path, as `"h_n"` or `"0.h"`: what `torch.save` and safetensors take.
+
+    `RecurrentModel.restore_state` makes the state again.
+    """
+    return dict(_paths(state))
+
+
+def unflatten_state(tensors: Mapping[str, Tensor], shapes: Any) -> Any:
+    """The state of the layout of `shapes` whose tensors stand in `tensors` under their paths.
+
+    Raises:
+        InputError: a path is missing, or there is one that the layout does not have.
+    """
+    paths = [path for path, _ in _paths(shapes)]
+    if sorted(tensors) != sorted(paths):
+        raise InputError(
+            f"The tensors of this model's state are {', '.join(paths)}, but got {', '.join(sorted(tensors)) or 'none'}"
+        )
+    for path, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise InputError(f"{path} must be a tensor, but is a {type(tensor).__name__}")
+    parts = iter(paths)
+    return map_state(lambda _shape: tensors[next(parts)], shapes)
+
+
+def _paths(state: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(state, tuple) or isinstance(state, torch.Size):
+        return [(prefix.removesuffix("."), state)]
+    names = getattr(state, "_fields", range(len(state)))
+    return [found for name, part in zip(names, state, strict=True) for found in _paths(part, f"{prefix}{name}.")]

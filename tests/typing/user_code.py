@@ -163,9 +163,10 @@ class LeakyBackbone(Backbone):
     def __init__(
         self, spec: RecurrentSpec[LeakyOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
     ) -> None:
-        super().__init__(spec, features=spec.hidden_size)
+        (hidden_size,) = set(spec.hidden_sizes)
+        super().__init__(spec, features=hidden_size)
         self.leak = spec.options.leak
-        self.read = nn.Linear(spec.input_size, spec.hidden_size, device=device, dtype=dtype)
+        self.read = nn.Linear(spec.input_size, hidden_size, device=device, dtype=dtype)
 
     def state_shapes(self, batch_size: int) -> Any:
         return (torch.Size((batch_size, self.features)),)

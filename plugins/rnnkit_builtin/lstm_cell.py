@@ -1,0 +1,80 @@
+"""The kind `lstm_cell`: long short-term memory as a stack of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rnnkit import Kind, cell_kind, hookimpl
+from rnnkit_builtin._torch_cell import Kernel, TorchCell, unroll, unroll_layers
+from rnnkit_builtin.lstm import HOCHREITER, LSTM_STEP, start_forget_bias
+
+
+class LSTMCellState(NamedTuple):
+    """The state of one layer of an LSTM in one direction."""
+
+    h: Tensor
+    """Hidden state, `(batch, hidden_size)`."""
+    c: Tensor
+    """Cell state, `(batch, hidden_size)`."""
+
+
+class LSTMCell(TorchCell):
+    """One step of an LSTM, with the parameters of `torch.nn.LSTMCell`; its state is `LSTMCellState(h, c)`.
+
+    The rows of the weights are those of the gates i, f, g and o, in this order, as in torch and Keras; other frameworks
+    have i, g, f, o. There are no peepholes: the gates do not read c.
+
+    With `layer_norm` (Ba et al., arXiv 1607.06450, equations 20 to 22), the gates read LN(W_i x_t) + LN(W_h h_{t-1})
+    and the biases, all four gates normalized together, and h_t is o_t times tanh(LN(c_t)).
+    """
+
+    State = LSTMCellState
+    matrix_read: ClassVar[tuple[str, ...]] = ("h",)
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        bias: bool = True,
+        layer_norm: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            input_size, hidden_size, gates=[4], bias=bias, layer_norm=layer_norm, device=device, dtype=dtype
+        )
+        self.norm_c = nn.LayerNorm(hidden_size, bias=bias, device=device, dtype=dtype) if layer_norm else None
+
+    def kernel(self) -> Kernel | None:
+        return torch.lstm if self.norm_ih is None else None
+
+    def step(self, projected_t: Tensor, state: LSTMCellState) -> tuple[Tensor, LSTMCellState]:
+        i, f, g, o = (projected_t + self.recur(state.h)).chunk(4, -1)
+        c = torch.sigmoid(f) * state.c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c if self.norm_c is None else self.norm_c(c))
+        return h, LSTMCellState(h, c)
+
+    unroll = unroll
+    unroll_layers = staticmethod(unroll_layers)
+
+    def set_forget_bias(self, value: float) -> None:
+        if self.bias_ih is not None and self.bias_hh is not None:
+            start_forget_bias(self.bias_ih, self.bias_hh, value)
+
+
+@hookimpl
+def register_kinds(register: Callable[[Kind], None]) -> None:
+    register(
+        cell_kind(
+            LSTMCell,
+            name="lstm_cell",
+            summary="Long short-term memory as a stack of cells, with every option that stacks of cells have.",
+            equation=LSTM_STEP,
+            paper=HOCHREITER,
+        )
+    )

@@ -1,0 +1,83 @@
+"""The kind `mixed`: a stack with another kind of cell in each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import field_validator
+
+from rnnkit import (
+    Cell,
+    Kind,
+    Problem,
+    RecurrentSpec,
+    StackOptions,
+    UnknownKindError,
+    get_kind,
+    hookimpl,
+    resolve_kind,
+    stack_kind,
+)
+
+IN_TURN = ("lstm_cell", "gru_cell")
+
+
+class MixedOptions(StackOptions):
+    """The options of `mixed`.
+
+    Attributes:
+        cells: for each layer, from the bottom up, the kind whose cell it has: `rnn_cell`, `gru_cell`, `lstm_cell`, or
+            one that a plugin makes of one cell. Fewer names than layers repeat. None: `lstm_cell` and `gru_cell` in
+            turn. Each cell has the options of its own kind at their defaults.
+    """
+
+    cells: tuple[str, ...] | None = None
+
+    @field_validator("cells")
+    @classmethod
+    def _canonical(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """As a spec does with its `kind`: a saved spec means the same wherever it is read."""
+        return names if names is None else tuple(_canonical_name(name) for name in names)
+
+
+def _canonical_name(name: str) -> str:
+    try:
+        kind = get_kind(name)
+    except UnknownKindError as error:
+        raise ValueError(str(error)) from error
+    if kind.cell is None:
+        raise ValueError(
+            f"The kind {name!r} is no stack of one cell: choose such as 'rnn_cell', 'gru_cell', 'lstm_cell'"
+        )
+    chosen = resolve_kind(name).chosen
+    return name if chosen is None else chosen.name
+
+
+def _names_fit_layers(spec: RecurrentSpec[MixedOptions]) -> Iterator[Problem]:
+    names = spec.options.cells
+    if names is not None and (not names or spec.num_layers % len(names)):
+        yield Problem(
+            "options.cells",
+            f"{len(names)} names cannot go round num_layers={spec.num_layers}: give one for each layer, or a pattern "
+            "that repeats",
+        )
+
+
+def _cells(spec: RecurrentSpec[MixedOptions]) -> list[type[Cell]]:
+    names = spec.options.cells or IN_TURN
+    found: list[Any] = [get_kind(names[layer % len(names)]).cell for layer in range(spec.num_layers)]
+    return found
+
+
+@hookimpl
+def register_kinds(register: Callable[[Kind], None]) -> None:
+    register(
+        stack_kind(
+            _cells,
+            name="mixed",
+            options=MixedOptions,
+            check=_names_fit_layers,
+            summary="A stack whose layers have different kinds of cells, as an LSTM below a GRU.",
+        )
+    )

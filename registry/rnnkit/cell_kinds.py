@@ -1,0 +1,161 @@
+"""From a cell to a kind: the record, its builder, and the check that refuses what its cells cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from rnnkit.cell import Cell, parts_of
+from rnnkit.kind import Kind, Paper, Problem
+from rnnkit.options import own_fields
+from rnnkit.spec import RecurrentSpec
+from rnnkit.stack import CellStack, constructor_parameters
+from rnnkit.stack_options import StackOptions
+
+Cells = Callable[[RecurrentSpec[Any]], Sequence[type[Cell]]]
+Check = Callable[[RecurrentSpec[Any]], Iterable[Problem]]
+
+
+def cell_kind(
+    cell: type[Cell],
+    *,
+    name: str,
+    summary: str,
+    equation: str = "",
+    paper: Paper | None = None,
+    options: type[StackOptions] = StackOptions,
+    check: Check | None = None,
+) -> Kind:
+    """The kind that stacks a cell: layers, both directions, lengths, states, streaming, and all of `StackOptions`.
+
+    ```python
+    @hookimpl
+    def register_kinds(register):
+        register(cell_kind(MyCell, name="my_cell", summary="..."))
+    ```
+
+    Args:
+        cell: the class of the cells; see `Cell` for what it may offer.
+        name: what a spec says to get it; the same as the name of the plugin's entry point.
+        summary: one sentence.
+        equation: the update of one step in LaTeX, which the cell computes.
+        paper: where it was published.
+        options: `StackOptions`, or a subclass of it. Its own fields go to the cell's constructor, under their names.
+        check: yields a `Problem` for each rule between fields that a spec breaks, beyond what the cell cannot honour.
+
+    Raises:
+        TypeError: the options have a field that the cell's constructor does not take.
+    """
+    untaken = own_fields(options(), StackOptions).keys() - constructor_parameters(cell)
+    if untaken:
+        raise TypeError(f"{cell.__name__} must take {', '.join(sorted(untaken))}, as {options.__name__} has it")
+    return stack_kind(
+        lambda spec: [cell] * spec.num_layers,
+        name=name,
+        summary=summary,
+        equation=equation,
+        paper=paper,
+        options=options,
+        check=check,
+        cell=cell,
+    )
+
+
+def stack_kind(
+    cells: Cells,
+    *,
+    name: str,
+    summary: str,
+    equation: str = "",
+    paper: Paper | None = None,
+    options: type[StackOptions] = StackOptions,
+    check: Check | None = None,
+    cell: type[Cell] | None = None,
+) -> Kind:
+    """The kind that stacks cells of several classes; `cell_kind` for one class.
+
+    Args:
+        cells: from a spec that `check` found nothing wrong with, the class of each layer's cells, from the bottom up.
+        name: see `cell_kind`, as for all that follow.
+        summary: one sentence.
+        equation: the update of one step in LaTeX.
+        paper: where it was published.
+        options: `StackOptions`, or a subclass of it.
+        check: goes first; where it finds a problem, `cells` is not called.
+        cell: the one class, if there is only one.
+    """
+
+    def build(spec: RecurrentSpec[Any], *, device: torch.device | str | None, dtype: torch.dtype | None) -> CellStack:
+        return CellStack(spec, cells(spec), device=device, dtype=dtype)
+
+    origin: Any = cell or cells  # by which a local kind knows its next version
+    build.__module__, build.__qualname__ = origin.__module__, origin.__qualname__
+
+    def checked(spec: RecurrentSpec[Any]) -> Iterable[Problem]:
+        return list(check(spec) if check else ()) or stack_problems(spec, cells(spec))
+
+    return Kind(
+        name=name,
+        builder=build,
+        options=options,
+        summary=summary,
+        equation=equation,
+        paper=paper,
+        check=checked,
+        sizes_per_layer=True,
+        cell=cell,
+    )
+
+
+def stack_problems(spec: RecurrentSpec[Any], cells: Sequence[type[Cell]]) -> Iterator[Problem]:
+    """What a stack of these cells cannot honour."""
+    options: StackOptions = spec.options
+    yield from _problems_of_layers(spec, options)
+    for cell in dict.fromkeys(cells):
+        for problem in _problems_of_cell(spec, options, cell):
+            yield problem
+            return  # the same wish may be beyond several cells; one of them is enough to say
+
+
+def _problems_of_layers(spec: RecurrentSpec[Any], options: StackOptions) -> Iterator[Problem]:
+    if options.residual and spec.num_layers == 1:
+        yield Problem("options.residual", "A residual connection spans a layer above the first: set num_layers above 1")
+    elif options.residual and len(set(spec.hidden_sizes)) > 1:
+        sizes = f"hidden_size={spec.hidden_size}"
+        yield Problem("options.residual", f"A layer's input and output are added, so all need one size, but {sizes}")
+    if options.variational_dropout and spec.dropout == 0:
+        yield Problem("options.variational_dropout", "It says how the spec's dropout is drawn: set dropout above 0")
+    if options.layer_norm == "output" and 1 in [size * spec.directions for size in spec.hidden_sizes]:
+        yield Problem("options.layer_norm", "One single feature would always become zero: set hidden_size above 1")
+
+
+def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, cell: type[Cell]) -> Iterator[Problem]:
+    taken, parts = constructor_parameters(cell), parts_of(cell)
+    if not spec.bias and "bias" not in taken:
+        yield Problem("bias", f"{cell.__name__} has no choice about its biases: leave bias at True")
+    if options.layer_norm == "gates" and "layer_norm" not in taken:
+        yield Problem("options.layer_norm", f"{cell.__name__} offers none inside its gates: use 'output' or 'none'")
+    if options.forget_bias is not None and cell.set_forget_bias is Cell.set_forget_bias:
+        yield Problem("options.forget_bias", f"{cell.__name__} has no forget gate: leave it at None")
+    if options.forget_bias is not None and not spec.bias:
+        yield Problem("options.forget_bias", "With bias=False there is none that could start anywhere")
+    if options.recurrent_dropout and not cell.matrix_read:
+        yield Problem(
+            "options.recurrent_dropout",
+            f"The state of {cell.__name__} is not read by matrix products only, so that a mask that stays would let it "
+            "vanish or explode: use zoneout",
+        )
+    if isinstance(options.zoneout, tuple) and len(options.zoneout) != len(parts):
+        yield Problem(
+            "options.zoneout",
+            f"The state of {cell.__name__} has {len(parts)} part{'s' * (len(parts) > 1)}, {', '.join(parts)}: "
+            "give one number for each, or one for all",
+        )
+    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(cell):
+        yield Problem("options.recurrent_init", f"{cell.__name__} has no recurrent weight: leave it at 'default'")
+
+
+def _has_recurrent_weights(cell: type[Cell]) -> bool:
+    return bool(cell(1, 1, device="meta").recurrent_weights())

@@ -1,0 +1,72 @@
+"""What acts on every time step in training: zoneout, and dropout with one mask for all steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnnkit.state import map_state
+from rnnkit.unrolling import Step
+
+
+def dropped(x: Tensor, probability: float, *, one_mask: bool) -> Tensor:
+    """Zero features of `(time, batch, features)`, and scale the others by 1 / (1 - probability).
+
+    Args:
+        x: what to act on.
+        probability: of each feature.
+        one_mask: whether a row has the same mask at all of its steps.
+    """
+    if not one_mask:
+        return F.dropout(x, probability)
+    return x * F.dropout(torch.ones_like(x[0]), probability)
+
+
+def with_recurrent_dropout(step: Step, state: Any, parts: Sequence[str], probability: float) -> Step:
+    """The step that reads some parts of the state through a mask, the same at all steps."""
+    masks = {name: F.dropout(torch.ones_like(getattr(state, name)), probability) for name in parts}
+
+    def masked(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
+        read = {name: getattr(state, name) * mask for name, mask in masks.items()}
+        return step(projected_t, state._replace(**read))
+
+    return masked
+
+
+def with_zoneout(step: Step, masks: Iterator[Any] | None, rates: Any) -> Step:
+    """The step after which some features have the value from before.
+
+    Args:
+        step: the step.
+        masks: at each step a state of masks, True for what keeps its value; None: as in evaluation, old and new values
+            are averaged by `rates`.
+        rates: a state of probabilities.
+    """
+
+    def zoned(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
+        output, after = step(projected_t, state)
+        if masks is None:
+            mixed = map_state(lambda old, new, rate: new.lerp(old, rate), state, after, rates)
+        else:
+            mixed = map_state(lambda old, new, mask: torch.where(mask, old, new), state, after, next(masks))
+        return _same_part(output, after, mixed), mixed
+
+    return zoned
+
+
+def zoneout_masks(state: Any, rates: Any, time: int) -> Iterator[Any]:
+    """Random masks of `with_zoneout` for so many steps."""
+    for _ in range(time):
+        yield map_state(lambda part, rate: torch.empty_like(part, dtype=torch.bool).bernoulli_(rate), state, rates)
+
+
+def _same_part(output: Tensor, after: Any, mixed: Any) -> Any:
+    """The output of a cell that outputs a part of its state is that part still."""
+    for before, now in zip(after, mixed, strict=True):
+        if output is before:
+            return now
+    return output

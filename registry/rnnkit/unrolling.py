@@ -1,0 +1,136 @@
+"""One cell through time: its own fast way where that is right, else one step after another.
+
+Time runs forward here, and comes first in every tensor. The reverse direction is the same on reversed rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.modules import module as torch_module
+
+from rnnkit.cell import Cell
+from rnnkit.state import map_state
+from rnnkit.transforms import transforms_are_active
+
+Step = Callable[[Any, Any], tuple[Tensor, Any]]
+
+_PATCHABLE = frozenset({"forward", "project", "step", "unroll"})
+
+
+def unroll_fast(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
+    """What the cell's own `unroll` makes of a sequence, or `NotImplemented` where that could be wrong."""
+    if not cell.unroll_fits or _is_touched(cell) or transforms_are_active():
+        return NotImplemented
+    at_least_one = None if lengths is None else lengths.clamp(min=1)
+    return _keeping_empty_rows(cell.unroll(x, state, at_least_one), state, lengths)
+
+
+def unroll_layers_fast(
+    cells: Sequence[Cell],
+    x: Tensor,
+    states: tuple[Any, ...],
+    lengths: Tensor | None,
+    *,
+    directions: int,
+    dropout: float,
+) -> Any:
+    """What the cells' own `unroll_layers` makes of a sequence, or `NotImplemented` where that could be wrong."""
+    kind = type(cells[0])
+    if not kind.unroll_layers_fits or transforms_are_active():
+        return NotImplemented
+    if any(type(cell) is not kind or _is_touched(cell) for cell in cells):
+        return NotImplemented
+    at_least_one = None if lengths is None else lengths.clamp(min=1)
+    result = kind.unroll_layers(cells, x, states, at_least_one, directions=directions, dropout=dropout)
+    return _keeping_empty_rows(result, states, lengths)
+
+
+def steps_of(cell: Cell, x: Tensor) -> tuple[Step, Iterable[Any]]:
+    """The function of one step, and what it takes at each of them.
+
+    A cell with hooks, or with a `forward` of its own, is called as a module at every step, so that hooks see what they
+    would see in a loop written by hand; any other projects its whole input first.
+    """
+    if _is_called(cell):
+        return cell, x.unbind()
+    projected = cell.project(x)
+    if isinstance(projected, tuple):
+        return cell.step, zip(*(part.unbind() for part in projected), strict=True)
+    return cell.step, projected.unbind()
+
+
+def loop(step: Step, steps: Iterable[Any], state: Any) -> tuple[Tensor, Any]:
+    """The outputs of all steps, and the state after the last."""
+    outputs = []
+    for at_t in steps:
+        output, state = step(at_t, state)
+        outputs.append(output)
+    return torch.stack(outputs), state
+
+
+def keeping_finished_rows(step: Step, past: Sequence[Tensor]) -> Step:
+    """The step that leaves the state of a row as it is once the row has ended; `past` says that at each step."""
+    at_t = iter(past)
+
+    def kept(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
+        output, after = step(projected_t, state)
+        ended = next(at_t)
+        return output, map_state(lambda old, new: torch.where(ended, old, new), state, after)
+
+    return kept
+
+
+def recording(step: Step, states: list[Any]) -> Step:
+    """The step that also puts each state into a list."""
+
+    def recorded(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
+        output, after = step(projected_t, state)
+        states.append(after)
+        return output, after
+
+    return recorded
+
+
+def reversal(lengths: Tensor, time: int) -> Tensor:
+    """Where each step of the reversed rows comes from, `(time, batch)`: the valid steps backwards, then the rest."""
+    steps = torch.arange(time, device=lengths.device)[:, None]
+    return torch.where(steps < lengths, lengths - 1 - steps, steps)
+
+
+def reversed_in_time(x: Tensor, sources: Tensor | None) -> Tensor:
+    """The rows of x, `(time, batch, ...)`, backwards; undoes itself. `sources`: their `reversal`; None: no padding."""
+    if sources is None:
+        return x.flip(0)
+    index = sources.reshape(sources.shape + (1,) * (x.dim() - 2)).expand_as(x)
+    return x.gather(0, index)
+
+
+def _keeping_empty_rows(result: Any, before: Any, lengths: Tensor | None) -> Any:
+    """The same without the one step that rows of length 0 have run."""
+    if lengths is None or result is NotImplemented:
+        return result
+    output, after = result
+    empty = (lengths == 0).unsqueeze(-1)
+    return output, map_state(lambda old, new: torch.where(empty, old, new), before, after)
+
+
+def _is_touched(cell: Cell) -> bool:
+    """Whether somebody has changed what this one object does, by hooks, parametrizations or new methods."""
+    parametrized = "parametrizations" in cell._modules  # what parametrize.is_parametrized asks, without its exception
+    return parametrized or _is_called(cell) or not _PATCHABLE.isdisjoint(cell.__dict__)
+
+
+def _is_called(cell: Cell) -> bool:
+    # written out: this is asked at every call of every cell
+    hooks = cell._forward_hooks or cell._forward_pre_hooks or cell._backward_hooks or cell._backward_pre_hooks
+    everywhere = (
+        torch_module._global_forward_hooks
+        or torch_module._global_forward_pre_hooks
+        or torch_module._global_backward_hooks
+        or torch_module._global_backward_pre_hooks
+    )
+    return bool(hooks or everywhere or "forward" in cell.__dict__ or type(cell).forward is not Cell.forward)
