@@ -49,7 +49,7 @@ class GRUCell(TorchCell):
         h_rz, h_n = self.recur(state.h).split([2 * self.hidden_size, self.hidden_size], -1)
         r, z = torch.sigmoid(x_rz + h_rz).chunk(2, -1)
         n = torch.tanh(x_n + r * h_n)
-        h = torch.lerp(n, state.h, z)  # (1 - z) * n + z * h
+        h = (1 - z) * n + z * state.h
         return h, CellState(h)
 
     unroll = unroll

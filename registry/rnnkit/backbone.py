@@ -44,8 +44,8 @@ class Backbone(nn.Module, ABC):
         Args:
             x: `(batch, time, input_size)`, time at least 1, batch possibly 0; zeros past each row's length.
             state: the state before the first step, in the layout of `state_shapes`; None: `initial_state`.
-            lengths: valid steps of each row, `(batch,)`, int64 in [0, time], on the device of x, batch at least 1; None:
-                all are valid.
+            lengths: valid steps of each row, `(batch,)`, int64 in [0, time], on the device of x; None: all are valid,
+                or there are no rows.
 
         Returns:
             The output, and the state after each row's last valid step (for the reverse direction: after step 0, having

@@ -49,15 +49,20 @@ class Options:
             ) from error
 
 
-def one_or_each(item: Any) -> WrapValidator:
-    """The validator of a field that takes one value of type `item`, or a list or tuple of them, kept as a tuple.
+def one_or_each(one: Any, each: Any) -> WrapValidator:
+    """The validator of a field that takes one value, or a list or tuple of them, which it keeps as a tuple.
 
     A union alone would answer one wrong value with a line for each of its branches.
+
+    Args:
+        one: the type of one value.
+        each: that of a tuple of them.
     """
-    one, each = TypeAdapter(item), TypeAdapter(tuple[item, ...])
+    of_one: TypeAdapter[Any] = TypeAdapter(one)
+    of_each: TypeAdapter[Any] = TypeAdapter(each)
 
     def validated(value: Any, _union: Callable[[Any], Any]) -> Any:
-        return (each if isinstance(value, list | tuple) else one).validate_python(value)
+        return (of_each if isinstance(value, list | tuple) else of_one).validate_python(value)
 
     return WrapValidator(validated)
 

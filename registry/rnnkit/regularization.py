@@ -50,7 +50,7 @@ def with_zoneout(step: Step, masks: Iterator[Any] | None, rates: Any) -> Step:
     def zoned(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
         output, after = step(projected_t, state)
         if masks is None:
-            mixed = map_state(lambda old, new, rate: new.lerp(old, rate), state, after, rates)
+            mixed = map_state(lambda old, new, rate: rate * old + (1 - rate) * new, state, after, rates)
         else:
             mixed = map_state(lambda old, new, mask: torch.where(mask, old, new), state, after, next(masks))
         return _same_part(output, after, mixed), mixed

@@ -34,6 +34,7 @@ ReadoutName = Literal["last", "mean", "max", "all"]
 
 # strict: `True`, `2.0` and `"2"` are not taken for the integer that they resemble.
 _Size = Annotated[int, Field(ge=1, strict=True)]
+_Sizes = tuple[_Size, ...]
 _Flag = Annotated[bool, Field(strict=True)]
 _Probability = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
 
@@ -69,7 +70,7 @@ class RecurrentSpec(Generic[O_co]):
 
     kind: str
     input_size: _Size
-    hidden_size: Annotated[_Size | tuple[_Size, ...], one_or_each(_Size)]
+    hidden_size: Annotated[_Size | _Sizes, one_or_each(_Size, _Sizes)]
     output_size: _Size | None = None
     num_layers: Annotated[_Size, Field(validate_default=True)] = 1
     bias: _Flag = True
@@ -130,8 +131,8 @@ class RecurrentSpec(Generic[O_co]):
         if isinstance(sizes, tuple) and len(sizes) != num_layers:
             raise refused(
                 "sizes_of_layers",
-                f"hidden_size={sizes} is {len(sizes)} sizes, one for each layer: set num_layers to {len(sizes)}, or "
-                f"give {num_layers} sizes",
+                f"hidden_size={sizes} has one size for each layer, but num_layers={num_layers}: say "
+                f"num_layers={len(sizes)}, or give as many sizes as there are layers",
             )
         return num_layers
 
@@ -229,7 +230,7 @@ def _make_options(cls: type[Options], values: Mapping[Any, Any]) -> Options:
     try:
         return cls(**{str(name): value for name, value in values.items()})
     except ValidationError:
-        with suppress(ValidationError, PydanticSerializationError):
+        with suppress(PydanticSerializationError):
             return TypeAdapter(cls).validate_json(to_json(values))
         raise
 

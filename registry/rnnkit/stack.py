@@ -17,6 +17,7 @@ from rnnkit.stack_options import StackOptions
 from rnnkit.state import map_state
 from rnnkit.unrolling import (
     Step,
+    as_autocast_has_it,
     keeping_finished_rows,
     loop,
     recording,
@@ -122,11 +123,10 @@ class CellStack(Backbone):
         return output.masked_fill(past, 0), states
 
     def _through_layers(
-        self, x: Tensor, state: Any | None, lengths: Tensor | None, recorded: list[Any] | None
+        self, x: Tensor, state: Any, lengths: Tensor | None, recorded: list[Any] | None
     ) -> tuple[Tensor, Any]:
         x = x.transpose(0, 1) if self.batch_first else x  # time first from here on
-        if state is None:
-            state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
+        state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
         if recorded is None and self._is_bare():
             result = self._through_all_layers(x, state, lengths)
             if result is not NotImplemented:
@@ -166,6 +166,7 @@ class CellStack(Backbone):
             result = unroll_fast(cell, x, state, rows.lengths)
             if result is not NotImplemented:
                 return result  # type: ignore[no-any-return]  # its type is that of the cell's own state
+        state = as_autocast_has_it(state)
         step, steps = steps_of(cell, x)
         step = self._regularized(step, cell, state, len(x))
         if rows.past is not None:

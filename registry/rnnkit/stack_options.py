@@ -7,6 +7,7 @@ from pydantic import Field
 from rnnkit.options import Options, one_or_each
 
 _Probability = Annotated[float, Field(ge=0, lt=1, strict=True, allow_inf_nan=False)]
+_Probabilities = tuple[_Probability, ...]
 
 
 class InitOptions(Options):
@@ -50,4 +51,4 @@ class StackOptions(InitOptions):
     residual: bool = False
     variational_dropout: bool = False
     recurrent_dropout: _Probability = 0.0
-    zoneout: Annotated[_Probability | tuple[_Probability, ...], one_or_each(_Probability)] = 0.0
+    zoneout: Annotated[_Probability | _Probabilities, one_or_each(_Probability, _Probabilities)] = 0.0

@@ -72,6 +72,15 @@ def loop(step: Step, steps: Iterable[Any], state: Any) -> tuple[Tensor, Any]:
     return torch.stack(outputs), state
 
 
+def as_autocast_has_it(state: Any) -> Any:
+    """The state in the dtype in which autocast multiplies matrices, if it is on: then all of a step has one dtype."""
+    kind = next(iter(state)).device.type
+    if not torch.is_autocast_enabled(kind):
+        return state
+    dtype = torch.get_autocast_dtype(kind)
+    return map_state(lambda part: part.to(dtype) if part.dtype == torch.float32 else part, state)
+
+
 def keeping_finished_rows(step: Step, past: Sequence[Tensor]) -> Step:
     """The step that leaves the state of a row as it is once the row has ended; `past` says that at each step."""
     at_t = iter(past)
