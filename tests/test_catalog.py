@@ -29,7 +29,7 @@ from rnnkit import (
 from rnnkit.catalog import current_catalog, using
 from tests.plugins_on_disk import PluginsOnDisk
 
-BUILT_IN = ["gru", "lstm", "rnn", "rnn_cell"]
+BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
 SIZES = {"input_size": 3, "hidden_size": 4}
 
 

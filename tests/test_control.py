@@ -18,7 +18,7 @@ from rnnkit import (
 from rnnkit.catalog import using
 from tests.plugins_on_disk import PluginsOnDisk
 
-OWN = ["gru", "lstm", "rnn", "rnn_cell"]
+OWN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
 
 
 @pytest.fixture

@@ -8,25 +8,26 @@ from tests.latex import evaluate
 from tests.models import leaves, random_state, small_input, small_model, total
 
 FUNCTIONS = {r"\sigma": torch.sigmoid, r"\tanh": torch.tanh}
-GATES = {"rnn": "", "rnn_cell": "", "gru": "rzn", "lstm": "ifgo"}  # in the order of torch's stacked weights
+GATES = {"rnn": "", "gru": "rzn", "lstm": "ifgo"}
+GATES |= {f"{kind}_cell": gates for kind, gates in GATES.items()}  # in the order of torch's stacked weights
+NONLINEARITIES = [{"nonlinearity": "tanh"}, {"nonlinearity": "relu"}]
+TORCH = [*(("rnn", options) for options in NONLINEARITIES), ("gru", {}), ("lstm", {}), ("lstm", {"proj_size": 2})]
+STACKS = [*(("rnn_cell", options) for options in NONLINEARITIES), ("gru_cell", {}), ("lstm_cell", {})]
 CASES = [
-    ("rnn", {"nonlinearity": "tanh"}),
-    ("rnn", {"nonlinearity": "relu"}),
-    ("rnn_cell", {"nonlinearity": "tanh"}),
-    ("rnn_cell", {"nonlinearity": "relu"}),
-    ("gru", {}),
-    ("lstm", {}),
-    ("lstm", {"proj_size": 2}),
+    pytest.param(kind, options, way, id="-".join([kind, *map(str, options.values()), way]))
+    for cases, ways in [(TORCH, ["torch"]), (STACKS, ["fused", "plain"])]
+    for kind, options in cases
+    for way in ways
 ]
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
-@pytest.mark.parametrize(
-    ("built_in", "options"), CASES, ids=[f"{k}-{'-'.join(map(str, o.values()))}" for k, o in CASES]
-)
-def test_a_kind_computes_its_equation(built_in, options, bidirectional, bias):
+@pytest.mark.parametrize(("built_in", "options", "way"), CASES)
+def test_a_kind_computes_its_equation(built_in, options, way, bidirectional, bias):
     model = small_model(built_in, options=options, bidirectional=bidirectional, bias=bias, num_layers=3)
+    if way == "plain":
+        model.backbone.plain_loop = True
     x, state = small_input().requires_grad_(), random_state(model)
     for part in leaves(state):
         part.requires_grad_()
@@ -68,7 +69,7 @@ def unrolled(model, row, x, parts, *, reverse):
     for t in reversed(range(x.shape[1])) if reverse else range(x.shape[1]):
         values = evaluate(equation, {**weights, **state, "x_t": x[:, t].T}, functions)
         values["h_t"] = values["h_t"] if projection is None else projection @ values["h_t"]
-        state = {f"{name}_{{t-1}}": values[f"{name}_t"] for name in ("hc" if kind == "lstm" else "h")}
+        state = {f"{name}_{{t-1}}": values[f"{name}_t"] for name in ("hc" if "lstm" in kind else "h")}
         outputs[t] = values["h_t"].T
     return torch.stack(outputs, dim=1), [part.T for part in state.values()]
 
@@ -76,7 +77,7 @@ def unrolled(model, row, x, parts, *, reverse):
 def symbols(model, row):
     """The weights of one layer and direction under the names that the equation gives them, and the projection."""
     gates, bias = GATES[model.spec.kind], model.spec.bias
-    if model.spec.kind == "rnn_cell":
+    if model.spec.kind.endswith("_cell"):
         of = model.backbone.cells[row].__getattr__
         suffix = ""
     else:

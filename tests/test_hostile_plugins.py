@@ -12,7 +12,7 @@ from rnnkit import Catalog
 from tests.hostile import ALL, HARMLESS, HOOK, UNREADABLE, Hostile
 from tests.plugins_on_disk import write_distribution
 
-BUILT_IN = ["gru", "lstm", "rnn", "rnn_cell"]
+BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
 BY_NAME = {hostile.name: hostile for hostile in ALL}
 
 # Builds rnnkit's own kinds, in the words of the README; what was changed to import torch is as before.
@@ -20,12 +20,12 @@ BUILD = """
 import json
 import os
 
-from rnnkit import RecurrentSpec, build_model
+from rnnkit import RecurrentSpec, build_model, list_kinds
 
 import torch
 
 said = {"backends": os.environ.get("TORCH_DEVICE_BACKEND_AUTOLOAD"), "shapes": {}}
-for kind in ["gru", "lstm", "rnn", "rnn_cell"]:
+for kind in list_kinds("rnnkit/*"):
     model = build_model(RecurrentSpec(kind=kind, input_size=3, hidden_size=4, output_size=2))
     said["shapes"][kind] = list(model(torch.ones(5, 6, 3)).shape)
 """

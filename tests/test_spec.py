@@ -36,7 +36,7 @@ OTHER = {
     "dropout": 0.25,
     "bidirectional": True,
     "readout": "mean",
-    "options": {"proj_size": 2},
+    "options": {"recurrent_init": "orthogonal", "forget_bias": None, "proj_size": 2},
 }
 FULL = OTHER | {"kind": "lstm"}
 
@@ -71,7 +71,7 @@ def test_it_has_these_fields_in_this_order():
 
 @pytest.mark.parametrize("name", FULL)
 def test_what_is_given_is_held(name):
-    expected = LSTMOptions(proj_size=2) if name == "options" else FULL[name]
+    expected = LSTMOptions(**FULL["options"]) if name == "options" else FULL[name]
     assert getattr(RecurrentSpec(**FULL), name) == expected
 
 
@@ -190,14 +190,17 @@ def test_its_repr_pasted_back_is_equal(kind):
 def test_its_repr_shows_every_field_and_the_options_as_a_mapping():
     assert repr(RecurrentSpec(**FULL)) == (
         "RecurrentSpec(kind='lstm', input_size=5, hidden_size=6, output_size=2, num_layers=3, bias=False, "
-        "batch_first=False, dropout=0.25, bidirectional=True, readout='mean', options={'proj_size': 2})"
+        "batch_first=False, dropout=0.25, bidirectional=True, readout='mean', "
+        "options={'recurrent_init': 'orthogonal', 'forget_bias': None, 'proj_size': 2})"
     )
 
 
 def test_to_dict_is_every_field_as_plain_data():
     assert RecurrentSpec(**FULL).to_dict() == FULL
     assert type(RecurrentSpec(**FULL).to_dict()["options"]) is dict
-    assert make().to_dict() == REQUIRED | DEFAULTS | {"options": {"proj_size": 0}}
+    assert make().to_dict() == REQUIRED | DEFAULTS | {
+        "options": {"recurrent_init": "default", "forget_bias": None, "proj_size": 0}
+    }
 
 
 def test_to_json_is_to_dict_in_json():
@@ -332,9 +335,16 @@ def test_dropout_with_one_layer_is_refused(dropout):
 @pytest.mark.parametrize(
     ("built_in", "name", "told"),
     [
-        pytest.param("lstm", "proj_sze", "Did you mean 'proj_size'? Its options: proj_size", id="misspelt"),
-        pytest.param("lstm", "nonlinearity", "Its options: proj_size", id="of-another-kind"),
-        pytest.param("gru", "nonlinearity", "It has no options", id="of-a-kind-without"),
+        pytest.param(
+            "lstm",
+            "proj_sze",
+            "Did you mean 'proj_size'? Its options: recurrent_init, forget_bias, proj_size",
+            id="misspelt",
+        ),
+        pytest.param(
+            "lstm", "nonlinearity", "Its options: recurrent_init, forget_bias, proj_size", id="of-another-kind"
+        ),
+        pytest.param("gru", "nonlinearity", "Its options: recurrent_init", id="of-a-kind-without"),
     ],
 )
 def test_an_unknown_option_is_refused_with_those_there_are(built_in, name, told):

@@ -10,23 +10,38 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rnnkit import RecurrentSpec, list_kinds
+from rnnkit import RecurrentSpec, get_kind, list_kinds
 
 # derandomized: every run draws the same examples; no deadline: the first spec of a kind imports its plugin
 reproducible = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 FIELDS = [field.name for field in dataclasses.fields(RecurrentSpec)]
-NONLINEARITY = st.fixed_dictionaries({}, optional={"nonlinearity": st.sampled_from(["tanh", "relu"])})
+INIT = {"recurrent_init": st.sampled_from(["default", "orthogonal"])}
+RATES = st.floats(0, 1, exclude_max=True)
+STACK = INIT | {
+    "learn_initial_state": st.booleans(),
+    "layer_norm": st.just("none"),
+    "zoneout": RATES,
+}
+NONLINEARITY = {"nonlinearity": st.sampled_from(["tanh", "relu"])}
 # How to draw options that go with a hidden_size; a kind that is not here is drawn with its defaults.
 OPTIONS_OF = {
-    "rnn": lambda _hidden_size: NONLINEARITY,
-    "rnn_cell": lambda _hidden_size: NONLINEARITY,
-    "lstm": lambda hidden_size: st.fixed_dictionaries({}, optional={"proj_size": st.integers(0, hidden_size - 1)}),
+    "rnn": lambda _size: INIT | NONLINEARITY,
+    "rnn_cell": lambda _size: STACK | NONLINEARITY | {"recurrent_dropout": RATES, "zoneout": RATES | st.tuples(RATES)},
+    "gru": lambda _size: INIT,
+    "gru_cell": lambda _size: STACK | {"layer_norm": st.sampled_from(["none", "gates"])},
+    "lstm": lambda size: INIT | {"proj_size": st.integers(0, size - 1)},
+    "lstm_cell": lambda _size: STACK | {"zoneout": RATES | st.tuples(RATES, RATES)},
+    "mixed": lambda _size: STACK | {"cells": st.none() | st.tuples(st.sampled_from(["rnn_cell", "lstm_cell"]))},
 }
 
 
-def no_options(_hidden_size):
-    return st.just({})
+def no_options(_size):
+    return {}
+
+
+def options_of(kind, size):
+    return st.fixed_dictionaries({}, optional=OPTIONS_OF.get(kind, no_options)(size))
 
 
 @st.composite
@@ -34,8 +49,8 @@ def valid_fields(draw):
     """The fields of a spec; those that have a default are left out at times."""
     kind = draw(st.sampled_from(list_kinds()))
     sizes = st.integers(1, 10**9)
-    hidden_size = draw(sizes)
     num_layers = draw(st.integers(1, 100))
+    hidden_size = draw(sizes | sizes_of_layers(kind, sizes, num_layers))
     required = {"kind": kind, "input_size": draw(sizes), "hidden_size": hidden_size, "num_layers": num_layers}
     optional = {
         "output_size": st.none() | sizes,
@@ -44,9 +59,15 @@ def valid_fields(draw):
         "dropout": st.floats(0, 1) if num_layers > 1 else st.just(0.0),
         "bidirectional": st.booleans(),
         "readout": st.sampled_from(["last", "mean", "max", "all"]),
-        "options": OPTIONS_OF.get(kind, no_options)(hidden_size),
+        "options": options_of(kind, hidden_size),
     }
     return required | draw(st.fixed_dictionaries({}, optional=optional))
+
+
+def sizes_of_layers(kind, sizes, num_layers):
+    """One size for each layer, for kinds that take them."""
+    several = st.lists(sizes, min_size=num_layers, max_size=num_layers).map(tuple)
+    return several if get_kind(kind).sizes_per_layer else st.nothing()
 
 
 specs = valid_fields().map(lambda fields: RecurrentSpec(**fields))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.checks import check_input, check_lengths, check_rows, check_state
-from rnnkit.state import flatten_state, map_state, unflatten_state
+from rnnkit.state import as_wide, flatten_state, map_state, unflatten_state
 
 if TYPE_CHECKING:
     from rnnkit.spec import RecurrentSpec
@@ -83,7 +83,7 @@ class Backbone(nn.Module, ABC):
         def reset(part: Tensor, start: Tensor, axis: int | None) -> Tensor:
             if axis is None:
                 return part
-            mask = rows.to(part.device).reshape((-1,) + (1,) * (part.dim() - axis - 1))
+            mask = as_wide(rows.to(part.device), part.transpose(0, axis)).transpose(0, axis)
             return torch.where(mask, start.to(part), part)
 
         return map_state(reset, state, self.initial_state(len(rows)), self._batch_axes())

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from rnnkit.cell import Cell, parts_of
+from rnnkit.construction import arguments_for, constructor_parameters
 from rnnkit.kind import Kind, Paper, Problem
 from rnnkit.options import own_fields
 from rnnkit.spec import RecurrentSpec
-from rnnkit.stack import CellStack, constructor_parameters
+from rnnkit.stack import CellStack
 from rnnkit.stack_options import StackOptions
 
 Cells = Callable[[RecurrentSpec[Any]], Sequence[type[Cell]]]
@@ -140,7 +141,7 @@ def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, cell: typ
     if options.forget_bias is not None and cell.set_forget_bias is Cell.set_forget_bias:
         yield Problem("options.forget_bias", f"{cell.__name__} has no forget gate: leave it at None")
     if options.forget_bias is not None and not spec.bias:
-        yield Problem("options.forget_bias", "With bias=False there is none that could start anywhere")
+        yield Problem("options.forget_bias", "With bias=False there is no bias to start anywhere: leave it at None")
     if options.recurrent_dropout and not cell.matrix_read:
         yield Problem(
             "options.recurrent_dropout",
@@ -153,9 +154,9 @@ def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, cell: typ
             f"The state of {cell.__name__} has {len(parts)} part{'s' * (len(parts) > 1)}, {', '.join(parts)}: "
             "give one number for each, or one for all",
         )
-    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(cell):
+    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(cell, spec):
         yield Problem("options.recurrent_init", f"{cell.__name__} has no recurrent weight: leave it at 'default'")
 
 
-def _has_recurrent_weights(cell: type[Cell]) -> bool:
-    return bool(cell(1, 1, device="meta").recurrent_weights())
+def _has_recurrent_weights(cell: type[Cell], spec: RecurrentSpec[Any]) -> bool:
+    return bool(cell(1, 1, **arguments_for(cell, spec), device="meta").recurrent_weights())

@@ -33,7 +33,7 @@ class PluginError(RnnkitError):
 
 
 class BuildError(RnnkitError, TypeError):
-    """`build_model` was given something else than a spec, or a builder returned something else than a backbone."""
+    """`build_model` was given no spec, a builder returned no backbone, or the cells of a stack do not go together."""
 
 
 class InputError(RnnkitError, ValueError):

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rnnkit.cell import Cell
+from rnnkit.stack_options import StackOptions
 from rnnkit.state import map_state
 from rnnkit.unrolling import Step
 
@@ -24,6 +26,22 @@ def dropped(x: Tensor, probability: float, *, one_mask: bool) -> Tensor:
     if not one_mask:
         return F.dropout(x, probability)
     return x * F.dropout(torch.ones_like(x[0]), probability)
+
+
+def acts_on_each_step(options: StackOptions, *, training: bool) -> bool:
+    """Whether these options change what a cell does from one step to the next."""
+    return bool(_zones(options) or (training and options.recurrent_dropout))
+
+
+def regularized(step: Step, options: StackOptions, cell: Cell, state: Any, time: int, *, training: bool) -> Step:
+    """The step of a cell under these options, for a sequence that starts with a state and has so many steps."""
+    if training and options.recurrent_dropout:
+        step = with_recurrent_dropout(step, state, cell.matrix_read, options.recurrent_dropout)
+    if _zones(options):
+        zoneout = options.zoneout
+        rates = type(state)(*(zoneout if isinstance(zoneout, tuple) else (zoneout,) * len(state)))
+        step = with_zoneout(step, zoneout_masks(state, rates, time) if training else None, rates)
+    return step
 
 
 def with_recurrent_dropout(step: Step, state: Any, parts: Sequence[str], probability: float) -> Step:
@@ -62,6 +80,10 @@ def zoneout_masks(state: Any, rates: Any, time: int) -> Iterator[Any]:
     """Random masks of `with_zoneout` for so many steps."""
     for _ in range(time):
         yield map_state(lambda part, rate: torch.empty_like(part, dtype=torch.bool).bernoulli_(rate), state, rates)
+
+
+def _zones(options: StackOptions) -> bool:
+    return any(options.zoneout) if isinstance(options.zoneout, tuple) else options.zoneout > 0
 
 
 def _same_part(output: Tensor, after: Any, mixed: Any) -> Any:

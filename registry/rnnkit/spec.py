@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cache, reduce
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, overload
 
@@ -34,7 +33,7 @@ ReadoutName = Literal["last", "mean", "max", "all"]
 
 # strict: `True`, `2.0` and `"2"` are not taken for the integer that they resemble.
 _Size = Annotated[int, Field(ge=1, strict=True)]
-_Sizes = tuple[_Size, ...]
+_Sizes = Annotated[tuple[_Size, ...], Field(min_length=1)]
 _Flag = Annotated[bool, Field(strict=True)]
 _Probability = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
 
@@ -229,10 +228,18 @@ def _make_options(cls: type[Options], values: Mapping[Any, Any]) -> Options:
     """
     try:
         return cls(**{str(name): value for name, value in values.items()})
-    except ValidationError:
-        with suppress(PydanticSerializationError):
+    except ValidationError as error:
+        try:
             return TypeAdapter(cls).validate_json(to_json(values))
-        raise
+        except PydanticSerializationError:
+            raise error from None
+        except ValidationError as error_of_plain_data:
+            raise (error_of_plain_data if _minds_lists(error) else error) from None
+
+
+def _minds_lists(error: ValidationError) -> bool:
+    """Whether an error is about lists in the place of tuples, which hide what is wrong in them."""
+    return any(line["type"] == "tuple_type" and isinstance(line["input"], list) for line in error.errors())
 
 
 def _broken_rules(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from rnnkit.backbone import Backbone, padding
-from rnnkit.cell import Cell, parts_of
-from rnnkit.options import own_fields
-from rnnkit.regularization import dropped, with_recurrent_dropout, with_zoneout, zoneout_masks
+from rnnkit.backbone import Backbone
+from rnnkit.cell import Cell
+from rnnkit.construction import features_of, learned_state, make_layers
+from rnnkit.errors import BuildError
+from rnnkit.regularization import acts_on_each_step, dropped, regularized
 from rnnkit.stack_options import StackOptions
-from rnnkit.state import map_state
+from rnnkit.state import as_wide, map_state
 from rnnkit.unrolling import (
-    Step,
+    Rows,
     as_autocast_has_it,
     keeping_finished_rows,
     loop,
     recording,
-    reversal,
     reversed_in_time,
     steps_of,
     unroll_fast,
@@ -42,9 +41,14 @@ class CellStack(Backbone):
         device: where the parameters are created; None: torch's default.
         dtype: of what dtype; None: torch's default.
 
+    Raises:
+        BuildError: the options ask for residual connections, and the cells' outputs are not of one size.
+
     Attributes:
         cells: one cell for each layer and direction, in torch's order: layer 0 forward, layer 0 reverse, layer 1
             forward, and so on.
+        norms: with `layer_norm="output"`, the normalization of each layer's output.
+        initial: with `learn_initial_state`, the initial state of each cell, part by part.
         plain_loop: set it to True to take one `step` after another even where a cell has a faster `unroll`, such as
             torch's fused kernels.
 
@@ -61,19 +65,20 @@ class CellStack(Backbone):
         device: torch.device | str | None,
         dtype: torch.dtype | None,
     ) -> None:
-        layers = _make_layers(spec, cells, device=device, dtype=dtype)
-        super().__init__(spec, features=_features(layers[-1]))
+        layers = make_layers(spec, cells, device=device, dtype=dtype)
+        sizes = [features_of(layer) for layer in layers]
+        super().__init__(spec, features=sizes[-1])
         self.options = spec.options if isinstance(spec.options, StackOptions) else StackOptions()
         self.directions = spec.directions
         self.dropout = spec.dropout
         self.plain_loop = False
+        if self.options.residual and len(set(sizes)) > 1:
+            raise BuildError(f"A residual connection needs layers of one size, but their outputs have {sizes} features")
         self.cells = nn.ModuleList(cell for layer in layers for cell in layer)
-        self.norms = nn.ModuleList()
         if self.options.layer_norm == "output":
-            self.norms.extend(nn.LayerNorm(_features(layer), device=device, dtype=dtype) for layer in layers)
-        self.initial = nn.ModuleList()
+            self.norms = nn.ModuleList(nn.LayerNorm(size, device=device, dtype=dtype) for size in sizes)
         if self.options.learn_initial_state:
-            self.initial.extend(_learned_state(cell, device=device, dtype=dtype) for cell in self._cells())
+            self.initial = nn.ModuleList(learned_state(cell, device=device, dtype=dtype) for cell in self._cells())
 
     def state_shapes(self, batch_size: int) -> Any:
         return tuple(cell.state_shapes(batch_size) for cell in self._cells())
@@ -119,8 +124,8 @@ class CellStack(Backbone):
             states = map_state(lambda part: part.transpose(0, 1), states)
         if past is None:
             return output, states
-        states = map_state(lambda part: part.masked_fill(past[(...,) + (None,) * (part.dim() - 3)], 0), states)
-        return output.masked_fill(past, 0), states
+        rows = past.squeeze(-1)
+        return output.masked_fill(past, 0), map_state(lambda part: part.masked_fill(as_wide(rows, part), 0), states)
 
     def _through_layers(
         self, x: Tensor, state: Any, lengths: Tensor | None, recorded: list[Any] | None
@@ -162,39 +167,22 @@ class CellStack(Backbone):
         return (reversed_in_time(output, rows.sources) if reverse else output), final
 
     def _unrolled(self, cell: Cell, x: Tensor, state: Any, rows: Rows, states: list[Any] | None) -> tuple[Tensor, Any]:
-        if states is None and not self.plain_loop and not self._acts_on_each_step():
+        if states is None and not self.plain_loop and not acts_on_each_step(self.options, training=self.training):
             result = unroll_fast(cell, x, state, rows.lengths)
             if result is not NotImplemented:
                 return result  # type: ignore[no-any-return]  # its type is that of the cell's own state
         state = as_autocast_has_it(state)
         step, steps = steps_of(cell, x)
-        step = self._regularized(step, cell, state, len(x))
+        step = regularized(step, self.options, cell, state, len(x), training=self.training)
         if rows.past is not None:
             step = keeping_finished_rows(step, rows.past)
         return loop(step if states is None else recording(step, states), steps, state)
-
-    def _acts_on_each_step(self) -> bool:
-        return bool(self._zones() or (self.training and self.options.recurrent_dropout))
 
     def _is_bare(self) -> bool:
         """Whether nothing but dropout acts between the cells."""
         options = self.options
         between = options.residual or options.layer_norm == "output" or options.variational_dropout
-        return not (between or self.plain_loop or self._acts_on_each_step())
-
-    def _zones(self) -> bool:
-        zoneout = self.options.zoneout
-        return any(zoneout) if isinstance(zoneout, tuple) else zoneout > 0
-
-    def _regularized(self, step: Step, cell: Cell, state: Any, time: int) -> Step:
-        if self.training and self.options.recurrent_dropout:
-            step = with_recurrent_dropout(step, state, cell.matrix_read, self.options.recurrent_dropout)
-        if self._zones():
-            zoneout = self.options.zoneout
-            rates = type(state)(*(zoneout if isinstance(zoneout, tuple) else (zoneout,) * len(state)))
-            masks = zoneout_masks(state, rates, time) if self.training else None
-            step = with_zoneout(step, masks, rates)
-        return step
+        return not (between or self.plain_loop or acts_on_each_step(self.options, training=self.training))
 
     def _dropped(self, x: Tensor) -> Tensor:
         if self.dropout == 0 or not self.training:
@@ -209,67 +197,3 @@ class CellStack(Backbone):
 
     def _cells(self) -> list[Any]:
         return list(self.cells)
-
-
-class Rows(NamedTuple):
-    """Where the rows of a batch end; every part is None if nothing is padded."""
-
-    lengths: Tensor | None
-    past: Sequence[Tensor] | None
-    """At each step, whether a row has ended: `(batch, 1)`."""
-    sources: Tensor | None
-    """The rows' `reversal`, `(time, batch)`."""
-
-    @classmethod
-    def of(cls, lengths: Tensor | None, time: int) -> Rows:
-        if lengths is None:
-            return cls(None, None, None)
-        return cls(lengths, padding(lengths, time, batch_first=False).unbind(), reversal(lengths, time))
-
-
-def constructor_parameters(cell: type[Cell]) -> frozenset[str]:
-    """The names that a cell's constructor takes."""
-    return frozenset(inspect.signature(cell).parameters)
-
-
-def _make_layers(spec: RecurrentSpec[Any], cells: Sequence[type[Cell]], **where: Any) -> list[list[Cell]]:
-    """The cells of each layer, one for each direction."""
-    layers: list[list[Cell]] = []
-    size = spec.input_size
-    for make, hidden_size in zip(cells, spec.hidden_sizes, strict=True):
-        arguments = _arguments(make, spec)
-        layers.append([make(size, hidden_size, **arguments, **where) for _ in range(spec.directions)])
-        size = _features(layers[-1])
-    for cell in (cell for layer in layers for cell in layer):
-        _initialize(cell, spec.options)
-    return layers
-
-
-def _arguments(cell: type[Cell], spec: RecurrentSpec[Any]) -> dict[str, Any]:
-    wanted: dict[str, Any] = {"bias": spec.bias}
-    if isinstance(spec.options, StackOptions):
-        wanted["layer_norm"] = spec.options.layer_norm == "gates"
-        wanted |= own_fields(spec.options, StackOptions)
-    taken = constructor_parameters(cell)
-    return {name: value for name, value in wanted.items() if name in taken}
-
-
-def _initialize(cell: Cell, options: Any) -> None:
-    if not isinstance(options, StackOptions):
-        return
-    if options.recurrent_init == "orthogonal":
-        cell.init_orthogonal()
-    if options.forget_bias is not None:
-        with torch.no_grad():
-            cell.set_forget_bias(options.forget_bias)
-
-
-def _learned_state(cell: Cell, **where: Any) -> nn.ParameterDict:
-    """A parameter for each part of the state of one row, which starts where the cell does."""
-    start = map_state(lambda part: part[0], cell.initial_state(1, **where))
-    names = parts_of(type(cell))
-    return nn.ParameterDict({name: nn.Parameter(part.clone()) for name, part in zip(names, start, strict=True)})
-
-
-def _features(layer: Sequence[Cell]) -> int:
-    return sum(cell.output_size for cell in layer)

@@ -60,6 +60,11 @@ def unflatten_state(tensors: Mapping[str, Tensor], shapes: Any) -> Any:
     return map_state(lambda _shape: tensors[next(parts)], shapes)
 
 
+def as_wide(mask: Tensor, part: Tensor) -> Tensor:
+    """A mask over the first axes of a part of a state, with as many axes as the part has."""
+    return mask[(...,) + (None,) * (part.dim() - mask.dim())]
+
+
 def _paths(state: Any, prefix: str = "") -> list[tuple[str, Any]]:
     if not isinstance(state, tuple) or isinstance(state, torch.Size):
         return [(prefix.removesuffix("."), state)]

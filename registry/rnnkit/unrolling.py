@@ -6,14 +6,15 @@ Time runs forward here, and comes first in every tensor. The reverse direction i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.modules import module as torch_module
 
+from rnnkit.backbone import padding
 from rnnkit.cell import Cell
-from rnnkit.state import map_state
+from rnnkit.state import as_wide, map_state
 from rnnkit.transforms import transforms_are_active
 
 Step = Callable[[Any, Any], tuple[Tensor, Any]]
@@ -87,8 +88,7 @@ def keeping_finished_rows(step: Step, past: Sequence[Tensor]) -> Step:
 
     def kept(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
         output, after = step(projected_t, state)
-        ended = next(at_t)
-        return output, map_state(lambda old, new: torch.where(ended, old, new), state, after)
+        return output, _kept(next(at_t), state, after)
 
     return kept
 
@@ -104,18 +104,33 @@ def recording(step: Step, states: list[Any]) -> Step:
     return recorded
 
 
-def reversal(lengths: Tensor, time: int) -> Tensor:
+class Rows(NamedTuple):
+    """Where the rows of a batch end; every part is None if nothing is padded."""
+
+    lengths: Tensor | None
+    past: Sequence[Tensor] | None
+    """At each step, whether a row has ended: `(batch,)`."""
+    sources: Tensor | None
     """Where each step of the reversed rows comes from, `(time, batch)`: the valid steps backwards, then the rest."""
-    steps = torch.arange(time, device=lengths.device)[:, None]
-    return torch.where(steps < lengths, lengths - 1 - steps, steps)
+
+    @classmethod
+    def of(cls, lengths: Tensor | None, time: int) -> Rows:
+        if lengths is None:
+            return cls(None, None, None)
+        return cls(lengths, padding(lengths, time, batch_first=False).squeeze(-1).unbind(), _reversal(lengths, time))
 
 
 def reversed_in_time(x: Tensor, sources: Tensor | None) -> Tensor:
-    """The rows of x, `(time, batch, ...)`, backwards; undoes itself. `sources`: their `reversal`; None: no padding."""
+    """The rows of x, `(time, batch, ...)`, backwards, by `Rows.sources`; undoes itself."""
     if sources is None:
         return x.flip(0)
     index = sources.reshape(sources.shape + (1,) * (x.dim() - 2)).expand_as(x)
     return x.gather(0, index)
+
+
+def _reversal(lengths: Tensor, time: int) -> Tensor:
+    steps = torch.arange(time, device=lengths.device)[:, None]
+    return torch.where(steps < lengths, lengths - 1 - steps, steps)
 
 
 def _keeping_empty_rows(result: Any, before: Any, lengths: Tensor | None) -> Any:
@@ -123,8 +138,12 @@ def _keeping_empty_rows(result: Any, before: Any, lengths: Tensor | None) -> Any
     if lengths is None or result is NotImplemented:
         return result
     output, after = result
-    empty = (lengths == 0).unsqueeze(-1)
-    return output, map_state(lambda old, new: torch.where(empty, old, new), before, after)
+    return output, _kept(lengths == 0, before, after)
+
+
+def _kept(rows: Tensor, before: Any, after: Any) -> Any:
+    """The state after, but for some rows the one before."""
+    return map_state(lambda old, new: torch.where(as_wide(rows, old), old, new), before, after)
 
 
 def _is_touched(cell: Cell) -> bool:
