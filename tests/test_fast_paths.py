@@ -477,18 +477,243 @@ def test_under_a_transform_every_step_is_taken(fused, bidirectional, transformed
     assert_same(actual, of_kernel)
 
 
-# Cells that somebody else wrote
+# Cells derived from the built-in ones
+
+
+class HalfStep(LSTMCell):
+    """Half of each new hidden state."""
+
+    def step(self, projected_t, state):
+        _, (h, c) = super().step(projected_t, state)
+        return h / 2, LSTMCellState(h / 2, c)
+
+
+class HalfStepInherited(HalfStep):
+    pass
 
 
 class Halving:
-    """Before a cell class in a list of bases: half of each new hidden state."""
+    """Stands before a cell class in a list of bases, and knows nothing of it."""
 
     def step(self, projected_t, state):
-        _, after = super().step(projected_t, state)
-        after = after._replace(h=after.h / 2)
-        return after.h, after
+        h, _ = super().step(projected_t, state)
+        return h / 2, CellState(h / 2)
 
 
-class OtherStep(LSTMCell):
+class HalfStepOfMixin(Halving, GRUCell):
+    pass
+
+
+class OtherProject(GRUCell):
+    def project(self, x):
+        return super().project(x.abs())
+
+
+class NoFastWay(LSTMCell):
+    def unroll(self, x, state, lengths):
+        return NotImplemented
+
+    unroll_layers = Cell.unroll_layers
+
+
+class HalfUnroll(HalfStep):
+    """The fast way that belongs to the step; it counts its calls."""
+
+    unrolled = 0
+
+    def unroll(self, x, state, lengths):
+        self.unrolled += 1
+        outputs, states = [], [state]
+        for projected_t in self.project(x).unbind():
+            output, after = self.step(projected_t, states[-1])
+            outputs.append(output)
+            states.append(after)
+        return torch.stack(outputs), states[-1] if lengths is None else self.ends(states, lengths)
+
+    def ends(self, states, lengths):
+        h, c = (torch.stack(part) for part in zip(*states, strict=True))
+        rows = torch.arange(len(lengths))
+        return LSTMCellState(h[lengths, rows], c[lengths, rows])
+
+
+class Renamed(GRUCell):
+    """Nothing is changed."""
+
+
+def model_of(cell, **changes):
+    with register_kind(cell_kind(cell, name="derived", summary="Made for one test.")) as kind:
+        return small_model(kind.name, output_size=None, readout="all", **changes)
+
+
+def by_hand(cell, x):
+    """A single layer, one call of the cell after another."""
+    outputs, state = [], None
+    for x_t in x.unbind(1):
+        output, state = cell(x_t, state)
+        outputs.append(output)
+    return torch.stack(outputs, dim=1), (state,)
+
+
+@pytest.mark.parametrize("derived", [HalfStep, HalfStepInherited, HalfStepOfMixin, OtherProject, NoFastWay])
+@pytest.mark.parametrize("changes", [{}, {"hidden_size": (4, 6)}], ids=["one_size", "sizes"])
+def test_a_derived_cell_for_which_the_kernel_is_wrong_takes_every_step(derived, changes):
+    model, x = model_of(derived, **changes), small_input()
+    actual, calls = counted(model, x)
+    assert not calls.kernels
+    first, _ = by_hand(model.backbone.cells[0], x)
+    expected, _ = by_hand(model.backbone.cells[1], first)
+    assert_same(actual[0], expected)
+
+
+@directions
+@with_or_without_lengths
+def test_a_derived_cell_that_overrides_the_step_and_the_fast_way_has_its_own(bidirectional, lengths):
+    model, x = model_of(HalfUnroll, bidirectional=bidirectional), small_input()
+    arguments = (x, random_state(model), lengths)
+    fast, calls = counted(model, *arguments)
+    assert not calls.kernels
+    assert [cell.unrolled for cell in model.backbone.cells] == [1] * len(model.backbone.cells)
+    assert_same(fast, plainly(model, *arguments))
+
+
+def test_a_derived_cell_that_changes_nothing_keeps_the_kernel():
+    assert_fast_equals_plain(model_of(Renamed), small_input(), None, LENGTHS)
+
+
+def test_deriving_a_cell_changes_nothing_for_those_that_are_there():
+    class Before(GRUCell):
+        step = Halving.step
+
+    class After(GRUCell):
+        pass
+
+    assert issubclass(GRUCell, GRUCell)
+    assert not issubclass(GRUCell, Before)
+    assert_fast_equals_plain(model_of(After), small_input())
+
+
+def test_a_cell_of_another_class_among_the_others_takes_its_own_way():
+    model, x = small_model("lstm_cell", output_size=None, num_layers=3), small_input()
+    model.backbone.cells[1] = HalfStep(6, 6, dtype=torch.float64)
+    _, calls = counted(model, x, random_state(model), LENGTHS)
+    assert calls.kernels == {"lstm": 2}
+    assert calls.products == 1 + TIME
+
+
+# A cell with a fast way of its own
+
+
+class SumCell(Cell):
+    """h_t = h_{t-1} + W x_t, which is a running sum; notes down what its fast ways are asked."""
+
+    asked = ()
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.weight = self.new_parameter(hidden_size, input_size)
+
+    def project(self, x):
+        return F.linear(x, self.weight)
+
     def step(self, projected_t, state):
-        return Halving.step.__get__(super())(projected_t, state)
+        h = state.h + projected_t
+        return h, CellState(h)
+
+    def unroll(self, x, state, lengths):
+        SumCell.asked += (("unroll", x, lengths, 0.0),)
+        return self.summed(x, state, lengths)
+
+    @staticmethod
+    def unroll_layers(cells, x, states, lengths, *, directions, dropout):
+        SumCell.asked += (("unroll_layers", x, lengths, dropout),)
+        if directions == 2 or dropout > 0:
+            return NotImplemented
+        final = []
+        for cell, state in zip(cells, states, strict=True):
+            x, after = cell.summed(x, state, lengths)
+            final.append(after)
+        return x, tuple(final)
+
+    def summed(self, x, state, lengths):
+        sums = state.h + self.project(x).cumsum(0)
+        ends = sums[-1] if lengths is None else sums[lengths - 1, torch.arange(len(lengths))]
+        return sums, CellState(ends)
+
+
+@pytest.fixture
+def sums(monkeypatch):
+    """Makes models of `SumCell`, which has been asked nothing yet."""
+    monkeypatch.setattr(SumCell, "asked", ())
+    with register_kind(cell_kind(SumCell, name="sums", summary="Running sums.")) as kind:
+        yield lambda **changes: small_model(kind.name, output_size=None, readout="all", **changes)
+
+
+def names_asked():
+    return [name for name, *_ in SumCell.asked]
+
+
+@directions
+@with_or_without_lengths
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"options": {"residual": True}}, {"hidden_size": (4, 6)}, {"num_layers": 1}],
+    ids=["two_layers", "residual", "sizes", "one_layer"],
+)
+def test_the_fast_ways_of_a_third_party_equal_the_plain_loop(sums, bidirectional, lengths, changes):
+    model, x = sums(bidirectional=bidirectional, **changes), small_input()
+    arguments = (x, random_state(model), lengths)
+    fast = with_gradients(model, *arguments)
+    asked = names_asked()
+    assert asked, "the fast way was not taken"
+    assert_same(fast, plainly(model, *arguments))
+    assert names_asked() == asked, "the plain loop took it too"
+
+
+def test_a_third_partys_fast_way_through_all_layers_comes_first(sums):
+    sums()(small_input())
+    assert names_asked() == ["unroll_layers"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"bidirectional": True}, ["unroll_layers"] + ["unroll"] * 4),
+        ({"dropout": 0.5}, ["unroll_layers"] + ["unroll"] * 2),
+        ({"options": {"residual": True}}, ["unroll"] * 2),
+        ({"options": {"zoneout": 0.5}}, []),
+    ],
+    ids=["declined_directions", "declined_dropout", "residual", "zoneout"],
+)
+def test_a_third_partys_fast_way_through_one_cell_comes_next(sums, changes, expected):
+    sums(**changes)(small_input())
+    assert names_asked() == expected
+
+
+@pytest.mark.parametrize(("training", "expected"), [(True, 0.5), (False, 0.0)])
+def test_the_dropout_of_now_reaches_the_fast_way(sums, training, expected):
+    sums(dropout=0.5).train(training)(small_input())
+    assert SumCell.asked[0][-1] == expected
+
+
+@pytest.mark.parametrize("batch_first", [False, True], ids=["time_first", "batch_first"])
+@directions
+def test_a_fast_way_gets_time_first_and_lengths_of_at_least_one(sums, batch_first, bidirectional):
+    model = sums(batch_first=batch_first, bidirectional=bidirectional, num_layers=1)
+    x = small_input(batch_first=batch_first)
+    model(x, lengths=LENGTHS)
+    expected = (x.transpose(0, 1) if batch_first else x).masked_fill(
+        torch.arange(TIME)[:, None, None] >= LENGTHS[:, None], 0
+    )
+    for name, given, lengths, _ in SumCell.asked[: 2 if bidirectional else 1]:
+        assert lengths.tolist() == [5, 1, 1, 3], name
+        assert torch.equal(given, expected), name
+    assert all(given.shape == (TIME, BATCH, INPUT_SIZE) for _, given, *_ in SumCell.asked)
+
+
+def test_rows_run_backwards_reach_the_fast_way_in_their_order_of_reading(sums):
+    """Each row's valid steps backwards, from its own end."""
+    model, x = sums(bidirectional=True, num_layers=1), small_input()
+    model(x, lengths=LENGTHS)
+    _, given, _, _ = SumCell.asked[-1]
+    for row, length in enumerate(LENGTHS.tolist()):
+        assert torch.equal(given[:length, row], x[row, :length].flip(0))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.checks import check_input, check_lengths, check_rows, check_state
+from rnnkit.errors import StepError
 from rnnkit.state import as_wide, flatten_state, map_state, unflatten_state
 
 if TYPE_CHECKING:
@@ -60,6 +61,34 @@ class Backbone(nn.Module, ABC):
     def dtype(self) -> torch.dtype:
         """The dtype that the input must have."""
         return self._tensor().dtype
+
+    @property
+    def plain_loop(self) -> bool:
+        """Whether one `step` is taken after another, even where there is a faster way. Set it to True to force that.
+
+        Raises:
+            StepError: it is set on a backbone that is no stack of cells, and so has no steps to take.
+        """
+        return False
+
+    @plain_loop.setter
+    def plain_loop(self, plain: bool) -> None:
+        if plain:
+            raise StepError(self._no_steps("plain_loop"))
+
+    def all_states(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:  # noqa: ARG002  # for those that can
+        """The output, and the state after every step, of a stack of cells; see `CellStack.all_states`.
+
+        Raises:
+            StepError: the backbone is no stack of cells, and knows its last state only.
+        """
+        raise StepError(self._no_steps("all_states"))
+
+    def _no_steps(self, asked: str) -> str:
+        return (
+            f"{asked} needs single steps, but {type(self).__name__} runs through a sequence in one piece: "
+            "build a kind that is a stack of cells, such as 'lstm_cell'"
+        )
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None

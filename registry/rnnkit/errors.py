@@ -41,4 +41,4 @@ class InputError(RnnkitError, ValueError):
 
 
 class StepError(RnnkitError, RuntimeError):
-    """`step` was called on a model whose output at one step depends on later steps."""
+    """Single steps were asked of a model that cannot take them, or whose output at one step depends on later steps."""

@@ -71,7 +71,7 @@ class CellStack(Backbone):
         self.options = spec.options if isinstance(spec.options, StackOptions) else StackOptions()
         self.directions = spec.directions
         self.dropout = spec.dropout
-        self.plain_loop = False
+        self._plain_loop = False
         if self.options.residual and len(set(sizes)) > 1:
             raise BuildError(f"A residual connection needs layers of one size, but their outputs have {sizes} features")
         self.cells = nn.ModuleList(cell for layer in layers for cell in layer)
@@ -79,6 +79,14 @@ class CellStack(Backbone):
             self.norms = nn.ModuleList(nn.LayerNorm(size, device=device, dtype=dtype) for size in sizes)
         if self.options.learn_initial_state:
             self.initial = nn.ModuleList(learned_state(cell, device=device, dtype=dtype) for cell in self._cells())
+
+    @property
+    def plain_loop(self) -> bool:
+        return self._plain_loop
+
+    @plain_loop.setter
+    def plain_loop(self, plain: bool) -> None:
+        self._plain_loop = plain
 
     def state_shapes(self, batch_size: int) -> Any:
         return tuple(cell.state_shapes(batch_size) for cell in self._cells())
@@ -167,7 +175,7 @@ class CellStack(Backbone):
         return (reversed_in_time(output, rows.sources) if reverse else output), final
 
     def _unrolled(self, cell: Cell, x: Tensor, state: Any, rows: Rows, states: list[Any] | None) -> tuple[Tensor, Any]:
-        if states is None and not self.plain_loop and not acts_on_each_step(self.options, training=self.training):
+        if states is None and not self._plain_loop and not acts_on_each_step(self.options, training=self.training):
             result = unroll_fast(cell, x, state, rows.lengths)
             if result is not NotImplemented:
                 return result  # type: ignore[no-any-return]  # its type is that of the cell's own state
@@ -182,7 +190,7 @@ class CellStack(Backbone):
         """Whether nothing but dropout acts between the cells."""
         options = self.options
         between = options.residual or options.layer_norm == "output" or options.variational_dropout
-        return not (between or self.plain_loop or acts_on_each_step(self.options, training=self.training))
+        return not (between or self._plain_loop or acts_on_each_step(self.options, training=self.training))
 
     def _dropped(self, x: Tensor) -> Tensor:
         if self.dropout == 0 or not self.training:

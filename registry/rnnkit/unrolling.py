@@ -57,11 +57,27 @@ def steps_of(cell: Cell, x: Tensor) -> tuple[Step, Iterable[Any]]:
     would see in a loop written by hand; any other projects its whole input first.
     """
     if _is_called(cell):
-        return cell, x.unbind()
+        return _called(cell), x.unbind()
     projected = cell.project(x)
     if isinstance(projected, tuple):
         return cell.step, zip(*(part.unbind() for part in projected), strict=True)
     return cell.step, projected.unbind()
+
+
+def _called(cell: Cell) -> Step:
+    """The step of a cell that is called as a module.
+
+    A backward hook sees the gradient of the module's output, of which torch gives out an alias. Where that is a part of
+    the state, the next step must read the alias too, or what flows back through time would pass by the hook.
+    """
+
+    def step(x_t: Any, state: Any) -> tuple[Tensor, Any]:
+        output, after = cell(x_t, state)
+        if output._base is None:
+            return output, after
+        return output, map_state(lambda part: output if part is output._base else part, after)
+
+    return step
 
 
 def loop(step: Step, steps: Iterable[Any], state: Any) -> tuple[Tensor, Any]:

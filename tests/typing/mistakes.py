@@ -11,12 +11,16 @@ from rnnkit import (
     Backbone,
     Builder,
     Catalog,
+    Cell,
+    CellState,
     Kind,
     Options,
     Paper,
     Problem,
     RecurrentSpec,
+    StackOptions,
     build_model,
+    cell_kind,
     control_plugins,
     get_kind,
     list_kinds,
@@ -33,7 +37,7 @@ paper = Paper(title="A title", authors="An author", year=2000, link="https://exa
 
 
 def width_of(spec: RecurrentSpec[LSTMOptions]) -> int:
-    return spec.options.proj_size or spec.hidden_size
+    return spec.options.proj_size or spec.hidden_sizes[0]
 
 
 # Names
@@ -127,6 +131,32 @@ MyOptions(order=2).order = 3  # mistake: frozen options of one's own
 MyOptions(ordre=3)  # mistake: misspelt option of one's own
 no_backbone: Builder = len  # mistake: no builder
 Unfinished(typed, features=4)  # mistake: abstract, has no run
+
+
+class Halting(Cell):
+    def project(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Steady(Cell):
+    def step(self, projected_t: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        return projected_t, state
+
+
+Halting(3, 4)  # mistake: abstract, has no step
+Steady(3)  # mistake: no hidden_size
+Steady(3, 4, devcie="cpu")  # mistake: misspelt argument
+CellState(c=Tensor())  # mistake: no such part
+cell_kind(Steady, name="steady")  # mistake: no summary
+cell_kind(Steady(3, 4), name="steady", summary="")  # mistake: a cell for its class
+cell_kind(Steady, name="steady", summary="", options=MyOptions)  # mistake: no options of a stack
+RecurrentSpec(kind="lstm_cell", input_size=3, hidden_size=("4",))  # mistake: str for a size
+StackOptions(layer_norm="input")  # mistake: no such value
+StackOptions(zonout=0.1)  # mistake: misspelt option
+StackOptions().zoneout = 0.2  # mistake: frozen
+model.backbone.plain_loop = "yes"  # mistake: str for a bool
+model.reset_state((), 3)  # mistake: int for a mask
+model.restore_state([])  # mistake: list for tensors by their path
 
 # A kind of one's own process
 record = Kind(name="my", builder=builder, summary="Mine.")

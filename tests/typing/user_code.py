@@ -16,6 +16,8 @@ from rnnkit import (
     Builder,
     Candidate,
     Catalog,
+    Cell,
+    CellStack,
     Kind,
     LocalKind,
     Options,
@@ -27,12 +29,19 @@ from rnnkit import (
     ReservedKindError,
     Resolution,
     RnnkitError,
+    StackOptions,
     build_model,
+    cell_kind,
     control_plugins,
     current_catalog,
+    detach_state,
+    flatten_state,
     get_kind,
     hookimpl,
     list_kinds,
+    map_state,
+    move_state,
+    orthogonal_,
     register_kind,
     resolve_kind,
 )
@@ -205,6 +214,95 @@ kinds: list[Kind] = []
 register_kinds(kinds.append)
 assert_type(LeakyOptions(leak=0.25).leak, float)
 assert_type(LeakyOptions().nonlinearity, Literal["tanh", "relu"])
+
+
+# A cell
+
+
+class RotorState(NamedTuple):
+    h: Tensor
+    phase: Tensor
+
+
+class RotorOptions(StackOptions):
+    speed: Annotated[float, Field(gt=0)] = 1.0
+
+
+class RotorCell(Cell):
+    State = RotorState
+    matrix_read = ("h",)
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        speed: float = 1.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.speed = speed
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+        self.weight_hh = self.new_parameter(hidden_size, hidden_size)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        read = nn.functional.linear(x, self.weight_ih)
+        return read, self.speed * read
+
+    def step(self, projected_t: tuple[Tensor, Tensor], state: RotorState) -> tuple[Tensor, RotorState]:
+        read, turn = projected_t
+        phase = state.phase + turn
+        h = torch.tanh(read + nn.functional.linear(state.h, self.weight_hh)) * torch.cos(phase)
+        return h, RotorState(h, phase)
+
+
+rotor = cell_kind(
+    RotorCell, name="typing_rotor", summary="Turns.", options=RotorOptions, check=lambda spec: [Problem("bias", "")][1:]
+)
+assert_type(rotor, Kind)
+with register_kind(rotor) as turning:
+    turning_spec = RecurrentSpec(
+        kind=turning.name,
+        input_size=3,
+        hidden_size=(4, 5),
+        num_layers=2,
+        options=RotorOptions(speed=2, zoneout=(0.1, 0)),
+    )
+    assert_type(turning_spec.hidden_size, int | tuple[int, ...])
+    assert_type(turning_spec.hidden_sizes, tuple[int, ...])
+    assert_type(turning_spec.directions, int)
+    assert_type(turning_spec.options.speed, float)
+    assert_type(turning_spec.options.layer_norm, Literal["none", "output", "gates"])
+    turner = build_model(turning_spec)
+    turner.backbone.plain_loop = True
+    every_output, every_state = turner.backbone.all_states(x)
+    assert_type(every_output, Tensor)
+    if isinstance(turner.backbone, CellStack):
+        assert_type(turner.backbone.cells, nn.ModuleList)
+
+
+class Pair(CellStack):
+    def __init__(
+        self, spec: RecurrentSpec[StackOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> None:
+        super().__init__(spec, [RotorCell, RotorCell], device=device, dtype=dtype)
+
+
+pair: Builder = Pair
+
+
+# A state between steps
+
+y_t, stream_state = turner.step(x[:, 0])
+assert_type(y_t, Tensor)
+stream_state = detach_state(stream_state)
+stream_state = move_state(stream_state, "cpu", torch.float32)
+assert_type(flatten_state(stream_state), dict[str, Tensor])
+stream_state = turner.restore_state(flatten_state(stream_state))
+stream_state = turner.reset_state(stream_state, torch.zeros(len(x), dtype=torch.bool))
+stream_state = map_state(torch.clone, stream_state)
+assert_type(orthogonal_(torch.empty(8, 4), 4), Tensor)
 
 
 # Kinds of one's own process
