@@ -49,7 +49,6 @@ PUBLIC = [
     "orthogonal_",
     "register_kind",
     "resolve_kind",
-    "stack_kind",
 ]
 ERRORS = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, Exception)]
 

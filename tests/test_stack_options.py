@@ -3,6 +3,7 @@
 import copy
 import pickle
 from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 import torch
@@ -431,7 +432,7 @@ def zoneout_masks(model, x, state):
         reverse = index % model.spec.directions == 1
         steps = [map_state(lambda part, t=t: part[:, t], after) for t in range(x.shape[1])]
         states = [start, *(reversed(steps) if reverse else steps)]
-        masks.append([map_state(torch.eq, *pair) for pair in zip(states, states[1:], strict=False)])
+        masks.append([map_state(torch.eq, *pair) for pair in pairwise(states)])
     return masks
 
 

@@ -14,10 +14,10 @@ from rnnkit import (
     RecurrentSpec,
     StackOptions,
     UnknownKindError,
+    cell_kind,
     get_kind,
     hookimpl,
     resolve_kind,
-    stack_kind,
 )
 
 IN_TURN = ("lstm_cell", "gru_cell")
@@ -73,7 +73,7 @@ def _cells(spec: RecurrentSpec[MixedOptions]) -> list[type[Cell]]:
 @hookimpl
 def register_kinds(register: Callable[[Kind], None]) -> None:
     register(
-        stack_kind(
+        cell_kind(
             _cells,
             name="mixed",
             options=MixedOptions,

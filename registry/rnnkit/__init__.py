@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rnnkit.backbone import Backbone
     from rnnkit.build import build_model
     from rnnkit.cell import Cell, CellState
-    from rnnkit.cell_kinds import cell_kind, stack_kind
+    from rnnkit.cell_kinds import cell_kind
     from rnnkit.initialization import orthogonal_
     from rnnkit.model import RecurrentModel
     from rnnkit.stack import CellStack
@@ -85,7 +85,6 @@ __all__ = [
     "orthogonal_",
     "register_kind",
     "resolve_kind",
-    "stack_kind",
 ]
 
 _NEED_TORCH = {
@@ -101,7 +100,6 @@ _NEED_TORCH = {
     "map_state": "rnnkit.state",
     "move_state": "rnnkit.state",
     "orthogonal_": "rnnkit.initialization",
-    "stack_kind": "rnnkit.cell_kinds",
 }
 
 # Hidden from type checkers, which would otherwise take any misspelt name for a name of this module.

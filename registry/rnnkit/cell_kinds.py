@@ -20,14 +20,14 @@ Check = Callable[[RecurrentSpec[Any]], Iterable[Problem]]
 
 
 def cell_kind(
-    cell: type[Cell],
+    cell: type[Cell] | Cells,
     *,
     name: str,
     summary: str,
     equation: str = "",
     paper: Paper | None = None,
     options: type[StackOptions] = StackOptions,
-    check: Check | None = None,
+    check: Check = lambda _spec: (),
 ) -> Kind:
     """The kind that stacks a cell: layers, both directions, lengths, states, streaming, and all of `StackOptions`.
 
@@ -38,64 +38,27 @@ def cell_kind(
     ```
 
     Args:
-        cell: the class of the cells; see `Cell` for what it may offer.
+        cell: the class of the cells; see `Cell` for what it may offer. For several classes, a function from a spec in
+            which `check` found no problem to the class of each layer's cells, from the bottom up.
         name: what a spec says to get it; the same as the name of the plugin's entry point.
         summary: one sentence.
         equation: the update of one step in LaTeX, which the cell computes.
         paper: where it was published.
         options: `StackOptions`, or a subclass of it. Its own fields go to the cell's constructor, under their names.
-        check: yields a `Problem` for each rule between fields that a spec breaks, beyond what the cell cannot honour.
+        check: yields a `Problem` for each rule between fields that a spec breaks, beyond what the cells cannot honour.
 
     Raises:
         TypeError: the options have a field that the cell's constructor does not take.
     """
-    untaken = own_fields(options(), StackOptions).keys() - constructor_parameters(cell)
-    if untaken:
-        raise TypeError(f"{cell.__name__} must take {', '.join(sorted(untaken))}, as {options.__name__} has it")
-    return stack_kind(
-        lambda spec: [cell] * spec.num_layers,
-        name=name,
-        summary=summary,
-        equation=equation,
-        paper=paper,
-        options=options,
-        check=check,
-        cell=cell,
-    )
-
-
-def stack_kind(
-    cells: Cells,
-    *,
-    name: str,
-    summary: str,
-    equation: str = "",
-    paper: Paper | None = None,
-    options: type[StackOptions] = StackOptions,
-    check: Check | None = None,
-    cell: type[Cell] | None = None,
-) -> Kind:
-    """The kind that stacks cells of several classes; `cell_kind` for one class.
-
-    Args:
-        cells: from a spec that `check` found nothing wrong with, the class of each layer's cells, from the bottom up.
-        name: see `cell_kind`, as for all that follow.
-        summary: one sentence.
-        equation: the update of one step in LaTeX.
-        paper: where it was published.
-        options: `StackOptions`, or a subclass of it.
-        check: goes first; where it finds a problem, `cells` is not called.
-        cell: the one class, if there is only one.
-    """
+    cells = _cells_of_each_layer(cell, options)
 
     def build(spec: RecurrentSpec[Any], *, device: torch.device | str | None, dtype: torch.dtype | None) -> CellStack:
         return CellStack(spec, cells(spec), device=device, dtype=dtype)
 
-    origin: Any = cell or cells  # by which a local kind knows its next version
-    build.__module__, build.__qualname__ = origin.__module__, origin.__qualname__
+    build.__module__, build.__qualname__ = cell.__module__, cell.__qualname__  # how a local kind knows its next version
 
     def checked(spec: RecurrentSpec[Any]) -> Iterable[Problem]:
-        return list(check(spec) if check else ()) or stack_problems(spec, cells(spec))
+        return list(check(spec)) or stack_problems(spec, cells(spec))
 
     return Kind(
         name=name,
@@ -106,8 +69,17 @@ def stack_kind(
         paper=paper,
         check=checked,
         sizes_per_layer=True,
-        cell=cell,
+        cell=cell if isinstance(cell, type) else None,
     )
+
+
+def _cells_of_each_layer(cell: type[Cell] | Cells, options: type[StackOptions]) -> Cells:
+    if not isinstance(cell, type):
+        return cell
+    untaken = own_fields(options(), StackOptions).keys() - constructor_parameters(cell)
+    if untaken:
+        raise TypeError(f"{cell.__name__} must take {', '.join(sorted(untaken))}, as {options.__name__} has it")
+    return lambda spec: [cell] * spec.num_layers
 
 
 def stack_problems(spec: RecurrentSpec[Any], cells: Sequence[type[Cell]]) -> Iterator[Problem]:
