@@ -96,15 +96,16 @@ def unroll_layers(
     dropout: float,
 ) -> Any:
     """`Cell.unroll_layers` for cells that have a kernel."""
-    kernel, hidden_size = cells[0].kernel(), cells[0].hidden_size
+    first = cells[0]
+    kernel, hidden_size, biased = first.kernel(), first.hidden_size, first.bias_ih is not None
     if kernel is None:
         return NotImplemented
     weights: list[Any] = []
     for cell in cells:
-        if cell.kernel() is not kernel or cell.hidden_size != hidden_size:
+        of_cell = _weights(cell)
+        if cell.kernel() is not kernel or cell.hidden_size != hidden_size or (len(of_cell) == 4) is not biased:
             return NotImplemented
-        weights += _weights(cell)
-    biased = len(weights) == 4 * len(cells)
+        weights += of_cell
     settings = (weights, biased, len(cells) // directions, dropout, dropout > 0, directions == 2)
     if lengths is None:
         output, *final = kernel(x, _stacked(states), *settings, False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from pydantic import field_validator
@@ -64,10 +66,17 @@ def _names_fit_layers(spec: RecurrentSpec[MixedOptions]) -> Iterator[Problem]:
         )
 
 
-def _cells(spec: RecurrentSpec[MixedOptions]) -> list[type[Cell]]:
+def _cells(spec: RecurrentSpec[MixedOptions]) -> list[partial[Cell]]:
     names = spec.options.cells or IN_TURN
-    found: list[Any] = [get_kind(names[layer % len(names)]).cell for layer in range(spec.num_layers)]
-    return found
+    return [_with_defaults(get_kind(names[layer % len(names)])) for layer in range(spec.num_layers)]
+
+
+def _with_defaults(kind: Kind) -> partial[Cell]:
+    """The cell of a kind with that kind's own options at their defaults."""
+    cell: Any = kind.cell
+    own = {field.name for field in fields(kind.options)} - {field.name for field in fields(StackOptions)}
+    defaults = kind.options()
+    return partial(cell, **{name: getattr(defaults, name) for name in own})
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rnnkit.checks import check_input, check_lengths, check_rows, check_state
 from rnnkit.errors import StepError
-from rnnkit.state import as_wide, flatten_state, map_state, unflatten_state
+from rnnkit.state import as_wide, map_state, paths, unflatten_state
 
 if TYPE_CHECKING:
     from rnnkit.spec import RecurrentSpec
@@ -124,8 +124,8 @@ class Backbone(nn.Module, ABC):
             InputError: the tensors are not those of a state of this backbone.
         """
         state = unflatten_state(tensors, self.state_shapes(0))
-        axes = flatten_state(self._batch_axes())
-        sizes = [tensors[path].shape[axis : axis + 1] for path, axis in axes.items() if axis is not None]
+        axes = paths(self._batch_axes())
+        sizes = [tensors[path].shape[axis : axis + 1] for path, axis in axes if axis is not None]
         batch = max((size[0] for size in sizes if size), default=0)
         return check_state(state, self.state_shapes(batch), None)
 

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 
 from rnnkit.cell import Cell, parts_of
-from rnnkit.construction import arguments_for, constructor_parameters
+from rnnkit.construction import CellMaker, arguments_for, class_of, constructor_parameters
 from rnnkit.kind import Kind, Paper, Problem
 from rnnkit.options import own_fields
 from rnnkit.spec import RecurrentSpec
 from rnnkit.stack import CellStack
 from rnnkit.stack_options import StackOptions
 
-Cells = Callable[[RecurrentSpec[Any]], Sequence[type[Cell]]]
+Cells = Callable[[RecurrentSpec[Any]], Sequence[CellMaker]]
 Check = Callable[[RecurrentSpec[Any]], Iterable[Problem]]
 
 
@@ -82,14 +82,14 @@ def _cells_of_each_layer(cell: type[Cell] | Cells, options: type[StackOptions]) 
     return lambda spec: [cell] * spec.num_layers
 
 
-def stack_problems(spec: RecurrentSpec[Any], cells: Sequence[type[Cell]]) -> Iterator[Problem]:
+def stack_problems(spec: RecurrentSpec[Any], cells: Sequence[CellMaker]) -> Iterator[Problem]:
     """What a stack of these cells cannot honour."""
     options: StackOptions = spec.options
     yield from _problems_of_layers(spec, options)
-    for cell in dict.fromkeys(cells):
-        for problem in _problems_of_cell(spec, options, cell):
-            yield problem
-            return  # the same wish may be beyond several cells; one of them is enough to say
+    told: dict[str, Problem] = {}  # by field: what is beyond several cells is said of the lowest
+    for maker in reversed(cells):
+        told |= {problem.field: problem for problem in _problems_of_cell(spec, options, maker)}
+    yield from told.values()
 
 
 def _problems_of_layers(spec: RecurrentSpec[Any], options: StackOptions) -> Iterator[Problem]:
@@ -104,7 +104,8 @@ def _problems_of_layers(spec: RecurrentSpec[Any], options: StackOptions) -> Iter
         yield Problem("options.layer_norm", "One single feature would always become zero: set hidden_size above 1")
 
 
-def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, cell: type[Cell]) -> Iterator[Problem]:
+def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, maker: CellMaker) -> Iterator[Problem]:
+    cell = class_of(maker)
     taken, parts = constructor_parameters(cell), parts_of(cell)
     if not spec.bias and "bias" not in taken:
         yield Problem("bias", f"{cell.__name__} has no choice about its biases: leave bias at True")
@@ -126,9 +127,9 @@ def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, cell: typ
             f"The state of {cell.__name__} has {len(parts)} part{'s' * (len(parts) > 1)}, {', '.join(parts)}: "
             "give one number for each, or one for all",
         )
-    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(cell, spec):
+    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(maker, spec):
         yield Problem("options.recurrent_init", f"{cell.__name__} has no recurrent weight: leave it at 'default'")
 
 
-def _has_recurrent_weights(cell: type[Cell], spec: RecurrentSpec[Any]) -> bool:
-    return bool(cell(1, 1, **arguments_for(cell, spec), device="meta").recurrent_weights())
+def _has_recurrent_weights(maker: CellMaker, spec: RecurrentSpec[Any]) -> bool:
+    return bool(maker(1, 1, **arguments_for(maker, spec), device="meta").recurrent_weights())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rnnkit.errors import InputError
-from rnnkit.transforms import transforms_are_active
+from rnnkit.transforms import autocast_is_on, transforms_are_active
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -24,7 +24,7 @@ def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: 
     shape = x.shape
     if len(shape) != 3 or shape[2] != input_size or shape[1 if batch_first else 0] == 0:
         raise InputError(_wrong_shape(x, input_size, batch_first=batch_first))
-    if x.dtype != dtype and not _autocast(x):
+    if x.dtype != dtype and not autocast_is_on(x.device.type):
         raise InputError(f"The model is {dtype}, but the input is {x.dtype}: convert one, as in x.to({dtype})")
 
 
@@ -79,12 +79,8 @@ def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str =
 def _check_part(part: object, shape: torch.Size, dtype: torch.dtype | None, where: str) -> None:
     if not isinstance(part, Tensor) or part.shape != shape:
         raise InputError(f"{where} must be a tensor of shape {tuple(shape)}, but is {_describe(part)}")
-    if dtype is not None and part.is_floating_point() and part.dtype != dtype and not _autocast(part):
+    if dtype is not None and part.is_floating_point() and part.dtype != dtype and not autocast_is_on(part.device.type):
         raise InputError(f"{where} must be {dtype} as the input is, but is {_describe(part)}")
-
-
-def _autocast(tensor: Tensor) -> bool:
-    return torch.is_autocast_enabled(tensor.device.type)
 
 
 def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from rnnkit.spec import RecurrentSpec
 
 
+CellMaker = type[Cell] | partial[Any]
+"""A class of cells, or one with some arguments of its constructor filled in."""
+
+
+def class_of(maker: CellMaker) -> type[Cell]:
+    """The class of the cells that are made."""
+    cell: type[Cell] = maker.func if isinstance(maker, partial) else maker  # type: ignore[assignment]  # of a class, by contract
+    return cell
+
+
 def constructor_parameters(cell: type[Cell]) -> frozenset[str]:
     """The names that a cell's constructor takes, those of its base classes included where it hands on `**kwargs`."""
     names: set[str] = set()
@@ -30,7 +41,7 @@ def constructor_parameters(cell: type[Cell]) -> frozenset[str]:
     return frozenset(names)
 
 
-def make_layers(spec: RecurrentSpec[Any], cells: Sequence[type[Cell]], **where: Any) -> list[list[Cell]]:
+def make_layers(spec: RecurrentSpec[Any], cells: Sequence[CellMaker], **where: Any) -> list[list[Cell]]:
     """The cells of each layer, one for each direction."""
     layers: list[list[Cell]] = []
     size = spec.input_size
@@ -43,13 +54,13 @@ def make_layers(spec: RecurrentSpec[Any], cells: Sequence[type[Cell]], **where: 
     return layers
 
 
-def arguments_for(cell: type[Cell], spec: RecurrentSpec[Any]) -> dict[str, Any]:
+def arguments_for(maker: CellMaker, spec: RecurrentSpec[Any]) -> dict[str, Any]:
     """What a cell's constructor is called with, beside its sizes and where its parameters are created."""
     wanted: dict[str, Any] = {"bias": spec.bias}
     if isinstance(spec.options, StackOptions):
         wanted["layer_norm"] = spec.options.layer_norm == "gates"
         wanted |= own_fields(spec.options, StackOptions)
-    taken = constructor_parameters(cell)
+    taken = constructor_parameters(class_of(maker))
     return {name: value for name, value in wanted.items() if name in taken}
 
 

@@ -58,6 +58,6 @@ def refused(kind_of_problem: str, message: str) -> PydanticCustomError:
 def _line(details: ErrorDetails, explain: Callable[[str], str]) -> InitErrorDetails:
     name = details["loc"][-1] if details["loc"] else ""
     unknown = details["type"] == "unexpected_keyword_argument"
-    message = explain(str(name)) if unknown else details["msg"]
+    message = explain(str(name)) if unknown else details["msg"].removeprefix("Value error, ")
     problem = refused("unknown_field" if unknown else details["type"], message)
     return InitErrorDetails(type=problem, loc=details["loc"], input=details["input"])

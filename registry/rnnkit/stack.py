@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.backbone import Backbone
-from rnnkit.cell import Cell
-from rnnkit.construction import features_of, learned_state, make_layers
+from rnnkit.cell import Cell, parts_of
+from rnnkit.construction import CellMaker, features_of, learned_state, make_layers
 from rnnkit.errors import BuildError
 from rnnkit.regularization import acts_on_each_step, dropped, regularized
 from rnnkit.stack_options import StackOptions
@@ -37,7 +37,8 @@ class CellStack(Backbone):
     Args:
         spec: what the network is; its options say more if they are `StackOptions`.
         cells: the class of the cells of each layer, from the bottom up. A constructor is called with `device` and
-            `dtype` and, of `bias`, `layer_norm` and the kind's own options, with those that it takes.
+            `dtype` and, of `bias`, `layer_norm` and the kind's own options, with those that it takes. Fill in others
+            with `functools.partial`.
         device: where the parameters are created; None: torch's default.
         dtype: of what dtype; None: torch's default.
 
@@ -60,7 +61,7 @@ class CellStack(Backbone):
     def __init__(
         self,
         spec: RecurrentSpec[Any],
-        cells: Sequence[type[Cell]],
+        cells: Sequence[CellMaker],
         *,
         device: torch.device | str | None,
         dtype: torch.dtype | None,
@@ -100,7 +101,7 @@ class CellStack(Backbone):
             return tuple(cell.initial_state(batch_size, device=where, dtype=of) for cell in self._cells())
         starts: list[Any] = list(self.initial)
         states = tuple(
-            cell.State(*(start[name].expand(batch_size, *start[name].shape) for name in start))
+            cell.State(*(start[name].expand(batch_size, *start[name].shape) for name in parts_of(type(cell))))
             for cell, start in zip(self._cells(), starts, strict=True)
         )
         return map_state(lambda part: part.to(where, of), states)

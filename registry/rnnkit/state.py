@@ -37,9 +37,10 @@ def move_state(state: Any, device: torch.device | str | None = None, dtype: torc
 def flatten_state(state: Any) -> dict[str, Tensor]:
     """Each tensor of the state under its path, as `"h_n"` or `"0.h"`: what `torch.save` and safetensors take.
 
-    `RecurrentModel.restore_state` makes the state again.
+    The tensors are copies, without their history, each in memory of its own. `RecurrentModel.restore_state` makes the
+    state again.
     """
-    return dict(_paths(state))
+    return {path: part.detach().clone(memory_format=torch.contiguous_format) for path, part in paths(state)}
 
 
 def unflatten_state(tensors: Mapping[str, Tensor], shapes: Any) -> Any:
@@ -48,15 +49,14 @@ def unflatten_state(tensors: Mapping[str, Tensor], shapes: Any) -> Any:
     Raises:
         InputError: a path is missing, or there is one that the layout does not have.
     """
-    paths = [path for path, _ in _paths(shapes)]
-    if sorted(tensors) != sorted(paths):
-        raise InputError(
-            f"The tensors of this model's state are {', '.join(paths)}, but got {', '.join(sorted(tensors)) or 'none'}"
-        )
+    expected = [path for path, _ in paths(shapes)]
+    if sorted(tensors) != sorted(expected):
+        found = ", ".join(sorted(tensors)) or "none"
+        raise InputError(f"The tensors of this model's state are {', '.join(expected)}, but got {found}")
     for path, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise InputError(f"{path} must be a tensor, but is a {type(tensor).__name__}")
-    parts = iter(paths)
+    parts = iter(expected)
     return map_state(lambda _shape: tensors[next(parts)], shapes)
 
 
@@ -65,8 +65,9 @@ def as_wide(mask: Tensor, part: Tensor) -> Tensor:
     return mask[(...,) + (None,) * (part.dim() - mask.dim())]
 
 
-def _paths(state: Any, prefix: str = "") -> list[tuple[str, Any]]:
+def paths(state: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """What stands in the place of each tensor, with its path."""
     if not isinstance(state, tuple) or isinstance(state, torch.Size):
         return [(prefix.removesuffix("."), state)]
     names = getattr(state, "_fields", range(len(state)))
-    return [found for name, part in zip(names, state, strict=True) for found in _paths(part, f"{prefix}{name}.")]
+    return [found for name, part in zip(names, state, strict=True) for found in paths(part, f"{prefix}{name}.")]

@@ -15,7 +15,7 @@ from torch.nn.modules import module as torch_module
 from rnnkit.backbone import padding
 from rnnkit.cell import Cell
 from rnnkit.state import as_wide, map_state
-from rnnkit.transforms import transforms_are_active
+from rnnkit.transforms import autocast_is_on, transforms_are_active
 
 Step = Callable[[Any, Any], tuple[Tensor, Any]]
 
@@ -92,7 +92,7 @@ def loop(step: Step, steps: Iterable[Any], state: Any) -> tuple[Tensor, Any]:
 def as_autocast_has_it(state: Any) -> Any:
     """The state in the dtype in which autocast multiplies matrices, if it is on: then all of a step has one dtype."""
     kind = next(iter(state)).device.type
-    if not torch.is_autocast_enabled(kind):
+    if not autocast_is_on(kind):
         return state
     dtype = torch.get_autocast_dtype(kind)
     return map_state(lambda part: part.to(dtype) if part.dtype == torch.float32 else part, state)
