@@ -1,5 +1,6 @@
 """Every fast way computes what the plain loop of steps computes, and stands down where it could be wrong."""
 
+import functools
 from collections import Counter
 from contextlib import ExitStack
 
@@ -408,8 +409,10 @@ def test_zoneout_takes_every_step(fused, training):
 
 
 @pytest.mark.parametrize("fused", ["rnn_cell", "lstm_cell"])
-def test_recurrent_dropout_takes_every_step_of_training_alone(fused):
-    model, x = small_model(fused, output_size=None, options={"recurrent_dropout": 0.3}), small_input()
+@pytest.mark.parametrize("hidden_size", [6, (4, 6)], ids=["one_size", "sizes"])
+def test_recurrent_dropout_takes_every_step_of_training_alone(fused, hidden_size):
+    options = {"recurrent_dropout": 0.3}
+    model, x = small_model(fused, output_size=None, hidden_size=hidden_size, options=options), small_input()
     assert not counted(model.train(), x)[1].kernels
     assert_fast_equals_plain(model.eval(), x)
 
@@ -576,6 +579,26 @@ def test_a_derived_cell_that_overrides_the_step_and_the_fast_way_has_its_own(bid
     assert_same(fast, plainly(model, *arguments))
 
 
+@pytest.mark.parametrize("method", ["step", "project"])
+def test_a_class_that_is_patched_while_it_is_in_use_takes_every_step(method, monkeypatch):
+    model, x = small_model("gru_cell"), small_input()
+    monkeypatch.setattr(GRUCell, method, functools.partialmethod(getattr(GRUCell, method)))
+    _, calls = counted(model, x)
+    assert not calls.kernels
+    monkeypatch.undo()
+    _, calls = counted(model, x)
+    assert calls.kernels == {"gru": 1}
+
+
+def test_a_fast_way_of_its_own_goes_before_an_inherited_one_through_all_layers():
+    class OwnUnroll(GRUCell):
+        def unroll(self, x, state, lengths):
+            return NotImplemented
+
+    _, calls = counted(model_of(OwnUnroll), small_input())
+    assert not calls.kernels
+
+
 def test_a_derived_cell_that_changes_nothing_keeps_the_kernel():
     assert_fast_equals_plain(model_of(Renamed), small_input(), None, LENGTHS)
 
@@ -603,6 +626,15 @@ def test_a_cell_of_another_class_among_the_others_takes_its_own_way():
     _, calls = counted(model, x, random_state(model), LENGTHS)
     assert calls.kernels == {"lstm": 2}
     assert calls.products == 1 + TIME
+
+
+@fused_kinds
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_cell_without_bias_among_others_with_bias_is_run_as_it_is(fused, index):
+    model, x = small_model(fused, output_size=None, num_layers=3), small_input()
+    replaced = model.backbone.cells[index]
+    model.backbone.cells[index] = type(replaced)(replaced.input_size, 6, bias=False, dtype=torch.float64)
+    assert_fast_equals_plain(model, x, random_state(model), LENGTHS)
 
 
 # A cell with a fast way of its own

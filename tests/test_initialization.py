@@ -54,8 +54,7 @@ def test_by_default_weights_start_as_those_of_torchs_module_under_the_same_seed(
         3, HIDDEN, num_layers=2, bidirectional=bidirectional, bias=bias, dtype=dtype
     )
     for ours, theirs in zip(weights_of(model), module.all_weights, strict=True):
-        assert len(ours) == len(theirs)
-        assert all(map(torch.equal, ours, theirs))
+        torch.testing.assert_close(ours, list(theirs), rtol=1e-14, atol=0)
 
 
 def test_the_default_can_be_named():

@@ -16,13 +16,14 @@ from textwrap import dedent
 
 import pytest
 import torch
+import torchrecurrent
 
 import rnnkit
 from tests.latex import evaluate
-from tests.models import leaves, random_state, small_input, small_model, total
+from tests.models import leaves, map_state, random_state, small_input, small_model, total
 
 ROOT = Path(__file__).parents[1]
-BUILT_IN = ["gru", "lstm", "rnn", "rnn_cell"]
+BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
 OF_THE_OUTSIDE = ("PYTHON", "PIP_", "PYTEST_", "RNNKIT_")  # variables that would change what runs in there
 
 
@@ -277,6 +278,41 @@ def by_equation(equation, cell, x, h):
         h = values["h_t"].T
         outputs.append(h)
     return torch.stack(outputs, dim=1), h
+
+
+def test_it_computes_what_torchrecurrent_does(record):
+    """Outputs, final states and gradients of two layers, against cells that somebody else wrote."""
+    with rnnkit.register_kind(record) as local:
+        model = small_model(local.name)
+    ours, theirs = model.backbone, torchrecurrent.MGU(3, 6, num_layers=2, batch_first=True).double()
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter)
+    with torch.no_grad():
+        for parameter, expected in zip(ours.parameters(), as_ours(theirs, lambda parameter: parameter), strict=True):
+            parameter.copy_(expected)
+    x, state = small_input().requires_grad_(), random_state(model)
+    same_x, same_state = x.detach().clone().requires_grad_(), torch.stack([h for (h,) in state]).requires_grad_()
+
+    output, final = ours(x, map_state(torch.Tensor.requires_grad_, state))
+    their_output, their_final = theirs(same_x, same_state)
+    total(output, final).backward()
+    total(their_output, tuple(their_final)).backward()
+
+    torch.testing.assert_close(output, their_output)
+    torch.testing.assert_close(leaves(final), list(their_final))
+    torch.testing.assert_close([x.grad, *(h.grad for (h,) in state)], [same_x.grad, *same_state.grad])
+    # the sum of two biases has the gradient of either
+    gradients = as_ours(theirs, lambda parameter: parameter.grad, bias=lambda cell: cell.bias_ih.grad)
+    torch.testing.assert_close([parameter.grad for parameter in ours.parameters()], gradients)
+
+
+def as_ours(theirs, value, bias=lambda cell: cell.bias_ih + cell.bias_hh):
+    """A value of each parameter of torchrecurrent's cells, in the order and the shapes of the example's."""
+    return [
+        tensor
+        for cell in theirs.cells
+        for tensor in (value(cell.weight_ih), *value(cell.weight_hh).chunk(2), bias(cell))
+    ]
 
 
 def test_it_needs_nothing_of_rnnkit_but_what_is_public(example):

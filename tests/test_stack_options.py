@@ -467,6 +467,29 @@ def test_zoneout_keeps_about_as_much_as_it_says(zoneout):
         assert not any(torch.equal(kept, kept.narrow(axis, 0, 1).expand_as(kept)) for axis in axes)
 
 
+@maskable
+@directions
+def test_zoneout_keeps_what_was_there_before_recurrent_dropout(stack, own, bidirectional):
+    """The mask is on what the cell reads; a feature that keeps its value keeps the whole of it."""
+    options = {"recurrent_dropout": 0.25, "zoneout": 0.3, **own}
+    model = small_model(stack, bidirectional=bidirectional, options=options)
+    inputs = given(model)
+    dropped = seeded(lambda: recurrent_masks(model, *inputs))
+    kept = seeded(lambda: zoneout_masks(model, *inputs))
+
+    def way(cell, index):
+        step, keeps = torch_way(cell), iter(kept[index])
+
+        def both(x_t, state):
+            after = step(x_t, state._replace(h=dropped[index] * state.h))
+            return map_state(torch.where, next(keeps), state, after)
+
+        return both
+
+    expected = composed(model, *inputs, way=way)
+    assert_same_with_gradients(model, inputs, seeded(lambda: model.backbone(*inputs)), expected)
+
+
 def test_the_parts_of_a_state_are_zoned_out_apart():
     model = small_model("lstm_cell", options={"zoneout": 0.5})
     [masks, *_] = zoneout_masks(model, *given(model))
@@ -479,6 +502,14 @@ def test_the_parts_of_a_state_are_zoned_out_apart():
 def learning(stack, **changes):
     options = {"learn_initial_state": True, **changes.pop("options", {})}
     return small_model(stack, options=options, readout="all", **changes)
+
+
+def learned_state(model):
+    """The parameters, where the parts of the state of one row stand."""
+    return tuple(
+        cell.State(*(model.get_parameter(f"backbone.initial.{index}.{part}") for part in cell.State._fields))
+        for index, cell in enumerate(model.backbone.cells)
+    )
 
 
 @stacks
@@ -512,9 +543,8 @@ def test_a_learned_initial_state_starts_at_zero(stack, bidirectional):
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["no_lengths", "lengths"])
 def test_a_learned_initial_state_is_where_a_row_starts(stack, bidirectional, lengths):
     model = randomized(learning(stack, bidirectional=bidirectional))
-    learned = [model.get_parameter(f"backbone.initial.{i}.h") for i in range(len(model.backbone.cells))]
     state, x = model.initial_state(BATCH), small_input()
-    assert_same(tuple(part.h for part in state), tuple(h.expand(BATCH, -1) for h in learned))
+    assert_same(state, map_state(lambda part: part.expand(BATCH, -1), learned_state(model)))
     y, final = model(x, lengths=lengths, return_state=True)
     assert_same((y, final), model(x, state, lengths=lengths, return_state=True))
     if lengths is not None:
@@ -546,9 +576,8 @@ def test_a_state_that_is_given_goes_before_the_learned_one(stack):
 def test_a_learned_initial_state_gets_the_gradient_of_all_its_rows(stack, bidirectional):
     """A row without steps has the learned state as its final one, and so counts too."""
     model, x = randomized(learning(stack, bidirectional=bidirectional)), small_input()
-    state = map_state(lambda part: part.detach().clone().requires_grad_(), model.initial_state(BATCH))
-    learned = list(model.backbone.initial.parameters())
-    of_learned = torch.autograd.grad(total(*model(x, lengths=LENGTHS, return_state=True)), learned)
+    state = map_state(lambda part: part.detach().repeat(BATCH, 1).requires_grad_(), learned_state(model))
+    of_learned = torch.autograd.grad(total(*model(x, lengths=LENGTHS, return_state=True)), leaves(learned_state(model)))
     of_given = torch.autograd.grad(total(*model(x, state, lengths=LENGTHS, return_state=True)), leaves(state))
     assert_same(of_learned, [part.sum(0) for part in of_given])
 

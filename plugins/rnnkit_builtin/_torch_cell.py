@@ -75,7 +75,7 @@ class TorchCell(Cell):
     def project(self, x: Tensor) -> Any:
         return _read(x, self.weight_ih, self.bias_ih, self.norm_ih)
 
-    def recur(self, h: Tensor) -> Tensor:
+    def _recur(self, h: Tensor) -> Tensor:
         """What the gates read of the hidden state: `(batch, gates * hidden_size)`."""
         return _read(h, self.weight_hh, self.bias_hh, self.norm_hh)
 
@@ -125,7 +125,7 @@ def _weights(cell: TorchCell) -> list[Any]:
 def _stacked(states: Sequence[Any]) -> Any:
     """The states as a kernel takes them: each part `(cells, batch, features)`, and a single part as a bare tensor."""
     if len(states) == 1:
-        parts = [part.unsqueeze(0) for part in states[0]]
+        parts = [part.contiguous().unsqueeze(0) for part in states[0]]
     else:
         parts = [torch.stack(part) for part in zip(*states, strict=True)]
     return parts[0] if len(parts) == 1 else parts

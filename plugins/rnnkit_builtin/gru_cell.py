@@ -46,7 +46,7 @@ class GRUCell(TorchCell):
 
     def step(self, projected_t: tuple[Tensor, Tensor], state: CellState) -> tuple[Tensor, CellState]:
         x_rz, x_n = projected_t
-        h_rz, h_n = self.recur(state.h).split([2 * self.hidden_size, self.hidden_size], -1)
+        h_rz, h_n = self._recur(state.h).split([2 * self.hidden_size, self.hidden_size], -1)
         r, z = torch.sigmoid(x_rz + h_rz).chunk(2, -1)
         n = torch.tanh(x_n + r * h_n)
         h = (1 - z) * n + z * state.h

@@ -54,7 +54,7 @@ class LSTMCell(TorchCell):
         return torch.lstm if self.norm_ih is None else None
 
     def step(self, projected_t: Tensor, state: LSTMCellState) -> tuple[Tensor, LSTMCellState]:
-        i, f, g, o = (projected_t + self.recur(state.h)).chunk(4, -1)
+        i, f, g, o = (projected_t + self._recur(state.h)).chunk(4, -1)
         c = torch.sigmoid(f) * state.c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c if self.norm_c is None else self.norm_c(c))
         return h, LSTMCellState(h, c)

@@ -49,9 +49,7 @@ def _canonical_name(name: str) -> str:
     except UnknownKindError as error:
         raise ValueError(str(error)) from error
     if kind.cell is None:
-        raise ValueError(
-            f"The kind {name!r} is no stack of one cell: choose such as 'rnn_cell', 'gru_cell', 'lstm_cell'"
-        )
+        raise ValueError(f"The kind {name!r} has no cell to put into a layer: choose a kind such as 'lstm_cell'")
     chosen = resolve_kind(name).chosen
     return name if chosen is None else chosen.name
 
@@ -61,8 +59,8 @@ def _names_fit_layers(spec: RecurrentSpec[MixedOptions]) -> Iterator[Problem]:
     if names is not None and (not names or spec.num_layers % len(names)):
         yield Problem(
             "options.cells",
-            f"{len(names)} names cannot go round num_layers={spec.num_layers}: give one for each layer, or a pattern "
-            "that repeats",
+            f"cells has {len(names)} names, which do not fit num_layers={spec.num_layers}: give one for each layer, or "
+            "a pattern whose length divides num_layers",
         )
 
 

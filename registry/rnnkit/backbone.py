@@ -106,8 +106,7 @@ class Backbone(nn.Module, ABC):
             InputError: the state or the mask does not fit.
         """
         check_rows(rows)
-        shapes = self.state_shapes(len(rows))
-        state = check_state(state, shapes, None)
+        state = check_state(state, self.state_shapes(len(rows)), None)
 
         def reset(part: Tensor, start: Tensor, axis: int | None) -> Tensor:
             if axis is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -72,7 +73,10 @@ class Cell(nn.Module, ABC):
     """Whether the class that wrote `unroll` knew the `step` and the `project` that this class has."""
 
     unroll_layers_fits: ClassVar[bool] = False
-    """The same of `unroll_layers`."""
+    """The same of `unroll_layers`, which must know `unroll` too."""
+
+    made_with: ClassVar[tuple[Any, Any]]
+    """The `step` and the `project` that the class was made with; somebody may have patched it since."""
 
     def __init__(
         self,
@@ -90,13 +94,14 @@ class Cell(nn.Module, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.unroll_fits = _knows_the_step(cls, "unroll")
-        cls.unroll_layers_fits = _knows_the_step(cls, "unroll_layers")
+        cls.unroll_fits = _knows(cls, "unroll", ("step", "project"))
+        cls.unroll_layers_fits = _knows(cls, "unroll_layers", ("step", "project", "unroll"))
+        cls.made_with = (cls.step, cls.project)
 
     def new_parameter(self, *shape: int) -> nn.Parameter:
         """A parameter that starts uniform in +-1 / sqrt(hidden_size), as those of torch's recurrent modules."""
         parameter = nn.Parameter(torch.empty(shape, **self._new))
-        bound = self.hidden_size**-0.5
+        bound = 1 / math.sqrt(self.hidden_size)
         nn.init.uniform_(parameter, -bound, bound)
         return parameter
 
@@ -214,11 +219,11 @@ def parts_of(cell: type[Cell]) -> tuple[str, ...]:
     return fields
 
 
-def _knows_the_step(cls: type[Cell], method: str) -> bool:
-    """Whether the class that a class has a method from is none that its `step` or `project` was written after."""
+def _knows(cls: type[Cell], method: str, others: tuple[str, ...]) -> bool:
+    """Whether the class that a class has a method from is none that one of the other methods was written after."""
     # not by issubclass, which must not be asked of an abstract class before it is finished
     known = _writer(cls, method).__mro__
-    return all(_writer(cls, other) in known for other in ("step", "project"))
+    return all(_writer(cls, other) in known for other in others)
 
 
 def _writer(cls: type, method: str) -> type:

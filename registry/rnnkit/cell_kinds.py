@@ -99,9 +99,9 @@ def _problems_of_layers(spec: RecurrentSpec[Any], options: StackOptions) -> Iter
         sizes = f"hidden_size={spec.hidden_size}"
         yield Problem("options.residual", f"A layer's input and output are added, so all need one size, but {sizes}")
     if options.variational_dropout and spec.dropout == 0:
-        yield Problem("options.variational_dropout", "It says how the spec's dropout is drawn: set dropout above 0")
+        yield Problem("options.variational_dropout", "It says how dropout is drawn: set dropout above 0")
     if options.layer_norm == "output" and 1 in [size * spec.directions for size in spec.hidden_sizes]:
-        yield Problem("options.layer_norm", "One single feature would always become zero: set hidden_size above 1")
+        yield Problem("options.layer_norm", "Normalizing a single feature always gives zero: set hidden_size above 1")
 
 
 def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, maker: CellMaker) -> Iterator[Problem]:
@@ -110,7 +110,7 @@ def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, maker: Ce
     if not spec.bias and "bias" not in taken:
         yield Problem("bias", f"{cell.__name__} has no choice about its biases: leave bias at True")
     if options.layer_norm == "gates" and "layer_norm" not in taken:
-        yield Problem("options.layer_norm", f"{cell.__name__} offers none inside its gates: use 'output' or 'none'")
+        yield Problem("options.layer_norm", f"{cell.__name__} has no layer norm in its gates: use 'output' or 'none'")
     if options.forget_bias is not None and cell.set_forget_bias is Cell.set_forget_bias:
         yield Problem("options.forget_bias", f"{cell.__name__} has no forget gate: leave it at None")
     if options.forget_bias is not None and not spec.bias:
@@ -125,7 +125,7 @@ def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, maker: Ce
         yield Problem(
             "options.zoneout",
             f"The state of {cell.__name__} has {len(parts)} part{'s' * (len(parts) > 1)}, {', '.join(parts)}: "
-            "give one number for each, or one for all",
+            "give one number for each, or one number for all cells and parts",
         )
     if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(maker, spec):
         yield Problem("options.recurrent_init", f"{cell.__name__} has no recurrent weight: leave it at 'default'")

@@ -79,7 +79,7 @@ def with_zoneout(step: Step, masks: Iterator[Any] | None, rates: Any) -> Step:
 def zoneout_masks(state: Any, rates: Any, time: int) -> Iterator[Any]:
     """Random masks of `with_zoneout` for so many steps."""
     for _ in range(time):
-        yield map_state(lambda part, rate: torch.empty_like(part, dtype=torch.bool).bernoulli_(rate), state, rates)
+        yield map_state(lambda part, rate: torch.rand_like(part, dtype=torch.float32) < rate, state, rates)
 
 
 def _zones(options: StackOptions) -> bool:

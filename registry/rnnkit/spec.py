@@ -26,6 +26,7 @@ from rnnkit.errors import PluginError, UnknownKindError
 from rnnkit.explain import did_you_mean, explain_unknown_fields, refused, said
 from rnnkit.kind import Kind, Problem
 from rnnkit.options import Options, one_or_each
+from rnnkit.stack_options import StackOptions
 
 O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
 
@@ -283,6 +284,8 @@ def _no_such_field(name: str, data: Any) -> str:
 
 def _no_such_option(name: str, kind: Kind) -> str:
     names = _field_names(kind.options)
+    if name in _field_names(StackOptions):
+        return f"The kind {kind.name!r} has no option {name!r}. Stacks of cells have it, such as 'lstm_cell'"
     has = f"Its options: {', '.join(names)}" if names else "It has no options"
     return f"The kind {kind.name!r} has no option {name!r}.{did_you_mean(name, names)} {has}"
 

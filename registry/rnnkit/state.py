@@ -12,10 +12,16 @@ from rnnkit.errors import InputError
 
 
 def map_state(function: Callable[..., Any], *states: Any) -> Any:
-    """The state with `function(*parts)` in the place of each tensor; several states of one layout go side by side."""
+    """The state with `function(*parts)` in the place of each tensor; several states of one layout go side by side.
+
+    Raises:
+        InputError: the states are not of one layout.
+    """
     first = states[0]
     if not isinstance(first, tuple) or isinstance(first, torch.Size):
         return function(*states)
+    if any(not isinstance(other, tuple) or len(other) != len(first) for other in states):
+        raise InputError("The states are not of one layout")
     parts = [map_state(function, *parts) for parts in zip(*states, strict=True)]
     return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
 

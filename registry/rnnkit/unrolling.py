@@ -164,8 +164,10 @@ def _kept(rows: Tensor, before: Any, after: Any) -> Any:
 
 def _is_touched(cell: Cell) -> bool:
     """Whether somebody has changed what this one object does, by hooks, parametrizations or new methods."""
+    kind = type(cell)
     parametrized = "parametrizations" in cell._modules  # what parametrize.is_parametrized asks, without its exception
-    return parametrized or _is_called(cell) or not _PATCHABLE.isdisjoint(cell.__dict__)
+    patched = (kind.step, kind.project) != kind.made_with or not _PATCHABLE.isdisjoint(cell.__dict__)
+    return parametrized or patched or _is_called(cell)
 
 
 def _is_called(cell: Cell) -> bool:
