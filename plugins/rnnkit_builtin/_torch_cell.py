@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from rnnkit import Cell, map_state
 
 Kernel = Callable[..., tuple[Tensor, ...]]
+_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # in the order in which the kernels take them
 
 
 class GateNorm(nn.Module):
@@ -118,8 +119,9 @@ def unroll_layers(
 
 
 def _weights(cell: TorchCell) -> list[Any]:
-    weights: list[Any] = [cell.weight_ih, cell.weight_hh]
-    return weights if cell.bias_ih is None else [*weights, cell.bias_ih, cell.bias_hh]
+    own = cell._parameters  # noqa: SLF001  # asked at every call, and four times as quick as the attributes
+    names = _NAMES if cell.bias_ih is not None else _NAMES[:2]
+    return [own[name] if name in own else getattr(cell, name) for name in names]
 
 
 def _stacked(states: Sequence[Any]) -> Any:

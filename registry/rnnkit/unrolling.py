@@ -165,9 +165,14 @@ def _kept(rows: Tensor, before: Any, after: Any) -> Any:
 def _is_touched(cell: Cell) -> bool:
     """Whether somebody has changed what this one object does, by hooks, parametrizations or new methods."""
     kind = type(cell)
-    parametrized = "parametrizations" in cell._modules  # what parametrize.is_parametrized asks, without its exception
-    patched = (kind.step, kind.project) != kind.made_with or not _PATCHABLE.isdisjoint(cell.__dict__)
-    return parametrized or patched or _is_called(cell)
+    step, project = kind.made_with
+    return (
+        kind.step is not step
+        or kind.project is not project
+        or "parametrizations" in cell._modules  # what parametrize.is_parametrized asks, without its exception
+        or not _PATCHABLE.isdisjoint(cell.__dict__)
+        or _is_called(cell)
+    )
 
 
 def _is_called(cell: Cell) -> bool:

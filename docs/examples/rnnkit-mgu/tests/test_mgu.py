@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
-from rnnkit import RecurrentModel, RecurrentSpec, build_model, get_kind
-from rnnkit_mgu import MGUBackbone, MGUCell, MGUState
+from rnnkit import CellState, RecurrentModel, RecurrentSpec, build_model, get_kind
+from rnnkit_mgu import MGUCell
 
 BATCH, TIME = 4, 5
 both = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
@@ -20,7 +21,7 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def small_model(**changes: Any) -> RecurrentModel:
+def small_model(**changes: Any) -> Any:
     fields = {"input_size": 3, "hidden_size": 6, "num_layers": 2, "output_size": 2, "readout": "all", **changes}
     return build_model(RecurrentSpec(kind="mgu", **fields), dtype=torch.float64)
 
@@ -29,15 +30,15 @@ def small_input() -> Tensor:
     return torch.randn(BATCH, TIME, 3, dtype=torch.float64)
 
 
-def random_state(model: RecurrentModel) -> tuple[MGUState, ...]:
-    return tuple(MGUState(torch.randn_like(h)) for (h,) in model.initial_state(BATCH))
+def random_state(model: RecurrentModel) -> tuple[CellState, ...]:
+    return tuple(CellState(torch.randn_like(h)) for (h,) in model.initial_state(BATCH))
 
 
 def test_the_kind_is_found_by_its_name() -> None:
     model = small_model()
     assert model.spec.kind == "rnnkit-mgu/mgu"
-    assert isinstance(model.backbone, MGUBackbone)
-    assert get_kind("mgu").paper is not None
+    assert get_kind("mgu").cell is MGUCell
+    assert [type(cell) for cell in model.backbone.cells] == [MGUCell, MGUCell]
 
 
 # The equation
@@ -48,7 +49,7 @@ def test_the_kind_is_found_by_its_name() -> None:
 def test_outputs_states_and_gradients_are_the_equations(bidirectional: bool, bias: bool) -> None:
     backbone = small_model(bidirectional=bidirectional, bias=bias).backbone
     x = small_input().requires_grad_()
-    state = tuple(MGUState(torch.randn_like(h, requires_grad=True)) for (h,) in backbone.initial_state(BATCH))
+    state = tuple(CellState(torch.randn_like(h, requires_grad=True)) for (h,) in backbone.initial_state(BATCH))
     inputs = [x, *(h for (h,) in state), *backbone.parameters()]
     assert any(name.endswith("bias") for name in backbone.state_dict()) == bias
 
@@ -63,9 +64,9 @@ def test_outputs_states_and_gradients_are_the_equations(bidirectional: bool, bia
     )
 
 
-def by_hand(backbone: Any, x: Tensor, state: tuple[MGUState, ...]) -> tuple[Tensor, tuple[MGUState, ...]]:
+def by_hand(backbone: Any, x: Tensor, state: tuple[CellState, ...]) -> tuple[Tensor, tuple[CellState, ...]]:
     """One layer after another, one direction after another, one step after another."""
-    final: list[MGUState] = []
+    final: list[CellState] = []
     for layer in range(0, len(state), backbone.directions):
         ways = []
         for reverse in range(backbone.directions):
@@ -75,13 +76,13 @@ def by_hand(backbone: Any, x: Tensor, state: tuple[MGUState, ...]) -> tuple[Tens
                 h = paper_step(cell, x_t, h)
                 outputs.append(h)
             ways.append(torch.stack(outputs[::-1] if reverse else outputs, dim=1))
-            final.append(MGUState(h))
+            final.append(CellState(h))
         x = torch.cat(ways, dim=-1)
     return x, tuple(final)
 
 
 def paper_step(cell: MGUCell, x_t: Tensor, h: Tensor) -> Tensor:
-    """The equations as the paper has them, whose W_f and W_h are applied to h and x side by side."""
+    """The equations as the paper has them, with one W_f and one W_h for h and x side by side."""
     w_if, w_in = cell.weight_ih.chunk(2)
     b_f, b_h = (0, 0) if cell.bias is None else cell.bias.chunk(2)
     w_f, w_h = torch.cat([cell.weight_hf, w_if], dim=1), torch.cat([cell.weight_hn, w_in], dim=1)
@@ -90,7 +91,7 @@ def paper_step(cell: MGUCell, x_t: Tensor, h: Tensor) -> Tensor:
     return (1 - f_t) * h + f_t * candidate
 
 
-def scalar(output: Tensor, final: tuple[MGUState, ...]) -> Tensor:
+def scalar(output: Tensor, final: tuple[CellState, ...]) -> Tensor:
     """A number that every entry changes, each by another amount."""
     entries = torch.cat([output.flatten(), *(h.flatten() for (h,) in final)])
     return entries @ torch.linspace(-1, 2, len(entries), dtype=entries.dtype)
@@ -120,8 +121,8 @@ def test_a_row_without_steps_keeps_its_state() -> None:
     torch.testing.assert_close(row_of(final, 1), row_of(state, 1))
 
 
-def row_of(state: tuple[MGUState, ...], row: int) -> tuple[MGUState, ...]:
-    return tuple(MGUState(h[[row]]) for (h,) in state)
+def row_of(state: tuple[CellState, ...], row: int) -> tuple[CellState, ...]:
+    return tuple(CellState(h[[row]]) for (h,) in state)
 
 
 @both
@@ -170,3 +171,46 @@ def test_the_state_dict_round_trip_is_exact() -> None:
     assert not torch.equal(other(x), model(x))
     other.load_state_dict(model.state_dict())
     assert torch.equal(other(x), model(x))
+
+
+# What every stack of cells offers
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"residual": True},
+        {"layer_norm": "output"},
+        {"learn_initial_state": True},
+        {"zoneout": 0.3},
+        {"recurrent_init": "orthogonal"},
+    ],
+    ids=str,
+)
+def test_an_option_of_stacks_changes_what_is_computed_and_trains(options: dict[str, Any]) -> None:
+    torch.manual_seed(1)
+    plain = small_model()
+    torch.manual_seed(1)
+    model, x = small_model(options=options), small_input()
+    for name, parameter in model.named_parameters():
+        if "initial" in name:  # a learned state starts at zero, as any other
+            torch.nn.init.normal_(parameter)
+    y = model(x)
+    y.square().sum().backward()
+    assert not torch.allclose(y, plain(x))
+    assert all(parameter.grad.ne(0).any() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "options", [{"forget_bias": 1.0}, {"recurrent_dropout": 0.1}, {"layer_norm": "gates"}], ids=str
+)
+def test_what_the_cell_cannot_honour_is_refused(options: dict[str, Any]) -> None:
+    [name] = options
+    with pytest.raises(ValidationError, match=f"(?m)^options.{name}\n.*MGUCell"):
+        small_model(options=options)
+
+
+def test_orthogonal_recurrent_weights_are_orthogonal() -> None:
+    for cell in small_model(options={"recurrent_init": "orthogonal"}).backbone.cells:
+        for weight in (cell.weight_hf, cell.weight_hn):
+            torch.testing.assert_close(weight @ weight.T, torch.eye(6, dtype=torch.float64))
