@@ -16,7 +16,7 @@ CHO = Paper(
     year=2014,
     link="https://arxiv.org/abs/1406.1078",
 )
-# The reset gate acts after the matrix product, as in torch and cuDNN; in the paper's first version it acts before.
+# The reset gate acts after the matrix product, as in torch and cuDNN; in the published paper, v3, it acts before.
 GRU_STEP = r"""
     r_t &= \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr}) \\
     z_t &= \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz}) \\

@@ -16,9 +16,9 @@ from rnnkit_builtin.gru import CHO, GRU_STEP
 class GRUCell(TorchCell):
     """One step of a GRU, with the parameters of `torch.nn.GRUCell`; its state is `CellState(h)`.
 
-    The reset gate acts after the matrix product, as in torch, cuDNN and the second version of the paper; in its first
-    version, and in Keras with `reset_after=False`, it acts before. The update gate keeps, as in torch: with z_t = 1 the
-    state stays; in Chung et al. (arXiv 1412.3555) it replaces.
+    The reset gate acts after the matrix product, as in torch, cuDNN and Keras's default; in the published paper (arXiv
+    1406.1078v3), and in Keras with `reset_after=False`, it acts before. The update gate keeps, as in torch: with z_t at
+    1 the state stays; in Chung et al. (arXiv 1412.3555) it replaces.
 
     With `layer_norm` (Ba et al., arXiv 1607.06450, the GRU of the supplement), LN(W_i x_t) and LN(W_h h_{t-1}) stand in
     the place of the four products; those of r and z are normalized together, those of n by themselves.

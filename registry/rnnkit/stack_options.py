@@ -35,8 +35,8 @@ class StackOptions(InitOptions):
             leaves the states as they are; `"gates"` normalizes inside the gates (Ba et al., arXiv 1607.06450), for
             cells that offer it.
         residual: whether each layer but the first adds what it reads to its output; needs layers of one size.
-        variational_dropout: whether the spec's `dropout` draws one mask for all steps of a row (Gal and Ghahramani,
-            arXiv 1512.05287) instead of a new one at each step.
+        variational_dropout: whether the spec's `dropout` draws one mask for all steps of a row in one call (Gal and
+            Ghahramani, arXiv 1512.05287) instead of a new one at each step.
         recurrent_dropout: probability with which a feature of the hidden state that the gates read is zeroed in
             training, with one mask for all steps (the same paper), in [0, 1). For cells whose hidden state is read by
             matrix products only.
