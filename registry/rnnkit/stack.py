@@ -12,6 +12,7 @@ from rnnkit.backbone import Backbone
 from rnnkit.cell import Cell, parts_of
 from rnnkit.construction import CellMaker, features_of, learned_state, make_layers
 from rnnkit.errors import BuildError
+from rnnkit.fast_way import unroll_fast, unroll_layers_fast
 from rnnkit.regularization import acts_on_each_step, dropped, regularized
 from rnnkit.stack_options import StackOptions
 from rnnkit.state import as_wide, map_state
@@ -23,8 +24,6 @@ from rnnkit.unrolling import (
     recording,
     reversed_in_time,
     steps_of,
-    unroll_fast,
-    unroll_layers_fast,
 )
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One cell through time: its own fast way where that is right, else one step after another.
+"""One cell through time, one step after another.
 
 Time runs forward here, and comes first in every tensor. The reverse direction is the same on reversed rows.
 """
@@ -15,39 +15,9 @@ from torch.nn.modules import module as torch_module
 from rnnkit.backbone import padding
 from rnnkit.cell import Cell
 from rnnkit.state import as_wide, map_state
-from rnnkit.transforms import autocast_is_on, transforms_are_active
+from rnnkit.transforms import autocast_is_on
 
 Step = Callable[[Any, Any], tuple[Tensor, Any]]
-
-_PATCHABLE = frozenset({"forward", "project", "step", "unroll"})
-
-
-def unroll_fast(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
-    """What the cell's own `unroll` makes of a sequence, or `NotImplemented` where that could be wrong."""
-    if not cell.unroll_fits or _is_touched(cell) or transforms_are_active():
-        return NotImplemented
-    at_least_one = None if lengths is None else lengths.clamp(min=1)
-    return _keeping_empty_rows(cell.unroll(x, state, at_least_one), state, lengths)
-
-
-def unroll_layers_fast(
-    cells: Sequence[Cell],
-    x: Tensor,
-    states: tuple[Any, ...],
-    lengths: Tensor | None,
-    *,
-    directions: int,
-    dropout: float,
-) -> Any:
-    """What the cells' own `unroll_layers` makes of a sequence, or `NotImplemented` where that could be wrong."""
-    kind = type(cells[0])
-    if not kind.unroll_layers_fits or transforms_are_active():
-        return NotImplemented
-    if any(type(cell) is not kind or _is_touched(cell) for cell in cells):
-        return NotImplemented
-    at_least_one = None if lengths is None else lengths.clamp(min=1)
-    result = kind.unroll_layers(cells, x, states, at_least_one, directions=directions, dropout=dropout)
-    return _keeping_empty_rows(result, states, lengths)
 
 
 def steps_of(cell: Cell, x: Tensor) -> tuple[Step, Iterable[Any]]:
@@ -56,7 +26,7 @@ def steps_of(cell: Cell, x: Tensor) -> tuple[Step, Iterable[Any]]:
     A cell with hooks, or with a `forward` of its own, is called as a module at every step, so that hooks see what they
     would see in a loop written by hand; any other projects its whole input first.
     """
-    if _is_called(cell):
+    if is_called(cell):
         return _called(cell), x.unbind()
     projected = cell.project(x)
     if isinstance(projected, tuple):
@@ -104,7 +74,7 @@ def keeping_finished_rows(step: Step, past: Sequence[Tensor]) -> Step:
 
     def kept(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
         output, after = step(projected_t, state)
-        return output, _kept(next(at_t), state, after)
+        return output, kept_rows(next(at_t), state, after)
 
     return kept
 
@@ -149,33 +119,13 @@ def _reversal(lengths: Tensor, time: int) -> Tensor:
     return torch.where(steps < lengths, lengths - 1 - steps, steps)
 
 
-def _keeping_empty_rows(result: Any, before: Any, lengths: Tensor | None) -> Any:
-    """The same without the one step that rows of length 0 have run."""
-    if lengths is None or result is NotImplemented:
-        return result
-    output, after = result
-    return output, _kept(lengths == 0, before, after)
-
-
-def _kept(rows: Tensor, before: Any, after: Any) -> Any:
+def kept_rows(rows: Tensor, before: Any, after: Any) -> Any:
     """The state after, but for some rows the one before."""
     return map_state(lambda old, new: torch.where(as_wide(rows, old), old, new), before, after)
 
 
-def _is_touched(cell: Cell) -> bool:
-    """Whether somebody has changed what this one object does, by hooks, parametrizations or new methods."""
-    kind = type(cell)
-    step, project = kind.made_with
-    return (
-        kind.step is not step
-        or kind.project is not project
-        or "parametrizations" in cell._modules  # what parametrize.is_parametrized asks, without its exception
-        or not _PATCHABLE.isdisjoint(cell.__dict__)
-        or _is_called(cell)
-    )
-
-
-def _is_called(cell: Cell) -> bool:
+def is_called(cell: Cell) -> bool:
+    """Whether a cell has hooks, or a `forward` of its own, and so must be called as a module."""
     # written out: this is asked at every call of every cell
     hooks = cell._forward_hooks or cell._forward_pre_hooks or cell._backward_hooks or cell._backward_pre_hooks
     everywhere = (
