@@ -80,6 +80,7 @@ def main() -> None:
     # whose threads take the setting over when they are made.
     torch.set_flush_denormal(True)
     console = Console()
+    console.width = max(console.width, 120)
     done = measured(arguments, console)
     save(done, arguments)
     picture.draw(done, arguments.picture)

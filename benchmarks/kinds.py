@@ -1,0 +1,56 @@
+"""The kinds that are measured, the example of a plugin among them, and the models of both sides of a ratio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.by_hand import COUNTERPARTS
+from benchmarks.shapes import OUTPUT_SIZE, Shape
+from rnnkit import Kind, RecurrentSpec, build_model, register_kind
+
+RNNKIT = "rnnkit"
+EXAMPLE = Path(__file__).parents[1] / "docs/examples/rnnkit-mgu/rnnkit_mgu.py"
+NAMES = {"mgu": "local/mgu"}  # even where the example is installed as well
+OPTIONS = {"rnn": {"nonlinearity": "relu"}}  # as the class by hand has it
+
+
+@contextmanager
+def example_registered() -> Iterator[None]:
+    """The kind of the example of a plugin is there, as if it was installed."""
+    found: list[Kind] = []
+    origin = spec_from_file_location(EXAMPLE.stem, EXAMPLE)
+    if origin is None or origin.loader is None:
+        raise FileNotFoundError(EXAMPLE)
+    module = module_from_spec(origin)
+    origin.loader.exec_module(module)
+    module.register_kinds(found.append)
+    with register_kind(found[0]):
+        yield
+
+
+def spec_of(kind: str, shape: Shape) -> RecurrentSpec[Any]:
+    return RecurrentSpec.from_dict(
+        {
+            "kind": NAMES.get(kind, kind),
+            "input_size": shape.input_size,
+            "hidden_size": shape.hidden_size,
+            "num_layers": shape.num_layers,
+            "output_size": OUTPUT_SIZE,
+            "options": OPTIONS.get(kind, {}),
+        }
+    )
+
+
+def build(side: str, kind: str, shape: Shape) -> nn.Module:
+    """The model of one side, after a seed that is the same for all."""
+    torch.manual_seed(0)
+    if side == RNNKIT:
+        return build_model(spec_of(kind, shape))
+    return COUNTERPARTS[kind][side](shape.input_size, shape.hidden_size, shape.num_layers, OUTPUT_SIZE)

@@ -1,0 +1,95 @@
+"""Peak memory of training: how far it lies above what holds the code and the weights.
+
+Each reading comes from a fresh interpreter, as what one model gave back another would use again. It builds, trains on
+a sliver of the data, so that all code is loaded, and then reads how much the peak of the resident set grows in a few
+whole steps. glibc keeps what is freed below a threshold, which it raises as it goes: a peak would tell in what order
+tensors are freed, and differ by a fifth from run to run. With a threshold that stays, it tells what is in use.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks.by_hand import TORCH
+from benchmarks.figures import CELLS, Figure
+from benchmarks.kinds import RNNKIT, build
+from benchmarks.shapes import SHAPES
+from benchmarks.speed import data_of, training
+from rnnkit import CellStack
+
+MEASURED_SHAPES = ("medium", "large")
+STEPS = 3
+THRESHOLD = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def figures(kinds: Sequence[str], shapes: Sequence[str], repeats: int) -> Iterator[Figure]:
+    """For each kind with a fast way through time, against torch's module."""
+    for kind in (name for name in kinds if name in CELLS):
+        for shape in (name for name in shapes if name in MEASURED_SHAPES):
+            ours, theirs = (
+                median(in_fresh_process(side, kind, shape) for _ in range(repeats)) for side in (RNNKIT, TORCH)
+            )
+            yield Figure(
+                what="memory",
+                kind=kind,
+                shape=shape,
+                against=TORCH,
+                unit="MiB",
+                threads=1,
+                ours=ours,
+                theirs=theirs,
+                calls=repeats,
+            )
+
+
+def in_fresh_process(side: str, kind: str, shape: str, *flags: str) -> float:
+    """MiB that training needs, read by an interpreter of its own."""
+    command = [sys.executable, "-m", "benchmarks.memory", side, kind, shape, *flags]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | THRESHOLD).stdout)
+
+
+def growth(side: str, kind: str, shape: str, *, plain_loop: bool) -> float:
+    """MiB that training needs above what holds the code and the weights."""
+    model = build(side, kind, SHAPES[shape])
+    for module in model.modules():
+        if isinstance(module, CellStack):
+            module.plain_loop = plain_loop
+    x, target = data_of(SHAPES[shape])
+    training(model, (x[:1, :2], target[:1]))
+    model.zero_grad()
+    before = reset_peak()
+    for _ in range(STEPS):
+        training(model, (x, target))
+    return (peak() - before) / 2**20
+
+
+def reset_peak() -> int:
+    """The peak from here on; where the system cannot forget it, what it is."""
+    if CLEAR.exists():
+        CLEAR.write_text("5")
+    return peak()
+
+
+def peak() -> int:
+    """Bytes. On Linux not from `getrusage`, where a process starts with the peak of the one that started it."""
+    if STATUS.exists():
+        found = re.search(r"VmHWM:\s*(\d+) kB", STATUS.read_text())
+        if found:
+            return 1024 * int(found[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    sys.stdout.write(f"{growth(*sys.argv[1:4], plain_loop='plain_loop' in sys.argv)}\n")

@@ -1,0 +1,74 @@
+"""Time of forward and training, of rnnkit and of its counterparts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from benchmarks.by_hand import COUNTERPARTS, LOOP
+from benchmarks.figures import Figure
+from benchmarks.kinds import RNNKIT, build
+from benchmarks.shapes import OUTPUT_SIZE, SHAPES, Shape
+from benchmarks.timing import CPU, WALL, agree, in_turn, low, milliseconds
+
+Data = tuple[Tensor, Tensor]
+
+
+def forward(model: nn.Module, data: Data) -> None:
+    with torch.no_grad():
+        model(data[0])
+
+
+def training(model: nn.Module, data: Data) -> None:
+    x, target = data
+    model.zero_grad()
+    cross_entropy(model(x), target).backward()
+
+
+RUNS: dict[str, Callable[[nn.Module, Data], None]] = {"forward": forward, "training": training}
+
+
+def data_of(shape: Shape) -> Data:
+    return torch.randn(shape.batch, shape.time, shape.input_size), torch.arange(shape.batch) % OUTPUT_SIZE
+
+
+def counterparts(kind: str, against: Sequence[str], threads: int) -> list[str]:
+    """Whom a kind is measured against; the loop by hand on one thread only, as more do not help it."""
+    return [name for name in COUNTERPARTS[kind] if name in against and not (name == LOOP and threads > 1)]
+
+
+def figures(
+    kinds: Sequence[str], shapes: Sequence[str], against: Sequence[str], threads: int, seconds: float
+) -> Iterator[Figure]:
+    torch.set_num_threads(threads)
+    for kind in kinds:
+        others = counterparts(kind, against, threads)
+        for shape in shapes if others else ():
+            yield from _figures_of(kind, shape, others, threads, seconds)
+
+
+def _figures_of(kind: str, shape: str, others: Sequence[str], threads: int, seconds: float) -> Iterator[Figure]:
+    models = {side: build(side, kind, SHAPES[shape]) for side in (RNNKIT, *others)}
+    data = data_of(SHAPES[shape])
+    clock = CPU if threads == 1 else WALL  # CPU time would add the threads up
+    for what, run in RUNS.items():
+        sides = {side: partial(milliseconds, clock, partial(run, model, data)) for side, model in models.items()}
+        readings = in_turn(sides, seconds, at_most=3 * seconds)
+        times = {side: low(of_side) for side, of_side in readings.items()}
+        for other in others:
+            yield Figure(
+                what=what,
+                kind=kind,
+                shape=shape,
+                against=other,
+                unit=f"ms of {clock.name}",
+                threads=threads,
+                ours=times[RNNKIT],
+                theirs=times[other],
+                calls=len(readings[other]),
+                steady=all(agree(readings[side], within=0.05) for side in (RNNKIT, other)),
+            )

@@ -1,0 +1,97 @@
+"""What is paid once: importing rnnkit, listing the kinds, building a model, with few plugins and with many."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from benchmarks import plugins
+from benchmarks.by_hand import COUNTERPARTS, LOOP
+from benchmarks.figures import CELLS, Figure
+from benchmarks.kinds import RNNKIT, spec_of
+from benchmarks.shapes import OUTPUT_SIZE, SHAPES
+from benchmarks.timing import CPU, in_turn, low, milliseconds
+from rnnkit import build_model
+
+# What rnnkit itself imports of its dependencies; torch is not among them.
+DEPENDENCIES = "import importlib.metadata, pluggy, pydantic, pydantic.dataclasses, typing_extensions"
+
+
+def figures(kinds: Sequence[str], seconds: float) -> Iterator[Figure]:
+    torch.set_num_threads(1)
+    yield _import_figure(seconds)
+    for kind in kinds:
+        if COUNTERPARTS[kind]:
+            yield _build_figure(kind, seconds)
+    for count, folder in plugins.folders():
+        yield _listing_figure(count, folder, seconds)
+        yield _first_build_figure(count, folder, seconds)
+
+
+def _figure(what: str, kind: str, shape: str, against: str, readings: dict[str, list[float]]) -> Figure:
+    """The first side of the readings is ours; the others together are what it is measured against."""
+    ours, *others = (low(of_side) for of_side in readings.values())
+    calls = min(map(len, readings.values()))
+    unit = f"ms of {CPU.name}"
+    return Figure(
+        what=what,
+        kind=kind,
+        shape=shape,
+        against=against,
+        unit=unit,
+        threads=1,
+        ours=ours,
+        theirs=sum(others),
+        calls=calls,
+    )
+
+
+def _import_figure(seconds: float) -> Figure:
+    sides = {
+        RNNKIT: partial(_process_milliseconds, "import rnnkit"),
+        "dependencies": partial(_process_milliseconds, DEPENDENCIES),
+    }
+    return _figure("import", "-", "-", "importing its dependencies", in_turn(sides, 4 * seconds))
+
+
+def _process_milliseconds(code: str) -> float:
+    """CPU time of a fresh interpreter that runs the code."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1e3 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def _build_figure(kind: str, seconds: float) -> Figure:
+    """`build_model` against the constructor: the plugin is loaded, and the spec is made, by the first call."""
+    shape = SHAPES["seed"]
+    against = LOOP if kind in CELLS else next(iter(COUNTERPARTS[kind]))
+    sizes = (shape.input_size, shape.hidden_size, shape.num_layers, OUTPUT_SIZE)
+    sides = {
+        RNNKIT: partial(milliseconds, CPU, partial(build_model, spec_of(kind, shape))),
+        against: partial(milliseconds, CPU, partial(COUNTERPARTS[kind][against], *sizes)),
+    }
+    return _figure("build", kind, "seed", against, in_turn(sides, seconds))
+
+
+def _listing_figure(count: int, folder: Path, seconds: float) -> Figure:
+    sides = {RNNKIT: partial(plugins.list_kinds, folder), "scan": partial(plugins.scan, folder)}
+    return _figure("list_kinds", "-", f"{count} plugins", "the bare scan", in_turn(sides, 2 * seconds))
+
+
+def _first_build_figure(count: int, folder: Path, seconds: float) -> Figure:
+    """The first build among many plugins against one with none and a scan."""
+    with TemporaryDirectory() as nothing:
+        sides = {
+            RNNKIT: partial(plugins.first_build, folder),
+            "alone": partial(plugins.first_build, Path(nothing)),
+            "scan": partial(plugins.scan_beside_torch, folder),
+        }
+        return _figure("first build", "gru", f"{count} plugins", "alone, and a scan", in_turn(sides, 2 * seconds))
