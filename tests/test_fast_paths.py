@@ -599,6 +599,21 @@ def test_a_fast_way_of_its_own_goes_before_an_inherited_one_through_all_layers()
     assert not calls.kernels
 
 
+class StartsAtOne(GRUCell):
+    def initial_state(self, batch_size, **where):
+        return CellState(super().initial_state(batch_size, **where).h + 1)
+
+
+@directions
+def test_a_start_of_its_own_reaches_the_kernel(bidirectional):
+    model, x = model_of(StartsAtOne, bidirectional=bidirectional), small_input()
+    assert model.initial_state(1)[0].h.eq(1).all()
+    (output, *_), calls = counted(model, x)
+    assert calls.kernels == {"gru": 1}
+    assert_same(output, plainly(model, x)[0])
+    assert_same(output, model(x, model.initial_state(len(x))))
+
+
 def test_a_derived_cell_that_changes_nothing_keeps_the_kernel():
     assert_fast_equals_plain(model_of(Renamed), small_input(), None, LENGTHS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,8 @@ class TorchCell(Cell):
         bias_hh: `(gates * hidden_size,)`; None: there is none.
     """
 
+    none_is_zeros: ClassVar[bool] = True
+
     def __init__(
         self,
         input_size: int,
@@ -90,38 +92,45 @@ def unroll(self: TorchCell, x: Tensor, state: Any, lengths: Tensor | None) -> An
 def unroll_layers(
     cells: Sequence[TorchCell],
     x: Tensor,
-    states: tuple[Any, ...],
+    states: tuple[Any, ...] | None,
     lengths: Tensor | None,
     *,
     directions: int,
     dropout: float,
 ) -> Any:
     """`Cell.unroll_layers` for cells that have a kernel."""
-    first = cells[0]
-    kernel, hidden_size, biased = first.kernel(), first.hidden_size, first.bias_ih is not None
+    kernel, hidden_size = cells[0].kernel(), cells[0].hidden_size
     if kernel is None:
         return NotImplemented
-    weights: list[Any] = []
-    for cell in cells:
-        of_cell = _weights(cell)
-        if cell.kernel() is not kernel or cell.hidden_size != hidden_size or (len(of_cell) == 4) is not biased:
-            return NotImplemented
-        weights += of_cell
-    settings = (weights, biased, len(cells) // directions, dropout, dropout > 0, directions == 2)
-    if lengths is None:
-        output, *final = kernel(x, _stacked(states), *settings, False)
-        return output, _unstacked(final, states)
+    by_cell = [_weights(cell) for cell in cells]
+    counts = {len(weights) for weights in by_cell}
+    if len(counts) > 1 or any(cell.kernel() is not kernel or cell.hidden_size != hidden_size for cell in cells[1:]):
+        return NotImplemented
+    weights = [weight for of_cell in by_cell for weight in of_cell]
+    settings = (weights, counts == {4}, len(cells) // directions, dropout, dropout > 0, directions == 2)
+    make_state: Any = cells[0].State
+    if lengths is None or states is None:
+        before = _zeros(x, cells) if states is None else _stacked(states)
+        output, *final = kernel(x, before, *settings, False)
+        return output, _unstacked(final, make_state)
     packed: Any = pack_padded_sequence(x, lengths.cpu(), enforce_sorted=False)
     in_order = [map_state(lambda part: part.index_select(0, packed.sorted_indices), state) for state in states]
     data, *final = kernel(packed.data, packed.batch_sizes, _stacked(in_order), *settings)
     output, _ = pad_packed_sequence(PackedSequence(data, *packed[1:]), total_length=len(x))
-    return output, _unstacked([part.index_select(1, packed.unsorted_indices) for part in final], states)
+    return output, _unstacked([part.index_select(1, packed.unsorted_indices) for part in final], make_state)
 
 
 def _weights(cell: TorchCell) -> list[Any]:
     own = cell._parameters  # noqa: SLF001  # asked at every call, and four times as quick as the attributes
-    names = _NAMES if cell.bias_ih is not None else _NAMES[:2]
-    return [own[name] if name in own else getattr(cell, name) for name in names]
+    weights = [own[name] if name in own else getattr(cell, name) for name in _NAMES]
+    return weights if weights[-1] is not None else weights[:2]
+
+
+def _zeros(x: Tensor, cells: Sequence[TorchCell]) -> Any:
+    """What `_stacked` makes of states that are zeros."""
+    zeros = torch.zeros(len(cells), x.shape[1], cells[0].hidden_size, device=x.device, dtype=x.dtype)
+    parts = len(cells[0].state_shapes(0))
+    return zeros if parts == 1 else [zeros] * parts
 
 
 def _stacked(states: Sequence[Any]) -> Any:
@@ -133,8 +142,8 @@ def _stacked(states: Sequence[Any]) -> Any:
     return parts[0] if len(parts) == 1 else parts
 
 
-def _unstacked(parts: Sequence[Tensor], like: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(type(like[0])(*of_cell) for of_cell in zip(*(part.unbind() for part in parts), strict=True))
+def _unstacked(parts: Sequence[Tensor], make_state: Any) -> tuple[Any, ...]:
+    return tuple([make_state(*of_cell) for of_cell in zip(*[part.unbind() for part in parts], strict=True)])
 
 
 def _read(x: Tensor, weight: Tensor, bias: Tensor | None, norm: GateNorm | None) -> Tensor:

@@ -69,6 +69,9 @@ class Cell(nn.Module, ABC):
     matrix_read: ClassVar[tuple[str, ...]] = ()
     """The parts of the state that `step` uses in matrix products only, which `recurrent_dropout` may therefore mask."""
 
+    none_is_zeros: ClassVar[bool] = False
+    """Whether `unroll_layers` takes None for states that are all zeros, which saves making them."""
+
     unroll_fits: ClassVar[bool] = False
     """Whether the class that wrote `unroll` knew the `step` and the `project` that this class has."""
 
@@ -149,7 +152,7 @@ class Cell(nn.Module, ABC):
     def unroll_layers(
         cells: Sequence[Any],
         x: Tensor,
-        states: tuple[Any, ...],
+        states: tuple[Any, ...] | None,
         lengths: Tensor | None,
         *,
         directions: int,
@@ -160,8 +163,8 @@ class Cell(nn.Module, ABC):
         Args:
             cells: one for each layer and direction, in the order of `CellStack.cells`, all of this class.
             x: as in `unroll`.
-            states: one for each cell.
-            lengths: as in `unroll`.
+            states: one for each cell; None, if `none_is_zeros` of this class: all are zeros.
+            lengths: as in `unroll`; None if `states` is None.
             directions: 1, or 2: every second cell reads the sequence backwards.
             dropout: probability with which the output of each layer but the last is zeroed now; 0 in evaluation.
 
@@ -180,7 +183,9 @@ class Cell(nn.Module, ABC):
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Any:
         """The state before the first step; zeros unless overridden."""
-        return self.State(*[torch.zeros(s, device=device, dtype=dtype) for s in self.state_shapes(batch_size)])
+        shapes = self.state_shapes(batch_size)
+        # the sizes one by one: torch takes twice the time to read a `torch.Size`
+        return self.State(*[torch.zeros(*shape, device=device, dtype=dtype) for shape in shapes])
 
     def recurrent_weights(self) -> list[Tensor]:
         """The matrices that read the state: `(gates * hidden_size, features of the state)` each."""

@@ -25,7 +25,7 @@ def unroll_fast(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> An
 def unroll_layers_fast(
     cells: Sequence[Cell],
     x: Tensor,
-    states: tuple[Any, ...],
+    states: tuple[Any, ...] | None,
     lengths: Tensor | None,
     *,
     directions: int,
@@ -35,8 +35,9 @@ def unroll_layers_fast(
     kind = type(cells[0])
     if not kind.unroll_layers_fits or transforms_are_active():
         return NotImplemented
-    if any(type(cell) is not kind or _is_touched(cell) for cell in cells):
-        return NotImplemented
+    for cell in cells:
+        if type(cell) is not kind or _is_touched(cell):
+            return NotImplemented
     at_least_one = None if lengths is None else lengths.clamp(min=1)
     result = kind.unroll_layers(cells, x, states, at_least_one, directions=directions, dropout=dropout)
     return _keeping_empty_rows(result, states, lengths)

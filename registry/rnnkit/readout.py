@@ -64,7 +64,8 @@ class Readout(nn.Module):
 
     def project(self, output: Tensor) -> Tensor:
         """The linear layer alone: `(..., features)` -> `(..., output_size)`."""
-        return output if self.linear is None else self.linear(output)
+        linear = self.linear
+        return output if linear is None else linear(output)
 
     def extra_repr(self) -> str:
         return repr(self.readout)

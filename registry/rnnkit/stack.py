@@ -97,7 +97,7 @@ class CellStack(Backbone):
         """The state before the first step of `batch_size` rows: what the cells say, or what was learned."""
         where, of = self._place(device, dtype)
         if not self.options.learn_initial_state:
-            return tuple(cell.initial_state(batch_size, device=where, dtype=of) for cell in self._cells())
+            return tuple([cell.initial_state(batch_size, device=where, dtype=of) for cell in self._cells()])
         starts: list[Any] = list(self.initial)
         states = tuple(
             cell.State(*(start[name].expand(batch_size, *start[name].shape) for name in parts_of(type(cell))))
@@ -139,11 +139,11 @@ class CellStack(Backbone):
         self, x: Tensor, state: Any, lengths: Tensor | None, recorded: list[Any] | None
     ) -> tuple[Tensor, Any]:
         x = x.transpose(0, 1) if self.batch_first else x  # time first from here on
-        state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
         if recorded is None and self._is_bare():
             result = self._through_all_layers(x, state, lengths)
             if result is not NotImplemented:
                 return (result[0].transpose(0, 1) if self.batch_first else result[0]), result[1]
+        state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
         rows = Rows.of(lengths, len(x))
         final: list[Any] = []
         for first in range(0, len(state), self.directions):
@@ -158,9 +158,17 @@ class CellStack(Backbone):
             x = self._finished(output, x, first // self.directions)
         return (x.transpose(0, 1) if self.batch_first else x), tuple(final)
 
-    def _through_all_layers(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
+    def _through_all_layers(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
+        cells = self._cells()
+        if state is None and (lengths is not None or not self._may_start_with_none(cells)):
+            state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
         dropout = self.dropout if self.training else 0.0
-        return unroll_layers_fast(self._cells(), x, state, lengths, directions=self.directions, dropout=dropout)
+        return unroll_layers_fast(cells, x, state, lengths, directions=self.directions, dropout=dropout)
+
+    def _may_start_with_none(self, cells: Sequence[Cell]) -> bool:
+        if self.options.learn_initial_state:
+            return False
+        return all(cell.none_is_zeros and type(cell).initial_state is Cell.initial_state for cell in cells)
 
     def _through_cell(
         self, cell: Cell, x: Tensor, state: Any, rows: Rows, recorded: list[Any] | None, *, reverse: bool
