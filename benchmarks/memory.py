@@ -29,6 +29,7 @@ from rnnkit import CellStack
 MEASURED_SHAPES = ("medium", "large")
 STEPS = 3
 THRESHOLD = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+ROOT = Path(__file__).parents[1]
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -55,7 +56,9 @@ def figures(kinds: Sequence[str], shapes: Sequence[str], repeats: int) -> Iterat
 def in_fresh_process(side: str, kind: str, shape: str, *flags: str) -> float:
     """MiB that training needs, read by an interpreter of its own."""
     command = [sys.executable, "-m", "benchmarks.memory", side, kind, shape, *flags]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | THRESHOLD).stdout)
+    variables = os.environ | THRESHOLD
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables, cwd=ROOT)
+    return float(done.stdout)
 
 
 def growth(side: str, kind: str, shape: str, *, plain_loop: bool) -> float:
