@@ -23,7 +23,13 @@ from benchmarks.shapes import SHAPES
 from rnnkit import list_kinds
 
 PARTS = ("speed", "memory", "startup")
-QUICK = {"shapes": ["seed", "medium", "long"], "seconds": 0.2, "repeats": 1, "parts": ["speed", "memory"]}
+QUICK = {
+    "shapes": ["seed", "medium", "long"],
+    "parts": ["speed", "memory"],
+    "threads": [1],
+    "seconds": 0.2,
+    "repeats": 1,
+}
 
 
 def parsed() -> argparse.Namespace:

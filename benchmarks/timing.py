@@ -22,8 +22,8 @@ def low(times: Sequence[float]) -> float:
 
 
 def agree(times: Sequence[float], *, within: float) -> bool:
-    """Whether the five least of these differ by so little that more of them would change the figure little."""
-    return sorted(times)[:FEWEST_CALLS][-1] <= (1 + within) * low(times)
+    """Whether there are five of these and the least differ so little that more of them would change little."""
+    return len(times) >= FEWEST_CALLS and sorted(times)[FEWEST_CALLS - 1] <= (1 + within) * low(times)
 
 
 class Clock(NamedTuple):
@@ -43,9 +43,13 @@ def milliseconds(clock: Clock, call: Callable[[], object]) -> float:
 
 
 def in_turn(
-    sides: Mapping[str, Callable[[], float]], seconds: float, *, at_most: float | None = None
+    sides: Mapping[str, Callable[[], float]],
+    seconds: float,
+    *,
+    at_most: float | None = None,
+    fewest: int = FEWEST_CALLS,
 ) -> dict[str, list[float]]:
-    """What each side returns, called for so many seconds and at least five times each, after a first call.
+    """What each side returns, called for so many seconds and at least `fewest` times each, after a first call.
 
     The sides take turns, so that a machine that slows down slows all; in every order, so that none always comes after
     the same one. With `at_most`, it goes on for up to so many seconds where other programs disturb too many calls.
@@ -56,7 +60,7 @@ def in_turn(
     start = time.perf_counter()
     for done, order in enumerate(cycle(permutations(sides))):
         wanted = seconds if at_most is None or _settled(readings) else at_most
-        if done >= FEWEST_CALLS and time.perf_counter() - start >= wanted:
+        if done >= fewest and time.perf_counter() - start >= wanted:
             break
         for side in order:
             readings[side].append(sides[side]())
@@ -64,4 +68,4 @@ def in_turn(
 
 
 def _settled(readings: Mapping[str, Sequence[float]]) -> bool:
-    return all(len(times) >= FEWEST_CALLS and agree(times, within=0.02) for times in readings.values())
+    return all(agree(times, within=0.02) for times in readings.values())

@@ -95,6 +95,12 @@ def test_a_missed_target_is_marked(ratio, marks):
     assert figure_of(ours=ratio, theirs=1.0).record()["missed"] == bool(marks)
 
 
+def test_a_disturbed_ratio_says_nothing_of_its_target():
+    disturbed = figure_of(ours=9.0, theirs=1.0, steady=False)
+    assert "~9.00" in printed([disturbed])
+    assert not disturbed.record()["missed"]
+
+
 def test_nothing_is_cut_off_at_120_columns():
     each = [
         figure_of(what=what, kind=kind, shape=shape, against=other, threads=threads, theirs=100.0)
