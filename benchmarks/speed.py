@@ -13,9 +13,10 @@ from benchmarks.by_hand import COUNTERPARTS, LOOP
 from benchmarks.figures import Figure
 from benchmarks.kinds import RNNKIT, build
 from benchmarks.shapes import OUTPUT_SIZE, SHAPES, Shape
-from benchmarks.timing import CPU, FEWEST_CALLS, WALL, agree, in_turn, low, milliseconds
+from benchmarks.timing import CPU, WALL, Clock, agree, in_turn, low, milliseconds
 
 Data = tuple[Tensor, Tensor]
+BUILDS = 3
 
 
 def forward(model: nn.Module, data: Data) -> None:
@@ -52,14 +53,8 @@ def figures(
 
 
 def _figures_of(kind: str, shape: str, others: Sequence[str], threads: int, seconds: float) -> Iterator[Figure]:
-    models = {side: build(side, kind, SHAPES[shape]) for side in (RNNKIT, *others)}
-    data = data_of(SHAPES[shape])
-    # CPU time would add the threads up. But where another program has one of two processors, threads that wait for one
-    # another take seconds for what else takes milliseconds: that is given up early, and told to be unsteady.
-    clock, fewest = (CPU, FEWEST_CALLS) if threads == 1 else (WALL, 2)
-    for what, run in RUNS.items():
-        sides = {side: partial(milliseconds, clock, partial(run, model, data)) for side, model in models.items()}
-        readings = in_turn(sides, seconds, at_most=3 * seconds, fewest=fewest)
+    for what in RUNS:
+        readings = _readings(what, kind, shape, (RNNKIT, *others), threads=threads, seconds=seconds)
         times = {side: low(of_side) for side, of_side in readings.items()}
         for other in others:
             yield Figure(
@@ -67,10 +62,40 @@ def _figures_of(kind: str, shape: str, others: Sequence[str], threads: int, seco
                 kind=kind,
                 shape=shape,
                 against=other,
-                unit=f"ms of {clock.name}",
+                unit=f"ms of {_clock(threads).name}",
                 threads=threads,
                 ours=times[RNNKIT],
                 theirs=times[other],
                 calls=len(readings[other]),
                 steady=all(agree(readings[side], within=0.05) for side in (RNNKIT, other)),
             )
+
+
+def _clock(threads: int) -> Clock:
+    """CPU time would add the threads up."""
+    return CPU if threads == 1 else WALL
+
+
+def _readings(
+    what: str, kind: str, shape: str, names: Sequence[str], *, threads: int, seconds: float
+) -> dict[str, list[float]]:
+    """The times of each side, over models that are built anew: the same model may take 4 % longer elsewhere in memory.
+
+    Where another program has one of two processors, two threads that wait for one another may take seconds for what
+    else takes milliseconds: then each model is called only once.
+    """
+    readings: dict[str, list[float]] = {side: [] for side in names}
+    earlier = []  # kept, as the next model would take the place of one that is gone
+    for _ in range(BUILDS):
+        models = {side: build(side, kind, SHAPES[shape]) for side in names}
+        data = data_of(SHAPES[shape])
+        earlier.append((models, data))
+        sides = {side: partial(_time, what, model, data, _clock(threads)) for side, model in models.items()}
+        part, fewest = seconds / BUILDS, 2 if threads == 1 else 1
+        for side, times in in_turn(sides, part, at_most=3 * part, fewest=fewest).items():
+            readings[side] += times
+    return readings
+
+
+def _time(what: str, model: nn.Module, data: Data, clock: Clock) -> float:
+    return milliseconds(clock, partial(RUNS[what], model, data))

@@ -117,10 +117,16 @@ def _number(value: float) -> str:
 def _ratio(figure: Figure | None) -> str:
     if figure is None:
         return ""
-    ratio = f"{figure.ratio:.2f}" if figure.ratio < 10 else f"{figure.ratio:.1f}"
     if figure.missed:
-        return f"[bold red]✗{ratio}[/]"
-    return ratio if figure.steady else f"[dim]~{ratio}[/]"
+        return f"[bold red]✗{_rounded(figure)}[/]"
+    return _rounded(figure) if figure.steady else f"[dim]~{_rounded(figure)}[/]"
+
+
+def _rounded(figure: Figure) -> str:
+    if figure.ratio >= 10:
+        return f"{figure.ratio:.1f}"
+    hidden = figure.missed and figure.target is not None and round(figure.ratio, 2) <= figure.target
+    return f"{figure.ratio:.3f}" if hidden else f"{figure.ratio:.2f}"
 
 
 def _target(figure: Figure) -> str:

@@ -49,13 +49,11 @@ def in_turn(
     at_most: float | None = None,
     fewest: int = FEWEST_CALLS,
 ) -> dict[str, list[float]]:
-    """What each side returns, called for so many seconds and at least `fewest` times each, after a first call.
+    """What each side returns, called for so many seconds and at least `fewest` times each.
 
     The sides take turns, so that a machine that slows down slows all; in every order, so that none always comes after
     the same one. With `at_most`, it goes on for up to so many seconds where other programs disturb too many calls.
     """
-    for call in sides.values():
-        call()
     readings: dict[str, list[float]] = {side: [] for side in sides}
     start = time.perf_counter()
     for done, order in enumerate(cycle(permutations(sides))):
