@@ -55,7 +55,7 @@ def _figure(what: str, kind: str, shape: str, against: str, readings: dict[str, 
 
 def _import_figure(seconds: float) -> Figure:
     sides = {
-        RNNKIT: partial(_process_milliseconds, "import rnnkit"),
+        RNNKIT: partial(_process_milliseconds, "from rnnkit import RecurrentSpec, list_kinds"),
         "dependencies": partial(_process_milliseconds, DEPENDENCIES),
     }
     return _figure("import", "-", "-", "importing its dependencies", in_turn(sides, 4 * seconds))

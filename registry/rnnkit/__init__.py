@@ -4,41 +4,40 @@
 model = build_model(RecurrentSpec(kind="lstm", input_size=10, hidden_size=20, output_size=5))
 ```
 
-Importing rnnkit imports neither torch nor a plugin: names that need torch are looked up on first use.
+Importing rnnkit imports neither torch nor a plugin, and next to nothing else: each name is looked up on first use.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rnnkit.catalog import Catalog, control_plugins, current_catalog, get_kind, list_kinds, resolve_kind
-from rnnkit.discovery import Candidate
-from rnnkit.errors import (
-    AmbiguousKindError,
-    BlockedKindError,
-    BuildError,
-    InputError,
-    PluginError,
-    ReservedKindError,
-    RnnkitError,
-    StepError,
-    UnknownKindError,
-)
-from rnnkit.hookspecs import hookimpl
-from rnnkit.kind import Builder, Kind, Paper, Problem
-from rnnkit.local import LocalKind, register_kind
-from rnnkit.options import Options
-from rnnkit.resolution import Provider, Resolution
-from rnnkit.spec import RecurrentSpec
-from rnnkit.stack_options import InitOptions, StackOptions
-
 if TYPE_CHECKING:
     from rnnkit.backbone import Backbone
     from rnnkit.build import build_model
+    from rnnkit.catalog import Catalog, control_plugins, current_catalog, get_kind, list_kinds, resolve_kind
     from rnnkit.cell import Cell, CellState
     from rnnkit.cell_kinds import cell_kind
+    from rnnkit.discovery import Candidate
+    from rnnkit.errors import (
+        AmbiguousKindError,
+        BlockedKindError,
+        BuildError,
+        InputError,
+        PluginError,
+        ReservedKindError,
+        RnnkitError,
+        StepError,
+        UnknownKindError,
+    )
+    from rnnkit.hookspecs import hookimpl
     from rnnkit.initialization import orthogonal_
+    from rnnkit.kind import Builder, Kind, Paper, Problem
+    from rnnkit.local import LocalKind, register_kind
     from rnnkit.model import RecurrentModel
+    from rnnkit.options import Options
+    from rnnkit.resolution import Provider, Resolution
+    from rnnkit.spec import RecurrentSpec
     from rnnkit.stack import CellStack
+    from rnnkit.stack_options import InitOptions, StackOptions
     from rnnkit.state import detach_state, flatten_state, map_state, move_state
 
 __version__ = "0.1.0"
@@ -87,29 +86,40 @@ __all__ = [
     "resolve_kind",
 ]
 
-_NEED_TORCH = {
-    "Backbone": "rnnkit.backbone",
-    "Cell": "rnnkit.cell",
-    "CellStack": "rnnkit.stack",
-    "CellState": "rnnkit.cell",
-    "RecurrentModel": "rnnkit.model",
-    "build_model": "rnnkit.build",
-    "cell_kind": "rnnkit.cell_kinds",
-    "detach_state": "rnnkit.state",
-    "flatten_state": "rnnkit.state",
-    "map_state": "rnnkit.state",
-    "move_state": "rnnkit.state",
-    "orthogonal_": "rnnkit.initialization",
+# Where each name is, and so what is imported when it is first asked for.
+_MODULES = {
+    "backbone": ["Backbone"],
+    "build": ["build_model"],
+    "catalog": ["Catalog", "control_plugins", "current_catalog", "get_kind", "list_kinds", "resolve_kind"],
+    "cell": ["Cell", "CellState"],
+    "cell_kinds": ["cell_kind"],
+    "discovery": ["Candidate"],
+    "errors": [name for name in __all__ if name.endswith("Error")],
+    "hookspecs": ["hookimpl"],
+    "initialization": ["orthogonal_"],
+    "kind": ["Builder", "Kind", "Paper", "Problem"],
+    "local": ["LocalKind", "register_kind"],
+    "model": ["RecurrentModel"],
+    "options": ["Options"],
+    "resolution": ["Provider", "Resolution"],
+    "spec": ["RecurrentSpec"],
+    "stack": ["CellStack"],
+    "stack_options": ["InitOptions", "StackOptions"],
+    "state": ["detach_state", "flatten_state", "map_state", "move_state"],
 }
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_NEED_TORCH = {"backbone", "build", "cell", "cell_kinds", "initialization", "model", "stack", "state"}
 
 # Hidden from type checkers, which would otherwise take any misspelt name for a name of this module.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name not in _NEED_TORCH:
+        if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        current_catalog().make_way_for_torch()
-        value = globals()[name] = getattr(import_module(_NEED_TORCH[name]), name)
+        module = _MODULE_OF[name]
+        if module in _NEED_TORCH:
+            import_module("rnnkit.catalog").current_catalog().make_way_for_torch()
+        value = globals()[name] = getattr(import_module(f"rnnkit.{module}"), name)
         return value
 
     def __dir__() -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from importlib.metadata import EntryPoint
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rnnkit.discovery import (
     OWN,
@@ -23,10 +23,12 @@ from rnnkit.discovery import (
     normalised,
 )
 from rnnkit.errors import PluginError, ReservedKindError
-from rnnkit.kind import Kind
-from rnnkit.plugin import import_torch_alone, load_plugin
 from rnnkit.policy import Policy
 from rnnkit.resolution import Provider, Resolution, resolve, unknown
+from rnnkit.torch_import import import_torch_alone
+
+if TYPE_CHECKING:
+    from rnnkit.kind import Kind
 
 
 class LocalEntry(NamedTuple):
@@ -255,6 +257,8 @@ class Catalog:
             for entry in entries
             if entry.value == candidate.value and candidate_of(entry).distribution == candidate.distribution
         }
+        from rnnkit.plugin import load_plugin  # with pluggy and pydantic, which no question but this one needs
+
         self.make_way_for_torch()
         try:
             kinds = load_plugin(candidate, promised)

@@ -7,13 +7,11 @@ anything, `SystemExit` included; only an interrupt from the keyboard is not its 
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +27,6 @@ from rnnkit.policy import BLOCK
 
 HOOK = "register_kinds"
 _REFERENCE = re.compile(r"[\w.]+(:[\w.]+)?\s*(\[.*\])?")  # `module` or `module:object`, and perhaps extras
-_TORCH_BACKENDS = "TORCH_DEVICE_BACKEND_AUTOLOAD"
 
 
 class _Loading(threading.local):
@@ -90,24 +87,6 @@ def broken(candidate: Candidate, cause: str, way_out: str = "") -> PluginError:
     error = PluginError(message)
     error.cause = cause
     return error
-
-
-def import_torch_alone() -> None:
-    """Import torch without the device back ends of third parties.
-
-    `import torch` looks for them through the entry points of all distributions, and fails if those of a single one
-    cannot be read. Called where that is so, and does nothing if torch has been imported already.
-    """
-    if "torch" in sys.modules:
-        return
-    before = os.environ.get(_TORCH_BACKENDS)
-    os.environ[_TORCH_BACKENDS] = "0"
-    try:
-        import_module("torch")
-    finally:
-        del os.environ[_TORCH_BACKENDS]
-        if before is not None:
-            os.environ[_TORCH_BACKENDS] = before
 
 
 @contextmanager

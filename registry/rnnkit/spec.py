@@ -23,10 +23,11 @@ from typing_extensions import TypeVar
 
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError, UnknownKindError
-from rnnkit.explain import did_you_mean, explain_unknown_fields, refused, said
+from rnnkit.explain import did_you_mean, said
 from rnnkit.kind import Kind, Problem
 from rnnkit.options import Options, one_or_each
 from rnnkit.stack_options import StackOptions
+from rnnkit.validation import explain_unknown_fields, refused
 
 O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
 
