@@ -18,10 +18,12 @@ PUBLIC = [
     "Cell",
     "CellStack",
     "CellState",
+    "CheckpointError",
     "InitOptions",
     "InputError",
     "Kind",
     "LocalKind",
+    "LockWarning",
     "Options",
     "Paper",
     "PluginError",
@@ -32,9 +34,11 @@ PUBLIC = [
     "ReservedKindError",
     "Resolution",
     "RnnkitError",
+    "SpecFileError",
     "StackOptions",
     "StepError",
     "UnknownKindError",
+    "UnresolvedKindError",
     "build_model",
     "cell_kind",
     "control_plugins",
@@ -50,7 +54,11 @@ PUBLIC = [
     "register_kind",
     "resolve_kind",
 ]
-ERRORS = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, Exception)]
+ERRORS = [
+    value
+    for value in vars(errors).values()
+    if inspect.isclass(value) and issubclass(value, Exception) and not issubclass(value, Warning)
+]
 
 
 def test_the_public_names_are_these():

@@ -42,3 +42,19 @@ class InputError(RnnkitError, ValueError):
 
 class StepError(RnnkitError, RuntimeError):
     """Single steps were asked of a model that cannot take them, or whose output at one step depends on later steps."""
+
+
+class UnresolvedKindError(UnknownKindError):
+    """A model was asked for whose plugin is not installed here."""
+
+
+class SpecFileError(RnnkitError, ValueError):
+    """A file holds no valid spec, or an override of one is not valid."""
+
+
+class CheckpointError(RnnkitError, ValueError):
+    """A file holds no model that can be loaded, or a model cannot be saved to one."""
+
+
+class LockWarning(UserWarning):
+    """A file was written with another version of its plugin than the one that is installed."""
