@@ -1,62 +1,27 @@
 """The code in the README and in the pages of `docs/` runs, prints what the page shows, and says what is so."""
 
-import contextlib
-import io
 import re
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import pytest
 
 from rnnkit import list_kinds
 from rnnkit.catalog import Catalog, using
-
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-# a block of code, and the text block that may follow it at once: what it prints
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
-FILE_NAME = re.compile(r"# (\w+)\.py\n")
-EXCERPT = "# rnnkit_mgu.py, in part\n"
+from tests.pages import EXCERPT, PAGES, ROOT, blocks_of, run_page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
-    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
-    install_plugins(blocks, tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    names = {"__name__": page.stem}
+    monkeypatch.chdir(tmp_path)
     with using(Catalog()):
-        for language, code, shown in blocks:
-            if language == "python" and not FILE_NAME.match(code) and not code.startswith(EXCERPT):
-                assert printed_by(code, names, page) == shown
-
-
-def printed_by(code, names, page):
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        exec(compile(code, str(page), "exec"), names)  # noqa: S102  # our own pages
-    return output.getvalue()
-
-
-def install_plugins(blocks, folder):
-    """Install what a page shows: a block that starts with a file's name, found by the entry points in its TOML."""
-    for language, code, _ in blocks:
-        if language == "python" and (match := FILE_NAME.match(code)):
-            (folder / f"{match[1]}.py").write_text(code, encoding="utf-8")
-    tables = [tomllib.loads(code) for language, code, _ in blocks if language == "toml"]
-    entries = [table["project"]["entry-points"]["rnnkit"] for table in tables]
-    if entries:
-        info = folder / "page-1.0.dist-info"
-        info.mkdir()
-        lines = [f"{kind} = {module}\n" for entry in entries for kind, module in entry.items()]
-        (info / "METADATA").write_text("Name: page\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[rnnkit]\n" + "".join(lines))
+        run_page(page, tmp_path)
 
 
 def test_the_readme_shows_the_example_of_a_plugin_as_it_is():
     example = ROOT / "docs/examples/rnnkit-mgu"
-    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    blocks = blocks_of(ROOT / "README.md")
     [excerpt] = [code.removeprefix(EXCERPT) for _, code, _ in blocks if code.startswith(EXCERPT)]
     module = (example / "rnnkit_mgu.py").read_text(encoding="utf-8").splitlines()
     assert [line for line in excerpt.splitlines() if line.strip() != "..." and line not in module] == []
