@@ -9,8 +9,10 @@ import torch
 from rnnkit.backbone import Backbone
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import BuildError
+from rnnkit.missing_kind import refuse_to_build
 from rnnkit.model import RecurrentModel
 from rnnkit.spec import RecurrentSpec
+from rnnkit.unresolved import UnresolvedOptions
 
 
 def build_model(
@@ -25,12 +27,15 @@ def build_model(
 
     Raises:
         BuildError: `spec` is no spec, or the kind's builder returned no `Backbone`.
+        UnresolvedKindError: the kind of `spec` could not be had when the spec was made; says what to install.
     """
     if not isinstance(spec, RecurrentSpec):
         raise BuildError(
             f"build_model takes a RecurrentSpec, but got a {type(spec).__name__}: "
             "make one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
         )
+    if isinstance(spec.options, UnresolvedOptions):
+        raise refuse_to_build(spec.kind, spec.options.plugin)
     backbone = current_catalog().get(spec.kind).builder(spec, device=device, dtype=dtype)
     if not isinstance(backbone, Backbone):
         raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")

@@ -4,6 +4,13 @@ The catalog's errors are no `ValueError`: pydantic would turn those into a line 
 their class. A field of a spec that has the wrong type or range raises pydantic's own `ValidationError`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnnkit.file_problem import FileProblem
+
 
 class RnnkitError(Exception):
     """The base of every error that rnnkit raises on purpose."""
@@ -50,6 +57,11 @@ class UnresolvedKindError(UnknownKindError):
 
 class SpecFileError(RnnkitError, ValueError):
     """A file holds no valid spec, or an override of one is not valid."""
+
+    def __init__(self, message: str, problems: tuple[FileProblem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+        """What is wrong, one by one."""
 
 
 class CheckpointError(RnnkitError, ValueError):

@@ -14,8 +14,11 @@ from typing_extensions import dataclass_transform
 with suppress(Exception):
     TypeAdapter(int)
 
-# strict: `True` and `2.0` are not taken for the integers 1 and 2.
-_CONFIG = ConfigDict(extra="forbid", strict=True, validate_default=True)
+# strict: `True` and `2.0` are not taken for the integers 1 and 2. Files have no numbers that are not finite; if there
+# is one all the same, it must not be written as null.
+_CONFIG = ConfigDict(
+    extra="forbid", strict=True, validate_default=True, allow_inf_nan=False, ser_json_inf_nan="constants"
+)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
@@ -24,7 +27,8 @@ class Options:
     """Base class of every kind's options; used as it is by a kind that has none.
 
     A subclass becomes a frozen, keyword-only pydantic dataclass without a decorator. Its fields have defaults, so
-    that `options={}` always means something, and hashable values, so that a spec has a hash:
+    that `options={}` always means something, and hashable values, so that a spec has a hash; numbers are finite, so
+    that every file can hold them:
 
     ```python
     class MyOptions(Options):
@@ -65,6 +69,12 @@ def one_or_each(one: Any, each: Any) -> WrapValidator:
         return (of_each if isinstance(value, list | tuple) else of_one).validate_python(value)
 
     return WrapValidator(validated)
+
+
+def plain_defaults(cls: type[Options]) -> dict[str, Any]:
+    """The defaults of a kind's options, as a file has them."""
+    defaults: dict[str, Any] = TypeAdapter(cls).dump_python(cls(), mode="json")
+    return defaults
 
 
 def own_fields(options: Options, base: type[Options]) -> dict[str, Any]:

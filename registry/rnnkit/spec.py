@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import cache, reduce
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, overload
 
@@ -22,11 +23,13 @@ from pydantic_core import ArgsKwargs, InitErrorDetails, PydanticSerializationErr
 from typing_extensions import TypeVar
 
 from rnnkit.catalog import current_catalog
-from rnnkit.errors import PluginError, UnknownKindError
+from rnnkit.errors import BlockedKindError, PluginError, UnknownKindError
 from rnnkit.explain import did_you_mean, said
 from rnnkit.kind import Kind, Problem
+from rnnkit.missing_kind import name_elsewhere
 from rnnkit.options import Options, one_or_each
 from rnnkit.stack_options import StackOptions
+from rnnkit.unresolved import UnresolvedOptions
 from rnnkit.validation import explain_unknown_fields, refused
 
 O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
@@ -39,8 +42,11 @@ _Sizes = Annotated[tuple[_Size, ...], Field(min_length=1)]
 _Flag = Annotated[bool, Field(strict=True)]
 _Probability = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
 
+_ALLOW_UNRESOLVED = object()  # the context of a validation that lets kinds pass that cannot be had here
+_may_be_unresolved = ContextVar("_may_be_unresolved", default=False)  # whether the one that is going on does
 
-@dataclass(frozen=True, kw_only=True, repr=False, config=ConfigDict(extra="forbid"))
+
+@dataclass(frozen=True, kw_only=True, repr=False, config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))
 class RecurrentSpec(Generic[O_co]):
     """A recurrent model in words: what `build_model` builds.
 
@@ -122,7 +128,12 @@ class RecurrentSpec(Generic[O_co]):
     def _kind_is_installed(cls, name: str) -> str:
         try:
             return current_catalog().canonical(name)
-        except UnknownKindError as error:
+        except (BlockedKindError, UnknownKindError) as error:
+            elsewhere = name_elsewhere(name) if _may_be_unresolved.get() else None
+            if elsewhere is not None:
+                return elsewhere
+            if isinstance(error, BlockedKindError):
+                raise
             raise refused("unknown_kind", str(error)) from error
 
     @field_validator("num_layers")
@@ -153,9 +164,15 @@ class RecurrentSpec(Generic[O_co]):
     def _options_belong_to_the_kind(cls, options: object, info: ValidationInfo) -> object:
         if "kind" not in info.data:  # refused already, and nobody knows which options it would have
             return options
-        kind = current_catalog().get(info.data["kind"])
+        kind = (
+            _kind_if_here(info.data["kind"]) if _may_be_unresolved.get() else current_catalog().get(info.data["kind"])
+        )
+        if kind is None:
+            return _unresolved(options)
         if type(options) is kind.options:  # a subclass would be another kind's: every class derives from Options
             return options
+        if isinstance(options, UnresolvedOptions):
+            options = options.values
         if not isinstance(options, Mapping):
             raise refused("wrong_options", _wrong_options(kind))
         try:
@@ -165,11 +182,17 @@ class RecurrentSpec(Generic[O_co]):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _all_problems_at_once(cls, data: Any, validate: Callable[[Any], RecurrentSpec[O_co]]) -> RecurrentSpec[O_co]:
+    def _all_problems_at_once(
+        cls, data: Any, validate: Callable[[Any], RecurrentSpec[O_co]], info: ValidationInfo
+    ) -> RecurrentSpec[O_co]:
+        allowed = info.context is _ALLOW_UNRESOLVED or isinstance(_given(data).get("options"), UnresolvedOptions)
+        token = _may_be_unresolved.set(allowed)
         try:
             spec = validate(data)
         except ValidationError as error:
             raise explain_unknown_fields(error, lambda name: _no_such_field(name, data)) from None
+        finally:
+            _may_be_unresolved.reset(token)
         problems = _broken_rules(spec)
         if problems:
             raise ValidationError.from_exception_data("RecurrentSpec", problems)
@@ -195,31 +218,68 @@ class RecurrentSpec(Generic[O_co]):
         return plain
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> RecurrentSpec[Any]:
+    def from_dict(cls, data: Mapping[str, Any], *, allow_unresolved: bool = False) -> RecurrentSpec[Any]:
         """The spec that `to_dict` wrote; fields that are left out take their defaults.
+
+        Args:
+            data: the fields.
+            allow_unresolved: whether the kind may be one that cannot be had here. The options are kept then as
+                they are, in an `UnresolvedOptions`; everything else is checked.
 
         Raises:
             pydantic.ValidationError: one or more fields are wrong; lists all of them.
         """
-        return _adapter().validate_python(data)
+        return _adapter().validate_python(data, context=_ALLOW_UNRESOLVED if allow_unresolved else None)
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Every field as a JSON object; `indent` spaces a level, None: on one line."""
         return _adapter().dump_json(self, indent=indent).decode()
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> RecurrentSpec[Any]:
+    def from_json(cls, text: str | bytes, *, allow_unresolved: bool = False) -> RecurrentSpec[Any]:
         """The spec that `to_json` wrote; fields that are left out take their defaults.
+
+        Args:
+            text: the fields as a JSON object.
+            allow_unresolved: as in `from_dict`.
 
         Raises:
             pydantic.ValidationError: the text is not JSON, or fields are wrong; lists all of them.
         """
-        return _adapter().validate_json(text)
+        return _adapter().validate_json(text, context=_ALLOW_UNRESOLVED if allow_unresolved else None)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from rnnkit.html import spec_html
+
+        return spec_html(self)
 
 
 @cache
 def _adapter() -> TypeAdapter[RecurrentSpec[Any]]:
     return TypeAdapter(RecurrentSpec)
+
+
+def _given(data: Any) -> Mapping[str, Any]:
+    """The fields that somebody made a spec of, or tried to."""
+    given = data.kwargs if isinstance(data, ArgsKwargs) else data
+    return given if isinstance(given, Mapping) else {}
+
+
+def _kind_if_here(name: str) -> Kind | None:
+    """The record of a kind; None: it cannot be had here."""
+    try:
+        return current_catalog().get(name)
+    except (BlockedKindError, PluginError, UnknownKindError):
+        return None
+
+
+def _unresolved(options: object) -> UnresolvedOptions:
+    if isinstance(options, UnresolvedOptions):
+        return options
+    if not isinstance(options, Mapping):
+        raise refused("wrong_options", "Options should be a mapping")
+    return UnresolvedOptions.of(options)
 
 
 def _make_options(cls: type[Options], values: Mapping[Any, Any]) -> Options:
@@ -246,6 +306,8 @@ def _minds_lists(error: ValidationError) -> bool:
 
 def _broken_rules(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
     """What the kind's own check finds. A check that fails by itself is the plugin's mistake, not the user's."""
+    if isinstance(spec.options, UnresolvedOptions):
+        return []
     kind = current_catalog().get(spec.kind)
     if isinstance(spec.hidden_size, tuple) and not kind.sizes_per_layer:
         return [_broken_rule(spec, Problem("hidden_size", _one_size(kind)))]
@@ -275,11 +337,10 @@ def _field_names(dataclass: Any) -> list[str]:
 
 
 def _no_such_field(name: str, data: Any) -> str:
-    given = (data.kwargs or {}) if isinstance(data, ArgsKwargs) else data
-    kind = given.get("kind")
-    chosen = current_catalog().resolve(kind).chosen if isinstance(kind, str) else None
-    if chosen is not None and name in _field_names(current_catalog().get(chosen.name).options):
-        return f"{name!r} is an option of the kind {kind!r}: write options={{{name!r}: ...}}"
+    asked = _given(data).get("kind")
+    kind = _kind_if_here(asked) if isinstance(asked, str) else None
+    if kind is not None and name in _field_names(kind.options):
+        return f"{name!r} is an option of the kind {asked!r}: write options={{{name!r}: ...}}"
     return f"A RecurrentSpec has no field {name!r}.{did_you_mean(name, _field_names(RecurrentSpec))}"
 
 

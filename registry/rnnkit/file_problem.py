@@ -1,0 +1,64 @@
+"""What is wrong with a file or an override, one line for each problem."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rnnkit.errors import SpecFileError
+from rnnkit.explain import words
+
+_MOST_SHOWN = 20
+
+
+class FileProblem(NamedTuple):
+    """One thing that is wrong, whose text is a line such as `model.yaml:7: dropout: Input should be ..., but is 2`.
+
+    Attributes:
+        file: as the caller named it; of a spec that comes from no file, `spec`.
+        line: counted from 1; None: the fault is on no line, or on one that nobody knows.
+        field: the path of the value, such as `options.proj_size`; empty: the whole.
+        message: which rule is broken, and what to do about it.
+        value: what is there instead, as Python writes it; None: nothing, or the message says it.
+        override: the `KEY=VALUE` that is to blame; None: the file itself.
+    """
+
+    file: str
+    line: int | None
+    field: str
+    message: str
+    value: str | None = None
+    override: str | None = None
+
+    def __str__(self) -> str:
+        names_field = self.override is not None and self.override.partition("=")[0].strip() == self.field
+        return ": ".join(filter(None, [self._place, "" if names_field else self.field, self._sentence]))
+
+    @property
+    def _place(self) -> str:
+        if self.override is not None:
+            return f"override {words(self.override)}"
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+    @property
+    def _sentence(self) -> str:
+        if self.value is None or self.value in self.message:
+            return self.message
+        return (
+            f"{self.message}, but is {self.value}"
+            if " should " in self.message
+            else f"{self.message} (given: {self.value})"
+        )
+
+
+def refusal(problems: Iterable[FileProblem]) -> SpecFileError:
+    """The error that lists problems, one on each line, in the order of the file; of very many the first."""
+    every = tuple(sorted(problems, key=_place_in_order))
+    more = [f"and {len(every) - _MOST_SHOWN:,} more problems"] if len(every) > _MOST_SHOWN else []
+    return SpecFileError("\n".join([*map(str, every[:_MOST_SHOWN]), *more]), every)
+
+
+def _place_in_order(problem: FileProblem) -> tuple[bool, float]:
+    """The overrides come last, and what is on no line after what is on one."""
+    return problem.override is not None, math.inf if problem.line is None else problem.line
