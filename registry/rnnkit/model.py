@@ -144,6 +144,12 @@ class RecurrentModel(nn.Module):
     def extra_repr(self) -> str:
         return f"kind={self.spec.kind!r}"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of the layers."""
+        from rnnkit.html import model_html  # which asks this module what a model is
+
+        return model_html(self)
+
     def _forward_packed(self, x: PackedSequence, state: Any | None, lengths: Tensor | None) -> tuple[Any, Any]:
         if lengths is not None:
             raise InputError("A PackedSequence brings its own lengths: leave out `lengths`, or give a padded tensor")

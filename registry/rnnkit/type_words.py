@@ -1,0 +1,98 @@
+"""Types in words, read from their JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_Schema = Mapping[str, Any]
+
+_NAMES = {
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "string": "str",
+    "null": "null",
+    "object": "mapping",
+    "array": "list",
+}
+
+
+def type_words(schema: _Schema, definitions: Mapping[str, Any]) -> str:
+    """A type as one would say it, `float in [0, 1) or a list of them`; empty where its schema says nothing.
+
+    Args:
+        schema: the JSON Schema of a value, as pydantic makes it.
+        definitions: what its references lead to, by name.
+    """
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        others = {other: each for other, each in definitions.items() if other != name}  # it may lead back to itself
+        return type_words(definitions.get(name, {}), others)
+    if "enum" in schema:
+        return " | ".join(_literal(value) for value in schema["enum"])
+    if "const" in schema:
+        return _literal(schema["const"])
+    branches = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+    if branches:
+        return _alternatives(branches, definitions)
+    return _plain(schema, definitions)
+
+
+def _alternatives(branches: list[_Schema], definitions: Mapping[str, Any]) -> str:
+    words: list[str] = []
+    for branch in branches:
+        items = type_words(branch.get("items", {}), definitions)
+        words.append("a list of them" if items in words else type_words(branch, definitions))
+    return " or ".join(dict.fromkeys(words)) if all(words) else ""
+
+
+def _plain(schema: _Schema, definitions: Mapping[str, Any]) -> str:
+    of_type = schema.get("type")
+    if isinstance(of_type, list):
+        return " or ".join(_NAMES[each] for each in of_type)
+    if of_type == "array":
+        return _array(schema, definitions)
+    name = _NAMES.get(str(of_type), "")
+    if of_type in ("integer", "number"):
+        return " ".join(filter(None, [name, _bounds(schema), _multiple(schema)]))
+    if of_type == "string":
+        return " ".join([name, *_form(schema)])
+    return name
+
+
+def _form(schema: _Schema) -> list[str]:
+    """What a string must look like."""
+    forms = {"format": "({})", "pattern": "matching {}"}
+    return [form.format(schema[key]) for key, form in forms.items() if key in schema]
+
+
+def _array(schema: _Schema, definitions: Mapping[str, Any]) -> str:
+    if "prefixItems" in schema:
+        parts = [type_words(part, definitions) or "anything" for part in schema["prefixItems"]]
+        return f"[{', '.join(parts)}]"
+    items = type_words(schema.get("items", {}), definitions)
+    return f"list of {items}" if items else "list"
+
+
+def _bounds(schema: _Schema) -> str:
+    """`>= 1`, `< 1` or `in [0, 1)`."""
+    lower = [f"{sign} {_literal(schema[key])}" for key, sign in _LOWER.items() if key in schema]
+    upper = [f"{sign} {_literal(schema[key])}" for key, sign in _UPPER.items() if key in schema]
+    if not (lower and upper):
+        return "".join(lower or upper)
+    opening, closing = "[" if ">=" in lower[0] else "(", "]" if "<=" in upper[0] else ")"
+    return f"in {opening}{lower[0].split()[1]}, {upper[0].split()[1]}{closing}"
+
+
+_LOWER = {"minimum": ">=", "exclusiveMinimum": ">"}
+_UPPER = {"maximum": "<=", "exclusiveMaximum": "<"}
+
+
+def _multiple(schema: _Schema) -> str:
+    return f"(a multiple of {_literal(schema['multipleOf'])})" if "multipleOf" in schema else ""
+
+
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
