@@ -1,8 +1,19 @@
 """The command `rnnkit`, also as `python -m rnnkit`."""
 
+from importlib.util import find_spec
+
 
 def main() -> None:
-    raise SystemExit("not yet")
+    """Run the command.
+
+    Raises:
+        SystemExit: always; with the exit status that `rnnkit --help` explains.
+    """
+    if find_spec("click") is None:
+        raise SystemExit('The command rnnkit needs click: run pip install "rnnkit[cli]"')
+    from rnnkit.command.group import commands
+
+    commands(prog_name="rnnkit")
 
 
 if __name__ == "__main__":

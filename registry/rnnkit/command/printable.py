@@ -1,0 +1,19 @@
+"""Text that can be shown whatever it is, since plugins and files may hold anything."""
+
+from __future__ import annotations
+
+from rnnkit.explain import words
+
+
+def as_text(value: object) -> str:
+    """A text as it is, and what a plugin has put in the place of one in other words."""
+    return value if isinstance(value, str) else words(value)
+
+
+def printable(text: str) -> str:
+    """A text in which nothing can command a terminal: what is neither printable nor a line's end is its escape."""
+    return "".join(each if each.isprintable() or each == "\n" else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

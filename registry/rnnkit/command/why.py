@@ -1,0 +1,82 @@
+"""`rnnkit why`: what a name stands for here, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rnnkit import Provider, Resolution, resolve_kind
+from rnnkit.command.answer import Answer
+from rnnkit.command.completion import complete_kind
+from rnnkit.command.options import json_option
+from rnnkit.command.screen import Screen
+from rnnkit.command.table import Column
+
+COLUMNS = [
+    Column("candidate"),
+    Column("verdict"),
+    Column("version"),
+    Column("entry point"),
+    Column("why", wraps=True),
+]
+
+
+@click.command(cls=Answer)
+@click.argument("kind", shell_complete=complete_kind)
+@json_option
+@click.pass_obj
+def command(screen: Screen, *, kind: str, as_json: bool) -> None:
+    """What a name stands for, and why.
+
+    Shows every candidate for the name KIND: which one wins, and which are shadowed or blocked. Loads no plugin;
+    `rnnkit doctor` does, to see which are broken.
+    """
+    resolution = resolve_kind(kind)
+    facts = _facts(resolution)
+    if as_json:
+        screen.json(facts)
+    else:
+        _show(screen, facts)
+    if resolution.chosen is None:
+        raise click.exceptions.Exit(1)
+
+
+def _facts(resolution: Resolution) -> dict[str, Any]:
+    return {
+        "asked": resolution.asked,
+        "stands_for": resolution.chosen and resolution.chosen.name,
+        "why": resolution.reason,
+        "candidates": [_candidate(each, resolution) for each in resolution.providers],
+    }
+
+
+def _candidate(provider: Provider, resolution: Resolution) -> dict[str, str]:
+    candidate = provider.candidate
+    verdict, why = _verdict(provider, resolution)
+    return {
+        "candidate": candidate.name,
+        "distribution": candidate.distribution,
+        "version": candidate.version,
+        "entry_point": candidate.value,
+        "state": provider.status,
+        "verdict": verdict,
+        "why": why,
+    }
+
+
+def _verdict(provider: Provider, resolution: Resolution) -> tuple[str, str]:
+    if provider.status == "blocked":
+        return "blocked", provider.note
+    if resolution.chosen is None:
+        return "ambiguous", ""
+    if provider.candidate == resolution.chosen:
+        return "chosen", provider.note
+    return "shadowed", ""
+
+
+def _show(screen: Screen, facts: dict[str, Any]) -> None:
+    screen.text(f"{facts['asked']} stands for {facts['stands_for'] or 'nothing'}: {facts['why']}")
+    if facts["candidates"]:
+        screen.text("")
+        screen.table(COLUMNS, facts["candidates"])
