@@ -15,14 +15,14 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from benchmarks import machine, memory, picture, speed, startup, table
+from benchmarks import files, machine, memory, picture, speed, startup, table
 from benchmarks.by_hand import COUNTERPARTS, LOOP, TORCH, TORCHRECURRENT
 from benchmarks.figures import Figure
 from benchmarks.kinds import example_registered
 from benchmarks.shapes import SHAPES
 from rnnkit import list_kinds
 
-PARTS = ("speed", "memory", "startup")
+PARTS = ("speed", "memory", "startup", "files")
 QUICK = {
     "shapes": ["seed", "medium", "long"],
     "parts": ["speed", "memory"],
@@ -54,6 +54,8 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
     kinds = arguments.kinds
     if "startup" in arguments.parts:
         yield from startup.figures(kinds, arguments.seconds)
+    if "files" in arguments.parts:
+        yield from files.figures(arguments.seconds)
     if "memory" in arguments.parts and TORCH in arguments.against:
         yield from memory.figures(kinds, arguments.shapes, arguments.repeats)
     if "speed" in arguments.parts:

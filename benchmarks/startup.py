@@ -1,4 +1,4 @@
-"""What is paid once: importing rnnkit, listing the kinds, building a model, with few plugins and with many."""
+"""What is paid once: importing rnnkit, the command, listing kinds, building a model, with few plugins and with many."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ from rnnkit import build_model
 
 # What rnnkit itself imports of its dependencies; torch is not among them.
 DEPENDENCIES = "import importlib.metadata, pluggy, pydantic, pydantic.dataclasses, typing_extensions"
+# What a command would be written with otherwise: with these imported, none of its work is done yet.
+COMMAND_LIBRARIES = "import typer, rich, pydantic"
+COMMANDS = ("--help", "list", "why lstm")
 
 
 def figures(kinds: Sequence[str], seconds: float) -> Iterator[Figure]:
     torch.set_num_threads(1)
     yield _import_figure(seconds)
+    for command in COMMANDS:
+        yield _command_figure(command, seconds)
     for kind in kinds:
         if COUNTERPARTS[kind]:
             yield _build_figure(kind, seconds)
@@ -55,16 +60,24 @@ def _figure(what: str, kind: str, shape: str, against: str, readings: dict[str, 
 
 def _import_figure(seconds: float) -> Figure:
     sides = {
-        RNNKIT: partial(_process_milliseconds, "from rnnkit import RecurrentSpec, list_kinds"),
-        "dependencies": partial(_process_milliseconds, DEPENDENCIES),
+        RNNKIT: partial(_process_milliseconds, "-c", "from rnnkit import RecurrentSpec, list_kinds"),
+        "dependencies": partial(_process_milliseconds, "-c", DEPENDENCIES),
     }
     return _figure("import", "-", "-", "importing its dependencies", in_turn(sides, 4 * seconds))
 
 
-def _process_milliseconds(code: str) -> float:
-    """CPU time of a fresh interpreter that runs the code."""
+def _command_figure(command: str, seconds: float) -> Figure:
+    sides = {
+        RNNKIT: partial(_process_milliseconds, "-m", "rnnkit", *command.split()),
+        "libraries": partial(_process_milliseconds, "-c", COMMAND_LIBRARIES),
+    }
+    return _figure("command", "-", command, "importing typer, rich, pydantic", in_turn(sides, 2 * seconds))
+
+
+def _process_milliseconds(*arguments: str) -> float:
+    """CPU time of a fresh interpreter with these arguments."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return 1e3 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 

@@ -13,7 +13,7 @@ from benchmarks.by_hand import COUNTERPARTS, LOOP
 from benchmarks.figures import Figure
 from benchmarks.shapes import SHAPES
 
-ONCE = ("import", "build", "list_kinds", "first build")
+ONCE = ("import", "command", "build", "list_kinds", "first build", "save", "load")
 NOTES = (
     "÷ nn, ÷ loop: the time of rnnkit divided by that of the other: below 1, rnnkit is faster. ✗ misses its target.",
     "nn: torch.nn's module, its last step, a Linear; for mixed, an LSTM below a GRU; for mgu, torchrecurrent.MGU.",

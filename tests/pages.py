@@ -17,7 +17,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTAL
 FILE_NAME = re.compile(r"# ([\w-]+\.(?:py|yaml|toml))\n")
 EXCERPT = "# rnnkit_mgu.py, in part\n"
 # what a console block may run: the rest needs a network, or a clone of its own, and is tested elsewhere
-COMMAND = re.compile(r"\$ (rnnkit|cat|echo|ls|diff) ?")
+COMMAND = re.compile(r"\$ (?:[A-Z_]+=\S+ )*(rnnkit|cat|echo|ls|diff)\b")
 END = "--- end of a command ---"
 
 
@@ -74,6 +74,7 @@ def typed(commands, folder):
     script = "".join(f"{command}\nstatus=$?; echo '{END}'; (exit $status)\n" for command in commands)
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder),  # with the plugins of the page
         "COLUMNS": "80",
         "NO_COLOR": "1",
     }

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from docs.pictures import draw
 from rnnkit import list_kinds
 from rnnkit.catalog import Catalog, using
 from tests.pages import EXCERPT, PAGES, ROOT, blocks_of, run_page
@@ -32,6 +33,16 @@ def test_the_readme_shows_the_example_of_a_plugin_as_it_is():
 def test_the_readme_lists_rnnkits_own_kinds():
     table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(table) == [kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"]
+
+
+@pytest.mark.parametrize("name", draw.SCREENS)
+def test_a_picture_shows_what_the_command_prints_today(name):
+    drawn = (ROOT / "docs/pictures" / name).read_text(encoding="utf-8")
+    assert drawn == draw.picture(draw.SCREENS[name]), "if that is right: python docs/pictures/draw.py"
+
+
+def test_the_readme_shows_the_picture_of_its_own_spec():
+    assert f"# reader.yaml\n{draw.SPEC}" in [code for _, code, _ in blocks_of(ROOT / "README.md")]
 
 
 def test_links_between_pages_lead_somewhere():

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rnnkit.catalog import Catalog, control_plugins, current_catalog, get_kind, list_kinds, resolve_kind
     from rnnkit.cell import Cell, CellState
     from rnnkit.cell_kinds import cell_kind
+    from rnnkit.checkpoint import load_model, save_model, verify_model
+    from rnnkit.description import FieldDescription, describe_options, describe_spec
     from rnnkit.discovery import Candidate
     from rnnkit.errors import (
         AmbiguousKindError,
@@ -38,11 +40,17 @@ if TYPE_CHECKING:
     from rnnkit.local import LocalKind, register_kind
     from rnnkit.model import RecurrentModel
     from rnnkit.options import Options
+    from rnnkit.overrides import override_spec
     from rnnkit.resolution import Provider, Resolution
+    from rnnkit.schema import kinds_left_out, spec_schema
     from rnnkit.spec import RecurrentSpec
+    from rnnkit.spec_files import load_spec, save_spec
     from rnnkit.stack import CellStack
     from rnnkit.stack_options import InitOptions, StackOptions
     from rnnkit.state import detach_state, flatten_state, map_state, move_state
+    from rnnkit.summary import LayerSummary, ModelSummary, summarize_spec
+    from rnnkit.unresolved import UnresolvedOptions
+    from rnnkit.verification import Verification
 
 __version__ = "0.1.0"
 
@@ -58,11 +66,14 @@ __all__ = [
     "CellStack",
     "CellState",
     "CheckpointError",
+    "FieldDescription",
     "InitOptions",
     "InputError",
     "Kind",
+    "LayerSummary",
     "LocalKind",
     "LockWarning",
+    "ModelSummary",
     "Options",
     "Paper",
     "PluginError",
@@ -78,20 +89,33 @@ __all__ = [
     "StepError",
     "UnknownKindError",
     "UnresolvedKindError",
+    "UnresolvedOptions",
+    "Verification",
     "build_model",
     "cell_kind",
     "control_plugins",
     "current_catalog",
+    "describe_options",
+    "describe_spec",
     "detach_state",
     "flatten_state",
     "get_kind",
     "hookimpl",
+    "kinds_left_out",
     "list_kinds",
+    "load_model",
+    "load_spec",
     "map_state",
     "move_state",
     "orthogonal_",
+    "override_spec",
     "register_kind",
     "resolve_kind",
+    "save_model",
+    "save_spec",
+    "spec_schema",
+    "summarize_spec",
+    "verify_model",
 ]
 
 # Where each name is, and so what is imported when it is first asked for.
@@ -101,6 +125,8 @@ _MODULES = {
     "catalog": ["Catalog", "control_plugins", "current_catalog", "get_kind", "list_kinds", "resolve_kind"],
     "cell": ["Cell", "CellState"],
     "cell_kinds": ["cell_kind"],
+    "checkpoint": ["load_model", "save_model", "verify_model"],
+    "description": ["FieldDescription", "describe_options", "describe_spec"],
     "discovery": ["Candidate"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "hookspecs": ["hookimpl"],
@@ -109,14 +135,32 @@ _MODULES = {
     "local": ["LocalKind", "register_kind"],
     "model": ["RecurrentModel"],
     "options": ["Options"],
+    "overrides": ["override_spec"],
     "resolution": ["Provider", "Resolution"],
+    "schema": ["kinds_left_out", "spec_schema"],
     "spec": ["RecurrentSpec"],
+    "spec_files": ["load_spec", "save_spec"],
     "stack": ["CellStack"],
     "stack_options": ["InitOptions", "StackOptions"],
     "state": ["detach_state", "flatten_state", "map_state", "move_state"],
+    "summary": ["LayerSummary", "ModelSummary", "summarize_spec"],
+    "unresolved": ["UnresolvedOptions"],
+    "verification": ["Verification"],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-_NEED_TORCH = {"backbone", "build", "cell", "cell_kinds", "initialization", "model", "stack", "state"}
+_NEED_TORCH = {
+    "backbone",
+    "build",
+    "cell",
+    "cell_kinds",
+    "checkpoint",
+    "initialization",
+    "model",
+    "stack",
+    "state",
+    "summary",
+    "verification",
+}
 
 # Hidden from type checkers, which would otherwise take any misspelt name for a name of this module.
 if not TYPE_CHECKING:
