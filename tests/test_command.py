@@ -312,6 +312,23 @@ def test_nothing_is_chosen_among_equals(plugins):
     assert {each["verdict"] for each in answer["candidates"]} == {"ambiguous"}
 
 
+def test_a_candidate_that_is_broken_is_told_when_it_is_loaded(plugins):
+    module = plugins.install("mgu", distribution="acme-cells", source="import no_such_module")
+    assert facts("why", "mgu")["candidates"][0]["verdict"] == "chosen"
+    assert plugins.imported() == []
+    result = run("why", "mgu", "--load")
+    assert result.exit_code == 1
+    assert "acme-cells/mgu  broken" in result.stdout
+    assert "no_such_module" in result.stdout
+    assert module in result.stdout
+
+
+def test_candidates_that_work_are_loaded_and_nothing_more(plugins):
+    module = plugins.install("mgu", distribution="acme-cells")
+    result = run("why", "mgu", "--load")
+    assert (result.exit_code, plugins.imported()) == (0, [module])
+
+
 # init
 
 

@@ -133,7 +133,7 @@ def test_a_model_shows_its_layers_and_what_holds_for_all_of_them(kind):
         (999_948, "999.9 kB"),
         (999_952, "1.0 MB"),
         (6_400_160_004, "6.4 GB"),
-        (1_234_567_000_000_000_000, "1234.6 PB"),
+        (1_234_567_000_000_000_000, "1,234.6 PB"),
     ],
 )
 def test_a_model_shows_how_much_memory_it_takes(size, words):

@@ -1,5 +1,6 @@
 """`KEY=VALUE`: what each form means, and what is said of one that is wrong."""
 
+import copy
 import pickle
 from enum import Enum
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnkit import BlockedKindError, Options, RecurrentSpec, SpecFileError, register_kind
+from rnnkit.assignments import Assignment, assigned
 from rnnkit.catalog import Catalog, using
 from rnnkit.overrides import override_spec
 from rnnkit.spec_files import load_spec
@@ -146,6 +148,14 @@ def test_any_text_in_quotes_is_that_text(value):
         spec = RecurrentSpec(kind="text", input_size=3, hidden_size=4)
         quoted = value.replace("'", "''")
         assert override_spec(spec, [f"options.name='{quoted}'"]).options.name == value
+
+
+def test_what_is_overridden_stays_as_it_is():
+    data = {"kind": "lstm", "options": {"proj_size": 2, "inner": {"a": 1}}}
+    before = copy.deepcopy(data)
+    fields, _ = assigned(data, [Assignment.parse(each) for each in ("options.inner.a=2", "options.proj_size=3")])
+    assert fields["options"] == {"proj_size": 3, "inner": {"a": 2}}
+    assert data == before
 
 
 # Another kind

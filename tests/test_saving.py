@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rnnkit import RecurrentSpec, save_spec
+
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the experiments fork")
 
@@ -45,3 +47,11 @@ def test_a_disk_without_space_leaves_the_old_file(tmp_path):
     assert result["ended"] == [2, 2, 2, 2, 1]  # refused, until there is space for all of it
     assert result["files"] == ["model.safetensors"]
     assert result["held"] == [0]
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    pipe = tmp_path / "spec.yaml"
+    os.mkfifo(pipe)
+    with pytest.raises(FileExistsError, match="no file that could be replaced"):
+        save_spec(RecurrentSpec(kind="rnn", input_size=1, hidden_size=1), pipe)
+    assert pipe.is_fifo()

@@ -277,6 +277,7 @@ FLAG_CASES = [
     for value in (1, 0, 1.0, "yes", "true", None)
 ]
 OTHER_CASES = [
+    ("num_layers", 100_001, "Input should be less than or equal to 100000"),
     ("dropout", -0.1, AT_LEAST_0),
     ("dropout", 1.1, AT_MOST_1),
     ("dropout", float("nan"), "Input should be a finite number"),

@@ -20,6 +20,7 @@ from rnnkit import (
     CheckpointError,
     Options,
     PluginError,
+    Problem,
     RecurrentSpec,
     SpecFileError,
     build_model,
@@ -368,6 +369,16 @@ def test_what_a_file_says_cannot_break_the_lines_of_the_message(write):
     assert line.startswith("model.yaml:6: 'a\\nb': ")
     assert other.startswith("model.yaml:7: 'longlong")
     assert len(other) < 3000
+
+
+def test_what_a_kind_says_cannot_break_them_either(write):
+    def check(_spec):
+        yield Problem("input_size", "first\n\nsecond")
+
+    with using(Catalog()):
+        register_kind("talkative", check=check)(object)
+        [line] = problems_of(write("kind: talkative\ninput_size: 3\nhidden_size: 4"))
+    assert line == "model.yaml:2: input_size: first  second (given: 3)"
 
 
 NOT_READ = [

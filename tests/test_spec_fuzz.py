@@ -161,8 +161,8 @@ LARGE = {
     "lines.toml": HEAD["toml"] + "dropout = 2\n" + "".join(f"options.k{number} = 1\n" for number in range(1_000)),
     "a-long-list.toml": HEAD["toml"] + "dropout = 2\nx = [\n" + "1,\n" * 1_000 + "]\n",
 }
-# Reads each file with so much more memory than Python and torch have taken, and so many seconds of the processor, several
-# times what it needs: a process that takes more is killed.
+# Reads each file with so much more memory than Python and torch have taken, and so many seconds of the processor,
+# several times what it needs: a process that takes more is killed.
 CHILD = """
 import resource, sys
 from pathlib import Path

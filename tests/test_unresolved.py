@@ -208,6 +208,13 @@ def test_overrides_change_its_options():
     assert spec.options.plugin == "rnnkit-clock==1.4"
 
 
+def test_an_override_of_its_kind_must_name_one_that_is_here():
+    spec = unresolved(options={})
+    assert override_spec(spec, ["kind=lstm"]).kind == "lstm"
+    with pytest.raises(SpecFileError, match="override 'kind=lsmt': No installed plugin provides the kind 'lsmt'"):
+        override_spec(spec, ["kind=lsmt"])
+
+
 def test_another_kind_validates_the_options():
     assert refusal(lambda: dataclasses.replace(unresolved(), kind="lstm"))[0][0] == "options.periods"
     assert dataclasses.replace(unresolved(options={"proj_size": 2}), kind="lstm").options.proj_size == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -40,10 +41,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _mode_of_old(target: Path) -> int | None:
     """The permissions of a file, which must be one that may be written; None: there is none."""
     try:
-        with target.open("r+b") as file:
-            return stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        mode = target.stat().st_mode
     except FileNotFoundError:
         return None
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a device or a pipe would be gone afterwards
+        raise FileExistsError(errno.EEXIST, "It is no file that could be replaced", os.fspath(target))
+    with target.open("r+b"):
+        return stat.S_IMODE(mode)
 
 
 def _created_beside(target: Path, wanted: str | os.PathLike[str]) -> Path:

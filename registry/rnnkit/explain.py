@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 _LONGEST = 200
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -39,3 +40,11 @@ def listed(names: Sequence[str]) -> str:
     """`'a', 'b' and 'c'`, or `none`."""
     quoted = [repr(name) for name in names]
     return " and ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]])) or "none"
+
+
+def size_words(size: float) -> str:
+    """A number of bytes as `1.2 MB`, in powers of 1000."""
+    power = 0
+    while size >= 999.95 and power < len(_UNITS) - 1:  # what would be rounded to 1000.0
+        size, power = size / 1000, power + 1
+    return f"{size:,.1f} {_UNITS[power]}" if power else f"{size} bytes"

@@ -11,6 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnkit.description import FieldDescription, describe_options, describe_spec
+from rnnkit.explain import size_words
 from rnnkit.unresolved import UnresolvedOptions
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _CELL = "padding:.15em 1.2em .15em 0;border:0;vertical-align:top;"
 _LEFT = "text-align:left;"
 _RIGHT = "text-align:right;font-variant-numeric:tabular-nums;"
 _MOST_AT_EITHER_END = 10
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 def spec_html(spec: RecurrentSpec[Any]) -> str:
@@ -125,19 +125,11 @@ def _facts(model: RecurrentModel) -> list[str]:
     tensors = parameters or buffers
     return [
         f"{count:,} parameters" + (f" ({fixed:,} of them fixed)" if fixed else ""),
-        _size_words(size),
+        size_words(size),
         *sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors}),
         *sorted({str(tensor.device) for tensor in tensors}),
         "training" if model.training else "evaluation",
     ]
-
-
-def _size_words(size: float) -> str:
-    """`1.2 MB`, in powers of 1000."""
-    power = 0
-    while size >= 999.95 and power < len(_UNITS) - 1:  # what would be rounded to 1000.0
-        size, power = size / 1000, power + 1
-    return f"{size:.1f} {_UNITS[power]}" if power else f"{size} bytes"
 
 
 def _block(title: str, kind: str, facts: list[str], table: str) -> str:

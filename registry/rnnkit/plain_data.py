@@ -24,30 +24,25 @@ class Obstacle(NamedTuple):
     value: str | None = None
 
 
-def excess(value: object, most_values: int = MOST_VALUES) -> str:
+def excess(value: object) -> str:
     """Why a value is too much for a spec: how deep it goes, or how many values it has; empty: it is not."""
     level, count = [value], 0
     for _ in range(DEEPEST + 1):
         count += len(level)
-        if count > most_values:
-            return f"It has more than {most_values:,} values"
+        if count > MOST_VALUES:
+            return f"It has more than {MOST_VALUES:,} values"
         level = [part for each in level for part in _parts(each).values()]
         if not level:
             return ""
     return f"It is nested more than {DEEPEST} levels deep"
 
 
-def obstacles(value: object, most_values: int = MOST_VALUES) -> Iterator[Obstacle]:
+def obstacles(value: object) -> Iterator[Obstacle]:
     """What some format could not hold, or what is too much for a spec."""
-    if message := excess(value, most_values):
+    if message := excess(value):
         yield Obstacle((), message)
     else:
         yield from _obstacles(value, ())
-
-
-def count_values(value: object) -> int:
-    """The values in plain data, itself and all mappings and lists included."""
-    return 1 + sum(map(count_values, _parts(value).values()))
 
 
 def _obstacles(value: object, path: Path) -> Iterator[Obstacle]:

@@ -38,6 +38,7 @@ ReadoutName = Literal["last", "mean", "max", "all"]
 
 # strict: `True`, `2.0` and `"2"` are not taken for the integer that they resemble.
 _Size = Annotated[int, Field(ge=1, strict=True)]
+_Layers = Annotated[int, Field(ge=1, le=100_000, strict=True)]  # `hidden_sizes` has an entry for each
 _Sizes = Annotated[tuple[_Size, ...], Field(min_length=1)]
 _Flag = Annotated[bool, Field(strict=True)]
 _Probability = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
@@ -59,7 +60,7 @@ class RecurrentSpec(Generic[O_co]):
         hidden_size: features of the hidden state of each layer and direction; for kinds that are stacks of cells also a
             tuple with one size for each layer.
         output_size: features of the model's output; None: no linear layer, the readout is the output.
-        num_layers: layers on top of each other, each reading the one below.
+        num_layers: layers on top of each other, each reading the one below; at most 100,000.
         bias: whether the recurrent layers have biases. The readout's linear layer always has one.
         batch_first: whether input and output are `(batch, time, features)`, or `(time, batch, features)`.
             True by default, where PyTorch's default is False.
@@ -79,7 +80,7 @@ class RecurrentSpec(Generic[O_co]):
     input_size: _Size
     hidden_size: Annotated[_Size | _Sizes, one_or_each(_Size, _Sizes)]
     output_size: _Size | None = None
-    num_layers: Annotated[_Size, Field(validate_default=True)] = 1
+    num_layers: Annotated[_Layers, Field(validate_default=True)] = 1
     bias: _Flag = True
     batch_first: _Flag = True
     dropout: _Probability = 0.0

@@ -189,8 +189,7 @@ def _provider(spec: RecurrentSpec[Any]) -> str | None:
 
 def _drop_default_nulls(data: dict[str, Any], spec: RecurrentSpec[Any]) -> None:
     """Leave out what is None by default."""
-    unresolved = isinstance(spec.options, UnresolvedOptions)  # nobody knows their defaults
-    _drop_nulls(data["options"], {} if unresolved else plain_defaults(type(spec.options)))
+    _drop_nulls(data["options"], plain_defaults(type(spec.options)))
     _drop_nulls(data, {field.name: field.default for field in dataclasses.fields(RecurrentSpec)})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rnnkit import RecurrentSpec, get_kind
-from rnnkit.command.printable import as_text, printable
+from rnnkit.command.printable import as_text, in_a_file, printable
 from rnnkit.description import FieldDescription, describe_options, describe_spec
 from rnnkit.lock import plugin_of
 from rnnkit.spec_files import FORMAT_VERSION
@@ -44,7 +44,8 @@ def _options(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
 
 def _explained(fields: Iterable[FieldDescription], values: Mapping[str, Any], write: Callable[[str, Any], str]) -> str:
     return "".join(
-        "\n" + _comment(field.text) + _comment(field.type) + write(field.name, values[field.name]) for field in fields
+        "\n" + _comment(in_a_file(field.text)) + _comment(field.type) + write(field.name, values[field.name])
+        for field in fields
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
 
 import click
 
-from rnnkit import BlockedKindError, PluginError, Provider, current_catalog
+from rnnkit import Provider, current_catalog
+from rnnkit.command import loading
 from rnnkit.command.answer import Answer
 from rnnkit.command.completion import complete_kind
 from rnnkit.command.installed import unreadable
@@ -69,26 +69,14 @@ def _facts(provider: Provider, *, load: bool) -> dict[str, Any]:
     candidate = provider.candidate
     facts: dict[str, Any] = {"kind": candidate.name, "distribution": candidate.distribution}
     if load:
-        facts |= {"version": candidate.version, "summary": _summary(provider)}
-        provider = _again(candidate)
+        provider, kind = loading.load(provider)
+        facts |= {"version": candidate.version, "summary": kind and as_text(kind.summary)}
     note = provider.note or _note(candidate)
     return facts | {"state": provider.status, "note": note}
 
 
-def _summary(provider: Provider) -> str | None:
-    """What a kind says of itself; None: nothing, and the provider's note will say why."""
-    with suppress(PluginError, BlockedKindError):
-        return as_text(current_catalog().get(provider.candidate.name).summary)
-    return None
-
-
 def _about(facts: dict[str, Any]) -> str:
     return " ".join(filter(None, [facts.get("summary"), facts["note"]]))
-
-
-def _again(candidate: Candidate) -> Provider:
-    """What is known of a candidate now."""
-    return next(each for each in current_catalog().providers(candidate.kind) if each.candidate.name == candidate.name)
 
 
 def _note(candidate: Candidate) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rnnkit.explain import words
 
 
@@ -17,3 +19,8 @@ def printable(text: str) -> str:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def in_a_file(text: str) -> str:
+    """What a docstring says of a field, in the words of spec files, which have `null` where Python has `None`."""
+    return re.sub(r"\bNone\b", "null", text)

@@ -12,7 +12,7 @@ from rnnkit.command.answer import Answer
 from rnnkit.command.completion import complete_kind
 from rnnkit.command.equation import equation_text
 from rnnkit.command.options import json_option
-from rnnkit.command.printable import as_text
+from rnnkit.command.printable import as_text, in_a_file
 from rnnkit.command.screen import Screen
 
 if TYPE_CHECKING:
@@ -106,4 +106,4 @@ def _show_options(screen: Screen, options: list[dict[str, Any]]) -> None:
     screen.text("\nOptions" if options else "\nOptions: none", bold=True)
     for option in options:
         screen.text(f"{option['name']}: {option['type']} = {option['default']}", indent=2)
-        screen.text(option["text"], indent=6)
+        screen.text(in_a_file(option["text"]), indent=6)

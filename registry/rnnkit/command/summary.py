@@ -13,9 +13,9 @@ from rnnkit.command.answer import Answer
 from rnnkit.command.options import file_argument, json_option
 from rnnkit.command.screen import Screen
 from rnnkit.command.table import Column
+from rnnkit.explain import size_words
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 COLUMNS = [
     Column("name"),
     Column("what", wraps=True),
@@ -69,7 +69,7 @@ def _show(screen: Screen, facts: dict[str, Any]) -> None:
 
 def _totals(facts: dict[str, Any]) -> Iterator[str]:
     fixed = facts["parameters"] - facts["trainable_parameters"]
-    weights, training, state = (_size(facts[f"{what}_bytes"]) for what in ("weight", "training", "state"))
+    weights, training, state = (size_words(facts[f"{what}_bytes"]) for what in ("weight", "training", "state"))
     yield f"Parameters: {facts['parameters']:,}" + (f", of which {fixed:,} do not learn" if fixed else "")
     yield f"Weights: {weights}; in training with Adam: {training}"
     yield f"State of a row: {state}"
@@ -78,9 +78,3 @@ def _totals(facts: dict[str, Any]) -> Iterator[str]:
             f"Multiply-adds of a row: {facts['multiply_adds_per_step']:,} per step; {facts['multiply_adds']:,} per "
             f"sequence of {facts['time']:,} steps"
         )
-
-
-def _size(number: int) -> str:
-    """A number of bytes, in units of thousands."""
-    power = min((len(str(number)) - 1) // 3, len(_UNITS) - 1)
-    return f"{number / 1000**power:,.{1 if power else 0}f} {_UNITS[power]}"

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from rnnkit import Provider, Resolution, resolve_kind
+from rnnkit.command import loading
 from rnnkit.command.answer import Answer
 from rnnkit.command.completion import complete_kind
 from rnnkit.command.options import json_option
@@ -24,21 +25,24 @@ COLUMNS = [
 
 @click.command(cls=Answer)
 @click.argument("kind", shell_complete=complete_kind)
+@click.option("--load", is_flag=True, help="Load the candidates' plugins too, to see which are broken.")
 @json_option
 @click.pass_obj
-def command(screen: Screen, *, kind: str, as_json: bool) -> None:
+def command(screen: Screen, *, kind: str, load: bool, as_json: bool) -> None:
     """What a name stands for, and why.
 
-    Shows every candidate for the name KIND: which one wins, and which are shadowed or blocked. Loads no plugin;
-    `rnnkit doctor` does, to see which are broken.
+    Shows every candidate for the name KIND: which one wins, and which are shadowed, blocked or broken.
     """
+    if load:
+        for provider in resolve_kind(kind).providers:
+            loading.load(provider)
     resolution = resolve_kind(kind)
     facts = _facts(resolution)
     if as_json:
         screen.json(facts)
     else:
         _show(screen, facts)
-    if resolution.chosen is None:
+    if resolution.chosen is None or any(each["verdict"] == "broken" for each in facts["candidates"]):
         raise click.exceptions.Exit(1)
 
 
@@ -69,10 +73,10 @@ def _verdict(provider: Provider, resolution: Resolution) -> tuple[str, str]:
     if provider.status == "blocked":
         return "blocked", provider.note
     if resolution.chosen is None:
-        return "ambiguous", ""
-    if provider.candidate == resolution.chosen:
-        return "chosen", provider.note
-    return "shadowed", ""
+        return "ambiguous", provider.note
+    if provider.candidate != resolution.chosen:
+        return "shadowed", provider.note
+    return ("broken" if provider.status == "broken" else "chosen"), provider.note
 
 
 def _show(screen: Screen, facts: dict[str, Any]) -> None:
