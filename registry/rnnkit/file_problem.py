@@ -43,12 +43,11 @@ class FileProblem(NamedTuple):
 
     @property
     def _sentence(self) -> str:
-        if self.value is None or self.value in self.message:
+        if self.value is None:
             return self.message
+        says_what_should_be = " should " in self.message
         return (
-            f"{self.message}, but is {self.value}"
-            if " should " in self.message
-            else f"{self.message} (given: {self.value})"
+            f"{self.message}, but is {self.value}" if says_what_should_be else f"{self.message} (given: {self.value})"
         )
 
 
