@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from rnnkit import RecurrentSpec, RnnkitError, build_model
-from rnnkit.checkpoint import load_model, save_model
+from rnnkit.checkpoint.load_save import load_model, save_model
 
 WRITING = {"atomic.py", "digest.py", "tensor_file.py"}  # modules of rnnkit
 KILLS = 50

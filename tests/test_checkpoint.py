@@ -30,8 +30,8 @@ from rnnkit import (
     register_kind,
 )
 from rnnkit.catalog import Catalog, using
-from rnnkit.checkpoint import load_model, save_model, verify_model
-from rnnkit.header import read_header, read_spec_data
+from rnnkit.checkpoint.header import read_header, read_spec_data
+from rnnkit.checkpoint.load_save import load_model, save_model, verify_model
 from tests.checkpoint_files import ZEROS, edited, take_apart
 from tests.golden.checkpoints.write import FOLDER, SPECS
 from tests.models import leaves, small_input, small_model, small_spec
@@ -164,7 +164,7 @@ def test_the_same_model_gives_the_same_bytes(saved, path):
 
 def test_the_spec_is_read_without_torch(saved, path):
     program = (
-        "import sys; from rnnkit.header import read_spec_data; "
+        "import sys; from rnnkit.checkpoint.header import read_spec_data; "
         "print(read_spec_data(sys.argv[1])); print('torch' in sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", program, path], check=True, capture_output=True, text=True).stdout

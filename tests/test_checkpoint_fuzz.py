@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from safetensors.torch import load
 
 from rnnkit import LockWarning, RecurrentSpec, RnnkitError
-from rnnkit.checkpoint import load_model, save_model, verify_model
-from rnnkit.header import read_spec_data
+from rnnkit.checkpoint.header import read_spec_data
+from rnnkit.checkpoint.load_save import load_model, save_model, verify_model
 from tests.checkpoint_files import put_together, take_apart
 from tests.models import small_model
 

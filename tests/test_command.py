@@ -11,11 +11,11 @@ import torch
 import yaml
 
 from rnnkit import RecurrentSpec, build_model, get_kind
-from rnnkit.checkpoint import save_model
+from rnnkit.checkpoint.load_save import save_model
 from rnnkit.command.equation import equation_text
 from rnnkit.command.group import SUMMARIES
 from rnnkit.command.printable import printable
-from rnnkit.spec_files import load_spec
+from rnnkit.spec_file.load_save import load_spec
 from tests.checkpoint_files import edited
 from tests.commands import run, run_process
 from tests.hostile import ALL, Hostile

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from rnnkit import RecurrentSpec, build_model, discovery
-from rnnkit.checkpoint import save_model
+from rnnkit.checkpoint.load_save import save_model
 from rnnkit.command import doctor, examination
 from rnnkit.command.group import SUMMARIES
 from rnnkit.discovery import Candidate
@@ -137,7 +137,7 @@ def _in_the_folder(folder, monkeypatch):
     monkeypatch.setenv("RNNKIT_BLOCK_PLUGINS", "turned-off")
     monkeypatch.setattr(Candidate, "version", "1.0")
     monkeypatch.setattr("rnnkit.lock.__version__", "1.0")
-    monkeypatch.setattr("rnnkit.versions.__version__", "1.0")
+    monkeypatch.setattr("rnnkit.checkpoint.versions.__version__", "1.0")
     monkeypatch.setattr(torch, "__version__", "2.1.0")
     monkeypatch.setattr(doctor, "_versions", lambda: {"Python": "3.14.0", "rnnkit": "1.0", "torch": "2.13.0"})
     monkeypatch.setattr(doctor, "examine", lambda names, timeout: examined(tuple(names), timeout))

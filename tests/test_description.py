@@ -15,7 +15,7 @@ from pydantic import Field, PlainValidator
 from typing_extensions import TypeAliasType
 
 from rnnkit import Options, PluginError, RecurrentSpec, StackOptions, get_kind
-from rnnkit.description import FieldDescription, describe_options, describe_spec
+from rnnkit.about.description import FieldDescription, describe_options, describe_spec
 from tests.models import small_spec
 
 
@@ -230,7 +230,7 @@ def test_a_type_that_refuses_to_be_described_is_its_authors_mistake():
 def test_describing_imports_no_torch():
     program = """
 import sys
-from rnnkit.description import describe_options, describe_spec
+from rnnkit.about.description import describe_options, describe_spec
 from rnnkit.stack_options import StackOptions
 describe_options(StackOptions), describe_spec()
 sys.exit("torch" in sys.modules)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnkit import BlockedKindError, Options, RecurrentSpec, SpecFileError, register_kind
-from rnnkit.assignments import Assignment, assigned
 from rnnkit.catalog import Catalog, using
-from rnnkit.overrides import override_spec
-from rnnkit.spec_files import load_spec
+from rnnkit.spec_file.assignments import Assignment, assigned
+from rnnkit.spec_file.load_save import load_spec
+from rnnkit.spec_file.overrides import override_spec
 from rnnkit_builtin.lstm import LSTMOptions
 from tests.test_spec_properties import reproducible, specs
 

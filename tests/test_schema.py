@@ -24,9 +24,9 @@ from rnnkit import (
     list_kinds,
     register_kind,
 )
+from rnnkit.about.schema import kinds_left_out, spec_schema
 from rnnkit.catalog import Catalog, using
-from rnnkit.schema import kinds_left_out, spec_schema
-from rnnkit.spec_files import load_spec, save_spec
+from rnnkit.spec_file.load_save import load_spec, save_spec
 from tests.models import small_spec
 from tests.plugins_on_disk import PluginsOnDisk
 from tests.test_spec_properties import FIELDS, damaged_data, reproducible, specs

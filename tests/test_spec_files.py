@@ -29,9 +29,9 @@ from rnnkit import (
 )
 from rnnkit.atomic import replacing
 from rnnkit.catalog import Catalog, using
-from rnnkit.checkpoint import save_model
+from rnnkit.checkpoint.load_save import save_model
 from rnnkit.lock import Plugin, plugin_of
-from rnnkit.spec_files import load_spec, save_spec
+from rnnkit.spec_file.load_save import load_spec, save_spec
 from tests.golden.specs.write import FOLDER, SPECS, SUFFIXES
 from tests.models import small_spec
 from tests.plugins_on_disk import PluginsOnDisk

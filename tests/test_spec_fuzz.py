@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rnnkit import RecurrentSpec, RnnkitError
-from rnnkit.spec_files import load_spec, save_spec
+from rnnkit.spec_file.load_save import load_spec, save_spec
 from tests.golden.specs.write import FOLDER, SUFFIXES
 
 ROOT = Path(__file__).parents[1]
@@ -167,7 +167,7 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 from rnnkit import RnnkitError
-from rnnkit.spec_files import load_spec
+from rnnkit.spec_file.load_save import load_spec
 
 load_spec(sys.argv[1])
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -22,8 +22,8 @@ from rnnkit import (
     list_kinds,
     register_kind,
 )
+from rnnkit.about.summary import summarize_spec
 from rnnkit.catalog import Catalog
-from rnnkit.summary import summarize_spec
 from rnnkit.unresolved import UnresolvedOptions
 from tests.models import BATCH, small_spec
 
@@ -260,7 +260,7 @@ def test_more_layers_than_lines_are_refused_before_they_are_made():
 
 
 def test_as_many_layers_as_lines_are_summarized(monkeypatch):
-    monkeypatch.setattr("rnnkit.summary.MOST_LAYERS", 3)
+    monkeypatch.setattr("rnnkit.about.summary.MOST_LAYERS", 3)
     assert len(summarize_spec(small_spec("rnn", num_layers=3)).layers) == 3 + 1
     with pytest.raises(BuildError, match=r"num_layers=4 is too much for a summary, .*: at most 3"):
         summarize_spec(small_spec("rnn", num_layers=4))

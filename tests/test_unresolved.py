@@ -25,8 +25,8 @@ from rnnkit import (
     register_kind,
 )
 from rnnkit.catalog import Catalog, using
-from rnnkit.overrides import override_spec
-from rnnkit.spec_files import load_spec, save_spec
+from rnnkit.spec_file.load_save import load_spec, save_spec
+from rnnkit.spec_file.overrides import override_spec
 from rnnkit.unresolved import UnresolvedOptions
 from tests.golden.specs.write import FOLDER, SPECS, SUFFIXES
 from tests.plugins_on_disk import PluginsOnDisk

@@ -11,13 +11,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rnnkit.about.description import FieldDescription, describe_options, describe_spec
+    from rnnkit.about.schema import kinds_left_out, spec_schema
+    from rnnkit.about.summary import LayerSummary, ModelSummary, summarize_spec
     from rnnkit.backbone import Backbone
     from rnnkit.build import build_model
     from rnnkit.catalog import Catalog, control_plugins, current_catalog, get_kind, list_kinds, resolve_kind
     from rnnkit.cell import Cell, CellState
     from rnnkit.cell_kinds import cell_kind
-    from rnnkit.checkpoint import load_model, save_model, verify_model
-    from rnnkit.description import FieldDescription, describe_options, describe_spec
+    from rnnkit.checkpoint.load_save import load_model, save_model, verify_model
+    from rnnkit.checkpoint.verification import Verification
+    from rnnkit.checkpoint.versions import LockDifference
     from rnnkit.discovery import Candidate
     from rnnkit.errors import (
         AmbiguousKindError,
@@ -40,17 +44,15 @@ if TYPE_CHECKING:
     from rnnkit.local import LocalKind, register_kind
     from rnnkit.model import RecurrentModel
     from rnnkit.options import Options
-    from rnnkit.overrides import override_spec
     from rnnkit.resolution import Provider, Resolution
-    from rnnkit.schema import kinds_left_out, spec_schema
     from rnnkit.spec import RecurrentSpec
-    from rnnkit.spec_files import load_spec, save_spec
+    from rnnkit.spec_file.file_problem import FileProblem
+    from rnnkit.spec_file.load_save import load_spec, save_spec
+    from rnnkit.spec_file.overrides import override_spec
     from rnnkit.stack import CellStack
     from rnnkit.stack_options import InitOptions, StackOptions
     from rnnkit.state import detach_state, flatten_state, map_state, move_state
-    from rnnkit.summary import LayerSummary, ModelSummary, summarize_spec
     from rnnkit.unresolved import UnresolvedOptions
-    from rnnkit.verification import Verification
 
 __version__ = "0.1.0"
 
@@ -67,11 +69,13 @@ __all__ = [
     "CellState",
     "CheckpointError",
     "FieldDescription",
+    "FileProblem",
     "InitOptions",
     "InputError",
     "Kind",
     "LayerSummary",
     "LocalKind",
+    "LockDifference",
     "LockWarning",
     "ModelSummary",
     "Options",
@@ -120,13 +124,17 @@ __all__ = [
 
 # Where each name is, and so what is imported when it is first asked for.
 _MODULES = {
+    "about.description": ["FieldDescription", "describe_options", "describe_spec"],
+    "about.schema": ["kinds_left_out", "spec_schema"],
+    "about.summary": ["LayerSummary", "ModelSummary", "summarize_spec"],
     "backbone": ["Backbone"],
     "build": ["build_model"],
     "catalog": ["Catalog", "control_plugins", "current_catalog", "get_kind", "list_kinds", "resolve_kind"],
     "cell": ["Cell", "CellState"],
     "cell_kinds": ["cell_kind"],
-    "checkpoint": ["load_model", "save_model", "verify_model"],
-    "description": ["FieldDescription", "describe_options", "describe_spec"],
+    "checkpoint.load_save": ["load_model", "save_model", "verify_model"],
+    "checkpoint.verification": ["Verification"],
+    "checkpoint.versions": ["LockDifference"],
     "discovery": ["Candidate"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "hookspecs": ["hookimpl"],
@@ -135,32 +143,19 @@ _MODULES = {
     "local": ["LocalKind", "register_kind"],
     "model": ["RecurrentModel"],
     "options": ["Options"],
-    "overrides": ["override_spec"],
     "resolution": ["Provider", "Resolution"],
-    "schema": ["kinds_left_out", "spec_schema"],
     "spec": ["RecurrentSpec"],
-    "spec_files": ["load_spec", "save_spec"],
+    "spec_file.file_problem": ["FileProblem"],
+    "spec_file.load_save": ["load_spec", "save_spec"],
+    "spec_file.overrides": ["override_spec"],
     "stack": ["CellStack"],
     "stack_options": ["InitOptions", "StackOptions"],
     "state": ["detach_state", "flatten_state", "map_state", "move_state"],
-    "summary": ["LayerSummary", "ModelSummary", "summarize_spec"],
     "unresolved": ["UnresolvedOptions"],
-    "verification": ["Verification"],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-_NEED_TORCH = {
-    "backbone",
-    "build",
-    "cell",
-    "cell_kinds",
-    "checkpoint",
-    "initialization",
-    "model",
-    "stack",
-    "state",
-    "summary",
-    "verification",
-}
+_NEED_TORCH = {"backbone", "build", "cell", "cell_kinds", "initialization", "model", "stack", "state", "about.summary"}
+_NEED_TORCH |= {module for module in _MODULES if module.startswith("checkpoint.")}
 
 # Hidden from type checkers, which would otherwise take any misspelt name for a name of this module.
 if not TYPE_CHECKING:

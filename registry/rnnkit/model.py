@@ -146,7 +146,7 @@ class RecurrentModel(nn.Module):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of the layers."""
-        from rnnkit.html import model_html  # which asks this module what a model is
+        from rnnkit.about.html import model_html  # which asks this module what a model is
 
         return model_html(self)
 

@@ -251,7 +251,7 @@ class RecurrentSpec(Generic[O_co]):
 
     def _repr_html_(self) -> str:
         """How a notebook shows it."""
-        from rnnkit.html import spec_html
+        from rnnkit.about.html import spec_html
 
         return spec_html(self)
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rnnkit import RecurrentSpec, get_kind
+from rnnkit.about.description import FieldDescription, describe_options, describe_spec
 from rnnkit.command.printable import as_text, in_a_file, printable
-from rnnkit.description import FieldDescription, describe_options, describe_spec
 from rnnkit.lock import plugin_of
-from rnnkit.spec_files import FORMAT_VERSION
+from rnnkit.spec_file.load_save import FORMAT_VERSION
 
 _WIDTH = 80
 
@@ -50,13 +50,13 @@ def _explained(fields: Iterable[FieldDescription], values: Mapping[str, Any], wr
 
 
 def _in_yaml(name: str, value: Any) -> str:
-    from rnnkit.yaml_format import write
+    from rnnkit.spec_file.yaml_format import write
 
     return write({name: value})
 
 
 def _in_toml(name: str, value: Any) -> str:
-    from rnnkit.toml_format import write
+    from rnnkit.spec_file.toml_format import write
 
     plain = json.dumps(value, ensure_ascii=False)
     return _comment(f"{name} is left out: {plain}") if "null" in plain or "{" in plain else write({name: value})

@@ -22,7 +22,7 @@ def example_spec(kind: str) -> RecurrentSpec[Any]:
     from pydantic import ValidationError
 
     from rnnkit import RecurrentSpec
-    from rnnkit.problem_list import listing, problem_lines
+    from rnnkit.checkpoint.problem_list import listing, problem_lines
 
     get_kind(kind)  # first: what is wrong with the kind itself is no matter of its fields
     try:

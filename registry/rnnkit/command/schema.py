@@ -22,7 +22,7 @@ def command(screen: Screen, *, kinds: tuple[str, ...], output: Path | None) -> N
     For editors, which complete and check YAML, TOML and JSON with it. It takes the kinds that are named, or all that
     are installed here; loads their plugins.
     """
-    from rnnkit.schema import kinds_left_out, spec_schema
+    from rnnkit.about.schema import kinds_left_out, spec_schema
 
     schema = spec_schema(kinds or None)
     for name, why in () if kinds else kinds_left_out().items():

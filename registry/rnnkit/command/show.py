@@ -33,7 +33,7 @@ def command(screen: Screen, *, kind: str, as_json: bool) -> None:
 
 
 def _facts(name: str) -> dict[str, Any]:
-    from rnnkit.description import describe_options
+    from rnnkit.about.description import describe_options
 
     kind, candidate = get_kind(name), current_catalog().resolve(name).require()
     return {
@@ -59,8 +59,8 @@ def _paper(kind: Kind) -> dict[str, str] | None:
 
 def _example(name: str) -> dict[str, Any]:
     """How many parameters the simplest model of a kind has; None and why, where that cannot be told."""
+    from rnnkit.about.summary import summarize_spec
     from rnnkit.command.example import SIZES, example_spec
-    from rnnkit.summary import summarize_spec
 
     try:
         parameters = summarize_spec(example_spec(name), time=1).parameters

@@ -42,8 +42,8 @@ def command(
     """
     import torch
 
-    from rnnkit.spec_files import load_spec
-    from rnnkit.summary import summarize_spec
+    from rnnkit.about.summary import summarize_spec
+    from rnnkit.spec_file.load_save import load_spec
 
     spec = load_spec(file, overrides=overrides)
     facts = asdict(summarize_spec(spec, time=time, dtype=getattr(torch, dtype or _saved_dtype(file))))
@@ -51,7 +51,7 @@ def command(
 
 
 def _saved_dtype(file: Path) -> str:
-    from rnnkit.header import read_header
+    from rnnkit.checkpoint.header import read_header
 
     return read_header(file).record.dtype if file.suffix.lower() == ".safetensors" else "float32"
 

@@ -25,7 +25,7 @@ def command(screen: Screen, *, file: Path, device: str | None, as_json: bool) ->
     The outputs for a fixed input are held against those that FILE, a .safetensors file, had when it was saved. Exit
     status 1: they have drifted, or the file cannot be read.
     """
-    from rnnkit.checkpoint import verify_model
+    from rnnkit.checkpoint.load_save import verify_model
 
     _check_device(device)
     verification = verify_model(file, device=device)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.build import build_model
+from rnnkit.checkpoint.record import Fingerprint, Number
+from rnnkit.checkpoint.seed import seed_kept
 from rnnkit.explain import said
 from rnnkit.model import RecurrentModel
-from rnnkit.record import Fingerprint, Number
-from rnnkit.seed import seed_kept
 from rnnkit.state import paths
 
 ROWS, STEPS = 2, 4

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rnnkit.checkpoint.record import KEY, Record, parse_record
+from rnnkit.checkpoint.safetensors_layout import Layout, read_layout
 from rnnkit.errors import CheckpointError
-from rnnkit.record import KEY, Record, parse_record
-from rnnkit.safetensors_layout import Layout, read_layout
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rnnkit.origin import Origin
 from rnnkit.spec import RecurrentSpec
-from rnnkit.spec_making import make_spec, parse_overrides
+from rnnkit.spec_file.origin import Origin
+from rnnkit.spec_file.spec_making import make_spec, parse_overrides
 from rnnkit.unresolved import UnresolvedOptions
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from rnnkit.about.readable_schema import ReadableSchema, schema_of
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import RnnkitError
 from rnnkit.kind import Kind
-from rnnkit.readable_schema import ReadableSchema, schema_of
 from rnnkit.spec import RecurrentSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import yaml
 from yaml import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from rnnkit.document import Document, FormatError
 from rnnkit.explain import words
 from rnnkit.plain_data import DEEPEST, MOST_VALUES, Path
+from rnnkit.spec_file.document import Document, FormatError
 
 _TAG = "tag:yaml.org,2002:"
 # How the core schema of YAML 1.2 reads what stands without quotes; what begins with none of these characters is text.

@@ -11,18 +11,19 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError
 
-from rnnkit import __version__, formats
+from rnnkit import __version__
 from rnnkit.atomic import replacing
-from rnnkit.document import Document, FormatError
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, SpecFileError, UnknownKindError
 from rnnkit.explain import said, words
-from rnnkit.file_problem import FileProblem, refusal
 from rnnkit.lock import Plugin, plugin_of
 from rnnkit.options import plain_defaults
-from rnnkit.origin import Origin
 from rnnkit.plain_data import excess, obstacles
 from rnnkit.spec import RecurrentSpec
-from rnnkit.spec_making import make_spec, parse_overrides
+from rnnkit.spec_file import formats
+from rnnkit.spec_file.document import Document, FormatError
+from rnnkit.spec_file.file_problem import FileProblem, refusal
+from rnnkit.spec_file.origin import Origin
+from rnnkit.spec_file.spec_making import make_spec, parse_overrides
 from rnnkit.unresolved import UnresolvedOptions
 
 FORMAT_VERSION = 1
@@ -116,7 +117,7 @@ def _content(file: str) -> bytes:
 
 
 def _document_of_model(file: str) -> Document:
-    from rnnkit.header import read_spec_data
+    from rnnkit.checkpoint.header import read_spec_data
 
     return Document(read_spec_data(file))
 

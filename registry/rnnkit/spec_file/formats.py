@@ -7,8 +7,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from rnnkit.document import Document, FormatError
 from rnnkit.plain_data import DEEPEST
+from rnnkit.spec_file.document import Document, FormatError
 
 LARGEST = 2**20  # bytes of a file
 # Each has `read` and `write`; imported when it is needed: the readers take their time.

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rnnkit.checkpoint.header import Header, header_of
 from rnnkit.errors import CheckpointError
-from rnnkit.header import Header, header_of
 
 
 def check_digest(header: Header, data: memoryview) -> None:

@@ -35,7 +35,7 @@ class Assignment(NamedTuple):
         Raises:
             ValueError: it is not of this form; says of which.
         """
-        from rnnkit.yaml_format import read_value
+        from rnnkit.spec_file.yaml_format import read_value
 
         key, equal, text = given.partition("=")
         path = tuple(part.strip() for part in key.split("."))

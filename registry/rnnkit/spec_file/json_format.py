@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from rnnkit.document import Document, FormatError
 from rnnkit.explain import words
 from rnnkit.plain_data import Path
+from rnnkit.spec_file.document import Document, FormatError
 
 
 def read(text: str) -> Document:
@@ -62,6 +62,6 @@ def _line_of_mistake(text: str) -> int | None:
 
 def _as_yaml(text: str) -> Document:
     """JSON is YAML, but for tabs: JSON has them between its tokens only, YAML not there."""
-    from rnnkit import yaml_format
+    from rnnkit.spec_file import yaml_format
 
     return yaml_format.read(text.replace("\t", " "))

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
+from rnnkit.about.readable_schema import schema_of
+from rnnkit.about.type_words import type_words
 from rnnkit.options import Options
-from rnnkit.readable_schema import schema_of
-from rnnkit.type_words import type_words
 
 
 class FieldDescription(NamedTuple):

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from rnnkit.build import build_model
+from rnnkit.checkpoint.problem_list import dotted
+from rnnkit.checkpoint.tied import ties
 from rnnkit.errors import BuildError, RnnkitError
 from rnnkit.explain import said
 from rnnkit.model import RecurrentModel
-from rnnkit.problem_list import dotted
 from rnnkit.spec import RecurrentSpec
-from rnnkit.tied import ties
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rnnkit.assignments import Assignment, assigned, conflicts
 from rnnkit.discovery import OWN
 from rnnkit.errors import RnnkitError, SpecFileError
-from rnnkit.file_problem import FileProblem, refusal
 from rnnkit.lock import Plugin
-from rnnkit.origin import Origin
 from rnnkit.plain_data import obstacles
 from rnnkit.spec import RecurrentSpec
+from rnnkit.spec_file.assignments import Assignment, assigned, conflicts
+from rnnkit.spec_file.file_problem import FileProblem, refusal
+from rnnkit.spec_file.origin import Origin
 from rnnkit.unresolved import UnresolvedOptions
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import tomli_w
 
-from rnnkit.document import Document, FormatError
 from rnnkit.explain import words
 from rnnkit.plain_data import DEEPEST, Path
+from rnnkit.spec_file.document import Document, FormatError
 
 _NULL = "null"  # the key, and what stands in an array in the place of a null
 _MOST_WORK = 4_000_000  # characters that may be read again to find lines: two seconds

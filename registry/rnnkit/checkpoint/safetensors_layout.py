@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
+from rnnkit.checkpoint.problem_list import dotted, listing
 from rnnkit.errors import CheckpointError
 from rnnkit.explain import did_you_mean, said, words
-from rnnkit.problem_list import dotted, listing
 
 LONGEST_HEADER = 10_000_000  # bytes. safetensors allows ten times as many, which as Python objects fill gigabytes
 METADATA = "__metadata__"

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from rnnkit.layers import Layer
+from rnnkit.about.layers import Layer
 from rnnkit.model import RecurrentModel
 
 

@@ -14,23 +14,23 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from rnnkit.build import build_model
+from rnnkit.checkpoint.fingerprint import fingerprint_of
+from rnnkit.checkpoint.fit import Slot, Slots, misfits, model_on_meta, slots_of
+from rnnkit.checkpoint.header import Header, header_of
+from rnnkit.checkpoint.problem_list import listing, problem_lines
+from rnnkit.checkpoint.record import FORMAT_VERSION, Record
+from rnnkit.checkpoint.seed import seed_kept
+from rnnkit.checkpoint.storable import commonest_dtype, stored, unstorable
+from rnnkit.checkpoint.tensor_file import read_tensors, write_tensors
+from rnnkit.checkpoint.tied import tie, ties
+from rnnkit.checkpoint.verification import Verification, verification_of
+from rnnkit.checkpoint.versions import installed_lock
 from rnnkit.errors import CheckpointError, LockWarning
 from rnnkit.explain import listed, said
-from rnnkit.fingerprint import fingerprint_of
-from rnnkit.fit import Slot, Slots, misfits, model_on_meta, slots_of
-from rnnkit.header import Header, header_of
 from rnnkit.lock import plugin_of
 from rnnkit.model import RecurrentModel
-from rnnkit.problem_list import listing, problem_lines
-from rnnkit.record import FORMAT_VERSION, Record
-from rnnkit.seed import seed_kept
 from rnnkit.spec import RecurrentSpec
-from rnnkit.storable import commonest_dtype, stored, unstorable
-from rnnkit.tensor_file import read_tensors, write_tensors
-from rnnkit.tied import tie, ties
 from rnnkit.unresolved import UnresolvedOptions
-from rnnkit.verification import Verification, verification_of
-from rnnkit.versions import installed_lock
 
 SUFFIX = ".safetensors"
 _SPARE_LAYERS = 1_000  # that a kind may have beyond one for each tensor

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
+from rnnkit.checkpoint.problem_list import dotted, listing, problem_lines
 from rnnkit.errors import CheckpointError
 from rnnkit.explain import said
 from rnnkit.lock import Plugin
 from rnnkit.plain_data import obstacles
-from rnnkit.problem_list import dotted, listing, problem_lines
 
 KEY = "rnnkit"  # the one entry in the metadata of the file
 FORMAT_VERSION = 1

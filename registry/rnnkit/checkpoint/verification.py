@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from rnnkit.fingerprint import device_of, run_fingerprint
+from rnnkit.checkpoint.fingerprint import device_of, run_fingerprint
+from rnnkit.checkpoint.record import Fingerprint, Record
+from rnnkit.checkpoint.versions import LockDifference, installed_lock, lock_differences
 from rnnkit.model import RecurrentModel
-from rnnkit.record import Fingerprint, Record
-from rnnkit.versions import LockDifference, installed_lock, lock_differences
 
 _TF32 = 2.0**-10  # to which cuDNN rounds float32 unless told otherwise
 

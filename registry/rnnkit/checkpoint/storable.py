@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from rnnkit.safetensors_layout import DTYPES
-from rnnkit.tied import shares_memory
+from rnnkit.checkpoint.safetensors_layout import DTYPES
+from rnnkit.checkpoint.tied import shares_memory
 
 _STORABLE = {getattr(torch, name) for _, name in DTYPES.values()}
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DataclassSchema
 
-from rnnkit.docstrings import text_of_class, texts_of_fields
+from rnnkit.about.docstrings import text_of_class, texts_of_fields
 from rnnkit.errors import PluginError
 from rnnkit.explain import said
 

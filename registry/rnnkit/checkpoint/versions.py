@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 
 from rnnkit import __version__
+from rnnkit.checkpoint.record import Lock
 from rnnkit.lock import plugin_of
-from rnnkit.record import Lock
 
 
 class LockDifference(NamedTuple):

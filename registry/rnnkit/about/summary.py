@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rnnkit.about.layers import READOUT, Layer, layers_of, shape_of, shape_words
+from rnnkit.about.multiply_adds import Work, count_work
 from rnnkit.build import build_model
 from rnnkit.errors import BuildError, InputError, RnnkitError
 from rnnkit.explain import said, words
-from rnnkit.layers import READOUT, Layer, layers_of, shape_of, shape_words
 from rnnkit.model import RecurrentModel
-from rnnkit.multiply_adds import Work, count_work
 from rnnkit.spec import RecurrentSpec
 from rnnkit.state import paths
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnnkit.description import FieldDescription, describe_options, describe_spec
+from rnnkit.about.description import FieldDescription, describe_options, describe_spec
 from rnnkit.explain import size_words
 from rnnkit.unresolved import UnresolvedOptions
 
@@ -97,7 +97,7 @@ def _missing_plugin(options: object) -> list[str]:
 
 
 def _model_table(model: RecurrentModel) -> str:
-    from rnnkit.layers import layers_of, shape_of  # with torch, which a spec does not need
+    from rnnkit.about.layers import layers_of, shape_of  # with torch, which a spec does not need
 
     rows = [
         _row([escape(layer.name), escape(layer.what), escape(shape_of(layer, model.spec)), f"{layer.parameters:,}"])

@@ -14,12 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rnnkit.atomic import replacing
-from rnnkit.digest import check_digest, sign
+from rnnkit.checkpoint.digest import check_digest, sign
+from rnnkit.checkpoint.header import Header
+from rnnkit.checkpoint.record import KEY, Record
+from rnnkit.checkpoint.safetensors_layout import Entry
 from rnnkit.errors import CheckpointError
 from rnnkit.explain import said
-from rnnkit.header import Header
-from rnnkit.record import KEY, Record
-from rnnkit.safetensors_layout import Entry
 
 
 def write_tensors(tensors: Mapping[str, Tensor], record: Record, path: str | os.PathLike[str]) -> None:

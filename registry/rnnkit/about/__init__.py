@@ -1,0 +1,1 @@
+"""What kinds, specs and models tell about themselves."""

@@ -1,0 +1,1 @@
+"""Specs as files: JSON, TOML and YAML."""
