@@ -42,7 +42,7 @@ def write(data: Mapping[str, Any], suffix: str) -> bytes:
 
 
 def _module(suffix: str) -> ModuleType:
-    return import_module(f"rnnkit.{_MODULES[suffix]}")
+    return import_module(f"rnnkit.spec_file.{_MODULES[suffix]}")
 
 
 def _text(content: bytes) -> str:
