@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from rnnkit import list_kinds
+from tests.plugins_on_disk import PluginsOnDisk
 
 torch.set_num_threads(1)  # the tests' tensors are tiny
 
@@ -9,6 +10,14 @@ torch.set_num_threads(1)  # the tests' tensors are tiny
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def plugins(tmp_path, monkeypatch):
+    """Installs plugins until the test ends."""
+    on_disk = PluginsOnDisk(tmp_path, monkeypatch)
+    yield on_disk
+    on_disk.forget()
 
 
 def pytest_generate_tests(metafunc):

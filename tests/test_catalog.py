@@ -27,17 +27,9 @@ from rnnkit import (
     register_kind,
 )
 from rnnkit.catalog import current_catalog, using
-from tests.plugins_on_disk import PluginsOnDisk
 
 BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
 SIZES = {"input_size": 3, "hidden_size": 4}
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    on_disk = PluginsOnDisk(tmp_path, monkeypatch)
-    yield on_disk
-    on_disk.forget()
 
 
 # Listing

@@ -35,7 +35,6 @@ from rnnkit.checkpoint.load_save import load_model, save_model, verify_model
 from tests.checkpoint_files import ZEROS, edited, take_apart
 from tests.golden.checkpoints.write import FOLDER, SPECS
 from tests.models import leaves, small_input, small_model, small_spec
-from tests.plugins_on_disk import PluginsOnDisk
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 WEIGHT_HH = "backbone.rnn.weight_hh_l0"
@@ -46,13 +45,6 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).r
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "model.safetensors"
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    plugins = PluginsOnDisk(tmp_path, monkeypatch)
-    yield plugins
-    plugins.forget()
 
 
 @pytest.fixture

@@ -19,16 +19,8 @@ from rnnkit.spec_file.load_save import load_spec
 from tests.checkpoint_files import edited
 from tests.commands import run, run_process
 from tests.hostile import ALL, Hostile
-from tests.plugins_on_disk import PluginsOnDisk
 
 SPEC = "kind: lstm\ninput_size: 8\nhidden_size: 64\nnum_layers: 2\noutput_size: 10\n"
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    plugins = PluginsOnDisk(tmp_path, monkeypatch)
-    yield plugins
-    plugins.forget()
 
 
 @pytest.fixture

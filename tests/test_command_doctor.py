@@ -10,17 +10,9 @@ import pytest
 
 from tests.commands import run, run_process, start_process
 from tests.hostile import ALL
-from tests.plugins_on_disk import PluginsOnDisk
 
 HOOK = "\n\n@hookimpl\ndef register_kinds(register):\n    register(kind('mgu'))\n"
 WAITS = "import threading\nthreading.Event().wait()\n"
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    plugins = PluginsOnDisk(tmp_path, monkeypatch)
-    yield plugins
-    plugins.forget()
 
 
 @pytest.fixture

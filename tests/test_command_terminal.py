@@ -13,17 +13,9 @@ import pytest
 
 from rnnkit.command.group import SUMMARIES
 from tests.commands import run, run_process, start_process
-from tests.plugins_on_disk import PluginsOnDisk
 
 ESCAPE = b"\x1b["
 LONGEST = "a" * 100
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    plugins = PluginsOnDisk(tmp_path, monkeypatch)
-    yield plugins
-    plugins.forget()
 
 
 def in_terminal(*arguments, columns=80, **environment):

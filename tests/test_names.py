@@ -21,18 +21,11 @@ from rnnkit import (
     resolve_kind,
 )
 from rnnkit.catalog import using
-from tests.plugins_on_disk import PluginsOnDisk, write_distribution
+from tests.plugins_on_disk import write_distribution
 
 SIZES = {"input_size": 3, "hidden_size": 4}
 RNNKIT = importlib.metadata.version("rnnkit")
 INSTALLED = ", ".join(Catalog().names())
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    on_disk = PluginsOnDisk(tmp_path, monkeypatch)
-    yield on_disk
-    on_disk.forget()
 
 
 @pytest.fixture

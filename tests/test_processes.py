@@ -13,7 +13,6 @@ import pytest
 from rnnkit import Kind, UnknownKindError, build_model, get_kind, register_kind
 from rnnkit.catalog import Catalog, using
 from tests.models import small_spec
-from tests.plugins_on_disk import PluginsOnDisk
 
 THREADS = 64
 BUILDS = """
@@ -33,13 +32,6 @@ def register_kinds(register):
     calls.append(threading.get_ident())
     register(kind({kind!r}, builder=build))
 """
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    plugins = PluginsOnDisk(tmp_path, monkeypatch)
-    yield plugins
-    plugins.forget()
 
 
 @pytest.mark.parametrize(

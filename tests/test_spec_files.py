@@ -34,7 +34,6 @@ from rnnkit.lock import Plugin, plugin_of
 from rnnkit.spec_file.load_save import load_spec, save_spec
 from tests.golden.specs.write import FOLDER, SPECS, SUFFIXES
 from tests.models import small_spec
-from tests.plugins_on_disk import PluginsOnDisk
 from tests.test_spec_properties import reproducible, specs
 
 # Readers that nobody here wrote; PyYAML's is one of YAML 1.1.
@@ -45,13 +44,6 @@ READERS = {".json": json.loads, ".toml": tomllib.loads, ".yaml": yaml.safe_load}
 def folder(tmp_path_factory):
     """For tests with many examples, which have no folder each."""
     return tmp_path_factory.mktemp("specs")
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    on_disk = PluginsOnDisk(tmp_path, monkeypatch)
-    yield on_disk
-    on_disk.forget()
 
 
 @pytest.fixture

@@ -29,7 +29,6 @@ from rnnkit.spec_file.load_save import load_spec, save_spec
 from rnnkit.spec_file.overrides import override_spec
 from rnnkit.unresolved import UnresolvedOptions
 from tests.golden.specs.write import FOLDER, SPECS, SUFFIXES
-from tests.plugins_on_disk import PluginsOnDisk
 from tests.test_spec_properties import reproducible
 
 SIZES = {"input_size": 3, "hidden_size": 4}
@@ -59,13 +58,6 @@ def register_kinds(register):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("specs")
-
-
-@pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    on_disk = PluginsOnDisk(tmp_path, monkeypatch)
-    yield on_disk
-    on_disk.forget()
 
 
 @pytest.fixture
