@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         UnknownKindError,
         UnresolvedKindError,
     )
+    from rnnkit.file_problem import FileProblem
     from rnnkit.hookspecs import hookimpl
     from rnnkit.initialization import orthogonal_
     from rnnkit.kind import Builder, Kind, Paper, Problem
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from rnnkit.options import Options
     from rnnkit.resolution import Provider, Resolution
     from rnnkit.spec import RecurrentSpec
-    from rnnkit.spec_file.file_problem import FileProblem
     from rnnkit.spec_file.load_save import load_spec, save_spec
     from rnnkit.spec_file.overrides import override_spec
     from rnnkit.stack import CellStack
@@ -145,7 +145,7 @@ _MODULES = {
     "options": ["Options"],
     "resolution": ["Provider", "Resolution"],
     "spec": ["RecurrentSpec"],
-    "spec_file.file_problem": ["FileProblem"],
+    "file_problem": ["FileProblem"],
     "spec_file.load_save": ["load_spec", "save_spec"],
     "spec_file.overrides": ["override_spec"],
     "stack": ["CellStack"],

@@ -13,7 +13,7 @@ from rnnkit.command.options import json_option
 from rnnkit.command.screen import Screen
 
 if TYPE_CHECKING:
-    from rnnkit.spec_file.file_problem import FileProblem
+    from rnnkit.file_problem import FileProblem
 
 
 @click.command(cls=Answer)
@@ -34,7 +34,7 @@ def command(screen: Screen, *, files: tuple[str, ...], allow_unresolved: bool, a
 
 
 def _problems(file: str, *, allow_unresolved: bool) -> list[FileProblem]:
-    from rnnkit.spec_file.file_problem import FileProblem
+    from rnnkit.file_problem import FileProblem
     from rnnkit.spec_file.load_save import load_spec
 
     try:

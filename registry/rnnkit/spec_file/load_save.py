@@ -15,14 +15,15 @@ from rnnkit import __version__
 from rnnkit.atomic import replacing
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, SpecFileError, UnknownKindError
 from rnnkit.explain import said, words
+from rnnkit.file_problem import FileProblem
 from rnnkit.lock import Plugin, plugin_of
 from rnnkit.options import plain_defaults
 from rnnkit.plain_data import excess, obstacles
 from rnnkit.spec import RecurrentSpec
 from rnnkit.spec_file import formats
 from rnnkit.spec_file.document import Document, FormatError
-from rnnkit.spec_file.file_problem import FileProblem, refusal
 from rnnkit.spec_file.origin import Origin
+from rnnkit.spec_file.refusal import refusal
 from rnnkit.spec_file.spec_making import make_spec, parse_overrides
 from rnnkit.unresolved import UnresolvedOptions
 

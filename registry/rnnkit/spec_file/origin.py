@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
 from rnnkit.explain import words
+from rnnkit.file_problem import FileProblem
 from rnnkit.missing_kind import how_to_get, provider_elsewhere
 from rnnkit.plain_data import Path
 from rnnkit.spec_file.assignments import Assignment
-from rnnkit.spec_file.file_problem import FileProblem
 
 _LONGEST_KEY = 100
 _LONGEST_MESSAGE = 2_000  # a file may have a name in it that is as long as the file

@@ -10,12 +10,13 @@ from pydantic import ValidationError
 
 from rnnkit.discovery import OWN
 from rnnkit.errors import RnnkitError, SpecFileError
+from rnnkit.file_problem import FileProblem
 from rnnkit.lock import Plugin
 from rnnkit.plain_data import obstacles
 from rnnkit.spec import RecurrentSpec
 from rnnkit.spec_file.assignments import Assignment, assigned, conflicts
-from rnnkit.spec_file.file_problem import FileProblem, refusal
 from rnnkit.spec_file.origin import Origin
+from rnnkit.spec_file.refusal import refusal
 from rnnkit.unresolved import UnresolvedOptions
 
 

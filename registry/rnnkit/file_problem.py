@@ -1,15 +1,10 @@
-"""What is wrong with a file or an override, one line for each problem."""
+"""One thing that is wrong with a file, or with an override of what it says."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from rnnkit.errors import SpecFileError
 from rnnkit.explain import words
-
-_MOST_SHOWN = 20
 
 
 class FileProblem(NamedTuple):
@@ -49,15 +44,3 @@ class FileProblem(NamedTuple):
         return (
             f"{self.message}, but is {self.value}" if says_what_should_be else f"{self.message} (given: {self.value})"
         )
-
-
-def refusal(problems: Iterable[FileProblem]) -> SpecFileError:
-    """The error that lists problems, one on each line, in the order of the file; of very many the first."""
-    every = tuple(sorted(problems, key=_place_in_order))
-    more = [f"and {len(every) - _MOST_SHOWN:,} more problems"] if len(every) > _MOST_SHOWN else []
-    return SpecFileError("\n".join([*map(str, every[:_MOST_SHOWN]), *more]), every)
-
-
-def _place_in_order(problem: FileProblem) -> tuple[bool, float]:
-    """The overrides come last, and what is on no line after what is on one."""
-    return problem.override is not None, math.inf if problem.line is None else problem.line
