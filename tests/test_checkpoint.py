@@ -337,6 +337,14 @@ def test_what_is_around_the_saving_changes_no_byte(saved, path, around):
     assert path.read_bytes() == saved
 
 
+@pytest.mark.parametrize("load", [load_model, verify_model])
+def test_a_model_is_not_loaded_where_its_values_would_be_lost(saved, path, load):
+    with pytest.raises(CheckpointError, match=r"the meta device has none.*build_model"):
+        load(path, device="meta")
+    with torch.device("meta"), pytest.raises(CheckpointError, match="the meta device has none"):
+        load(path)
+
+
 # What cannot be saved
 
 
@@ -785,6 +793,16 @@ class Tied(Shifted):
     def __init__(self, spec, *, device, dtype):
         super().__init__(spec, device=device, dtype=dtype)
         self.alias = self.weight
+
+
+@pytest.mark.parametrize("state", [(), None], ids=["empty", "none"])
+def test_a_kind_without_a_state_has_a_fingerprint_of_its_outputs(local, path, state):
+    run = lambda self, x, _state, lengths: (Shifted.run(self, x, None, lengths)[0], state)  # noqa: E731
+    register_kind("stateless")(type("Stateless", (Shifted,), {"run": run, "state_shapes": lambda self, _: ()}))
+    save_model(small_model("stateless"), path)
+    verification = verify_model(path)
+    assert verification.ok
+    assert verification.drift == 0
 
 
 def test_a_kind_that_ties_its_weights_cannot_take_two_in_the_place_of_one(local, path):

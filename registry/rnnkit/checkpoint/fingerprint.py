@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ def run_fingerprint(model: RecurrentModel) -> Fingerprint:
         with torch.no_grad(), torch.autocast(device.type, enabled=False), seed_kept(device), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they are for who runs the model
             y, state = model.eval().requires_grad_(False)(fixed_input(model, device), return_state=True)
-        return Fingerprint(output=_sample([y]), state=_sample([part for _, part in paths(state)]))
+        return Fingerprint(output=_sample([y]), state=_sample(_parts(state)))
     except Exception as error:  # noqa: BLE001  # whatever keeps it from running is the answer
         return Fingerprint(reason=said(error))
 
@@ -82,9 +83,16 @@ def _put(model: nn.Module, name: str, tensor: Tensor) -> None:
     setattr(model.get_submodule(owner), attribute, tensor)
 
 
+def _parts(state: Any) -> list[Tensor]:
+    """The tensors of a state; a kind without one may have anything in its place."""
+    return [part for _, part in paths(state) if isinstance(part, Tensor)]
+
+
 def _sample(tensors: Sequence[Tensor]) -> tuple[Number, ...]:
     """At most `_MOST` of the values, evenly strided over all of them."""
-    values = torch.cat([_real(tensor).flatten() for tensor in tensors])
+    values = torch.cat(
+        [torch.empty(0, dtype=torch.float64, device="cpu"), *(_real(tensor).flatten() for tensor in tensors)]
+    )
     return tuple(_number(value) for value in values[:: max(1, -(-len(values) // _MOST))].tolist())
 
 

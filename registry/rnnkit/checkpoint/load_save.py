@@ -80,7 +80,7 @@ def load_model(
 
     Raises:
         CheckpointError: the file is none of `save_model`, is damaged, or holds tensors that are not those of a model of
-            its spec here; lists all differences.
+            its spec here; lists all differences. Or the device is `meta`, which holds no values.
         UnresolvedKindError: the plugin of its kind is not installed; says which one to install.
         BlockedKindError, AmbiguousKindError, PluginError: the kind cannot be had here for another reason.
         OSError: the file cannot be opened.
@@ -161,6 +161,7 @@ def _load(
     file: BufferedReader, header: Header, spec: RecurrentSpec[Any], device: torch.device | str | None
 ) -> RecurrentModel:
     """The model of a file that is open where the tensors start."""
+    _check_device(header, device)
     dtype = getattr(torch, header.record.dtype)
     _check_tensors(model_on_meta(spec, dtype), header)
     tensors = read_tensors(file, header)
@@ -168,6 +169,15 @@ def _load(
         model = build_model(spec, device=device, dtype=dtype)
     _fill(model, tensors, header)
     return model
+
+
+def _check_device(header: Header, device: torch.device | str | None) -> None:
+    place = torch.get_default_device() if device is None else torch.device(device)
+    if place.type == "meta":
+        raise CheckpointError(
+            f"{header.path} holds values, and the meta device has none: load it on another, or lay its model out "
+            "without values by build_model(load_spec(path), device='meta')"
+        )
 
 
 def _spec_of(header: Header) -> RecurrentSpec[Any]:
