@@ -376,7 +376,6 @@ def test_an_option_among_the_fields_is_sent_to_options(built_in, name):
         pytest.param("lstm", [("proj_size", 2)], id="pairs"),
         pytest.param("lstm", "proj_size=2", id="str"),
         pytest.param("lstm", 2, id="int"),
-        pytest.param("gru", None, id="None"),
     ],
 )
 def test_options_that_are_neither_a_mapping_nor_of_the_kind_are_refused(built_in, options):
@@ -384,6 +383,11 @@ def test_options_that_are_neither_a_mapping_nor_of_the_kind_are_refused(built_in
     assert (where, refused) == ("options", options)
     own = get_kind(built_in).options.__name__
     assert message.startswith(f"The kind {built_in!r} takes a mapping or an object of its own class {own} here; ")
+
+
+def test_options_that_are_nothing_are_refused_with_what_to_write():
+    problem = "The options of the kind 'gru' are a mapping: leave them out, or write {}, for the defaults"
+    assert refusal(lambda: make(kind="gru", options=None)) == [("options", None, problem)]
 
 
 @pytest.mark.parametrize("proj_size", [4, 5])

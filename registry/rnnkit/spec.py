@@ -175,7 +175,7 @@ class RecurrentSpec(Generic[O_co]):
         if isinstance(options, UnresolvedOptions):
             options = options.values
         if not isinstance(options, Mapping):
-            raise refused("wrong_options", _wrong_options(kind))
+            raise refused("wrong_options", _wrong_options(kind, options))
         try:
             return _make_options(kind.options, options)
         except ValidationError as error:
@@ -353,7 +353,9 @@ def _no_such_option(name: str, kind: Kind) -> str:
     return f"The kind {kind.name!r} has no option {name!r}.{did_you_mean(name, names)} {has}"
 
 
-def _wrong_options(kind: Kind) -> str:
+def _wrong_options(kind: Kind, options: object) -> str:
+    if options is None:  # in YAML, `options:` with nothing below it
+        return f"The options of the kind {kind.name!r} are a mapping: leave them out, or write {{}}, for the defaults"
     return (
         f"The kind {kind.name!r} takes a mapping or an object of its own class {kind.options.__name__} here; "
         "options={} means its defaults. To change the kind of a spec, give options as well: "

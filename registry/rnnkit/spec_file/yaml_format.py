@@ -47,7 +47,8 @@ class _Loader(yaml.SafeLoader):
         if getattr(event, "anchor", None) is not None:
             raise FormatError("Anchors and aliases (& and *) have no place in a spec: write the value out", line=line)
         if getattr(event, "tag", None) is not None:
-            raise FormatError(f"The tag {words(event.tag)} has no place in a spec: write plain values", line=line)
+            tag = words(event.tag.replace(_TAG, "!!"))
+            raise FormatError(f"The tag {tag} has no place in a spec: write plain values", line=line)
         if self._depth > DEEPEST:
             raise FormatError(f"It is nested more than {DEEPEST} levels deep", line=line)
         if self._nodes > 2 * MOST_VALUES:  # keys are nodes, too
