@@ -422,6 +422,14 @@ def test_a_folder_is_no_file(tmp_path):
     assert result.stdout.startswith(f"{folder}: Is a directory")
 
 
+def test_a_problem_of_a_model_names_its_file_once(tmp_path):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"no model")
+    line = run("validate", file, width=1000).stdout.splitlines()[0]
+    assert line.startswith(f"{file}: cannot be read: ")
+    assert line.count(str(file)) == 1
+
+
 # schema
 
 

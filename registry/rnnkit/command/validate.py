@@ -44,7 +44,7 @@ def _problems(file: str, *, allow_unresolved: bool) -> list[FileProblem]:
     except OSError as error:
         return [FileProblem(file, None, "", error.strerror or str(error))]
     except RnnkitError as error:
-        return [FileProblem(file, None, "", text_of(error))]
+        return [FileProblem(file, None, "", text_of(error).removeprefix(f"{file} "))]  # which the line begins with
     return []
 
 
