@@ -475,3 +475,10 @@ def test_metadata_that_cannot_be_read_harm_nothing_but_the_version(catalog, plug
     [provider] = catalog.providers("test_mgu")
     assert provider.candidate.version == "of unknown version"
     assert str(provider.candidate) == (f"{module} (distribution test-mgu of unknown version, entry point 'test_mgu')")
+
+
+@pytest.mark.parametrize("name", [None, 5, ["lstm"], b"lstm"])
+def test_what_is_no_string_is_no_name(name):
+    with pytest.raises(UnknownKindError, match="The name of a kind should be a string, but is"):
+        get_kind(name)
+    assert resolve_kind(name).chosen is None

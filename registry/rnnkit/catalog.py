@@ -23,6 +23,7 @@ from rnnkit.discovery import (
     normalised,
 )
 from rnnkit.errors import PluginError, ReservedKindError
+from rnnkit.explain import words
 from rnnkit.policy import Policy
 from rnnkit.resolution import Provider, Resolution, resolve, unknown
 from rnnkit.torch_import import import_torch_alone
@@ -107,6 +108,8 @@ class Catalog:
         Args:
             name: bare (`mgu`) or with its distribution (`rnnkit-mgu/mgu`, `local/mine`).
         """
+        if not isinstance(name, str):
+            return Resolution(words(name), (), None, f"The name of a kind should be a string, but is {words(name)}")
         distribution, slash, kind = name.rpartition("/")
         providers = self.providers(kind)
         if slash:
@@ -195,7 +198,7 @@ class Catalog:
 
     def _answer(self, name: str) -> Candidate:
         answers = self._answers  # a change puts another one in its place: none is written to that is out of date
-        if name not in answers:
+        if not isinstance(name, str) or name not in answers:
             answers[name] = self.resolve(name).require()
         return answers[name]
 
