@@ -7,7 +7,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,12 +83,7 @@ class Catalog:
             pattern: only names that match it as a shell would, with their distribution or without; None: all.
         """
         usable = [each.candidate for each in self.providers() if each.status != "blocked"]
-        return sorted(
-            each.name
-            for each in usable
-            if pattern is None
-            or any(fnmatchcase(name, pattern) for name in (each.name, each.kind, f"{each.distribution}/{each.kind}"))
-        )
+        return sorted(each.name for each in usable if pattern is None or each.matches(pattern))
 
     def providers(self, kind: str | None = None) -> list[Provider]:
         """Who provides kinds, blocked and broken ones included, and what is known of that. Imports no plugin.
@@ -101,6 +95,11 @@ class Catalog:
             return [each for name in sorted({*self._found(), *self._local}) for each in self.providers(name)]
         local = [self._local[kind].candidate] if kind in self._local else []
         return [self._provider(each) for each in [*self._installed(kind), *local]]
+
+    def problems(self) -> list[PluginError]:
+        """What is wrong with distributions and entry points that cannot even be listed. Imports no plugin."""
+        self._looked()
+        return [*self._unreadable, *self._misnamed]
 
     def resolve(self, name: str) -> Resolution:
         """What a name stands for, and why; it never fails. Imports no plugin.
@@ -116,7 +115,7 @@ class Catalog:
             providers = [each for each in providers if each.candidate.distribution == normalised(distribution)]
         if providers:
             return resolve(name, providers)
-        return unknown(name, self.providers(), [*self._unreadable, *self._misnamed])
+        return unknown(name, self.providers(), self.problems())
 
     def canonical(self, name: str) -> str:
         """The one name of a kind that stays unambiguous: bare for rnnkit's own, `distribution/kind` for all others.
@@ -244,7 +243,7 @@ class Catalog:
         if not any(policy.strict for policy in self._policies):
             return
         try:
-            for problem in [*self._unreadable, *self._misnamed]:
+            for problem in self.problems():
                 raise problem
             for provider in self.providers():
                 if provider.status in ("not loaded", "broken"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import NamedTuple
 
@@ -36,6 +37,10 @@ class Candidate(NamedTuple):
     def name(self) -> str:
         """The canonical name of the kind: bare for rnnkit's own, `distribution/kind` for all others."""
         return canonical(self.distribution, self.kind)
+
+    def matches(self, pattern: str) -> bool:
+        """Whether a shell would take its name, with the distribution or without, for one of the pattern."""
+        return any(fnmatchcase(name, pattern) for name in (self.name, self.kind, f"{self.distribution}/{self.kind}"))
 
     @property
     def version(self) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from rnnkit import __version__
+from rnnkit import __version__, current_catalog
 from rnnkit.command.answer import Answer
 from rnnkit.command.completion import complete_distribution
 from rnnkit.command.examination import examine
-from rnnkit.command.installed import plugins, unreadable
+from rnnkit.command.installed import plugins
 from rnnkit.command.options import json_option
 from rnnkit.command.screen import Screen
 from rnnkit.command.table import Column
@@ -57,7 +57,7 @@ def command(screen: Screen, *, distribution: str | None, timeout: float, strict:
         "versions": _versions(),
         "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith("RNNKIT_")},
         "distributions": _examined(screen, _chosen(distribution), timeout),
-        "unreadable": [str(problem) for problem in unreadable()],
+        "unreadable": [str(problem) for problem in current_catalog().problems()],
     }
     screen.json(facts) if as_json else _show(screen, facts)
     if strict and (facts["unreadable"] or any(each["state"] == "broken" for each in facts["distributions"])):

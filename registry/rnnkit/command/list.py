@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Any
 
 import click
@@ -11,7 +10,6 @@ from rnnkit import Provider, current_catalog
 from rnnkit.command import loading
 from rnnkit.command.answer import Answer
 from rnnkit.command.completion import complete_kind
-from rnnkit.command.installed import unreadable
 from rnnkit.command.options import json_option
 from rnnkit.command.printable import as_text
 from rnnkit.command.screen import Screen
@@ -55,13 +53,8 @@ def command(screen: Screen, *, pattern: str | None, load: bool, with_blocked: bo
 def _matching(pattern: str | None) -> list[Provider]:
     pattern = pattern if pattern is None or set(pattern) & set("*?[") else f"*{pattern}*"
     providers = current_catalog().providers()
-    found = [each for each in providers if pattern is None or _matches(each.candidate, pattern)]
+    found = [each for each in providers if pattern is None or each.candidate.matches(pattern)]
     return sorted(found, key=lambda each: (each.candidate.kind, each.candidate.name))
-
-
-def _matches(candidate: Candidate, pattern: str) -> bool:
-    names = (candidate.name, candidate.kind, f"{candidate.distribution}/{candidate.kind}")
-    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def _facts(provider: Provider, *, load: bool) -> dict[str, Any]:
@@ -93,7 +86,7 @@ def _tell_what_is_not_shown(screen: Screen, blocked: int) -> None:
     if blocked:
         what = "1 kind is" if blocked == 1 else f"{blocked} kinds are"
         screen.note(f"{what} turned off: add --all to see which, and by what")
-    for problem in unreadable():
+    for problem in current_catalog().problems():
         screen.note(f"Warning: {problem}")
 
 
