@@ -1,0 +1,28 @@
+"""The conformance kit: holds a kind to what rnnkit promises of every kind.
+
+```python
+print(check_kind("mgu"))
+
+@each_promise("mgu")
+def test_a_promise_is_kept(promise):
+    promise.check()
+```
+
+Nothing of rnnkit imports it; it needs pytest only for `each_promise`.
+"""
+
+from rnnkit.testing.check_runner import check_kind
+from rnnkit.testing.kind_report import KindReport, PromiseResult
+from rnnkit.testing.promise import Promise, PromiseBroken, all_promises
+from rnnkit.testing.with_pytest import KindPromise, each_promise
+
+__all__ = [
+    "KindPromise",
+    "KindReport",
+    "Promise",
+    "PromiseBroken",
+    "PromiseResult",
+    "all_promises",
+    "check_kind",
+    "each_promise",
+]

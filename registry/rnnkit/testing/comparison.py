@@ -1,0 +1,95 @@
+"""How far two collections of tensors are from each other, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Difference(NamedTuple):
+    """The largest difference between two collections of tensors.
+
+    Attributes:
+        size: the largest absolute difference of two entries.
+        message: what is wrong, as the end of a sentence; empty: it is rounding.
+    """
+
+    size: float
+    message: str
+
+
+def leaves(value: Any) -> list[Tensor]:
+    """The tensors in nested tuples, lists and mappings, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value
+    return [leaf for part in parts for leaf in leaves(part)]
+
+
+def largest_difference(actual: Any, expected: Any, *, relative: float, absolute: float, path: str = "") -> Difference:
+    """Compare tensors, and nested tuples, lists and mappings of them, part by part.
+
+    Args:
+        actual: what there is.
+        expected: what there should be.
+        relative: the difference that counts as rounding, as a part of the value expected.
+        absolute: the same where that is about zero.
+        path: where in the whole these stand.
+    """
+    if isinstance(actual, Tensor) and isinstance(expected, Tensor):
+        return _of_tensors(actual, expected, relative, absolute, path)
+    pairs, mismatch = _pairs(actual, expected, path)
+    if mismatch:
+        return Difference(float("inf"), mismatch)
+    found = [
+        largest_difference(*pair, relative=relative, absolute=absolute, path=where) for where, pair in pairs.items()
+    ]
+    wrong = [each for each in found if each.message]
+    return max(wrong or found, key=lambda each: each.size, default=Difference(0.0, ""))
+
+
+def _pairs(actual: Any, expected: Any, path: str) -> tuple[dict[str, tuple[Any, Any]], str]:
+    """What stands in the same place of both; or what is different about the places."""
+    if isinstance(actual, Mapping) and isinstance(expected, Mapping):
+        if actual.keys() != expected.keys():
+            return {}, f"{path} has {sorted(actual)}, but should have {sorted(expected)}"
+        return {f"{path}[{name!r}]": (actual[name], expected[name]) for name in expected}, ""
+    if not isinstance(actual, tuple | list) or not isinstance(expected, tuple | list) or len(actual) != len(expected):
+        return {}, f"{path} is {_sort(actual)}, but should be {_sort(expected)}"
+    names = getattr(expected, "_fields", None)
+    keys = [f".{name}" for name in names] if names else [f"[{index}]" for index in range(len(expected))]
+    return {path + key: pair for key, pair in zip(keys, zip(actual, expected, strict=True), strict=True)}, ""
+
+
+def _of_tensors(actual: Tensor, expected: Tensor, relative: float, absolute: float, path: str) -> Difference:
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
+        return Difference(float("inf"), f"{path} is {_sort(actual)}, but should be {_sort(expected)}".strip())
+    a, b = (tensor.detach().to("cpu", torch.float64) for tensor in (actual, expected))
+    apart = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, (a - b).abs().nan_to_num(nan=torch.inf))
+    size = float(apart.max()) if apart.numel() else 0.0
+    excess = apart - (absolute + relative * b.abs().nan_to_num(posinf=0.0))
+    if not excess.numel() or not (excess > 0).any():
+        return Difference(size, "")
+    return Difference(size, _where(a, b, excess, path))
+
+
+def _where(a: Tensor, b: Tensor, excess: Tensor, path: str) -> str:
+    worst = int(excess.argmax())
+    index = [int(each) for each in torch.unravel_index(torch.tensor(worst), a.shape)]
+    count = int((excess > 0).sum())
+    at = f" at {index}" if index else ""
+    return (
+        f"{path} is {a.flatten()[worst]:.17g}{at}, but should be {b.flatten()[worst]:.17g} "
+        f"({count} of {a.numel()} entries differ)"
+    ).strip()
+
+
+def _sort(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,160 @@
+"""What came of putting every promise to a kind."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rnnkit.testing.promise import Promise, PromiseBroken
+
+Outcome = Literal["passed", "failed", "not applicable"]
+_WIDTH = 100
+_NAME = 52  # columns of the longest name of a promise, with the outcome before it
+
+
+@dataclass(frozen=True)
+class PromiseResult:
+    """What came of putting one promise to a kind.
+
+    Attributes:
+        promise: which one.
+        outcome: `passed`, `failed` or `not applicable`.
+        reason: what is wrong, or why it is not applicable; empty: it is kept.
+        figures: what was measured, by name: how many cases there were, the largest difference, and so on.
+        left_out: what the kind refuses, and so was not tried.
+        error: what was raised, if it failed.
+    """
+
+    promise: Promise
+    outcome: Outcome
+    reason: str = ""
+    figures: Mapping[str, float | int | str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    error: BaseException | None = field(default=None, compare=False, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "promise": self.promise.name,
+            "tier": self.promise.tier,
+            "text": self.promise.text,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "figures": dict(self.figures),
+            "left_out": list(self.left_out),
+        }
+
+    def __str__(self) -> str:
+        mark = {"passed": "passed", "failed": "FAILED", "not applicable": "n/a"}[self.outcome]
+        line = f"  {mark:<6} {self.promise.name:<{_NAME - 9}}"
+        if self.outcome == "passed":
+            return f"{line} {_figures(self.figures)}".rstrip()
+        return f"{line.rstrip()}\n{_indented(self.explanation)}"
+
+    @property
+    def explanation(self) -> str:
+        """What is wrong and what the usual cause is; or why it is not applicable."""
+        if self.outcome != "failed":
+            return self.reason
+        usual = f"\nUsually: {self.promise.cause}" if self.promise.cause else ""
+        return f"{self.promise.text}\n{self.reason}{usual}"
+
+
+@dataclass(frozen=True)
+class KindReport:
+    """What came of putting promises to a kind; its text is a table. What is not applicable is what the kind cannot do.
+
+    Attributes:
+        kind: the canonical name of the kind.
+        plugin: who provides it, as `rnnkit-mgu==0.1.0`; None: this process.
+        versions: of rnnkit and torch.
+        results: of each promise, in their order.
+    """
+
+    kind: str
+    plugin: str | None
+    versions: Mapping[str, str]
+    results: tuple[PromiseResult, ...]
+
+    @property
+    def passed(self) -> tuple[PromiseResult, ...]:
+        """The promises that are kept."""
+        return self._with("passed")
+
+    @property
+    def failed(self) -> tuple[PromiseResult, ...]:
+        """The promises that are broken."""
+        return self._with("failed")
+
+    @property
+    def not_applicable(self) -> tuple[PromiseResult, ...]:
+        """The promises that say nothing about this kind, because of what it cannot do."""
+        return self._with("not applicable")
+
+    def __getitem__(self, name: str) -> PromiseResult:
+        """The result of the promise of a name.
+
+        Raises:
+            KeyError: it was not put to the kind.
+        """
+        for each in self.results:
+            if each.promise.name == name:
+                return each
+        raise KeyError(name)
+
+    def require(self) -> None:
+        """Raise `PromiseBroken`, with all that is wrong, if a promise is broken."""
+        if self.failed:
+            names = ", ".join(each.promise.name for each in self.failed)
+            raise PromiseBroken(f"The kind {self.kind!r} breaks {names}:\n{self}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "kind": self.kind,
+            "plugin": self.plugin,
+            "versions": dict(self.versions),
+            "results": [each.to_dict() for each in self.results],
+        }
+
+    def __str__(self) -> str:
+        lines = [self._heading()]
+        for before, result in zip([None, *self.results], self.results, strict=False):
+            if before is None or before.promise.tier != result.promise.tier:
+                lines.append(f"\n{result.promise.tier}")
+            lines.append(str(result))
+        refused = sorted({each for result in self.results for each in result.left_out})
+        if refused:
+            lines.append("\nrefused by the kind, and so not tried")
+            lines += [_indented(each, 2) for each in refused]
+        return "\n".join(lines)
+
+    def _heading(self) -> str:
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        counts = f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.not_applicable)} not applicable"
+        return f"{self.kind} ({self.plugin or 'of this process'}) with {versions}\n{counts}"
+
+    def _with(self, outcome: Outcome) -> tuple[PromiseResult, ...]:
+        return tuple(each for each in self.results if each.outcome == outcome)
+
+
+def _figures(figures: Mapping[str, float | int | str]) -> str:
+    return ", ".join(_figure(name, value) for name, value in figures.items())
+
+
+def _figure(name: str, value: float | str) -> str:
+    if name == "cases":
+        return f"{value} case{'s' * (value != 1)}"
+    return f"{name} {value:.2g}" if isinstance(value, float) else f"{name} {value}"
+
+
+def _indented(text: str, spaces: int = 9) -> str:
+    lines = (
+        textwrap.fill(
+            line, _WIDTH, initial_indent=" " * spaces, subsequent_indent=" " * (spaces + 2), break_long_words=False
+        )
+        for line in text.splitlines()
+    )
+    return "\n".join(lines)

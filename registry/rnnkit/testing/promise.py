@@ -1,0 +1,95 @@
+"""What a promise is, and the list of all of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from rnnkit.explain import did_you_mean
+
+if TYPE_CHECKING:
+    from rnnkit.testing.trial import Trial
+
+Tier = Literal["registration", "shape and state", "numerics", "training", "systems"]
+
+# In the order in which a report has them.
+_MODULES = (
+    "records",
+    "option_effects",
+    "shapes",
+    "states",
+    "time",
+    "padding",
+    "directions",
+    "layers",
+    "independence",
+    "derivatives",
+    "fast_ways",
+    "equations",
+    "placement",
+    "learning",
+    "copies",
+    "transforms",
+    "data_parallel",
+)
+
+
+class Promise(NamedTuple):
+    """Something that holds for every kind, or that a kind cannot do, which running it shows.
+
+    Attributes:
+        name: what tests, reports and expected failures call it.
+        tier: what sort of thing it is about.
+        text: the promise, in one sentence.
+        cause: what is usually wrong where it is broken.
+        function: puts it to the test.
+    """
+
+    name: str
+    tier: Tier
+    text: str
+    cause: str
+    function: Callable[[Trial], None]
+
+
+class PromiseBroken(AssertionError):
+    """A kind does not keep a promise."""
+
+
+class NotApplicableError(Exception):
+    """A promise says nothing about a kind, because of what the kind cannot do."""
+
+
+_promises: list[Promise] = []
+
+
+def promise(tier: Tier) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
+    """Make a function a promise, of which its name is the name, and its docstring the text and the usual cause."""
+
+    def decorate(function: Callable[[Trial], None]) -> Callable[[Trial], None]:
+        text, _, cause = (inspect.getdoc(function) or "").partition("\n\n")
+        _promises.append(Promise(function.__name__, tier, " ".join(text.split()), " ".join(cause.split()), function))
+        return function
+
+    return decorate
+
+
+def all_promises() -> tuple[Promise, ...]:
+    """Every promise, tier after tier."""
+    for module in _MODULES:
+        import_module(f"rnnkit.testing.promises.{module}")
+    return tuple(sorted(_promises, key=lambda each: get_args(Tier).index(each.tier)))
+
+
+def promises_named(names: Iterable[str]) -> tuple[Promise, ...]:
+    """Those promises of some names, in the order of all.
+
+    Raises:
+        ValueError: there is no promise of a name.
+    """
+    names, known = set(names), [each.name for each in all_promises()]
+    for name in sorted(names.difference(known)):
+        raise ValueError(f"There is no promise {name!r}.{did_you_mean(name, known)} They are: {', '.join(known)}")
+    return tuple(each for each in all_promises() if each.name in names)

@@ -1,0 +1,1 @@
+"""The promises, each module about one thing."""

@@ -1,0 +1,229 @@
+"""One promise put to one kind: what was tried, what was compared, and how far it was off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnkit import RecurrentModel, RecurrentSpec, build_model, map_state
+from rnnkit.explain import said
+from rnnkit.testing.comparison import Difference, largest_difference, leaves
+from rnnkit.testing.promise import NotApplicableError, PromiseBroken
+from rnnkit.testing.subject import Changes, Subject
+
+BATCH, TIME = 4, 5
+DIRECTIONS: tuple[Changes, ...] = ({"bidirectional": False}, {"bidirectional": True})
+BATCH_AXES: tuple[Changes, ...] = ({"batch_first": True}, {"batch_first": False})
+_SPREAD = 0.05  # by how much weights are moved away from where they start, relative to their size
+
+
+@dataclass(frozen=True)
+class Case:
+    """A spec that a promise is put to.
+
+    Attributes:
+        spec: what it is about.
+    """
+
+    spec: RecurrentSpec[Any]
+
+    def model(self, *, dtype: torch.dtype | None = torch.float64, moved: bool = True) -> RecurrentModel:
+        """The model in evaluation, the same at each call.
+
+        Args:
+            dtype: of its parameters; None: torch's default.
+            moved: whether the weights are moved a little from where they start, so that a bias that starts at zero, or
+                a gain that starts at one, does something. They stay where they are if that gives no finite output.
+        """
+        torch.manual_seed(1)
+        model = build_model(self.spec, dtype=dtype).eval()
+        if moved:
+            _move_weights(model, self.input(dtype=dtype))
+        return model
+
+    def input(self, *, batch: int = BATCH, time: int = TIME, dtype: torch.dtype | None = torch.float64) -> Tensor:
+        """Random input, the same at each call: `(batch, time, input_size)`, or as the spec has it."""
+        generator = torch.Generator().manual_seed(2)
+        x = torch.randn(batch, time, self.spec.input_size, generator=generator, dtype=torch.float64).to(dtype)
+        return x if self.spec.batch_first else x.transpose(0, 1).contiguous()
+
+    @property
+    def time_axis(self) -> int:
+        """The axis of time in input and output."""
+        return 1 if self.spec.batch_first else 0
+
+
+@dataclass
+class Trial:
+    """What a promise is given to test a kind with.
+
+    Attributes:
+        subject: the kind.
+        figures: what was measured, by name.
+        left_out: what the kind refuses, so that the promise was not put to it.
+        case: the case that is being tried.
+        compared: how many comparisons there were.
+    """
+
+    subject: Subject
+    figures: dict[str, float | int | str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    case: Case | None = None
+    compared: int = 0
+
+    def cases(self, *axes: Iterable[Changes], **changes: Any) -> Iterator[Case]:
+        """The specs of all combinations of some axes; what the kind refuses is left out, and noted.
+
+        Args:
+            *axes: each a number of changes to choose from; `subject.variants` and both directions unless given.
+            **changes: of every spec.
+
+        Raises:
+            NotApplicableError: the kind refuses all of them.
+        """
+        tried = 0
+        for chosen in product(*(axes or (self.subject.variants, DIRECTIONS))):
+            merged = _merged([*chosen, changes])
+            refusal = self.subject.refusal(**merged)
+            if refusal is not None:
+                self._leave_out(f"{_words(merged)}: {refusal}")
+                continue
+            tried += 1
+            self.figures["cases"] = tried
+            self.case = Case(self.subject.spec(**merged))
+            yield self.case
+        self.case = None
+        if not tried:
+            raise NotApplicableError(f"the kind refuses {self.left_out[0]}")
+
+    def same(
+        self, actual: Any, expected: Any, what: str, *, relative: float = 1e-9, absolute: float = 1e-11
+    ) -> Difference:
+        """Hold tensors, states and mappings of them to what they should be, and note the largest difference.
+
+        Args:
+            actual: what the kind computes.
+            expected: what it should be.
+            what: its name in the error.
+            relative: the largest difference that counts as rounding, as a part of the value expected.
+            absolute: the same where that is about zero.
+
+        Raises:
+            PromiseBroken: they differ by more.
+        """
+        self.compared += 1
+        difference = largest_difference(actual, expected, relative=relative, absolute=absolute)
+        if difference.size > self.figures.get("largest difference", -1.0):  # type: ignore[operator]  # a number under this name
+            self.figures["largest difference"] = difference.size
+        if difference.message:
+            raise PromiseBroken(f"{what} {difference.message}")
+        return difference
+
+    def equal(self, actual: Any, expected: Any, what: str) -> None:
+        """Hold tensors, states and mappings of them to the very same values, bit for bit.
+
+        Raises:
+            PromiseBroken: they differ.
+        """
+        self.same(actual, expected, what, relative=0, absolute=0)
+
+    def that(self, condition: object, otherwise: str) -> None:
+        """Hold something to be so.
+
+        Raises:
+            PromiseBroken: it is not; the message is `otherwise`.
+        """
+        self.compared += 1
+        if not condition:
+            raise PromiseBroken(otherwise)
+
+    @contextmanager
+    def capability(self, doing: str) -> Iterator[None]:
+        """What is raised in the block says that the kind cannot do something, which is no fault; nothing else may.
+
+        Put only the doing into the block, not what is made of it.
+
+        Raises:
+            NotApplicableError: it cannot.
+        """
+        try:
+            yield
+        except (NotApplicableError, PromiseBroken):
+            raise
+        except Exception as error:
+            raise NotApplicableError(f"{doing} raised {said(error)}") from error
+
+    def needs(self, condition: object, reason: str) -> None:
+        """End here, because the promise says nothing about this kind, unless something is so.
+
+        Raises:
+            NotApplicableError: it is not; the reason is `reason`.
+        """
+        if not condition:
+            raise NotApplicableError(reason)
+
+    def _leave_out(self, refused: str) -> None:
+        if refused not in self.left_out:
+            self.left_out.append(refused)
+
+
+def random_state(model: RecurrentModel, batch: int = BATCH) -> Any:
+    """A random state for a model, the same at each call."""
+    generator = torch.Generator().manual_seed(3)
+
+    def drawn(part: Tensor) -> Tensor:
+        if not part.is_floating_point():
+            return part
+        return torch.randn(part.shape, generator=generator, dtype=torch.float64).to(part)
+
+    return map_state(drawn, model.initial_state(batch))
+
+
+def total(*results: Any) -> Tensor:
+    """A scalar that every floating-point entry of outputs and states changes, each by another amount."""
+    generator = torch.Generator().manual_seed(4)
+    parts = [part for part in leaves(results) if part.is_floating_point()]
+    weights = [torch.randn(part.shape, generator=generator, dtype=torch.float64).to(part) for part in parts]
+    return sum((part * weight).sum() for part, weight in zip(parts, weights, strict=True))  # type: ignore[return-value]  # there is one part at least
+
+
+def gradients(value: Tensor, model: torch.nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
+    """The gradients of a number by inputs and parameters, under their names; zeros where it does not depend on one."""
+    named = {**{f"input {index}": each for index, each in enumerate(inputs)}, **dict(model.named_parameters())}
+    found = torch.autograd.grad(value, list(named.values()), materialize_grads=True)
+    return dict(zip(named, found, strict=True))
+
+
+def _move_weights(model: RecurrentModel, x: Tensor) -> None:
+    generator = torch.Generator().manual_seed(5)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(parameter)
+            parameter.add_(_SPREAD * noise * (1 + parameter.abs()))
+        if not model(x).isfinite().all():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(before[name])
+
+
+def _merged(changes: Iterable[Changes]) -> dict[str, Any]:
+    """All changes in one, with the options of all."""
+    merged: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    for each in changes:
+        merged |= each
+        options |= each.get("options", {})
+    return {**merged, "options": options} if options else merged
+
+
+def _words(changes: Changes) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in changes.items()) or "its own defaults"
+
+
+Function = Callable[..., Any]

@@ -1,0 +1,166 @@
+"""One test for each promise and kind, in pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rnnkit import current_catalog
+from rnnkit.testing.check_runner import put, report_of
+from rnnkit.testing.promise import Promise, PromiseBroken, all_promises, promises_named
+from rnnkit.testing.subject import Changes, Subject
+
+if TYPE_CHECKING:
+    from rnnkit.testing.kind_report import PromiseResult
+
+ENOUGH = "enough_promises_are_kept"
+_FEWEST_WORDS = 2  # of a reason
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class KindPromise:
+    """A promise of one kind, as a test has it."""
+
+    def __init__(self, run: _Run, promise: Promise) -> None:
+        self._run = run
+        self.kind = run.kind
+        self.name = promise.name
+        self.text = promise.text
+        self._promise = promise
+
+    def check(self) -> None:
+        """Put the promise to the kind: returns, fails, is skipped, or fails as expected.
+
+        Raises:
+            PromiseBroken: the kind does not keep it, or keeps it where that was not expected.
+        """
+        import pytest
+
+        result, expected = self._run.result(self._promise), self._run.expected.get(self.name)
+        if expected is not None:
+            self._expect_failure(result, expected)
+        elif result.outcome == "failed":
+            raise PromiseBroken(f"{self.name} of the kind {self.kind!r}: {result.explanation}") from result.error
+        elif result.outcome == "not applicable":
+            pytest.skip(f"not applicable to {self.kind!r}: {result.reason}")
+
+    def _expect_failure(self, result: PromiseResult, reason: str) -> None:
+        import pytest
+
+        if result.outcome == "failed":
+            pytest.xfail(f"{reason} ({result.reason})")
+        raise PromiseBroken(
+            f"{self.name} of the kind {self.kind!r} was expected to fail, because of {reason!r}, but is "
+            f"{'kept' if result.outcome == 'passed' else 'not applicable'}: take it out of expected_failures"
+        )
+
+    def __repr__(self) -> str:
+        return f"<promise {self.name} of {self.kind}>"
+
+
+class EnoughPromises:
+    """That a kind keeps enough promises for a green run to mean something."""
+
+    def __init__(self, run: _Run, minimum: int) -> None:
+        self._run = run
+        self._minimum = minimum
+        self.kind = run.kind
+        self.name = ENOUGH
+
+    def check(self) -> None:
+        """Count the promises that the kind keeps.
+
+        Raises:
+            PromiseBroken: they are fewer than the minimum.
+        """
+        results = [self._run.result(promise) for promise in all_promises()]
+        kept = [each for each in results if each.outcome == "passed"]
+        if len(kept) < self._minimum:
+            report = report_of(self._run.subject, results)
+            raise PromiseBroken(f"Only {len(kept)} promises are kept, but {self._minimum} must be:\n{report}")
+
+
+class _Run:
+    """The promises put to a kind so far: each once, however often it is asked for."""
+
+    def __init__(self, kind: str, spec: Changes | None, options: Sequence[Changes], expected: Mapping[str, str]) -> None:
+        self.kind = kind
+        self.expected = expected
+        self._how: dict[str, Any] = {"fields": spec, "options": options}
+        self._subject: Subject | None = None
+        self._results: dict[str, PromiseResult] = {}
+
+    @property
+    def subject(self) -> Subject:
+        if self._subject is None:
+            self._subject = Subject(self.kind, **self._how)
+        return self._subject
+
+    def result(self, promise: Promise) -> PromiseResult:
+        if promise.name not in self._results:
+            self._results[promise.name] = put(promise, self.subject)
+        return self._results[promise.name]
+
+
+def each_promise(
+    *kinds: str,
+    spec: Changes | None = None,
+    options: Sequence[Changes] = (),
+    expected_failures: Mapping[str, str] | None = None,
+    minimum: int | None = None,
+) -> Callable[[_F], _F]:
+    """Parametrize a test, which must call `promise.check()`, over each promise of some kinds.
+
+    ```python
+    @each_promise("mgu", expected_failures={"repeats_under_a_seed": "its kernel adds in any order, issue 12"})
+    def test_a_promise_is_kept(promise):
+        promise.check()
+    ```
+
+    The tests are called `test_a_promise_is_kept[mgu-two_halves_equal_the_whole]`. One is skipped where the promise is
+    not applicable to the kind, which running it shows; the last one of each kind counts those that are kept.
+
+    Args:
+        *kinds: their names.
+        spec: as of `check_kind`.
+        options: as of `check_kind`.
+        expected_failures: promises that the kinds do not keep, and why. One that is kept after all fails.
+        minimum: how many promises must be kept for each kind, half of all at least, which is the default.
+
+    Raises:
+        UnknownKindError, BlockedKindError, AmbiguousKindError: a name stands for no kind.
+        ValueError: there is no promise of a name, a reason is missing, or the minimum is too low.
+    """
+    import pytest
+
+    expected = _checked(expected_failures or {})
+    minimum = _checked_minimum(minimum)
+    parameters = []
+    for kind in kinds:
+        current_catalog().canonical(kind)  # one clear error now, rather than one for each promise
+        run = _Run(kind, spec, options, expected)
+        tests = [*(KindPromise(run, promise) for promise in all_promises()), EnoughPromises(run, minimum)]
+        parameters += [pytest.param(each, id=f"{kind}-{each.name}") for each in tests]
+    return pytest.mark.parametrize("promise", parameters)
+
+
+def _checked(expected: Mapping[str, str]) -> Mapping[str, str]:
+    """Expected failures of promises that there are, each with a reason of its own; nothing else."""
+    promises_named(expected)
+    for name, reason in expected.items():
+        if not isinstance(reason, str) or len(reason.split()) < _FEWEST_WORDS:
+            raise ValueError(f"expected_failures must say why the kind breaks {name!r}, but says {reason!r}")
+    if len(set(expected.values())) < len(expected):
+        raise ValueError("expected_failures must have a reason of its own for each promise: one for several is a skip")
+    return dict(expected)
+
+
+def _checked_minimum(minimum: int | None) -> int:
+    fewest = len(all_promises()) // 2
+    if minimum is None:
+        return fewest
+    if not fewest <= minimum <= len(all_promises()):
+        raise ValueError(
+            f"minimum must be between {fewest}, half of the promises, and {len(all_promises())}, but is {minimum}"
+        )
+    return minimum
