@@ -26,7 +26,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._out, self._remarks = _never_failing(sys.stdout), _never_failing(sys.stderr)
-        self._width = shutil.get_terminal_size().columns
+        self.width = shutil.get_terminal_size().columns
 
     def json(self, value: object) -> None:
         """Print plain data."""
@@ -38,7 +38,7 @@ class Screen:
 
     def text(self, text: str, *, indent: int = 0, bold: bool = False) -> None:
         """Print a text whose lines are broken between words; a word that is longer than a line stays whole."""
-        lines = "\n".join(_wrapped(line, self._width, indent) for line in printable(text).split("\n"))
+        lines = "\n".join(_wrapped(line, self.width, indent) for line in printable(text).split("\n"))
         self._write(click.style(lines, bold=True) if bold else lines)
 
     def records(self, text: str) -> None:
@@ -48,7 +48,7 @@ class Screen:
     def table(self, columns: Sequence[Column], facts: Sequence[Mapping[str, Any]]) -> None:
         """Print a table with a row for each collection of facts."""
         rule = "─" if self.encodes("─") else "-"
-        self._write("\n".join(table_lines(columns, facts, self._width, rule)))
+        self._write("\n".join(table_lines(columns, facts, self.width, rule)))
 
     def note(self, text: str) -> None:
         """Print a remark, as `records` does."""
@@ -69,7 +69,7 @@ class Screen:
 
     def _whole(self, text: str, stream: TextIO) -> str:
         lines = printable(text).split("\n")
-        return "\n".join(_wrapped(line, self._width) if stream.isatty() else line for line in lines)
+        return "\n".join(_wrapped(line, self.width) if stream.isatty() else line for line in lines)
 
     def _write(self, text: str) -> None:
         click.echo(text, file=self._out, color=self._colored)

@@ -13,14 +13,14 @@ Nothing of rnnkit imports it; it needs pytest only for `each_promise`.
 
 from rnnkit.testing.check_runner import check_kind
 from rnnkit.testing.kind_report import KindReport, PromiseResult
-from rnnkit.testing.promise import Promise, PromiseBroken, all_promises
+from rnnkit.testing.promise import BrokenPromiseError, Promise, all_promises
 from rnnkit.testing.with_pytest import KindPromise, each_promise
 
 __all__ = [
+    "BrokenPromiseError",
     "KindPromise",
     "KindReport",
     "Promise",
-    "PromiseBroken",
     "PromiseResult",
     "all_promises",
     "check_kind",

@@ -10,7 +10,7 @@ from rnnkit import __version__
 from rnnkit.explain import said
 from rnnkit.lock import plugin_of
 from rnnkit.testing.kind_report import KindReport, PromiseResult
-from rnnkit.testing.promise import NotApplicableError, Promise, PromiseBroken, all_promises, promises_named
+from rnnkit.testing.promise import BrokenPromiseError, NotApplicableError, Promise, all_promises, promises_named
 from rnnkit.testing.subject import Changes, Subject
 from rnnkit.testing.trial import Trial
 
@@ -70,10 +70,10 @@ def _error_of(promise: Promise, trial: Trial) -> Exception | None:
     except Exception as error:  # noqa: BLE001  # whatever the kind raises is what comes of it
         return error
     if not trial.compared:
-        return PromiseBroken(f"{promise.name} compared nothing")
+        return BrokenPromiseError(f"{promise.name} compared nothing")
     return None
 
 
 def _reason(error: Exception, trial: Trial) -> str:
-    what = str(error) if isinstance(error, PromiseBroken) else f"it raised {said(error)}"
-    return what if trial.case is None else f"{what}\nwith {trial.case.spec!r}"
+    what = str(error) if isinstance(error, BrokenPromiseError) else f"it raised {said(error)}"
+    return what if trial.case is None else f"{what}\nwith {trial.case}"

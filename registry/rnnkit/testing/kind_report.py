@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Literal
 
-from rnnkit.testing.promise import Promise, PromiseBroken
+from rnnkit.testing.promise import BrokenPromiseError, Promise
 
 Outcome = Literal["passed", "failed", "not applicable"]
 _WIDTH = 100
-_NAME = 52  # columns of the longest name of a promise, with the outcome before it
+_NAMES = 34  # columns of the longest name of a promise
+_MARKS = {"passed": "passed", "failed": "FAILED", "not applicable": "n/a"}
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,17 @@ class PromiseResult:
             "text": self.promise.text,
             "outcome": self.outcome,
             "reason": self.reason,
-            "figures": dict(self.figures),
+            "figures": {name: _plain(value) for name, value in self.figures.items()},
             "left_out": list(self.left_out),
         }
 
-    def __str__(self) -> str:
-        mark = {"passed": "passed", "failed": "FAILED", "not applicable": "n/a"}[self.outcome]
-        line = f"  {mark:<6} {self.promise.name:<{_NAME - 9}}"
+    def text(self, width: int = _WIDTH) -> str:
+        """As lines of a table of a width."""
+        line = f"  {_MARKS[self.outcome]:<6}  {self.promise.name:<{_NAMES}}  "
         if self.outcome == "passed":
-            return f"{line} {_figures(self.figures)}".rstrip()
-        return f"{line.rstrip()}\n{_indented(self.explanation)}"
+            space = " " * len(line)
+            return textwrap.fill(_figures(self.figures), width, initial_indent=line, subsequent_indent=space) or line
+        return f"{line.rstrip()}\n{_indented(self.explanation, width)}"
 
     @property
     def explanation(self) -> str:
@@ -105,10 +109,10 @@ class KindReport:
         raise KeyError(name)
 
     def require(self) -> None:
-        """Raise `PromiseBroken`, with all that is wrong, if a promise is broken."""
+        """Raise `BrokenPromiseError`, with all that is wrong, if a promise is broken."""
         if self.failed:
             names = ", ".join(each.promise.name for each in self.failed)
-            raise PromiseBroken(f"The kind {self.kind!r} breaks {names}:\n{self}")
+            raise BrokenPromiseError(f"The kind {self.kind!r} breaks {names}:\n{self}")
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -119,17 +123,19 @@ class KindReport:
             "results": [each.to_dict() for each in self.results],
         }
 
-    def __str__(self) -> str:
+    def text(self, width: int = _WIDTH) -> str:
+        """A table of a width, tier after tier, and what the kind refuses."""
         lines = [self._heading()]
-        for before, result in zip([None, *self.results], self.results, strict=False):
-            if before is None or before.promise.tier != result.promise.tier:
-                lines.append(f"\n{result.promise.tier}")
-            lines.append(str(result))
-        refused = sorted({each for result in self.results for each in result.left_out})
+        for tier, results in groupby(self.results, key=lambda each: each.promise.tier):
+            lines += [f"\n{tier}", *(each.text(width) for each in results)]
+        refused = dict.fromkeys(each for result in self.results for each in result.left_out)
         if refused:
             lines.append("\nrefused by the kind, and so not tried")
-            lines += [_indented(each, 2) for each in refused]
+            lines += [_indented(each, width, 2) for each in refused]
         return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.text()
 
     def _heading(self) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
@@ -138,6 +144,11 @@ class KindReport:
 
     def _with(self, outcome: Outcome) -> tuple[PromiseResult, ...]:
         return tuple(each for each in self.results if each.outcome == outcome)
+
+
+def _plain(value: float | str) -> float | int | str:
+    """As JSON has it, which has no infinity."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _figures(figures: Mapping[str, float | int | str]) -> str:
@@ -150,11 +161,10 @@ def _figure(name: str, value: float | str) -> str:
     return f"{name} {value:.2g}" if isinstance(value, float) else f"{name} {value}"
 
 
-def _indented(text: str, spaces: int = 9) -> str:
+def _indented(text: str, width: int, spaces: int = 10) -> str:
+    space = " " * spaces
     lines = (
-        textwrap.fill(
-            line, _WIDTH, initial_indent=" " * spaces, subsequent_indent=" " * (spaces + 2), break_long_words=False
-        )
+        textwrap.fill(line, width, initial_indent=space, subsequent_indent=f"{space}  ", break_long_words=False)
         for line in text.splitlines()
     )
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from rnnkit.errors import RnnkitError
 from rnnkit.explain import did_you_mean
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Promise(NamedTuple):
     function: Callable[[Trial], None]
 
 
-class PromiseBroken(AssertionError):
+class BrokenPromiseError(RnnkitError, AssertionError):
     """A kind does not keep a promise."""
 
 

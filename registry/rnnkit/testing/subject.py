@@ -61,7 +61,9 @@ class Subject:
         try:
             self.spec(**changes)
         except ValidationError as error:
-            return "; ".join(f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors())
+            return "; ".join(
+                f"{'.'.join(map(str, line['loc']))}={line['input']!r}: {line['msg']}" for line in error.errors()
+            )
         return None
 
     @cached_property

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import Any
 
@@ -13,13 +13,15 @@ from torch import Tensor
 
 from rnnkit import RecurrentModel, RecurrentSpec, build_model, map_state
 from rnnkit.explain import said
+from rnnkit.options import plain_defaults
 from rnnkit.testing.comparison import Difference, largest_difference, leaves
-from rnnkit.testing.promise import NotApplicableError, PromiseBroken
+from rnnkit.testing.promise import BrokenPromiseError, NotApplicableError
 from rnnkit.testing.subject import Changes, Subject
 
 BATCH, TIME = 4, 5
 DIRECTIONS: tuple[Changes, ...] = ({"bidirectional": False}, {"bidirectional": True})
 BATCH_AXES: tuple[Changes, ...] = ({"batch_first": True}, {"batch_first": False})
+_DEFAULTS = {each.name: each.default for each in fields(RecurrentSpec)}
 _SPREAD = 0.05  # by how much weights are moved away from where they start, relative to their size
 
 
@@ -52,6 +54,13 @@ class Case:
         generator = torch.Generator().manual_seed(2)
         x = torch.randn(batch, time, self.spec.input_size, generator=generator, dtype=torch.float64).to(dtype)
         return x if self.spec.batch_first else x.transpose(0, 1).contiguous()
+
+    def __str__(self) -> str:
+        """The call that makes the spec, with what is not a default alone."""
+        given = {name: value for name, value in self.spec.to_dict().items() if value != _DEFAULTS.get(name)}
+        defaults = plain_defaults(type(self.spec.options))
+        given["options"] = {name: value for name, value in given["options"].items() if value != defaults[name]}
+        return f"RecurrentSpec({', '.join(f'{name}={value!r}' for name, value in given.items() if value != {})})"
 
     @property
     def time_axis(self) -> int:
@@ -92,7 +101,7 @@ class Trial:
             merged = _merged([*chosen, changes])
             refusal = self.subject.refusal(**merged)
             if refusal is not None:
-                self._leave_out(f"{_words(merged)}: {refusal}")
+                self._leave_out(refusal)
                 continue
             tried += 1
             self.figures["cases"] = tried
@@ -115,21 +124,20 @@ class Trial:
             absolute: the same where that is about zero.
 
         Raises:
-            PromiseBroken: they differ by more.
+            BrokenPromiseError: they differ by more.
         """
         self.compared += 1
         difference = largest_difference(actual, expected, relative=relative, absolute=absolute)
-        if difference.size > self.figures.get("largest difference", -1.0):  # type: ignore[operator]  # a number under this name
-            self.figures["largest difference"] = difference.size
+        self.figures["off by"] = max(difference.size, float(self.figures.get("off by", 0.0)))
         if difference.message:
-            raise PromiseBroken(f"{what} {difference.message}")
+            raise BrokenPromiseError(f"{what} {difference.message}")
         return difference
 
     def equal(self, actual: Any, expected: Any, what: str) -> None:
         """Hold tensors, states and mappings of them to the very same values, bit for bit.
 
         Raises:
-            PromiseBroken: they differ.
+            BrokenPromiseError: they differ.
         """
         self.same(actual, expected, what, relative=0, absolute=0)
 
@@ -137,11 +145,11 @@ class Trial:
         """Hold something to be so.
 
         Raises:
-            PromiseBroken: it is not; the message is `otherwise`.
+            BrokenPromiseError: it is not; the message is `otherwise`.
         """
         self.compared += 1
         if not condition:
-            raise PromiseBroken(otherwise)
+            raise BrokenPromiseError(otherwise)
 
     @contextmanager
     def capability(self, doing: str) -> Iterator[None]:
@@ -154,7 +162,7 @@ class Trial:
         """
         try:
             yield
-        except (NotApplicableError, PromiseBroken):
+        except (NotApplicableError, BrokenPromiseError):
             raise
         except Exception as error:
             raise NotApplicableError(f"{doing} raised {said(error)}") from error
@@ -220,10 +228,3 @@ def _merged(changes: Iterable[Changes]) -> dict[str, Any]:
         merged |= each
         options |= each.get("options", {})
     return {**merged, "options": options} if options else merged
-
-
-def _words(changes: Changes) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in changes.items()) or "its own defaults"
-
-
-Function = Callable[..., Any]

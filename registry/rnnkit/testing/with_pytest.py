@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rnnkit import current_catalog
 from rnnkit.testing.check_runner import put, report_of
-from rnnkit.testing.promise import Promise, PromiseBroken, all_promises, promises_named
+from rnnkit.testing.promise import BrokenPromiseError, Promise, all_promises, promises_named
 from rnnkit.testing.subject import Changes, Subject
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class KindPromise:
         """Put the promise to the kind: returns, fails, is skipped, or fails as expected.
 
         Raises:
-            PromiseBroken: the kind does not keep it, or keeps it where that was not expected.
+            BrokenPromiseError: the kind does not keep it, or keeps it where that was not expected.
         """
         import pytest
 
@@ -40,7 +40,7 @@ class KindPromise:
         if expected is not None:
             self._expect_failure(result, expected)
         elif result.outcome == "failed":
-            raise PromiseBroken(f"{self.name} of the kind {self.kind!r}: {result.explanation}") from result.error
+            raise BrokenPromiseError(f"{self.name} of the kind {self.kind!r}: {result.explanation}") from result.error
         elif result.outcome == "not applicable":
             pytest.skip(f"not applicable to {self.kind!r}: {result.reason}")
 
@@ -49,7 +49,7 @@ class KindPromise:
 
         if result.outcome == "failed":
             pytest.xfail(f"{reason} ({result.reason})")
-        raise PromiseBroken(
+        raise BrokenPromiseError(
             f"{self.name} of the kind {self.kind!r} was expected to fail, because of {reason!r}, but is "
             f"{'kept' if result.outcome == 'passed' else 'not applicable'}: take it out of expected_failures"
         )
@@ -71,22 +71,22 @@ class EnoughPromises:
         """Count the promises that the kind keeps.
 
         Raises:
-            PromiseBroken: they are fewer than the minimum.
+            BrokenPromiseError: they are fewer than the minimum.
         """
         results = [self._run.result(promise) for promise in all_promises()]
         kept = [each for each in results if each.outcome == "passed"]
         if len(kept) < self._minimum:
             report = report_of(self._run.subject, results)
-            raise PromiseBroken(f"Only {len(kept)} promises are kept, but {self._minimum} must be:\n{report}")
+            raise BrokenPromiseError(f"Only {len(kept)} promises are kept, but {self._minimum} must be:\n{report}")
 
 
 class _Run:
     """The promises put to a kind so far: each once, however often it is asked for."""
 
-    def __init__(self, kind: str, spec: Changes | None, options: Sequence[Changes], expected: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, expected: Mapping[str, str], **how: Any) -> None:
         self.kind = kind
         self.expected = expected
-        self._how: dict[str, Any] = {"fields": spec, "options": options}
+        self._how = how  # a subject of it is made
         self._subject: Subject | None = None
         self._results: dict[str, PromiseResult] = {}
 
@@ -135,13 +135,19 @@ def each_promise(
 
     expected = _checked(expected_failures or {})
     minimum = _checked_minimum(minimum)
-    parameters = []
+    parameters: list[Any] = []
     for kind in kinds:
         current_catalog().canonical(kind)  # one clear error now, rather than one for each promise
-        run = _Run(kind, spec, options, expected)
-        tests = [*(KindPromise(run, promise) for promise in all_promises()), EnoughPromises(run, minimum)]
-        parameters += [pytest.param(each, id=f"{kind}-{each.name}") for each in tests]
+        parameters += _tests(_Run(kind, expected, fields=spec, options=options), minimum)
     return pytest.mark.parametrize("promise", parameters)
+
+
+def _tests(run: _Run, minimum: int) -> list[Any]:
+    import pytest
+
+    tests: list[KindPromise | EnoughPromises] = [KindPromise(run, promise) for promise in all_promises()]
+    tests.append(EnoughPromises(run, minimum))
+    return [pytest.param(each, id=f"{run.kind}-{each.name}") for each in tests]
 
 
 def _checked(expected: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,0 +1,33 @@
+"""`rnnkit check`: holds a kind to what rnnkit promises of every kind."""
+
+from __future__ import annotations
+
+import click
+
+from rnnkit.command.answer import Answer
+from rnnkit.command.completion import complete_kind
+from rnnkit.command.options import json_option
+from rnnkit.command.printable import printable
+from rnnkit.command.screen import Screen
+
+
+@click.command(cls=Answer)
+@click.argument("kind", shell_complete=complete_kind)
+@click.option("--only", multiple=True, metavar="PROMISE", help="Only this promise; may be repeated.")
+@json_option
+@click.pass_obj
+def command(screen: Screen, *, kind: str, only: tuple[str, ...], as_json: bool) -> None:
+    """Hold a kind to what rnnkit promises of all kinds.
+
+    Puts every promise of the conformance kit to KIND, which takes some seconds. What is not applicable (n/a) is what
+    the kind cannot do. The status is 1 if a promise is broken.
+    """
+    from rnnkit.testing import check_kind  # with torch
+
+    try:
+        report = check_kind(kind, only=only or None)
+    except ValueError as error:  # no such promise, or no spec that the kind takes
+        raise click.UsageError(str(error)) from error
+    screen.json(report.to_dict()) if as_json else screen.raw(printable(report.text(screen.width)))
+    if report.failed:
+        raise click.exceptions.Exit(1)
