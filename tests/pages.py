@@ -61,31 +61,42 @@ def write_files(blocks, folder):
 
 def check_commands(block, folder):
     """Type the commands of a block into one shell; `...` in an output shown stands for anything."""
-    shown = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)[1:]
-    commands, wanted = shown[::2], shown[1::2]
+    commands, wanted = commands_of(block)
     printed = typed(commands, folder)
     assert len(printed) == len(commands)
     for command, want, got in zip(commands, wanted, printed, strict=True):
-        assert doctest.OutputChecker().check_output(want, got, doctest.ELLIPSIS), f"$ {command}\n{got}"
+        assert_shown(command, want, got)
+
+
+def commands_of(block):
+    """The commands of a block, and what is shown below each."""
+    shown = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)[1:]
+    return shown[::2], shown[1::2]
+
+
+def assert_shown(command, want, got):
+    """What a command prints is what is shown."""
+    assert doctest.OutputChecker().check_output(want, got, doctest.ELLIPSIS), f"$ {command}\n{got}"
 
 
 def typed(commands, folder):
     """What each command prints, errors included, on a terminal of 80 columns without colour."""
-    script = "".join(f"{command}\nstatus=$?; echo '{END}'; (exit $status)\n" for command in commands)
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(folder),  # with the plugins of the page
-        "COLUMNS": "80",
-        "NO_COLOR": "1",
-    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return into_shell(commands, folder, os.environ | {"PATH": path, "PYTHONPATH": str(folder)})[0]
+
+
+def into_shell(commands, folder, environment):
+    """What each command prints that is typed into one shell, and the folder in which the last one leaves it."""
+    script = "".join(f"{command}\nstatus=$?; echo '{END}'; (exit $status)\n" for command in [*commands, "pwd"])
     done = subprocess.run(
         ["bash", "-c", script],  # noqa: S607  # whatever bash there is
         cwd=folder,
-        env=environment,
+        env=environment | {"COLUMNS": "80", "NO_COLOR": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
         check=False,
     )
-    return done.stdout.split(f"{END}\n")[:-1]
+    *printed, last, _ = done.stdout.split(f"{END}\n")
+    return printed, Path(last.strip())

@@ -13,7 +13,7 @@ import yaml
 from rnnkit import RecurrentSpec, build_model, get_kind
 from rnnkit.checkpoint.load_save import save_model
 from rnnkit.command.equation import equation_text
-from rnnkit.command.group import SUMMARIES
+from rnnkit.command.group import SUMMARIES, module_of
 from rnnkit.command.printable import printable
 from rnnkit.spec_file.load_save import load_spec
 from tests.checkpoint_files import edited
@@ -120,7 +120,7 @@ def test_strict_has_nothing_against_a_plugin_that_works(plugins):
 
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_the_list_of_commands_says_of_each_what_its_own_help_says(name):
-    assert import_module(f"rnnkit.command.{name}").command.help.partition("\n")[0] == SUMMARIES[name]
+    assert import_module(module_of(name)).command.help.partition("\n")[0] == SUMMARIES[name]
 
 
 @pytest.mark.parametrize("name", SUMMARIES)

@@ -6,6 +6,7 @@ A change that is meant is taken over with `SCREENS=write pytest tests/test_comma
 import json
 import os
 import re
+import shutil
 import sys
 from functools import cache
 from importlib.metadata import entry_points
@@ -46,6 +47,7 @@ FILES = {
     "wrong.toml": "kind = 'lstn'\ninput_size = 8\n",
     "wrong.json": '{"kind": "lstm",\n "input_size": 8,,\n',
 }
+NEW = "rnnkit-leaky-integrator"
 COMMANDS = {
     "rnnkit": "",
     **{f"{name}-help": f"{name} --help" for name in SUMMARIES},
@@ -78,6 +80,9 @@ COMMANDS = {
     "verify": "verify saved.safetensors",
     "verify-drifted": "verify drifted.safetensors",
     "verify-unreadable": "verify model.yaml",
+    "new-plugin": f"new-plugin {NEW} --kind leaky",
+    "new-plugin-taken": "new-plugin my-cells --kind mgu",
+    "new-plugin-refused": "new-plugin Acme.Cells --kind lstm --directory nowhere",
 }
 # what other programs read has lines of any width
 READ_BY_PROGRAMS = ("Error:", "Warning:", "wrong", "missing", "override")
@@ -142,6 +147,7 @@ def _in_the_folder(folder, monkeypatch):
     monkeypatch.setattr(doctor, "_versions", lambda: {"Python": "3.14.0", "rnnkit": "1.0", "torch": "2.13.0"})
     monkeypatch.setattr(doctor, "examine", lambda names, timeout: examined(tuple(names), timeout))
     yield
+    shutil.rmtree(NEW, ignore_errors=True)
     for name in [name for name in sys.modules if name.startswith("screens_")]:
         del sys.modules[name]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rnnkit.command.group import SUMMARIES
+from rnnkit.command.group import SUMMARIES, module_of
 from tests.commands import run_process
 
 HEAVY = {"numpy", "pluggy", "pydantic", "torch", "yaml"}
@@ -24,7 +24,7 @@ def modules_imported(*arguments, **environment):
 
 def command_modules(modules):
     """The commands whose modules are among some modules."""
-    return [name for name in SUMMARIES if f"rnnkit.command.{name}" in modules]
+    return [name for name in SUMMARIES if module_of(name) in modules]
 
 
 @pytest.mark.parametrize(

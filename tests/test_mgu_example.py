@@ -4,69 +4,22 @@ Nothing is downloaded: the fresh environment finds what the running one has inst
 """
 
 import ast
-import os
 import re
 import shutil
-import subprocess
-import sysconfig
-import venv
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 import torch
 import torchrecurrent
 
 import rnnkit
+from tests.environments import Environment
 from tests.latex import evaluate
 from tests.models import leaves, map_state, random_state, small_input, small_model, total
 
 ROOT = Path(__file__).parents[1]
 BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
-OF_THE_OUTSIDE = ("PYTHON", "PIP_", "PYTEST_", "RNNKIT_")  # variables that would change what runs in there
-
-
-class Environment:
-    """A fresh virtual environment that also finds the packages of the running one."""
-
-    def __init__(self, folder):
-        venv.create(folder, with_pip=True, symlinks=os.name != "nt")
-        paths = sysconfig.get_paths("venv", {"base": str(folder), "platbase": str(folder)})
-        self.folder = folder
-        self.packages = Path(paths["purelib"])
-        self._executable = Path(paths["scripts"]) / "python"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_THE_OUTSIDE)}
-        self._variables = kept | {"COLUMNS": "120", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
-        # as a folder of packages and not as a mere path, so that an editable install in it is found too
-        shared = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
-        lines = [f"import site; site.addsitedir({path!r})\n" for path in sorted(shared)]
-        (self.packages / "shared.pth").write_text("".join(lines), encoding="utf-8")
-
-    def python(self, *arguments, folder=None):
-        """What a command prints that starts in the environment's folder, where no package lies in its way."""
-        done = subprocess.run(
-            [self._executable, *arguments],
-            cwd=folder or self.folder,
-            env=self._variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    def code(self, source):
-        return self.python("-c", dedent(source))
-
-    def pytest(self, *arguments, folder=None):
-        """How many tests pass; none fails."""
-        summary = self.python("-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, folder=folder)
-        return int(re.search(r"^(\d+) passed", summary, re.MULTILINE)[1])
-
-    def pip(self, *arguments):
-        return self.python("-m", "pip", "--isolated", "--disable-pip-version-check", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,12 @@ SUMMARIES = {
     "schema": "Write the JSON Schema of spec files.",
     "summary": "Layers, parameters, memory and work of a model.",
     "verify": "Rebuild a saved model and compare its outputs.",
+    "check": "Hold a kind to what rnnkit promises of all kinds.",
+    "new-plugin": "Write a plugin to start from: a kind, with its tests.",
 }
 EPILOG = """
-Exit status: 0 done; 1 the answer is no (unknown, not valid, not readable, drifted); 2 the command was used wrongly.
+Exit status: 0 done; 1 the answer is no (unknown, taken, not valid, not readable, drifted, broken); 2 the command was used
+wrongly.
 
 Shell completion: eval "$(_RNNKIT_COMPLETE=bash_source rnnkit)", or zsh_source, or fish_source.
 """
@@ -36,7 +39,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in SUMMARIES:
-            command: click.Command = import_module(f"rnnkit.command.{cmd_name}").command
+            command: click.Command = import_module(module_of(cmd_name)).command
             return command
         if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
@@ -45,6 +48,11 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
+
+
+def module_of(command: str) -> str:
+    """The module of a command, whose name may have dashes."""
+    return f"rnnkit.command.{command.replace('-', '_')}"
 
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
