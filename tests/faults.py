@@ -404,6 +404,7 @@ OF_CELLS = [
 
 # Places in the plugin that is no stack of cells
 
+_RECURS = "        self.recurs = nn.ModuleList(nn.Linear(hidden_size, hidden_size, **make) for _ in range(count))\n"
 _ROWS = "        rows = list((self.initial_state(x.shape[1]) if state is None else state).h)\n"
 _WAY = "                output, rows[row] = self.through(row, x, rows[row], lengths, reverse=direction == 1)\n"
 _LAST = "        return (x.transpose(0, 1) if self.batch_first else x), EchoState(torch.stack(rows))\n"
@@ -438,8 +439,8 @@ OF_BACKBONES = [
         ((_OUTPUTS, "            outputs[time - 1 - t if reverse else t] = h\n"),),
     ),
     Fault(
-        "exchanges the states of the directions",
-        "directions_are_symmetric",
+        "exchanges the states of its layers",
+        "two_halves_equal_the_whole",
         ((_LAST, "        rows = rows[::-1]\n" + _LAST),),
     ),
     Fault(
@@ -474,6 +475,17 @@ OF_BACKBONES = [
     Fault(
         "has one set of weights for both directions",
         "layers_have_weights_of_their_own",
+        (
+            (
+                _RECURS,
+                _RECURS + "        for row in range(1, count, 2) if spec.bidirectional else ():\n"
+                "            self.reads[row], self.recurs[row] = self.reads[row - 1], self.recurs[row - 1]\n",
+            ),
+        ),
+    ),
+    Fault(
+        "reads both directions with one set of weights",
+        "every_parameter_learns",
         ((_WAY, _WAY.replace("self.through(row,", "self.through(row - direction,")),),
     ),
     Fault(
