@@ -266,7 +266,10 @@ HOOKS = [
     Hostile(
         name="misspelt-hook",
         source=f"@hookimpl\ndef register_kind(register): {GOOD}",
-        says="it marks 'register_kind', which is no hook of rnnkit. The one hook is `register_kinds`.",
+        says=(
+            "it marks 'register_kind', which is no hook of rnnkit. Did you mean 'register_kinds'? The hooks are "
+            "`after_build` and `register_kinds`."
+        ),
     ),
     Hostile(
         name="wrong-argument",

@@ -129,6 +129,11 @@ def test_an_unknown_promise_is_refused_with_the_closest(simple):
         check_kind(simple, only=["two_halfs_equal_the_whole"])
 
 
+@pytest.mark.parametrize("only", [["two_halves", "step_equals"], ["two_*", "*_forward"], [*TWO, "halves"]], ids=str)
+def test_promises_are_chosen_by_a_part_of_their_names_or_a_pattern(simple, only):
+    assert [each.promise.name for each in check_kind(simple, only=only).results] == list(TWO)
+
+
 def test_a_kind_that_nobody_provides_is_refused():
     with pytest.raises(UnknownKindError, match="nonsense"):
         check_kind("nonsense")

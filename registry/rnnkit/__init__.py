@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from rnnkit.checkpoint.load_save import load_model, save_model, verify_model
     from rnnkit.checkpoint.verification import Verification
     from rnnkit.checkpoint.versions import LockDifference
+    from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.discovery import Candidate
     from rnnkit.errors import (
         AmbiguousKindError,
         BlockedKindError,
         BuildError,
         CheckpointError,
+        DeprecatedKindWarning,
         InputError,
         LockWarning,
         PluginError,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from rnnkit.stack_options import InitOptions, StackOptions
     from rnnkit.state import detach_state, flatten_state, map_state, move_state
     from rnnkit.unresolved import UnresolvedOptions
+    from rnnkit.user_hooks import RegisteredHooks, register_hooks
 
 __version__ = "0.1.0"
 
@@ -68,11 +71,14 @@ __all__ = [
     "CellStack",
     "CellState",
     "CheckpointError",
+    "DeprecatedKindWarning",
+    "Deprecation",
     "FieldDescription",
     "FileProblem",
     "InitOptions",
     "InputError",
     "Kind",
+    "KindAlias",
     "LayerSummary",
     "LocalKind",
     "LockDifference",
@@ -85,6 +91,7 @@ __all__ = [
     "Provider",
     "RecurrentModel",
     "RecurrentSpec",
+    "RegisteredHooks",
     "ReservedKindError",
     "Resolution",
     "RnnkitError",
@@ -113,6 +120,7 @@ __all__ = [
     "move_state",
     "orthogonal_",
     "override_spec",
+    "register_hooks",
     "register_kind",
     "resolve_kind",
     "save_model",
@@ -135,6 +143,7 @@ _MODULES = {
     "checkpoint.load_save": ["load_model", "save_model", "verify_model"],
     "checkpoint.verification": ["Verification"],
     "checkpoint.versions": ["LockDifference"],
+    "deprecation": ["Deprecation", "KindAlias"],
     "discovery": ["Candidate"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "hookspecs": ["hookimpl"],
@@ -152,6 +161,7 @@ _MODULES = {
     "stack_options": ["InitOptions", "StackOptions"],
     "state": ["detach_state", "flatten_state", "map_state", "move_state"],
     "unresolved": ["UnresolvedOptions"],
+    "user_hooks": ["RegisteredHooks", "register_hooks"],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 _NEED_TORCH = {"backbone", "build", "cell", "cell_kinds", "initialization", "model", "stack", "state", "about.summary"}

@@ -20,6 +20,8 @@ def build_model(
 ) -> RecurrentModel:
     """The model that a spec describes, freshly initialised as torch initialises its modules.
 
+    The hook `after_build` of the plugin that provides the kind has the last word, and then those of `register_hooks`.
+
     Args:
         spec: what to build.
         device: where the parameters are created, `"meta"` included, which allocates nothing; None: torch's default.
@@ -28,6 +30,7 @@ def build_model(
     Raises:
         BuildError: `spec` is no spec, or the kind's builder returned no `Backbone`.
         UnresolvedKindError: the kind of `spec` could not be had when the spec was made; says what to install.
+        PluginError: a hook of the plugin raised something, or a hook returned something.
     """
     if not isinstance(spec, RecurrentSpec):
         raise BuildError(
@@ -36,7 +39,11 @@ def build_model(
         )
     if isinstance(spec.options, UnresolvedOptions):
         raise refuse_to_build(spec.kind, spec.options.plugin)
-    backbone = current_catalog().get(spec.kind).builder(spec, device=device, dtype=dtype)
+    catalog = current_catalog()
+    backbone = catalog.get(spec.kind).builder(spec, device=device, dtype=dtype)
     if not isinstance(backbone, Backbone):
         raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
-    return RecurrentModel(spec, backbone, device=device, dtype=dtype)
+    model = RecurrentModel(spec, backbone, device=device, dtype=dtype)
+    for call_hook in catalog.after_build(spec.kind):
+        call_hook(spec, model)
+    return model

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,6 @@ from rnnkit.discovery import (
     OWN,
     Candidate,
     candidate_of,
-    canonical,
     installed_entry_points,
     is_distribution,
     is_name,
@@ -23,12 +23,15 @@ from rnnkit.discovery import (
 )
 from rnnkit.errors import PluginError, ReservedKindError
 from rnnkit.explain import words
+from rnnkit.loaded import Loaded, note_of_kind
 from rnnkit.policy import Policy
 from rnnkit.resolution import Provider, Resolution, resolve, unknown
 from rnnkit.torch_import import import_torch_alone
 
 if TYPE_CHECKING:
+    from rnnkit.hooked import AfterBuild
     from rnnkit.kind import Kind
+    from rnnkit.user_hooks import RegisteredHooks
 
 
 class LocalEntry(NamedTuple):
@@ -71,9 +74,9 @@ class Catalog:
         self._misnamed: list[PluginError] = []  # entry points
         self._checked = False  # whether all plugins are known to work, which a strict policy asks for
         self._local: dict[str, LocalEntry] = {}  # by bare name
-        self._kinds: dict[str, Kind] = {}  # by canonical name
-        self._broken: dict[str, str] = {}  # by canonical name, what was wrong at the last try
-        self._answers: dict[str, Candidate] = {}  # by the name that was asked for; a change starts a new one
+        self._known = Loaded()
+        self._hooks: tuple[RegisteredHooks, ...] = ()  # of the user
+        self._answers: dict[str, Resolution] = {}  # by the name that was asked for; a change starts a new one
         _catalogs.add(self)
 
     def names(self, pattern: str | None = None) -> list[str]:
@@ -114,16 +117,27 @@ class Catalog:
         if slash:
             providers = [each for each in providers if each.candidate.distribution == normalised(distribution)]
         if providers:
-            return resolve(name, providers)
+            return self._renamed(resolve(name, providers))
         return unknown(name, self.providers(), self.problems())
 
     def canonical(self, name: str) -> str:
         """The one name of a kind that stays unambiguous: bare for rnnkit's own, `distribution/kind` for all others.
 
+        Of an old name the new one, if the plugin that says so has been loaded: imports no plugin.
+
         Raises:
             UnknownKindError, BlockedKindError, AmbiguousKindError: the name stands for no kind.
         """
-        return self._answer(name).name
+        return self._answer(name).require().name
+
+    def current_name(self, name: str) -> str:
+        """The same, once the plugin of the kind has been imported, which knows whether the name is an old one.
+
+        Raises:
+            UnknownKindError, BlockedKindError, AmbiguousKindError: the name stands for no kind.
+            PluginError: its plugin is broken.
+        """
+        return self._loaded(name).name
 
     def distribution(self, name: str) -> str:
         """The name of the distribution that provides a kind, `local` for this process. Imports no plugin.
@@ -131,7 +145,7 @@ class Catalog:
         Raises:
             UnknownKindError, BlockedKindError, AmbiguousKindError: the name stands for no kind.
         """
-        return self._answer(name).distribution
+        return self._answer(name).require().distribution
 
     def get(self, name: str) -> Kind:
         """The record of a kind; the first call for a kind imports its plugin, and no other.
@@ -140,12 +154,52 @@ class Catalog:
             UnknownKindError, BlockedKindError, AmbiguousKindError: the name stands for no kind.
             PluginError: its plugin is broken.
         """
+        chosen = self._loaded(name)
+        return self._local[chosen.kind].kind if chosen.entry is None else self._known.kinds[chosen.name]
+
+    def renaming(self, name: str) -> str:
+        """What to say to who asks for a kind by a name that is known to be an old one; empty: it is not."""
         answer = self._answer(name)
-        if answer.entry is None:
-            return self._local[answer.kind].kind
-        if answer.name not in self._kinds:
-            self._load(answer)
-        return self._kinds[answer.name]
+        if answer.old_name is None:
+            return ""
+        return f"The kind {name!r} is {self._note(answer.old_name)}: write {answer.require().name!r} instead"
+
+    def deprecation(self, name: str) -> str:
+        """What to say to who makes a spec of a deprecated kind; empty: the kind is not. Imports its plugin.
+
+        Raises:
+            UnknownKindError, BlockedKindError, AmbiguousKindError: the name stands for no kind.
+            PluginError: its plugin is broken.
+        """
+        deprecated = self.get(name).deprecated
+        if deprecated is None:
+            return ""
+        chosen = self._answer(name).require()
+        instead = f"use {deprecated.instead!r} instead" if deprecated.instead else "nothing takes its place"
+        return f"The kind {chosen.name!r} is {self._note(chosen)}: {instead}"
+
+    def old_names(self, name: str) -> list[str]:
+        """The old names of a kind, as far as plugins that have been loaded say so."""
+        chosen = self.canonical(name)
+        return [old for old in tuple(self._known.aliases) if self.canonical(old) == chosen]
+
+    def after_build(self, name: str) -> list[AfterBuild]:
+        """What to call with a spec of a kind and its model: the hook of its plugin, then those of the user in turn."""
+        of_plugin = self._known.after_build.get(self.canonical(name))
+        return [*filter(None, [of_plugin]), *(hooks.after_build for hooks in self._hooks)]
+
+    def add_hooks(self, hooks: RegisteredHooks) -> bool:
+        """Have hooks called from now on; False: those of that object are called already, and stay as they are."""
+        with self._lock:
+            new = all(each.owner is not hooks.owner for each in self._hooks)
+            if new:
+                self._hooks = (*self._hooks, hooks)
+        return new
+
+    def remove_hooks(self, hooks: RegisteredHooks) -> None:
+        """Have hooks called no more; nothing, if they are not there."""
+        with self._lock:
+            self._hooks = tuple(each for each in self._hooks if each is not hooks)
 
     def control(self, *, allow: Iterable[str] | None = None, block: Iterable[str] = (), strict: bool = False) -> None:
         """Decide which distributions may provide kinds, from now on and on top of what was decided before.
@@ -195,11 +249,47 @@ class Catalog:
                     self._local[name] = before
             self._answers = {}
 
-    def _answer(self, name: str) -> Candidate:
+    def _answer(self, name: str) -> Resolution:
         answers = self._answers  # a change puts another one in its place: none is written to that is out of date
-        if not isinstance(name, str) or name not in answers:
-            answers[name] = self.resolve(name).require()
-        return answers[name]
+        if isinstance(name, str) and name in answers:
+            return answers[name]
+        resolution = self.resolve(name)
+        if resolution.chosen is not None:  # what may be installed in a moment is looked for again
+            answers[name] = resolution
+        return resolution
+
+    def _renamed(self, resolution: Resolution) -> Resolution:
+        """What a name stands for that has turned out to be an old one."""
+        old = resolution.chosen
+        if old is None or old.name not in self._known.aliases:
+            return resolution
+        others = self.providers(self._known.aliases[old.name].kind)
+        [new] = [each for each in others if each.candidate.distribution == old.distribution]
+        return resolution.renamed(new, self._note(old))
+
+    def _loaded(self, name: str) -> Candidate:
+        """Who provides a kind, with its plugin loaded, which may say that the name is an old one."""
+        chosen = self._answer(name).require()
+        if chosen.entry is None or chosen.name in self._known.kinds:
+            return chosen
+        self._load(chosen)
+        answer = self._answer(name)
+        return chosen if answer.old_name is None else self._loaded_new(answer.old_name, answer.require())
+
+    def _loaded_new(self, old: Candidate, new: Candidate) -> Candidate:
+        """The provider of the kind that another one is an old name of, with its plugin, which may be one of its own."""
+        if new.name not in self._known.kinds and new.name not in self._known.aliases:
+            self._load(new)
+        if new.name in self._known.aliases:
+            raise self._twice_renamed(old, new)
+        return new
+
+    def _twice_renamed(self, old: Candidate, new: Candidate) -> PluginError:
+        from rnnkit.plugin import twice_renamed
+
+        error = twice_renamed(old, new)
+        self._known.broken[old.name] = error.cause
+        return error
 
     def _found(self) -> dict[str, list[EntryPoint]]:
         entries = self._looked()
@@ -247,7 +337,7 @@ class Catalog:
                 raise problem
             for provider in self.providers():
                 if provider.status in ("not loaded", "broken"):
-                    self._load(provider.candidate)
+                    self.get(provider.candidate.name)
         except PluginError:
             self._checked = False
             raise
@@ -263,25 +353,31 @@ class Catalog:
 
         self.make_way_for_torch()
         try:
-            kinds = load_plugin(candidate, promised)
+            plugin = load_plugin(candidate, promised, partial(self._is_of, candidate.distribution))
         except PluginError as error:
-            names = (canonical(candidate.distribution, kind) for kind in promised)
-            self._broken |= {name: error.cause for name in names if name not in self._kinds}
+            self._known.refuse(candidate.distribution, promised, error)
             raise
         with self._lock:
-            for kind in kinds:  # another thread may have been first: all see one record
-                name = canonical(candidate.distribution, kind.name)
-                self._kinds.setdefault(name, kind)
-                self._broken.pop(name, None)
+            self._known.take(candidate.distribution, plugin)
+            if plugin.aliases:
+                self._answers = {}
+
+    def _is_of(self, distribution: str, kind: str) -> bool:
+        return any(each.distribution == distribution for each in self._installed(kind))
 
     def _provider(self, each: Candidate) -> Provider:
         if each.entry is None:
-            return Provider(each, "loaded")
+            return Provider(each, "loaded", self._note(each))
         for objection in filter(None, (policy.objection(each.distribution) for policy in self._policies)):
             return Provider(each, "blocked", objection)
-        if each.name in self._broken:
-            return Provider(each, "broken", self._broken[each.name])
-        return Provider(each, "loaded" if each.name in self._kinds else "not loaded")
+        return self._known.provider(each)
+
+    def _note(self, each: Candidate) -> str:
+        """That a name is an old one, or its kind deprecated; empty: neither, as far as is known."""
+        if each.entry is not None:
+            return self._known.note(each)
+        local = self._local.get(each.kind)
+        return note_of_kind(local and local.kind, each.distribution)
 
 
 _catalogs: weakref.WeakSet[Catalog] = weakref.WeakSet()
@@ -331,8 +427,15 @@ def get_kind(name: str) -> Kind:
         BlockedKindError: the distribution that provides it has been turned off.
         AmbiguousKindError: several third parties provide it; the message has their full names to choose from.
         PluginError: its plugin is broken.
+
+    Warns:
+        DeprecatedKindWarning: its plugin calls the name an old one; the record is that of the new name.
     """
-    return _catalog.get(name)
+    from rnnkit.deprecation import warn_of_kind
+
+    kind = _catalog.get(name)
+    warn_of_kind(_catalog.renaming(name))
+    return kind
 
 
 def resolve_kind(name: str) -> Resolution:

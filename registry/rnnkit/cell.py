@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
@@ -198,6 +198,24 @@ class Cell(nn.Module, ABC):
     def set_forget_bias(self, value: float) -> None:
         """Let the bias of the forget gate, the sum if there are two, start at a value; for cells with such a gate."""
         raise NotImplementedError
+
+    def symbols(self) -> Mapping[str, Any]:
+        r"""What the symbols of the kind's equation stand for, so that equation and step can be held against each other.
+
+        `rnnkit.testing` then computes the equation, from its LaTeX, beside the step:
+
+        ```python
+        def symbols(self):
+            return {"W_{ih}": self.weight_ih, "W_{hh}": self.weight_hh, r"\phi": torch.tanh}
+        ```
+
+        Returns:
+            From each symbol, as LaTeX has it, to a number, a function, or a tensor: of one axis for a column, of two
+            for a matrix, as parameters and slices of them, through which gradients flow. 0 stands for a bias that the
+            cell does not have. Left out is what every equation knows: `x_t`, the parts of the state (`h_{t-1}` of a
+            part `h`), and what has one meaning, such as `\sigma`, `\tanh` and `\max`. Empty unless overridden.
+        """
+        return {}
 
     def init_orthogonal(self) -> None:
         """Let each gate's block of the recurrent weights start as an orthogonal matrix."""

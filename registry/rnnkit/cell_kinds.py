@@ -9,6 +9,7 @@ import torch
 
 from rnnkit.cell import Cell, parts_of
 from rnnkit.construction import CellMaker, arguments_for, class_of, constructor_parameters
+from rnnkit.deprecation import Deprecation
 from rnnkit.kind import Kind, Paper, Problem
 from rnnkit.options import own_fields
 from rnnkit.spec import RecurrentSpec
@@ -28,6 +29,7 @@ def cell_kind(
     paper: Paper | None = None,
     options: type[StackOptions] = StackOptions,
     check: Check = lambda _spec: (),
+    deprecated: Deprecation | None = None,
 ) -> Kind:
     """The kind that stacks a cell: layers, both directions, lengths, states, streaming, and all of `StackOptions`.
 
@@ -46,6 +48,7 @@ def cell_kind(
         paper: where it was published.
         options: `StackOptions`, or a subclass of it. Its own fields go to the cell's constructor, under their names.
         check: yields a `Problem` for each rule between fields that a spec breaks, beyond what the cells cannot honour.
+        deprecated: that the kind goes away, or what takes its place; None: it stays.
 
     Raises:
         TypeError: the options have a field that the cell's constructor does not take.
@@ -70,6 +73,7 @@ def cell_kind(
         check=checked,
         sizes_per_layer=True,
         cell=cell if isinstance(cell, type) else None,
+        deprecated=deprecated,
     )
 
 

@@ -70,3 +70,7 @@ class CheckpointError(RnnkitError, ValueError):
 
 class LockWarning(UserWarning):
     """A file was written with another version of its plugin than the one that is installed."""
+
+
+class DeprecatedKindWarning(FutureWarning):
+    """A kind was asked for by an old name, or one that goes away."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rnnkit.backbone import Backbone
     from rnnkit.cell import Cell
+    from rnnkit.deprecation import Deprecation
     from rnnkit.spec import RecurrentSpec
 
 
@@ -64,6 +65,7 @@ class Kind:
             Called when a spec is made, after each field alone was found valid.
         sizes_per_layer: whether it takes a tuple as `hidden_size`, one size for each layer.
         cell: the cell that the kind is a stack of, which `cell_kind` sets; None: it is no such stack, or has several.
+        deprecated: that it goes away, or what takes its place, of which every spec of it warns; None: it stays.
     """
 
     name: str
@@ -75,3 +77,4 @@ class Kind:
     check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = _nothing_to_check
     sizes_per_layer: bool = False
     cell: type[Cell] | None = None
+    deprecated: Deprecation | None = None

@@ -9,7 +9,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from rnnkit.catalog import LocalEntry, current_catalog
+from rnnkit.deprecation import Deprecation
 from rnnkit.discovery import LOCAL, Candidate
+from rnnkit.errors import PluginError
+from rnnkit.explain import words
 from rnnkit.kind import Builder, Kind, Paper, Problem
 from rnnkit.options import Options
 from rnnkit.plugin import check_kind
@@ -21,6 +24,8 @@ class LocalKind:
     """A kind that this process knows until `remove` is called, or until the `with` block of this object ends."""
 
     def __init__(self, kind: Kind) -> None:
+        if not isinstance(kind, Kind):
+            raise PluginError(f"register_kind takes a Kind, or the name of one for a decorator, but got {words(kind)}")
         builder = kind.builder
         origin = f"{getattr(builder, '__module__', None)}.{getattr(builder, '__qualname__', repr(builder))}"
         candidate = Candidate(kind.name, LOCAL, origin)
@@ -58,6 +63,7 @@ def register_kind(
     equation: str = ...,
     paper: Paper | None = ...,
     check: Callable[[Any], Iterable[Problem]] = ...,
+    deprecated: Deprecation | None = ...,
 ) -> Callable[[B], B]: ...
 def register_kind(kind: Kind | str, /, **fields: Any) -> LocalKind | Callable[[B], B]:
     """Register a kind in this process alone, under the name `local/...`.
@@ -83,9 +89,9 @@ def register_kind(kind: Kind | str, /, **fields: Any) -> LocalKind | Callable[[B
 
     Raises:
         ReservedKindError: the name is that of one of rnnkit's own kinds, or of another local kind.
-        PluginError: the record is no valid kind.
+        PluginError: the record is no valid kind; an old name, as a `KindAlias` is, has a plugin only.
     """
-    if isinstance(kind, Kind):
+    if not isinstance(kind, str):
         return LocalKind(kind)
 
     def decorate(builder: B) -> B:

@@ -10,23 +10,48 @@ import inspect
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pluggy
 
-from rnnkit import hookspecs
-from rnnkit.discovery import Candidate, is_name
+from rnnkit import __version__
+from rnnkit.deprecation import Deprecation, KindAlias
+from rnnkit.discovery import OWN, Candidate, is_name
 from rnnkit.errors import PluginError
 from rnnkit.explain import listed, said, words
+from rnnkit.hooked import AfterBuild, implements, manager_of
 from rnnkit.kind import Kind
 from rnnkit.options import Options
 from rnnkit.policy import BLOCK
 
 HOOK = "register_kinds"
 _REFERENCE = re.compile(r"[\w.]+(:[\w.]+)?\s*(\[.*\])?")  # `module` or `module:object`, and perhaps extras
+
+
+class LoadedPlugin(NamedTuple):
+    """What a plugin provides.
+
+    Attributes:
+        records: the kinds and the old names that it registers.
+        after_build: calls its hook of that name; None: it has none.
+    """
+
+    records: list[Kind | KindAlias]
+    after_build: AfterBuild | None
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds among its records."""
+        return [record for record in self.records if isinstance(record, Kind)]
+
+    @property
+    def aliases(self) -> list[KindAlias]:
+        """The old names among its records."""
+        return [record for record in self.records if isinstance(record, KindAlias)]
 
 
 class _Loading(threading.local):
@@ -39,25 +64,25 @@ class _Loading(threading.local):
 _loading = _Loading()
 
 
-def load_plugin(candidate: Candidate, promised: set[str]) -> list[Kind]:
-    """The kinds that a plugin registers.
+def load_plugin(candidate: Candidate, promised: set[str], is_of_it: Callable[[str], bool]) -> LoadedPlugin:
+    """What a plugin provides.
 
     Args:
         candidate: leads to the plugin.
         promised: the kinds of all the entry points that lead there.
+        is_of_it: whether its distribution provides a kind.
 
     Raises:
-        PluginError: it cannot be imported, or does not keep the contract.
+        PluginError: it asks for another rnnkit, cannot be imported, or does not keep the contract.
     """
-    if any(each.value == candidate.value for each in _loading.candidates):
-        raise broken(candidate, "it asks for its own kind while it is being loaded", "Ask later, inside a function")
-    _loading.candidates.append(candidate)
-    try:
-        kinds = _registered(candidate, _manager(candidate, _imported(candidate)))
-    finally:
-        _loading.candidates.pop()
-    _check_names(candidate, [kind.name for kind in kinds], promised)
-    return kinds
+    with _while_loading(candidate):
+        _check_requirement(candidate)
+        manager = _manager(candidate, _imported(candidate))
+        records = _registered(candidate, manager)
+    _check_names(candidate, [record.name for record in records], promised)
+    plugin = LoadedPlugin(records, _caller_of_after_build(candidate, manager))
+    _check_aliases(candidate, plugin.aliases, is_of_it)
+    return plugin
 
 
 def check_kind(candidate: Candidate, kind: object) -> None:
@@ -72,6 +97,9 @@ def check_kind(candidate: Candidate, kind: object) -> None:
     if not callable(kind.builder):
         cause = f"the builder of its kind {kind.name!r} is {words(kind.builder)}"
         raise broken(candidate, cause, "Give a function or class that takes (spec, *, device, dtype)")
+    if not isinstance(kind.deprecated, Deprecation | None):
+        cause = f"its kind {kind.name!r} is deprecated={words(kind.deprecated)}"
+        raise broken(candidate, cause, "Give a rnnkit.Deprecation, or None")
 
 
 def broken(candidate: Candidate, cause: str, way_out: str = "") -> PluginError:
@@ -87,6 +115,23 @@ def broken(candidate: Candidate, cause: str, way_out: str = "") -> PluginError:
     error = PluginError(message)
     error.cause = cause
     return error
+
+
+def twice_renamed(old: Candidate, new: Candidate) -> PluginError:
+    """The error of an old name that stands for another old name."""
+    return broken(old, f"its alias {old.kind!r} stands for {new.kind!r}, which is an alias too", "Name the kind itself")
+
+
+@contextmanager
+def _while_loading(candidate: Candidate) -> Iterator[None]:
+    """A block in which the plugin cannot be loaded once more."""
+    if any(each.value == candidate.value for each in _loading.candidates):
+        raise broken(candidate, "it asks for its own kind while it is being loaded", "Ask later, inside a function")
+    _loading.candidates.append(candidate)
+    try:
+        yield
+    finally:
+        _loading.candidates.pop()
 
 
 @contextmanager
@@ -111,55 +156,67 @@ def _imported(candidate: Candidate) -> Any:
         return entry.load()
 
 
+def _check_requirement(candidate: Candidate) -> None:
+    """Before anything of it is imported, and so fails in whatever way it may."""
+    if candidate.distribution == OWN:
+        return
+    from rnnkit.requirement import unmet_requirement  # with packaging, which nothing else needs
+
+    unmet = unmet_requirement(candidate.entry)
+    if unmet is not None:
+        way_out = (
+            f'Run `pip install --upgrade "{unmet.needed}"`'
+            if unmet.too_old
+            else f"Install another version of it: `pip install --upgrade {candidate.distribution}`"
+        )
+        raise broken(candidate, f"it needs {unmet.needed}, but rnnkit {__version__} is installed", way_out)
+
+
 def _manager(candidate: Candidate, plugin: Any) -> pluggy.PluginManager:
-    """A manager of its own for each plugin: what one gets wrong cannot stay behind in another's."""
-    manager = pluggy.PluginManager("rnnkit")
-    manager.add_hookspecs(hookspecs)
     with _blamed(candidate, "looking for its hook"):
-        _check_hooks(candidate, plugin, _marked(manager, plugin))
-        try:
-            manager.register(plugin, name=f"{candidate.distribution}:{candidate.value}")
-        except pluggy.PluginValidationError as error:
-            hook = f"{HOOK}{inspect.signature(getattr(plugin, HOOK))}"
-            raise broken(candidate, f"its hook is `{hook}`", f"Write `def {HOOK}(register):`") from error
+        if isinstance(plugin, type):
+            raise broken(candidate, "its entry point names a class", "Name a module, or an object of that class")
+        manager = manager_of(plugin, partial(broken, candidate))
+        if not implements(manager, HOOK):
+            raise _hookless(candidate, plugin)
     return manager
 
 
-def _marked(manager: pluggy.PluginManager, plugin: Any) -> list[str]:
-    """The names of the hooks that a plugin implements, known or not."""
-    marked = {name: manager.parse_hookimpl_opts(plugin, name) for name in dir(plugin)}
-    return [options.get("specname") or name for name, options in marked.items() if options is not None]
-
-
-def _check_hooks(candidate: Candidate, plugin: Any, marked: list[str]) -> None:
-    if isinstance(plugin, type):
-        raise broken(candidate, "its entry point names a class", "Name a module, or an object of that class")
-    unknown = [name for name in marked if name != HOOK]
-    if unknown:
-        raise broken(candidate, f"it marks {unknown[0]!r}, which is no hook of rnnkit", f"The one hook is `{HOOK}`")
-    if marked:
-        return
+def _hookless(candidate: Candidate, plugin: Any) -> PluginError:
     if inspect.isroutine(plugin):
-        raise broken(candidate, "its entry point names a function", "Name the module that it is in")
+        return broken(candidate, "its entry point names a function", "Name the module that it is in")
     if callable(getattr(plugin, HOOK, None)):
-        raise broken(candidate, f"its function `{HOOK}` is not marked", "Put `@rnnkit.hookimpl` on it")
+        return broken(candidate, f"its function `{HOOK}` is not marked", "Put `@rnnkit.hookimpl` on it")
     what = "it" if isinstance(plugin, ModuleType) else words(plugin)
-    raise broken(candidate, f"{what} has no hook `{HOOK}`", "Write one, marked with `@rnnkit.hookimpl`")
+    return broken(candidate, f"{what} has no hook `{HOOK}`", "Write one, marked with `@rnnkit.hookimpl`")
 
 
-def _registered(candidate: Candidate, manager: pluggy.PluginManager) -> list[Kind]:
-    kinds: list[Kind] = []
+def _registered(candidate: Candidate, manager: pluggy.PluginManager) -> list[Kind | KindAlias]:
+    records: list[Kind | KindAlias] = []
 
-    def register(kind: Kind) -> None:
-        check_kind(candidate, kind)
-        kinds.append(kind)
+    def register(record: Kind | KindAlias) -> None:
+        if not isinstance(record, KindAlias):
+            check_kind(candidate, record)
+        records.append(record)
 
     with _blamed(candidate, f"its hook `{HOOK}`"):
         results = manager.hook.register_kinds(register=register)
+    _check_returned(candidate, HOOK, results, "Call register(kind), and return nothing")
+    return records
+
+
+def _caller_of_after_build(candidate: Candidate, manager: pluggy.PluginManager) -> AfterBuild | None:
+    def call(spec: Any, model: Any) -> None:
+        with _blamed(candidate, "its hook `after_build`"):
+            results = manager.hook.after_build(spec=spec, model=model)
+        _check_returned(candidate, "after_build", results, "Change the model in place, and return nothing")
+
+    return call if implements(manager, "after_build") else None
+
+
+def _check_returned(candidate: Candidate, hook: str, results: list[Any], way_out: str) -> None:
     if results:
-        cause = f"its hook `{HOOK}` returned a {type(results[0]).__name__}"
-        raise broken(candidate, cause, "Call register(kind), and return nothing")
-    return kinds
+        raise broken(candidate, f"its hook `{hook}` returned a {type(results[0]).__name__}", way_out)
 
 
 def _check_names(candidate: Candidate, names: list[str], promised: set[str]) -> None:
@@ -172,6 +229,13 @@ def _check_names(candidate: Candidate, names: list[str], promised: set[str]) -> 
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise broken(candidate, f"it registers {twice[0]!r} twice", "Register each kind once")
+
+
+def _check_aliases(candidate: Candidate, aliases: list[KindAlias], is_of_it: Callable[[str], bool]) -> None:
+    for alias in aliases:
+        if not (is_name(alias.kind) and is_of_it(alias.kind)):
+            cause = f"its alias {alias.name!r} stands for {words(alias.kind)}, no kind of {candidate.distribution}"
+            raise broken(candidate, cause, "Name a kind that has an entry point of the same distribution")
 
 
 def _way_out_of(error: BaseException, candidate: Candidate) -> str:

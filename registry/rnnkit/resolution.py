@@ -20,7 +20,7 @@ class Provider(NamedTuple):
     Attributes:
         candidate: name, distribution, version, entry point.
         status: `not loaded`, `loaded`, `blocked` or `broken`.
-        note: why it is blocked, or how it is broken.
+        note: why it is blocked, how it is broken, or, once it is loaded, that it is an old name or deprecated.
     """
 
     candidate: Candidate
@@ -28,7 +28,8 @@ class Provider(NamedTuple):
     note: str = ""
 
     def __str__(self) -> str:
-        status = {"blocked": self.note, "broken": f"broken: {self.note}"}.get(self.status, self.status)
+        told = {"blocked": self.note, "broken": f"broken: {self.note}"}
+        status = told.get(self.status) or ", ".join(filter(None, [self.status, self.note]))
         return f"{self.candidate.name}: {self.candidate}, {status}"
 
 
@@ -42,6 +43,7 @@ class Resolution:
         chosen: the one that the name stands for; None: it stands for nothing.
         reason: why it is this one, or why there is none.
         error: what `require` raises where there is none.
+        old_name: who has the name that was asked for, where that is known to be an old one of the chosen kind.
     """
 
     asked: str
@@ -49,6 +51,12 @@ class Resolution:
     chosen: Candidate | None
     reason: str
     error: type[RnnkitError] = UnknownKindError
+    old_name: Candidate | None = None
+
+    def renamed(self, new: Provider, note: str) -> Resolution:
+        """The same with the kind that the chosen one is an old name of."""
+        providers = (*self.providers, new)
+        return Resolution(self.asked, providers, new.candidate, f"it is {note}", old_name=self.chosen)
 
     def require(self) -> Candidate:
         """The chosen one.

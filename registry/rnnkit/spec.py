@@ -23,6 +23,7 @@ from pydantic_core import ArgsKwargs, InitErrorDetails, PydanticSerializationErr
 from typing_extensions import TypeVar
 
 from rnnkit.catalog import current_catalog
+from rnnkit.deprecation import warn_of_kind
 from rnnkit.errors import BlockedKindError, PluginError, UnknownKindError
 from rnnkit.explain import did_you_mean, said
 from rnnkit.kind import Kind, Problem
@@ -74,6 +75,9 @@ class RecurrentSpec(Generic[O_co]):
     Raises:
         pydantic.ValidationError: one or more fields are wrong; lists all of them.
         PluginError: the plugin of the kind does not keep the contract of plugins.
+
+    Warns:
+        DeprecatedKindWarning: the plugin has renamed the kind, of which the spec has the new name, or lets it go.
     """
 
     kind: str
@@ -128,7 +132,7 @@ class RecurrentSpec(Generic[O_co]):
     @classmethod
     def _kind_is_installed(cls, name: str) -> str:
         try:
-            return current_catalog().canonical(name)
+            return _current_name(name)
         except (BlockedKindError, UnknownKindError) as error:
             elsewhere = name_elsewhere(name) if _may_be_unresolved.get() else None
             if elsewhere is not None:
@@ -197,6 +201,7 @@ class RecurrentSpec(Generic[O_co]):
         problems = _broken_rules(spec)
         if problems:
             raise ValidationError.from_exception_data("RecurrentSpec", problems)
+        _warn_of_kind(_given(data).get("kind"), spec)
         return spec
 
     @property
@@ -265,6 +270,23 @@ def _given(data: Any) -> Mapping[str, Any]:
     """The fields that somebody made a spec of, or tried to."""
     given = data.kwargs if isinstance(data, ArgsKwargs) else data
     return given if isinstance(given, Mapping) else {}
+
+
+def _current_name(name: str) -> str:
+    """The canonical name of a kind, the new one where its plugin has renamed it."""
+    try:
+        return current_catalog().current_name(name)
+    except PluginError:
+        if _may_be_unresolved.get():
+            return current_catalog().canonical(name)
+        raise
+
+
+def _warn_of_kind(asked: object, spec: RecurrentSpec[Any]) -> None:
+    """Warn who has made a spec by an old name, or of a deprecated kind; here, since it is made once."""
+    if isinstance(asked, str) and not isinstance(spec.options, UnresolvedOptions):
+        warn_of_kind(current_catalog().renaming(asked))
+        warn_of_kind(current_catalog().deprecation(spec.kind))
 
 
 def _kind_if_here(name: str) -> Kind | None:

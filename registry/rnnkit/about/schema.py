@@ -94,7 +94,7 @@ def _installed() -> tuple[dict[str, Kind], dict[str, str]]:
 
 def _named(kinds: Iterable[str]) -> dict[str, Kind]:
     """The records of kinds by their canonical names, if they can be had and described."""
-    records = {current_catalog().canonical(name): current_catalog().get(name) for name in kinds}
+    records = {current_catalog().current_name(name): current_catalog().get(name) for name in kinds}
     for kind in records.values():
         schema_of(kind.options)
     return records
@@ -135,4 +135,6 @@ def _spellings(name: str) -> list[str]:
     resolved = current_catalog().resolve
     chosen = resolved(name).require()
     spellings = [name, chosen.kind, f"{chosen.distribution}/{chosen.kind}"]
+    for old in current_catalog().old_names(name):
+        spellings += [old, old.rpartition("/")[2]]
     return [each for each in dict.fromkeys(spellings) if resolved(each).chosen == chosen]

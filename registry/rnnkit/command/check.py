@@ -13,14 +13,14 @@ from rnnkit.command.screen import Screen
 
 @click.command(cls=Answer)
 @click.argument("kind", shell_complete=complete_kind)
-@click.option("--only", multiple=True, metavar="PROMISE", help="Only this promise; may be repeated.")
+@click.option("--only", multiple=True, metavar="PATTERN", help="Only promises like this; may be repeated.")
 @json_option
 @click.pass_obj
 def command(screen: Screen, *, kind: str, only: tuple[str, ...], as_json: bool) -> None:
     """Hold a kind to what rnnkit promises of all kinds.
 
     Puts every promise of the conformance kit to KIND, which takes some seconds. What is not applicable (n/a) is what
-    the kind cannot do. The status is 1 if a promise is broken.
+    the kind cannot do. PATTERN is a part of a promise's name, or a pattern as in a shell. Exit status 1: one is broken.
     """
     from rnnkit.testing import check_kind  # with torch
 

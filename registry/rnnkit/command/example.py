@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rnnkit import PluginError, get_kind
+from rnnkit import PluginError, current_catalog
 
 if TYPE_CHECKING:
     from rnnkit import RecurrentSpec
@@ -24,7 +24,7 @@ def example_spec(kind: str) -> RecurrentSpec[Any]:
     from rnnkit import RecurrentSpec
     from rnnkit.checkpoint.problem_list import listing, problem_lines
 
-    get_kind(kind)  # first: what is wrong with the kind itself is no matter of its fields
+    current_catalog().get(kind)  # first: what is wrong with the kind itself is no matter of its fields
     try:
         return RecurrentSpec.from_dict({"kind": kind, **SIZES})
     except ValidationError as error:

@@ -24,8 +24,8 @@ SUMMARIES = {
     "new-plugin": "Write a plugin to start from: a kind, with its tests.",
 }
 EPILOG = """
-Exit status: 0 done; 1 the answer is no (unknown, taken, not valid, not readable, drifted, broken); 2 the command was used
-wrongly.
+Exit status: 0 done; 1 the answer is no (unknown, taken, broken, not valid, not readable, drifted); 2 the command was
+used wrongly.
 
 Shell completion: eval "$(_RNNKIT_COMPLETE=bash_source rnnkit)", or zsh_source, or fish_source.
 """

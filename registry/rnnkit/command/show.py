@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnkit import RnnkitError, current_catalog, get_kind
+from rnnkit import RnnkitError, current_catalog
 from rnnkit.command.answer import Answer
 from rnnkit.command.completion import complete_kind
 from rnnkit.command.equation import equation_text
 from rnnkit.command.options import json_option
 from rnnkit.command.printable import as_text, in_a_file
 from rnnkit.command.screen import Screen
+from rnnkit.errors import DeprecatedKindWarning
 
 if TYPE_CHECKING:
     from rnnkit import Kind
@@ -35,11 +37,13 @@ def command(screen: Screen, *, kind: str, as_json: bool) -> None:
 def _facts(name: str) -> dict[str, Any]:
     from rnnkit.about.description import describe_options
 
-    kind, candidate = get_kind(name), current_catalog().resolve(name).require()
+    catalog = current_catalog()
+    kind, candidate = catalog.get(name), catalog.resolve(name).require()
     return {
         "kind": candidate.name,
         "distribution": candidate.distribution,
         "version": candidate.version,
+        "notices": [as_text(each) for each in (catalog.renaming(name), catalog.deprecation(name)) if each],
         "summary": as_text(kind.summary),
         "equation": dedent(as_text(kind.equation)).strip(),
         "paper": _paper(kind),
@@ -63,7 +67,9 @@ def _example(name: str) -> dict[str, Any]:
     from rnnkit.command.example import SIZES, example_spec
 
     try:
-        parameters = summarize_spec(example_spec(name), time=1).parameters
+        with warnings.catch_warnings(action="ignore", category=DeprecatedKindWarning):  # which is shown already
+            spec = example_spec(name)
+        parameters = summarize_spec(spec, time=1).parameters
     except RnnkitError as error:
         return {**SIZES, "parameters": None, "note": str(error)}
     return {**SIZES, "parameters": parameters, "note": ""}
@@ -72,6 +78,8 @@ def _example(name: str) -> dict[str, Any]:
 def _show(screen: Screen, facts: dict[str, Any]) -> None:
     screen.text(facts["kind"], bold=True)
     screen.text(facts["summary"])
+    for notice in facts["notices"]:
+        screen.text(notice)
     if facts["equation"]:
         screen.text("")
         screen.text(_shown_equation(screen, facts["equation"]), indent=2)

@@ -74,6 +74,8 @@ def _verdict(provider: Provider, resolution: Resolution) -> tuple[str, str]:
         return "blocked", provider.note
     if resolution.chosen is None:
         return "ambiguous", provider.note
+    if provider.candidate == resolution.old_name:
+        return "old name", provider.note
     if provider.candidate != resolution.chosen:
         return "shadowed", provider.note
     return ("broken" if provider.status == "broken" else "chosen"), provider.note

@@ -10,7 +10,7 @@ from rnnkit import __version__
 from rnnkit.explain import said
 from rnnkit.lock import plugin_of
 from rnnkit.testing.kind_report import KindReport, PromiseResult
-from rnnkit.testing.promise import BrokenPromiseError, NotApplicableError, Promise, all_promises, promises_named
+from rnnkit.testing.promise import BrokenPromiseError, NotApplicableError, Promise, all_promises, promises_like
 from rnnkit.testing.subject import Changes, Subject
 from rnnkit.testing.trial import Trial
 
@@ -33,13 +33,13 @@ def check_kind(
         spec: fields that every spec of it must have, where it does not take the small sizes that the kit tries.
         options: options to put every promise to, beside the defaults and other values of the kind's own options that
             the kit finds by their types.
-        only: the names of the promises to put to it; None: all.
+        only: names of promises to put to it, parts of names, or patterns as in a shell; None: all.
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind cannot be had.
-        ValueError: it takes no spec that the kit tries, or there is no promise of a name.
+        ValueError: it takes no spec that the kit tries, or there is no promise of such a name.
     """
-    promises = all_promises() if only is None else promises_named(only)
+    promises = all_promises() if only is None else promises_like(only)
     subject = Subject(kind, fields=spec, options=options)
     return report_of(subject, [put(promise, subject) for promise in promises])
 

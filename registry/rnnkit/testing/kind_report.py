@@ -54,7 +54,10 @@ class PromiseResult:
         line = f"  {_MARKS[self.outcome]:<6}  {self.promise.name:<{_NAMES}}  "
         if self.outcome == "passed":
             space = " " * len(line)
-            return textwrap.fill(_figures(self.figures), width, initial_indent=line, subsequent_indent=space) or line
+            return (
+                textwrap.fill(_figures(self.figures), width, initial_indent=line, subsequent_indent=space)
+                or line.rstrip()
+            )
         return f"{line.rstrip()}\n{_indented(self.explanation, width)}"
 
     @property

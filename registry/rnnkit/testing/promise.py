@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -84,13 +85,31 @@ def all_promises() -> tuple[Promise, ...]:
     return tuple(sorted(_promises, key=lambda each: get_args(Tier).index(each.tier)))
 
 
-def promises_named(names: Iterable[str]) -> tuple[Promise, ...]:
-    """Those promises of some names, in the order of all.
+def promises_like(patterns: Iterable[str]) -> tuple[Promise, ...]:
+    """Those promises whose names match one of some patterns, as a shell would have it, or have one of them in them.
 
     Raises:
-        ValueError: there is no promise of a name.
+        ValueError: there is no promise for one of them.
     """
-    names, known = set(names), [each.name for each in all_promises()]
-    for name in sorted(names.difference(known)):
-        raise ValueError(f"There is no promise {name!r}.{did_you_mean(name, known)} They are: {', '.join(known)}")
-    return tuple(each for each in all_promises() if each.name in names)
+    found = {pattern: [each for each in all_promises() if _is_like(each.name, pattern)] for pattern in patterns}
+    for pattern, promises in found.items():
+        if not promises:
+            raise _no_promise(pattern)
+    return tuple(each for each in all_promises() if any(each in promises for promises in found.values()))
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise ValueError unless each of some names is that of a promise."""
+    known = {each.name for each in all_promises()}
+    for name in names:
+        if name not in known:
+            raise _no_promise(name)
+
+
+def _is_like(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern if set(pattern) & set("*?[") else f"*{pattern}*")
+
+
+def _no_promise(name: str) -> ValueError:
+    hint = did_you_mean(name, [each.name for each in all_promises()])
+    return ValueError(f"There is no promise {name!r}.{hint} rnnkit.testing.all_promises() has all of them")

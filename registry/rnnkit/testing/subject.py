@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
-from rnnkit import Kind, RecurrentModel, RecurrentSpec, StackOptions, build_model, current_catalog, get_kind
+from rnnkit import Cell, Kind, RecurrentModel, RecurrentSpec, StackOptions, build_model, current_catalog, get_kind
+from rnnkit.discovery import LOCAL, canonical
 from rnnkit.options import own_fields
-from rnnkit.testing.option_values import other_values
+from rnnkit.testing.option_values import in_turn, is_choice, other_values
 
 Changes = Mapping[str, Any]
 
@@ -20,6 +21,7 @@ Changes = Mapping[str, Any]
 _SIZES = [(3, 6), (4, 8), (8, 8), (16, 16), (32, 32), (64, 64)]
 _LAYERS = 2
 _MOST_OPTIONS = 8  # variants of a kind's own options that every promise is put to
+_MOST_NUMBERS = 2  # of them for one option
 
 
 class Subject:
@@ -71,23 +73,57 @@ class Subject:
         """What one may choose of a kind beside sizes and directions, and what its author wants tried."""
         own = own_fields(self.record.options(), _base_of(self.record))
         found = [
-            {"options": {name: value}}
+            self._few([{"options": {name: value}} for value in values])
             for name, values in other_values(self.record.options).items()
-            for value in values
             if name in own
         ]
-        taken = [each for each in found if self.takes(**each)][:_MOST_OPTIONS]
-        given = [{"options": dict(each)} for each in self._options]
-        return [{}, {"bias": False}, *_of_cells(self.record), *taken, *given]
+        few = islice(in_turn(found), _MOST_OPTIONS)
+        return [{}, {"bias": False}, *_of_cells(self.record), *few, *self.given_options]
+
+    @property
+    def given_options(self) -> list[Changes]:
+        """The options that its author wants tried."""
+        return [{"options": dict(each)} for each in self._options]
+
+    def _few(self, changes: list[Changes]) -> list[Changes]:
+        """Those changes of one option that the kind takes: all of a choice, and few of numbers."""
+        taken = [each for each in changes if self.takes(**each)]
+        choices = [each for each in taken if all(map(is_choice, each["options"].values()))]
+        return choices + [each for each in taken if each not in choices][:_MOST_NUMBERS]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this process alone knows it."""
+        return self.name == canonical(LOCAL, self.record.name)
 
     @property
     def is_stack(self) -> bool:
         """Whether it is a stack of cells."""
-        return hasattr(self._on_meta.backbone, "cells")
+        return hasattr(self.model.backbone, "cells")
+
+    @property
+    def has_fast_way(self) -> bool:
+        """Whether it is a stack of which a cell has an `unroll` or `unroll_layers` of its own."""
+        cells: Any = self.model.backbone.cells if self.is_stack else ()
+        return any(
+            type(cell).unroll is not Cell.unroll or type(cell).unroll_layers is not Cell.unroll_layers for cell in cells
+        )
+
+    @property
+    def one_layer(self) -> Changes:
+        """What makes it a single layer."""
+        return {"num_layers": 1, "hidden_size": self.spec().hidden_sizes[0], "dropout": 0.0}
+
+    @property
+    def sizes_per_layer(self) -> list[Changes]:
+        """What gives each of two layers a size of its own; empty: the kind has one size for all."""
+        size = self.spec().hidden_sizes[0]
+        return [{"num_layers": 2, "hidden_size": (size, 2 * size)}] if self.record.sizes_per_layer else []
 
     @cached_property
-    def _on_meta(self) -> RecurrentModel:
-        return build_model(self.spec(), device=torch.device("meta"))
+    def model(self) -> RecurrentModel:
+        """A model of it, to look at."""
+        return build_model(self.spec())
 
     def _found_sizes(self) -> dict[str, Any]:
         refusals = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from itertools import product
@@ -99,12 +99,13 @@ class Trial:
         tried = 0
         for chosen in product(*(axes or (self.subject.variants, DIRECTIONS))):
             merged = _merged([*chosen, changes])
+            self.case = None  # what goes wrong while a spec is made is not of the case before
             refusal = self.subject.refusal(**merged)
             if refusal is not None:
                 self._leave_out(refusal)
                 continue
             tried += 1
-            self.figures["cases"] = tried
+            self.figures["cases"] = 1 + int(self.figures.get("cases", 0))
             self.case = Case(self.subject.spec(**merged))
             yield self.case
         self.case = None
@@ -112,7 +113,14 @@ class Trial:
             raise NotApplicableError(f"the kind refuses {self.left_out[0]}")
 
     def same(
-        self, actual: Any, expected: Any, what: str, *, relative: float = 1e-9, absolute: float = 1e-11
+        self,
+        actual: Any,
+        expected: Any,
+        what: str,
+        *,
+        relative: float = 1e-9,
+        absolute: float = 1e-11,
+        figure: str = "off by",
     ) -> Difference:
         """Hold tensors, states and mappings of them to what they should be, and note the largest difference.
 
@@ -122,16 +130,26 @@ class Trial:
             what: its name in the error.
             relative: the largest difference that counts as rounding, as a part of the value expected.
             absolute: the same where that is about zero.
+            figure: under which name the largest difference is noted.
 
         Raises:
             BrokenPromiseError: they differ by more.
         """
         self.compared += 1
         difference = largest_difference(actual, expected, relative=relative, absolute=absolute)
-        self.figures["off by"] = max(difference.size, float(self.figures.get("off by", 0.0)))
+        self.figures[figure] = max(difference.size, float(self.figures.get(figure, 0.0)))
         if difference.message:
             raise BrokenPromiseError(f"{what} {difference.message}")
         return difference
+
+    def each_same(self, actual: Mapping[str, Any], expected: Mapping[str, Any], what: str, **rounding: Any) -> None:
+        """Hold several results, each under its name, to what they should be; `rounding` as of `same`.
+
+        Raises:
+            BrokenPromiseError: they differ; says so of the first.
+        """
+        for name, each in expected.items():
+            self.same(actual[name], each, f"{what} the {name}", **rounding)
 
     def equal(self, actual: Any, expected: Any, what: str) -> None:
         """Hold tensors, states and mappings of them to the very same values, bit for bit.
@@ -203,9 +221,16 @@ def total(*results: Any) -> Tensor:
 
 def gradients(value: Tensor, model: torch.nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
     """The gradients of a number by inputs and parameters, under their names; zeros where it does not depend on one."""
-    named = {**{f"input {index}": each for index, each in enumerate(inputs)}, **dict(model.named_parameters())}
-    found = torch.autograd.grad(value, list(named.values()), materialize_grads=True)
+    learned = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    named = {**{f"input {index}": each for index, each in enumerate(inputs)}, **learned}
+    found = torch.autograd.grad(value, list(named.values()), materialize_grads=True) if named else ()
     return dict(zip(named, found, strict=True))
+
+
+def with_gradients(model: torch.nn.Module, output: Tensor, final: Any, *inputs: Tensor) -> dict[str, Any]:
+    """An output and a final state, and what `gradients` finds for the two together, each under its name."""
+    found = gradients(total(output, final), model, *inputs)
+    return {"output": output, "final state": final, **{f"gradient by {name}": each for name, each in found.items()}}
 
 
 def _move_weights(model: RecurrentModel, x: Tensor) -> None:

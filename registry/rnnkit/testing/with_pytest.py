@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rnnkit import current_catalog
 from rnnkit.testing.check_runner import put, report_of
-from rnnkit.testing.promise import BrokenPromiseError, Promise, all_promises, promises_named
+from rnnkit.testing.promise import BrokenPromiseError, Promise, all_promises, check_names
 from rnnkit.testing.subject import Changes, Subject
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ class KindPromise:
         """
         import pytest
 
+        __tracebackhide__ = True  # of pytest's tracebacks
         result, expected = self._run.result(self._promise), self._run.expected.get(self.name)
         if expected is not None:
             self._expect_failure(result, expected)
         elif result.outcome == "failed":
-            raise BrokenPromiseError(f"{self.name} of the kind {self.kind!r}: {result.explanation}") from result.error
+            cause = None if isinstance(result.error, BrokenPromiseError) else result.error
+            raise BrokenPromiseError(f"{self.name} of the kind {self.kind!r}: {result.explanation}") from cause
         elif result.outcome == "not applicable":
             pytest.skip(f"not applicable to {self.kind!r}: {result.reason}")
 
@@ -152,7 +154,7 @@ def _tests(run: _Run, minimum: int) -> list[Any]:
 
 def _checked(expected: Mapping[str, str]) -> Mapping[str, str]:
     """Expected failures of promises that there are, each with a reason of its own; nothing else."""
-    promises_named(expected)
+    check_names(expected)
     for name, reason in expected.items():
         if not isinstance(reason, str) or len(reason.split()) < _FEWEST_WORDS:
             raise ValueError(f"expected_failures must say why the kind breaks {name!r}, but says {reason!r}")
