@@ -110,6 +110,11 @@ class Subject:
         )
 
     @property
+    def plain_loops(self) -> tuple[bool, ...]:
+        """The values of `backbone.plain_loop` that mean something else: both, if there is a fast way."""
+        return (False, True) if self.has_fast_way else (False,)
+
+    @property
     def one_layer(self) -> Changes:
         """What makes it a single layer."""
         return {"num_layers": 1, "hidden_size": self.spec().hidden_sizes[0], "dropout": 0.0}

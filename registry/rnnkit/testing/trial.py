@@ -19,6 +19,7 @@ from rnnkit.testing.promise import BrokenPromiseError, NotApplicableError
 from rnnkit.testing.subject import Changes, Subject
 
 BATCH, TIME = 4, 5
+LENGTHS = (TIME, 2, 0, 3)  # of the rows of a batch
 DIRECTIONS: tuple[Changes, ...] = ({"bidirectional": False}, {"bidirectional": True})
 BATCH_AXES: tuple[Changes, ...] = ({"batch_first": True}, {"batch_first": False})
 _DEFAULTS = {each.name: each.default for each in fields(RecurrentSpec)}

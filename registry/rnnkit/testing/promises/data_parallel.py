@@ -1,1 +1,100 @@
+"""What a kind promises of training in several processes at once."""
 
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from rnnkit.policy import STRICT
+from rnnkit.testing.parallel_worker import CANNOT, WORLD, Task
+from rnnkit.testing.promise import BrokenPromiseError, NotApplicableError, promise
+from rnnkit.testing.trial import TIME, Case, Trial
+
+_LENGTHS = torch.tensor([TIME, 2, 0, 3])
+_PATIENCE = 120.0  # seconds
+_QUOTED = 1_500  # characters of what a process has printed
+
+
+@promise("systems")
+def data_parallel_equals_one_process(trial: Trial) -> None:
+    """Two processes with `DistributedDataParallel`, each with half of the rows, train as one does with all of them.
+
+    A parameter has no gradient, a weight is no parameter of the module, or something is taken over the batch.
+    """
+    trial.needs(not trial.subject.is_local, "another process does not know a kind of this process alone")
+    available = distributed.is_available() and distributed.is_gloo_available()
+    trial.needs(available, "this torch has no torch.distributed with gloo")
+    for case in trial.cases(({},), batch_first=True, readout="last"):
+        task = _task(case)
+        expected = task.train(task.model())
+        for rank, result in enumerate(_in_processes(task)):
+            trial.same(result, expected, f"in process {rank} of {WORLD}, the")
+
+
+def _task(case: Case) -> Task:
+    x = case.input()
+    model = case.model()
+    goal = torch.randn(model(x).shape, generator=torch.Generator().manual_seed(8), dtype=x.dtype)
+    return Task(case.spec, model.state_dict(), x, _LENGTHS, goal)
+
+
+def _in_processes(task: Task) -> list[dict[str, Tensor]]:
+    """What each of the processes finds."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        task.write(folder)
+        processes = [_started(folder, rank) for rank in range(WORLD)]
+        try:
+            statuses = [process.wait(_PATIENCE) for process in processes]
+        except subprocess.TimeoutExpired as error:
+            raise BrokenPromiseError(f"the processes did not end in {_PATIENCE:g} s") from error
+        finally:
+            _end(processes)
+        for rank, status in enumerate(statuses):
+            _check(status, folder / f"printed{rank}.txt", rank)
+        return [torch.load(folder / f"result{rank}.pt", weights_only=True) for rank in range(WORLD)]
+
+
+def _started(folder: Path, rank: int) -> subprocess.Popen[bytes]:
+    """A process that finds the same modules as this one, and the other process without a network."""
+    path = os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100  # which keeps links as they are
+    environment = {name: value for name, value in os.environ.items() if name != STRICT}
+    own = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **_loopback()}
+    with (folder / f"printed{rank}.txt").open("wb") as printed:
+        return subprocess.Popen(  # noqa: S603  # this very Python
+            [sys.executable, "-P", "-m", "rnnkit.testing.parallel_worker", str(folder), str(rank)],
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            env=environment | own,
+        )
+
+
+def _loopback() -> dict[str, str]:
+    """What tells gloo to use the interface that leads nowhere else, `lo` or `lo0`, where its name can be found."""
+    names = [name for _, name in socket.if_nameindex() if name.startswith("lo")] if os.name == "posix" else []
+    return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
+
+
+def _end(processes: list[Any]) -> None:
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def _check(status: int, printed: Path, rank: int) -> None:
+    text = printed.read_text(encoding="utf-8", errors="replace").strip()[-_QUOTED:]
+    if status == CANNOT:
+        raise NotApplicableError(f"two processes cannot train together here: {text}")
+    if status:
+        raise BrokenPromiseError(
+            f"process {rank} of {WORLD} ended with exit status {status}, after it had printed\n{text}"
+        )
