@@ -334,7 +334,7 @@ class EndsWithRowsBackwards(Gru):
         return output, (final if self.batch_first else map_state(lambda part: part.flip(1), final))
 
 
-@gru("time_first_is_the_transpose", "Expected hidden size")
+@gru("time_first_is_the_transpose", "must be a tensor of shape")
 class AlwaysBatchFirst(Gru):
     def __init__(self, spec, **where):
         super().__init__(replace(spec, batch_first=True), **where)

@@ -4,6 +4,7 @@ import copy
 import pickle
 from dataclasses import fields
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -872,3 +873,48 @@ def test_training_keeps_the_states_of_rows_that_have_ended(stack, name, bidirect
     clean, dirty = (seeded(lambda z=z: model(z, state, lengths=LENGTHS, return_state=True)) for z in (x, padded))
     assert_same(dirty, clean)
     assert_same(map_state(lambda part: part[2], dirty[1]), map_state(lambda part: part[2], state))
+
+
+# Parts of a state that are no floating-point numbers
+
+
+class Counting(NamedTuple):
+    h: torch.Tensor
+    count: torch.Tensor
+
+
+class Counter(Cell):
+    """h_t = tanh(W x_t + U h_{t-1} + count), with a count of the steps."""
+
+    State = Counting
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+        self.weight_hh = self.new_parameter(hidden_size, hidden_size)
+
+    def initial_state(self, batch_size, *, device=None, dtype=None):
+        h = torch.zeros(batch_size, self.hidden_size, device=device, dtype=dtype)
+        return Counting(h, torch.zeros(batch_size, 1, device=device, dtype=torch.int64))
+
+    def state_shapes(self, batch_size):
+        return Counting(torch.Size((batch_size, self.hidden_size)), torch.Size((batch_size, 1)))
+
+    def step(self, projected_t, state):
+        read = F.linear(projected_t, self.weight_ih) + F.linear(state.h, self.weight_hh)
+        h = torch.tanh(read + state.count)
+        return h, Counting(h, state.count + 1)
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize("options", [{"learn_initial_state": True}, {"zoneout": 0.5}, {"zoneout": (0.5, 0.5)}], ids=str)
+def test_whole_numbers_in_a_state_are_neither_learned_nor_zoned_out(options, training):
+    with register_kind(cell_kind(Counter, name="counter", summary="Made for one test.")) as kind:
+        model = small_model(kind.name, options=options).train(training)
+    assert all(parameter.is_floating_point() for parameter in model.parameters())
+    _, state = model(small_input(), lengths=LENGTHS, return_state=True)
+    for part in state:
+        assert torch.equal(part.count, LENGTHS[:, None])
+        assert part.h.dtype == torch.float64
+    y, _ = model(small_input(), return_state=True)
+    y.sum().backward()

@@ -13,7 +13,6 @@ from torch import nn
 from rnnkit.cell import Cell, parts_of
 from rnnkit.options import own_fields
 from rnnkit.stack_options import StackOptions
-from rnnkit.state import map_state
 
 if TYPE_CHECKING:
     from rnnkit.spec import RecurrentSpec
@@ -75,10 +74,9 @@ def _initialize(cell: Cell, options: Any) -> None:
 
 
 def learned_state(cell: Cell, **where: Any) -> nn.ParameterDict:
-    """A parameter for each part of the state of one row, which starts where the cell does."""
-    start = map_state(lambda part: part[0], cell.initial_state(1, **where))
-    names = parts_of(type(cell))
-    return nn.ParameterDict({name: nn.Parameter(part.clone()) for name, part in zip(names, start, strict=True)})
+    """A parameter for each floating-point part of the state of one row, which starts where the cell does."""
+    start = zip(parts_of(type(cell)), cell.initial_state(1, **where), strict=True)
+    return nn.ParameterDict({name: nn.Parameter(part[0].clone()) for name, part in start if part.is_floating_point()})
 
 
 def features_of(layer: Sequence[Cell]) -> int:

@@ -68,12 +68,20 @@ def with_zoneout(step: Step, masks: Iterator[Any] | None, rates: Any) -> Step:
     def zoned(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
         output, after = step(projected_t, state)
         if masks is None:
-            mixed = map_state(lambda old, new, rate: rate * old + (1 - rate) * new, state, after, rates)
+            mixed = map_state(_averaged, state, after, rates)
         else:
-            mixed = map_state(lambda old, new, mask: torch.where(mask, old, new), state, after, next(masks))
+            mixed = map_state(_kept, state, after, next(masks))
         return _same_part(output, after, mixed), mixed
 
     return zoned
+
+
+def _averaged(old: Tensor, new: Tensor, rate: float) -> Tensor:
+    return rate * old + (1 - rate) * new if new.is_floating_point() else new
+
+
+def _kept(old: Tensor, new: Tensor, mask: Tensor) -> Tensor:
+    return torch.where(mask, old, new) if new.is_floating_point() else new
 
 
 def zoneout_masks(state: Any, rates: Any, time: int) -> Iterator[Any]:

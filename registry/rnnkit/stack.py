@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.backbone import Backbone
-from rnnkit.cell import Cell, parts_of
+from rnnkit.cell import Cell
 from rnnkit.construction import CellMaker, features_of, learned_state, make_layers
 from rnnkit.errors import BuildError
 from rnnkit.fast_way import unroll_fast, unroll_layers_fast
@@ -96,14 +96,11 @@ class CellStack(Backbone):
     ) -> Any:
         """The state before the first step of `batch_size` rows: what the cells say, or what was learned."""
         where, of = self._place(device, dtype)
+        states = tuple([cell.initial_state(batch_size, device=where, dtype=of) for cell in self._cells()])
         if not self.options.learn_initial_state:
-            return tuple([cell.initial_state(batch_size, device=where, dtype=of) for cell in self._cells()])
+            return states
         starts: list[Any] = list(self.initial)
-        states = tuple(
-            cell.State(*(start[name].expand(batch_size, *start[name].shape) for name in parts_of(type(cell))))
-            for cell, start in zip(self._cells(), starts, strict=True)
-        )
-        return map_state(lambda part: part.to(where, of), states)
+        return tuple([_as_learned(state, start) for state, start in zip(states, starts, strict=True)])
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
         return self._through_layers(x, state, lengths, recorded=None)
@@ -213,3 +210,10 @@ class CellStack(Backbone):
 
     def _cells(self) -> list[Any]:
         return list(self.cells)
+
+
+def _as_learned(state: Any, start: nn.ParameterDict) -> Any:
+    """A state with the parts that are learned in the place of those that the cell starts with."""
+    before = state._asdict()
+    learned = {name: row.expand_as(before[name]).to(before[name]) for name, row in start.items()}
+    return state._replace(**learned)

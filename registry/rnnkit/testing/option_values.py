@@ -37,7 +37,9 @@ def other_values(options: type[Options]) -> dict[str, list[Any]]:
     schema, defaults = schema_of(options), plain_defaults(options)
     ideas = _Ideas(schema.get("$defs", {}))
     return {
-        field.name: _taken(options, field.name, ideas.of(schema["properties"][field.name], defaults[field.name]))
+        field.name: _taken(
+            options, field.name, ideas.of(schema["properties"].get(field.name, {}), defaults[field.name])
+        )
         for field in fields(options)
     }
 
@@ -61,7 +63,6 @@ def _taken(options: type[Options], name: str, ideas: Iterator[Any]) -> list[Any]
     for idea in ideas:
         try:
             value = getattr(adapter.validate_json(to_json({name: idea})), name)
-            options(**{name: value})
         except Exception:  # noqa: BLE001, S112  # however a validator of the plugin refuses it
             continue
         if not _is_among(value, [default, *found]):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnkit import RecurrentModel, RecurrentSpec, build_model, map_state
+from rnnkit import RecurrentModel, RecurrentSpec, build_model
 from rnnkit.explain import said
 from rnnkit.options import plain_defaults
 from rnnkit.testing.comparison import Difference, largest_difference, leaves
@@ -23,6 +23,7 @@ LENGTHS = (TIME, 2, 0, 3)  # of the rows of a batch
 DIRECTIONS: tuple[Changes, ...] = ({"bidirectional": False}, {"bidirectional": True})
 BATCH_AXES: tuple[Changes, ...] = ({"batch_first": True}, {"batch_first": False})
 _DEFAULTS = {each.name: each.default for each in fields(RecurrentSpec)}
+_BEFORE = 3  # steps that lead to a random state
 _SPREAD = 0.05  # by how much weights are moved away from where they start, relative to their size
 
 
@@ -200,16 +201,14 @@ class Trial:
             self.left_out.append(refused)
 
 
+@torch.no_grad()
 def random_state(model: RecurrentModel, batch: int = BATCH) -> Any:
-    """A random state for a model, the same at each call."""
-    generator = torch.Generator().manual_seed(3)
-
-    def drawn(part: Tensor) -> Tensor:
-        if not part.is_floating_point():
-            return part
-        return torch.randn(part.shape, generator=generator, dtype=torch.float64).to(part)
-
-    return map_state(drawn, model.initial_state(batch))
+    """A state that a random sequence leads to, the same at each call: not every number may stand in a state."""
+    training = model.training
+    x = Case(model.spec).input(batch=batch, time=_BEFORE, dtype=model.backbone.dtype)
+    state = model.eval().backbone(x.flip(0, 1))[1]
+    model.train(training)
+    return state
 
 
 def total(*results: Any) -> Tensor:

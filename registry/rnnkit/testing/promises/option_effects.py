@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import Any
@@ -66,20 +66,17 @@ class _Effects:
         self._trial = trial
         self._seen: dict[Any, Any] = {}
         self._tried = 0
-        self._without: list[Case] = []
-        self._words: list[str] = []
+        self._without: dict[str, Case] = {}  # what has no effect, and a spec in which it has none
 
-    def look_for(self, alternatives: Sequence[Changes], contexts: Iterable[Changes]) -> None:
+    def look_for(self, alternatives: Sequence[Changes], contexts: Sequence[Changes]) -> None:
         """Note whether one of some changes does something in one of some contexts; or that the kind takes none."""
-        contexts = list(contexts)
         pairs = [pair for changes in alternatives for pair in _pairs(self._trial.subject, changes, contexts)]
         if not pairs:
             self.leave_out(self._trial.subject.refusal(**alternatives[0]) or f"{_in_words(alternatives[0])}: no change")
             return
         self._tried += 1
         if not any(self._differ(*pair) for pair in pairs):
-            self._without.append(Case(pairs[0][1]))
-            self._words.append(_in_words(alternatives[0]))
+            self._without[_in_words(alternatives[0])] = Case(pairs[0][1])
 
     def leave_out(self, what: str) -> None:
         """Note what was not tried."""
@@ -91,10 +88,10 @@ class _Effects:
         trial = self._trial
         trial.needs(self._tried, f"nothing could be tried: {'; '.join(trial.left_out)}")
         trial.figures["changes"] = self._tried
-        trial.case = self._without[0] if self._without else None
+        trial.case = next(iter(self._without.values()), None)
         trial.that(
-            not self._words,
-            f"{' and '.join(self._words)} changed nothing: neither the parameters and how they start, nor output, "
+            not self._without,
+            f"{' and '.join(self._without)} changed nothing: neither the parameters and how they start, nor output, "
             "state and gradients, in evaluation and in training",
         )
 
@@ -128,7 +125,7 @@ def _values_of_options(subject: Subject) -> dict[str, list[Any]]:
     values = other_values(subject.record.options)
     for given in subject.given_options:
         for name, value in given["options"].items():
-            values[name] = [value, *values[name]]
+            values[name] = [value, *values.get(name, [])]
     return values
 
 
@@ -146,7 +143,7 @@ def _other_options(values: Mapping[str, Sequence[Any]], name: str) -> Iterator[C
 
 
 def _pairs(
-    subject: Subject, changes: Changes, contexts: Iterable[Changes]
+    subject: Subject, changes: Changes, contexts: Sequence[Changes]
 ) -> Iterator[tuple[RecurrentSpec[Any], RecurrentSpec[Any]]]:
     """The specs without the changes and with them, in each context in which the kind takes both."""
     options = changes.get("options", {})
