@@ -18,8 +18,10 @@ FILE_NAME = re.compile(r"# ([\w-]+\.(?:py|yaml|toml))\n")
 EXCERPT = "# rnnkit_mgu.py, in part\n"
 # what a console block may run: the rest needs a network, or a clone of its own, and is tested elsewhere
 COMMAND = re.compile(r"\$ (?:[A-Z_]+=\S+ )*(rnnkit|cat|echo|ls|diff)\b")
-# what is measured, and the version of torch
-MEASURED = re.compile(r"\b(off by|loss|to|in|of a line|in float32 by|torch) \d[\d.e+-]*(?:[a-z]+\b)?")
+# what is measured, numbers with all their digits, and the version of torch
+MEASURED = re.compile(
+    r"\b(off by|loss|to|in|of a line|in float32 by|torch) \d[\d.e+-]*(?:[a-z]+\b)?|-?\d\.\d{8,}(?:e-?\d+)?"
+)
 END = "--- end of a command ---"
 
 

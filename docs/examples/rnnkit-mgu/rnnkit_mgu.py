@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,6 +46,12 @@ class MGUCell(Cell):
         n_t = torch.tanh(torch.addmm(x_n, f_t * state.h, self.weight_hn.t()))
         h_t = torch.lerp(state.h, n_t, f_t)  # (1 - f_t) * h + f_t * n_t
         return h_t, CellState(h_t)
+
+    def symbols(self) -> dict[str, Any]:
+        w_if, w_in = self.weight_ih.chunk(2)
+        b_f, b_n = (0, 0) if self.bias is None else self.bias.chunk(2)
+        of_x = {"W_{if}": w_if, "W_{in}": w_in, "b_f": b_f, "b_n": b_n}
+        return {**of_x, "W_{hf}": self.weight_hf, "W_{hn}": self.weight_hn}
 
 
 @hookimpl

@@ -35,13 +35,9 @@ def other_values(options: type[Options]) -> dict[str, list[Any]]:
         PluginError: one of its fields has a type of the plugin's own that refuses to be described.
     """
     schema, defaults = schema_of(options), plain_defaults(options)
-    ideas = _Ideas(schema.get("$defs", {}))
-    return {
-        field.name: _taken(
-            options, field.name, ideas.of(schema["properties"].get(field.name, {}), defaults[field.name])
-        )
-        for field in fields(options)
-    }
+    ideas, schemas = _Ideas(schema.get("$defs", {})), schema["properties"]
+    names = [field.name for field in fields(options)]
+    return {name: _taken(options, name, ideas.of(schemas.get(name, {}), defaults[name])) for name in names}
 
 
 def is_choice(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The kind `mgu` computes its paper's equations, and keeps what rnnkit promises of every kind."""
+"""The kind `mgu` keeps what rnnkit promises of every kind, and computes its paper's equations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from rnnkit import CellState, RecurrentModel, RecurrentSpec, build_model, get_kind
+from rnnkit import CellState, RecurrentSpec, build_model, get_kind
+from rnnkit.testing import KindPromise, each_promise
 from rnnkit_mgu import MGUCell
 
 BATCH, TIME = 4, 5
@@ -30,8 +31,9 @@ def small_input() -> Tensor:
     return torch.randn(BATCH, TIME, 3, dtype=torch.float64)
 
 
-def random_state(model: RecurrentModel) -> tuple[CellState, ...]:
-    return tuple(CellState(torch.randn_like(h)) for (h,) in model.initial_state(BATCH))
+@each_promise("rnnkit-mgu/mgu", minimum=38)
+def test_a_promise_is_kept(promise: KindPromise) -> None:
+    promise.check()
 
 
 def test_the_kind_is_found_by_its_name() -> None:
@@ -97,108 +99,7 @@ def scalar(output: Tensor, final: tuple[CellState, ...]) -> Tensor:
     return entries @ torch.linspace(-1, 2, len(entries), dtype=entries.dtype)
 
 
-# Time
-
-
-@both
-def test_each_row_gets_what_it_would_get_alone(bidirectional: bool) -> None:
-    model = small_model(bidirectional=bidirectional)
-    backbone = model.backbone  # a readout would hide what stands past the lengths
-    x, state, lengths = small_input(), random_state(model), torch.tensor([5, 2, 1, 3])
-    padded = x.masked_fill((torch.arange(TIME) >= lengths[:, None])[..., None], torch.nan)
-    output, final = backbone(padded, state, lengths=lengths)
-    for row, length in enumerate(lengths.tolist()):
-        alone, after = backbone(x[[row], :length], row_of(state, row))
-        torch.testing.assert_close(output[[row], :length], alone)
-        torch.testing.assert_close(row_of(final, row), after)
-        assert output[row, length:].eq(0).all()
-
-
-def test_a_row_without_steps_keeps_its_state() -> None:
-    model = small_model(bidirectional=True)
-    state = random_state(model)
-    _, final = model(small_input(), state, lengths=torch.tensor([5, 0, 2, 3]), return_state=True)
-    torch.testing.assert_close(row_of(final, 1), row_of(state, 1))
-
-
-def row_of(state: tuple[CellState, ...], row: int) -> tuple[CellState, ...]:
-    return tuple(CellState(h[[row]]) for (h,) in state)
-
-
-@both
-def test_time_first_is_the_transpose_of_batch_first(bidirectional: bool) -> None:
-    model, other = small_model(bidirectional=bidirectional), small_model(bidirectional=bidirectional, batch_first=False)
-    other.load_state_dict(model.state_dict())
-    x, lengths = small_input(), torch.tensor([5, 2, 0, 3])
-    torch.testing.assert_close(other(x.transpose(0, 1), lengths=lengths).transpose(0, 1), model(x, lengths=lengths))
-
-
-def test_step_by_step_equals_forward() -> None:
-    model, x, state = small_model(), small_input(), None
-    whole, final = model(x, return_state=True)
-    outputs = []
-    for x_t in x.unbind(1):
-        y_t, state = model.step(x_t, state)
-        outputs.append(y_t)
-    torch.testing.assert_close(torch.stack(outputs, dim=1), whole)
-    torch.testing.assert_close(state, final)
-
-
-# Training
-
-
-def test_a_step_against_the_gradient_lowers_the_loss() -> None:
-    model, x, y = small_model(readout="last"), small_input(), torch.randn(BATCH, 2, dtype=torch.float64)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    before = torch.nn.functional.mse_loss(model(x), y)
-    before.backward()
-    optimizer.step()
-    assert torch.nn.functional.mse_loss(model(x), y) < before
-
-
-def test_dropout_acts_between_layers_in_training_only() -> None:
-    model, x = small_model(dropout=1.0, output_size=None), small_input()
-    dropped, (first_layer, _) = model(x, return_state=True)
-    torch.testing.assert_close(model(small_input()), dropped)  # the second layer sees nothing of the input
-    assert dropped.ne(0).all()
-    whole, (first_layer_of_whole, _) = model.eval()(x, return_state=True)
-    assert whole.ne(dropped).any()
-    torch.testing.assert_close(first_layer, first_layer_of_whole)
-
-
-def test_the_state_dict_round_trip_is_exact() -> None:
-    model, other, x = small_model(), small_model(), small_input()
-    assert not torch.equal(other(x), model(x))
-    other.load_state_dict(model.state_dict())
-    assert torch.equal(other(x), model(x))
-
-
 # What every stack of cells offers
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"residual": True},
-        {"layer_norm": "output"},
-        {"learn_initial_state": True},
-        {"zoneout": 0.3},
-        {"recurrent_init": "orthogonal"},
-    ],
-    ids=str,
-)
-def test_an_option_of_stacks_changes_what_is_computed_and_trains(options: dict[str, Any]) -> None:
-    torch.manual_seed(1)
-    plain = small_model()
-    torch.manual_seed(1)
-    model, x = small_model(options=options), small_input()
-    for name, parameter in model.named_parameters():
-        if "initial" in name:  # a learned state starts at zero, as any other
-            torch.nn.init.normal_(parameter)
-    y = model(x)
-    y.square().sum().backward()
-    assert not torch.allclose(y, plain(x))
-    assert all(parameter.grad.ne(0).any() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize(

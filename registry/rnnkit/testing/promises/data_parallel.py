@@ -58,8 +58,7 @@ def _in_processes(task: Task) -> list[dict[str, Tensor]]:
             raise BrokenPromiseError(f"the processes did not end in {_PATIENCE:g} s") from error
         finally:
             _end(processes)
-        for rank, status in enumerate(statuses):
-            _check(status, folder / f"printed{rank}.txt", rank)
+        _check(statuses, [_printed(folder, rank) for rank in range(WORLD)])
         return [torch.load(folder / f"result{rank}.pt", weights_only=True) for rank in range(WORLD)]
 
 
@@ -90,11 +89,19 @@ def _end(processes: list[Any]) -> None:
         process.wait()
 
 
-def _check(status: int, printed: Path, rank: int) -> None:
-    text = printed.read_text(encoding="utf-8", errors="replace").strip()[-_QUOTED:]
-    if status == CANNOT:
-        raise NotApplicableError(f"two processes cannot train together here: {text}")
-    if status:
-        raise BrokenPromiseError(
-            f"process {rank} of {WORLD} ended with exit status {status}, after it had printed\n{text}"
-        )
+def _printed(folder: Path, rank: int) -> str:
+    """The end of what a process has printed."""
+    return (folder / f"printed{rank}.txt").read_text(encoding="utf-8", errors="replace").strip()[-_QUOTED:]
+
+
+def _check(statuses: list[int], printed: list[str]) -> None:
+    """Each process must have come to its end; what happened to one of them tells what the other ones say."""
+    if CANNOT in statuses:
+        raise NotApplicableError(f"two processes cannot train together here: {printed[statuses.index(CANNOT)]}")
+    wrong = [
+        f"process {rank} of {WORLD} ended with exit status {status}, after it had printed\n{printed[rank]}"
+        for rank, status in enumerate(statuses)
+        if status
+    ]
+    if wrong:
+        raise BrokenPromiseError("\n".join(wrong))

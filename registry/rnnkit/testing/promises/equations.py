@@ -63,10 +63,10 @@ def _compare(trial: Trial, cell: Cell, equation: Equation) -> None:
     values = _computed(trial, cell, equation, rows)
     expected_output = _like(output, values[_output_in(equation, parts, output, after)])
     expected = map_state(_like, after, type(after)(*(values[f"{name}_t"] for name in parts.values())))
-    trial.same((output, after), (expected_output, expected), "of a step, by the equation, the output and state")
+    trial.same((output, after), (expected_output, expected), "beside the equation, the output and state of a step")
     wanted = [part for part in (x_t, *state) if part.requires_grad]
     actual, by_equation = total(output, after), total(expected_output, expected)
-    trial.same(gradients(actual, cell, *wanted), gradients(by_equation, cell, *wanted), "likewise the gradient")
+    trial.same(gradients(actual, cell, *wanted), gradients(by_equation, cell, *wanted), "beside it, the gradient")
 
 
 def _inputs(cell: Cell) -> tuple[Tensor, Any]:

@@ -83,7 +83,8 @@ def double_backward(trial: Trial) -> None:
         narrow = _penalty_gradients(case.model(dtype=torch.float32), case.input(dtype=torch.float32))
         wide = _penalty_gradients(case.model(dtype=torch.float32).double(), case.input())
         expected = {name: each.float() for name, each in wide.items()}
-        trial.same(narrow, expected, "in float32 the second derivative by", relative=1e-3, absolute=1e-4)
+        what = "in float32 the second derivative by"
+        trial.same(narrow, expected, what, relative=1e-3, absolute=1e-4 * _largest(expected))
 
 
 @promise("systems")
@@ -100,9 +101,8 @@ def autocast_is_near(trial: Trial) -> None:
                 with torch.autocast("cpu", dtype=torch.bfloat16):
                     near = _two_calls(model, x, lengths)
                 total(near).backward()
-            size = max(1.0, *(float(part.detach().abs().max()) for part in _floating(exact)))
             what = "under autocast, of two calls, the output and state"
-            trial.same(near, exact, what, relative=_NARROW, absolute=_NARROW * size)
+            trial.same(near, exact, what, relative=_NARROW, absolute=_NARROW * _largest(exact))
             _check_gradients(trial, model)
 
 
@@ -167,6 +167,11 @@ def _of_input(model: RecurrentModel, lengths: Tensor | None) -> Callable[[Tensor
 
 def _floating(results: Any) -> list[Tensor]:
     return [part for part in leaves(results) if part.is_floating_point()]
+
+
+def _largest(results: Any) -> float:
+    """The largest absolute value, or 1."""
+    return max(1.0, *(float(part.detach().abs().max()) for part in _floating(results) if part.numel()))
 
 
 def _penalty_gradients(model: RecurrentModel, x: Tensor) -> dict[str, Tensor]:
