@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from rnnkit import get_kind
-from tests.latex import evaluate
+from rnnkit.testing.latex import Equation
 from tests.models import leaves, random_state, small_input, small_model, total
 
-FUNCTIONS = {r"\sigma": torch.sigmoid, r"\tanh": torch.tanh}
 GATES = {"rnn": "", "gru": "rzn", "lstm": "ifgo"}
 GATES |= {f"{kind}_cell": gates for kind, gates in GATES.items()}  # in the order of torch's stacked weights
 NONLINEARITIES = [{"nonlinearity": "tanh"}, {"nonlinearity": "relu"}]
@@ -61,17 +60,20 @@ def by_equation(model, x, state):
 
 
 def unrolled(model, row, x, parts, *, reverse):
-    kind, equation = model.spec.kind, get_kind(model.spec.kind).equation
+    kind = model.spec.kind
+    equation, names = Equation(get_kind(kind).equation), "hc" if "lstm" in kind else "h"
     weights, projection = symbols(model, row)
-    functions = {**FUNCTIONS, r"\phi": getattr(torch, getattr(model.spec.options, "nonlinearity", "tanh"))}
-    state = {f"{name}_{{t-1}}": part.T for name, part in zip("hc", parts, strict=False)}
+    weights[r"\phi"] = getattr(torch, getattr(model.spec.options, "nonlinearity", "tanh"))
+    state = dict(zip(names, parts, strict=True))
     outputs = [None] * x.shape[1]
     for t in reversed(range(x.shape[1])) if reverse else range(x.shape[1]):
-        values = evaluate(equation, {**weights, **state, "x_t": x[:, t].T}, functions)
-        values["h_t"] = values["h_t"] if projection is None else projection @ values["h_t"]
-        state = {f"{name}_{{t-1}}": values[f"{name}_t"] for name in ("hc" if "lstm" in kind else "h")}
-        outputs[t] = values["h_t"].T
-    return torch.stack(outputs, dim=1), [part.T for part in state.values()]
+        before = {f"{name}_{{t-1}}": part for name, part in state.items()}
+        values = equation.evaluate(weights, {"x_t": x[:, t], **before})
+        state = {name: values[f"{name}_t"] for name in names}
+        if projection is not None:
+            state["h"] = state["h"] @ projection.T
+        outputs[t] = state["h"]
+    return torch.stack(outputs, dim=1), list(state.values())
 
 
 def symbols(model, row):
@@ -90,7 +92,7 @@ def symbols(model, row):
         biases = of(f"bias_{source}h{suffix}") if bias else torch.zeros(len(weight), dtype=weight.dtype)
         for index, gate in enumerate(gates or "h"):
             found[f"W_{{{source}{gate}}}"] = weight.chunk(len(gates) or 1)[index]
-            found[f"b_{{{source}{gate}}}"] = biases.chunk(len(gates) or 1)[index][:, None]
+            found[f"b_{{{source}{gate}}}"] = biases.chunk(len(gates) or 1)[index]
     return found, of(f"weight_hr{suffix}") if getattr(model.spec.options, "proj_size", 0) else None
 
 

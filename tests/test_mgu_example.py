@@ -14,8 +14,8 @@ import torch
 import torchrecurrent
 
 import rnnkit
+from rnnkit.testing.latex import Equation
 from tests.environments import Environment
-from tests.latex import evaluate
 from tests.models import leaves, map_state, random_state, small_input, small_model, total
 
 ROOT = Path(__file__).parents[1]
@@ -138,11 +138,11 @@ def test_a_new_process_loads_what_was_trained_and_saved(installed):
 
 
 def test_its_own_tests_pass(installed, example):
-    assert installed.pytest("-W", "error", example / "tests") >= 23
+    assert installed.pytest("-W", "error", example / "tests") > 55
 
 
 def test_it_keeps_rnnkits_promises(installed):
-    assert installed.pytest("tests/test_promises.py", "tests/test_inputs.py", "-k", "mgu", folder=ROOT) > 100
+    assert installed.pytest("tests/test_promises.py", "tests/test_inputs.py", "-k", "mgu", folder=ROOT) > 70
 
 
 def test_its_readme_runs_and_prints_what_it_shows(installed, example):
@@ -221,14 +221,12 @@ def test_it_computes_the_equation_that_its_record_shows(record, bias):
 def by_equation(equation, cell, x, h):
     """The output and the final h of one layer and direction."""
     weights = [*cell.weight_ih.chunk(2), cell.weight_hf, cell.weight_hn]
-    biases = [0, 0] if cell.bias is None else cell.bias[:, None].chunk(2)
+    biases = [0, 0] if cell.bias is None else cell.bias.chunk(2)
     names = ["W_{if}", "W_{in}", "W_{hf}", "W_{hn}", "b_f", "b_n"]
     symbols = dict(zip(names, [*weights, *biases], strict=True))
-    functions = {r"\sigma": torch.sigmoid, r"\tanh": torch.tanh}
     outputs = []
     for x_t in x.unbind(1):
-        values = evaluate(equation, {**symbols, "x_t": x_t.T, "h_{t-1}": h.T}, functions)
-        h = values["h_t"].T
+        h = Equation(equation).evaluate(symbols, {"x_t": x_t, "h_{t-1}": h})["h_t"]
         outputs.append(h)
     return torch.stack(outputs, dim=1), h
 

@@ -71,6 +71,16 @@ class TorchCell(Cell):
         self.norm_ih = GateNorm(sizes, device=device, dtype=dtype) if layer_norm else None
         self.norm_hh = GateNorm(sizes, device=device, dtype=dtype) if layer_norm else None
 
+    def _symbols(self, gates: str) -> dict[str, Any]:
+        """The weights and biases under the names that equations give them, `W_{ir}` for the gate r in x_t."""
+        found: dict[str, Any] = {}
+        for source, weight, bias in (("i", self.weight_ih, self.bias_ih), ("h", self.weight_hh, self.bias_hh)):
+            weights = weight.chunk(len(gates))
+            biases = [0] * len(gates) if bias is None else bias.chunk(len(gates))
+            found |= {f"W_{{{source}{gate}}}": rows for gate, rows in zip(gates, weights, strict=True)}
+            found |= {f"b_{{{source}{gate}}}": rows for gate, rows in zip(gates, biases, strict=True)}
+        return found
+
     @abstractmethod
     def kernel(self) -> Kernel | None:
         """The kernel of torch that computes the step over time; None: there is none."""

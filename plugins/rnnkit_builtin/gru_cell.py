@@ -52,6 +52,9 @@ class GRUCell(TorchCell):
         h = (1 - z) * n + z * state.h
         return h, CellState(h)
 
+    def symbols(self) -> dict[str, Any]:
+        return self._symbols("rzn")
+
     unroll = unroll
     unroll_layers = staticmethod(unroll_layers)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,9 @@ class LSTMCell(TorchCell):
         c = torch.sigmoid(f) * state.c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c if self.norm_c is None else self.norm_c(c))
         return h, LSTMCellState(h, c)
+
+    def symbols(self) -> dict[str, Any]:
+        return self._symbols("ifgo")
 
     unroll = unroll
     unroll_layers = staticmethod(unroll_layers)

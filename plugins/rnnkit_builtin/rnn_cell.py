@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -56,15 +56,21 @@ class RNNCell(TorchCell):
         return F.linear(x, self.weight_ih, None if self.norm is not None else self.bias_ih)
 
     def step(self, projected_t: Tensor, state: CellState) -> tuple[Tensor, CellState]:
-        phi = torch.tanh if self.nonlinearity == "tanh" else torch.relu
         if self.norm is None:
-            h = phi(projected_t + F.linear(state.h, self.weight_hh, self.bias_hh))
+            h = self._phi(projected_t + F.linear(state.h, self.weight_hh, self.bias_hh))
         else:
-            h = phi(self._biased(self.norm(projected_t + F.linear(state.h, self.weight_hh))))
+            h = self._phi(self._biased(self.norm(projected_t + F.linear(state.h, self.weight_hh))))
         return h, CellState(h)
+
+    def symbols(self) -> dict[str, Any]:
+        return {**self._symbols("h"), r"\phi": self._phi}
 
     unroll = unroll
     unroll_layers = staticmethod(unroll_layers)
+
+    @property
+    def _phi(self) -> Callable[[Tensor], Tensor]:
+        return torch.tanh if self.nonlinearity == "tanh" else torch.relu
 
     def _biased(self, normalized: Tensor) -> Tensor:
         if self.bias_ih is None or self.bias_hh is None:

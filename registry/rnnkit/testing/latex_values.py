@@ -90,7 +90,7 @@ def concatenated(values: Sequence[Value]) -> Value:
     return Value(torch.cat([value.tensor.expand(*batch, -1) for value in values], dim=-1), 1)
 
 
-def applied(function: Function, values: Sequence[Value]) -> Value:
+def applied(function: Callable[..., Any], values: Sequence[Value]) -> Value:
     """A function of one value or several, whose last axis is that of the features."""
     axes = max(value.axes for value in values)
     tensors = [_widened(value, axes) for value in values]

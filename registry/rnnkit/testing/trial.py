@@ -211,6 +211,11 @@ def random_state(model: RecurrentModel, batch: int = BATCH) -> Any:
     return state
 
 
+def new_lengths() -> Tensor:
+    """`LENGTHS` as a tensor: a new one each time, since a kind may change what it is given."""
+    return torch.tensor(LENGTHS)
+
+
 def total(*results: Any) -> Tensor:
     """A scalar that every floating-point entry of outputs and states changes, each by another amount."""
     generator = torch.Generator().manual_seed(4)

@@ -31,7 +31,7 @@ def small_input() -> Tensor:
     return torch.randn(BATCH, TIME, 3, dtype=torch.float64)
 
 
-@each_promise("rnnkit-mgu/mgu", minimum=38)
+@each_promise("rnnkit-mgu/mgu", minimum=48)
 def test_a_promise_is_kept(promise: KindPromise) -> None:
     promise.check()
 

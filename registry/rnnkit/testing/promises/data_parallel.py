@@ -16,9 +16,8 @@ from torch import Tensor, distributed
 from rnnkit.policy import STRICT
 from rnnkit.testing.parallel_worker import CANNOT, WORLD, Task
 from rnnkit.testing.promise import BrokenPromiseError, NotApplicableError, promise
-from rnnkit.testing.trial import TIME, Case, Trial
+from rnnkit.testing.trial import Case, Trial, new_lengths
 
-_LENGTHS = torch.tensor([TIME, 2, 0, 3])
 _PATIENCE = 120.0  # seconds
 _QUOTED = 1_500  # characters of what a process has printed
 
@@ -43,7 +42,7 @@ def _task(case: Case) -> Task:
     x = case.input()
     model = case.model()
     goal = torch.randn(model(x).shape, generator=torch.Generator().manual_seed(8), dtype=x.dtype)
-    return Task(case.spec, model.state_dict(), x, _LENGTHS, goal)
+    return Task(case.spec, model.state_dict(), x, new_lengths(), goal)
 
 
 def _in_processes(task: Task) -> list[dict[str, Tensor]]:

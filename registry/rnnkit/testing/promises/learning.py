@@ -14,10 +14,9 @@ from rnnkit.testing.comparison import leaves
 from rnnkit.testing.lynx import Lynx, loss_of_least_squares, lynx
 from rnnkit.testing.promise import promise
 from rnnkit.testing.subject import Changes, Subject
-from rnnkit.testing.trial import DIRECTIONS, TIME, Case, Trial
+from rnnkit.testing.trial import DIRECTIONS, Case, Trial, new_lengths
 
 _STEPS = 4
-_LENGTHS = torch.tensor([TIME, 2, 0, 3])
 _RATES = (0.03, 0.1, 0.01)  # of learning, until one does
 _PATIENCE = 100  # steps
 _OF_A_LINE = 0.9  # what no smooth curve through the last value alone comes to
@@ -117,7 +116,7 @@ def _training(case: Case, model: RecurrentModel) -> Iterator[dict[str, Tensor | 
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(_STEPS):
         optimizer.zero_grad()
-        F.mse_loss(model(x, lengths=_LENGTHS), goal).backward()
+        F.mse_loss(model(x, lengths=new_lengths()), goal).backward()
         yield {name: each.grad for name, each in model.named_parameters()}
         optimizer.step()
 

@@ -15,9 +15,8 @@ from torch.func import functional_call, grad, jvp, vmap
 from rnnkit import RecurrentModel, detach_state, map_state
 from rnnkit.testing.comparison import leaves
 from rnnkit.testing.promise import promise
-from rnnkit.testing.trial import DIRECTIONS, TIME, Case, Trial, gradients, total
+from rnnkit.testing.trial import DIRECTIONS, Case, Trial, gradients, new_lengths, total
 
-_LENGTHS = torch.tensor([TIME, 2, 0, 3])
 _NARROW = 0.05  # how far bfloat16 may be off, which has three digits
 
 
@@ -62,7 +61,7 @@ def forward_mode(trial: Trial) -> None:
     for case in trial.cases(DIRECTIONS, readout="all"):
         model, x = case.model(), case.input().requires_grad_()
         direction = torch.randn_like(x)
-        for lengths in (None, _LENGTHS):
+        for lengths in (None, new_lengths()):
             with _capability(trial, "torch.func.jvp"):
                 tangents = jvp(_of_input(model, lengths), (x.detach(),), (direction,))[1]
             (gradient,) = torch.autograd.grad(total(_of_input(model, lengths)(x)), x)
@@ -95,7 +94,7 @@ def autocast_is_near(trial: Trial) -> None:
     """
     for case in trial.cases(DIRECTIONS):
         model, x = case.model(dtype=torch.float32), case.input(dtype=torch.float32)
-        for lengths in (None, _LENGTHS):
+        for lengths in (None, new_lengths()):
             exact = _two_calls(model, x, lengths)
             with _capability(trial, "torch.autocast"):
                 with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -136,7 +135,7 @@ def _capability(trial: Trial, doing: str) -> Iterator[None]:
 
 def _rows(case: Case) -> list[tuple[Tensor, ...]]:
     """What is mapped over, without lengths and with them."""
-    return [(case.input(),), (case.input(), _LENGTHS)]
+    return [(case.input(),), (case.input(), new_lengths())]
 
 
 def _of_row(model: RecurrentModel) -> Callable[..., Tensor]:
@@ -177,7 +176,7 @@ def _largest(results: Any) -> float:
 def _penalty_gradients(model: RecurrentModel, x: Tensor) -> dict[str, Tensor]:
     """The gradients of a function of gradients, such as a penalty on them."""
     x = x.requires_grad_()
-    squares = [part.square() for part in _floating(model(x, lengths=_LENGTHS, return_state=True))]
+    squares = [part.square() for part in _floating(model(x, lengths=new_lengths(), return_state=True))]
     (gradient,) = torch.autograd.grad(total(squares), x, create_graph=True)
     # not by autograd.grad, which gives zeros where `once_differentiable` says that this is not possible
     total(gradient.square()).backward()
