@@ -65,6 +65,14 @@ def test_a_report_has_every_promise_once_and_in_order(simple):
     assert len({each.promise.name for each in results}) == len(results)
 
 
+def test_the_order_is_the_same_whichever_module_was_imported_first():
+    source = "import {}; from rnnkit.testing import all_promises; print([each.name for each in all_promises()])"
+    for module in ("rnnkit.testing", "rnnkit.testing.promises.time", "rnnkit.testing.promises.transforms"):
+        command = [sys.executable, "-c", source.format(module)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert printed.strip() == str([each.name for each in all_promises()])
+
+
 def test_every_promise_says_what_it_is_and_what_is_usually_wrong():
     for promise in all_promises():
         assert promise.text.endswith("."), promise.name

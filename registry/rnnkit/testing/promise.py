@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Tier = Literal["registration", "shape and state", "numerics", "training", "systems"]
 
+_ROOM = "rnnkit.testing.promises"
 # In the order in which a report has them.
 _MODULES = (
     "records",
@@ -81,8 +82,14 @@ def promise(tier: Tier) -> Callable[[Callable[[Trial], None]], Callable[[Trial],
 def all_promises() -> tuple[Promise, ...]:
     """Every promise, tier after tier."""
     for module in _MODULES:
-        import_module(f"rnnkit.testing.promises.{module}")
-    return tuple(sorted(_promises, key=lambda each: get_args(Tier).index(each.tier)))
+        import_module(f"{_ROOM}.{module}")
+    return tuple(sorted(_promises, key=_place))
+
+
+def _place(promise: Promise) -> tuple[int, int]:
+    """Where it stands among all, whichever module was imported first."""
+    module = promise.function.__module__.rpartition(".")[2]
+    return get_args(Tier).index(promise.tier), _MODULES.index(module)
 
 
 def promises_like(patterns: Iterable[str]) -> tuple[Promise, ...]:
