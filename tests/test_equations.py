@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rnnkit import get_kind
-from rnnkit.testing.latex import Equation
+from rnnkit.testing.latex.equation import Equation
 from tests.models import leaves, random_state, small_input, small_model, total
 
 GATES = {"rnn": "", "gru": "rzn", "lstm": "ifgo"}

@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from rnnkit import get_kind
-from rnnkit.testing.latex import Equation, name_of
-from rnnkit.testing.latex_tokens import UnreadableEquationError
-from rnnkit.testing.latex_values import EquationError
+from rnnkit.testing.latex.equation import Equation, name_of
+from rnnkit.testing.latex.tokens import UnreadableEquationError
+from rnnkit.testing.latex.values import EquationError
 
 X = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]], dtype=torch.float64)  # two rows
 H = torch.tensor([[2.0, 1.0], [-1.0, 4.0]], dtype=torch.float64)

@@ -14,7 +14,7 @@ import torch
 import torchrecurrent
 
 import rnnkit
-from rnnkit.testing.latex import Equation
+from rnnkit.testing.latex.equation import Equation
 from tests.environments import Environment
 from tests.models import leaves, map_state, random_state, small_input, small_model, total
 

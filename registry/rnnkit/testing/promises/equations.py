@@ -9,9 +9,9 @@ from torch import Tensor
 
 from rnnkit import Cell, map_state
 from rnnkit.cell import parts_of
-from rnnkit.testing.latex import Equation, name_of
-from rnnkit.testing.latex_tokens import UnreadableEquationError
-from rnnkit.testing.latex_values import MEANINGS, EquationError
+from rnnkit.testing.latex.equation import Equation, name_of
+from rnnkit.testing.latex.tokens import UnreadableEquationError
+from rnnkit.testing.latex.values import MEANINGS, EquationError
 from rnnkit.testing.promise import BrokenPromiseError, NotApplicableError, promise
 from rnnkit.testing.subject import Changes
 from rnnkit.testing.trial import BATCH, Trial, gradients, total

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from rnnkit.testing.latex_reader import Node, Reader, Values
-from rnnkit.testing.latex_tokens import UnreadableEquationError, lines_of
-from rnnkit.testing.latex_values import MEANINGS, EquationError, Value, value_of, value_of_rows
+from rnnkit.testing.latex.reader import Node, Reader, Values
+from rnnkit.testing.latex.tokens import UnreadableEquationError, lines_of
+from rnnkit.testing.latex.values import MEANINGS, EquationError, Value, value_of, value_of_rows
 
 
 class Equation:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnkit.testing.latex_tokens import UnreadableEquationError
-from rnnkit.testing.latex_values import (
+from rnnkit.testing.latex.tokens import UnreadableEquationError
+from rnnkit.testing.latex.values import (
     MEANINGS,
     EquationError,
     Value,
