@@ -16,6 +16,7 @@ from rnnkit.command.equation import equation_text
 from rnnkit.command.group import SUMMARIES, module_of
 from rnnkit.command.printable import printable
 from rnnkit.spec_file.load_save import load_spec
+from rnnkit.testing import check_kind
 from tests.checkpoint_files import edited
 from tests.commands import run, run_process
 from tests.hostile import ALL, Hostile
@@ -113,6 +114,38 @@ def test_strict_turns_a_broken_plugin_into_an_exit_status(plugins):
 def test_strict_has_nothing_against_a_plugin_that_works(plugins):
     plugins.install("works", distribution="working-plugin")
     assert run("doctor", "working-plugin", "--strict").exit_code == 0
+
+
+# check
+
+
+def test_check_says_what_check_kind_says():
+    only = ("--only", "record", "--only", "equation")
+    assert facts("check", "gru_cell", *only) == check_kind("gru_cell", only=["record", "equation"]).to_dict()
+    assert run("check", "gru_cell", *only).exit_code == 0
+
+
+def test_check_ends_with_1_where_a_promise_is_broken(plugins):
+    plugins.install("mgu", source=REGISTERS, distribution="acme-cells")
+    result = run("check", "mgu", "--only", "output_has", "--only", "record")
+    assert result.exit_code == 1
+    assert "FAILED  output_has_its_shape" in result.stdout
+    assert "NotImplementedError" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["check", "nonsense"], 1, "No installed plugin provides the kind 'nonsense'"),
+        (["check", "gru", "--only", "nonsense"], 2, "There is no promise 'nonsense'"),
+        (["check"], 2, "Missing argument 'KIND'"),
+    ],
+    ids=["kind", "promise", "nothing"],
+)
+def test_check_says_what_cannot_be_checked(arguments, status, message):
+    result = run(*arguments)
+    assert result.exit_code == status
+    assert message in result.stderr
 
 
 # All commands
