@@ -13,14 +13,8 @@ from textwrap import dedent
 
 from tests.pages import into_shell
 
-OF_THE_OUTSIDE = (
-    "PYTHON",
-    "PIP_",
-    "PYTEST_",
-    "RNNKIT_",
-    "CI",
-    "BUILD_NUMBER",
-)  # variables that would change what happens in there
+# variables that would change what happens in there
+OF_THE_OUTSIDE = ("PYTHON", "PIP_", "PYTEST_", "RNNKIT_", "CI", "BUILD_NUMBER")
 
 
 class Environment:
