@@ -559,8 +559,8 @@ def test_the_title_of_a_hook_is_how_it_is_written(name):
 
 @pytest.mark.parametrize("name", HOOKS)
 def test_the_docstring_of_a_hook_has_every_argument_and_says_when_it_is_called(name):
-    text = getattr(hookspecs, name).__doc__
-    documented = re.findall(r"^        (\w+): ", text.partition("Args:")[2], re.MULTILINE)
+    text = inspect.getdoc(getattr(hookspecs, name))
+    documented = re.findall(r"^    (\w+): ", text.partition("Args:")[2], re.MULTILINE)
     assert documented == list(HOOKS[name].parameters)
     assert "Called" in text
     assert "The hook returns None." in text
