@@ -11,7 +11,6 @@ from tests.models import leaves, map_state, random_state, small_input, small_mod
 
 STACKS = [kind for kind in list_kinds() if hasattr(small_model(kind).backbone, "cells")]
 LENGTHS = torch.tensor([5, 2, 0, 3])
-stacks = pytest.mark.parametrize("stack", STACKS)
 directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
 with_or_without_lengths = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["no_lengths", "lengths"])
 # every installed kind as it is, and the stacks among them one step after another too
