@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
 from rnnkit import (
+    BuildError,
     Catalog,
     CheckpointError,
     PluginError,
@@ -571,3 +572,17 @@ def test_each_hook_on_the_page_says_when_what_result_order_and_errors_and_has_an
     [text] = [text for title, text in sections().items() if title.startswith(f"`{name}(")]
     assert re.findall(r"^\*\*([\w ]+)\.\*\*", text, re.MULTILINE) == ["When", "For whom", "Order", "Result", "Errors"]
     assert f"def {name}(" in text
+
+
+class LooksAtValues:
+    @hookimpl
+    def after_build(self, model):
+        if next(model.parameters()).sum() > 0:
+            pass
+
+
+def test_a_hook_that_cannot_bear_the_meta_device_is_named_where_a_model_is_saved(tmp_path):
+    with register_hooks(LooksAtValues()):
+        model = small_model("gru")
+        with pytest.raises(BuildError, match=r"on the meta device.*in the hook `after_build` of .*LooksAtValues"):
+            save_model(model, tmp_path / "model.safetensors")

@@ -60,7 +60,8 @@ def model_on_meta(spec: RecurrentSpec[Any], dtype: torch.dtype) -> RecurrentMode
     except RnnkitError:
         raise
     except Exception as error:  # what a builder makes of numbers that no model has, is up to its kind
-        raise BuildError(f"No model can be built on the meta device from {spec!r}: {said(error)}") from error
+        cause = "; ".join([said(error), *getattr(error, "__notes__", [])])  # whose hook it was
+        raise BuildError(f"No model can be built on the meta device from {spec!r}: {cause}") from error
 
 
 def misfits(expected: Slots, found: Slots) -> list[str]:
