@@ -133,6 +133,15 @@ def test_check_ends_with_1_where_a_promise_is_broken(plugins):
     assert "NotImplementedError" in result.stdout
 
 
+def test_check_shows_outcomes_in_colour_where_there_is_colour():
+    arguments = ("check", "gru", "--only", "record", "--only", "equation")
+    plain, colored = (run(*arguments, FORCE_COLOR=force, NO_COLOR="").stdout for force in ("", "1"))
+    assert "\x1b" not in plain
+    assert "\x1b[32mpassed\x1b[0m  record_is_complete" in colored
+    assert "\x1b[33mn/a\x1b[0m     step_is_its_equation" in colored
+    assert re.sub(r"\x1b\[\d+m", "", colored) == plain
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [

@@ -51,6 +51,12 @@ def test_a_fault_of_a_backbone_is_caught_by_its_promise(plugin, fault):
     assert_caught(plugin(fault.put_into(by_hand())), fault)
 
 
+def test_a_gradient_that_is_missing_is_blamed_on_nothing_else(plugin):
+    [fault] = [each for each in OF_CELLS if each.name == "forgets the gradient of a gate"]
+    report = check_kind(plugin(fault.put_into(scaffolded())), only=["padding", "take_effect", "symmetric", "autocast"])
+    assert not report.failed, str(report)
+
+
 def assert_caught(kind, fault):
     [result] = check_kind(kind, only=[fault.promise]).results
     assert result.outcome == "failed", result.reason

@@ -10,6 +10,8 @@ from rnnkit.command.options import json_option
 from rnnkit.command.printable import printable
 from rnnkit.command.screen import Screen
 
+_COLORS = {"passed": "green", "FAILED": "red", "n/a": "yellow"}
+
 
 @click.command(cls=Answer)
 @click.argument("kind", shell_complete=complete_kind)
@@ -28,6 +30,18 @@ def command(screen: Screen, *, kind: str, only: tuple[str, ...], as_json: bool) 
         report = check_kind(kind, only=only or None)
     except ValueError as error:  # no such promise, or no spec that the kind takes
         raise click.UsageError(str(error)) from error
-    screen.json(report.to_dict()) if as_json else screen.raw(printable(report.text(screen.width)))
+    screen.json(report.to_dict()) if as_json else screen.raw(_colored(printable(report.text(screen.width))))
     if report.failed:
         raise click.exceptions.Exit(1)
+
+
+def _colored(text: str) -> str:
+    """The text of a report with its outcomes in colour, and its tiers in bold."""
+    return "\n".join(_colored_line(line) for line in text.split("\n"))
+
+
+def _colored_line(line: str) -> str:
+    for outcome, color in _COLORS.items():
+        if line.startswith(f"  {outcome} "):
+            return line.replace(outcome, click.style(outcome, fg=color), 1)
+    return click.style(line, bold=True) if line and not line.startswith(" ") else line

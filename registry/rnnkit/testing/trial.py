@@ -224,11 +224,18 @@ def total(*results: Any) -> Tensor:
     return sum((part * weight).sum() for part, weight in zip(parts, weights, strict=True))  # type: ignore[return-value]  # there is one part at least
 
 
+def derivatives(value: Tensor, *by: Tensor) -> tuple[Tensor, ...]:
+    """The derivatives of a number; zeros by what it does not depend on, even where it depends on nothing."""
+    if not value.requires_grad:
+        return tuple(torch.zeros_like(each) for each in by)
+    return torch.autograd.grad(value, by, retain_graph=True, materialize_grads=True)
+
+
 def gradients(value: Tensor, model: torch.nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
     """The gradients of a number by inputs and parameters, under their names; zeros where it does not depend on one."""
     learned = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     named = {**{f"input {index}": each for index, each in enumerate(inputs)}, **learned}
-    found = torch.autograd.grad(value, list(named.values()), materialize_grads=True) if named else ()
+    found = derivatives(value, *named.values()) if named else ()
     return dict(zip(named, found, strict=True))
 
 

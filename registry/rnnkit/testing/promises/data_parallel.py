@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +21,8 @@ from rnnkit.testing.promise import BrokenPromiseError, NotApplicableError, promi
 from rnnkit.testing.trial import Case, Trial, new_lengths
 
 _PATIENCE = 120.0  # seconds
-_QUOTED = 1_500  # characters of what a process has printed
+_QUOTED = 500  # characters of what a process has printed
+_RAISED = re.compile(r"^(?:\[rank\d\]: ?)?[\w.]+(?:Error|Exception|Interrupt)\b.*\Z", re.MULTILINE | re.DOTALL)
 
 
 @promise("systems")
@@ -89,8 +92,10 @@ def _end(processes: list[Any]) -> None:
 
 
 def _printed(folder: Path, rank: int) -> str:
-    """The end of what a process has printed."""
-    return (folder / f"printed{rank}.txt").read_text(encoding="utf-8", errors="replace").strip()[-_QUOTED:]
+    """What a process has raised, if it shows an exception; else the end of what it has printed."""
+    text = (folder / f"printed{rank}.txt").read_text(encoding="utf-8", errors="replace").strip()
+    raised = _RAISED.search(text)
+    return textwrap.shorten(raised[0], _QUOTED, placeholder="...") if raised else text[-_QUOTED:]
 
 
 def _check(statuses: list[int], printed: list[str]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from rnnkit import InputError, RecurrentModel, map_state
 from rnnkit.testing.promise import promise
 from rnnkit.testing.subject import Changes
-from rnnkit.testing.trial import BATCH, Case, Trial, random_state, total
+from rnnkit.testing.trial import BATCH, Case, Trial, derivatives, random_state, total
 
 
 @promise("numerics")
@@ -88,7 +88,7 @@ def _ways(trial: Trial, output: Tensor) -> list[Tensor]:
 
 def _reach(output: Tensor, x: Tensor) -> Tensor:
     """How much the output at each step depends on the input at each: `(time of output, time of input)`."""
-    by_step = [torch.autograd.grad(total(at_t), x, retain_graph=True)[0] for at_t in output.unbind(1)]
+    by_step = [derivatives(total(at_t), x)[0] for at_t in output.unbind(1)]
     return torch.stack([gradient.abs().amax((0, 2)) for gradient in by_step])
 
 

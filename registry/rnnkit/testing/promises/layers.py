@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rnnkit import RecurrentSpec, build_model
 from rnnkit.testing.comparison import leaves
 from rnnkit.testing.promise import promise
-from rnnkit.testing.trial import DIRECTIONS, Case, Trial, gradients, random_state, total
+from rnnkit.testing.trial import DIRECTIONS, Case, Trial, derivatives, gradients, random_state, total
 
 _LAYERS = [{"num_layers": count} for count in (1, 2, 3)]
 
@@ -162,5 +162,5 @@ def _grows(trial: Trial, counts: dict[int, int], what: str) -> None:
 
 def _reach(x: Tensor, result: object) -> Tensor:
     """What a result depends on the input."""
-    (found,) = torch.autograd.grad(total(result), x, retain_graph=True, materialize_grads=True)
+    (found,) = derivatives(total(result), x)
     return found

@@ -14,7 +14,7 @@ from rnnkit.testing.comparison import leaves
 from rnnkit.testing.lynx import Lynx, loss_of_least_squares, lynx
 from rnnkit.testing.promise import promise
 from rnnkit.testing.subject import Changes, Subject
-from rnnkit.testing.trial import DIRECTIONS, Case, Trial, new_lengths
+from rnnkit.testing.trial import DIRECTIONS, Case, Trial, derivatives, new_lengths
 
 _STEPS = 4
 _RATES = (0.03, 0.1, 0.01)  # of learning, until one does
@@ -68,7 +68,7 @@ def _check_memory(trial: Trial, case: Case, task: Lynx) -> None:
     model, x = case.model(), _input(case, task).requires_grad_()
     output, state = model(x, return_state=True)
     if any(part.is_floating_point() and part.numel() for part in leaves(state)):
-        (gradient,) = torch.autograd.grad(output.sum(), x, materialize_grads=True)
+        (gradient,) = derivatives(output.sum(), x)
         earlier = gradient.narrow(case.time_axis, 0, gradient.shape[case.time_axis] - 1)
         trial.that(earlier.any(), "the last output depends on the last input alone, so that the state does nothing")
 

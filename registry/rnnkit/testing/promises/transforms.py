@@ -15,7 +15,7 @@ from torch.func import functional_call, grad, jvp, vmap
 from rnnkit import RecurrentModel, detach_state, map_state
 from rnnkit.testing.comparison import leaves
 from rnnkit.testing.promise import promise
-from rnnkit.testing.trial import DIRECTIONS, Case, Trial, gradients, new_lengths, total
+from rnnkit.testing.trial import DIRECTIONS, Case, Trial, derivatives, gradients, new_lengths, total
 
 _NARROW = 0.05  # how far bfloat16 may be off, which has three digits
 
@@ -64,7 +64,7 @@ def forward_mode(trial: Trial) -> None:
         for lengths in (None, new_lengths()):
             with _capability(trial, "torch.func.jvp"):
                 tangents = jvp(_of_input(model, lengths), (x.detach(),), (direction,))[1]
-            (gradient,) = torch.autograd.grad(total(_of_input(model, lengths)(x)), x)
+            (gradient,) = derivatives(total(_of_input(model, lengths)(x)), x)
             trial.same(total(tangents), (gradient * direction).sum(), "the derivative in one direction")
 
 
