@@ -175,11 +175,30 @@ def test_a_kind_that_another_builds_upon_is_not_the_one_that_was_built(plugins):
     assert plugins.module(base).calls == []
 
 
+# A plugin with an old name of its kind too.
+RENAMED = f"""{plugin_of("new")}
+from rnnkit import KindAlias
+
+
+@hookimpl
+def register_kinds(register):
+    plugin.register_kinds(register)
+    register(KindAlias(name='old', kind='new', since='1'))
+"""
+
+
+def test_an_old_name_of_another_plugin_leaves_the_hooks_of_those_that_are_loaded(plugins):
+    module = plugins.install("mine", source=plugin_of("mine"), distribution="acme")
+    plugins.install("new", "old", source=RENAMED, distribution="other-cells")
+    small_model("mine")
+    with pytest.warns(FutureWarning):
+        small_model("old")
+    small_model("mine")
+    assert len(plugins.module(module).calls) == 2
+
+
 def test_an_old_name_leads_to_the_hook_of_the_new_one(plugins):
-    source = plugin_of("new") + "from rnnkit.deprecation import KindAlias\n"
-    source += "@hookimpl\ndef register_kinds(register):\n    plugin.register_kinds(register)\n"
-    source += "    register(KindAlias(name='old', kind='new', since='1'))\n"
-    module = plugins.install("new", "old", source=source, distribution="acme")
+    module = plugins.install("new", "old", source=RENAMED, distribution="acme")
     with pytest.warns(FutureWarning):
         small_model("old")
     assert plugins.module(module).calls == [("acme/new", ("new",))]
