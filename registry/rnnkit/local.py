@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from rnnkit.catalog import LocalEntry, current_catalog
 from rnnkit.deprecation import Deprecation
@@ -16,11 +15,12 @@ from rnnkit.explain import words
 from rnnkit.kind import Builder, Kind, Paper, Problem
 from rnnkit.options import Options
 from rnnkit.plugin import check_kind
+from rnnkit.registration import Registration
 
 B = TypeVar("B", bound=Builder)
 
 
-class LocalKind:
+class LocalKind(Registration):
     """A kind that this process knows until `remove` is called, or until the `with` block of this object ends."""
 
     def __init__(self, kind: Kind) -> None:
@@ -41,14 +41,6 @@ class LocalKind:
     def remove(self) -> None:
         """Take the kind away, and put back the version that it replaced, if any."""
         self._catalog.remove_local(self._entry, self._before)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.remove()
 
 
 @overload

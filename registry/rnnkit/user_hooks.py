@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pluggy
 
@@ -13,11 +12,12 @@ from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError
 from rnnkit.explain import words
 from rnnkit.hooked import implements, manager_of
+from rnnkit.registration import Registration
 
 HOOK = "after_build"
 
 
-class RegisteredHooks:
+class RegisteredHooks(Registration):
     """The hooks of an object, which are called until `remove` is, or until the `with` block of this object ends."""
 
     def __init__(self, owner: object) -> None:
@@ -42,14 +42,6 @@ class RegisteredHooks:
     def remove(self) -> None:
         """Have the hooks called no more; nothing, if that is so already."""
         self._catalog.remove_hooks(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.remove()
 
 
 def register_hooks(owner: object) -> RegisteredHooks:

@@ -9,7 +9,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rnnkit import Cell, Kind, RecurrentModel, RecurrentSpec, StackOptions, build_model, current_catalog, get_kind
+from rnnkit import (
+    Cell,
+    InitOptions,
+    Kind,
+    Options,
+    RecurrentModel,
+    RecurrentSpec,
+    StackOptions,
+    build_model,
+    current_catalog,
+    get_kind,
+)
 from rnnkit.discovery import LOCAL, canonical
 from rnnkit.options import own_fields
 from rnnkit.testing.option_values import in_turn, is_choice, other_values
@@ -156,8 +167,6 @@ class Subject:
 
 def _base_of(kind: Kind) -> type[Any]:
     """The class of options that are rnnkit's own business, not the kind's."""
-    from rnnkit import InitOptions, Options
-
     return next(base for base in (StackOptions, InitOptions, Options) if issubclass(kind.options, base))
 
 

@@ -116,15 +116,15 @@ def _other_seeds(seed: int) -> Iterator[None]:
     """All random numbers from a seed within the block; those of Python and NumPy go on as before afterwards."""
     of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # what a kind may draw from
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002  # likewise
     torch.manual_seed(seed)
     try:
         yield
     finally:
         random.setstate(of_python)
-        np.random.set_state(of_numpy)  # noqa: NPY002
+        np.random.set_state(of_numpy)  # noqa: NPY002  # likewise
 
 
 def _random_states() -> tuple[Any, ...]:
     """Where the random numbers of torch, Python and NumPy are."""
-    return torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state(legacy=False))  # noqa: NPY002
+    return torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state(legacy=False))  # noqa: NPY002  # likewise
