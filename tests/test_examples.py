@@ -155,14 +155,14 @@ def test_a_chunk_starts_from_the_values_of_the_one_before_without_their_history(
             assert not part.requires_grad
 
 
-# docs/cells.md
+# docs/plugins/cells.md
 
 
 def test_the_cell_of_the_page_computes_what_torchrecurrent_does():
     """Two layers; torchrecurrent has two biases for each gate, whose sum is the one of the page."""
     theirs = torchrecurrent.UGRNN(3, 6, num_layers=2, batch_first=True).double()
     with using(Catalog()):
-        exec(first_code_of(EXAMPLES.parent / "cells.md"), {"__name__": "page"})  # noqa: S102  # our own page
+        exec(first_code_of(EXAMPLES.parent / "plugins/cells.md"), {"__name__": "page"})  # noqa: S102  # our own page
         model = small_model("ugrnn")
     with torch.no_grad():
         for ours, other in zip(model.backbone.cells, theirs.cells, strict=True):

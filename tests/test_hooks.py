@@ -545,7 +545,7 @@ def test_forward_hooks_are_there_again_after_loading(tmp_path):
 
 # The reference
 
-PAGE = (ROOT / "docs/hooks.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/reference/hooks.md").read_text(encoding="utf-8")
 HOOKS = {name: inspect.signature(each) for name, each in vars(hookspecs).items() if hasattr(each, "rnnkit_spec")}
 
 

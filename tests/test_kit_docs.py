@@ -5,7 +5,7 @@ from itertools import groupby
 from rnnkit.testing import all_promises
 from tests.pages import ROOT
 
-PAGE = ROOT / "docs/testing.md"
+PAGE = ROOT / "docs/plugins/testing.md"
 
 
 def as_tables(promises):
