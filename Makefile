@@ -4,7 +4,7 @@ BIN := .venv/bin
 # quick the second time: made again only when what is installed has changed
 READY := .venv/ready
 
-.PHONY: demo test bench lint types format
+.PHONY: demo test bench lint types format docs docs-serve docs-test docs-screenshots
 
 demo: $(READY)
 	$(BIN)/python docs/examples/digits.py
@@ -27,6 +27,20 @@ types: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(READY)
+	$(BIN)/python -m docs.site.build
+
+docs-serve: $(READY)
+	$(BIN)/mkdocs serve
+
+docs-test: docs
+	$(BIN)/python -m docs.site.chromium
+	$(BIN)/python -m pytest tests/browser
+
+docs-screenshots: docs
+	$(BIN)/python -m docs.site.chromium
+	$(BIN)/python -m docs.site.screenshots
 
 $(READY): pyproject.toml constraints.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv

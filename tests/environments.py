@@ -11,7 +11,7 @@ import venv
 from pathlib import Path
 from textwrap import dedent
 
-from tests.pages import into_shell
+from tests.shell import into_shell
 
 # variables that would change what happens in there
 OF_THE_OUTSIDE = ("PYTHON", "PIP_", "PYTEST_", "RNNKIT_", "CI", "BUILD_NUMBER")
@@ -57,7 +57,7 @@ class Environment:
         return done.stdout
 
     def shell(self, commands, folder):
-        """What each command prints that is typed into one shell, and the folder in which the last one leaves it."""
+        """What comes of each command that is typed into one shell, and the folder in which the last one leaves it."""
         path = f"{self._executable.parent}{os.pathsep}{os.environ['PATH']}"
         offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         offline["PIP_NO_BUILD_ISOLATION"] = "0"  # which pip reads backwards: without isolation

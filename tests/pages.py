@@ -5,24 +5,36 @@ import doctest
 import io
 import os
 import re
-import subprocess
+import shutil
 import sys
 import tomllib
 from pathlib import Path
 
+from tests.environments import Environment
+from tests.shell import into_shell
+
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+EXAMPLES = DOCS / "examples"
+ELSEWHERE = [
+    # typed from an empty directory in an environment of its own, files written as the reader would: test_tutorials.py
+    DOCS / "tutorials/write_a_plugin.md",
+    # in an environment in which it is installed: test_mgu_example.py
+    EXAMPLES / "rnnkit-mgu/README.md",
+]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(set(DOCS.rglob("*.md")) - set(ELSEWHERE))]
 # a block of code, and the text block that may follow it at once: what it prints
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 FILE_NAME = re.compile(r"# ([\w-]+\.(?:py|yaml|toml))\n")
 EXCERPT = "# rnnkit_mgu.py, in part\n"
-# what a console block may run: the rest needs a network, or a clone of its own, and is tested elsewhere
-COMMAND = re.compile(r"\$ (?:[A-Z_]+=\S+ )*(rnnkit|cat|echo|ls|diff)\b")
+# what continuous integration itself is: a test of these would run the tests
+OUTERMOST = re.compile(r"\$ (make|\.ci/run)\b")
+# what wants an environment of its own, so as not to change the one that the tests run in
+INSTALLS = re.compile(r"^\$ (pip|python|pytest)\b", re.MULTILINE)
 # what is measured, numbers with all their digits, and the version of torch
 MEASURED = re.compile(
     r"\b(off by|loss|to|in|of a line|in float32 by|torch) \d[\d.e+-]*(?:[a-z]+\b)?|-?\d\.\d{8,}(?:e-?\d+)?"
 )
-END = "--- end of a command ---"
 
 
 def blocks_of(page):
@@ -34,12 +46,12 @@ def run_page(page, folder):
     """Run a page from top to bottom in a folder, and compare what is printed with what is shown."""
     blocks = blocks_of(page)
     write_files(blocks, folder)
-    names = {"__name__": page.stem}
+    names, type_commands = {"__name__": page.stem}, shell_for(page, folder)
     for language, code, shown in blocks:
         if language == "python" and not FILE_NAME.match(code) and not code.startswith(EXCERPT):
             assert printed_by(code, names, page) == shown
-        elif language == "console" and COMMAND.match(code):
-            check_commands(code, folder)
+        elif language == "console" and not OUTERMOST.match(code):
+            check_commands(code, type_commands)
 
 
 def printed_by(code, names, page):
@@ -63,45 +75,45 @@ def write_files(blocks, folder):
         (info / "entry_points.txt").write_text("[rnnkit]\n" + "".join(lines))
 
 
-def check_commands(block, folder):
-    """Type the commands of a block into one shell; `...` in an output shown stands for anything."""
+def shell_for(page, folder):
+    """A function that types commands into a shell, in an environment of the page's own if it installs something.
+
+    Such a page finds the examples in its folder, as in a clone.
+    """
+    if not any(language == "console" and INSTALLS.search(code) for language, code, _ in blocks_of(page)):
+        return lambda commands: into_shell(commands, folder, around(folder))[0]
+    environment = Environment(folder.with_name(f"{folder.name}-environment"), scripts=("rnnkit", "pytest"))
+    shutil.copytree(EXAMPLES, folder / "docs/examples", ignore=shutil.ignore_patterns("__pycache__"))
+    return lambda commands: environment.shell(commands, folder)[0]
+
+
+def around(folder):
+    """The variables of this process, with its own commands and the modules of a folder."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(folder)}
+
+
+def check_commands(block, type_commands):
+    """Type the commands of a block into one shell; `...` in an output shown stands for anything.
+
+    A command with a comment, and nothing below, is only said to work.
+    """
     commands, wanted = commands_of(block)
-    printed = typed(commands, folder)
-    assert len(printed) == len(commands)
-    for command, want, got in zip(commands, wanted, printed, strict=True):
-        assert_shown(command, want, got)
+    for command, want, got in zip(commands, wanted, type_commands(commands), strict=True):
+        if want or "  # " not in command:
+            assert_shown(command, want, got)
+        else:
+            assert got.status == 0, f"$ {command}\n{got.printed}"
 
 
 def commands_of(block):
     """The commands of a block, and what is shown below each."""
-    shown = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)[1:]
+    first, *shown = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
+    assert not first, f"a console block starts with a command, but this one does not:\n{block}"
     return shown[::2], shown[1::2]
 
 
 def assert_shown(command, want, got):
     """What a command prints is what is shown, but for what differs from one machine to another."""
-    want, got = (MEASURED.sub(r"\1 #", text) for text in (want, got))
-    assert doctest.OutputChecker().check_output(want, got, doctest.ELLIPSIS), f"$ {command}\n{got}"
-
-
-def typed(commands, folder):
-    """What each command prints, errors included, on a terminal of 80 columns without colour."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return into_shell(commands, folder, os.environ | {"PATH": path, "PYTHONPATH": str(folder)})[0]
-
-
-def into_shell(commands, folder, environment):
-    """What each command prints that is typed into one shell, and the folder in which the last one leaves it."""
-    script = "".join(f"{command}\nstatus=$?; echo '{END}'; (exit $status)\n" for command in [*commands, "pwd"])
-    done = subprocess.run(
-        ["bash", "-c", script],  # noqa: S607  # whatever bash there is
-        cwd=folder,
-        env=environment | {"COLUMNS": "80", "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    *printed, last, _ = done.stdout.split(f"{END}\n")
-    return printed, Path(last.strip())
+    want, printed = (MEASURED.sub(r"\1 #", text) for text in (want, got.printed))
+    assert doctest.OutputChecker().check_output(want, printed, doctest.ELLIPSIS), f"$ {command}\n{printed}"

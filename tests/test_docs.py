@@ -9,10 +9,10 @@ import pytest
 from docs.pictures import draw
 from rnnkit import list_kinds
 from rnnkit.catalog import Catalog, using
-from tests.pages import EXCERPT, PAGES, ROOT, blocks_of, run_page
+from tests.pages import ELSEWHERE, EXCERPT, PAGES, ROOT, blocks_of, run_page
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -46,16 +46,17 @@ def test_the_readme_shows_the_picture_of_its_own_spec():
 
 
 def test_links_between_pages_lead_somewhere():
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^):#]+)\)", page.read_text(encoding="utf-8")):
+    for page in [*PAGES, *ELSEWHERE, ROOT / "CHANGELOG.md"]:
+        for target in re.findall(r"\]\(([^):#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_every_make_target_of_the_readme_exists():
+def test_every_make_target_that_is_named_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = re.findall(r"\bmake (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert targets
-    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    named = [re.findall(r"(?:^\$ |`)make ([\w-]+)", page.read_text(encoding="utf-8"), re.MULTILINE) for page in PAGES]
+    targets = {target for each in named for target in each}
+    assert {"test", "docs"} <= targets
+    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
 
 def test_the_digits_example_learns_every_kind(tmp_path):

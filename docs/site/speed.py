@@ -1,0 +1,90 @@
+"""Writes the table of measured times on Home from the figures of the benchmarks: `python -m docs.site.speed [--check]`.
+
+The figures are those of `python -m benchmarks --threads 1 --json docs/measured/benchmarks.json`, committed with their
+date and machine.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[1] / "measured"
+FIGURES, TABLE = FOLDER / "benchmarks.json", FOLDER / "benchmarks.md"
+SHAPES = ("medium", "long")
+WHATS = ("forward", "training")
+# whom each kind is compared with: the same network as one would write it, or get it, without rnnkit
+AGAINST = {
+    "rnn": "torch.nn",
+    "gru": "torch.nn",
+    "lstm": "torch.nn",
+    "rnn_cell": "loop",
+    "gru_cell": "loop",
+    "lstm_cell": "loop",
+    "mgu": "torchrecurrent",
+}
+WORDS = {
+    "torch.nn": "`torch.nn.{module}`",
+    "loop": "a loop over `torch.nn.{module}`",
+    "torchrecurrent": "torchrecurrent's `{module}`",
+}
+MODULES = {"rnn_cell": "RNNCell", "gru_cell": "GRUCell", "lstm_cell": "LSTMCell"}
+PAGES = {"mgu": "kinds/mgu.md"}
+
+
+def ratio(record: dict[str, Any], kind: str, what: str, shape: str) -> float:
+    """Rnnkit's time as a part of the other's.
+
+    Raises:
+        LookupError: it is not among the figures, or more than once.
+    """
+    wanted = {"what": what, "kind": kind, "shape": shape, "against": AGAINST[kind], "threads": 1}
+    found = [each["ratio"] for each in record["results"] if wanted.items() <= each.items()]
+    if len(found) != 1:
+        raise LookupError(f"{FIGURES.name} has {len(found)} figures of {wanted}, and should have one")
+    return float(found[0])
+
+
+def table(record: dict[str, Any]) -> str:
+    heads = [f"{what}, {shape}" for shape in SHAPES for what in WHATS]
+    lines = [f"| kind | compared with | {' | '.join(heads)} |", f"|---|---|{'--:|' * len(heads)}"]
+    for kind, against in AGAINST.items():
+        other = WORDS[against].format(module=MODULES.get(kind, kind.upper()))
+        figures = [f"{ratio(record, kind, what, shape):.2f}" for shape in SHAPES for what in WHATS]
+        lines.append(f"| [`{kind}`](kinds/{kind}.md) | {other} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def words(record: dict[str, Any]) -> str:
+    """What the figures are, and what they were taken on."""
+    shapes = "; ".join(
+        f"{name}: " + ", ".join(f"{what.removesuffix('_size')} {size}" for what, size in record["shapes"][name].items())
+        for name in SHAPES
+    )
+    return (
+        f"rnnkit's CPU time as a part of the other's, on one thread, interleaved in one run: 1.00 is the same, less is "
+        f"quicker ({shapes.replace('num_layers', 'layers')}). Taken on {record['date'][:10]} on the processor "
+        f"“{record['processor']}” with torch {record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}; "
+        f"`make bench` takes them anew, and [the figures](measured/benchmarks.json) are in the tree."
+    )
+
+
+def text() -> str:
+    """What is put into the page."""
+    record = json.loads(FIGURES.read_text(encoding="utf-8"))
+    return f"{table(record)}\n\n{words(record)}\n"
+
+
+def main() -> int:
+    if "--check" not in sys.argv:
+        TABLE.write_text(text(), encoding="utf-8")
+    elif TABLE.read_text(encoding="utf-8") != text():
+        print(f"{TABLE} is not what {FIGURES} says: run python -m docs.site.speed")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
