@@ -10,7 +10,7 @@ demo: $(READY)
 	$(BIN)/python docs/examples/digits.py
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
