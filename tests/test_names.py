@@ -4,6 +4,8 @@ import importlib
 import importlib.metadata
 import pickle
 
+import sys
+
 import pytest
 
 from rnnkit import (
@@ -165,6 +167,13 @@ def test_a_bare_name_of_two_is_an_error_that_has_the_names_to_choose_from(plugin
             ask("test_mgu")
         assert str(caught.value) == AMBIGUOUS
     assert plugins.imported() == []
+
+
+def test_what_is_said_of_two_does_not_depend_on_who_is_found_first(two, monkeypatch):
+    monkeypatch.setattr(sys, "path", sys.path[::-1])
+    with pytest.raises(AmbiguousKindError) as caught:
+        Catalog().get("test_mgu")
+    assert str(caught.value) == AMBIGUOUS
 
 
 def test_a_spec_with_a_bare_name_of_two_raises_the_same_error(two):

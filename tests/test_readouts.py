@@ -5,6 +5,7 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnkit import InputError, StepError, build_model
+from rnnkit.readout import Readout
 from tests.models import (
     BATCH,
     TIME,
@@ -243,3 +244,18 @@ def test_rows_that_are_all_empty_keep_their_state(name, bidirectional):
     y, final = model(small_input(), state, lengths=torch.zeros(BATCH, dtype=torch.int64), return_state=True)
     assert_same(final, state)
     assert_same(y, model.readout.linear.bias.expand(BATCH, -1))
+
+
+# Export
+
+
+@readouts
+@batch_axis
+def test_a_readout_is_exported_for_any_batch(readout, batch_first):
+    module = Readout(small_spec("gru", readout=readout, batch_first=batch_first, output_size=2), features=6).eval()
+    dynamic = torch.export.Dim.DYNAMIC
+    output, lengths = torch.randn(*((4, 5) if batch_first else (5, 4)), 6), LENGTHS
+    axis = 0 if batch_first else 1
+    exported = torch.export.export(module, (output, lengths), dynamic_shapes=({axis: dynamic}, {0: dynamic})).module()
+    other, others_lengths = torch.cat([output, output], axis), torch.cat([lengths, lengths])
+    torch.testing.assert_close(exported(other, others_lengths), module(other, others_lengths))

@@ -316,7 +316,7 @@ class Catalog:
         return found
 
     def _installed(self, kind: str) -> list[Candidate]:
-        """Who provides a kind, each distribution once: of two entry points of one name its first counts.
+        """Who provides a kind, in order of their names, each once: of two entry points of one name its first counts.
 
         Worked out for the kinds that are asked for only: with many plugins installed, that is most of the time.
         """
@@ -325,7 +325,7 @@ class Catalog:
             each = candidate_of(entry)
             if is_distribution(each.distribution):
                 first.setdefault(each.distribution, each)
-        return list(first.values())
+        return [first[name] for name in sorted(first)]
 
     def _check(self) -> None:
         """Raise the error of a broken plugin now if a policy is strict, and with every question until it is mended."""

@@ -80,7 +80,7 @@ class Readout(nn.Module):
     def _at(self, steps: Tensor, output: Tensor) -> Tensor:
         """Each row's output at its own step; an empty row is zeros at every step, so any will do."""
         steps = steps.clamp(min=0)
-        rows = torch.arange(len(steps), device=steps.device)
+        rows = torch.arange(steps.shape[0], device=steps.device)  # `len` would fix the batch of an export
         return output[rows, steps] if self.time_axis == 1 else output[steps, rows]
 
     def _mean(self, output: Tensor, lengths: Tensor | None) -> Tensor:
