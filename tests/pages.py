@@ -21,6 +21,8 @@ ELSEWHERE = [
     DOCS / "tutorials/write_a_plugin.md",
     # in an environment in which it is installed: test_mgu_example.py
     EXAMPLES / "rnnkit-mgu/README.md",
+    # a table that Home includes, made of figures: test_home_page.py
+    DOCS / "measured/benchmarks.md",
 ]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(set(DOCS.rglob("*.md")) - set(ELSEWHERE))]
 # a block of code, and the text block that may follow it at once: what it prints

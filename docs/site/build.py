@@ -17,7 +17,7 @@ def run(*arguments: str) -> None:
 
 
 def main() -> None:
-    run("mkdocs", "build", "--strict", "--quiet", "--site-dir", str(SITE))
+    run("mkdocs", "build", "--strict", "--site-dir", str(SITE))
     run("docs.site.llms", str(SITE))
     run("docs.site.links", str(SITE))
     print(f"{len(list(SITE.rglob('*.html')))} pages: {SITE / 'index.html'}")

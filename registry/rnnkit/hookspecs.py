@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("rnnkit")
 hookimpl = pluggy.HookimplMarker("rnnkit")
+"""Marks a function, or a method, as a hook, which its name says: `@hookimpl`, or `@hookimpl(specname="after_build")`.
+
+Its arguments are those of the hook, or some of them, in any order.
+"""
 
 
 @hookspec
