@@ -16,9 +16,10 @@ from tests.shell import into_shell
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
+# typed from an empty directory in an environment of their own, files written as the reader would: test_tutorials.py
+TYPED = [DOCS / "tutorials/write_a_plugin.md"]
 ELSEWHERE = [
-    # typed from an empty directory in an environment of its own, files written as the reader would: test_tutorials.py
-    DOCS / "tutorials/write_a_plugin.md",
+    *TYPED,
     # in an environment in which it is installed: test_mgu_example.py
     EXAMPLES / "rnnkit-mgu/README.md",
     # a table that Home includes, made of figures: test_home_page.py

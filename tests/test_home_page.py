@@ -7,6 +7,8 @@ import pytest
 
 from docs.pictures import unrolled
 from docs.site import speed
+from rnnkit import list_kinds
+from rnnkit.catalog import Catalog
 from tests.pages import DOCS
 
 HOME = (DOCS / "index.md").read_text(encoding="utf-8")
@@ -50,8 +52,14 @@ def test_home_includes_the_table_and_the_picture():
 
 def test_the_picture_is_the_one_of_its_script():
     drawn = unrolled.FILE.read_text(encoding="utf-8")
-    assert drawn == unrolled.picture(), "run python docs/pictures/unrolled.py"
+    assert drawn == unrolled.picture(), "run python -m docs.pictures.unrolled"
     assert "\n\n" not in drawn.strip()  # which would end it in Markdown
+
+
+def test_the_picture_names_every_kind():
+    named = {name for names in unrolled.CHIPS for name in names}
+    own = {kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"}
+    assert named == own | {"rnnkit-mgu/mgu", "your own"}
 
 
 def test_a_figure_that_is_missing_is_an_error():

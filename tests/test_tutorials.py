@@ -6,13 +6,12 @@ import re
 import pytest
 
 from tests.environments import Environment
-from tests.pages import ROOT, assert_shown, blocks_of, commands_of
+from tests.pages import TYPED, assert_shown, blocks_of, commands_of
 
-TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.md"))
 FILE = re.compile(r"# ([\w/-]+\.py)(, in part)?\n")
 
 
-@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", TYPED, ids=lambda page: page.name)
 def test_a_tutorial_does_what_it_says(page, tmp_path):
     environment = Environment(tmp_path / "environment", scripts=("rnnkit", "pytest"))
     folder = tmp_path / "empty"

@@ -1,59 +1,32 @@
-"""Draws the picture of Home, a network unrolled over a row with padding: `python docs/pictures/unrolled.py`."""
+"""Draws the picture of Home, a network unrolled over a row with padding: `python -m docs.pictures.unrolled`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from docs.pictures.shapes import Point, arrow, drawing, rect, text
+
 FILE = Path(__file__).with_suffix(".svg")
 STEPS, VALID, LAYERS = 6, 4, 2
 WIDTH, HEIGHT = 1080, 286
-CELL = (74, 44)  # width and height
+CELL, INPUT, CHIP = (74, 44), (74, 32), (95, 30)  # width and height
 LEFT, ACROSS = 330, 104  # where the first step is, and from one to the next
 BOTTOM, UP = 214, 76  # where the inputs are, and from one row to the next above
+RIGHT, TOP = LEFT + (STEPS - 1) * ACROSS + 112, 26  # where the readout is
 DIGITS = "₁₂₃₄₅₆"
-STYLE = """\
-.un text { font-family: var(--md-text-font, Inter), system-ui, sans-serif; font-size: 14px; \
-fill: var(--md-default-fg-color, #222); text-anchor: middle; }
-.un .small { font-size: 13px; fill: var(--rnnkit-line, #4a5a60); }
-.un .code { font-family: var(--md-code-font, "JetBrains Mono"), monospace; font-size: 13px; }
-.un .start { text-anchor: start; }
-.un path { fill: none; stroke: var(--rnnkit-line, #4a5a60); stroke-width: 1.6; }
-.un .box { fill: var(--rnnkit-surface, #f4f8f8); stroke-width: 1.6; }
-.un .input { stroke: var(--rnnkit-input, #a8560b); }
-.un .cell { stroke: var(--rnnkit-state, #0b7285); }
-.un .readout { stroke: var(--rnnkit-output, #17713d); }
-.un .padding { stroke: var(--rnnkit-edge, #cfdcdd); stroke-dasharray: 4 4; fill: none; }
-.un .last { stroke: var(--rnnkit-output, #17713d); stroke-width: 2.4; }
-.un .chip { stroke: var(--rnnkit-gate, #6741b0); }
-.un .which { fill: none; stroke: var(--rnnkit-gate, #6741b0); stroke-dasharray: 5 4; }
-.un circle.which { fill: var(--rnnkit-gate, #6741b0); stroke: none; }
-.un .arrow { fill: var(--rnnkit-line, #4a5a60); }
-.un .arrow.last { fill: var(--rnnkit-output, #17713d); stroke: none; }"""
-CHIPS = ("lstm", "gru", "rnn", "lstm_cell", "gru_cell", "rnn_cell", "mixed", "rnnkit-mgu/mgu", "your own")
+CHIPS = (
+    ("lstm", "gru"),
+    ("rnn", "lstm_cell"),
+    ("gru_cell", "rnn_cell"),
+    ("mixed",),
+    ("rnnkit-mgu/mgu",),
+    ("your own",),
+)
 WORDS = (
     "A row of six steps, the last two of them padding, goes through two layers of cells. Each cell gives its state to "
     "the next step and its output to the layer above. The readout takes the last valid step, the fourth. What kind of "
     "cell it is, is one word of the spec."
 )
-
-
-def box(x: float, y: float, label: str, kind: str, *, size: tuple[float, float] = CELL, css: str = "") -> str:
-    """A box around a middle, with a word in it."""
-    width, height = size
-    rect = f'<rect class="box {kind}" x="{x - width / 2:g}" y="{y - height / 2:g}" width="{width:g}" '
-    text = f'<text class="{css}" x="{x:g}" y="{y + 5:g}">{label}</text>' if label else ""
-    return f'{rect}height="{height:g}" rx="8"/>{text}'
-
-
-def arrow(points: list[tuple[float, float]], kind: str = "") -> str:
-    """A line through points, with a head at its end."""
-    line = "M" + " L".join(f"{x:g} {y:g}" for x, y in points)
-    (x0, y0), (x, y) = points[-2:]
-    across, down = (x > x0) - (x < x0), (y > y0) - (y < y0)
-    wings = f"{x - 7 * across + 4 * down:g},{y - 7 * down + 4 * across:g}"
-    wings += f" {x - 7 * across - 4 * down:g},{y - 7 * down - 4 * across:g}"
-    head = "" if kind == "padding" else f'<polygon class="arrow {kind}" points="{x:g},{y:g} {wings}"/>'
-    return f'<path class="{kind}" d="{line}"/>{head}'
 
 
 def step_at(step: float) -> float:
@@ -65,63 +38,77 @@ def row_at(row: int) -> float:
     return BOTTOM - row * UP
 
 
-def cells() -> list[str]:
+def box(x: float, y: float, size: Point, words: str, css: str) -> str:
+    """A box with a word in its middle."""
+    return rect(x, y, *size, css) + text(x, y + 5, words)
+
+
+def valid_steps() -> list[str]:
     parts = []
-    for step in range(STEPS):
-        padding = "padding" if step >= VALID else ""
+    for step in range(VALID):
         x = step_at(step)
-        parts.append(box(x, row_at(0), "" if padding else f"x{DIGITS[step]}", padding or "input", size=(74, 32)))
+        parts.append(box(x, row_at(0), INPUT, f"x{DIGITS[step]}", "input"))
         for row in range(1, LAYERS + 1):
-            parts.append(box(x, row_at(row), "" if padding else "cell", padding or "cell"))
-            below = 16 if row == 1 else CELL[1] / 2
-            parts.append(arrow([(x, row_at(row - 1) - below), (x, row_at(row) + CELL[1] / 2)], padding))
+            below = row_at(row - 1) - (INPUT if row == 1 else CELL)[1] / 2
+            parts += [box(x, row_at(row), CELL, "cell", "state"), arrow([(x, below), (x, row_at(row) + CELL[1] / 2)])]
     return parts
 
 
+def padding() -> list[str]:
+    sizes = [INPUT, *[CELL] * LAYERS]
+    return [
+        rect(step_at(step), row_at(row), *size, "empty edge dashed")
+        for step in range(VALID, STEPS)
+        for row, size in enumerate(sizes)
+    ]
+
+
 def states() -> list[str]:
-    """The arrows from one step to the next, and out of the last valid one."""
     half = CELL[0] / 2
     return [
-        arrow([(step_at(step) + half, row_at(row)), (step_at(step + 1) - half, row_at(row))])
+        arrow([(step_at(step) + half, row_at(row)), (step_at(step + 1) - half, row_at(row))], "state")
         for row in range(1, LAYERS + 1)
         for step in range(VALID - 1)
     ]
 
 
 def readout() -> list[str]:
-    x, top = step_at(VALID - 1), row_at(LAYERS) - CELL[1] / 2
-    right, y = step_at(STEPS - 1) + 112, 26
+    x, middle, size = step_at(VALID - 1), row_at(1) - 8, (116, 34)
     return [
-        arrow([(x, top), (x, y), (right - 58, y)], "last"),
-        box(right, y, "readout", "readout", size=(116, 34)),
-        arrow([(right, y + 17), (right, row_at(1) - 26)], ""),
-        box(right, row_at(1) - 8, "linear", "readout", size=(116, 34)),
-        arrow([(right, row_at(1) + 9), (right, row_at(0) - 16)], ""),
-        f'<text x="{right:g}" y="{row_at(0) + 5:g}">y</text>',
-        f'<text class="small" x="{(x + right) / 2 - 16:g}" y="{y - 8:g}">the last valid step</text>',
-        f'<text class="small" x="{step_at(STEPS - 1.5):g}" y="{BOTTOM + 42:g}">padding changes nothing</text>',
-        f'<text class="small" x="{step_at(1.5):g}" y="{BOTTOM + 42:g}">a row of a batch, step after step</text>',
+        arrow([(x, row_at(LAYERS) - CELL[1] / 2), (x, TOP), (RIGHT - size[0] / 2, TOP)], "output"),
+        box(RIGHT, TOP, size, "readout", "output"),
+        arrow([(RIGHT, TOP + 17), (RIGHT, middle - 17)], "output"),
+        box(RIGHT, middle, size, "linear", "output"),
+        arrow([(RIGHT, middle + 17), (RIGHT, row_at(0) - 16)], "output"),
+        text(RIGHT, row_at(0) + 5, "y"),
     ]
 
 
-def chips() -> list[str]:
-    parts = ['<text class="small start" x="24" y="30">kind = one of</text>']
-    for number, name in enumerate(CHIPS):
-        narrow = number < len(CHIPS) - 2  # two of them side by side
-        x, width = (24 + 103 * (number % 2), 95) if narrow and number < 6 else (24, 198)
-        y = 44 + 38 * (number // 2 if number < 6 else number - 3)
-        parts.append(box(x + width / 2, y + 15, name, "chip", size=(width, 30), css="code"))
-    bracket = f'<path class="which" d="M230 48 h8 V270 h-8 M238 {row_at(1):g} H{step_at(0) - CELL[0] / 2 - 9:g}"/>'
-    dot = f'<circle class="which" cx="{step_at(0) - CELL[0] / 2 - 5:g}" cy="{row_at(1):g}" r="4"/>'
-    return [*parts, bracket, dot]
+def labels() -> list[str]:
+    return [
+        text((step_at(VALID - 1) + RIGHT) / 2 - 16, TOP - 8, "the last valid step", "small"),
+        text(step_at(1.5), BOTTOM + 42, "a row of a batch, step after step", "small"),
+        text(step_at(4.5), BOTTOM + 42, "padding changes nothing", "small"),
+        text(24, 30, "kind = one of", "small start"),
+    ]
+
+
+def kinds() -> list[str]:
+    """Their names, two beside each other or one as wide, and a line that puts one of them into the cells."""
+    parts = []
+    for row, names in enumerate(CHIPS):
+        width = CHIP[0] if len(names) == 2 else 198
+        for column, name in enumerate(names):
+            x, y = 24 + column * 103 + width / 2, 59 + row * 38
+            parts += [rect(x, y, width, CHIP[1], "gate"), text(x, y + 4, name, "code")]
+    end = step_at(0) - CELL[0] / 2
+    bracket = f'<path class="gate dashed" d="M230 48 h8 V270 h-8 M238 {row_at(1):g} H{end - 9:g}"/>'
+    return [*parts, bracket, arrow([(end - 9, row_at(1)), (end, row_at(1))], "gate")]
 
 
 def picture() -> str:
-    parts = [*chips(), *states(), *cells(), *readout()]
-    head = f'<svg class="un" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-    head += f'height="{HEIGHT}" role="img" aria-labelledby="un-title un-desc">'
-    words = f'<title id="un-title">A recurrent network, unrolled over time</title>\n<desc id="un-desc">{WORDS}</desc>'
-    return "\n".join([head, words, f"<style>{STYLE}</style>", *parts, "</svg>\n"])
+    parts = [*kinds(), *padding(), *states(), *valid_steps(), *readout(), *labels()]
+    return drawing("unrolled", WIDTH, HEIGHT, WORDS, parts)
 
 
 def main() -> None:
