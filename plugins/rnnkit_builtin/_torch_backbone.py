@@ -10,6 +10,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnkit import Backbone, RecurrentSpec, orthogonal_
 
+# how the name of a symbol begins that stands for rows of a parameter
+_PARAMETERS = {"W_{i": "weight_ih_l0", "W_{h": "weight_hh_l0", "b_{i": "bias_ih_l0", "b_{h": "bias_hh_l0"}
+
 
 class HiddenState(NamedTuple):
     """The state of a network whose only memory is its output."""
@@ -53,6 +56,15 @@ class TorchBackbone(Backbone):
     def state_shapes(self, batch_size: int) -> Any:
         h_n: Any = torch.Size((self.rows, batch_size, self.rnn.hidden_size))
         return HiddenState(h_n)
+
+    def _symbols(self, gates: str) -> dict[str, Tensor]:
+        """The weights and biases of the lowest layer under the names that equations give them: `W_{ir}`, `b_{hz}`."""
+        found: dict[str, Tensor] = {}
+        for letters, name in _PARAMETERS.items():
+            if hasattr(self.rnn, name):
+                of_gates = getattr(self.rnn, name).chunk(len(gates))
+                found |= {f"{letters}{gate}}}": rows for gate, rows in zip(gates, of_gates, strict=True)}
+        return found
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
         if lengths is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rnnkit import InitOptions, Kind, Paper, RecurrentSpec, hookimpl
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
@@ -23,6 +23,11 @@ GRU_STEP = r"""
     n_t &= \tanh(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn})) \\
     h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
 """
+GRU_MEANINGS = {
+    "r_t": "reset gate: how much the new values read of the old state",
+    "z_t": "update gate: how much of the old state stays",
+    "n_t": "new values for the state",
+}
 
 
 class GRUBackbone(TorchBackbone):
@@ -32,6 +37,9 @@ class GRUBackbone(TorchBackbone):
         self, spec: RecurrentSpec[InitOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
     ) -> None:
         super().__init__(spec, nn.GRU(**shared_arguments(spec), device=device, dtype=dtype))
+
+    def symbols(self) -> dict[str, Tensor]:
+        return self._symbols("rzn")
 
 
 @hookimpl
@@ -43,6 +51,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             options=InitOptions,
             summary="Gated recurrent unit: a reset and an update gate, about three quarters of an LSTM's parameters.",
             equation=GRU_STEP,
+            meanings=GRU_MEANINGS,
             paper=CHO,
         )
     )

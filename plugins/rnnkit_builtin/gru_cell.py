@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rnnkit import CellState, Kind, cell_kind, hookimpl
 from rnnkit_builtin._torch_cell import Kernel, TorchCell, unroll, unroll_layers
-from rnnkit_builtin.gru import CHO, GRU_STEP
+from rnnkit_builtin.gru import CHO, GRU_MEANINGS, GRU_STEP
 
 
 class GRUCell(TorchCell):
@@ -67,6 +67,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="gru_cell",
             summary="Gated recurrent unit as a stack of cells, with every option that stacks of cells have.",
             equation=GRU_STEP,
+            meanings=GRU_MEANINGS,
             paper=CHO,
         )
     )

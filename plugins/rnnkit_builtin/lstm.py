@@ -26,6 +26,12 @@ LSTM_STEP = r"""
     c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
     h_t &= o_t \odot \tanh(c_t)
 """
+LSTM_MEANINGS = {
+    "i_t": "input gate: how much of the new values enters the cell state",
+    "f_t": "forget gate: how much of the cell state stays",
+    "g_t": "new values for the cell state",
+    "o_t": "output gate: how much of the cell state shows in the hidden state",
+}
 
 
 class LSTMState(NamedTuple):
@@ -68,6 +74,9 @@ class LSTMBackbone(TorchBackbone):
         c_n: Any = torch.Size((self.rows, batch_size, self.rnn.hidden_size))
         return LSTMState(h_n, c_n)
 
+    def symbols(self) -> dict[str, Tensor]:
+        return self._symbols("ifgo")
+
     def _named(self, final: Any) -> LSTMState:
         return LSTMState(*final)
 
@@ -101,6 +110,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             summary="Long short-term memory: a cell state guarded by an input, a forget and an output gate.",
             # With proj_size, h_t is the last line multiplied by W_{hr} (Sak et al., arXiv 1402.1128).
             equation=LSTM_STEP,
+            meanings=LSTM_MEANINGS,
             paper=HOCHREITER,
         )
     )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rnnkit import Kind, cell_kind, hookimpl
 from rnnkit_builtin._torch_cell import Kernel, TorchCell, unroll, unroll_layers
-from rnnkit_builtin.lstm import HOCHREITER, LSTM_STEP, start_forget_bias
+from rnnkit_builtin.lstm import HOCHREITER, LSTM_MEANINGS, LSTM_STEP, start_forget_bias
 
 
 class LSTMCellState(NamedTuple):
@@ -78,6 +78,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="lstm_cell",
             summary="Long short-term memory as a stack of cells, with every option that stacks of cells have.",
             equation=LSTM_STEP,
+            meanings=LSTM_MEANINGS,
             paper=HOCHREITER,
         )
     )

@@ -3,7 +3,7 @@ r"""The kind `rnn`: Elman's recurrent network, on `torch.nn.RNN`."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ ELMAN = Paper(
     link="https://doi.org/10.1207/s15516709cog1402_1",
 )
 ELMAN_STEP = r"h_t &= \phi(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})"
+ELMAN_MEANINGS = {r"\phi": "function of each feature that `nonlinearity` names: tanh, or the positive part"}
 
 
 class RNNOptions(InitOptions):
@@ -39,6 +40,9 @@ class RNNBackbone(TorchBackbone):
         rnn = nn.RNN(**shared_arguments(spec), nonlinearity=spec.options.nonlinearity, device=device, dtype=dtype)
         super().__init__(spec, rnn)
 
+    def symbols(self) -> dict[str, Any]:
+        return {**self._symbols("h"), r"\phi": getattr(torch, str(self.rnn.nonlinearity))}
+
 
 @hookimpl
 def register_kinds(register: Callable[[Kind], None]) -> None:
@@ -49,6 +53,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             options=RNNOptions,
             summary="Elman's recurrent network: the new state is one nonlinear layer of the input and the old state.",
             equation=ELMAN_STEP,
+            meanings=ELMAN_MEANINGS,
             paper=ELMAN,
         )
     )

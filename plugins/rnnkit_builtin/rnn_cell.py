@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rnnkit import CellState, Kind, StackOptions, cell_kind, hookimpl
 from rnnkit_builtin._torch_cell import Kernel, TorchCell, unroll, unroll_layers
-from rnnkit_builtin.rnn import ELMAN, ELMAN_STEP
+from rnnkit_builtin.rnn import ELMAN, ELMAN_MEANINGS, ELMAN_STEP
 
 
 class RNNCellOptions(StackOptions):
@@ -87,6 +87,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             options=RNNCellOptions,
             summary="Elman's recurrent network as a stack of cells, with every option that stacks of cells have.",
             equation=ELMAN_STEP,
+            meanings=ELMAN_MEANINGS,
             paper=ELMAN,
         )
     )

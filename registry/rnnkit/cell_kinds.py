@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ def cell_kind(
     name: str,
     summary: str,
     equation: str = "",
+    meanings: Mapping[str, str] | None = None,
     paper: Paper | None = None,
     options: type[StackOptions] = StackOptions,
     check: Check = lambda _spec: (),
@@ -45,6 +46,7 @@ def cell_kind(
         name: what a spec says to get it; the same as the name of the plugin's entry point.
         summary: one sentence.
         equation: the update of one step in LaTeX, which the cell computes.
+        meanings: what its symbols mean, as `Kind` has it; None: nothing needs to be said.
         paper: where it was published.
         options: `StackOptions`, or a subclass of it. Its own fields go to the cell's constructor, under their names.
         check: yields a `Problem` for each rule between fields that a spec breaks, beyond what the cells cannot honour.
@@ -69,6 +71,7 @@ def cell_kind(
         options=options,
         summary=summary,
         equation=equation,
+        meanings=meanings or {},
         paper=paper,
         check=checked,
         sizes_per_layer=True,

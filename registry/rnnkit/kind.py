@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rnnkit.options import Options
@@ -60,6 +60,8 @@ class Kind:
         options: the class of the fields that only this kind has; `Options` itself for none.
         summary: one sentence.
         equation: the update of one step in LaTeX, which the code computes; empty: none is given.
+        meanings: from a symbol of the equation, as LaTeX has it, to what it means, in words that begin in lower case.
+            What every equation knows (`x_t`, the parts of the state, tanh) needs none, nor do weights and biases.
         paper: where it was published; None: nowhere.
         check: yields a `Problem` for each rule between fields that a spec breaks (`proj_size < hidden_size`).
             Called when a spec is made, after each field alone was found valid.
@@ -73,6 +75,7 @@ class Kind:
     options: type[Options] = Options
     summary: str
     equation: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict, hash=False)
     paper: Paper | None = None
     check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = _nothing_to_check
     sizes_per_layer: bool = False

@@ -66,6 +66,10 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 n_t &= \tanh(W_{in} x_t + b_n + W_{hn} (f_t \odot h_{t-1})) \\
                 h_t &= (1 - f_t) \odot h_{t-1} + f_t \odot n_t
             """,
+            meanings={
+                "f_t": "forget gate: how much of the old state the new values read, and how much of it they replace",
+                "n_t": "new values for the state",
+            },
             paper=Paper(
                 title="Minimal Gated Unit for Recurrent Neural Networks",
                 authors="Guo-Bing Zhou, Jianxin Wu, Chen-Lin Zhang, Zhi-Hua Zhou",

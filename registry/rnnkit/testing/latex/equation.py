@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from rnnkit.testing.latex.reader import Node, Reader, Values
+from rnnkit.testing.latex.evaluation import Values, evaluated
+from rnnkit.testing.latex.reader import Reader
 from rnnkit.testing.latex.tokens import UnreadableEquationError, lines_of
+from rnnkit.testing.latex.tree import Tree, names_in
 from rnnkit.testing.latex.values import MEANINGS, EquationError, Value, value_of, value_of_rows
 
 
@@ -29,16 +31,17 @@ class Equation:
         UnreadableEquationError: there is something else in them.
 
     Attributes:
+        lines: what they say, in order.
         defined: the names that get a value, in order.
         symbols: the names that must have one before, those of `MEANINGS` among them.
     """
 
     def __init__(self, latex: str) -> None:
-        self._lines = [_Line.of(tokens) for tokens in lines_of(latex)]
-        self.defined = tuple(line.name for line in self._lines)
+        self.lines = tuple(Line.of(tokens) for tokens in lines_of(latex))
+        self.defined = tuple(line.name for line in self.lines)
         self.symbols: frozenset[str] = frozenset()
-        for index, line in enumerate(self._lines):
-            self.symbols |= line.used - set(self.defined[:index])
+        for index, line in enumerate(self.lines):
+            self.symbols |= set(names_in(line.tree)) - set(self.defined[:index])
 
     def evaluate(self, symbols: Mapping[str, Any], rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the lines give to each name, in the form of `name_of`.
@@ -55,7 +58,7 @@ class Equation:
         values: dict[str, Any] = dict(MEANINGS)
         values |= {name_of(name): value_of(thing) for name, thing in symbols.items()}
         values |= {name_of(name): value_of_rows(thing) for name, thing in rows.items()}
-        for line in self._lines:
+        for line in self.lines:
             values[line.name] = line.value(values)
         return {name: values[name].tensor for name in self.defined}
 
@@ -72,25 +75,26 @@ def name_of(latex: str) -> str:
     return name
 
 
-class _Line(NamedTuple):
-    """The name on the left, what stands on the right, and which names are in that."""
+class Line(NamedTuple):
+    """The name on the left, and what stands on the right."""
 
     name: str
-    node: Node
-    used: frozenset[str]
+    tree: Tree
 
     @classmethod
-    def of(cls, tokens: list[str]) -> _Line:
+    def of(cls, tokens: list[str]) -> Line:
+        """A line that has these tokens."""
         reader = Reader(tokens)
         name = reader.name()
         reader.take("=")
-        node = reader.sum()
+        tree = reader.sum()
         reader.end()
-        return cls(name, node, frozenset(reader.used))
+        return cls(name, tree)
 
     def value(self, values: Values) -> Value:
+        """What the name gets, from the values of the others."""
         try:
-            value: Value = self.node(values)
+            value: Any = evaluated(self.tree, values)
         except EquationError as error:
             raise EquationError(f"in the line of {self.name}: {error}") from error
         if not isinstance(value, Value):

@@ -1,0 +1,95 @@
+"""Finds the browser that the site is tested in, or installs it: `python -m docs.site.chromium` prints its path."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+VARIABLE = "CHROMIUM"
+COMMANDS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome", "microsoft-edge")
+ELSEWHERE = (
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+)
+INSTALL = (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"])
+FLAGS = (
+    "--no-sandbox",  # a container has no rights to make one, and every page is our own
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # no name is looked up: what asks for another host fails at once, and is seen
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+
+
+class BrowserMissingError(Exception):
+    """There is no Chromium, and it cannot be installed from here."""
+
+
+def found() -> str | None:
+    """The path of the browser that the environment names, or else of one that is installed."""
+    if named := os.environ.get(VARIABLE):
+        if path := shutil.which(named):
+            return path
+        raise BrowserMissingError(f"{VARIABLE} names {named!r}, which is no program: set it to the path of a Chromium")
+    paths = (shutil.which(name) for name in (*COMMANDS, *ELSEWHERE))
+    return next((path for path in paths if path), None)
+
+
+def chromium() -> str:
+    """The path of the browser, which is installed if there is none.
+
+    Raises:
+        BrowserMissingError: there is none, and it cannot be installed; says what to do.
+    """
+    return found() or installed()
+
+
+def installed() -> str:
+    if not shutil.which("apt-get"):
+        raise BrowserMissingError(advice("there is no apt-get here to install it with"))
+    prefix = rights()
+    for command in INSTALL:
+        print("$", *prefix, *command, file=sys.stderr, flush=True)
+        status = run([*prefix, *command])
+    if status:
+        raise BrowserMissingError(advice(f"`{' '.join(command)}` failed with status {status}"))
+    if path := found():
+        return path
+    raise BrowserMissingError(advice("apt-get has installed the package chromium, but there is no such command"))
+
+
+def rights() -> list[str]:
+    """What to put before a command that only root may run; sudo must not ask for a password."""
+    if os.geteuid() == 0:
+        return []
+    sudo = ["sudo", "-n"]
+    if shutil.which("sudo") and run([*sudo, "true"]) == 0:
+        return sudo
+    raise BrowserMissingError(advice("only root may install it, and there is no sudo that works without a password"))
+
+
+def run(command: list[str]) -> int:
+    """The status of a command, whose output goes where errors go: what is printed here is a path."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode  # noqa: S603  # our own
+
+
+def advice(why: str) -> str:
+    return (
+        f"The site is tested in Chromium, which is not installed; {why}. Install Chromium or Chrome,"
+        f" or set {VARIABLE} to the path of one."
+    )
+
+
+if __name__ == "__main__":
+    try:
+        print(chromium())
+    except BrowserMissingError as error:
+        sys.exit(str(error))

@@ -1,0 +1,249 @@
+"""The page on which one chooses a kind: advice, and a table of all kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import NamedTuple
+
+from rnnkit.kind_page import Measurements, Speed
+from rnnkit.kind_page.capabilities import streams
+from rnnkit.kind_page.equation_lines import gates_of
+from rnnkit.kind_page.sections.cost import parameter_count, taken
+from rnnkit.kind_page.sections.facts import surnames
+from rnnkit.kind_page.sections.learning import percent
+from rnnkit.kind_page.specimen import Specimen
+
+
+class Entry(NamedTuple):
+    """What is said of a kind here and nowhere in its record.
+
+    Attributes:
+        family: kinds that compute the same have one.
+        purpose: what one takes it for.
+    """
+
+    family: str
+    purpose: str
+
+
+ENTRIES = {
+    "lstm": Entry("LSTM", "The first to try: a long memory, and on a CPU the quickest over long sequences."),
+    "lstm_cell": Entry("LSTM", "An LSTM with layer norm, zoneout, residual layers or a size for each layer."),
+    "gru": Entry("GRU", "Nearly an LSTM, with three quarters of its parameters and half its state."),
+    "gru_cell": Entry("GRU", "A GRU with layer norm, zoneout, residual layers or a size for each layer."),
+    "rnn": Entry("RNN", "Short memories and small models, and a baseline that the others must beat."),
+    "rnn_cell": Entry("RNN", "The same with layer norm, zoneout, residual layers or a size for each layer."),
+    "mixed": Entry("mixed", "Another cell in each layer, such as an LSTM below a GRU."),
+    "rnnkit-mgu/mgu": Entry("MGU", "A single gate: two thirds of a GRU's parameters. The example of a plugin."),
+}
+FRONT_MATTER = """\
+---
+description: "A table to choose a recurrent network by: what each kind is for, its states, gates, parameters, speed."
+styles: [assets/stylesheets/kinds.css]
+scripts: [assets/javascripts/kinds_table.js]
+hide: [navigation, toc]
+---
+"""
+INTRO = """\
+# Kinds
+
+A kind is a family of recurrent networks, which a spec names. Each has a page with its equation, a drawing of one step,
+its options, shapes, an example, and what was measured of it.
+
+## Which one to take
+
+- **No idea yet?** Take [`lstm`](lstm.md). Its memory is long, and over long sequences torch's kernel for it is the
+  quickest on a CPU: over {long_steps} steps with a `hidden_size` of {long_size}, a GRU takes {gru_long} times as long.
+- **Fewer parameters, a smaller state?** [`gru`](gru.md) has three quarters of the parameters and half the state.
+- **Layer norm, zoneout, residual layers, another size in each layer?** Take the same network as a stack of cells,
+  [`lstm_cell`](lstm_cell.md) or [`gru_cell`](gru_cell.md): the same numbers from the same kernels, and more options.
+- **Gradients of each row, `torch.func`?** Take a stack of cells too: torch's own modules cannot do that.
+- **A baseline?** [`rnn`](rnn.md) has no gates, and takes {rnn_medium} of the time of an LSTM at medium sizes.
+- **None of these?** Write one time step, and [get the network](../plugins/cells.md), as [`mgu`](mgu.md) came about.
+
+## All of them
+"""
+NOTES = """\
+*Parameters* are those of one layer with `input_size` 64 and `hidden_size` 128. *Forward* and *training* are the time
+relative to `torch.nn.LSTM`, which is 1, in CPU time of one thread, with {sizes}.
+*Digits* is the accuracy on the demo task after {epochs} epochs, of which a percent or two are chance. Each page has the
+details.
+
+{taken}
+"""
+LARGEST_BAR = 1.5
+
+
+def index_text(measured: Mapping[str, Measurements]) -> str:
+    """The page, from what was measured of each kind that is to stand in the table, in their order there."""
+    rows = [_row(Specimen.of(kind), measured[kind]) for kind in ENTRIES if kind in measured]
+    return "\n".join([FRONT_MATTER, _intro(measured), *_table(rows), "", _notes(measured)])
+
+
+def _intro(measured: Mapping[str, Measurements]) -> str:
+    long = speed_at(measured["gru"], "long")
+    return INTRO.format(
+        long_steps=f"{long.sizes['time']:,}",
+        long_size=long.sizes["hidden_size"],
+        gru_long=f"{long.forward.ratio:.1f}",
+        rnn_medium=f"{100 * speed_at(measured['rnn'], 'medium').forward.ratio:.0f}\N{NO-BREAK SPACE}%",
+    )
+
+
+def _notes(measured: Mapping[str, Measurements]) -> str:
+    example = measured["lstm"]
+    sizes = ", ".join(f"`{name}` {size}" for name, size in speed_at(example, "medium").sizes.items())
+    told = sorted({taken(each) for kind, each in measured.items() if "/" not in kind})
+    return NOTES.format(sizes=sizes, epochs=len(example.learning.accuracies), taken="\n\n".join(told))
+
+
+def speed_at(measurements: Measurements, shape: str) -> Speed:
+    """How fast a kind is at a shape."""
+    return next(each for each in measurements.speed if each.shape == shape)
+
+
+class Cell(NamedTuple):
+    """A cell of the table.
+
+    Attributes:
+        html: what it shows.
+        value: what its column is sorted by; None: what it shows.
+        bar: its size as a part of the largest, for a bar; None: it has none.
+    """
+
+    html: str
+    value: float | None = None
+    bar: float | None = None
+
+
+class Row(NamedTuple):
+    """A row of the table: what it is filtered by, its first cell, and the others by their headings."""
+
+    filters: dict[str, str]
+    kind: str
+    cells: dict[str, Cell]
+
+
+# heading, what stands below it in small, and how it is sorted
+HEADINGS = {
+    "kind": ("", "text"),
+    "what it is for": ("", ""),
+    "states": ("", "number"),
+    "gates": ("", "number"),
+    "parameters": ("64 to 128", "number"),
+    "forward": ("LSTM = 1", "number"),
+    "training": ("LSTM = 1", "number"),
+    "digits": ("accuracy", "number"),
+    "streaming": ("", "text"),
+    "paper": ("", "number"),
+}
+
+
+def _row(kind: Specimen, measurements: Measurements) -> Row:
+    entry, medium = ENTRIES[kind.name], speed_at(measurements, "medium")
+    cells = {
+        "what it is for": Cell(escape(entry.purpose)),
+        "states": _states(kind),
+        "gates": _gates(kind),
+        "parameters": _parameters(kind),
+        "forward": _ratio(medium.forward.ratio),
+        "training": _ratio(medium.training.ratio),
+        "digits": Cell(percent(measurements.learning.accuracies[-1]), measurements.learning.accuracies[-1]),
+        "streaming": Cell("yes" if streams(measurements) else "no"),
+        "paper": _paper(kind),
+    }
+    return Row(_filters(kind, measurements, entry), _name(kind), cells)
+
+
+def _filters(kind: Specimen, measurements: Measurements, entry: Entry) -> dict[str, str]:
+    answers = {
+        "streaming": streams(measurements),
+        "sizes": kind.record.sizes_per_layer,
+        "kernel": has_torch_kernel(kind),
+        "own": kind.distribution == "rnnkit",
+    }
+    return {"family": entry.family, **{name: "yes" if answer else "no" for name, answer in answers.items()}}
+
+
+def has_torch_kernel(kind: Specimen) -> bool:
+    """Whether torch's own kernels run it, over all steps at once."""
+    return bool(kind.torch_module) or any(getattr(cell, "kernel", None) is not None for cell in kind.cells)
+
+
+def _name(kind: Specimen) -> str:
+    bare = kind.name.rpartition("/")[2]
+    provider = "" if kind.distribution == "rnnkit" else f"<small>{escape(kind.distribution)}</small>"
+    return f'<a href="{bare}.html"><code>{escape(bare)}</code></a>{provider}'
+
+
+def _states(kind: Specimen) -> Cell:
+    parts = list(kind.state_parts)
+    if len({type(cell) for cell in kind.cells}) > 1:
+        return Cell("of its cells", 0)
+    return Cell(", ".join(f"<i>{escape(part)}</i>" for part in parts), len(parts))
+
+
+def _gates(kind: Specimen) -> Cell:
+    if not kind.record.equation:
+        return Cell("of its cells", 0)
+    count = len(gates_of(kind.record.equation))
+    return Cell(str(count), count)
+
+
+def _parameters(kind: Specimen) -> Cell:
+    count, _ = parameter_count(kind)
+    return Cell("not known", 0) if count is None else Cell(f"{count:,}", count)
+
+
+def _ratio(ratio: float) -> Cell:
+    return Cell(f"{ratio:.2f}", ratio, min(ratio / LARGEST_BAR, 1))
+
+
+def _paper(kind: Specimen) -> Cell:
+    paper = kind.record.paper
+    if paper is None:
+        return Cell("none", 0)
+    return Cell(f'<a href="{escape(paper.link)}">{escape(surnames(paper.authors))}, {paper.year}</a>', paper.year)
+
+
+def _table(rows: list[Row]) -> Iterator[str]:
+    yield '<div class="rnnkit-kinds" role="region" aria-label="Table of kinds" tabindex="0">'
+    yield '<table class="rnnkit-kinds-table">'
+    yield "<thead><tr>"
+    yield from (_heading(name) for name in HEADINGS)
+    yield "</tr></thead>"
+    yield "<tbody>"
+    yield from (_row_html(row) for row in rows)
+    yield "</tbody>"
+    yield "</table>"
+    yield "</div>"
+
+
+def _heading(name: str) -> str:
+    unit, sort = HEADINGS[name]
+    sorted_by = f' data-sort="{sort}"' if sort else ""
+    small = f"<small>{unit}</small>" if unit else ""
+    classes = ' class="rnnkit-number"' if _is_number(name) else ""
+    return f'<th scope="col"{classes}{sorted_by}><span>{name}</span>{small}</th>'
+
+
+def _row_html(row: Row) -> str:
+    filters = "".join(f' data-{name}="{escape(value)}"' for name, value in row.filters.items())
+    cells = "".join(_cell_html(name, cell) for name, cell in row.cells.items())
+    return f'<tr{filters}><th scope="row">{row.kind}</th>{cells}</tr>'
+
+
+def _cell_html(name: str, cell: Cell) -> str:
+    classes = ["rnnkit-number"] * _is_number(name) + ["rnnkit-bar"] * (cell.bar is not None)
+    attributes = f' class="{" ".join(classes)}"' if classes else ""
+    if cell.value is not None:
+        attributes += f' data-value="{round(cell.value, 4):.12g}"'
+    if cell.bar is not None:
+        attributes += f' style="--share: {100 * cell.bar:.0f}%"'
+    return f"<td{attributes}>{cell.html}</td>"
+
+
+def _is_number(name: str) -> bool:
+    """Whether the cells of a column show numbers, and not only have one to be sorted by."""
+    return HEADINGS[name][1] == "number" and name not in {"states", "paper"}

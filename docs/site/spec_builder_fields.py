@@ -1,0 +1,106 @@
+"""What the fields of a form need to know of the fields of a spec and of its options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from docs.site.spec_builder_specs import OPTION, is_valid, message_about
+from rnnkit import Kind, RecurrentSpec
+from rnnkit.about.description import FieldDescription, describe_options, describe_spec
+from rnnkit.about.readable_schema import schema_of
+from rnnkit.about.summary import MOST_LAYERS
+
+# What a page that computes at each key can show: a summary has no more layers, and a larger size is a slip.
+MOST = {"num_layers": MOST_LAYERS}
+MOST_OTHERWISE = 1_000_000
+
+_SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+_NOT_A_NUMBER = "x"
+
+Field = dict[str, Any]
+
+
+def fields_of_spec(kind: str) -> list[Field]:
+    """The fields that every kind has, but for `kind` and `options`; a kind is needed to provoke their messages."""
+    schema = schema_of(RecurrentSpec)["properties"]
+    described = [each for each in describe_spec() if each.name not in {"kind", "options"}]
+    return [_field(kind, each.name, each, schema[each.name], []) for each in described]
+
+
+def fields_of_options(name: str, kind: Kind, kinds: list[str]) -> list[Field]:
+    """The options of a kind; `kinds` are what an option that names kinds may name."""
+    schema = schema_of(kind.options)["properties"]
+    return [_field(name, OPTION + each.name, each, schema[each.name], kinds) for each in describe_options(kind.options)]
+
+
+def _field(kind: str, path: str, described: FieldDescription, schema: dict[str, Any], kinds: list[str]) -> Field:
+    branches = schema.get("anyOf", [schema])
+    lists = [branch["items"] for branch in branches if branch.get("type") == "array"]
+    single = [branch for branch in branches if branch.get("type") not in {"array", "null"}]
+    of_one = (single or lists)[0]
+    of_type = "choice" if of_one["type"] == "string" else of_one["type"]
+    return {
+        "path": path,
+        "type": of_type,
+        "lists": "never" if not lists else "also" if single else "only",
+        "required": described.required,
+        "default": None if described.required else json.loads(described.default),
+        "words": described.type,
+        "text": described.text,
+        **({"missing": _said_without(kind, path)} if described.required else {}),
+        **_choices(kind, path, of_one, kinds),
+        **_limits(kind, path, of_type, of_one),
+    }
+
+
+def _choices(kind: str, path: str, schema: dict[str, Any], kinds: list[str]) -> Field:
+    """What a field of text may say: what its type lists, or else the names of those kinds that it takes."""
+    if schema["type"] != "string":
+        return {}
+    choices = schema.get("enum") or [name for name in kinds if is_valid(kind, {path: [name]})]
+    if not choices:
+        raise ValueError(f"{kind}: {path} takes any text, for which the spec builder has no control")
+    return {"choices": choices}
+
+
+def _limits(kind: str, path: str, of_type: str, schema: dict[str, Any]) -> Field:
+    """The bounds of a number, and what a spec says of a value that is none or is beyond them."""
+    if of_type not in {"integer", "number"}:
+        return {}
+    limits = [_limit(kind, path, _SIGNS[key], schema[key]) for key in _SIGNS if key in schema]
+    messages = {"message": _said(kind, path, _NOT_A_NUMBER), "limits": limits}
+    if of_type == "integer":
+        limits += _limit_of_page(path)
+        return messages
+    return {**messages, "not_finite": _said(kind, path, float("inf"))}
+
+
+def _limit(kind: str, path: str, sign: str, value: float) -> Field:
+    beyond = {">=": value - 1, ">": value, "<=": value + 1, "<": value}[sign]
+    return {"sign": sign, "value": value, "message": _said(kind, path, beyond)}
+
+
+def _limit_of_page(path: str) -> Iterator[Field]:
+    most = MOST.get(path, MOST_OTHERWISE)
+    yield {"sign": "<=", "value": most, "message": f"This page goes up to {most:,}"}
+
+
+def _said_without(kind: str, path: str) -> str:
+    """What a spec says that lacks a field."""
+    try:
+        RecurrentSpec.from_dict({"kind": kind})
+    except ValidationError as error:
+        return next(line["msg"] for line in error.errors() if line["loc"] == (path,))
+    raise ValueError(f"{kind}: a spec without {path} should have been refused")
+
+
+def _said(kind: str, path: str, value: Any) -> str:
+    """What a spec says of a value that it must refuse."""
+    message = message_about(path, kind, {path: value})
+    if message is None:
+        raise ValueError(f"{kind}: {path}={value!r} should have been refused")
+    return message

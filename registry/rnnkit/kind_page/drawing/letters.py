@@ -1,0 +1,224 @@
+r"""Names and expressions as pieces of text: `\tilde{h}_{t-1}` becomes an italic h with a tilde, and a small t−1 below."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from itertools import chain
+from typing import NamedTuple
+
+from rnnkit.kind_page.drawing.signals import base_and_scripts
+from rnnkit.testing.latex.tree import Binary, Call, Name, Number, Power, Product, Stacked, Tree, Unary
+
+MINUS, DOT, TIMES, ODOT = "\N{MINUS SIGN}", "\N{DOT OPERATOR}", "\N{MULTIPLICATION SIGN}", "\N{CIRCLED DOT OPERATOR}"
+_ACCENTS = {
+    "tilde": "\N{COMBINING TILDE}",
+    "widetilde": "\N{COMBINING TILDE}",
+    "hat": "\N{COMBINING CIRCUMFLEX ACCENT}",
+    "widehat": "\N{COMBINING CIRCUMFLEX ACCENT}",
+    "bar": "\N{COMBINING MACRON}",
+    "overline": "\N{COMBINING MACRON}",
+    "dot": "\N{COMBINING DOT ABOVE}",
+    "vec": "\N{COMBINING RIGHT ARROW ABOVE}",
+    "check": "\N{COMBINING CARON}",
+}
+_FONTS = {"mathbf", "boldsymbol", "bm", "mathcal", "mathbb", "mathfrak"}
+_WITH_BRACES = re.compile(r"\\([A-Za-z]+)\{(.*)\}")
+_COMMAND = re.compile(r"\\([A-Za-z]+)\s?")
+_GREEK = {"lambda": "lamda", "varepsilon": "epsilon", "varphi": "phi"}
+_LETTERS = {"ell": "ℓ", "phi": "\N{GREEK PHI SYMBOL}", "epsilon": "\N{GREEK LUNATE EPSILON SYMBOL}"}
+_LETTERS |= {"vartheta": "\N{GREEK THETA SYMBOL}"}
+_OPERATORS = {"+": "+", "-": MINUS, "*": ODOT, ".": DOT, "/": "/"}
+_STRENGTH = {"+": 1, "-": 1, "*": 2, ".": 2, "/": 2}
+_SMALL = 0.72
+_WIDE, _NARROW = "mwMWΔΩΘΦ⊙⟨", "ijlt1()[],.;'⋅/ "
+
+
+class Run(NamedTuple):
+    """A piece of text.
+
+    Attributes:
+        text: its letters.
+        italic: as names of one letter are.
+        level: -1 is a subscript, 1 a superscript.
+        bold: as vectors may be.
+    """
+
+    text: str
+    italic: bool = False
+    level: int = 0
+    bold: bool = False
+
+
+Text = tuple[Run, ...]
+
+
+def name_text(name: str) -> Text:
+    """A name in the form of `name_of`."""
+    base, scripts = base_and_scripts(name)
+    return _merged(chain(_base(base), _scripts(scripts)))
+
+
+def expression_text(tree: Tree) -> Text:
+    """An expression; what is left open in it is a dot, or nothing at its end."""
+    match tree:
+        case Call(function, (Name(name),)) if _is_slot(name):
+            return name_text(function.name)
+        case Binary("-", left, Name(name)) if _is_slot(name):
+            return (*expression_text(left), Run(f" {MINUS}"))
+        case Binary("+" | "-" as sign, Name(name), right) if _is_slot(name):
+            return (Run(f"{_OPERATORS[sign]} "), *expression_text(right))
+        case Binary("*" | "." | "/" as sign, Name(name), right) if _is_slot(name):
+            return (Run(f"{_OPERATORS[sign]} "), *_expression(right, 3))
+        case Binary("*" | ".", left, Name(name)) if _is_slot(name):
+            return (Run(f"{ODOT} "), *_expression(left, 3))
+        case Product((*weights, Name(name))) if _is_slot(name):
+            return (Run(f"{TIMES} "), *chain.from_iterable(_expression(weight, 3) for weight in weights))
+        case Unary(sign, Name(name)) if _is_slot(name):
+            return (Run(MINUS if sign == "-" else "√"),)
+    return _merged(_expression(tree, 0))
+
+
+def plain(text: Text) -> str:
+    """As words can have it: `h_(t-1)`."""
+    found, level = "", 0
+    for run in text:
+        if run.level != level and run.level:
+            found += "_" if run.level < 0 else "^"
+        level = run.level
+        several = run.level and len(run.text) > 1 and not run.text.isalnum()
+        found += f"({run.text})" if several else run.text
+    return found
+
+
+def width_of(text: Text, size: float) -> float:
+    """About how wide it is, rather more than less."""
+    return sum(_width(run) * size for run in text)
+
+
+def _width(run: Run) -> float:
+    letters = [each for each in run.text if not unicodedata.combining(each)]
+    widths = [0.9 if each in _WIDE else 0.34 if each in _NARROW else 0.58 for each in letters]
+    return sum(widths) * (_SMALL if run.level else 1.0)
+
+
+def _is_slot(name: str) -> bool:
+    return name.startswith("#")
+
+
+def _expression(tree: Tree, outside: int) -> Iterator[Run]:
+    """An expression, in brackets where it binds less closely than what is around it."""
+    match tree:
+        case Name(name):
+            yield from (Run(DOT),) if _is_slot(name) else name_text(name)
+        case Number(digits):
+            yield Run(digits)
+        case Binary(sign, left, right):
+            own = _STRENGTH[sign]
+            yield from _bracketed(_between(left, sign, right, own), own < outside)
+        case Unary("-", of):
+            yield from _bracketed(chain((Run(MINUS),), _expression(of, 2)), outside > 1)
+        case Unary(_, of):
+            yield from chain((Run("√"),), _expression(of, 4))
+        case Power(base, exponent):
+            yield from chain(_expression(base, 4), (Run(exponent.replace("-", MINUS), level=1),))
+        case Product(factors):
+            yield from _bracketed(chain.from_iterable(_expression(each, 3) for each in factors), outside > 3)
+        case Call(function, arguments):
+            yield from chain(name_text(function.name), (Run("("),), _listed(arguments, ", "), (Run(")"),))
+        case Stacked(parts):
+            yield from chain((Run("["),), _listed(parts, "; "), (Run("]"),))
+
+
+def _between(left: Tree, sign: str, right: Tree, own: int) -> Iterator[Run]:
+    yield from _expression(left, own)
+    yield Run(f" {_OPERATORS[sign]} " if sign != "/" else "/")
+    yield from _expression(right, own + 1)
+
+
+def _listed(parts: tuple[Tree, ...], separator: str) -> Iterator[Run]:
+    for at, part in enumerate(parts):
+        yield from (Run(separator),) if at else ()
+        yield from _expression(part, 0)
+
+
+def _bracketed(runs: Iterator[Run], needed: bool) -> Iterator[Run]:
+    yield from chain((Run("("),), runs, (Run(")"),)) if needed else runs
+
+
+def _base(base: str) -> Iterator[Run]:
+    found = _WITH_BRACES.fullmatch(base)
+    if found is None:
+        letters = _letters(base)
+        yield Run(letters, italic=len(letters) == 1 and letters.isalpha())
+    elif found[1] in _ACCENTS:
+        yield from (run._replace(text=run.text + _ACCENTS[found[1]]) for run in _base(found[2]))
+    elif found[1] in _FONTS:
+        yield Run(_letters(found[2]), bold=True)
+    else:
+        yield Run(_letters(found[2]))
+
+
+def _scripts(scripts: str) -> Iterator[Run]:
+    """Of `_{...}`, `^{...}` and primes."""
+    at = 0
+    while at < len(scripts):
+        if scripts[at] == "'":
+            yield Run("\N{PRIME}", level=1)
+            at += 1
+            continue
+        level = -1 if scripts[at] == "_" else 1
+        end = _end_of_script(scripts, at + 1)
+        inner = scripts[at + 1 : end].removeprefix("{").removesuffix("}") if scripts[at + 1] == "{" else scripts[at + 1 : end]
+        yield from _script(inner, level)
+        at = end
+
+
+def _end_of_script(scripts: str, start: int) -> int:
+    if scripts[start] == "\\":
+        found = _COMMAND.match(scripts, start)
+        return found.end() if found else start + 2
+    depth = 0
+    for at in range(start, len(scripts)):
+        depth += (scripts[at] == "{") - (scripts[at] == "}")
+        if depth == 0:
+            return at + 1
+    return len(scripts)
+
+
+def _script(inner: str, level: int) -> Iterator[Run]:
+    word = _WITH_BRACES.fullmatch(inner)
+    if word and word[1] not in _ACCENTS:
+        yield Run(_letters(word[2]), level=level)
+        return
+    letters = _letters(inner).replace("-", MINUS)
+    for piece in re.findall(r"[^\W\d_]+|[\W\d_]+", letters):
+        yield Run(piece, italic=piece.isalpha(), level=level)
+
+
+def _letters(latex: str) -> str:
+    """Commands as the letters that they stand for, or as their names."""
+    return re.sub(r"[{}]", "", _COMMAND.sub(lambda found: _letter(found[1]), latex))
+
+
+def _letter(command: str) -> str:
+    if command in _LETTERS:
+        return _LETTERS[command]
+    size = "SMALL" if command.islower() else "CAPITAL"
+    name = _GREEK.get(command, command)
+    try:
+        return unicodedata.lookup(f"GREEK {size} LETTER {name.upper()}")
+    except KeyError:
+        return command
+
+
+def _merged(runs: Iterator[Run]) -> Text:
+    """Neighbours that look alike as one."""
+    found: list[Run] = []
+    for run in runs:
+        if found and found[-1][1:] == run[1:]:
+            found[-1] = found[-1]._replace(text=found[-1].text + run.text)
+        else:
+            found.append(run)
+    return tuple(found)
