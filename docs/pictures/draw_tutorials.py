@@ -78,7 +78,7 @@ def digits_confusion() -> str:
     for i, row in enumerate(table):
         for j, count in enumerate(row):
             x, y = left + j * cell, top + i * cell
-            fill, strength = ("state", 0.3) if i == j else ("input", min(1, 0.25 + 0.12 * count))
+            fill, strength = ("state", 0.3) if i == j else ("input", min(0.36, 0.18 + 0.06 * count))
             parts.append(rect(x, y, cell, cell, fill=fill if count else "surface", strength=strength, stroke="edge"))
             if count:
                 parts.append(text(x + cell / 2, y + cell / 2 + 5, str(count), anchor="middle"))

@@ -14,7 +14,8 @@ ELSEWHERE = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
 )
-INSTALL = (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"])
+UPDATE = ["apt-get", "update"]
+INSTALL = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]
 FLAGS = (
     "--no-sandbox",  # a container has no rights to make one, and every page is our own
     "--disable-gpu",
@@ -55,11 +56,9 @@ def installed() -> str:
     if not shutil.which("apt-get"):
         raise BrowserMissingError(advice("there is no apt-get here to install it with"))
     prefix = rights()
-    for command in INSTALL:
-        print("$", *prefix, *command, file=sys.stderr, flush=True)
-        status = run([*prefix, *command])
-    if status:
-        raise BrowserMissingError(advice(f"`{' '.join(command)}` failed with status {status}"))
+    run([*prefix, *UPDATE])  # where some list of packages cannot be had, the others may do
+    if status := run([*prefix, *INSTALL]):
+        raise BrowserMissingError(advice(f"`{' '.join(INSTALL)}` failed with status {status}"))
     if path := found():
         return path
     raise BrowserMissingError(advice("apt-get has installed the package chromium, but there is no such command"))
@@ -76,7 +75,8 @@ def rights() -> list[str]:
 
 
 def run(command: list[str]) -> int:
-    """The status of a command, whose output goes where errors go: what is printed here is a path."""
+    """The status of a command, which is shown with its output where errors go: what is printed here is a path."""
+    print("$", *command, file=sys.stderr, flush=True)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     return subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode  # noqa: S603  # our own
 

@@ -1,4 +1,4 @@
-"""How the signals of a graph are led: along rails from step to step, and together where several layers take them all."""
+"""Which signals of a graph run along rails from step to step, and which are led together to several layers."""
 
 from __future__ import annotations
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
-from rnnkit.kind_page.drawing.flow import Join, joins_of
+from rnnkit.kind_page.drawing.flow import joins_of
 from rnnkit.kind_page.drawing.graph import Graph, Sort
 from rnnkit.kind_page.drawing.places import Places
 
 Point = tuple[int, int]
 """Numbers of a line from top to bottom, and of one from left to right."""
 
-TRACKS = 2  # lines for wires between two columns, and between two rows
 NOMINAL = {"center": 24.0, "port": 13.0, "track": 16.0, "edge": 24.0}  # what lies before a line, while wires are sought
 
 
@@ -111,11 +110,18 @@ class Wire:
 
 
 class Grid:
-    """The lines, the blocks and the wires between them."""
+    """The lines, the blocks and the wires between them.
 
-    def __init__(self, graph: Graph, places: Places, join_line: int = 0) -> None:
+    Args:
+        graph: what is drawn.
+        places: where its nodes stand.
+        tracks: how many lines there are between two columns, and between two rows.
+        join_line: on which line below the layers inputs are joined.
+    """
+
+    def __init__(self, graph: Graph, places: Places, *, tracks: int, join_line: int) -> None:
         self.graph, self.places = graph, places
-        self._join_line = join_line
+        self._tracks, self._join_line = tracks, join_line
         self.joins = joins_of(graph)
         self.columns = sorted({column for column, _ in places.cells.values()})
         self.rows = sorted({*(row for _, row in places.cells.values()), *places.rails.values(), 0}, reverse=True)
@@ -131,18 +137,20 @@ class Grid:
         self.owner = dict(self._owned())
 
     def _lay_lines(self) -> None:
-        self.x_kinds += ["edge", *["track"] * TRACKS]
+        self.x_kinds += ["edge", *["track"] * self._tracks]
         self.join_lines = [self._add_line(self.x_kinds, "track") for _ in self.joins]
-        self.x_kinds += ["track"] * TRACKS
+        self.x_kinds += ["track"] * self._tracks
         for column in self.columns:
             self.x_kinds.append("port")
             self._column_line[column] = self._add_line(self.x_kinds, "center")
-            self.x_kinds += ["port", *["track"] * TRACKS]
+            self.x_kinds += ["port", *["track"] * self._tracks]
         self.x_kinds.append("edge")
         for row in self.rows:
             self._row_line[row] = self._add_line(self.y_kinds, "center")
-            self.y_kinds += ["track"] * (TRACKS if row else 0)
-        self.bus_lines = [self._add_line(self.y_kinds, "track") for _ in range(3 + len(self.joins) + len(self._inputs()))]
+            self.y_kinds += ["track"] * (self._tracks if row else 0)
+        self.bus_lines = [
+            self._add_line(self.y_kinds, "track") for _ in range(3 + len(self.joins) + len(self._inputs()))
+        ]
         self.y_kinds.append("edge")
 
     @staticmethod
@@ -160,7 +168,8 @@ class Grid:
             point = (self._column_line[column], self._row_line[row])
             self._block_of[number] = self._add(Block(_SHAPES[self.graph.nodes[number].sort], point, number))
         self.join_blocks = [
-            self._add(Block(Shape.JOIN, (line, self.bus_lines[self._join_line + at]))) for at, line in enumerate(self.join_lines)
+            self._add(Block(Shape.JOIN, (line, self.bus_lines[self._join_line + at])))
+            for at, line in enumerate(self.join_lines)
         ]
         self.end_blocks = {
             name: self._add(Block(Shape.END, (0, 0), self.graph.names[name], name)) for name in self.graph.outputs

@@ -52,9 +52,7 @@ class Label(NamedTuple):
         return Area(left, y - _ABOVE * self.size, left + width, y + _BELOW * self.size)
 
 
-def free_label(
-    text: Text, block: Area, way: Sequence[XY], walls: Sequence[Area], within: Area
-) -> tuple[Label, bool]:
+def free_label(text: Text, block: Area, way: Sequence[XY], walls: Sequence[Area], within: Area) -> tuple[Label, bool]:
     """The first place that is free, and whether there was one; else the first of all."""
     first: Label | None = None
     for at, anchor in _places(block, way):

@@ -1,11 +1,11 @@
-r"""Names and expressions as pieces of text: `\tilde{h}_{t-1}` becomes an italic h with a tilde, and a small t−1 below."""
+r"""Names and expressions as pieces of text: `\tilde{h}_t` becomes an italic h with a tilde, and a small t below."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, groupby
 from typing import NamedTuple
 
 from rnnkit.kind_page.drawing.signals import base_and_scripts
@@ -27,9 +27,10 @@ _FONTS = {"mathbf", "boldsymbol", "bm", "mathcal", "mathbb", "mathfrak"}
 _WITH_BRACES = re.compile(r"\\([A-Za-z]+)\{(.*)\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\s?")
 _GREEK = {"lambda": "lamda", "varepsilon": "epsilon", "varphi": "phi"}
-_LETTERS = {"ell": "ℓ", "phi": "\N{GREEK PHI SYMBOL}", "epsilon": "\N{GREEK LUNATE EPSILON SYMBOL}"}
+_LETTERS = {"ell": "\N{SCRIPT SMALL L}", "phi": "\N{GREEK PHI SYMBOL}", "epsilon": "\N{GREEK LUNATE EPSILON SYMBOL}"}
 _LETTERS |= {"vartheta": "\N{GREEK THETA SYMBOL}"}
 _OPERATORS = {"+": "+", "-": MINUS, "*": ODOT, ".": DOT, "/": "/"}
+_UNARY = {"-": MINUS, "sqrt": "\N{SQUARE ROOT}"}
 _STRENGTH = {"+": 1, "-": 1, "*": 2, ".": 2, "/": 2}
 _SMALL = 0.72
 _WIDE, _NARROW = "mwMWΔΩΘΦ⊙⟨", "ijlt1()[],.;'⋅/ "
@@ -61,34 +62,35 @@ def name_text(name: str) -> Text:
 
 
 def expression_text(tree: Tree) -> Text:
-    """An expression; what is left open in it is a dot, or nothing at its end."""
+    """An expression; a signal that is left open in it is a dot, or nothing at its beginning or end."""
+    return _merged(_of_one_signal(tree))
+
+
+def _of_one_signal(tree: Tree) -> Iterator[Run]:
     match tree:
-        case Call(function, (Name(name),)) if _is_slot(name):
-            return name_text(function.name)
-        case Binary("-", left, Name(name)) if _is_slot(name):
-            return (*expression_text(left), Run(f" {MINUS}"))
-        case Binary("+" | "-" as sign, Name(name), right) if _is_slot(name):
-            return (Run(f"{_OPERATORS[sign]} "), *expression_text(right))
-        case Binary("*" | "." | "/" as sign, Name(name), right) if _is_slot(name):
-            return (Run(f"{_OPERATORS[sign]} "), *_expression(right, 3))
-        case Binary("*" | ".", left, Name(name)) if _is_slot(name):
-            return (Run(f"{ODOT} "), *_expression(left, 3))
-        case Product((*weights, Name(name))) if _is_slot(name):
-            return (Run(f"{TIMES} "), *chain.from_iterable(_expression(weight, 3) for weight in weights))
-        case Unary(sign, Name(name)) if _is_slot(name):
-            return (Run(MINUS if sign == "-" else "√"),)
-    return _merged(_expression(tree, 0))
+        case Call(function, (Name("#"),)):
+            yield from name_text(function.name)
+        case Binary("-", left, Name("#")):
+            yield from chain(_expression(left, 0), (Run(f" {MINUS}"),))
+        case Binary(sign, Name("#"), right):
+            yield from chain((Run(f"{_OPERATORS[sign]} "),), _expression(right, 3))
+        case Binary("*" | "." as sign, left, Name("#")):
+            yield from chain((Run(f"{_OPERATORS[sign]} "),), _expression(left, 3))
+        case Product((*weights, Name("#"))):
+            yield from chain((Run(f"{TIMES} "),), _listed(tuple(weights), " ", 3))
+        case Unary(sign, Name("#")):
+            yield Run(_UNARY[sign])
+        case _:
+            yield from _expression(tree, 0)
 
 
 def plain(text: Text) -> str:
     """As words can have it: `h_(t-1)`."""
-    found, level = "", 0
-    for run in text:
-        if run.level != level and run.level:
-            found += "_" if run.level < 0 else "^"
-        level = run.level
-        several = run.level and len(run.text) > 1 and not run.text.isalnum()
-        found += f"({run.text})" if several else run.text
+    found = ""
+    for level, runs in groupby(text, key=lambda run: run.level):
+        letters = "".join(run.text for run in runs)
+        is_one = not level or letters.isalnum() or letters in ("\N{PRIME}", DOT)
+        found += {-1: "_", 0: "", 1: "^"}[level] + (letters if is_one else f"({letters})")
     return found
 
 
@@ -103,15 +105,11 @@ def _width(run: Run) -> float:
     return sum(widths) * (_SMALL if run.level else 1.0)
 
 
-def _is_slot(name: str) -> bool:
-    return name.startswith("#")
-
-
 def _expression(tree: Tree, outside: int) -> Iterator[Run]:
     """An expression, in brackets where it binds less closely than what is around it."""
     match tree:
         case Name(name):
-            yield from (Run(DOT),) if _is_slot(name) else name_text(name)
+            yield from (Run(DOT),) if name == "#" else name_text(name)
         case Number(digits):
             yield Run(digits)
         case Binary(sign, left, right):
@@ -120,11 +118,11 @@ def _expression(tree: Tree, outside: int) -> Iterator[Run]:
         case Unary("-", of):
             yield from _bracketed(chain((Run(MINUS),), _expression(of, 2)), outside > 1)
         case Unary(_, of):
-            yield from chain((Run("√"),), _expression(of, 4))
+            yield from chain((Run(_UNARY["sqrt"]),), _expression(of, 4))
         case Power(base, exponent):
             yield from chain(_expression(base, 4), (Run(exponent.replace("-", MINUS), level=1),))
         case Product(factors):
-            yield from _bracketed(chain.from_iterable(_expression(each, 3) for each in factors), outside > 3)
+            yield from _bracketed(_listed(factors, " ", 3), outside > 3)
         case Call(function, arguments):
             yield from chain(name_text(function.name), (Run("("),), _listed(arguments, ", "), (Run(")"),))
         case Stacked(parts):
@@ -137,10 +135,10 @@ def _between(left: Tree, sign: str, right: Tree, own: int) -> Iterator[Run]:
     yield from _expression(right, own + 1)
 
 
-def _listed(parts: tuple[Tree, ...], separator: str) -> Iterator[Run]:
+def _listed(parts: tuple[Tree, ...], separator: str, outside: int = 0) -> Iterator[Run]:
     for at, part in enumerate(parts):
         yield from (Run(separator),) if at else ()
-        yield from _expression(part, 0)
+        yield from _expression(part, outside)
 
 
 def _bracketed(runs: Iterator[Run], needed: bool) -> Iterator[Run]:
@@ -170,7 +168,11 @@ def _scripts(scripts: str) -> Iterator[Run]:
             continue
         level = -1 if scripts[at] == "_" else 1
         end = _end_of_script(scripts, at + 1)
-        inner = scripts[at + 1 : end].removeprefix("{").removesuffix("}") if scripts[at + 1] == "{" else scripts[at + 1 : end]
+        inner = (
+            scripts[at + 1 : end].removeprefix("{").removesuffix("}")
+            if scripts[at + 1] == "{"
+            else scripts[at + 1 : end]
+        )
         yield from _script(inner, level)
         at = end
 

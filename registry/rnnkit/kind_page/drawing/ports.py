@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 
 from rnnkit.kind_page.drawing.flow import rails_of
 from rnnkit.kind_page.drawing.graph import Sort
 from rnnkit.kind_page.drawing.grid import Block, Grid, Mark, Point, Port, Shape, Side, Sink
-from rnnkit.kind_page.drawing.signals import has_time, one_step_later
+from rnnkit.kind_page.drawing.signals import is_past
 
-Taken = Set[tuple[Point, Side]]
+Taken = AbstractSet[tuple[Point, Side]]
 """Where wires touch blocks, or the edge of the cell."""
 
 _OUT = {Side.NORTH: 0.0, Side.EAST: 0.0, Side.SOUTH: 12.0, Side.WEST: 40.0}
@@ -28,7 +28,7 @@ class Ports:
         self._graph = grid.graph
         rails = rails_of(grid.graph)
         self._steps = {pair for start, path in rails.items() for pair in zip([start, *path], path, strict=False)}
-        self._through = {before: after for before, after in self._states() if after in self._layers_of(before)}
+        self._through = {before: after for before, after in self._states() if self._is_through(before, after)}
         self._steps |= set(self._through.items())
         self._ends = {path[-1] for path in rails.values()} | set(self._through.values())
         self._states_on_rails = {*rails, *self._through}
@@ -37,11 +37,10 @@ class Ports:
         inputs = {block.name: block.node for block in self._grid.blocks if block.shape is Shape.START}
         return [(inputs[before], self._graph.names[after]) for before, after in self._graph.states.items()]
 
-    def _layers_of(self, start: int) -> list[int]:
-        """The layers that take an input by itself."""
-        joined = {layer for join in self._grid.joins if start in join.inputs for layer in join.layers}
-        users = self._graph.users_of(start)
-        return [user for user in users if user not in joined and self._graph.nodes[user].sort in (Sort.GATE, Sort.LINEAR)]
+    def _is_through(self, before: int, after: int) -> bool:
+        """Whether a state goes straight through the only layer there is, which needs that for nothing else."""
+        in_row = [node for node, (_, row) in self._grid.places.cells.items() if row == 0]
+        return in_row == [after] and before in self._graph.nodes[after].inputs and not self._graph.nodes[after].added
 
     def is_rail(self, source: int, sink: int) -> bool:
         """Whether a wire from one block to another is part of a rail, which runs straight."""
@@ -138,8 +137,7 @@ class Ports:
         line = self._line_of(block.node)
         if line is not None:
             return [Port((0, line), Side.EAST)]
-        name = block.name
-        if one_step_later(name) != name or not has_time(name):
+        if is_past(block.name):
             free = [line for line in self._grid.bus_lines if ((0, line), Side.EAST) not in taken]
             return [Port((0, line), Side.EAST, 3.0 * at) for at, line in enumerate(free)]
         bottom = len(self._grid.y_kinds) - 1
@@ -157,18 +155,18 @@ class Ports:
 
     def _exits(self, block: Block, source: int, taken: Taken) -> list[Port]:
         right = len(self._grid.x_kinds) - 1
-        rows = {line: line for line in self._lines_out(block, taken, right)}
         if self.is_rail(source, self._grid.end_blocks[block.name]):
             return [Port((right, self._grid.blocks[source].point[1]), Side.WEST)]
-        wanted = self._line_in(block, taken)
-        return [Port((right, line), Side.WEST, 0.0 if line == wanted else _OTHER_LINE) for line in rows]
+        wanted = self._line_in(block)
+        lines = self._lines_out(taken, right)
+        return [Port((right, line), Side.WEST, 0.0 if line == wanted else _OTHER_LINE) for line in lines]
 
-    def _lines_out(self, block: Block, taken: Taken, right: int) -> list[int]:
+    def _lines_out(self, taken: Taken, right: int) -> list[int]:
         rails = {self._line_of(state) for state in self._states_on_rails}
         lines = [*(self._grid.row_line(row) for row in self._grid.rows), *self._grid.bus_lines[:2]]
         return [line for line in lines if line not in rails and ((right, line), Side.WEST) not in taken]
 
-    def _line_in(self, block: Block, taken: Taken) -> int | None:
+    def _line_in(self, block: Block) -> int | None:
         """The line on which the state came in that leaves here."""
         before = [name for name, after in self._graph.states.items() if after == block.name]
         starts = [each for each in self._grid.blocks if each.shape is Shape.START and each.name in before]

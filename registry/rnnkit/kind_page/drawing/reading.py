@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from functools import reduce
 
 from rnnkit.kind_page.drawing.graph import Graph, Node, Sort, slot
+from rnnkit.kind_page.drawing.signals import is_function, is_matrix, one_step_later
 from rnnkit.kind_page.drawing.simplification import simplified
-from rnnkit.kind_page.drawing.signals import has_time, is_function, is_matrix, one_step_later
+from rnnkit.kind_page.drawing.terms import Term, summed, terms_of
+from rnnkit.kind_page.drawing.weights import Weights
 from rnnkit.testing.latex.equation import Equation, Line
 from rnnkit.testing.latex.tokens import UnreadableEquationError
 from rnnkit.testing.latex.tree import (
@@ -20,11 +22,10 @@ from rnnkit.testing.latex.tree import (
     Stacked,
     Tree,
     Unary,
-    children,
     names_in,
     resolved,
-    with_children,
 )
+from rnnkit.testing.latex.values import MEANINGS
 
 
 def graph_of(equation: Equation) -> Graph:
@@ -46,11 +47,13 @@ class _Reading:
         self._numbers: dict[Node, int] = {}
         self._defined = defined
         self._used: set[str] = set()
+        self._weights = Weights(defined)
 
     def read(self, line: Line) -> None:
         """Give a line's name the node of what stands on its right."""
-        tree = resolved(line.tree, lambda name, brackets: not self._is_signal(name.name) and _called(name, brackets))
-        self._used |= set(names_in(tree)) - {line.name}
+        tree = resolved(line.tree, self._is_function)
+        _refuse_bare_functions(tree)
+        self._used |= set(names_in(tree))
         self.names[line.name] = self._node_of(tree)
 
     def states(self) -> dict[str, str]:
@@ -60,27 +63,20 @@ class _Reading:
         return {name: after for name, after in later.items() if after != name and after in self.names}
 
     def outputs(self) -> tuple[str, ...]:
+        """The states after the step, and what no line uses."""
         after = list(self.states().values())
         return (*after, *(name for name in self.names if name not in self._used and name not in after))
 
+    def _is_function(self, name: Name, before_brackets: bool) -> bool:
+        return not self._weights.is_signal(name.name) and is_function(name.name, before_brackets)
+
     def _node_of(self, tree: Tree) -> int:
         """The node whose signal is the value of a tree."""
-        if not self._signals_in(tree) and not isinstance(tree, Arguments):
+        if isinstance(tree, Arguments):
+            raise UnreadableEquationError("arguments without a function cannot be drawn")
+        if self._weights.are_in(tree):
             return self._add(Node(Sort.CONSTANT, tree))
-        match tree:
-            case Name(name):
-                return self._named(name)
-            case Call():
-                return self._call(tree)
-            case Binary("+" | "-") | Unary("-"):
-                return self._sum(_terms(tree))
-            case Binary() | Product():
-                return self._product(tree)
-            case Stacked():
-                return self._operation(Sort.COMBINE, tree)
-            case Arguments():
-                raise UnreadableEquationError("arguments without a function cannot be drawn")
-        return self._operation(Sort.FUNCTION, tree)
+        return self._named(tree.name) if isinstance(tree, Name) else self._composed(tree)
 
     def _named(self, name: str) -> int:
         if name in self.names:
@@ -89,120 +85,101 @@ class _Reading:
             raise UnreadableEquationError(f"{name} cannot be drawn: it is used before the line that defines it")
         return self._add(Node(Sort.INPUT, Name(name)))
 
+    def _composed(self, tree: Tree) -> int:
+        match tree:
+            case Call():
+                return self._call(tree)
+            case Binary("+" | "-") | Unary("-"):
+                return self._sum(terms_of(tree))
+            case Binary() | Product():
+                return self._product(tree)
+        return self._operation(Sort.COMBINE if isinstance(tree, Stacked) else Sort.FUNCTION, tree)
+
     def _call(self, call: Call) -> int:
         """A gate, if the function is of a sum with weights in it; else an operation."""
-        signals = [part for part in call.arguments if self._signals_in(part)]
+        signals = [part for part in call.arguments if not self._weights.are_in(part)]
         if len(signals) > 1:
             return self._operation(Sort.COMBINE, call)
-        terms = _terms(signals[0])
-        if not any(self._is_weighted(term) for _, term in terms):
+        terms = terms_of(signals[0])
+        if not any(self._weights.is_weighted(term.tree) for term in terms):
             return self._operation(Sort.FUNCTION, call)
-        added = [term if sign == "+" else Unary("-", term) for sign, term in terms if self._is_added(term)]
-        layer = [(sign, self._weighted(term)) for sign, term in terms if not self._is_added(term)]
-        numbers = tuple(self._node_of(term) for term in added)
-        inside = _summed([*layer, *(("+", slot(number)) for number in numbers)])
-        whole = Call(call.function, tuple(inside if part is signals[0] else part for part in call.arguments))
-        inputs = _slots_in(_summed(layer))
-        return self._add(Node(Sort.GATE, whole, inputs, numbers, self._by_feature(terms, inputs)))
+        layer = [term for term in terms if self._weights.is_weighted(term.tree) or self._weights.are_in(term.tree)]
+        added = [term for term in terms if term not in layer]
+        return self._gate(call, signals[0], layer, added)
 
-    def _sum(self, terms: list[tuple[str, Tree]]) -> int:
-        """Layers in one node, then what else there is, one after another; at the end, what is learned alone."""
-        layers = [term for term in terms if self._is_layer(term[1])]
-        constants = [term for term in terms if not self._signals_in(term[1])]
-        rest = sorted((term for term in terms if term not in layers and term not in constants), key=_is_negative)
-        if layers:
-            parts = [self._layer([term for term in terms if term not in rest])]
-            constants = []
-        elif constants and _is_negative(rest[0]):
-            parts = [self._shifted(rest.pop(0), constants)]
-            constants = []
-        else:
-            parts = []
-        parts += [self._shifted(term, []) for term in rest]
-        whole = reduce(lambda left, right: self._add(Node(Sort.ADD, _both("+", left, right), (left, right))), parts)
-        return self._function(_summed([("+", slot(whole)), *constants]), whole) if constants else whole
+    def _gate(self, call: Call, argument: Tree, layer: list[Term], added: list[Term]) -> int:
+        """A layer, to which one signal may be added: the sum of all that has no weights."""
+        expression = self._weighted(layer)
+        beside = (self._sum(added),) if added else ()
+        inside = summed([Term("+", expression), *(Term("+", slot(number)) for number in beside)])
+        whole = call.with_children(tuple(inside if part is argument else part for part in call.arguments))
+        inputs = _slots_in(expression)
+        return self._add(Node(Sort.GATE, whole, inputs, beside, self._by_feature(layer, inputs)))
 
-    def _layer(self, terms: list[tuple[str, Tree]]) -> int:
-        expression = _summed([(sign, self._weighted(term)) for sign, term in terms])
+    def _layer(self, terms: list[Term]) -> int:
+        expression = self._weighted(terms)
         inputs = _slots_in(expression)
         return self._add(Node(Sort.LINEAR, expression, inputs, (), self._by_feature(terms, inputs)))
 
-    def _by_feature(self, terms: list[tuple[str, Tree]], inputs: tuple[int, ...]) -> tuple[int, ...]:
+    def _by_feature(self, terms: list[Term], inputs: tuple[int, ...]) -> tuple[int, ...]:
         """The inputs that no term multiplies by a matrix, but feature by feature."""
-        layered = [term for _, term in terms if self._is_weighted(term)]
-        dense = {each for term in layered if not self._is_by_feature(term) for each in _slots_in(self._weighted(term))}
-        return tuple(each for each in inputs if each not in dense)
+        dense = [term for term in terms if not self._weights.is_by_feature(term.tree)]
+        taken = {number for term in dense for number in _slots_in(self._with_slots(term.tree))}
+        return tuple(number for number in inputs if number not in taken)
 
-    def _is_by_feature(self, term: Tree) -> bool:
-        is_dense = isinstance(term, Product) or self._is_layer(term)
-        return not is_dense and not any(self._is_product(part) for part in children(term))
+    def _sum(self, terms: list[Term]) -> int:
+        """Layers in one node, then what else there is, one after another; at the end, what is learned alone."""
+        layers = [term for term in terms if self._weights.is_layer(term.tree)]
+        constants = [term for term in terms if self._weights.are_in(term.tree)]
+        rest = [term for term in terms if term not in layers and term not in constants]
+        rest.sort(key=lambda term: term.is_negative)
+        parts = [self._layer([term for term in terms if term not in rest])] if layers else []
+        if constants and not layers and rest[0].is_negative:
+            parts = [self._shifted(constants, rest.pop(0))]
+            constants = []
+        parts += [self._shifted([], term) for term in rest]
+        whole = reduce(self._added, parts)
+        return whole if layers or not constants else self._function([Term("+", slot(whole)), *constants], whole)
 
-    def _shifted(self, term: tuple[str, Tree], constants: list[tuple[str, Tree]]) -> int:
+    def _added(self, left: int, right: int) -> int:
+        return self._add(Node(Sort.ADD, Binary("+", slot(left), slot(right)), (left, right)))
+
+    def _shifted(self, constants: list[Term], term: Term) -> int:
         """A signal as it is, or what it is subtracted from."""
-        sign, tree = term
-        number = self._node_of(tree)
-        return number if sign == "+" else self._function(_summed([*constants, (sign, slot(number))]), number)
+        number = self._node_of(term.tree)
+        return self._function([*constants, Term("-", slot(number))], number) if term.is_negative else number
 
-    def _function(self, expression: Tree, source: int) -> int:
-        return self._add(Node(Sort.FUNCTION, expression, (source,)))
+    def _function(self, terms: list[Term], source: int) -> int:
+        return self._add(Node(Sort.FUNCTION, summed(terms), (source,)))
 
     def _product(self, tree: Binary | Product) -> int:
-        if self._is_layer(tree):
-            return self._layer([("+", tree)])
-        signals = [part for part in children(tree) if self._signals_in(part)]
-        if len(signals) == 1:
+        if self._weights.is_layer(tree):
+            return self._layer([Term("+", tree)])
+        if sum(not self._weights.are_in(part) for part in tree.children) == 1:
             return self._operation(Sort.FUNCTION, tree)
         if isinstance(tree, Product) or (tree.sign == "." and any(map(is_matrix, names_in(tree)))):
             return self._operation(Sort.COMBINE, tree)
-        left, right = (self._node_of(part) for part in children(tree))
+        left, right = (self._node_of(part) for part in tree.children)
         if tree.sign == "/":
-            right = self._function(Binary("/", Number("1"), slot(right)), right)
-        return self._add(Node(Sort.MULTIPLY, _both("*", left, right), (left, right)))
+            right = self._add(Node(Sort.FUNCTION, Binary("/", Number("1"), slot(right)), (right,)))
+        return self._add(Node(Sort.MULTIPLY, Binary("*", slot(left), slot(right)), (left, right)))
 
     def _operation(self, sort: Sort, tree: Tree) -> int:
         """A node for the outermost operation of a tree, of whatever signals are in its parts."""
-        parts = tuple(slot(self._node_of(part)) if self._signals_in(part) else part for part in children(tree))
-        expression = with_children(tree, parts)
+        parts = [part if self._weights.are_in(part) else slot(self._node_of(part)) for part in tree.children]
+        expression = tree.with_children(tuple(parts))
         return self._add(Node(sort, expression, _slots_in(expression)))
 
-    def _weighted(self, term: Tree) -> Tree:
+    def _weighted(self, terms: list[Term]) -> Tree:
+        return summed([Term(term.sign, self._with_slots(term.tree)) for term in terms])
+
+    def _with_slots(self, term: Tree) -> Tree:
         """A term of a layer, with slots for its signals."""
-        if not self._signals_in(term):
+        if self._weights.are_in(term):
             return term
-        if isinstance(term, Stacked) or self._is_product(term):
-            return with_children(term, tuple(self._weighted(part) for part in children(term)))
+        if isinstance(term, Stacked) or self._weights.is_product(term):
+            return term.with_children(tuple(self._with_slots(part) for part in term.children))
         return slot(self._node_of(term))
-
-    def _is_added(self, term: Tree) -> bool:
-        return bool(self._signals_in(term)) and not self._is_weighted(term)
-
-    def _is_weighted(self, term: Tree) -> bool:
-        """Whether a term is one signal times parameters, or several stacked."""
-        return self._is_product(term) and any(_is_learned(part) for part in self._weights_of(term))
-
-    def _is_layer(self, term: Tree) -> bool:
-        """Whether one of those is a matrix."""
-        return self._is_product(term) and any(is_matrix(name) for part in self._weights_of(term) for name in names_in(part))
-
-    def _is_product(self, term: Tree) -> bool:
-        if not isinstance(term, Binary | Product) or (isinstance(term, Binary) and term.sign not in "*./"):
-            return False
-        signals = [bool(self._signals_in(part)) for part in children(term)]
-        is_divisor = isinstance(term, Binary) and term.sign == "/" and signals[1]
-        return sum(signals) == 1 and not is_divisor
-
-    def _weights_of(self, term: Tree) -> list[Tree]:
-        """The parameters of a product, and of a product in it."""
-        if not self._is_product(term):
-            return []
-        own = [part for part in children(term) if not self._signals_in(part)]
-        return own + [weight for part in children(term) for weight in self._weights_of(part)]
-
-    def _signals_in(self, tree: Tree) -> list[str]:
-        return [name for name in names_in(tree) if self._is_signal(name)]
-
-    def _is_signal(self, name: str) -> bool:
-        return name in self._defined or has_time(name)
 
     def _add(self, node: Node) -> int:
         if node not in self._numbers:
@@ -211,44 +188,11 @@ class _Reading:
         return self._numbers[node]
 
 
-def _called(name: Name, before_brackets: bool) -> bool:
-    return is_function(name.name, before_brackets)
-
-
-def _is_learned(weight: Tree) -> bool:
-    return any(True for _ in names_in(weight))
-
-
-def _terms(tree: Tree) -> list[tuple[str, Tree]]:
-    """The terms of a sum, each with its sign."""
-    match tree:
-        case Binary("+", left, right):
-            return [*_terms(left), *_terms(right)]
-        case Binary("-", left, right):
-            return [*_terms(left), *_negative(_terms(right))]
-        case Unary("-", of):
-            return _negative(_terms(of))
-    return [("+", tree)]
-
-
-def _is_negative(term: tuple[str, Tree]) -> bool:
-    return term[0] == "-"
-
-
-def _negative(terms: list[tuple[str, Tree]]) -> list[tuple[str, Tree]]:
-    return [("-" if sign == "+" else "+", term) for sign, term in terms]
-
-
-def _summed(terms: Sequence[tuple[str, Tree]]) -> Tree:
-    (sign, first), *rest = terms
-    whole = first if sign == "+" else Unary("-", first)
-    for sign, term in rest:
-        whole = Binary("+" if sign == "+" else "-", whole, term)
-    return whole
-
-
-def _both(sign: str, left: int, right: int) -> Tree:
-    return Binary("+" if sign == "+" else "*", slot(left), slot(right))
+def _refuse_bare_functions(tree: Tree) -> None:
+    if isinstance(tree, Name) and callable(MEANINGS.get(tree.name)):
+        raise UnreadableEquationError(f"{tree.name} cannot be drawn: it is a function without its argument")
+    for child in tree.children:
+        _refuse_bare_functions(child)
 
 
 def _slots_in(tree: Tree) -> tuple[int, ...]:

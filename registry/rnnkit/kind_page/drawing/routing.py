@@ -11,12 +11,16 @@ from rnnkit.kind_page.drawing.ports import Ports
 from rnnkit.kind_page.drawing.search import Field, Search, Uses
 
 _FORK, _FORK_AT_BEND = 2.0, 8.0
-_MOST_PASSES = 6
+_MOST_PASSES, _MOST_RESTARTS = 6, 8
 _MOST_SINKS = 3  # of a wire for which every order is tried
 
 
-class NoWayError(RuntimeError):
-    """A wire finds no way."""
+class _NoWayError(Exception):
+    """A wire finds no way between those that have been led before."""
+
+    def __init__(self, wire: int) -> None:
+        super().__init__(wire)
+        self.wire = wire
 
 
 class Route:
@@ -67,13 +71,21 @@ class Router:
         self.routes: dict[int, Route] = {}
         self._field = Field(grid)
 
-    def run(self) -> None:
-        """Lead all wires.
-
-        Raises:
-            NoWayError: one finds no way.
-        """
+    def run(self) -> bool:
+        """Lead all wires; whether each has found a way."""
         order = sorted(range(len(self.grid.wires)), key=self._urgency)
+        for _ in range(_MOST_RESTARTS):
+            try:
+                self._run(order)
+            except _NoWayError as error:
+                order.remove(error.wire)
+                order.insert(0, error.wire)
+                self.routes.clear()
+            else:
+                return True
+        return False
+
+    def _run(self, order: list[int]) -> None:
         costs = [float("inf")]
         for _ in range(_MOST_PASSES):
             for number in order:
@@ -124,7 +136,7 @@ class Router:
             starts = self._forks(route, own, search) if own else self.ports.starts(source, taken)
             path, cost = search.cheapest(starts, ends, own)
             if not path:
-                raise NoWayError(f"none from block {source} to {sink.block}")
+                raise _NoWayError(number)
             route.add(sink, path, cost)
         return route
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
+from itertools import pairwise
 from typing import NamedTuple
 
+from rnnkit.kind_page.drawing.geometry import XY, Area, area_of_line, corners, moved
 from rnnkit.kind_page.drawing.grid import Block, Grid, Mark, Point, Shape, Side, Sink
 from rnnkit.kind_page.drawing.labels import Label, Role, free_label
-from rnnkit.kind_page.drawing.letters import name_text, width_of
-from rnnkit.kind_page.drawing.geometry import XY, Area, area_of_line, corners, moved
+from rnnkit.kind_page.drawing.letters import name_text
 from rnnkit.kind_page.drawing.ports import Ports
 from rnnkit.kind_page.drawing.routing import Route, side_to
-from rnnkit.kind_page.drawing.sizes import LETTERS, NAMES, Sizes
+from rnnkit.kind_page.drawing.sizes import LETTERS, Sizes
 from rnnkit.kind_page.drawing.spacing import Placed
 
-OUTSIDE = 24.0  # of a wire, from the edge of the cell to its label
-_ABOVE, _MARGIN = 18.0, 4.0
 SIGN = 6.0  # radius of a sign on the edge of a box
+_OUTSIDE = 24.0  # of a wire, from the edge of the cell to its name
+_ABOVE, _MARGIN = 18.0, 4.0
+_CURVE = 9.0  # of one that joins
 _JOINED = 14.0  # how far a wire goes along with the one that it joins
 
 
@@ -45,22 +46,22 @@ class Scene:
     """What is seen.
 
     Attributes:
+        is_clear: whether every label has room.
         cell: the box around all that a step computes.
         view: all of the picture.
         areas: of each block that is a shape, by its number.
         lines: the wires.
         labels: the names.
         signs: what becomes of a signal that comes into a box, where it is not what becomes of most, and where.
-        is_clear: whether every label has room.
     """
 
+    is_clear: bool
     cell: Area
     view: Area
     areas: dict[int, Area]
     lines: tuple[Line, ...]
     labels: tuple[Label, ...]
     signs: tuple[tuple[Mark, XY], ...]
-    is_clear: bool
 
 
 def scene_of(grid: Grid, routes: dict[int, Route], placed: Placed, sizes: Sizes) -> Scene:
@@ -108,7 +109,7 @@ class _Making:
         for sink, path in route.paths.items():
             points = [self._placed.at(point) for point in corners(path)]
             if path is first:
-                points[0] = self._edge(wire.source, path[0], side_to(path[0], path[1]))
+                points[0] = self._departure(wire.source, path)
             points[-1] = self._arrival(sink, path)
             if self._grid.blocks[sink.block].shape is Shape.JOIN:
                 points.append(moved(points[-1], Side.EAST, _JOINED))
@@ -117,6 +118,11 @@ class _Making:
             paths.append(tuple(points))
         forks = tuple(self._placed.at(point) for point, sides in route.directions().items() if len(sides) > 2)
         return Line(number, self._role(wire.source, number), tuple(paths), tuple(heads), forks)
+
+    def _departure(self, source: int, path: list[Point]) -> XY:
+        """Where a path begins: of wires that join, where their curves have ended."""
+        start = self._edge(source, path[0], side_to(path[0], path[1]))
+        return moved(start, Side.EAST, _CURVE) if self._grid.blocks[source].shape is Shape.JOIN else start
 
     def _arrival(self, sink: Sink, path: list[Point]) -> XY:
         """Where a path ends, which leaves room for a sign on the edge of a box."""
@@ -128,7 +134,7 @@ class _Making:
         x, y = self._placed.at(point)
         block = self._grid.blocks[number]
         if block.shape in (Shape.START, Shape.END):
-            return moved((x, y), side.opposite, OUTSIDE)
+            return moved((x, y), side.opposite, _OUTSIDE)
         if block.shape is Shape.JOIN:
             return x, y
         area = self._areas[number]
@@ -142,12 +148,15 @@ class _Making:
             return Role.STATE if block.point[0] == 0 else Role.INPUT
         if block.shape is Shape.JOIN:
             return Role.OTHER
-        if self._ports.is_on_rail(block.node) or self._grid.graph.name_of(block.node) in self._grid.graph.states.values():
+        if self._ports.is_on_rail(block.node) or self._is_state(self._grid.graph.name_of(block.node)):
             return Role.STATE
         sinks = [self._grid.blocks[sink.block].shape for sink in self._grid.wires[number].sinks]
         if sinks == [Shape.END]:
             return Role.OUTPUT
         return Role.LAYER if block.shape is Shape.BOX else Role.OTHER
+
+    def _is_state(self, name: str) -> bool:
+        return name in self._grid.graph.states.values()
 
     def _signs(self) -> Iterator[tuple[Mark, XY]]:
         for _, route in sorted(self._routes.items()):
@@ -160,25 +169,24 @@ class _Making:
             if block.shape is Shape.START:
                 yield self._start_label(block)
             elif block.shape is Shape.END:
-                x, y = moved(self._placed.at(block.point), Side.EAST, OUTSIDE + 7)
-                role = Role.STATE if block.name in self._grid.graph.states.values() else Role.OUTPUT
+                x, y = moved(self._placed.at(block.point), Side.EAST, _OUTSIDE + 7)
+                role = Role.STATE if self._is_state(block.name) else Role.OUTPUT
                 yield Label(name_text(block.name), (x, y), "start", LETTERS, role)
 
     def _start_label(self, block: Block) -> Label:
         text, at = name_text(block.name), self._placed.at(block.point)
         if block.point[0] == 0:
-            return Label(text, moved(at, Side.WEST, OUTSIDE + 6), "end", LETTERS, Role.STATE)
-        return Label(text, moved(at, Side.SOUTH, OUTSIDE + 12), "middle", LETTERS, Role.INPUT)
+            return Label(text, moved(at, Side.WEST, _OUTSIDE + 6), "end", LETTERS, Role.STATE)
+        return Label(text, moved(at, Side.SOUTH, _OUTSIDE + 12), "middle", LETTERS, Role.INPUT)
 
     def _name_labels(self) -> list[tuple[Label, bool]]:
         """A label for each block that has a name which does not stand at the end of a wire, and whether it has room."""
         walls = [*self._areas.values(), *self._wire_areas()]
         found: list[tuple[Label, bool]] = []
-        for number in self._areas:
+        for number, area in self._areas.items():
             for name in self._names_inside(self._grid.blocks[number].node):
-                label, is_free = free_label(name_text(name), self._areas[number], self._way_out(number), walls, self._cell)
-                walls.append(label.area)
-                found.append((label, is_free))
+                found.append(free_label(name_text(name), area, self._way_out(number), walls, self._cell))
+                walls.append(found[-1][0].area)
         return found
 
     def _names_inside(self, node: int) -> list[str]:
@@ -193,7 +201,7 @@ class _Making:
     def _wire_areas(self) -> Iterator[Area]:
         for line in self._lines:
             for path in line.paths:
-                yield from (area_of_line(one, other) for one, other in zip(path, path[1:], strict=False))
+                yield from (area_of_line(one, other) for one, other in pairwise(path))
             for (x, y), _ in line.heads:
                 yield Area(x - 5, y - 5, x + 5, y + 5)
 

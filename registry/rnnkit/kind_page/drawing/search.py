@@ -102,7 +102,8 @@ class Search:
             if side in steps and side is not _OPPOSITE[heading] and side not in here:
                 following, length = steps[side]
                 is_goal = (following, side) in goals
-                if following not in own and self._is_open(following, side, is_goal):
+                is_own = following in own and (not is_goal or _OPPOSITE[side] in own[following])
+                if not is_own and self._is_open(following, side, is_goal):
                     crossing = _CROSSING if following in self._others and not is_goal else 0.0
                     yield (following, side), length + crossing + (_BEND if side is not heading else 0.0)
 
@@ -110,11 +111,8 @@ class Search:
         """Whether a way may come to a point in this direction: another wire may only cross it there."""
         if not is_goal and point in self._field.closed:
             return False
-        there = self._others.get(point)
-        if there is None:
-            return True
-        crosses = len(there) == 2 and side not in there
-        return _OPPOSITE[side] not in there and (is_goal or crosses)
+        there = self._others.get(point, ())
+        return _OPPOSITE[side] not in there and (is_goal or side not in there)
 
 
 def _path_to(state: _State, origin: Mapping[_State, _State | None]) -> list[Point]:

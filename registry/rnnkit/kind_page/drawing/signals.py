@@ -11,6 +11,7 @@ import re
 from rnnkit.testing.latex.values import MEANINGS
 
 _TIME = re.compile(r"(?<![A-Za-z\\])t(?:[-+]\d+)?(?![A-Za-z0-9])")
+_PAST = re.compile(r"(?<![A-Za-z\\])t-\d")
 _BEFORE = re.compile(r"(?<![A-Za-z\\])t-1(?![0-9])")
 _FUNCTIONS = {"f", "g", r"\phi", r"\varphi", r"\psi", r"\rho"}  # what textbooks call a function of their choice
 _WORD = re.compile(r"\\mathrm\{.{2,}\}")
@@ -32,6 +33,11 @@ def has_time(name: str) -> bool:
     return _TIME.search(base_and_scripts(name)[1]) is not None
 
 
+def is_past(name: str) -> bool:
+    """Whether it is a value of a step before."""
+    return _PAST.search(base_and_scripts(name)[1]) is not None
+
+
 def one_step_later(name: str) -> str:
     """What the name of a state before a step is after it: `h_{t-1}` -> `h_t`; the name itself, if it is none."""
     base, scripts = base_and_scripts(name)
@@ -39,7 +45,7 @@ def one_step_later(name: str) -> str:
 
 
 def is_function(name: str, before_brackets: bool) -> bool:
-    r"""Whether a name that is no signal is a function: `\sigma`, `\sigma_g`, a word, or a letter such as `f` in `f(x)`."""
+    r"""Whether a name that is no signal is a function: `\sigma`, `\sigma_g`, or before brackets a word, or `f`."""
     base, scripts = base_and_scripts(name)
     if name in MEANINGS or base in MEANINGS:
         return callable(MEANINGS.get(name, MEANINGS.get(base)))

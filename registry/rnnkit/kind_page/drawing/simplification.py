@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rnnkit.kind_page.drawing.graph import Graph, Node, Sort, slot
-from rnnkit.testing.latex.tree import Call, Name, Tree, children, with_children
+from rnnkit.testing.latex.tree import Call, Name, Tree
 
 
 def simplified(graph: Graph) -> Graph:
@@ -26,7 +26,7 @@ def replaced(tree: Tree, by: dict[Name, Tree]) -> Tree:
     """A tree with others in the places of names."""
     if isinstance(tree, Name):
         return by.get(tree, tree)
-    return with_children(tree, tuple(replaced(child, by) for child in children(tree)))
+    return tree.with_children(tuple(replaced(child, by) for child in tree.children))
 
 
 def _can_be_part(graph: Graph, number: int) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from rnnkit.kind_page.drawing.graph import Graph, Sort
+from rnnkit.kind_page.drawing.graph import Graph, Sort, slot
 from rnnkit.kind_page.drawing.grid import Grid, Shape
 from rnnkit.kind_page.drawing.letters import Run, Text, expression_text, name_text, width_of
-from rnnkit.testing.latex.tree import Call, Name, Tree, names_in
 from rnnkit.kind_page.drawing.signals import is_matrix
+from rnnkit.kind_page.drawing.simplification import replaced
+from rnnkit.testing.latex.tree import Call, Name, Tree, names_in
 
 LETTERS = 17.0  # size of the names of what comes in and goes out
 NAMES = 15.0  # and of those inside
@@ -40,6 +41,8 @@ class Sizes:
 
 
 _WRITTEN = {Shape.BOX, Shape.PILL}
+_OPEN = Name("#")  # where a signal comes in
+_MOST_MATRICES = 3  # that are named in a layer without a function
 
 
 def block_text(graph: Graph, number: int) -> Text:
@@ -49,15 +52,19 @@ def block_text(graph: Graph, number: int) -> Text:
         return _function_text(node.expression)
     if node.sort is Sort.LINEAR:
         names = dict.fromkeys(name for name in names_in(node.expression) if is_matrix(name))
-        texts = [name_text(name) for name in names]
-        return (*texts[0], *(run for text in texts[1:] for run in (Run(", "), *text))) if texts[:3] == texts else (Run("linear"),)
-    return expression_text(node.expression)
+        return _listed(list(names)) if len(names) <= _MOST_MATRICES else (Run("linear"),)
+    return expression_text(replaced(node.expression, {slot(source): _OPEN for source in node.sources}))
+
+
+def _listed(names: list[str]) -> Text:
+    first, *others = names
+    return (*name_text(first), *(run for name in others for run in (Run(", "), *name_text(name))))
 
 
 def _function_text(call: Call) -> Text:
     """The function of a gate; of several arguments, with a dot for what the layer gives."""
-    parts: tuple[Tree, ...] = tuple(Name("#") if _has_slot(part) else part for part in call.arguments)
-    return expression_text(Call(call.function, parts))
+    parts: tuple[Tree, ...] = tuple(_OPEN if _has_slot(part) else part for part in call.arguments)
+    return expression_text(call.with_children(parts))
 
 
 def _has_slot(tree: Tree) -> bool:

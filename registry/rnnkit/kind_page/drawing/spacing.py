@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from rnnkit.kind_page.drawing.geometry import corners
+from rnnkit.kind_page.drawing.distances import Axis, Item, positions
+from rnnkit.kind_page.drawing.geometry import XY, corners
 from rnnkit.kind_page.drawing.grid import Block, Grid, Point, Shape
 from rnnkit.kind_page.drawing.letters import name_text, width_of
 from rnnkit.kind_page.drawing.routing import Route
 from rnnkit.kind_page.drawing.sizes import LETTERS, PORT, Sizes
 
-_LEAST = 8.0  # between any two lines
-_GAPS = {  # between what stands on two lines, across and down
-    ("block", "block"): (26.0, 32.0),
-    ("block", "wire"): (18.0, 24.0),
-    ("wire", "wire"): (17.0, 17.0),
-    ("edge", "block"): (44.0, 34.0),
-    ("edge", "wire"): (26.0, 22.0),
-    ("edge", "edge"): (20.0, 20.0),
-    ("name", "name"): (4.0, 1.0),
-}
-
-
-class _Item(NamedTuple):
-    """Something on a line: how far from it, how thick, and from which line to which of the other axis it reaches."""
-
-    sort: str
-    line: int
-    offset: float
-    half: float
-    low: int
-    high: int
-    wire: int = -1
+_HALF_LINE = 13.0  # of a line of text
 
 
 class Placed(NamedTuple):
@@ -41,13 +21,14 @@ class Placed(NamedTuple):
 
     Attributes:
         xs: from the number of a line to how far it is from the left edge of the cell.
-        ys: likewise, from the top.
+        ys: from the number of a line to how far it is from the first.
     """
 
     xs: dict[int, float]
     ys: dict[int, float]
 
-    def at(self, point: Point) -> tuple[float, float]:
+    def at(self, point: Point) -> XY:
+        """Where two lines meet."""
         return self.xs[point[0]], self.ys[point[1]]
 
 
@@ -55,105 +36,93 @@ def spaced(grid: Grid, routes: dict[int, Route], sizes: Sizes, stretch: float = 
     """The place of every line that is used.
 
     Args:
+        grid: the lines, and what stands on them.
+        routes: what else is on them.
+        sizes: of what stands on them.
         stretch: how much more room there is between them than need be.
     """
-    center = {x: _center(grid, x) for x in range(len(grid.x_kinds))}
-    used_x = sorted({0, len(grid.x_kinds) - 1} | {center[x] for x, _ in _points(grid, routes)})
-    used_y = sorted({len(grid.y_kinds) - 1} | {y for _, y in _points(grid, routes)})
-    rank_x = {x: used_x.index(center[x]) for x in range(len(center)) if center[x] in used_x}
-    rank_y = {y: at for at, y in enumerate(used_y)}
-    across = [*_blocks(grid, sizes, rank_x, rank_y, 0), *_runs(grid, routes, rank_x, rank_y, 0)]
-    down = [*_blocks(grid, sizes, rank_x, rank_y, 1), *_runs(grid, routes, rank_x, rank_y, 1)]
-    across += [_Item("edge", rank_x[x], 0, 0, 0, len(used_y)) for x in (0, len(grid.x_kinds) - 1)]
-    down += [_Item("edge", len(used_y) - 1, 0, 0, 0, len(used_x))]
-    across += [_Item("name", rank_x[b.point[0]], _offset(grid, b.point[0]), _half_name(b), len(used_y), len(used_y)) for b in _inputs_below(grid)]
-    down += [_Item("name", rank_y[b.point[1]], 0, 13, rank_x[b.point[0]], rank_x[b.point[0]]) for b in _at_the_sides(grid)]
-    xs = [stretch * x for x in _positions(len(used_x), across, 0)]
-    ys = [stretch * y for y in _positions(len(used_y), down, 1)]
-    placed_x = {x: xs[rank_x[x]] + _offset(grid, x) for x in rank_x}
-    return Placed(placed_x, {y: ys[rank_y[y]] for y in used_y})
+    return _Spacing(grid, routes, sizes).placed(stretch)
 
 
-def _offset(grid: Grid, x: int) -> float:
-    """How far a line for ports is from the middle of its column."""
-    if grid.x_kinds[x] != "port":
-        return 0.0
-    return -PORT if grid.x_kinds[x + 1] == "center" else PORT
+class _Spacing:
+    def __init__(self, grid: Grid, routes: dict[int, Route], sizes: Sizes) -> None:
+        self._grid, self._routes, self._sizes = grid, routes, sizes
+        self._bottom, self._right = len(grid.y_kinds) - 1, len(grid.x_kinds) - 1
+        points = list(self._points())
+        self._columns = sorted({0, self._right, *(self._center(x) for x, _ in points)})
+        self._rows = sorted({self._bottom, *(y for _, y in points)})
+
+    def placed(self, stretch: float) -> Placed:
+        xs = [stretch * x for x in positions(len(self._columns), list(self._items(0)), 0)]
+        ys = [stretch * y for y in positions(len(self._rows), list(self._items(1)), 1)]
+        lines = [x for x in range(self._right + 1) if self._center(x) in self._columns]
+        return Placed(
+            {x: xs[self._rank(x, 0)] + self._offset(x) for x in lines}, dict(zip(self._rows, ys, strict=True))
+        )
+
+    def _points(self) -> Iterator[Point]:
+        """Where a wire turns or ends, or a block stands."""
+        for route in self._routes.values():
+            for path in route.paths.values():
+                yield from corners(path)
+        yield from (block.point for block in self._grid.blocks)
+
+    def _rank(self, line: int, axis: Axis) -> int:
+        """Which of the lines that are used it is; a line for ports belongs to the middle of its column."""
+        return self._rows.index(line) if axis else self._columns.index(self._center(line))
+
+    def _center(self, x: int) -> int:
+        if self._grid.x_kinds[x] != "port":
+            return x
+        return x + 1 if self._grid.x_kinds[x + 1] == "center" else x - 1
+
+    def _offset(self, x: int) -> float:
+        """How far a line is from the middle of its column."""
+        return PORT * (x - self._center(x))
+
+    def _items(self, axis: Axis) -> Iterator[Item]:
+        yield from self._blocks(axis)
+        yield from self._runs(axis)
+        yield from self._edges(axis)
+        yield from self._names(axis)
+
+    def _blocks(self, axis: Axis) -> Iterator[Item]:
+        for number, block in enumerate(self._grid.blocks):
+            if block.shape not in (Shape.START, Shape.END, Shape.JOIN):
+                own, other = self._ranks(block.point, axis)
+                yield Item("block", own, 0.0, self._sizes.half(number)[axis], other, other)
+
+    def _ranks(self, point: Point, axis: Axis) -> tuple[int, int]:
+        """Those of its line on this axis and on the other one."""
+        across, down = self._rank(point[0], 0), self._rank(point[1], 1)
+        return (down, across) if axis else (across, down)
+
+    def _runs(self, axis: Axis) -> Iterator[Item]:
+        """The straight parts of wires that lie on lines of this axis."""
+        for number, route in self._routes.items():
+            for path in route.paths.values():
+                for one, other in pairwise(corners(path)):
+                    if one[axis] == other[axis]:
+                        own, start = self._ranks(one, axis)
+                        ends = (start, self._ranks(other, axis)[1])
+                        offset = 0.0 if axis else self._offset(one[0])
+                        yield Item("wire", own, offset, 0.0, min(ends), max(ends), number)
+
+    def _edges(self, axis: Axis) -> Iterator[Item]:
+        for line in (self._bottom,) if axis else (0, self._right):
+            yield Item("edge", self._rank(line, axis), 0.0, 0.0, 0, len(self._columns if axis else self._rows))
+
+    def _names(self, axis: Axis) -> Iterator[Item]:
+        """Beside the ends of wires: those at the left and at the right have one line each, those below their width."""
+        for block in self._grid.blocks:
+            if block.shape in (Shape.START, Shape.END):
+                own, other = self._ranks(block.point, axis)
+                is_below = block.point[1] == self._bottom
+                if axis and not is_below:
+                    yield Item("name", own, 0.0, _HALF_LINE, other, other)
+                elif is_below and not axis:
+                    yield Item("name", own, self._offset(block.point[0]), _half_width(block), other, other)
 
 
-def _center(grid: Grid, x: int) -> int:
-    if grid.x_kinds[x] != "port":
-        return x
-    return x + 1 if grid.x_kinds[x + 1] == "center" else x - 1
-
-
-def _inputs_below(grid: Grid) -> list[Block]:
-    return [block for block in grid.blocks if block.shape is Shape.START and block.point[0] != 0]
-
-
-def _at_the_sides(grid: Grid) -> list[Block]:
-    starts = [block for block in grid.blocks if block.shape is Shape.START and block.point[0] == 0]
-    return [*starts, *(block for block in grid.blocks if block.shape is Shape.END)]
-
-
-def _half_name(block: Block) -> float:
+def _half_width(block: Block) -> float:
     return width_of(name_text(block.name), LETTERS) / 2
-
-
-def _points(grid: Grid, routes: dict[int, Route]) -> Iterator[Point]:
-    yield from (point for route in routes.values() for path in route.paths.values() for point in corners(path))
-    yield from (block.point for block in grid.blocks)
-
-
-def _blocks(grid: Grid, sizes: Sizes, rank_x: dict[int, int], rank_y: dict[int, int], axis: int) -> Iterator[_Item]:
-    for number, block in enumerate(grid.blocks):
-        if block.shape in (Shape.START, Shape.END, Shape.JOIN):
-            continue
-        line, other = rank_x[block.point[0]], rank_y[block.point[1]]
-        if axis:
-            line, other = other, line
-        yield _Item("block", line, 0.0, sizes.half(number)[axis], other, other)
-
-
-def _runs(grid: Grid, routes: dict[int, Route], rank_x: dict[int, int], rank_y: dict[int, int], axis: int) -> Iterator[_Item]:
-    for number, route in routes.items():
-        for path in route.paths.values():
-            for one, other in pairwise(corners(path)):
-                if one[axis] == other[axis]:
-                    offset = 0.0 if axis else _offset(grid, one[0])
-                    line = rank_y[one[1]] if axis else rank_x[one[0]]
-                    ranks = [rank_x[p[0]] if axis else rank_y[p[1]] for p in (one, other)]
-                    yield _Item("wire", line, offset, 0.0, min(ranks), max(ranks), number)
-
-
-def _positions(count: int, items: list[_Item], axis: int) -> list[float]:
-    """Between as far left and as far right as can be, where there is room."""
-    least = [[_LEAST if low + 1 == high else 0.0 for high in range(count)] for low in range(count)]
-    for one in items:
-        for other in items:
-            if one.line < other.line and _are_near(one, other, 1 - axis):
-                gap = _gap(one, other, axis) + one.offset + one.half - other.offset + other.half
-                least[one.line][other.line] = max(least[one.line][other.line], gap)
-    early = _leftmost(count, least)
-    end = early[-1]
-    flipped = [[least[count - 1 - b][count - 1 - a] for b in range(count)] for a in range(count)]
-    late = [end - each for each in reversed(_leftmost(count, flipped))]
-    return [(one + other) / 2 for one, other in zip(early, late, strict=True)]
-
-
-def _leftmost(count: int, least: list[list[float]]) -> list[float]:
-    found = [0.0] * count
-    for line in range(1, count):
-        found[line] = max(found[before] + least[before][line] for before in range(line) if least[before][line] or before + 1 == line)
-    return found
-
-
-def _are_near(one: _Item, other: _Item, margin: int) -> bool:
-    return one.low - margin <= other.high and other.low - margin <= one.high
-
-
-def _gap(one: _Item, other: _Item, axis: int) -> float:
-    if one.sort == other.sort == "wire" and one.wire == other.wire:
-        return 14.0
-    pair = (one.sort, other.sort)
-    return _GAPS.get(pair, _GAPS.get(pair[::-1], (0.0, 0.0)))[axis]

@@ -27,7 +27,7 @@ _COLOURS = {
 }
 _UPRIGHT = "KaTeX_Main, 'Latin Modern Roman', Cambria, Georgia, 'DejaVu Serif', serif"
 _ITALIC = "KaTeX_Math, 'Latin Modern Math', Cambria, Georgia, 'DejaVu Serif', serif"
-_SCALE, _WIDEST, _NARROWEST = 1.15, 760.0, 0.8
+_SCALE, _WIDEST, _NARROWEST = 1.15, 760.0, 0.7
 _CORNER, _FORK = 9.0, 3.4
 _SHIFT = {0: 0.0, -1: 0.22, 1: -0.38}  # of subscripts and superscripts, in sizes of the letters
 _SMALL = 0.72
@@ -63,7 +63,7 @@ def _lines(lines: Iterable[Line]) -> Iterator[str]:
     """Below the others those that are joined, whose colour is nobody's."""
     for line in sorted(lines, key=lambda line: line.role is not Role.OTHER):
         colour = _COLOURS[line.role]
-        way = "".join(_rounded(path) for path in line.paths)
+        way = "".join(_rounded(path, line.forks) for path in line.paths)
         width = 2.2 if line.role is Role.STATE else 1.8
         yield f'<g class="rnnkit-step-wire"><path d="{way}" style="fill:none;stroke:{colour};stroke-width:{width}"/>'
         heads = "".join(_head(at, side) for at, side in line.heads)
@@ -146,11 +146,12 @@ def _head(at: XY, side: Side) -> str:
     return "M" + "L".join(f"{_number(x)} {_number(y)}" for x, y in corners) + "Z"
 
 
-def _rounded(path: tuple[XY, ...]) -> str:
-    """A way around its corners."""
+def _rounded(path: tuple[XY, ...], forks: tuple[XY, ...]) -> str:
+    """A way around its corners, but through those at which it forks."""
     way = f"M{_pair(path[0])}"
     for before, corner, after in zip(path, path[1:], path[2:], strict=False):
-        radius = min(_CORNER, _distance(before, corner) / 2, _distance(corner, after) / 2)
+        room = min(_CORNER, _distance(before, corner) / 2, _distance(corner, after) / 2)
+        radius = 0.0 if corner in forks else room
         way += f"L{_pair(_towards(corner, before, radius))}Q{_pair(corner)} {_pair(_towards(corner, after, radius))}"
     return f"{way}L{_pair(path[-1])}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnnkit.kind_page.drawing.graph import Graph, Sort, slot
 from rnnkit.kind_page.drawing.letters import expression_text, name_text, plain
 from rnnkit.kind_page.drawing.simplification import replaced
-from rnnkit.testing.latex.tree import Binary, Call, Name, Tree, Unary
+from rnnkit.testing.latex.tree import Binary, Call, Name, Tree
 
 _LAYER = r"\mathrm{layer}"
 
@@ -18,13 +18,13 @@ def description_of(graph: Graph) -> str:
     comes = [f"From the left comes {_listed(states)}."] if states else []
     comes += [f"From below comes {_listed(others)}."] if others else []
     lines = [f"{_plain(name)} = {_in_short(graph, number)}." for name, number in graph.names.items()]
-    layers = any(_LAYER in line for line in lines) or any("layer(" in line for line in lines)
-    legend = ["A layer is a sum of weights times signals, and of a bias."] if layers else []
+    has_layers = any(node.sort in (Sort.GATE, Sort.LINEAR) for node in graph.nodes)
+    legend = ["A layer is a sum of weights times signals, and of a bias."] if has_layers else []
     return " ".join([*comes, *lines, *legend, f"To the right leaves {_listed(graph.outputs)}."])
 
 
 def meaning_of(graph: Graph, number: int) -> str:
-    """What a node computes, as its equation says it: `f_t = σ(W_f x_t + b_f)`."""
+    """What a node computes, as its equation says it: `f_t = tanh(W_f x_t + b_f)`."""
     name = graph.name_of(number)
     expression = plain(expression_text(_whole(graph, number)))
     return f"{_plain(name)} = {expression}" if name else expression

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import reduce, singledispatch
 from typing import Any
 
 import torch
@@ -12,7 +12,6 @@ from torch import Tensor
 from rnnkit.testing.latex.tokens import UnreadableEquationError
 from rnnkit.testing.latex.tree import (
     Arguments,
-    Beside,
     Binary,
     Call,
     Name,
@@ -42,28 +41,54 @@ def evaluated(tree: Tree, values: Values) -> Any:
     return _evaluated(resolved(tree, lambda name, _: callable(_looked_up(name.name, values))), values)
 
 
-def _evaluated(tree: Tree, values: Values) -> Any:
-    match tree:
-        case Name(name):
-            return _looked_up(name, values)
-        case Number(digits):
-            return value_of(float(digits))
-        case Unary(sign, of):
-            return combined(_UNARY[sign], _value(of, values))
-        case Binary(sign, left, right):
-            return _between(sign, _value(left, values), _value(right, values))
-        case Power(base, _):
-            return power(_value(base, values), tree.number)
-        case Product(factors):
-            return reduce(product, [_value(factor, values) for factor in factors])
-        case Stacked(parts):
-            return concatenated([_value(part, values) for part in parts])
-        case Call(function, arguments):
-            return applied(_looked_up(function.name, values), [_value(each, values) for each in arguments])
-        case Arguments(parts):
-            return [_value(part, values) for part in parts]
-        case Beside():
-            raise AssertionError("resolved trees have none")
+@singledispatch
+def _evaluated(tree: Tree, _values: Values) -> Any:
+    raise AssertionError(f"a resolved tree has no {type(tree).__name__}")
+
+
+@_evaluated.register
+def _(tree: Name, values: Values) -> Any:
+    return _looked_up(tree.name, values)
+
+
+@_evaluated.register
+def _(tree: Number, _values: Values) -> Any:
+    return value_of(float(tree.digits))
+
+
+@_evaluated.register
+def _(tree: Unary, values: Values) -> Any:
+    return combined(_UNARY[tree.sign], _value(tree.of, values))
+
+
+@_evaluated.register
+def _(tree: Binary, values: Values) -> Any:
+    return _between(tree.sign, _value(tree.left, values), _value(tree.right, values))
+
+
+@_evaluated.register
+def _(tree: Power, values: Values) -> Any:
+    return power(_value(tree.base, values), tree.number)
+
+
+@_evaluated.register
+def _(tree: Product, values: Values) -> Any:
+    return reduce(product, [_value(part, values) for part in tree.parts])
+
+
+@_evaluated.register
+def _(tree: Stacked, values: Values) -> Any:
+    return concatenated([_value(part, values) for part in tree.parts])
+
+
+@_evaluated.register
+def _(tree: Call, values: Values) -> Any:
+    return applied(_looked_up(tree.function.name, values), [_value(each, values) for each in tree.arguments])
+
+
+@_evaluated.register
+def _(tree: Arguments, values: Values) -> Any:
+    return [_value(part, values) for part in tree.parts]
 
 
 def _between(sign: str, left: Value, right: Value) -> Value:

@@ -7,44 +7,71 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from rnnkit.testing.latex.tokens import UnreadableEquationError
 
 
+class Tree:
+    """A part of an equation."""
+
+    @property
+    def children(self) -> tuple[Tree, ...]:
+        """What it is put together from, from left to right; the function of a `Call` is none of it."""
+        return ()
+
+    def with_children(self, _children: tuple[Tree, ...], /) -> Tree:
+        """The same put together from others."""
+        return self
+
+
 @dataclass(frozen=True)
-class Name:
+class Name(Tree):
     """A symbol, in the form of `name_of`."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Number:
+class Number(Tree):
     """A number as it is written."""
 
     digits: str
 
 
 @dataclass(frozen=True)
-class Unary:
+class Unary(Tree):
     """`-` before something, or the root of it."""
 
     sign: Literal["-", "sqrt"]
     of: Tree
 
+    @property
+    def children(self) -> tuple[Tree, ...]:
+        return (self.of,)
+
+    def with_children(self, children: tuple[Tree, ...], /) -> Tree:
+        return Unary(self.sign, *children)
+
 
 @dataclass(frozen=True)
-class Binary:
+class Binary(Tree):
     r"""Something between two others: `*` is feature by feature, `.` is `\cdot`, which may also be between matrices."""
 
     sign: Literal["+", "-", "*", ".", "/"]
     left: Tree
     right: Tree
 
+    @property
+    def children(self) -> tuple[Tree, ...]:
+        return (self.left, self.right)
+
+    def with_children(self, children: tuple[Tree, ...], /) -> Tree:
+        return Binary(self.sign, *children)
+
 
 @dataclass(frozen=True)
-class Power:
+class Power(Tree):
     """A power, whose exponent is a number or a fraction of two, such as `1/2`."""
 
     base: Tree
@@ -52,12 +79,19 @@ class Power:
 
     @property
     def number(self) -> float:
+        """The exponent."""
         above, _, below = self.exponent.partition("/")
         return float(above) / float(below or 1)
 
+    @property
+    def children(self) -> tuple[Tree, ...]:
+        return (self.base,)
 
-@dataclass(frozen=True)
-class Factor:
+    def with_children(self, children: tuple[Tree, ...], /) -> Tree:
+        return Power(children[0], self.exponent)
+
+
+class Factor(NamedTuple):
     """One of several things side by side."""
 
     tree: Tree
@@ -65,79 +99,63 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class Beside:
+class Beside(Tree):
     """Things side by side, some of which may be functions of the next. There are at least two."""
 
     factors: tuple[Factor, ...]
 
+    @property
+    def children(self) -> tuple[Tree, ...]:
+        return tuple(factor.tree for factor in self.factors)
+
+    def with_children(self, children: tuple[Tree, ...], /) -> Tree:
+        pairs = zip(children, self.factors, strict=True)
+        return Beside(tuple(Factor(child, factor.in_brackets) for child, factor in pairs))
+
 
 @dataclass(frozen=True)
-class Stacked:
+class _Several(Tree):
+    """Parts of one sort."""
+
+    parts: tuple[Tree, ...]
+
+    @property
+    def children(self) -> tuple[Tree, ...]:
+        return self.parts
+
+    def with_children(self, children: tuple[Tree, ...], /) -> Tree:
+        return type(self)(children)
+
+
+class Stacked(_Several):
     """Columns one above the other."""
 
-    parts: tuple[Tree, ...]
 
-
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(_Several):
     """What a function of several is given, in brackets."""
 
-    parts: tuple[Tree, ...]
+
+class Product(_Several):
+    """Things multiplied as matrices are, from the left. Only in a resolved tree."""
 
 
 @dataclass(frozen=True)
-class Call:
+class Call(Tree):
     """A function of one thing or several. Only in a resolved tree."""
 
     function: Name
     arguments: tuple[Tree, ...]
 
+    @property
+    def children(self) -> tuple[Tree, ...]:
+        return self.arguments
 
-@dataclass(frozen=True)
-class Product:
-    """Things multiplied as matrices are, from the left. Only in a resolved tree."""
-
-    factors: tuple[Tree, ...]
+    def with_children(self, children: tuple[Tree, ...], /) -> Tree:
+        return Call(self.function, children)
 
 
-Tree: TypeAlias = Name | Number | Unary | Binary | Power | Beside | Stacked | Arguments | Call | Product
 IsFunction: TypeAlias = Callable[[Name, bool], bool]
 """Whether a name stands for a function, told the name and whether brackets come next."""
-
-
-def children(tree: Tree) -> tuple[Tree, ...]:
-    """What a tree is put together from, from left to right; the function of a `Call` is none of it."""
-    match tree:
-        case Name() | Number():
-            return ()
-        case Unary(_, of) | Power(of, _):
-            return (of,)
-        case Binary(_, left, right):
-            return (left, right)
-        case Beside(factors):
-            return tuple(factor.tree for factor in factors)
-        case Stacked(parts) | Arguments(parts) | Call(_, parts) | Product(parts):
-            return parts
-
-
-def with_children(tree: Tree, parts: tuple[Tree, ...]) -> Tree:
-    """The same put together from others."""
-    match tree:
-        case Name() | Number():
-            return tree
-        case Unary(sign, _):
-            return Unary(sign, *parts)
-        case Power(_, exponent):
-            return Power(*parts, exponent)
-        case Binary(sign, _, _):
-            return Binary(sign, *parts)
-        case Beside(factors):
-            pairs = zip(parts, factors, strict=True)
-            return Beside(tuple(Factor(part, factor.in_brackets) for part, factor in pairs))
-        case Call(function, _):
-            return Call(function, parts)
-        case Stacked() | Arguments() | Product():
-            return type(tree)(parts)
 
 
 def names_in(tree: Tree) -> Iterator[str]:
@@ -146,7 +164,7 @@ def names_in(tree: Tree) -> Iterator[str]:
         yield tree.name
     if isinstance(tree, Call):
         yield tree.function.name
-    for child in children(tree):
+    for child in tree.children:
         yield from names_in(child)
 
 
@@ -160,7 +178,7 @@ def resolved(tree: Tree, is_function: IsFunction) -> Tree:
         factors = _with_calls(tree.factors, is_function)
         whole = factors[0] if len(factors) == 1 else Product(factors)
         return resolved(whole, is_function)
-    return with_children(tree, tuple(resolved(child, is_function) for child in children(tree)))
+    return tree.with_children(tuple(resolved(child, is_function) for child in tree.children))
 
 
 def _with_calls(factors: tuple[Factor, ...], is_function: IsFunction) -> tuple[Tree, ...]:

@@ -1,0 +1,66 @@
+"""What readers do on a page: read it from disk, copy its code, miss their way."""
+
+import pytest
+
+from tests.browser.built_site import FOLDER
+from tests.browser.visit import VIEWS, Recorder, opened
+
+WITH_CODE = ["index.html", "kinds/lstm.html", "tutorials/write_a_plugin.html", "reference/command.html"]
+COPY = "main [data-md-type=copy]"
+TEXT_OF = "button => document.querySelector(button.dataset.clipboardTarget).textContent"
+
+
+@pytest.mark.parametrize("page", WITH_CODE)
+def test_a_copy_button_copies_its_code(tab, site, page):
+    opened(tab, site.address(page))
+    buttons = tab.locator(COPY)
+    assert buttons.count() > 0
+    for button in buttons.all():
+        tab.evaluate("navigator.clipboard.writeText('nothing yet')")
+        button.click()
+        copied = tab.evaluate("navigator.clipboard.readText()")
+        assert copied == button.evaluate(TEXT_OF).rstrip()
+
+
+def test_code_is_copied_with_the_keyboard(tab, site):
+    opened(tab, site.address())
+    button = tab.locator(COPY).last
+    button.focus()
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("navigator.clipboard.readText()") == button.evaluate(TEXT_OF).rstrip()
+
+
+@pytest.mark.parametrize("page", ["index.html", "kinds/lstm.html"])
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_a_page_is_read_from_disk(browser, page, view):
+    with browser.new_context(viewport=view.size, color_scheme=view.scheme) as context:
+        recorder = Recorder(context, host="")
+        tab = context.new_page()
+        opened(tab, (FOLDER / page).as_uri())
+        assert recorder.noted == []
+        assert tab.evaluate("[...document.querySelectorAll('.arithmatex')].every(math => math.querySelector('.katex'))")
+        assert tab.evaluate("document.fonts.check('16px Inter')")
+        assert tab.evaluate("document.body.dataset.mdColorScheme") == {"light": "default", "dark": "slate"}[view.scheme]
+
+
+def test_a_link_is_followed_from_disk(browser):
+    with browser.new_context() as context:
+        tab = context.new_page()
+        opened(tab, (FOLDER / "index.html").as_uri())
+        with tab.expect_navigation():
+            tab.locator(".md-tabs__link", has_text="Kinds").click()
+        assert tab.url == (FOLDER / "kinds/index.html").as_uri()
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_who_misses_the_way_gets_a_whole_page(browser, site, view):
+    with browser.new_context(viewport=view.size, color_scheme=view.scheme) as context:
+        recorder = Recorder(context, f"127.0.0.1:{site.server_port}")
+        tab = context.new_page()
+        missing = site.address("some/where/deep/missing.html")
+        opened(tab, missing)
+        assert recorder.noted == [("request", missing, "was answered with 404")]
+        assert tab.title()
+        assert tab.evaluate("document.fonts.check('16px Inter') && document.styleSheets.length > 3")
+        home = tab.locator("a.md-logo, a.md-nav__link").first.evaluate("link => link.href")
+        assert home in (site.address(), site.address("index.html"))

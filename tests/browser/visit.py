@@ -1,0 +1,232 @@
+"""Opens a page as readers do, in four views, and gathers what is wrong with it."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urldefrag, urlsplit
+
+from playwright.sync_api import sync_playwright
+
+from docs.site.chromium import FLAGS, chromium
+from tests.browser.anchors import anchors_of
+from tests.browser.serving import serving
+
+HERE = Path(__file__).parent
+CHECKS = (HERE / "checks.js").read_text(encoding="utf-8")
+AXE = (HERE / "vendor/axe.min.js").read_text(encoding="utf-8")
+RUN_AXE = """async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"]})
+  return {violations: found.violations, made: found.violations.length + found.passes.length}
+}"""
+SECONDS = 20_000  # ms: more than any page takes on a machine that is busy
+
+# That the page has come, its search and the index of that included (from disk it waits until somebody searches); then
+# its fonts, and that nothing is moving any more.
+COME = """() => {
+  const meta = document.querySelector(".md-search-result__meta")
+  const waiting = meta && meta.textContent.trim() === "Initializing search"
+  return document.readyState === "complete" && (!waiting || location.protocol === "file:")
+}"""
+SETTLED = """async () => {
+  await document.fonts.ready
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame)
+  document.getAnimations().forEach(animation => animation.finish())
+}"""
+SCHEME = """scheme => !document.body.hasAttribute("data-md-color-scheme")
+  || document.body.getAttribute("data-md-color-scheme") === {light: "default", dark: "slate"}[scheme]"""
+
+
+class View(NamedTuple):
+    scheme: str
+    width: int
+
+    def __str__(self):
+        return f"{self.scheme} {self.width}"
+
+    @property
+    def size(self):
+        return {"width": self.width, "height": 900 if self.width > 500 else 844}
+
+
+# A page is loaded twice, and turned to the other colours: a load and a turn must both come out right.
+LOADS = ((View("light", 1280), View("dark", 1280)), (View("dark", 390), View("light", 390)))
+VIEWS = [view for views in LOADS for view in views]
+
+
+class Problem(NamedTuple):
+    view: View
+    rule: str
+    element: str
+    text: str
+
+    def __str__(self):
+        return f"{self.view!s:10} {self.rule}: {self.text}\n{'':11}{self.element}"
+
+
+@dataclass
+class Findings:
+    """What one visit to a page has brought: what is wrong, how much was asked, and what was sent for the first view."""
+
+    page: str
+    problems: list = field(default_factory=list)
+    checks: int = 0
+    answers: list = field(default_factory=list)
+
+    def bytes(self, *, fonts=True, compressed=True):
+        counted = [answer for answer in self.answers if fonts or not answer.is_font]
+        return sum(answer.sent if compressed else answer.uncompressed for answer in counted)
+
+    def __str__(self):
+        return f"{len(self.problems)} problems of {self.page}\n" + "\n".join(map(str, self.problems))
+
+
+@contextmanager
+def a_browser():
+    """Chromium, with a driver of its own: one for each thread."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+class Recorder:
+    """Notes what a page of a browser complains of, and what it asks of the network."""
+
+    def __init__(self, context, host):
+        self.host = host
+        self.noted = []
+        context.on("request", self.request)
+        context.on("requestfailed", self.failed)
+        context.on("response", self.response)
+        context.on("console", self.console)
+        context.on("weberror", lambda error: self.note("error", "", f"uncaught: {error.error}"))
+
+    def note(self, rule, element, text):
+        self.noted.append((rule, element, text))
+
+    def is_outside(self, address):
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != self.host
+
+    def request(self, request):
+        if self.is_outside(request.url):
+            self.note("outside", request.url, "a request to another host")
+
+    def failed(self, request):
+        known = any(element == request.url for _, element, _ in self.noted)
+        if not known and not self.is_outside(request.url):
+            self.note("request", request.url, f"failed: {request.failure}")
+
+    def response(self, response):
+        if response.status >= 400:
+            self.note("request", response.url, f"was answered with {response.status}")
+
+    def console(self, message):
+        # of a request that failed the note above says more
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            self.note("console", message.location.get("url", ""), f"{message.type}: {message.text}")
+
+
+class Visitor:
+    """One browser that visits the pages of one folder."""
+
+    def __init__(self, browser, server):
+        self.browser = browser
+        self.server = server
+
+    def visit(self, page, loads=LOADS):
+        findings = Findings(page)
+        for views in loads:
+            self.load(page, views, findings)
+        return findings
+
+    def load(self, page, views, findings):
+        """Load a page with an empty cache in the first of some views, and turn it to the others."""
+        first = views[0]
+        self.server.answers.clear()
+        context = self.browser.new_context(viewport=first.size, color_scheme=first.scheme)
+        recorder = Recorder(context, f"127.0.0.1:{self.server.server_port}")
+        tab = context.new_page()
+        tab.set_default_timeout(SECONDS)
+        tab.goto(self.server.address(page), wait_until="load")
+        for view in views:
+            turn(tab, view)
+            findings.answers = findings.answers or list(self.server.answers)
+            self.look(tab, view, findings)
+            self.take(recorder, view, findings)
+        self.follow(tab, first, findings)
+        context.close()
+
+    def look(self, tab, view, findings):
+        for problems, checks in (own_checks(tab, view), accessibility(tab, view)):
+            findings.problems += problems
+            findings.checks += checks
+
+    def take(self, recorder, view, findings):
+        """What the recorder has noted since it was last asked: five things that must not be."""
+        findings.checks += 5
+        findings.problems += [Problem(view, *noted) for noted in recorder.noted]
+        recorder.noted.clear()
+
+    def follow(self, tab, view, findings):
+        """Whether each link to the site itself, those that scripts have made included, leads to what is there."""
+        links = tab.evaluate("() => rnnkitChecks.links()")
+        own = [link for link in links if link.startswith(self.server.address())]
+        dead = [link for link in own if not self.leads_somewhere(link)]
+        findings.checks += len(own)
+        findings.problems += [Problem(view, "link", link, "leads nowhere") for link in dead]
+
+    def leads_somewhere(self, link):
+        address, anchor = urldefrag(link)
+        path = unquote(urlsplit(address).path).removeprefix(self.server.prefix)
+        file = self.server.folder / path
+        file = file / "index.html" if file.is_dir() else file
+        return file.is_file() and (not anchor or file.suffix != ".html" or unquote(anchor) in anchors_of(file))
+
+
+def opened(tab, address):
+    """Open a page in a tab, and wait until all of it has come."""
+    tab.goto(address, wait_until="load")
+    settled(tab)
+
+
+def settled(tab):
+    """Wait until a page is all there and at rest. (What `wait_for_function` is given must not be asynchronous.)"""
+    tab.wait_for_function(COME)
+    tab.evaluate(SETTLED)
+
+
+def turn(tab, view):
+    """Give a page the width and the colours of a view, and wait until it has them."""
+    tab.set_viewport_size(view.size)
+    tab.emulate_media(color_scheme=view.scheme)
+    tab.wait_for_function(SCHEME, arg=view.scheme)
+    settled(tab)
+
+
+def own_checks(tab, view):
+    """The problems that our own checks find in a view of a page, and how many checks those were."""
+    tab.evaluate(f"() => {{ if (!window.rnnkitChecks) {{ {CHECKS} }} }}")
+    found = tab.evaluate("() => rnnkitChecks.run()")
+    return [Problem(view, *map(problem.get, Problem._fields[1:])) for problem in found["problems"]], found["made"]
+
+
+def accessibility(tab, view):
+    """The problems that axe finds in a view of a page, and how many of its rules had something to judge."""
+    tab.evaluate(f"() => {{ if (!window.axe) {{ {AXE} }} }}")
+    found = tab.evaluate(RUN_AXE)
+    return [problem for violation in found["violations"] for problem in of_axe(view, violation)], found["made"]
+
+
+def of_axe(view, violation):
+    for node in violation["nodes"]:
+        faults = [check["message"] for check in node["any"] + node["all"] + node["none"]]
+        start = node["html"][:100].replace("\n", " ")
+        yield Problem(view, violation["id"], f"{node['target'][-1]}  {start}", "; ".join(faults) or violation["help"])
+
+
+@contextmanager
+def a_visitor(folder, prefix):
+    with a_browser() as browser, serving(folder, prefix) as server:
+        yield Visitor(browser, server)
