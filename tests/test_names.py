@@ -3,7 +3,6 @@
 import importlib
 import importlib.metadata
 import pickle
-
 import sys
 
 import pytest

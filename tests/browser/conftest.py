@@ -10,7 +10,7 @@ import pytest
 from tests.browser.built_site import FOLDER, built_site, pages_of, prefix_of
 from tests.browser.serving import serving
 from tests.browser.summary import Summary
-from tests.browser.visit import Recorder, View, a_browser
+from tests.browser.visit import PATIENCE, Recorder, View, a_browser
 from tests.browser.visits import Visits
 
 SUMMARY = pytest.StashKey[Summary]()
@@ -83,6 +83,7 @@ def tab(browser, site, view):
     context = browser.new_context(
         viewport=view.size, color_scheme=view.scheme, permissions=["clipboard-read", "clipboard-write"]
     )
+    context.set_default_timeout(PATIENCE)
     recorder = Recorder(context, f"127.0.0.1:{site.server_port}")
     yield context.new_page()
     context.close()

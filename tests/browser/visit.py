@@ -19,7 +19,7 @@ RUN_AXE = """async () => {
   const found = await axe.run(document, {resultTypes: ["violations"]})
   return {violations: found.violations, made: found.violations.length + found.passes.length}
 }"""
-SECONDS = 20_000  # ms: more than any page takes on a machine that is busy
+PATIENCE = 15_000  # ms: more than anything takes on a machine that is busy
 
 # That the page has come, its search and the index of that included (from disk it waits until somebody searches); then
 # its fonts, and that nothing is moving any more.
@@ -146,9 +146,9 @@ class Visitor:
         first = views[0]
         self.server.answers.clear()
         context = self.browser.new_context(viewport=first.size, color_scheme=first.scheme)
+        context.set_default_timeout(PATIENCE)
         recorder = Recorder(context, f"127.0.0.1:{self.server.server_port}")
         tab = context.new_page()
-        tab.set_default_timeout(SECONDS)
         tab.goto(self.server.address(page), wait_until="load")
         for view in views:
             turn(tab, view)
