@@ -134,6 +134,7 @@ NONSENSE = {
     "U^2": "has a power, which could mean two things",
     "V x_t": "V has no value",
     "y + b": "y has no value",
+    r"\operatorname{LN}(b)": r"\\mathrm{LN} has no value",  # layer norm is no logarithm
 }
 
 

@@ -83,7 +83,7 @@ EQUATIONS = {
     """,
     "arithmetic": r"h_t &= h_{t-1} - \frac{x_t}{\sqrt{c_{t-1}^2 + 1}} \\ c_t &= \max(c_{t-1}, W x_t) - 1",
     "arithmetic with a name": r"a_t &= 1 - x_t \\ h_t &= (1 - a_t) \odot h_{t-1}",
-    "arithmetic of which there is more": r"h_t &= (1 - x_t)^2 \odot h_{t-1} + (1 - x_t)",
+    "arithmetic of which there is more": r"h_t &= (1 - x_t)^2 \odot h_{t-1} + (1 - x_t) \odot x_t",
     "twice the same": r"h_t &= h_{t-1} \odot h_{t-1} + \tanh(W x_t + x_t)",
     "nothing but itself": r"h_t &= h_{t-1} \\ y_t &= x_t",
     "what is learned alone": r"\lambda &= \sigma(a) \\ h_t &= \lambda \odot h_{t-1} + (1 - \lambda) \odot W x_t",
@@ -149,7 +149,7 @@ class RandomEquation:
         return f"{letter}_{{{self.weights}}}"
 
 
-SEEDS = range(16)
+SEEDS = [*range(14), 103, 170]  # the last two want two things in one place
 ALL = {**EQUATIONS, **{f"random {seed}": RandomEquation(seed).text() for seed in SEEDS}}
 each_equation = pytest.mark.parametrize("latex", ALL.values(), ids=ALL)
 
