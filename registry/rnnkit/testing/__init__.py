@@ -8,7 +8,7 @@ def test_a_promise_is_kept(promise):
     promise.check()
 ```
 
-Nothing of rnnkit imports it; it needs pytest only for `each_promise`.
+Of rnnkit only commands and the page of a kind import it; it needs pytest only for `each_promise`.
 """
 
 from rnnkit.testing.check_runner import check_kind

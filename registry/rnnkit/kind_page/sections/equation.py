@@ -37,7 +37,8 @@ def one_step(kind: Specimen) -> str:
         return ""
     caption = (
         f"One step of <code>{escape(kind.name)}</code>, drawn from the equation: the state comes in at the left and "
-        "goes on at the right. Boxes have weights; what is round has none, and works feature by feature."
+        "goes on at the right. Boxes have weights, what is round works feature by feature; a small plus on a box adds "
+        "what comes in as it is, a small cross gives each feature one weight."
     )
     return f"## One step\n\n{figure(svg, caption)}"
 
