@@ -18,7 +18,7 @@ from docs.site.page_markdown import page_markdown
 from rnnkit import Cell, get_kind, list_kinds
 from tests.pages import ROOT
 
-LOCAL = "http://127.0.0.1:8000/"
+LOCAL = "http://127.0.0.1:8000/rnnkit/"
 OWN = [kind for kind in list_kinds() if rnnkit.current_catalog().distribution(kind) == "rnnkit"]
 ERRORS = [name for name in rnnkit.__all__ if name.endswith(("Error", "Warning"))]
 IN_CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
@@ -123,8 +123,8 @@ def test_the_page_for_what_is_not_found_works_at_any_address(site):
     text = (site / "404.html").read_text("utf-8")
     addresses = re.findall(r'<(?:a|link)\b[^>]* href="([^"]+)"|<script\b[^>]* src="([^"]+)"', text)
     paths = {urlsplit(first or second).path for first, second in addresses} - {""}
-    assert {"/index.html", "/kinds/index.html", "/reference/index.html"} <= paths
-    assert all(path.startswith("/") for path in paths)
+    assert {"/rnnkit/index.html", "/rnnkit/kinds/index.html", "/rnnkit/reference/index.html"} <= paths
+    assert all(path.startswith("/rnnkit/") for path in paths)
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ GROUPS = {
 }
 START = {"kind": "lstm", "input_size": "64", "hidden_size": "128", "num_layers": "2", "output_size": "10"}
 # who provides the kinds of the page, whatever else is installed; and where the site tells of that
-PROVIDERS = {"rnnkit": "", "rnnkit-mgu": "../examples/rnnkit-mgu/README.html"}
+PROVIDERS = {"rnnkit": "", "rnnkit-mgu": "../plugins/example.html"}
 
 _MANY_LAYERS = 12  # more than any pattern of cells that repeats
 
