@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urljoin
 
-from mike import commands, git_utils, mkdocs_utils  # type: ignore[import-untyped]
+from mike import commands, git_utils, mkdocs_utils
 
 from docs.site.build import run
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from html import unescape
 from typing import Any
 
-import markdown  # type: ignore[import-untyped]
+import markdown
 import yaml
 
 from docs.site.api_markdown import DIRECTIVE, documented
