@@ -2,16 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from rnnkit.cell import Cell
+from rnnkit.stack_options import StackOptions
 from rnnkit.transforms import transforms_are_active
 from rnnkit.unrolling import is_called, kept_rows
 
 _PATCHABLE = frozenset({"forward", "project", "step", "unroll"})
+
+_Condition = Callable[[Any, bool], bool]
+
+
+def _always(_value: Any, _training: bool) -> bool:
+    return True
+
+
+def _in_evaluation(_value: Any, training: bool) -> bool:
+    return not training
+
+
+# For each option, the values and the modes under which a fused path stays right. An option that is not listed turns
+# the fused path off unless it has its default: a new option is never silently ignored.
+_FUSED_LAYERS: Mapping[str, _Condition] = {
+    "recurrent_init": _always,
+    "forget_bias": _always,
+    "learn_initial_state": _always,
+    "layer_norm": lambda value, _training: value != "output",
+    "recurrent_dropout": _in_evaluation,
+}
+# `CellStack` itself applies what acts between the layers.
+_FUSED_CELLS: Mapping[str, _Condition] = {
+    **_FUSED_LAYERS,
+    "layer_norm": _always,
+    "residual": _always,
+    "variational_dropout": _always,
+}
+
+
+class FusedPaths(NamedTuple):
+    """Which fused paths some options allow.
+
+    Attributes:
+        cells: a cell's own `unroll`, for one layer in one direction.
+        layers: the cells' own `unroll_layers`, for all layers at once.
+    """
+
+    cells: bool
+    layers: bool
+
+
+def fused_paths(options: StackOptions, *, training: bool) -> FusedPaths:
+    """The fused paths that compute the same as the step loop under these options.
+
+    Only the options of `StackOptions` are looked at: a kind's own options go to the constructor of its cells.
+    """
+    return FusedPaths(
+        cells=_all_allow(_FUSED_CELLS, options, training=training),
+        layers=_all_allow(_FUSED_LAYERS, options, training=training),
+    )
+
+
+def _all_allow(conditions: Mapping[str, _Condition], options: StackOptions, *, training: bool) -> bool:
+    defaults = StackOptions()  # a subclass may have another default, under which the option acts
+    for option in (field.name for field in fields(StackOptions)):
+        value = getattr(options, option)
+        condition = conditions.get(option)
+        if value != getattr(defaults, option) and (condition is None or not condition(value, training)):
+            return False
+    return True
 
 
 def unroll_fast(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:

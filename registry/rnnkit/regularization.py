@@ -28,11 +28,6 @@ def dropped(x: Tensor, probability: float, *, one_mask: bool) -> Tensor:
     return x * F.dropout(torch.ones_like(x[0]), probability)
 
 
-def acts_on_each_step(options: StackOptions, *, training: bool) -> bool:
-    """Whether these options change what a cell does from one step to the next."""
-    return bool(_zones(options) or (training and options.recurrent_dropout))
-
-
 def regularized(step: Step, options: StackOptions, cell: Cell, state: Any, time: int, *, training: bool) -> Step:
     """The step of a cell under these options, for a sequence that starts with a state and has so many steps."""
     if training and options.recurrent_dropout:

@@ -12,8 +12,8 @@ from rnnkit.backbone import Backbone
 from rnnkit.cell import Cell
 from rnnkit.construction import CellMaker, features_of, learned_state, make_layers
 from rnnkit.errors import BuildError
-from rnnkit.fast_way import unroll_fast, unroll_layers_fast
-from rnnkit.regularization import acts_on_each_step, dropped, regularized
+from rnnkit.fast_way import fused_paths, unroll_fast, unroll_layers_fast
+from rnnkit.regularization import dropped, regularized
 from rnnkit.stack_options import StackOptions
 from rnnkit.state import as_wide, map_state
 from rnnkit.unrolling import (
@@ -72,6 +72,7 @@ class CellStack(Backbone):
         self.directions = spec.directions
         self.dropout = spec.dropout
         self._plain_loop = False
+        self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
         if self.options.residual and len(set(sizes)) > 1:
             raise BuildError(f"A residual connection needs layers of one size, but their outputs have {sizes} features")
         self.cells = nn.ModuleList(cell for layer in layers for cell in layer)
@@ -136,7 +137,7 @@ class CellStack(Backbone):
         self, x: Tensor, state: Any, lengths: Tensor | None, recorded: list[Any] | None
     ) -> tuple[Tensor, Any]:
         x = x.transpose(0, 1) if self.batch_first else x  # time first from here on
-        if recorded is None and self._is_bare():
+        if recorded is None and not self._plain_loop and self._fused_paths[self.training].layers:
             result = self._through_all_layers(x, state, lengths)
             if result is not NotImplemented:
                 return (result[0].transpose(0, 1) if self.batch_first else result[0]), result[1]
@@ -180,7 +181,7 @@ class CellStack(Backbone):
         return (reversed_in_time(output, rows.sources) if reverse else output), final
 
     def _unrolled(self, cell: Cell, x: Tensor, state: Any, rows: Rows, states: list[Any] | None) -> tuple[Tensor, Any]:
-        if states is None and not self._plain_loop and not acts_on_each_step(self.options, training=self.training):
+        if states is None and not self._plain_loop and self._fused_paths[self.training].cells:
             result = unroll_fast(cell, x, state, rows.lengths)
             if result is not NotImplemented:
                 return result  # type: ignore[no-any-return]  # its type is that of the cell's own state
@@ -190,12 +191,6 @@ class CellStack(Backbone):
         if rows.past is not None:
             step = keeping_finished_rows(step, rows.past)
         return loop(step if states is None else recording(step, states), steps, state)
-
-    def _is_bare(self) -> bool:
-        """Whether nothing but dropout acts between the cells."""
-        options = self.options
-        between = options.residual or options.layer_norm == "output" or options.variational_dropout
-        return not (between or self._plain_loop or acts_on_each_step(self.options, training=self.training))
 
     def _dropped(self, x: Tensor) -> Tensor:
         if self.dropout == 0 or not self.training:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -21,6 +21,7 @@ from rnnkit import (
     current_catalog,
     get_kind,
 )
+from rnnkit.construction import constructor_parameters
 from rnnkit.discovery import LOCAL, canonical
 from rnnkit.options import own_fields
 from rnnkit.testing.option_values import in_turn, is_choice, other_values
@@ -83,13 +84,27 @@ class Subject:
     def variants(self) -> list[Changes]:
         """What one may choose of a kind beside sizes and directions, and what its author wants tried."""
         own = own_fields(self.record.options(), _base_of(self.record))
-        found = [
-            self._few([{"options": {name: value}} for value in values])
-            for name, values in other_values(self.record.options).items()
-            if name in own
-        ]
-        few = islice(in_turn(found), _MOST_OPTIONS)
-        return [{}, {"bias": False}, *_of_cells(self.record), *few, *self.given_options]
+        few = islice(in_turn(self._values_of(own)), _MOST_OPTIONS)
+        return [{}, {"bias": False}, *self._options_of_cells, *few, *self.given_options]
+
+    @cached_property
+    def stack_options(self) -> list[Changes]:
+        """Other values of each option that all stacks of cells have; empty for a kind that is no such stack."""
+        if not issubclass(self.record.options, StackOptions):
+            return []
+        return [each for values in self._values_of(own_fields(StackOptions(), Options)) for each in values]
+
+    @property
+    def _options_of_cells(self) -> list[Changes]:
+        """Those options of all stacks that are handed to the cells, which carry them out themselves."""
+        cells: Any = self.model.backbone.cells if self.is_stack else ()
+        taken = {name for cell in cells for name in constructor_parameters(type(cell))}
+        return [each for each in self.stack_options if taken.issuperset(each["options"])]
+
+    def _values_of(self, options: Iterable[str]) -> list[list[Changes]]:
+        """For each of some options, a few other values that the kind takes."""
+        values = other_values(self.record.options)
+        return [self._few([{"options": {name: value}} for value in values[name]]) for name in options]
 
     @property
     def given_options(self) -> list[Changes]:
@@ -168,8 +183,3 @@ class Subject:
 def _base_of(kind: Kind) -> type[Any]:
     """The class of options that are rnnkit's own business, not the kind's."""
     return next(base for base in (StackOptions, InitOptions, Options) if issubclass(kind.options, base))
-
-
-def _of_cells(kind: Kind) -> list[Changes]:
-    """Options of stacks that the cells themselves carry out."""
-    return [{"options": {"layer_norm": "gates"}}] if issubclass(kind.options, StackOptions) else []

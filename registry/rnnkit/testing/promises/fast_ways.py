@@ -11,15 +11,8 @@ from rnnkit import RecurrentModel, map_state
 from rnnkit.fast_way import unroll_fast, unroll_layers_fast
 from rnnkit.testing.comparison import leaves
 from rnnkit.testing.promise import promise
-from rnnkit.testing.subject import Changes
 from rnnkit.testing.trial import DIRECTIONS, Case, Trial, random_state, with_gradients
 
-_ARRANGEMENTS: tuple[Changes, ...] = (
-    {"num_layers": 3},
-    {"options": {"residual": True}},
-    {"options": {"layer_norm": "output"}},
-    {"options": {"learn_initial_state": True}},
-)
 _ROUNDING = {"relative": 1e-11, "absolute": 1e-12}  # of float64 in another order
 
 
@@ -52,7 +45,15 @@ def fast_ways_equal_the_plain_loop(trial: Trial) -> None:
     computes in a narrower dtype.
     """
     trial.needs(trial.subject.has_fast_way, "no cell of the kind has an `unroll` or `unroll_layers` of its own")
-    arrangements = [*trial.subject.variants, trial.subject.one_layer, *_ARRANGEMENTS, *trial.subject.sizes_per_layer]
+    subject = trial.subject
+    # every option of stacks, by its declaration: one that is added later must not be ignored on the fused path
+    arrangements = [
+        *subject.variants,
+        *subject.stack_options,
+        subject.one_layer,
+        {"num_layers": 3},
+        *subject.sizes_per_layer,
+    ]
     taken = [
         _check_call(trial, case, situation)
         for case in trial.cases(arrangements, DIRECTIONS, batch_first=True)
