@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor, nn
 
-from tests.handwritten import GRUModel, LSTMModel, MultiLayerRNN, RNNModel
+from tests.helpers.handwritten import GRUModel, LSTMModel, MultiLayerRNN, RNNModel
 
 Maker = Callable[[int, int, int, int], nn.Module]
 

@@ -61,12 +61,12 @@ def in_fresh_process(side: str, kind: str, shape: str, *flags: str) -> float:
     return float(done.stdout)
 
 
-def growth(side: str, kind: str, shape: str, *, plain_loop: bool) -> float:
+def growth(side: str, kind: str, shape: str, *, force_step_loop: bool) -> float:
     """MiB that training needs above what holds the code and the weights."""
     model = build(side, kind, SHAPES[shape])
     for module in model.modules():
         if isinstance(module, CellStack):
-            module.plain_loop = plain_loop
+            module.force_step_loop = force_step_loop
     x, target = data_of(SHAPES[shape])
     training(model, (x[:1, :2], target[:1]))
     model.zero_grad()
@@ -95,4 +95,4 @@ def peak() -> int:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    sys.stdout.write(f"{growth(*sys.argv[1:4], plain_loop='plain_loop' in sys.argv)}\n")
+    sys.stdout.write(f"{growth(*sys.argv[1:4], force_step_loop='force_step_loop' in sys.argv)}\n")

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from rnnkit import list_kinds
-from tests.plugins_on_disk import PluginsOnDisk
+from tests.helpers.plugins_on_disk import PluginsOnDisk
 
 torch.set_num_threads(1)  # the tests' tensors are tiny
 

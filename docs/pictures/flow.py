@@ -30,21 +30,21 @@ class Box(NamedTuple):
 
 
 BOXES = (
-    Box("RecurrentSpec", "what a model is, checked", ("spec",), (MIDDLE, 52), (212, 76), "state"),
+    Box("RecurrentSpec", "what a model is, checked", ("specs.recurrent_spec",), (MIDDLE, 52), (212, 76), "state"),
     Box("build_model", "from a spec to a model", ("build",), (MIDDLE, 196), (212, 76), "state"),
-    Box("Backbone", "checks, masks the padding", ("backbone",), (MIDDLE, 396), (212, 76), "state"),
-    Box("Readout", "many steps to one output", ("readout",), (MIDDLE, 520), (212, 76), "output"),
-    Box("Catalog", "names, without an import", ("catalog", "resolution"), (RIGHT, 52), (212, 76)),
-    Box("one plugin", "imported, its hook called", ("plugin", "hookspecs"), (RIGHT, 196), (212, 76), "gate"),
+    Box("Backbone", "checks, masks the padding", ("model.backbone",), (MIDDLE, 396), (212, 76), "state"),
+    Box("Readout", "many steps to one output", ("model.readouts",), (MIDDLE, 520), (212, 76), "output"),
+    Box("Catalog", "names, without an import", ("catalog.catalog", "catalog.resolution"), (RIGHT, 52), (212, 76)),
+    Box("one plugin", "imported, its hook called", ("catalog.loader", "hookspecs"), (RIGHT, 196), (212, 76), "gate"),
     Box("Kind", "options class, builder", ("kind", "options"), (RIGHT, 326), (212, 76), "gate"),
-    Box("CellStack", "one step, a whole network", ("stack", "cell"), (RIGHT, 466), (212, 76), "gate"),
-    Box("files of specs", "YAML, TOML, JSON", ("spec_file",), (LEFT, 52), (170, 76), "input"),
-    Box("rnnkit …", "summary, verify, show", ("command",), (LEFT, 196), (170, 76), "input"),
-    Box("files of models", "safetensors", ("checkpoint",), (LEFT, 396), (170, 76), "input"),
+    Box("CellStack", "one step, a whole network", ("cells.stack", "cells.cell"), (RIGHT, 466), (212, 76), "gate"),
+    Box("files of specs", "YAML, TOML, JSON", ("files.spec",), (LEFT, 52), (170, 76), "input"),
+    Box("rnnkit …", "summary, verify, show", ("cli",), (LEFT, 196), (170, 76), "input"),
+    Box("files of models", "safetensors", ("files.checkpoint",), (LEFT, 396), (170, 76), "input"),
     Box("the kit", "promises, put to a kind", ("testing",), (LEFT, 520), (170, 76), "input"),
 )
-MODEL = Box("RecurrentModel", "", ("model",), (MIDDLE, 440), (268, 302), "state")
-PACKAGES = ("spec_file", "command", "checkpoint", "testing")
+MODEL = Box("RecurrentModel", "", ("model.recurrent_model",), (MIDDLE, 440), (268, 302), "state")
+PACKAGES = ("files.spec", "cli", "files.checkpoint", "testing")
 
 
 class Arrow(NamedTuple):
@@ -68,21 +68,21 @@ BETWEEN = (MIDDLE + RIGHT) / 2  # where what goes from one column to the other t
 TURN = BETWEEN + 10
 EDGE = MIDDLE + 106  # the right border of what stands in the middle
 ARROWS = (
-    Arrow(((MIDDLE, 90), (MIDDLE, 158)), "state", ("build", "spec")),
-    Arrow(((MIDDLE, 234), (MIDDLE, 289)), "state", ("build", "model")),
-    Arrow(((MIDDLE, 434), (MIDDLE, 482)), "state", ("readout", "backbone")),
-    Arrow(((EDGE, 40), (RIGHT - 106, 40)), "line", ("spec", "catalog")),
-    Arrow(((EDGE, 184), (BETWEEN, 184), (BETWEEN, 66), (RIGHT - 106, 66)), "line", ("build", "catalog")),
-    Arrow(((RIGHT, 90), (RIGHT, 158)), "line", ("catalog", "plugin")),
-    Arrow(((RIGHT, 234), (RIGHT, 288)), "gate", ("plugin", "kind")),
+    Arrow(((MIDDLE, 90), (MIDDLE, 158)), "state", ("build", "specs.recurrent_spec")),
+    Arrow(((MIDDLE, 234), (MIDDLE, 289)), "state", ("build", "model.recurrent_model")),
+    Arrow(((MIDDLE, 434), (MIDDLE, 482)), "state", ("model.readouts", "model.backbone")),
+    Arrow(((EDGE, 40), (RIGHT - 106, 40)), "line", ("specs.recurrent_spec", "catalog.catalog")),
+    Arrow(((EDGE, 184), (BETWEEN, 184), (BETWEEN, 66), (RIGHT - 106, 66)), "line", ("build", "catalog.catalog")),
+    Arrow(((RIGHT, 90), (RIGHT, 158)), "line", ("catalog.catalog", "catalog.loader")),
+    Arrow(((RIGHT, 234), (RIGHT, 288)), "gate", ("catalog.loader", "kind")),
     Arrow(((RIGHT - 106, 326), (TURN, 326), (TURN, 386), (EDGE, 386)), "gate", None),
     Arrow(((RIGHT, 364), (RIGHT, 428)), "gate dashed", None),
-    Arrow(((RIGHT - 106, 466), (TURN, 466), (TURN, 406), (EDGE, 406)), "gate", ("stack", "backbone")),
-    Arrow(((LEFT + 85, 52), (MIDDLE - 106, 52)), "input", ("spec_file", "spec"), both=True),
-    Arrow(((LEFT, 158), (LEFT, 90)), "input", ("command", "spec_file")),
-    Arrow(((LEFT, 234), (LEFT, 358)), "input", ("command", "checkpoint")),
-    Arrow(((LEFT + 85, 396), (MIDDLE - 134, 396)), "input", ("checkpoint", "model"), both=True),
-    Arrow(((LEFT + 85, 520), (MIDDLE - 134, 520)), "input", ("testing", "model")),
+    Arrow(((RIGHT - 106, 466), (TURN, 466), (TURN, 406), (EDGE, 406)), "gate", ("cells.stack", "model.backbone")),
+    Arrow(((LEFT + 85, 52), (MIDDLE - 106, 52)), "input", ("files.spec", "specs.recurrent_spec"), both=True),
+    Arrow(((LEFT, 158), (LEFT, 90)), "input", ("cli", "files.spec")),
+    Arrow(((LEFT, 234), (LEFT, 358)), "input", ("cli", "files.checkpoint")),
+    Arrow(((LEFT + 85, 396), (MIDDLE - 134, 396)), "input", ("files.checkpoint", "model.recurrent_model"), both=True),
+    Arrow(((LEFT + 85, 520), (MIDDLE - 134, 520)), "input", ("testing", "model.recurrent_model")),
 )
 
 

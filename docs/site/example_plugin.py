@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rnnkit.catalog import Catalog, using
+from rnnkit.catalog import Catalog
+from rnnkit.catalog.catalog import using
 
 EXAMPLE = Path(__file__).parents[1] / "examples/rnnkit-mgu"
 

@@ -10,9 +10,8 @@ from pydantic import ValidationError
 
 from docs.site.spec_builder_specs import OPTION, is_valid, message_about
 from rnnkit import Kind, RecurrentSpec
-from rnnkit.about.description import FieldDescription, describe_options, describe_spec
-from rnnkit.about.readable_schema import schema_of
-from rnnkit.about.summary import MOST_LAYERS
+from rnnkit.introspection import FieldDescription, describe_options, describe_spec, schema_of
+from rnnkit.introspection.model_summary import MOST_LAYERS
 
 # What a page that computes at each key can show: a summary has no more layers, and a larger size is a slip.
 MOST = {"num_layers": MOST_LAYERS}

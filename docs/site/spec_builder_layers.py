@@ -17,7 +17,7 @@ from typing import Any
 from docs.site.spec_builder_fields import Field
 from docs.site.spec_builder_specs import OPTION, is_valid, spec_of
 from rnnkit import RecurrentModel, build_model, flatten_state
-from rnnkit.about.layers import layers_of
+from rnnkit.introspection.model_layers import layers_of
 
 Shape = tuple[int, ...]
 Form = dict[str, int]

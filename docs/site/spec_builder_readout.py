@@ -7,8 +7,8 @@ from typing import Any
 from docs.site.spec_builder_layers import Seen, Sizes, solved
 from docs.site.spec_builder_specs import spec_of
 from rnnkit import RecurrentModel, build_model
-from rnnkit.about.layers import layers_of, shape_words
-from rnnkit.about.summary import summarize_spec
+from rnnkit.introspection.model_layers import layers_of, shape_words
+from rnnkit.introspection.model_summary import summarize_spec
 
 _SIZES = {"features": 11, "output_size": 7}
 _FEATURES = 987_654_321  # a number that is in no shape for another reason

@@ -49,7 +49,7 @@ class TorchCell(Cell):
         bias_hh: `(gates * hidden_size,)`; None: there is none.
     """
 
-    none_is_zeros: ClassVar[bool] = True
+    accepts_none_state: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ class LSTMCell(TorchCell):
     """
 
     State = LSTMCellState
-    matrix_read: ClassVar[tuple[str, ...]] = ("h",)
+    recurrent_dropout_parts: ClassVar[tuple[str, ...]] = ("h",)
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class RNNCell(TorchCell):
     With `layer_norm`, phi reads LN(W_ih x_t + W_hh h_{t-1}) + b_ih + b_hh (Ba et al., arXiv 1607.06450, equation 4).
     """
 
-    matrix_read: ClassVar[tuple[str, ...]] = ("h",)
+    recurrent_dropout_parts: ClassVar[tuple[str, ...]] = ("h",)
 
     def __init__(
         self,

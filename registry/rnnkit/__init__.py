@@ -10,20 +10,25 @@ Importing rnnkit imports neither torch nor a plugin, and next to nothing else: e
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rnnkit import _display
+from rnnkit._version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from rnnkit.about.description import FieldDescription, describe_options, describe_spec
-    from rnnkit.about.schema import kinds_left_out, spec_schema
-    from rnnkit.about.summary import LayerSummary, ModelSummary, summarize_spec
-    from rnnkit.backbone import Backbone
     from rnnkit.build import build_model
-    from rnnkit.catalog import Catalog, control_plugins, current_catalog, get_kind, list_kinds, resolve_kind
-    from rnnkit.cell import Cell, CellState
-    from rnnkit.cell_kinds import cell_kind
-    from rnnkit.checkpoint.load_save import load_model, save_model, verify_model
-    from rnnkit.checkpoint.verification import Verification
-    from rnnkit.checkpoint.versions import LockDifference
+    from rnnkit.catalog import (
+        Candidate,
+        Catalog,
+        Provider,
+        Resolution,
+        current_catalog,
+        get_kind,
+        list_kinds,
+        resolve_kind,
+        set_plugin_policy,
+    )
+    from rnnkit.catalog.registration import LocalKind, RegisteredHooks, register_hooks, register_kind
+    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_
     from rnnkit.deprecation import Deprecation, KindAlias
-    from rnnkit.discovery import Candidate
     from rnnkit.errors import (
         AmbiguousKindError,
         BlockedKindError,
@@ -40,24 +45,18 @@ if TYPE_CHECKING:
         UnknownKindError,
         UnresolvedKindError,
     )
-    from rnnkit.file_problem import FileProblem
+    from rnnkit.files import FileProblem
+    from rnnkit.files.checkpoint.checkpoint_file import load_model, save_model, verify_model
+    from rnnkit.files.checkpoint.verification import Verification
+    from rnnkit.files.checkpoint.versions import LockDifference
+    from rnnkit.files.spec import load_spec, override_spec, save_spec
     from rnnkit.hookspecs import hookimpl
-    from rnnkit.initialization import orthogonal_
+    from rnnkit.introspection import FieldDescription, describe_options, describe_spec, kinds_left_out, spec_schema
+    from rnnkit.introspection.model_summary import LayerSummary, ModelSummary, summarize_spec
     from rnnkit.kind import Builder, Kind, Paper, Problem
-    from rnnkit.local import LocalKind, register_kind
-    from rnnkit.model import RecurrentModel
-    from rnnkit.options import Options
-    from rnnkit.resolution import Provider, Resolution
-    from rnnkit.spec import RecurrentSpec
-    from rnnkit.spec_file.load_save import load_spec, save_spec
-    from rnnkit.spec_file.overrides import override_spec
-    from rnnkit.stack import CellStack
-    from rnnkit.stack_options import InitOptions, StackOptions
-    from rnnkit.state import detach_state, flatten_state, map_state, move_state
-    from rnnkit.unresolved import UnresolvedOptions
-    from rnnkit.user_hooks import RegisteredHooks, register_hooks
-
-__version__ = "0.1.0"
+    from rnnkit.model import Backbone, RecurrentModel, detach_state, flatten_state, map_state, move_state
+    from rnnkit.options import InitOptions, Options, StackOptions
+    from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
 __all__ = [
     "AmbiguousKindError",
@@ -104,7 +103,6 @@ __all__ = [
     "Verification",
     "build_model",
     "cell_kind",
-    "control_plugins",
     "current_catalog",
     "describe_options",
     "describe_spec",
@@ -125,58 +123,54 @@ __all__ = [
     "resolve_kind",
     "save_model",
     "save_spec",
+    "set_plugin_policy",
     "spec_schema",
     "summarize_spec",
     "verify_model",
 ]
 
-# Where each name is, and so what is imported when it is first asked for.
-_MODULES = {
-    "about.description": ["FieldDescription", "describe_options", "describe_spec"],
-    "about.schema": ["kinds_left_out", "spec_schema"],
-    "about.summary": ["LayerSummary", "ModelSummary", "summarize_spec"],
-    "backbone": ["Backbone"],
+# The room of each name: imported when the name is first used.
+_ROOMS = {
     "build": ["build_model"],
-    "catalog": ["Catalog", "control_plugins", "current_catalog", "get_kind", "list_kinds", "resolve_kind"],
-    "cell": ["Cell", "CellState"],
-    "cell_kinds": ["cell_kind"],
-    "checkpoint.load_save": ["load_model", "save_model", "verify_model"],
-    "checkpoint.verification": ["Verification"],
-    "checkpoint.versions": ["LockDifference"],
+    "catalog": [
+        "Candidate",
+        "Catalog",
+        "Provider",
+        "Resolution",
+        "set_plugin_policy",
+        "current_catalog",
+        "get_kind",
+        "list_kinds",
+        "resolve_kind",
+    ],
+    "catalog.registration": ["LocalKind", "RegisteredHooks", "register_hooks", "register_kind"],
+    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_"],
     "deprecation": ["Deprecation", "KindAlias"],
-    "discovery": ["Candidate"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
+    "files": ["FileProblem"],
+    "files.checkpoint.checkpoint_file": ["load_model", "save_model", "verify_model"],
+    "files.checkpoint.verification": ["Verification"],
+    "files.checkpoint.versions": ["LockDifference"],
+    "files.spec": ["load_spec", "override_spec", "save_spec"],
     "hookspecs": ["hookimpl"],
-    "initialization": ["orthogonal_"],
+    "introspection": ["FieldDescription", "describe_options", "describe_spec", "kinds_left_out", "spec_schema"],
+    "introspection.model_summary": ["LayerSummary", "ModelSummary", "summarize_spec"],
     "kind": ["Builder", "Kind", "Paper", "Problem"],
-    "local": ["LocalKind", "register_kind"],
-    "model": ["RecurrentModel"],
-    "options": ["Options"],
-    "resolution": ["Provider", "Resolution"],
-    "spec": ["RecurrentSpec"],
-    "file_problem": ["FileProblem"],
-    "spec_file.load_save": ["load_spec", "save_spec"],
-    "spec_file.overrides": ["override_spec"],
-    "stack": ["CellStack"],
-    "stack_options": ["InitOptions", "StackOptions"],
-    "state": ["detach_state", "flatten_state", "map_state", "move_state"],
-    "unresolved": ["UnresolvedOptions"],
-    "user_hooks": ["RegisteredHooks", "register_hooks"],
+    "model": ["Backbone", "RecurrentModel", "detach_state", "flatten_state", "map_state", "move_state"],
+    "options": ["InitOptions", "Options", "StackOptions"],
+    "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-_NEED_TORCH = {"backbone", "build", "cell", "cell_kinds", "initialization", "model", "stack", "state", "about.summary"}
-_NEED_TORCH |= {module for module in _MODULES if module.startswith("checkpoint.")}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
-# Hidden from type checkers, which would otherwise take any misspelt name for a name of this module.
+_display.render_html = lambda value: import_module("rnnkit.introspection.notebook").html_of(value)
+
+# Hidden from type checkers, which would otherwise take any misspelled name for a name of this module.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name not in _MODULE_OF:
+        if name not in _ROOM_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = _MODULE_OF[name]
-        if module in _NEED_TORCH:
-            import_module("rnnkit.catalog").current_catalog().make_way_for_torch()
-        value = globals()[name] = getattr(import_module(f"rnnkit.{module}"), name)
+        value = globals()[name] = getattr(import_module(f"rnnkit.{_ROOM_OF[name]}"), name)
         return value
 
     def __dir__() -> list[str]:

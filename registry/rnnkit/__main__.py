@@ -11,7 +11,7 @@ def main() -> None:
     """
     if find_spec("click") is None:
         raise SystemExit('The command rnnkit needs click: run pip install "rnnkit[cli]"')
-    from rnnkit.command.group import commands
+    from rnnkit.cli.group import commands
 
     commands(prog_name="rnnkit")
 

@@ -6,13 +6,10 @@ from typing import Any
 
 import torch
 
-from rnnkit.backbone import Backbone
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import BuildError
-from rnnkit.missing_kind import refuse_to_build
-from rnnkit.model import RecurrentModel
-from rnnkit.spec import RecurrentSpec
-from rnnkit.unresolved import UnresolvedOptions
+from rnnkit.model import Backbone, RecurrentModel
+from rnnkit.specs import RecurrentSpec, UnresolvedOptions, unresolved_kind_error
 
 
 def build_model(
@@ -38,7 +35,7 @@ def build_model(
             "make one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
         )
     if isinstance(spec.options, UnresolvedOptions):
-        raise refuse_to_build(spec.kind, spec.options.plugin)
+        raise unresolved_kind_error(spec.kind, spec.options.plugin)
     catalog = current_catalog()
     backbone = catalog.get(spec.kind).builder(spec, device=device, dtype=dtype)
     if not isinstance(backbone, Backbone):

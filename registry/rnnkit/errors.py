@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rnnkit.file_problem import FileProblem
+    from rnnkit.files import FileProblem
 
 
 class RnnkitError(Exception):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rnnkit.deprecation import KindAlias
     from rnnkit.kind import Kind
     from rnnkit.model import RecurrentModel
-    from rnnkit.spec import RecurrentSpec
+    from rnnkit.specs import RecurrentSpec
 
 hookspec = pluggy.HookspecMarker("rnnkit")
 hookimpl = pluggy.HookimplMarker("rnnkit")

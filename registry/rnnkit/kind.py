@@ -11,10 +11,10 @@ from rnnkit.options import Options
 if TYPE_CHECKING:
     import torch
 
-    from rnnkit.backbone import Backbone
-    from rnnkit.cell import Cell
+    from rnnkit.cells import Cell
     from rnnkit.deprecation import Deprecation
-    from rnnkit.spec import RecurrentSpec
+    from rnnkit.model import Backbone
+    from rnnkit.specs import RecurrentSpec
 
 
 class Paper(NamedTuple):

@@ -21,11 +21,11 @@ from rnnkit import (
     StackOptions,
     build_model,
     cell_kind,
-    control_plugins,
     get_kind,
     list_kinds,
     register_kind,
     resolve_kind,
+    set_plugin_policy,
 )
 from rnnkit_builtin.lstm import LSTMOptions
 
@@ -95,9 +95,9 @@ known: Literal["loaded", "blocked"] = resolve_kind("lstm").providers[0].status  
 version = resolve_kind("lstm").require().versoin  # mistake: misspelt attribute
 Catalog(blocked=["other"])  # mistake: misspelt argument
 Catalog().canonical(None)  # mistake: None for a name
-control_plugins(["other"])  # mistake: positional
-control_plugins(block=None)  # mistake: None for no names
-control_plugins(strict="yes")  # mistake: str for a bool
+set_plugin_policy(["other"])  # mistake: positional
+set_plugin_policy(block=None)  # mistake: None for no names
+set_plugin_policy(strict="yes")  # mistake: str for a bool
 
 
 # A plugin
@@ -154,7 +154,7 @@ RecurrentSpec(kind="lstm_cell", input_size=3, hidden_size=("4",))  # mistake: st
 StackOptions(layer_norm="input")  # mistake: no such value
 StackOptions(zonout=0.1)  # mistake: misspelt option
 StackOptions().zoneout = 0.2  # mistake: frozen
-model.backbone.plain_loop = "yes"  # mistake: str for a bool
+model.backbone.force_step_loop = "yes"  # mistake: str for a bool
 model.reset_state((), 3)  # mistake: int for a mask
 model.restore_state([])  # mistake: list for tensors by their path
 

@@ -32,7 +32,6 @@ from rnnkit import (
     StackOptions,
     build_model,
     cell_kind,
-    control_plugins,
     current_catalog,
     detach_state,
     flatten_state,
@@ -44,6 +43,7 @@ from rnnkit import (
     orthogonal_,
     register_kind,
     resolve_kind,
+    set_plugin_policy,
 )
 from rnnkit_builtin.lstm import LSTMOptions
 
@@ -151,8 +151,8 @@ assert_type([provider.note for provider in current_catalog().providers("lstm")],
 
 
 def turn_plugins_off() -> None:
-    control_plugins(allow=["rnnkit-mgu"], block={"other"}, strict=True)
-    control_plugins(allow=None)
+    set_plugin_policy(allow=["rnnkit-mgu"], block={"other"}, strict=True)
+    set_plugin_policy(allow=None)
 
 
 # A plugin
@@ -230,7 +230,7 @@ class RotorOptions(StackOptions):
 
 class RotorCell(Cell):
     State = RotorState
-    matrix_read = ("h",)
+    recurrent_dropout_parts = ("h",)
 
     def __init__(
         self,
@@ -275,7 +275,7 @@ with register_kind(rotor) as turning:
     assert_type(turning_spec.options.speed, float)
     assert_type(turning_spec.options.layer_norm, Literal["none", "output", "gates"])
     turner = build_model(turning_spec)
-    turner.backbone.plain_loop = True
+    turner.backbone.force_step_loop = True
     every_output, every_state = turner.backbone.all_states(x)
     assert_type(every_output, Tensor)
     if isinstance(turner.backbone, CellStack):

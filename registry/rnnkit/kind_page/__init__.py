@@ -12,16 +12,16 @@ Nothing of rnnkit's core imports it; `rnnkit page` is the same as a command.
 from rnnkit.kind_page.files import load_measurements, measurements_path, page_path, save_measurements
 from rnnkit.kind_page.links import NO_LINKS, Links, links_beside
 from rnnkit.kind_page.measure import measure
-from rnnkit.kind_page.measurements import Learning, Machine, Measurements, PromiseOutcome, Speed, Timing
+from rnnkit.kind_page.measurements import CheckOutcome, Learning, Machine, Measurements, Speed, Timing
 from rnnkit.kind_page.page import page_text
 
 __all__ = [
     "NO_LINKS",
+    "CheckOutcome",
     "Learning",
     "Links",
     "Machine",
     "Measurements",
-    "PromiseOutcome",
     "Speed",
     "Timing",
     "links_beside",

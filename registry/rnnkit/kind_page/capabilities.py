@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from rnnkit.kind_page.measurements import Measurements, PromiseOutcome
+from rnnkit.kind_page.measurements import CheckOutcome, Measurements
 
 
 class Capability(NamedTuple):
     """Something that one may want of a kind, and the promises that say whether it can."""
 
     words: str
-    promises: tuple[str, ...]
+    checks: tuple[str, ...]
     page: str = ""
     """Of rnnkit's documentation, which tells of it."""
 
 
 CAPABILITIES = (
     Capability("both directions", ("each_direction_reads_its_own_side", "directions_are_symmetric")),
-    Capability("rows of different length in a batch", ("padding_changes_nothing", "empty_rows_keep_their_state")),
-    Capability("streaming, one step at a time", ("step_equals_forward", "rows_can_start_anew"), "how_to/streams.md"),
+    Capability("rows of different length in a batch", ("padding_changes_nothing", "empty_sequences_keep_their_state")),
+    Capability("streaming, one step at a time", ("step_equals_forward", "sequences_can_be_reset"), "how_to/streams.md"),
     Capability("long sequences in pieces", ("two_halves_equal_the_whole",)),
     Capability("a size of its own for each layer", ("each_layer_has_its_size",)),
     Capability("saving and loading, models and states", ("saves_and_loads", "state_survives_being_saved")),
@@ -38,7 +38,7 @@ _FIRST_SENTENCE = re.compile(r"(.{20,}?)(?:[.;] |\.?$)", re.DOTALL)
 
 def answer(capability: Capability, measurements: Measurements) -> tuple[str, str]:
     """`yes`, `no` or `broken`, and why it is not yes; `not known`: its promises were not put to the kind."""
-    outcomes = [each for name in capability.promises if (each := measurements.of(name))]
+    outcomes = [each for name in capability.checks if (each := measurements.of(name))]
     for outcome, word in (("failed", "broken"), ("not applicable", "no")):
         for each in outcomes:
             if each.outcome == outcome:
@@ -46,7 +46,7 @@ def answer(capability: Capability, measurements: Measurements) -> tuple[str, str
     return ("yes", "") if outcomes else ("not known", "")
 
 
-def in_short(outcome: PromiseOutcome) -> str:
+def in_short(outcome: CheckOutcome) -> str:
     """Why a promise is not kept or says nothing of a kind, in the first sentence."""
     reason = _REFUSED.sub("", outcome.reason)
     found = _FIRST_SENTENCE.match(reason)
@@ -55,6 +55,4 @@ def in_short(outcome: PromiseOutcome) -> str:
 
 def streams(measurements: Measurements) -> bool:
     """Whether the kind can be run one step at a time."""
-    return (
-        answer(next(each for each in CAPABILITIES if "step_equals_forward" in each.promises), measurements)[0] == "yes"
-    )
+    return answer(next(each for each in CAPABILITIES if "step_equals_forward" in each.checks), measurements)[0] == "yes"

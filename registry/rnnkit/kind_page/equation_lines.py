@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rnnkit.testing.latex.equation import Equation
-from rnnkit.testing.latex.reader import Reader
-from rnnkit.testing.latex.tokens import UnreadableEquationError, lines_of
-from rnnkit.testing.latex.tree import Beside, Tree
-from rnnkit.testing.latex.tree import Name as SymbolName
+from rnnkit.equation import Beside, Equation, Reader, Tree, UnreadableEquationError, lines_of
+from rnnkit.equation import Name as SymbolName
 
 _SIGMOIDS = (SymbolName(r"\sigma"), SymbolName(r"\mathrm{sigmoid}"))
 _OPENING, _CLOSING = {"(", "[", r"\{"}, {")", "]", r"\}"}

@@ -11,7 +11,7 @@ import torch
 
 from rnnkit.kind_page.specimen import Specimen
 from rnnkit.options import own_fields
-from rnnkit.testing.option_values import other_values
+from rnnkit.testing.sample_values import sample_option_values
 
 _BATCH, _TIME = 4, 6
 _USUAL = ("residual", "recurrent_init")  # options of rnnkit's own, where a kind has none that can be shown
@@ -59,7 +59,7 @@ def printed_by(code: str) -> str:
 def _shown_options(kind: Specimen, fields: Mapping[str, Any]) -> dict[str, Any]:
     """An option with another value than its default, which the kind takes: of its own, or one of rnnkit's."""
     own = own_fields(kind.record.options(), base_of(kind))
-    values = other_values(kind.record.options)
+    values = sample_option_values(kind.record.options)
     names = [name for name in values if name in own] + [name for name in _USUAL if name in values]
     for name in names:
         for value in sorted([*_together(values[name]), *values[name]], key=_oddness):

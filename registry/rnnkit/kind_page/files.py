@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rnnkit.atomic import replacing
 from rnnkit.errors import InputError
+from rnnkit.files import atomic_write
 from rnnkit.kind_page.measurements import Measurements
 
 FOLDER = "measured"
@@ -47,7 +47,7 @@ def save_measurements(measurements: Measurements, path: str | os.PathLike[str]) 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a file, wholly or not at all, into a folder that is made where it is missing."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from rnnkit import __version__
+from rnnkit._version import __version__
 from rnnkit.kind_page.measurements import Machine
-from rnnkit.lock import plugin_of
+from rnnkit.specs import plugin_of
 
 
 def this_machine() -> Machine:

@@ -13,7 +13,7 @@ from rnnkit import RecurrentSpec, build_model, current_catalog, get_kind
 from rnnkit.errors import PluginError
 from rnnkit.kind_page import digits, speed
 from rnnkit.kind_page.machine import one_thread, this_machine, today, versions
-from rnnkit.kind_page.measurements import Learning, Measurements, PromiseOutcome, Speed
+from rnnkit.kind_page.measurements import CheckOutcome, Learning, Measurements, Speed
 from rnnkit.kind_page.reference import TorchLSTM
 from rnnkit.testing import check_kind
 
@@ -50,7 +50,7 @@ def measure(
     digits.load_digits()  # first: what is missing is told at once
     with one_thread(), torch.random.fork_rng(), torch.enable_grad():
         progress(f"{name}: putting the promises of the conformance kit to it")
-        promises = _promises(name, only)
+        checks = _checks(name, only)
         progress(f"{name}: learning the digits")
         learning = _learning(name, epochs)
         progress(f"{name}: timing it")
@@ -60,15 +60,15 @@ def measure(
         date=today(),
         machine=this_machine(),
         versions=versions(name),
-        promises=promises,
+        checks=checks,
         learning=learning,
         speed=timed,
     )
 
 
-def _promises(kind: str, only: Iterable[str] | None) -> tuple[PromiseOutcome, ...]:
+def _checks(kind: str, only: Iterable[str] | None) -> tuple[CheckOutcome, ...]:
     results = check_kind(kind, only=only).to_dict()["results"]
-    return tuple(PromiseOutcome(**{**each, "left_out": tuple(each["left_out"])}) for each in results)
+    return tuple(CheckOutcome(**{**each, "left_out": tuple(each["left_out"])}) for each in results)
 
 
 def _learning(kind: str, epochs: int) -> Learning:

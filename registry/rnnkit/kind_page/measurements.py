@@ -29,12 +29,12 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromiseOutcome:
-    """What came of putting one promise of the conformance kit to the kind: a `PromiseResult` as plain data."""
+class CheckOutcome:
+    """What came of putting one promise of the conformance kit to the kind: a `CheckResult` as plain data."""
 
     __pydantic_config__ = _CONFIG
 
-    promise: str
+    check: str
     tier: str
     text: str
     outcome: Literal["passed", "failed", "not applicable"]
@@ -120,13 +120,13 @@ class Measurements:
     date: str
     machine: Machine
     versions: dict[str, str | None]
-    promises: tuple[PromiseOutcome, ...]
+    checks: tuple[CheckOutcome, ...]
     learning: Learning
     speed: tuple[Speed, ...]
 
-    def of(self, promise: str) -> PromiseOutcome | None:
+    def of(self, check: str) -> CheckOutcome | None:
         """What came of a promise; None: it was not put to the kind."""
-        return next((each for each in self.promises if each.promise == promise), None)
+        return next((each for each in self.checks if each.check == check), None)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""

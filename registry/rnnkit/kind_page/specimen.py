@@ -21,8 +21,8 @@ from rnnkit import (
     get_kind,
     list_kinds,
 )
-from rnnkit.state import paths
-from rnnkit.testing.subject import Subject
+from rnnkit.model import paths
+from rnnkit.testing.kind_under_test import KindUnderTest
 
 SIZES = {"input_size": 10, "hidden_size": 20}
 # no sum, multiple or difference of them is one of them
@@ -62,7 +62,7 @@ class Specimen:
         try:
             return RecurrentSpec.from_dict({"kind": self.name, **SIZES, **fields})
         except ValidationError:
-            return Subject(self.name).spec(**{"num_layers": 1, "output_size": None, **fields})
+            return KindUnderTest(self.name).spec(**{"num_layers": 1, "output_size": None, **fields})
 
     def takes(self, **fields: Any) -> bool:
         """Whether there is such a spec."""

@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rnnkit.equation import Equation, UnreadableEquationError, name_of
 from rnnkit.errors import PluginError
 from rnnkit.kind_page.equation_lines import factor_after, gates_of
 from rnnkit.kind_page.shape_words import shape_in_words
 from rnnkit.kind_page.specimen import Specimen
-from rnnkit.testing.latex.equation import Equation, name_of
-from rnnkit.testing.latex.tokens import UnreadableEquationError
 
 _INPUT, _OUTPUT = "x_t", "y_t"
 _FUNCTIONS = {

@@ -3,26 +3,26 @@
 ```python
 print(check_kind("mgu"))
 
-@each_promise("mgu")
+@parametrize_with_checks("mgu")
 def test_a_promise_is_kept(promise):
     promise.check()
 ```
 
-Of rnnkit only commands and the page of a kind import it; it needs pytest only for `each_promise`.
+Of rnnkit only commands and the page of a kind import it; it needs pytest only for `parametrize_with_checks`.
 """
 
+from rnnkit.testing.check import Check, CheckFailedError, all_checks
 from rnnkit.testing.check_runner import check_kind
-from rnnkit.testing.kind_report import KindReport, PromiseResult
-from rnnkit.testing.promise import BrokenPromiseError, Promise, all_promises
-from rnnkit.testing.with_pytest import KindPromise, each_promise
+from rnnkit.testing.kind_report import CheckResult, KindReport
+from rnnkit.testing.pytest_checks import KindCheck, parametrize_with_checks
 
 __all__ = [
-    "BrokenPromiseError",
-    "KindPromise",
+    "Check",
+    "CheckFailedError",
+    "CheckResult",
+    "KindCheck",
     "KindReport",
-    "Promise",
-    "PromiseResult",
-    "all_promises",
+    "all_checks",
     "check_kind",
-    "each_promise",
+    "parametrize_with_checks",
 ]

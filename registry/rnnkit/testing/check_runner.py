@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from rnnkit import __version__
-from rnnkit.explain import said
-from rnnkit.lock import plugin_of
-from rnnkit.testing.kind_report import KindReport, PromiseResult
-from rnnkit.testing.promise import BrokenPromiseError, NotApplicableError, Promise, all_promises, promises_like
-from rnnkit.testing.subject import Changes, Subject
-from rnnkit.testing.trial import Trial
+from rnnkit._messages import describe_exception
+from rnnkit._version import __version__
+from rnnkit.specs import plugin_of
+from rnnkit.testing.check import Check, CheckFailedError, NotApplicableError, all_checks, checks_like
+from rnnkit.testing.check_context import CheckContext
+from rnnkit.testing.kind_report import CheckResult, KindReport
+from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 
 def check_kind(
@@ -40,42 +40,42 @@ def check_kind(
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind cannot be had.
         ValueError: it takes no spec that the kit tries, or there is no promise of such a name.
     """
-    promises = all_promises() if only is None else promises_like(only)
-    subject = Subject(kind, fields=spec, options=options)
-    return report_of(subject, [put(promise, subject) for promise in promises])
+    checks = all_checks() if only is None else checks_like(only)
+    kind_under_test = KindUnderTest(kind, fields=spec, options=options)
+    return report_of(kind_under_test, [run_check(check, kind_under_test) for check in checks])
 
 
-def report_of(subject: Subject, results: Iterable[PromiseResult]) -> KindReport:
+def report_of(kind_under_test: KindUnderTest, results: Iterable[CheckResult]) -> KindReport:
     """The report of some results."""
     versions = {"rnnkit": __version__, "torch": str(torch.__version__)}
-    return KindReport(subject.name, plugin_of(subject.name), versions, tuple(results))
+    return KindReport(kind_under_test.name, plugin_of(kind_under_test.name), versions, tuple(results))
 
 
-def put(promise: Promise, subject: Subject) -> PromiseResult:
+def run_check(check: Check, kind_under_test: KindUnderTest) -> CheckResult:
     """Put one promise to a kind."""
-    trial = Trial(subject)
+    context = CheckContext(kind_under_test)
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices), torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("default")  # one is no broken promise, even where warnings are errors
         torch.manual_seed(0)
-        error = _error_of(promise, trial)
+        error = _error_of(check, context)
     if isinstance(error, NotApplicableError):
-        return PromiseResult(promise, "not applicable", str(error), trial.figures, tuple(trial.left_out), error)
+        return CheckResult(check, "not applicable", str(error), context.figures, tuple(context.left_out), error)
     if error is not None:
-        return PromiseResult(promise, "failed", _reason(error, trial), trial.figures, tuple(trial.left_out), error)
-    return PromiseResult(promise, "passed", "", trial.figures, tuple(trial.left_out))
+        return CheckResult(check, "failed", _reason(error, context), context.figures, tuple(context.left_out), error)
+    return CheckResult(check, "passed", "", context.figures, tuple(context.left_out))
 
 
-def _error_of(promise: Promise, trial: Trial) -> Exception | None:
+def _error_of(check: Check, context: CheckContext) -> Exception | None:
     try:
-        promise.function(trial)
+        check.function(context)
     except Exception as error:  # noqa: BLE001  # whatever the kind raises is what comes of it
         return error
-    if not trial.compared:
-        return BrokenPromiseError(f"{promise.name} compared nothing")
+    if not context.compared:
+        return CheckFailedError(f"{check.name} compared nothing")
     return None
 
 
-def _reason(error: Exception, trial: Trial) -> str:
-    what = str(error) if isinstance(error, BrokenPromiseError) else f"it raised {said(error)}"
-    return what if trial.case is None else f"{what}\nwith {trial.case}"
+def _reason(error: Exception, context: CheckContext) -> str:
+    what = str(error) if isinstance(error, CheckFailedError) else f"it raised {describe_exception(error)}"
+    return what if context.case is None else f"{what}\nwith {context.case}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal
 
-from rnnkit.testing.promise import BrokenPromiseError, Promise
+from rnnkit.testing.check import Check, CheckFailedError
 
 Outcome = Literal["passed", "failed", "not applicable"]
 _WIDTH = 100
@@ -18,7 +18,7 @@ _MARKS = {"passed": "passed", "failed": "FAILED", "not applicable": "n/a"}
 
 
 @dataclass(frozen=True)
-class PromiseResult:
+class CheckResult:
     """What came of putting one promise to a kind.
 
     Attributes:
@@ -30,7 +30,7 @@ class PromiseResult:
         error: what was raised, if it failed.
     """
 
-    promise: Promise
+    check: Check
     outcome: Outcome
     reason: str = ""
     figures: Mapping[str, float | int | str] = field(default_factory=dict)
@@ -40,9 +40,9 @@ class PromiseResult:
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {
-            "promise": self.promise.name,
-            "tier": self.promise.tier,
-            "text": self.promise.text,
+            "check": self.check.name,
+            "tier": self.check.tier,
+            "text": self.check.text,
             "outcome": self.outcome,
             "reason": self.reason,
             "figures": {name: _plain(value) for name, value in self.figures.items()},
@@ -51,7 +51,7 @@ class PromiseResult:
 
     def text(self, width: int = _WIDTH) -> str:
         """As lines of a table of a width."""
-        line = f"  {_MARKS[self.outcome]:<6}  {self.promise.name:<{_NAMES}}  "
+        line = f"  {_MARKS[self.outcome]:<6}  {self.check.name:<{_NAMES}}  "
         if self.outcome == "passed":
             space = " " * len(line)
             return (
@@ -65,8 +65,8 @@ class PromiseResult:
         """What is wrong and what the usual cause is; or why it is not applicable."""
         if self.outcome != "failed":
             return self.reason
-        usual = f"\nUsually: {self.promise.cause}" if self.promise.cause else ""
-        return f"{self.promise.text}\n{self.reason}{usual}"
+        usual = f"\nUsually: {self.check.cause}" if self.check.cause else ""
+        return f"{self.check.text}\n{self.reason}{usual}"
 
 
 @dataclass(frozen=True)
@@ -83,39 +83,39 @@ class KindReport:
     kind: str
     plugin: str | None
     versions: Mapping[str, str]
-    results: tuple[PromiseResult, ...]
+    results: tuple[CheckResult, ...]
 
     @property
-    def passed(self) -> tuple[PromiseResult, ...]:
+    def passed(self) -> tuple[CheckResult, ...]:
         """The promises that are kept."""
         return self._with("passed")
 
     @property
-    def failed(self) -> tuple[PromiseResult, ...]:
+    def failed(self) -> tuple[CheckResult, ...]:
         """The promises that are broken."""
         return self._with("failed")
 
     @property
-    def not_applicable(self) -> tuple[PromiseResult, ...]:
+    def not_applicable(self) -> tuple[CheckResult, ...]:
         """The promises that say nothing about this kind, because of what it cannot do."""
         return self._with("not applicable")
 
-    def __getitem__(self, name: str) -> PromiseResult:
+    def __getitem__(self, name: str) -> CheckResult:
         """The result of the promise of a name.
 
         Raises:
             KeyError: it was not put to the kind.
         """
         for each in self.results:
-            if each.promise.name == name:
+            if each.check.name == name:
                 return each
         raise KeyError(name)
 
     def require(self) -> None:
-        """Raise `BrokenPromiseError`, with all that is wrong, if a promise is broken."""
+        """Raise `CheckFailedError`, with all that is wrong, if a promise is broken."""
         if self.failed:
-            names = ", ".join(each.promise.name for each in self.failed)
-            raise BrokenPromiseError(f"The kind {self.kind!r} breaks {names}:\n{self}")
+            names = ", ".join(each.check.name for each in self.failed)
+            raise CheckFailedError(f"The kind {self.kind!r} breaks {names}:\n{self}")
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -129,7 +129,7 @@ class KindReport:
     def text(self, width: int = _WIDTH) -> str:
         """A table of a width, tier after tier, and what the kind refuses."""
         lines = [self._heading()]
-        for tier, results in groupby(self.results, key=lambda each: each.promise.tier):
+        for tier, results in groupby(self.results, key=lambda each: each.check.tier):
             lines += [f"\n{tier}", *(each.text(width) for each in results)]
         refused = dict.fromkeys(each for result in self.results for each in result.left_out)
         if refused:
@@ -145,7 +145,7 @@ class KindReport:
         counts = f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.not_applicable)} not applicable"
         return f"{self.kind} ({self.plugin or 'of this process'}) with {versions}\n{counts}"
 
-    def _with(self, outcome: Outcome) -> tuple[PromiseResult, ...]:
+    def _with(self, outcome: Outcome) -> tuple[CheckResult, ...]:
         return tuple(each for each in self.results if each.outcome == outcome)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnkit import RecurrentSpec, build_model
-from rnnkit.explain import said
+from rnnkit._messages import describe_exception
 
 WORLD = 2  # processes
 CANNOT = 77  # the exit status where no processes can train together here, whatever the kind
@@ -93,7 +93,7 @@ def work(folder: Path, rank: int) -> None:
         store = distributed.FileStore(str(folder / "store"), WORLD)  # type: ignore[attr-defined]  # documented all the same
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=WORLD, timeout=_PATIENCE)
     except RuntimeError as error:
-        sys.stderr.write(f"init_process_group raised {said(error)}")
+        sys.stderr.write(f"init_process_group raised {describe_exception(error)}")
         sys.exit(CANNOT)
     torch.save(task.train(DistributedDataParallel(task.model())), folder / f"result{rank}.pt")
     with suppress(RuntimeError):  # the other one may have gone already

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from rnnkit import RecurrentSpec, build_model
-from rnnkit.checkpoint.load_save import save_model
+from rnnkit.files.checkpoint.checkpoint_file import save_model
 
 FOLDER = Path(__file__).parent / "v1"
 SIZES = {"input_size": 2, "hidden_size": 3, "num_layers": 2, "output_size": 2}

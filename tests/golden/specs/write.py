@@ -6,8 +6,8 @@ Only where the format has a new version, and then into a folder of its own: the 
 from pathlib import Path
 
 from rnnkit import RecurrentSpec
-from rnnkit.spec_file.load_save import save_spec
-from rnnkit.unresolved import UnresolvedOptions
+from rnnkit.files.spec import save_spec
+from rnnkit.specs import UnresolvedOptions
 
 FOLDER = Path(__file__).parent / "v1"
 SUFFIXES = [".json", ".toml", ".yaml"]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from rnnkit import CellState, RecurrentSpec, build_model, get_kind
-from rnnkit.testing import KindPromise, each_promise
+from rnnkit.testing import KindCheck, parametrize_with_checks
 from rnnkit_mgu import MGUCell
 
 BATCH, TIME = 4, 5
@@ -31,8 +31,8 @@ def small_input() -> Tensor:
     return torch.randn(BATCH, TIME, 3, dtype=torch.float64)
 
 
-@each_promise("rnnkit-mgu/mgu", minimum=48)
-def test_a_promise_is_kept(promise: KindPromise) -> None:
+@parametrize_with_checks("rnnkit-mgu/mgu", minimum=48)
+def test_a_promise_is_kept(promise: KindCheck) -> None:
     promise.check()
 
 

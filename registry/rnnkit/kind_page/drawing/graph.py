@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from rnnkit.testing.latex.tree import Name, Tree
+from rnnkit.equation import Name, Tree
 
 
 class Sort(Enum):

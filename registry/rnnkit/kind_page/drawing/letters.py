@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from itertools import chain, groupby
 from typing import NamedTuple
 
+from rnnkit.equation import Binary, Call, Name, Number, Power, Product, Stacked, Tree, Unary
 from rnnkit.kind_page.drawing.signals import base_and_scripts
-from rnnkit.testing.latex.tree import Binary, Call, Name, Number, Power, Product, Stacked, Tree, Unary
 
 MINUS, DOT, TIMES, ODOT = "\N{MINUS SIGN}", "\N{DOT OPERATOR}", "\N{MULTIPLICATION SIGN}", "\N{CIRCLED DOT OPERATOR}"
 _ACCENTS = {

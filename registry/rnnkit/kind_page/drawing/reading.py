@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
-from rnnkit.kind_page.drawing.graph import Graph, Node, Sort, slot
-from rnnkit.kind_page.drawing.signals import is_function, is_matrix, one_step_later
-from rnnkit.kind_page.drawing.simplification import simplified
-from rnnkit.kind_page.drawing.terms import Term, summed, terms_of
-from rnnkit.kind_page.drawing.weights import Weights
-from rnnkit.testing.latex.equation import Equation, Line
-from rnnkit.testing.latex.tokens import UnreadableEquationError
-from rnnkit.testing.latex.tree import (
+from rnnkit.equation import (
+    MEANINGS,
     Arguments,
     Binary,
     Call,
+    Equation,
+    Line,
     Name,
     Number,
     Product,
     Stacked,
     Tree,
     Unary,
+    UnreadableEquationError,
     names_in,
     resolved,
 )
-from rnnkit.testing.latex.values import MEANINGS
+from rnnkit.kind_page.drawing.graph import Graph, Node, Sort, slot
+from rnnkit.kind_page.drawing.signals import is_function, is_matrix, one_step_later
+from rnnkit.kind_page.drawing.simplification import simplified
+from rnnkit.kind_page.drawing.terms import Term, summed, terms_of
+from rnnkit.kind_page.drawing.weights import Weights
 
 
 def graph_of(equation: Equation) -> Graph:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rnnkit.testing.latex.values import MEANINGS
+from rnnkit.equation import MEANINGS
 
 _TIME = re.compile(r"(?<![A-Za-z\\])t(?:[-+]\d+)?(?![A-Za-z0-9])")
 _PAST = re.compile(r"(?<![A-Za-z\\])t-\d")

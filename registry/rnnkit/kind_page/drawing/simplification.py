@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rnnkit.equation import Call, Name, Tree
 from rnnkit.kind_page.drawing.graph import Graph, Node, Sort, slot
-from rnnkit.testing.latex.tree import Call, Name, Tree
 
 
 def simplified(graph: Graph) -> Graph:

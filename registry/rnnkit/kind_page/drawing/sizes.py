@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from rnnkit.equation import Call, Name, Tree, names_in
 from rnnkit.kind_page.drawing.graph import Graph, Sort, slot
 from rnnkit.kind_page.drawing.grid import Grid, Shape
 from rnnkit.kind_page.drawing.letters import Run, Text, expression_text, name_text, width_of
 from rnnkit.kind_page.drawing.signals import is_matrix
 from rnnkit.kind_page.drawing.simplification import replaced
-from rnnkit.testing.latex.tree import Call, Name, Tree, names_in
 
 LETTERS = 17.0  # size of the names of what comes in and goes out
 NAMES = 15.0  # and of those inside

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnnkit.equation import Equation, UnreadableEquationError
 from rnnkit.kind_page.drawing.graph import Graph
 from rnnkit.kind_page.drawing.grid import Grid
 from rnnkit.kind_page.drawing.places import places_of
@@ -12,8 +13,6 @@ from rnnkit.kind_page.drawing.sizes import Sizes
 from rnnkit.kind_page.drawing.spacing import spaced
 from rnnkit.kind_page.drawing.svg import svg_of
 from rnnkit.kind_page.drawing.words import description_of
-from rnnkit.testing.latex.equation import Equation
-from rnnkit.testing.latex.tokens import UnreadableEquationError
 
 _JOIN_LINES = (0, 1, 2)  # below the layers, for inputs that are led together
 _TRACKS = (2, 4)  # between two columns, and between two rows

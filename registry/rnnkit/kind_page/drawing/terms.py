@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from rnnkit.testing.latex.tree import Binary, Tree, Unary
+from rnnkit.equation import Binary, Tree, Unary
 
 
 class Term(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from rnnkit.equation import Binary, Product, Tree, names_in
 from rnnkit.kind_page.drawing.signals import has_time, is_matrix
-from rnnkit.testing.latex.tree import Binary, Product, Tree, names_in
 
 
 class Weights:

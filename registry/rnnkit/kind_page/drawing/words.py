@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from rnnkit.equation import Binary, Call, Name, Tree
 from rnnkit.kind_page.drawing.graph import Graph, Sort, slot
 from rnnkit.kind_page.drawing.letters import expression_text, name_text, plain
 from rnnkit.kind_page.drawing.simplification import replaced
-from rnnkit.testing.latex.tree import Binary, Call, Name, Tree
 
 _LAYER = r"\mathrm{layer}"
 

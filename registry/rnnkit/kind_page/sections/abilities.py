@@ -7,7 +7,7 @@ from itertools import groupby
 from rnnkit.kind_page.capabilities import CAPABILITIES, answer, in_short
 from rnnkit.kind_page.links import Links
 from rnnkit.kind_page.markdown import code, collapsed, table
-from rnnkit.kind_page.measurements import Measurements, PromiseOutcome
+from rnnkit.kind_page.measurements import CheckOutcome, Measurements
 
 _OUTCOMES = {"passed": "kept", "failed": "**broken**", "not applicable": "does not apply"}
 
@@ -15,15 +15,15 @@ _OUTCOMES = {"passed": "kept", "failed": "**broken**", "not applicable": "does n
 def abilities(measurements: Measurements, links: Links) -> str:
     """A table of what one may want of a kind, what the kind refuses, and all promises, folded away."""
     parts = ["## What it can do", _counted(measurements, links), _table(measurements, links)]
-    refused = dict.fromkeys(each for outcome in measurements.promises for each in outcome.left_out)
+    refused = dict.fromkeys(each for outcome in measurements.checks for each in outcome.left_out)
     if refused:
         parts.append("It refuses, when the spec is made:\n\n" + "\n".join(f"- {_refusal(each)}" for each in refused))
-    parts.append(collapsed(f"All {len(measurements.promises)} promises, one by one", _all(measurements)))
+    parts.append(collapsed(f"All {len(measurements.checks)} promises, one by one", _all(measurements)))
     return "\n\n".join(parts)
 
 
 def _counted(measurements: Measurements, links: Links) -> str:
-    outcomes = [each.outcome for each in measurements.promises]
+    outcomes = [each.outcome for each in measurements.checks]
     kit = links.to("plugins/testing.md", "conformance kit")
     told = [f"it keeps {outcomes.count('passed')}"]
     if "failed" in outcomes:
@@ -52,12 +52,12 @@ def _refusal(refused: str) -> str:
 
 def _all(measurements: Measurements) -> str:
     parts = []
-    for tier, outcomes in groupby(measurements.promises, key=lambda each: each.tier):
+    for tier, outcomes in groupby(measurements.checks, key=lambda each: each.tier):
         rows = [[_OUTCOMES[each.outcome], _promise(each)] for each in outcomes]
         parts.append(f"**{tier.capitalize()}**\n\n" + table(["outcome", "promise"], rows))
     return "\n\n".join(parts)
 
 
-def _promise(outcome: PromiseOutcome) -> str:
+def _promise(outcome: CheckOutcome) -> str:
     why = f" *{in_short(outcome)}*" if outcome.outcome != "passed" else ""
-    return f"{code(outcome.promise)}: {outcome.text}{why}"
+    return f"{code(outcome.check)}: {outcome.text}{why}"

@@ -6,12 +6,12 @@ import re
 from html import escape
 from textwrap import dedent
 
+from rnnkit.equation import UnreadableEquationError
 from rnnkit.kind_page.drawing import draw_step
 from rnnkit.kind_page.links import Links
 from rnnkit.kind_page.markdown import code, figure, table
 from rnnkit.kind_page.specimen import Specimen
 from rnnkit.kind_page.symbols import SymbolRow, module_of, symbol_rows
-from rnnkit.testing.latex.tokens import UnreadableEquationError
 
 _ENVIRONMENT = re.compile(r"\\begin\{(aligned|align\*?|split|gathered|gather\*?|equation\*?)\}")
 

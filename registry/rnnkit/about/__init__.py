@@ -1,1 +1,0 @@
-"""What kinds, specs and models tell about themselves."""

@@ -1,0 +1,42 @@
+"""Discovers the installed kinds, resolves names to them, and loads the one plugin that is needed."""
+
+from rnnkit.catalog.catalog import Catalog, current_catalog, get_kind, list_kinds, resolve_kind, set_plugin_policy
+from rnnkit.catalog.discovery import (
+    LOCAL,
+    OWN,
+    UNKNOWN,
+    Candidate,
+    candidate_of,
+    canonical,
+    entry_points_by_distribution,
+    installed_entry_points,
+    is_distribution,
+    is_name,
+    normalized,
+)
+from rnnkit.catalog.policy import STRICT, Policy
+from rnnkit.catalog.resolution import Provider, Resolution
+
+__all__ = [
+    "LOCAL",
+    "OWN",
+    "STRICT",
+    "UNKNOWN",
+    "Candidate",
+    "Catalog",
+    "Policy",
+    "Provider",
+    "Resolution",
+    "candidate_of",
+    "canonical",
+    "current_catalog",
+    "entry_points_by_distribution",
+    "get_kind",
+    "installed_entry_points",
+    "is_distribution",
+    "is_name",
+    "list_kinds",
+    "normalized",
+    "resolve_kind",
+    "set_plugin_policy",
+]

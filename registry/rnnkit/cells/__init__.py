@@ -1,0 +1,21 @@
+"""Cells, and the stack that turns one time step into a network."""
+
+from rnnkit.cells.cell import Cell, CellState, state_fields
+from rnnkit.cells.construction import constructor_parameters, output_features
+from rnnkit.cells.fused import unroll_fast, unroll_layers_fast
+from rnnkit.cells.initialization import orthogonal_
+from rnnkit.cells.kind_builder import cell_kind
+from rnnkit.cells.stack import CellStack
+
+__all__ = [
+    "Cell",
+    "CellStack",
+    "CellState",
+    "cell_kind",
+    "constructor_parameters",
+    "orthogonal_",
+    "output_features",
+    "state_fields",
+    "unroll_fast",
+    "unroll_layers_fast",
+]

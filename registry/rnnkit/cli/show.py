@@ -1,0 +1,116 @@
+"""`rnnkit show`: what a kind is."""
+
+from __future__ import annotations
+
+import warnings
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnkit import RnnkitError, current_catalog
+from rnnkit.cli.completion import complete_kind
+from rnnkit.cli.console import Console
+from rnnkit.cli.equation import equation_text
+from rnnkit.cli.escape import as_text, in_a_file
+from rnnkit.cli.result import CommandResult, json_option
+from rnnkit.errors import DeprecatedKindWarning
+
+if TYPE_CHECKING:
+    from rnnkit import Kind
+
+
+@click.command(cls=CommandResult)
+@click.argument("kind", shell_complete=complete_kind)
+@json_option
+@click.pass_obj
+def command(screen: Console, *, kind: str, as_json: bool) -> None:
+    """What a kind is: its equation, options and size.
+
+    Loads the plugin of KIND.
+    """
+    facts = _facts(kind)
+    screen.json(facts) if as_json else _show(screen, facts)
+
+
+def _facts(name: str) -> dict[str, Any]:
+    from rnnkit.introspection import describe_options
+
+    catalog = current_catalog()
+    kind, candidate = catalog.get(name), catalog.resolve(name).require()
+    return {
+        "kind": candidate.name,
+        "distribution": candidate.distribution,
+        "version": candidate.version,
+        "notices": [as_text(each) for each in (catalog.alias_message(name), catalog.deprecation(name)) if each],
+        "summary": as_text(kind.summary),
+        "equation": dedent(as_text(kind.equation)).strip(),
+        "paper": _paper(kind),
+        "sizes_per_layer": bool(kind.sizes_per_layer),
+        "example": _example(candidate.name),
+        "options": [field._asdict() for field in describe_options(kind.options)],
+    }
+
+
+def _paper(kind: Kind) -> dict[str, str] | None:
+    from rnnkit import Paper
+
+    if not isinstance(kind.paper, Paper):
+        return None
+    return {name: as_text(value) for name, value in kind.paper._asdict().items()}
+
+
+def _example(name: str) -> dict[str, Any]:
+    """How many parameters the simplest model of a kind has; None and why, where that cannot be told."""
+    from rnnkit.cli.example_spec import SIZES, example_spec
+    from rnnkit.introspection.model_summary import summarize_spec
+
+    try:
+        with warnings.catch_warnings(action="ignore", category=DeprecatedKindWarning):  # which is shown already
+            spec = example_spec(name)
+        parameters = summarize_spec(spec, time=1).parameters
+    except RnnkitError as error:
+        return {**SIZES, "parameters": None, "note": str(error)}
+    return {**SIZES, "parameters": parameters, "note": ""}
+
+
+def _show(screen: Console, facts: dict[str, Any]) -> None:
+    screen.text(facts["kind"], bold=True)
+    screen.text(facts["summary"])
+    for notice in facts["notices"]:
+        screen.text(notice)
+    if facts["equation"]:
+        screen.text("")
+        screen.text(_shown_equation(screen, facts["equation"]), indent=2)
+    screen.text("")
+    for line in _origin(facts):
+        screen.text(line)
+    screen.text(_shown_example(facts["example"]))
+    _show_options(screen, facts["options"])
+
+
+def _shown_equation(screen: Console, latex: str) -> str:
+    text = equation_text(latex)
+    return text if screen.encodes(text) else latex
+
+
+def _origin(facts: dict[str, Any]) -> list[str]:
+    sizes = "one, or a list with one for each layer" if facts["sizes_per_layer"] else "one for all layers"
+    lines = [f"Provided by: {facts['distribution']} {facts['version']}"]
+    if paper := facts["paper"]:
+        lines.append(f"Paper: {paper['title']}. {paper['authors']}, {paper['year']}. {paper['link']}")
+    return [*lines, f"Hidden sizes: {sizes}"]
+
+
+def _shown_example(example: dict[str, Any]) -> str:
+    sizes = f"input_size {example['input_size']}, hidden_size {example['hidden_size']}"
+    if example["parameters"] is None:
+        return f"Parameters: not known with {sizes}: {example['note']}"
+    return f"Parameters: {example['parameters']:,} with {sizes} and one layer"
+
+
+def _show_options(screen: Console, options: list[dict[str, Any]]) -> None:
+    screen.text("\nOptions" if options else "\nOptions: none", bold=True)
+    for option in options:
+        screen.text(f"{option['name']}: {option['type']} = {option['default']}", indent=2)
+        screen.text(in_a_file(option["text"]), indent=6)

@@ -1,1 +1,0 @@
-"""Specs as files: JSON, TOML and YAML."""

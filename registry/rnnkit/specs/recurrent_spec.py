@@ -1,0 +1,384 @@
+"""What a model is, before it exists."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from functools import cache, reduce
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, overload
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs, InitErrorDetails, PydanticSerializationError, to_json
+from typing_extensions import TypeVar
+
+from rnnkit import _display
+from rnnkit._messages import describe_exception, did_you_mean
+from rnnkit.catalog import current_catalog
+from rnnkit.deprecation import warn_of_kind
+from rnnkit.errors import BlockedKindError, PluginError, UnknownKindError
+from rnnkit.kind import Kind, Problem
+from rnnkit.options import Options, StackOptions, one_or_each
+from rnnkit.specs.unresolved import UnresolvedOptions, name_elsewhere
+from rnnkit.specs.validation import explain_unknown_fields, pydantic_error
+
+O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
+
+ReadoutName = Literal["last", "mean", "max", "all"]
+
+# strict: `True`, `2.0` and `"2"` are not taken for the integer that they resemble.
+_Size = Annotated[int, Field(ge=1, strict=True)]
+_Layers = Annotated[int, Field(ge=1, le=100_000, strict=True)]  # `hidden_sizes` has an entry for each
+_Sizes = Annotated[tuple[_Size, ...], Field(min_length=1)]
+_Flag = Annotated[bool, Field(strict=True)]
+_Probability = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
+
+_ALLOW_UNRESOLVED = object()  # the context of a validation that lets kinds pass that cannot be had here
+_may_be_unresolved = ContextVar("_may_be_unresolved", default=False)  # whether the one that is going on does
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))
+class RecurrentSpec(Generic[O_co]):
+    """A recurrent model in words: what `build_model` builds.
+
+    Frozen, hashable, comparable and picklable; change one with `dataclasses.replace`. Making a spec looks up its
+    kind, and so imports the plugin of that kind, and no other.
+
+    Attributes:
+        kind: the registered name of a family of recurrent networks; `list_kinds()` lists them.
+        input_size: features of the input at one step.
+        hidden_size: features of the hidden state of each layer and direction; for kinds that are stacks of cells also a
+            tuple with one size for each layer.
+        output_size: features of the model's output; None: no linear layer, the readout is the output.
+        num_layers: layers on top of each other, each reading the one below; at most 100,000.
+        bias: whether the recurrent layers have biases. The readout's linear layer always has one.
+        batch_first: whether input and output are `(batch, time, features)`, or `(time, batch, features)`.
+            True by default, where PyTorch's default is False.
+        dropout: probability with which the output of each layer but the last is zeroed in training, in [0, 1].
+        bidirectional: whether each layer also reads the sequence backwards; the two outputs are concatenated.
+        readout: how the output over time becomes one output: `"last"` valid step, `"mean"` or `"max"` over
+            the valid steps, or `"all"` steps.
+        options: what only this kind has, as a mapping or as the kind's own options object. The spec holds the
+            typed object afterwards.
+
+    Raises:
+        pydantic.ValidationError: one or more fields are wrong; lists all of them.
+        PluginError: the plugin of the kind does not keep the contract of plugins.
+
+    Warns:
+        DeprecatedKindWarning: the plugin has renamed the kind, of which the spec has the new name, or lets it go.
+    """
+
+    kind: str
+    input_size: _Size
+    hidden_size: Annotated[_Size | _Sizes, one_or_each(_Size, _Sizes)]
+    output_size: _Size | None = None
+    num_layers: Annotated[_Layers, Field(validate_default=True)] = 1
+    bias: _Flag = True
+    batch_first: _Flag = True
+    dropout: _Probability = 0.0
+    bidirectional: _Flag = False
+    readout: ReadoutName = "last"
+    options: Annotated[SerializeAsAny[O_co], Field(validate_default=True)] = dataclasses.field(default_factory=dict)  # type: ignore[assignment]  # a mapping goes in, the validator makes it O_co
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self,
+            *,
+            kind: str,
+            input_size: int,
+            hidden_size: int | tuple[int, ...],
+            output_size: int | None = None,
+            num_layers: int = 1,
+            bias: bool = True,
+            batch_first: bool = True,
+            dropout: float = 0.0,
+            bidirectional: bool = False,
+            readout: ReadoutName = "last",
+            options: Mapping[str, Any] = ...,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            *,
+            kind: str,
+            input_size: int,
+            hidden_size: int | tuple[int, ...],
+            output_size: int | None = None,
+            num_layers: int = 1,
+            bias: bool = True,
+            batch_first: bool = True,
+            dropout: float = 0.0,
+            bidirectional: bool = False,
+            readout: ReadoutName = "last",
+            options: O_co,
+        ) -> None: ...
+        def __init__(self, **fields: Any) -> None: ...
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_is_installed(cls, name: str) -> str:
+        try:
+            return _current_name(name)
+        except (BlockedKindError, UnknownKindError) as error:
+            elsewhere = name_elsewhere(name) if _may_be_unresolved.get() else None
+            if elsewhere is not None:
+                return elsewhere
+            if isinstance(error, BlockedKindError):
+                raise
+            raise pydantic_error("unknown_kind", str(error)) from error
+
+    @field_validator("num_layers")
+    @classmethod
+    def _each_layer_has_a_size(cls, num_layers: int, info: ValidationInfo) -> int:
+        sizes = info.data.get("hidden_size")
+        if isinstance(sizes, tuple) and len(sizes) != num_layers:
+            raise pydantic_error(
+                "sizes_of_layers",
+                f"hidden_size={sizes} has one size for each layer, but num_layers={num_layers}: say "
+                f"num_layers={len(sizes)}, or give as many sizes as there are layers",
+            )
+        return num_layers
+
+    @field_validator("dropout")
+    @classmethod
+    def _dropout_has_layers_to_act_between(cls, dropout: float, info: ValidationInfo) -> float:
+        if dropout > 0 and info.data.get("num_layers") == 1:
+            raise pydantic_error(
+                "dropout_with_one_layer",
+                "Dropout acts between layers, so with num_layers=1 it does nothing: "
+                "set num_layers to 2 or more, or dropout to 0",
+            )
+        return dropout
+
+    @field_validator("options", mode="plain")
+    @classmethod
+    def _options_belong_to_the_kind(cls, options: object, info: ValidationInfo) -> object:
+        if "kind" not in info.data:  # refused already, and nobody knows which options it would have
+            return options
+        kind = (
+            _kind_if_here(info.data["kind"]) if _may_be_unresolved.get() else current_catalog().get(info.data["kind"])
+        )
+        if kind is None:
+            return _unresolved(options)
+        if type(options) is kind.options:  # a subclass would be another kind's: every class derives from Options
+            return options
+        if isinstance(options, UnresolvedOptions):
+            options = options.values
+        if not isinstance(options, Mapping):
+            raise pydantic_error("wrong_options", _wrong_options(kind, options))
+        try:
+            return _make_options(kind.options, options)
+        except ValidationError as error:
+            raise explain_unknown_fields(error, lambda name: _no_such_option(name, kind)) from None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_problems_at_once(
+        cls, data: Any, validate: Callable[[Any], RecurrentSpec[O_co]], info: ValidationInfo
+    ) -> RecurrentSpec[O_co]:
+        allowed = info.context is _ALLOW_UNRESOLVED or isinstance(_given(data).get("options"), UnresolvedOptions)
+        token = _may_be_unresolved.set(allowed)
+        try:
+            spec = validate(data)
+        except ValidationError as error:
+            raise explain_unknown_fields(error, lambda name: _no_such_field(name, data)) from None
+        finally:
+            _may_be_unresolved.reset(token)
+        problems = _broken_rules(spec)
+        if problems:
+            raise ValidationError.from_exception_data("RecurrentSpec", problems)
+        _warn_of_kind(_given(data).get("kind"), spec)
+        return spec
+
+    @property
+    def hidden_sizes(self) -> tuple[int, ...]:
+        """The hidden size of each layer, from the bottom up."""
+        return self.hidden_size if isinstance(self.hidden_size, tuple) else (self.hidden_size,) * self.num_layers
+
+    @property
+    def directions(self) -> int:
+        """2 if `bidirectional`, else 1."""
+        return 2 if self.bidirectional else 1
+
+    def __repr__(self) -> str:
+        """The call that makes this spec again; options as plain data, so that it can be pasted without an import."""
+        return f"RecurrentSpec({', '.join(f'{name}={value!r}' for name, value in self.to_dict().items())})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as plain data: strings, numbers, booleans, None, and a dictionary for the options."""
+        plain: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, allow_unresolved: bool = False) -> RecurrentSpec[Any]:
+        """The spec that `to_dict` wrote; fields that are left out take their defaults.
+
+        Args:
+            data: the fields.
+            allow_unresolved: whether the kind may be one that cannot be had here. The options are kept then as
+                they are, in an `UnresolvedOptions`; everything else is checked.
+
+        Raises:
+            pydantic.ValidationError: one or more fields are wrong; lists all of them.
+        """
+        return _adapter().validate_python(data, context=_ALLOW_UNRESOLVED if allow_unresolved else None)
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Every field as a JSON object; `indent` spaces a level, None: on one line."""
+        return _adapter().dump_json(self, indent=indent).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, allow_unresolved: bool = False) -> RecurrentSpec[Any]:
+        """The spec that `to_json` wrote; fields that are left out take their defaults.
+
+        Args:
+            text: the fields as a JSON object.
+            allow_unresolved: as in `from_dict`.
+
+        Raises:
+            pydantic.ValidationError: the text is not JSON, or fields are wrong; lists all of them.
+        """
+        return _adapter().validate_json(text, context=_ALLOW_UNRESOLVED if allow_unresolved else None)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        return _display.render_html(self)
+
+
+@cache
+def _adapter() -> TypeAdapter[RecurrentSpec[Any]]:
+    return TypeAdapter(RecurrentSpec)
+
+
+def _given(data: Any) -> Mapping[str, Any]:
+    """The fields that somebody made a spec of, or tried to."""
+    given = data.kwargs if isinstance(data, ArgsKwargs) else data
+    return given if isinstance(given, Mapping) else {}
+
+
+def _current_name(name: str) -> str:
+    """The canonical name of a kind, the new one where its plugin has renamed it."""
+    try:
+        return current_catalog().current_name(name)
+    except PluginError:
+        if _may_be_unresolved.get():
+            return current_catalog().canonical(name)
+        raise
+
+
+def _warn_of_kind(asked: object, spec: RecurrentSpec[Any]) -> None:
+    """Warn who has made a spec by an old name, or of a deprecated kind; here, since it is made once."""
+    if isinstance(asked, str) and not isinstance(spec.options, UnresolvedOptions):
+        warn_of_kind(current_catalog().alias_message(asked))
+        warn_of_kind(current_catalog().deprecation(spec.kind))
+
+
+def _kind_if_here(name: str) -> Kind | None:
+    """The record of a kind; None: it cannot be had here."""
+    try:
+        return current_catalog().get(name)
+    except (BlockedKindError, PluginError, UnknownKindError):
+        return None
+
+
+def _unresolved(options: object) -> UnresolvedOptions:
+    if isinstance(options, UnresolvedOptions):
+        return options
+    if not isinstance(options, Mapping):
+        raise pydantic_error("wrong_options", "Options should be a mapping")
+    return UnresolvedOptions.of(options)
+
+
+def _make_options(cls: type[Options], values: Mapping[Any, Any]) -> Options:
+    """Options from Python values or, where those do not fit, from plain data, as `to_dict` writes it.
+
+    Plain data has a list for a tuple and a string for an enumeration's member; pydantic's strict mode takes them from
+    JSON only.
+    """
+    try:
+        return cls(**{str(name): value for name, value in values.items()})
+    except ValidationError as error:
+        try:
+            return TypeAdapter(cls).validate_json(to_json(values))
+        except PydanticSerializationError:
+            raise error from None
+        except ValidationError as error_of_plain_data:
+            raise (error_of_plain_data if _minds_lists(error) else error) from None
+
+
+def _minds_lists(error: ValidationError) -> bool:
+    """Whether an error is about lists in the place of tuples, which hide what is wrong in them."""
+    return any(line["type"] == "tuple_type" and isinstance(line["input"], list) for line in error.errors())
+
+
+def _broken_rules(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
+    """What the kind's own check finds. A check that fails by itself is the plugin's mistake, not the user's."""
+    if isinstance(spec.options, UnresolvedOptions):
+        return []
+    kind = current_catalog().get(spec.kind)
+    if isinstance(spec.hidden_size, tuple) and not kind.sizes_per_layer:
+        return [_broken_rule(spec, Problem("hidden_size", _one_size(kind)))]
+    try:
+        problems = list(kind.check(spec))
+        return [_broken_rule(spec, Problem(*problem)) for problem in problems]
+    except Exception as error:
+        raise PluginError(
+            f"The check of the kind {spec.kind!r} failed on {spec!r}: {describe_exception(error)}"
+        ) from error
+
+
+def _broken_rule(spec: RecurrentSpec[Any], problem: Problem) -> InitErrorDetails:
+    path = problem.field.split(".")
+    return InitErrorDetails(
+        type=pydantic_error("kind_rule", problem.message), loc=tuple(path), input=reduce(getattr, path, spec)
+    )
+
+
+def _one_size(kind: Kind) -> str:
+    return (
+        f"The kind {kind.name!r} has one hidden_size for all layers: give one integer, or choose a kind that is a "
+        "stack of cells, such as 'lstm_cell'"
+    )
+
+
+def _field_names(dataclass: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(dataclass)]
+
+
+def _no_such_field(name: str, data: Any) -> str:
+    asked = _given(data).get("kind")
+    kind = _kind_if_here(asked) if isinstance(asked, str) else None
+    if kind is not None and name in _field_names(kind.options):
+        return f"{name!r} is an option of the kind {asked!r}: write options={{{name!r}: ...}}"
+    return f"A RecurrentSpec has no field {name!r}.{did_you_mean(name, _field_names(RecurrentSpec))}"
+
+
+def _no_such_option(name: str, kind: Kind) -> str:
+    names = _field_names(kind.options)
+    if name in _field_names(StackOptions):
+        return f"The kind {kind.name!r} has no option {name!r}. Stacks of cells have it, such as 'lstm_cell'"
+    has = f"Its options: {', '.join(names)}" if names else "It has no options"
+    return f"The kind {kind.name!r} has no option {name!r}.{did_you_mean(name, names)} {has}"
+
+
+def _wrong_options(kind: Kind, options: object) -> str:
+    if options is None:  # in YAML, `options:` with nothing below it
+        return f"The options of the kind {kind.name!r} are a mapping: leave them out, or write {{}}, for the defaults"
+    return (
+        f"The kind {kind.name!r} takes a mapping or an object of its own class {kind.options.__name__} here; "
+        "options={} means its defaults. To change the kind of a spec, give options as well: "
+        f"dataclasses.replace(spec, kind={kind.name!r}, options={{}})"
+    )

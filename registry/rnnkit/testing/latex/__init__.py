@@ -1,1 +1,0 @@
-"""Equations in LaTeX, read and computed."""

@@ -1,0 +1,54 @@
+"""A small real task: how many lynx will be trapped next year?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# Skins of the Canadian lynx from the Mackenzie River district, year by year from 1821 to 1934: Elton and Nicholson,
+# "The ten-year cycle in numbers of the lynx in Canada", Journal of Animal Ecology 11 (1942), 215-244, as Campbell and
+# Walker (1977) give them and as R has them in its `datasets` under the name `lynx`.
+# fmt: off
+TRAPPED = (
+    269, 321, 585, 871, 1475, 2821, 3928, 5943, 4950, 2577, 523, 98, 184, 279, 409, 2285, 2685, 3409, 1824,
+    409, 151, 45, 68, 213, 546, 1033, 2129, 2536, 957, 361, 377, 225, 360, 731, 1638, 2725, 2871, 2119, 684,
+    299, 236, 245, 552, 1623, 3311, 6721, 4254, 687, 255, 473, 358, 784, 1594, 1676, 2251, 1426, 756, 299,
+    201, 229, 469, 736, 2042, 2811, 4431, 2511, 389, 73, 39, 49, 59, 188, 377, 1292, 4031, 3495, 587, 105,
+    153, 387, 758, 1307, 3465, 6991, 6313, 3794, 1836, 345, 382, 808, 1388, 2713, 3800, 3091, 2985, 3790, 674,
+    81, 80, 108, 229, 399, 1132, 2432, 3574, 2935, 1537, 529, 485, 662, 1000, 1590, 2657, 3396,
+)
+# fmt: on
+_PAST = 8  # years, about a cycle
+
+
+class Lynx(NamedTuple):
+    """The task: what the years before a year say of it. All numbers are log10, less their mean.
+
+    Attributes:
+        past: of eight years in a row, `(batch, time, 1)`.
+        next: of the year after, `(batch, 1)`.
+    """
+
+    past: Tensor
+    next: Tensor
+
+    @property
+    def loss_of_a_line(self) -> float:
+        """The mean square that is left by the best line through the last year alone, as least squares finds it."""
+        return loss_of_least_squares(self.past[:, -1], self.next)
+
+
+def loss_of_least_squares(features: Tensor, target: Tensor) -> float:
+    """The mean square that the best linear function of some features, with a constant, leaves of `(batch, 1)`."""
+    given = torch.cat([features, torch.ones_like(target)], dim=1)
+    weights = torch.linalg.lstsq(given, target, driver="gelsd").solution
+    return float((given @ weights - target).square().mean())
+
+
+def lynx_data(dtype: torch.dtype = torch.float64) -> Lynx:
+    """Every nine years in a row."""
+    years = torch.tensor(TRAPPED, dtype=torch.float64).log10()
+    rows = (years - years.mean()).to(dtype).unfold(0, _PAST + 1, 1)
+    return Lynx(rows[:, :-1, None], rows[:, -1:])

@@ -1,0 +1,515 @@
+"""The catalog: what it finds, what it imports for that, and what it refuses from a plugin."""
+
+import itertools
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from enum import Enum
+
+import pytest
+import torch
+from pydantic import Field, ValidationError
+
+from rnnkit import (
+    BuildError,
+    Catalog,
+    Kind,
+    Options,
+    PluginError,
+    RecurrentModel,
+    RecurrentSpec,
+    UnknownKindError,
+    build_model,
+    get_kind,
+    list_kinds,
+    register_kind,
+)
+from rnnkit.catalog import current_catalog
+from rnnkit.catalog.catalog import using
+
+BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
+SIZES = {"input_size": 3, "hidden_size": 4}
+
+
+# Listing
+
+
+def test_the_built_in_kinds_are_installed():
+    assert set(BUILT_IN) <= set(list_kinds())
+    assert list_kinds() == Catalog().names()
+
+
+def test_names_are_sorted(plugins):
+    plugins.install("test_zoneout", "test_attention", distribution="second")
+    plugins.install("test_mgu", distribution="first")
+    names = Catalog().names()
+    assert names == sorted(names)
+    assert {"first/test_mgu", "second/test_attention", "second/test_zoneout", *BUILT_IN} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("test_disk_*", ["one/test_disk_b", "two/test_disk_a", "two/test_disk_ab"]),
+        ("*disk_?", ["one/test_disk_b", "two/test_disk_a"]),
+        ("test_disk_[a]*", ["two/test_disk_a", "two/test_disk_ab"]),
+        ("two/*", ["two/test_disk_a", "two/test_disk_ab"]),
+        ("*/test_disk_?", ["one/test_disk_b", "two/test_disk_a"]),
+        ("test_disk_a", ["two/test_disk_a"]),
+        ("two/test_disk_a", ["two/test_disk_a"]),
+        ("one/test_disk_a", []),
+        ("test_disk", []),
+        ("TEST_DISK_*", []),
+        ("*lst?", ["lstm"]),
+    ],
+)
+def test_a_pattern_selects_names_with_or_without_distribution_as_a_shell_would(plugins, pattern, names):
+    plugins.install("test_disk_b", distribution="one")
+    plugins.install("test_disk_ab", "test_disk_a", distribution="two")
+    assert Catalog().names(pattern) == names
+
+
+def test_listing_imports_no_plugin(plugins):
+    plugins.install("test_mgu", source="raise RuntimeError('imported')", distribution="test-mgu")
+    assert "test-mgu/test_mgu" in Catalog().names()
+    assert Catalog().names("test_m?u") == ["test-mgu/test_mgu"]
+    assert plugins.imported() == []
+
+
+def test_the_distribution_of_a_kind_is_known_without_an_import(plugins):
+    plugins.install("test_mgu", distribution="test-mgu")
+    assert Catalog().distribution("test_mgu") == "test-mgu"
+    assert Catalog().distribution("lstm") == "rnnkit"
+    assert plugins.imported() == []
+
+
+def test_the_environment_is_searched_once(plugins):
+    catalog = Catalog()
+    before = catalog.names()
+    plugins.install("test_mgu", distribution="test-mgu")
+    assert catalog.names() == before
+    assert Catalog().names() == sorted([*before, "test-mgu/test_mgu"])
+
+
+# Looking up
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_built_in_kind_is_found_under_its_name(name):
+    assert get_kind(name).name == name
+    assert get_kind(name) is current_catalog().get(name)
+
+
+def test_a_look_up_imports_the_plugin_of_that_kind_and_no_other(plugins):
+    plugins.install("test_mgu", source="raise RuntimeError('imported')")
+    wanted = plugins.install("test_sru")
+    assert Catalog().get("test_sru").name == "test_sru"
+    assert plugins.imported() == [wanted]
+
+
+def test_a_hook_is_called_once(plugins):
+    module = plugins.install("test_mgu")
+    catalog = Catalog()
+    assert catalog.get("test_mgu") is catalog.get("test_mgu")
+    assert plugins.module(module).calls == ["called"]
+
+
+def test_one_module_may_bring_several_kinds_with_one_call(plugins):
+    module = plugins.install("test_mgu", "test_sru")
+    catalog = Catalog()
+    assert [catalog.get(name).name for name in ("test_mgu", "test_sru")] == ["test_mgu", "test_sru"]
+    assert plugins.module(module).calls == ["called"]
+
+
+def test_an_entry_point_may_lead_to_an_object(plugins):
+    source = """
+    class Plugin:
+        @hookimpl
+        def register_kinds(self, register):
+            register(kind("test_mgu"))
+
+    plugin = Plugin()
+    """
+    plugins.install("test_mgu", source=source, plugin="plugin")
+    assert Catalog().get("test_mgu").name == "test_mgu"
+
+
+def test_threads_that_ask_at_once_get_the_same_records(plugins):
+    source = """
+    import time
+
+    @hookimpl
+    def register_kinds(register):
+        time.sleep(0.01)  # long enough for every thread to arrive
+        register(kind("test_mgu"))
+        register(kind("test_sru"))
+    """
+    plugins.install("test_mgu", "test_sru", source=source)
+    plugins.install("test_qrnn")
+    catalog, threads = Catalog(), 16
+    start = threading.Barrier(threads)
+
+    def ask(name):
+        start.wait(timeout=60)
+        return catalog.get(name)
+
+    names = list(itertools.islice(itertools.cycle(["test_mgu", "test_sru", "test_qrnn"]), threads))
+    with ThreadPoolExecutor(threads) as pool:
+        kinds = list(pool.map(ask, names))
+    assert [kind.name for kind in kinds] == names
+    assert len({id(kind) for kind in kinds}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        pytest.param("lsmt", " Did you mean 'lstm'?", id="close"),
+        pytest.param("transformer", "", id="nothing-close"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(get_kind, id="get_kind"),
+        pytest.param(lambda name: Catalog().get(name), id="get"),
+        pytest.param(lambda name: Catalog().distribution(name), id="distribution"),
+    ],
+)
+def test_an_unknown_kind_is_refused_with_the_installed_ones(ask, name, hint):
+    with pytest.raises(UnknownKindError) as caught:
+        ask(name)
+    assert str(caught.value) == (
+        f"No installed plugin provides the kind {name!r}.{hint} Installed kinds: {', '.join(list_kinds())}. "
+        "To use another, install the distribution that provides it."
+    )
+
+
+# Plugins that break the contract: what each is told is in test_hostile_plugins
+
+
+@pytest.mark.parametrize(
+    ("promised", "body"),
+    [
+        pytest.param(["test_mgu"], "pass", id="nothing"),
+        pytest.param(["test_mgu"], "register(kind('test_MGU'))", id="another-name"),
+        pytest.param(["test_mgu"], "register(kind('test_mgu')); register(kind('lstm'))", id="rnnkits-too"),
+        pytest.param(["test_mgu", "test_sru"], "register(kind('test_sru'))", id="the-other-of-two"),
+    ],
+)
+def test_a_plugin_that_registers_other_kinds_than_its_entry_points_is_refused(plugins, promised, body):
+    plugins.install(*promised, source=f"@hookimpl\ndef register_kinds(register): {body}")
+    catalog = Catalog()
+    for _ in range(2):  # and leaves nothing behind
+        with pytest.raises(PluginError, match=r"it has entry points for 'test_mgu'.*, but registers"):
+            catalog.get("test_mgu")
+    assert catalog.get("lstm") == get_kind("lstm")
+
+
+def test_a_hook_that_raises_leaves_nothing_behind_and_raises_again(plugins):
+    source = """
+    @hookimpl
+    def register_kinds(register):
+        calls.append("called")
+        register(kind("test_mgu"))
+        register(kind("test_sru"))
+        raise RuntimeError("the hook is broken")
+    """
+    module = plugins.install("test_mgu", "test_sru", source=source)
+    catalog = Catalog()
+    for name in ("test_mgu", "test_mgu", "test_sru"):
+        with pytest.raises(PluginError, match="the hook is broken") as caught:
+            catalog.get(name)
+        assert isinstance(caught.value.__cause__, RuntimeError)
+    assert plugins.module(module).calls == ["called"] * 3
+    assert catalog.get("gru") == get_kind("gru")
+
+
+def test_what_is_registered_after_the_hook_has_returned_does_not_count(plugins):
+    source = """
+    @hookimpl
+    def register_kinds(register):
+        register(kind("test_mgu"))
+        calls.append(register)
+    """
+    module = plugins.install("test_mgu", source=source)
+    catalog = Catalog()
+    record = catalog.get("test_mgu")
+    [register] = plugins.module(module).calls
+    register(replace(record, summary="Another."))
+    register(get_kind("gru"))
+    assert catalog.get("test_mgu") is record
+
+
+@pytest.mark.parametrize("mistake", ["raise ValueError('a typo')", "assert False, 'a typo'", "import a_typo"])
+def test_what_a_plugin_raises_does_not_pass_for_a_wrong_spec(plugins, mistake):
+    """pydantic would take a ValueError or an AssertionError for a problem of the field `kind`."""
+    plugins.install("test_mgu", source=mistake)
+    with using(Catalog()), pytest.raises(PluginError, match=r"entry point 'test_mgu'\) is broken: .*typo"):
+        RecurrentSpec(kind="test_mgu", **SIZES)
+
+
+@pytest.mark.parametrize("check", ["lambda spec: None", "lambda spec: 1 / 0", "lambda spec: ['oh']"])
+def test_a_check_that_fails_by_itself_is_the_plugins_mistake(plugins, check):
+    source = f"""
+    @hookimpl
+    def register_kinds(register):
+        register(kind("test_mgu", check={check}))
+    """
+    plugins.install("test_mgu", source=source, distribution="test-mgu")
+    with using(Catalog()), pytest.raises(PluginError, match="The check of the kind 'test-mgu/test_mgu' failed"):
+        RecurrentSpec(kind="test_mgu", **SIZES)
+
+
+# Options
+
+
+class Color(Enum):
+    RED = "red"
+
+
+def test_options_that_no_json_has_read_back_equal():
+    class ManyOptions(Options):
+        color: Color = Color.RED
+        names: frozenset[str] = frozenset()
+
+    many = replace(get_kind("gru"), name="test_many", options=ManyOptions)
+    with using(Catalog()), register_kind(many):
+        options = {"color": Color.RED, "names": frozenset(["a"])}
+        spec = RecurrentSpec(kind="test_many", input_size=3, hidden_size=4, options=options)
+        assert spec.to_dict()["options"] == {"color": "red", "names": ["a"]}
+        assert RecurrentSpec.from_dict(spec.to_dict()) == spec
+        assert RecurrentSpec.from_json(spec.to_json()) == spec
+        assert eval(repr(spec)) == spec  # noqa: S307  # the promise
+
+
+def test_options_without_a_valid_and_hashable_default_are_refused_at_once():
+    with pytest.raises(TypeError, match="Each field of NeedyOptions needs a valid and hashable default"):
+
+        class NeedyOptions(Options):
+            order: int
+
+    with pytest.raises(TypeError, match="Each field of WrongOptions"):
+
+        class WrongOptions(Options):
+            order: int = "2"
+
+    with pytest.raises(TypeError, match="Each field of ListOptions"):
+
+        class ListOptions(Options):
+            widths: list[int] = Field(default_factory=list)
+
+
+# The catalog in use
+
+
+def test_using_puts_a_catalog_in_place_until_the_block_ends(plugins):
+    before = current_catalog()
+    assert before.names("lstm") == ["lstm"]  # and has looked at what is installed
+    plugins.install("test_mgu", distribution="test-mgu")
+    with using(Catalog()) as catalog:
+        assert current_catalog() is catalog
+        assert list_kinds("test_mgu") == ["test-mgu/test_mgu"]
+        assert get_kind("test_mgu") is catalog.get("test_mgu")
+    assert current_catalog() is before
+    assert list_kinds("test_mgu") == []
+
+
+def test_using_restores_the_catalog_when_the_block_raises():
+    before = current_catalog()
+    with pytest.raises(ZeroDivisionError), using(Catalog()):
+        raise ZeroDivisionError
+    assert current_catalog() is before
+
+
+# From a plugin on disk to a model
+
+SOURCE_OF_A_PLUGIN = """
+from typing import Literal, NamedTuple
+
+import torch
+from rnnkit import Backbone
+
+
+class LeakyOptions(Options):
+    leak: float = 0.5
+    widths: tuple[int, ...] = ()
+    how: Literal["sum", "mean"] = "sum"
+
+
+class LeakyState(NamedTuple):
+    h: torch.Tensor
+
+
+class LeakyBackbone(Backbone):
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, features=spec.hidden_size)
+        self.leak = spec.options.leak
+        self.read = torch.nn.Linear(spec.input_size, spec.hidden_size, device=device, dtype=dtype)
+
+    def state_shapes(self, batch_size):
+        return LeakyState(torch.Size((batch_size, self.features)))
+
+    def run(self, x, state, lengths):
+        [h] = self.initial_state(x.shape[0]) if state is None else state
+        outputs = []
+        for x_t in self.read(x).unbind(1):
+            h = self.leak * h + x_t
+            outputs.append(h)
+        return torch.stack(outputs, 1), LeakyState(h)
+
+
+def check(spec):
+    if spec.options.leak > spec.hidden_size:
+        yield Problem("options.leak", "leak is too large")
+        yield Problem("hidden_size", "hidden_size is too small")
+
+
+@hookimpl
+def register_kinds(register):
+    register(kind("test_leaky", builder=LeakyBackbone, options=LeakyOptions, check=check))
+"""
+
+
+@pytest.fixture
+def leaky(plugins):
+    plugins.install("test_leaky", source=SOURCE_OF_A_PLUGIN, distribution="leaky")
+    with using(Catalog()):
+        yield lambda **fields: RecurrentSpec(**{"kind": "test_leaky"} | SIZES | fields)
+
+
+def test_a_kind_of_a_plugin_on_disk_is_built(leaky):
+    model = build_model(leaky(output_size=2, options={"leak": 0.25}))
+    assert isinstance(model, RecurrentModel)
+    x = torch.randn(2, 5, 3)
+    h_1 = model.backbone.read(x[:, 0])
+    y, state = model(x[:, :2], return_state=True)
+    torch.testing.assert_close(state.h, 0.25 * h_1 + model.backbone.read(x[:, 1]))
+    torch.testing.assert_close(y, model.readout.linear(state.h))
+
+
+def test_every_problem_that_a_check_yields_is_told(leaky):
+    with pytest.raises(ValidationError) as caught:
+        leaky(options={"leak": 5.0})
+    assert [(problem["loc"], problem["msg"]) for problem in caught.value.errors()] == [
+        (("options", "leak"), "leak is too large"),
+        (("hidden_size",), "hidden_size is too small"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["test_leaky", "leaky/test_leaky", "Leaky/test_leaky"])
+def test_an_option_among_the_fields_is_told_by_whichever_name_its_kind_is_given(leaky, name):
+    with pytest.raises(ValidationError, match=r"'leak' is an option of the kind .*: write options={'leak': \.\.\.}"):
+        leaky(kind=name, leak=0.5)
+
+
+def test_a_check_waits_until_each_field_alone_is_valid(leaky):
+    with pytest.raises(ValidationError) as caught:
+        leaky(options={"leak": 5.0}, num_layers=0)
+    assert [problem["loc"] for problem in caught.value.errors()] == [("num_layers",)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"leak": 1}, {"how": "mean"}, {"widths": (1, 2)}],
+    ids=["none", "number", "literal", "tuple"],
+)
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param(lambda spec: RecurrentSpec.from_dict(spec.to_dict()), id="dict"),
+        pytest.param(lambda spec: RecurrentSpec.from_json(spec.to_json()), id="json"),
+        pytest.param(lambda spec: eval(repr(spec), {"RecurrentSpec": RecurrentSpec}), id="repr"),  # noqa: S307  # the promise
+    ],
+)
+def test_options_of_any_type_read_back_equal(leaky, options, again):
+    spec = leaky(options=options)
+    assert again(spec) == spec
+
+
+def test_a_builder_that_returns_no_backbone_is_refused(plugins):
+    source = """
+    @hookimpl
+    def register_kinds(register):
+        register(kind("test_mgu", builder=lambda spec, *, device, dtype: 3))
+    """
+    plugins.install("test_mgu", source=source, distribution="test-mgu")
+    with using(Catalog()), pytest.raises(BuildError) as caught:
+        build_model(RecurrentSpec(kind="test_mgu", **SIZES))
+    assert str(caught.value) == "The builder of kind 'test-mgu/test_mgu' must return a rnnkit.Backbone, but returned 3"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        pytest.param({"kind": "lstm", **SIZES}, "dict", id="dict"),
+        pytest.param("lstm", "str", id="str"),
+        pytest.param(RecurrentSpec, "type", id="class"),
+    ],
+)
+def test_build_model_takes_nothing_but_a_spec(given, name):
+    with pytest.raises(BuildError) as caught:
+        build_model(given)
+    assert str(caught.value) == (
+        f"build_model takes a RecurrentSpec, but got a {name}: "
+        "make one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
+    )
+
+
+# What an import costs, in a process of its own
+
+
+def run(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import rnnkit",
+        "import rnnkit; rnnkit.list_kinds('*lstm*')",
+        "import rnnkit; rnnkit.Catalog().distribution('lstm')",
+        "import rnnkit; str(rnnkit.resolve_kind('lstm'))",
+        "import rnnkit; rnnkit.set_plugin_policy(block=['other'])",
+        "import rnnkit; dir(rnnkit)",
+        "from rnnkit import RecurrentSpec, Kind, Options, hookimpl, get_kind",
+    ],
+)
+def test_neither_torch_nor_a_plugin_is_imported(code):
+    show = "print([name in sys.modules for name in ('rnnkit', 'torch', 'rnnkit_builtin')])"
+    assert run(f"{code}\nimport sys\n{show}") == "[True, False, False]\n"
+
+
+def test_a_spec_imports_the_plugin_of_its_kind_and_no_other():
+    code = """
+import sys
+from rnnkit import RecurrentSpec
+RecurrentSpec(kind="gru", input_size=3, hidden_size=4)
+print([name in sys.modules for name in ("rnnkit_builtin.gru", "rnnkit_builtin.lstm", "rnnkit_builtin.rnn")])
+"""
+    assert run(code) == "[True, False, False]\n"
+
+
+def test_every_public_name_can_be_got_and_others_cannot():
+    code = """
+import rnnkit
+assert set(rnnkit.__all__) <= set(dir(rnnkit)), set(rnnkit.__all__) - set(dir(rnnkit))
+for name in rnnkit.__all__:
+    getattr(rnnkit, name)
+try:
+    rnnkit.build_modle
+except AttributeError as error:
+    print(error)
+"""
+    assert run(code) == "module 'rnnkit' has no attribute 'build_modle'\n"
+
+
+def test_a_kind_is_a_record_that_cannot_change():
+    kind = get_kind("lstm")
+    assert isinstance(kind, Kind)
+    with pytest.raises(AttributeError, match="cannot assign to field 'summary'"):
+        kind.summary = "Another."

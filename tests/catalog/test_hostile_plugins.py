@@ -1,0 +1,243 @@
+"""Whatever an installed distribution does wrong harms its own kinds only, and the error says whose fault it is."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from rnnkit import Catalog
+from tests.helpers.hostile import ALL, HARMLESS, HOOK, READABLE, Hostile
+from tests.helpers.plugins_on_disk import write_distribution
+
+BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
+BY_NAME = {hostile.name: hostile for hostile in ALL}
+
+# Builds rnnkit's own kinds, in the words of the README; what was changed to import torch is as before.
+BUILD = """
+import json
+import os
+
+from rnnkit import RecurrentSpec, build_model, list_kinds
+
+import torch
+
+said = {"backends": os.environ.get("TORCH_DEVICE_BACKEND_AUTOLOAD"), "shapes": {}}
+for kind in list_kinds("rnnkit/*"):
+    model = build_model(RecurrentSpec(kind=kind, input_size=3, hidden_size=4, output_size=2))
+    said["shapes"][kind] = list(model(torch.ones(5, 6, 3)).shape)
+"""
+BUILT = {"backends": None, "shapes": {name: [5, 2] for name in BUILT_IN}}
+
+# Asks for each kind that is named to it: for its record, for a spec of it, and once more.
+ASK = """
+import json
+import sys
+
+import rnnkit
+
+
+def answer(ask, name):
+    try:
+        ask(name)
+    except BaseException as error:
+        return [type(error).__name__, str(error), type(error.__cause__).__name__ if error.__cause__ else ""]
+    return ["", "", ""]
+
+
+def make_spec(name):
+    rnnkit.RecurrentSpec(kind=name, input_size=3, hidden_size=4)
+
+
+before = rnnkit.list_kinds()
+answers = {name: [answer(ask, name) for ask in (rnnkit.get_kind, make_spec, rnnkit.get_kind)] for name in sys.argv[1:]}
+asked = {"before": before, "answers": answers, "after": rnnkit.list_kinds()}
+"""
+
+LIST = """
+import json
+
+import rnnkit
+
+try:
+    names, error = rnnkit.list_kinds(), ""
+except rnnkit.PluginError as caught:
+    names, error = [], str(caught)
+"""
+
+
+def told(script, what, *arguments, folders=(), python=(), **variables):
+    """Run a script in a process of its own that has these distributions; the value of a name at its end."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "RNNKIT", "TORCH"))}
+    environment = {**others, "PYTHONPATH": os.pathsep.join(map(str, folders)), **variables}
+    command = [sys.executable, *python, "-c", f"{script}\nprint('\\n' + json.dumps({what}))", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def tidy(text, folder):
+    """A text without what differs from run to run: folders, addresses, where a recursion was noticed."""
+    text = text.replace(str(folder), "FOLDER")
+    text = re.sub(r"0x[0-9a-f]+", "ADDRESS", text)
+    return re.sub(r"(maximum recursion depth exceeded)[^'.]*", r"\1", text)
+
+
+def unknown(kind, says):
+    return (
+        f"No installed plugin provides the kind {kind!r}. Installed kinds: {', '.join(Catalog().names())}. "
+        f"To use another, install the distribution that provides it. {says}"
+    )
+
+
+def those(which, among=ALL):
+    return [pytest.param(hostile, id=hostile.name) for hostile in among if which(hostile)]
+
+
+broken = pytest.mark.parametrize("hostile", those(lambda each: each.says and not each.hidden))
+hidden = pytest.mark.parametrize("hostile", those(lambda each: each.hidden))
+usable = pytest.mark.parametrize("hostile", those(lambda each: not each.says))
+
+
+# One at a time
+
+
+@broken
+def test_a_broken_plugin_stays_listed_and_its_error_names_it_and_the_cause(hostile, tmp_path):
+    folder = hostile.write(tmp_path)
+    asked = told(ASK, "asked", *hostile.asked, folders=[folder])
+    assert asked["before"] == asked["after"] == sorted([*Catalog().names(), *hostile.listed])
+    for kind in hostile.asked:
+        for error, text, cause in asked["answers"][kind]:
+            assert tidy(text, folder) == hostile.error(kind)
+            assert (error, cause) == ("PluginError", hostile.cause)
+
+
+@hidden
+def test_a_distribution_that_hides_its_kinds_is_named_where_a_kind_is_unknown(hostile, tmp_path):
+    folder, [kind] = hostile.write(tmp_path), hostile.asked
+    asked = told(ASK, "asked", kind, folders=[folder])
+    assert asked["before"] == asked["after"] == Catalog().names()
+    by_name, by_spec, again = asked["answers"][kind]
+    assert tidy(by_name[1], folder) == unknown(kind, hostile.says)
+    assert by_name[0] == "UnknownKindError"
+    assert by_name == again
+    assert tidy(by_spec[1], folder).count(unknown(kind, hostile.says)) == 1
+    assert by_spec[0] == "ValidationError"
+
+
+@usable
+def test_what_is_odd_but_no_mistake_is_usable(hostile, tmp_path):
+    asked = told(ASK, "asked", *hostile.asked, folders=[hostile.write(tmp_path)])
+    assert asked["before"] == asked["after"] == sorted([*Catalog().names(), *hostile.listed])
+    assert asked["answers"] == {kind: [["", "", ""]] * 3 for kind in hostile.asked}
+
+
+@pytest.mark.parametrize("beside", [None, "entry-without-name", "exception"])
+def test_torch_finds_its_device_back_ends_where_all_can_be_read(beside, tmp_path):
+    back_end = tmp_path / "back-end"
+    entry_points = "[torch.backends]\nhostile = hostile_back_end:load\n"
+    source = "def load(): calls.append('loaded')"
+    write_distribution(back_end, "hostile-back-end", source=source, entry_points=entry_points)
+    folders = [back_end] if beside is None else [back_end, BY_NAME[beside].write(tmp_path)]
+    script = "import json, rnnkit\nrnnkit.get_kind('gru')\nimport hostile_back_end"
+    assert told(script, "hostile_back_end.calls", folders=folders) == ["loaded"]
+
+
+@pytest.mark.parametrize(
+    "source", ["raise KeyboardInterrupt", f"{HOOK}raise KeyboardInterrupt"], ids=["import", "hook"]
+)
+def test_an_interrupt_from_the_keyboard_is_no_mistake_of_the_plugin(source, tmp_path):
+    folder = Hostile(name="interrupted", source=source).write(tmp_path)
+    asked = told(ASK, "asked", "interrupted", folders=[folder])
+    assert asked["answers"]["interrupted"] == [["KeyboardInterrupt", "", ""]] * 3
+
+
+def test_a_warning_that_is_an_error_breaks_only_the_plugin_that_warns(tmp_path):
+    folders = [BY_NAME[name].write(tmp_path) for name in ("warns", "prints")]
+    asked = told(ASK, "asked", "warns", "prints", folders=folders, python=["-W", "error"])
+    says = "importing it raised UserWarning: look out. Ask its authors, or install another version."
+    text = BY_NAME["warns"].error("warns").replace("is broken: ", f"is broken: {says}")
+    assert asked["answers"] == {"warns": [["PluginError", text, "UserWarning"]] * 3, "prints": [["", "", ""]] * 3}
+
+
+# All at once, but for those beside which torch itself cannot be imported
+
+broken_beside_others = pytest.mark.parametrize("hostile", those(lambda each: each.says and not each.hidden, READABLE))
+hidden_beside_others = pytest.mark.parametrize("hostile", those(lambda each: each.hidden, READABLE))
+usable_beside_others = pytest.mark.parametrize("hostile", those(lambda each: not each.says, READABLE))
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """All of them in one process: their folders, and what it tells of them and of rnnkit's own kinds."""
+    root = tmp_path_factory.mktemp("everything")
+    folders = {hostile.name: hostile.write(root) for hostile in READABLE}
+    kinds = [kind for hostile in READABLE for kind in hostile.asked]
+    said, asked = told(BUILD + ASK, "[said, asked]", *kinds, folders=folders.values())
+    return folders, said, asked
+
+
+def test_rnnkits_own_kinds_are_listed_built_and_run_with_all_of_them_installed(everything):
+    _, said, asked = everything
+    assert said == BUILT
+    listed = [name for hostile in READABLE for name in hostile.listed]
+    assert asked["before"] == asked["after"] == sorted([*Catalog().names(), *listed])
+
+
+@broken_beside_others
+def test_a_broken_plugins_error_is_the_same_with_all_of_them_installed(hostile, everything):
+    folders, _, asked = everything
+    for kind in hostile.asked:
+        for error, text, cause in asked["answers"][kind]:
+            assert tidy(text, folders[hostile.name]) == hostile.error(kind)
+            assert (error, cause) == ("PluginError", hostile.cause)
+
+
+@hidden_beside_others
+def test_a_distribution_that_hides_its_kinds_is_named_with_all_of_them_installed(hostile, everything):
+    folders, _, asked = everything
+    [kind] = hostile.asked
+    assert [error for error, _, _ in asked["answers"][kind]] == [
+        "UnknownKindError",
+        "ValidationError",
+        "UnknownKindError",
+    ]
+    for _, text, _ in asked["answers"][kind]:
+        assert tidy(text, folders[hostile.name]).count(hostile.says) == 1
+
+
+@usable_beside_others
+def test_what_is_odd_but_no_mistake_is_usable_with_all_of_them_installed(hostile, everything):
+    _, _, asked = everything
+    assert [asked["answers"][kind] for kind in hostile.asked] == [[["", "", ""]] * 3 for _ in hostile.asked]
+
+
+# The strict switch
+
+
+@pytest.mark.parametrize("name", ["exception", "raises-half-way", "entry-without-name", "no-equals-sign"])
+def test_the_strict_switch_makes_a_broken_plugin_an_error_at_once(name, tmp_path):
+    hostile, folder = BY_NAME[name], BY_NAME[name].write(tmp_path)
+    names, error = told(LIST, "[names, error]", folders=[folder], RNNKIT_STRICT_PLUGINS="1")
+    assert names == []
+    assert tidy(error, folder) == (hostile.says if hostile.hidden else hostile.error(hostile.asked[0]))
+
+
+def test_the_strict_switch_lets_plugins_that_work_pass(tmp_path):
+    folders = [hostile.write(tmp_path) for hostile in HARMLESS]
+    names, error = told(LIST, "[names, error]", folders=folders, RNNKIT_STRICT_PLUGINS="1")
+    assert error == ""
+    assert names == sorted([*Catalog().names(), *(name for hostile in HARMLESS for name in hostile.listed)])
+
+
+def test_without_the_strict_switch_listing_is_no_error(tmp_path):
+    folder = BY_NAME["exception"].write(tmp_path)
+    names, error = told(LIST, "[names, error]", folders=[folder])
+    assert (names, error) == (sorted([*Catalog().names(), "hostile-exception/exception"]), "")
+
+
+def test_there_are_enough_of_them():
+    assert len(ALL) == len(BY_NAME) > 25

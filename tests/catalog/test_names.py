@@ -1,0 +1,492 @@
+"""What a name of a kind stands for: bare, with a distribution, reserved, ambiguous; and what is said of each."""
+
+import importlib
+import importlib.metadata
+import pickle
+import sys
+
+import pytest
+
+from rnnkit import (
+    AmbiguousKindError,
+    BlockedKindError,
+    Catalog,
+    Kind,
+    PluginError,
+    RecurrentSpec,
+    UnknownKindError,
+    build_model,
+    get_kind,
+    list_kinds,
+    register_kind,
+    resolve_kind,
+)
+from rnnkit.catalog.catalog import using
+from tests.helpers.plugins_on_disk import write_distribution
+
+SIZES = {"input_size": 3, "hidden_size": 4}
+RNNKIT = importlib.metadata.version("rnnkit")
+INSTALLED = ", ".join(Catalog().names())
+
+
+@pytest.fixture
+def mgu(plugins):
+    """A distribution Test_MGU that provides test_mgu: the module of its plugin."""
+    return plugins.install("test_mgu", distribution="Test_MGU")
+
+
+def statuses(catalog, kind):
+    return [provider.status for provider in catalog.providers(kind)]
+
+
+# Canonical names
+
+NAMES_OF_MGU = ["test_mgu", "test-mgu/test_mgu", "Test_MGU/test_mgu", "test.mgu/test_mgu", "TEST-_.MGU/test_mgu"]
+NAMES_OF_LSTM = ["lstm", "rnnkit/lstm", "RnnKit/lstm"]
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical", "distribution"),
+    [
+        *((name, "lstm", "rnnkit") for name in NAMES_OF_LSTM),
+        *((name, "test-mgu/test_mgu", "test-mgu") for name in NAMES_OF_MGU),
+    ],
+)
+def test_every_name_of_a_kind_becomes_its_canonical_one(mgu, name, canonical, distribution):
+    catalog = Catalog()
+    assert catalog.canonical(name) == canonical
+    assert catalog.distribution(name) == distribution
+    assert catalog.resolve(name).chosen.name == canonical
+    assert catalog.get(name) is catalog.get(canonical)
+
+
+@pytest.mark.parametrize(
+    "name", ["Test_MGU", "test-mgu/Test_mgu", "testmgu/test_mgu", "test-mgu", "LSTM", "rnnkit/LSTM"]
+)
+def test_kinds_are_told_apart_by_case_and_distributions_by_letters(mgu, name):
+    with pytest.raises(UnknownKindError):
+        Catalog().canonical(name)
+
+
+@pytest.mark.parametrize("names", [NAMES_OF_LSTM, NAMES_OF_MGU], ids=["own", "third-party"])
+def test_a_spec_holds_the_canonical_name_whichever_it_was_given(mgu, names):
+    with using(Catalog()) as catalog:
+        specs = {RecurrentSpec(kind=name, **SIZES) for name in names}
+        assert {spec.kind for spec in specs} == {catalog.canonical(names[0])}
+        [spec] = specs
+        assert spec.to_dict()["kind"] == spec.kind
+        assert RecurrentSpec.from_json(spec.to_json()) == spec
+        assert pickle.loads(pickle.dumps(spec)) == spec
+
+
+def test_a_saved_spec_stays_unambiguous_when_another_distribution_brings_the_same_kind(plugins, mgu):
+    with using(Catalog()):
+        spec = RecurrentSpec(kind="test_mgu", **SIZES)
+    plugins.install("test_mgu", distribution="another")
+    with using(Catalog()):
+        assert RecurrentSpec.from_dict(spec.to_dict()) == spec
+
+
+def test_listing_gives_canonical_names(plugins, mgu):
+    plugins.install("test_mgu", "lstm", distribution="another")
+    third_party = ["another/lstm", "another/test_mgu", "test-mgu/test_mgu"]
+    assert Catalog().names() == sorted([*INSTALLED.split(", "), *third_party])
+    with using(Catalog()):
+        assert list_kinds("test_mgu") == third_party[1:]
+        assert list_kinds("*/lstm") == ["another/lstm", "lstm"]
+        assert list_kinds("rnnkit/*") == INSTALLED.split(", ")
+        assert list_kinds("another/*") == third_party[:2]
+        assert list_kinds("lstm") == ["another/lstm", "lstm"]
+
+
+# rnnkit's own names are reserved
+
+
+@pytest.fixture
+def claimed(plugins):
+    """A distribution `other` that provides an lstm of its own: the module of its plugin."""
+    return plugins.install("lstm", distribution="other")
+
+
+def test_a_third_party_cannot_take_a_name_of_rnnkits_own(plugins, claimed):
+    with using(Catalog()):
+        spec = RecurrentSpec(kind="lstm", **SIZES)
+        assert spec.kind == "lstm"
+        assert build_model(spec).backbone.rnn.hidden_size == 4
+    assert plugins.imported() == []
+
+
+def test_a_third_partys_kind_of_a_reserved_name_is_had_with_its_distribution(claimed):
+    with using(Catalog()) as catalog:
+        assert get_kind("other/lstm").builder.__module__ == claimed
+        assert RecurrentSpec(kind="other/lstm", **SIZES).kind == "other/lstm"
+        assert get_kind("lstm").builder.__module__ != claimed
+        assert statuses(catalog, "lstm") == ["loaded", "loaded"]
+
+
+def test_blocking_rnnkit_does_not_hand_its_names_to_a_third_party(claimed):
+    catalog = Catalog(block=["rnnkit"])
+    for name in NAMES_OF_LSTM:
+        with pytest.raises(BlockedKindError) as caught:
+            catalog.get(name)
+        assert str(caught.value) == (
+            f"The kind {name!r} is installed, but turned off: the distribution 'rnnkit' is blocked by "
+            "Catalog(block=...). Change that to use it."
+        )
+    assert catalog.get("other/lstm").builder.__module__ == claimed
+
+
+# Ambiguous names
+
+
+@pytest.fixture
+def two(plugins):
+    """Two distributions that provide the same kind, the second of them one more."""
+    plugins.install("test_mgu", distribution="two")
+    plugins.install("test_mgu", "test_sru", distribution="one", metadata="Name: {name}\nVersion: 2.0\n")
+
+
+AMBIGUOUS = (
+    "The kind 'test_mgu' is provided by several distributions: one 2.0, two 1.0. Say which one you mean, "
+    "'one/test_mgu' or 'two/test_mgu', or turn the others off with RNNKIT_BLOCK_PLUGINS or RNNKIT_ALLOW_PLUGINS."
+)
+
+
+def test_two_of_a_name_are_no_error_until_the_bare_name_is_used(plugins, two):
+    catalog = Catalog()
+    assert [name for name in catalog.names() if "/test_" in name] == ["one/test_mgu", "one/test_sru", "two/test_mgu"]
+    assert catalog.get("test_sru").name == "test_sru"
+    assert catalog.get("one/test_mgu") is not catalog.get("two/test_mgu")
+
+
+def test_a_bare_name_of_two_is_an_error_that_has_the_names_to_choose_from(plugins, two):
+    catalog = Catalog()
+    for ask in (catalog.canonical, catalog.distribution, catalog.get):
+        with pytest.raises(AmbiguousKindError) as caught:
+            ask("test_mgu")
+        assert str(caught.value) == AMBIGUOUS
+    assert plugins.imported() == []
+
+
+def test_what_is_said_of_two_does_not_depend_on_who_is_found_first(two, monkeypatch):
+    monkeypatch.setattr(sys, "path", sys.path[::-1])
+    with pytest.raises(AmbiguousKindError) as caught:
+        Catalog().get("test_mgu")
+    assert str(caught.value) == AMBIGUOUS
+
+
+def test_a_spec_with_a_bare_name_of_two_raises_the_same_error(two):
+    with using(Catalog()), pytest.raises(AmbiguousKindError) as caught:
+        RecurrentSpec(kind="test_mgu", **SIZES)
+    assert str(caught.value) == AMBIGUOUS
+
+
+@pytest.mark.parametrize("rule", [{"block": ["two"]}, {"allow": ["one"]}], ids=["block", "allow"])
+def test_of_two_the_one_that_is_not_blocked_is_chosen(two, rule):
+    assert Catalog(**rule).canonical("test_mgu") == "one/test_mgu"
+
+
+def test_two_that_are_both_blocked_are_both_named(two):
+    with pytest.raises(BlockedKindError) as caught:
+        Catalog(block=["one"], allow=["three"]).get("test_mgu")
+    assert str(caught.value) == (
+        "The kind 'test_mgu' is installed, but turned off: the distribution 'one' is blocked by Catalog(block=...); "
+        "the distribution 'two' is not among those allowed by Catalog(allow=...). Change that to use it."
+    )
+
+
+# One distribution
+
+
+@pytest.mark.parametrize("readable", [True, False], ids=["all-readable", "beside-an-unreadable-one"])
+def test_a_distribution_that_is_on_the_path_twice_counts_once_the_first_of_it(plugins, readable):
+    plugins.install("test_mgu", "test_old", distribution="Test_MGU")
+    first = plugins.install("test_mgu", distribution="test.mgu", metadata="Version: 2.0\n")  # goes before
+    if not readable:
+        folder = plugins.folder(plugins.install(distribution="unreadable"))
+        [entry_points] = folder.glob("*/entry_points.txt")
+        entry_points.write_text("[rnnkit]\nno equals sign\n", encoding="utf-8")
+    catalog = Catalog()
+    assert catalog.names("test-mgu/*") == ["test-mgu/test_mgu"]
+    [provider] = catalog.providers("test_mgu")
+    assert provider.candidate.version == "2.0"
+    assert catalog.get("test_mgu").builder.__module__ == first
+    assert plugins.imported() == [first]
+
+
+def test_of_two_entry_points_of_one_name_in_a_distribution_the_first_counts(tmp_path, monkeypatch):
+    write_distribution(tmp_path / "twice", "twice", entry_points="[rnnkit]\ntest_mgu = first\ntest_mgu = second\n")
+    monkeypatch.syspath_prepend(tmp_path / "twice")
+    assert [provider.candidate.value for provider in Catalog().providers("test_mgu")] == ["first"]
+
+
+def test_two_entry_points_of_a_distribution_may_lead_to_one_plugin(plugins):
+    plugins.install("test_mgu", "test_sru", distribution="one")
+    catalog = Catalog()
+    assert catalog.get("test_mgu").name == "test_mgu"
+    assert statuses(catalog, "test_sru") == ["loaded"]
+    assert catalog.get("one/test_sru") is catalog.get("test_sru")
+
+
+def test_what_an_interrupted_pip_leaves_behind_is_no_distribution(plugins, mgu):
+    plugins.install("test_mgu", distribution="~est_MGU")
+    assert Catalog().canonical("test_mgu") == "test-mgu/test_mgu"
+
+
+def test_a_distribution_may_be_called_local(plugins):
+    module = plugins.install("test_mgu", distribution="local")
+    for name in ("test_mgu", "local/test_mgu"):
+        assert Catalog().canonical(name) == "local/test_mgu"
+        assert Catalog().get(name).builder.__module__ == module
+
+
+# Resolutions
+
+
+@pytest.fixture
+def catalog(plugins):
+    """In place of the process's own: sees what a test installs before its first question."""
+    with using(Catalog()) as catalog:
+        yield catalog
+
+
+def test_the_resolution_of_a_kind_of_rnnkits_own(catalog):
+    assert str(resolve_kind("lstm")) == (
+        "lstm -> lstm: rnnkit's own kinds come first\n"
+        f"  lstm: rnnkit_builtin.lstm (distribution rnnkit {RNNKIT}, entry point 'lstm'), not loaded"
+    )
+
+
+def test_the_resolution_of_a_name_that_a_third_party_claims_too(catalog, claimed):
+    assert str(resolve_kind("lstm")) == (
+        "lstm -> lstm: rnnkit's own kinds come first\n"
+        f"  other/lstm: {claimed} (distribution other 1.0, entry point 'lstm'), not loaded\n"
+        f"  lstm: rnnkit_builtin.lstm (distribution rnnkit {RNNKIT}, entry point 'lstm'), not loaded"
+    )
+
+
+def test_the_resolution_of_a_kind_with_one_provider(catalog, mgu):
+    assert str(resolve_kind("test_mgu")) == (
+        "test_mgu -> test-mgu/test_mgu: nobody else provides it\n"
+        f"  test-mgu/test_mgu: {mgu} (distribution test-mgu 1.0, entry point 'test_mgu'), not loaded"
+    )
+
+
+def test_the_resolution_of_a_name_with_its_distribution(catalog, mgu, plugins):
+    plugins.install("test_mgu", distribution="another")
+    get_kind("Test_MGU/test_mgu")
+    assert str(resolve_kind("Test_MGU/test_mgu")) == (
+        "Test_MGU/test_mgu -> test-mgu/test_mgu: it is named with its distribution\n"
+        f"  test-mgu/test_mgu: {mgu} (distribution test-mgu 1.0, entry point 'test_mgu'), loaded"
+    )
+
+
+def test_the_resolution_of_an_ambiguous_name(catalog, plugins):
+    second = plugins.install("test_mgu", distribution="two")
+    first = plugins.install("test_mgu", distribution="one", metadata="Version: 2.0\n")
+    resolution = resolve_kind("test_mgu")
+    assert resolution.error is AmbiguousKindError
+    assert str(resolution) == (
+        f"test_mgu -> nothing: {AMBIGUOUS}\n"
+        f"  one/test_mgu: {first} (distribution one 2.0, entry point 'test_mgu'), not loaded\n"
+        f"  two/test_mgu: {second} (distribution two 1.0, entry point 'test_mgu'), not loaded"
+    )
+
+
+def test_the_resolution_of_a_name_of_which_one_provider_is_blocked(catalog, plugins, monkeypatch):
+    monkeypatch.setenv("RNNKIT_BLOCK_PLUGINS", "two")
+    second = plugins.install("test_mgu", distribution="two")
+    first = plugins.install("test_mgu", distribution="one")
+    assert str(resolve_kind("test_mgu")) == (
+        "test_mgu -> one/test_mgu: all others are blocked\n"
+        f"  one/test_mgu: {first} (distribution one 1.0, entry point 'test_mgu'), not loaded\n"
+        f"  two/test_mgu: {second} (distribution two 1.0, entry point 'test_mgu'), blocked by "
+        "RNNKIT_BLOCK_PLUGINS"
+    )
+
+
+def test_the_resolution_of_a_kind_that_is_blocked(catalog, mgu, monkeypatch):
+    monkeypatch.setenv("RNNKIT_ALLOW_PLUGINS", "another")
+    resolution = resolve_kind("test_mgu")
+    assert resolution.error is BlockedKindError
+    assert str(resolution) == (
+        "test_mgu -> nothing: The kind 'test_mgu' is installed, but turned off: the distribution 'test-mgu' is not "
+        "among those allowed by RNNKIT_ALLOW_PLUGINS. Change that to use it.\n"
+        f"  test-mgu/test_mgu: {mgu} (distribution test-mgu 1.0, entry point 'test_mgu'), not among those "
+        "allowed by RNNKIT_ALLOW_PLUGINS"
+    )
+
+
+def test_the_resolution_of_a_kind_that_was_found_to_be_broken(catalog, plugins):
+    module = plugins.install("test_mgu", distribution="test-mgu", source="1 / 0")
+    with pytest.raises(PluginError):
+        get_kind("test_mgu")
+    plugin = f"{module} (distribution test-mgu 1.0, entry point 'test_mgu')"
+    assert str(resolve_kind("test_mgu")) == (
+        "test_mgu -> test-mgu/test_mgu: nobody else provides it\n"
+        f"  test-mgu/test_mgu: {plugin}, broken: importing it raised ZeroDivisionError: division by zero"
+    )
+
+
+def no_builder(spec, *, device, dtype):
+    raise NotImplementedError
+
+
+def test_the_resolution_of_a_local_kind(catalog, plugins):
+    module = plugins.install("test_mine", distribution="another")
+    with register_kind(Kind(name="test_mine", builder=no_builder, summary="Mine.")):
+        assert str(resolve_kind("test_mine")) == (
+            "test_mine -> local/test_mine: this process has registered it\n"
+            f"  another/test_mine: {module} (distribution another 1.0, entry point 'test_mine'), not loaded\n"
+            f"  local/test_mine: {__name__}.no_builder (registered by this process), loaded"
+        )
+    assert resolve_kind("test_mine").chosen.name == "another/test_mine"
+
+
+def unknown(kind, hint=""):
+    return (
+        f"No installed plugin provides the kind {kind!r}.{hint} Installed kinds: {INSTALLED}. "
+        "To use another, install the distribution that provides it."
+    )
+
+
+UNKNOWN = {
+    "test_nothing": unknown("test_nothing"),
+    "lsmt": unknown("lsmt", " Did you mean 'lstm'?"),
+    "": unknown(""),
+    "/": unknown("/"),
+    "no-such/test_mgu": (
+        f"No distribution 'no-such' with a kind 'test_mgu' is installed. Installed kinds: {INSTALLED}. "
+        "To use it, run `pip install no-such`."
+    ),
+    "local/mine": (
+        "The local kind 'mine' is not registered in this process. A local kind is known only where register_kind was "
+        "called: call it here too, in a module that worker processes import as well, or make a plugin of it."
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "reason"), UNKNOWN.items())
+def test_the_resolution_of_an_unknown_name(catalog, name, reason):
+    resolution = resolve_kind(name)
+    assert str(resolution) == f"{name} -> nothing: {reason}"
+    with pytest.raises(UnknownKindError) as caught:
+        resolution.require()
+    assert str(caught.value) == reason
+
+
+NO_NAMES = ["/lstm", "lstm/", "//lstm", "rnnkit/", "rnnkit//lstm", "another/rnnkit/lstm", " ", "lstm\n"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_name_that_nothing_can_have_stands_for_nothing(catalog, name):
+    resolution = resolve_kind(name)
+    assert resolution.chosen is None
+    assert resolution.error is UnknownKindError
+    assert repr(name.rpartition("/")[2]) in resolution.reason or repr(name) in resolution.reason
+
+
+def test_a_misspelt_kind_of_an_installed_distribution_is_not_to_be_installed(catalog):
+    assert "pip install rnnkit" not in resolve_kind("rnnkit/lsmt").reason
+    assert "Did you mean 'lstm'?" in resolve_kind("rnnkit/lsmt").reason
+
+
+def test_where_all_is_blocked_an_unknown_name_is_not_blamed_on_the_installation():
+    assert "pip install rnnkit" not in Catalog(block=["rnnkit"], allow=[]).resolve("test_nothing").reason
+
+
+def test_a_resolution_imports_nothing_and_a_broken_plugin_is_found_so_by_asking_only(catalog, plugins):
+    plugins.install("test_mgu", source="1 / 0")
+    assert resolve_kind("test_mgu").chosen.kind == "test_mgu"
+    assert statuses(catalog, "test_mgu") == ["not loaded"]
+    assert plugins.imported() == []
+
+
+# What becomes of a plugin
+
+
+def test_a_provider_is_loaded_once_its_kind_was_asked_for(catalog, mgu):
+    before = resolve_kind("test_mgu")
+    assert statuses(catalog, "test_mgu") == ["not loaded"]
+    get_kind("test_mgu")
+    assert statuses(catalog, "test_mgu") == ["loaded"]
+    assert [provider.status for provider in before.providers] == ["not loaded"]
+
+
+def test_a_provider_is_broken_once_its_kind_was_asked_for_in_vain(catalog, plugins):
+    plugins.install("test_mgu", "test_sru", source="1 / 0")
+    with pytest.raises(PluginError) as caught:
+        get_kind("test_mgu")
+    for kind in ("test_mgu", "test_sru"):
+        assert statuses(catalog, kind) == ["broken"]
+        assert [provider.note for provider in catalog.providers(kind)] == [caught.value.cause]
+
+
+def test_a_kind_that_is_had_stays_loaded_when_another_of_its_plugin_is_missing(catalog, plugins):
+    source = "@hookimpl\ndef register_kinds(register): register(kind('test_mgu'))"
+    plugins.install("test_mgu", "test_sru", source=source)
+    assert get_kind("test_mgu").name == "test_mgu"
+    with pytest.raises(PluginError):
+        get_kind("test_sru")
+    assert statuses(catalog, "test_mgu") == ["loaded"]
+    assert statuses(catalog, "test_sru") == ["broken"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("1 / 0", id="import"),
+        pytest.param("@hookimpl\ndef register_kinds(register): 1 / 0", id="hook"),
+        pytest.param("", id="no-hook"),
+    ],
+)
+def test_a_plugin_that_was_mended_works_at_the_next_try(catalog, plugins, source):
+    module = plugins.install("test_mgu", source=source)
+    with pytest.raises(PluginError):
+        get_kind("test_mgu")
+    file = plugins.folder(module) / f"{module}.py"
+    good = plugins.install("test_mgu", distribution="good")
+    file.write_bytes((plugins.folder(good) / f"{good}.py").read_bytes())
+    plugins.forget()
+    importlib.invalidate_caches()
+    assert get_kind("test_mgu").builder.__module__ == module
+    assert statuses(catalog, "test_mgu") == ["loaded"]
+
+
+# Versions
+
+
+@pytest.fixture
+def no_metadata(monkeypatch):
+    def read(distribution):
+        raise AssertionError("the metadata of a distribution were read")
+
+    monkeypatch.setattr(importlib.metadata.Distribution, "metadata", property(read))
+
+
+def test_neither_listing_nor_looking_up_reads_versions(catalog, mgu, no_metadata):
+    assert list_kinds("*mgu") == ["test-mgu/test_mgu"]
+    assert [provider.candidate.name for provider in resolve_kind("test_mgu").providers] == ["test-mgu/test_mgu"]
+    assert get_kind("test_mgu").name == "test_mgu"
+    with pytest.raises(AssertionError, match="were read"):  # and here they would have been
+        importlib.metadata.version("Test_MGU")
+
+
+UNREADABLE = {"missing": None, "bytes": b"Version: \xff\n", "no-version": "Name: {name}\n", "empty": ""}
+
+
+@pytest.mark.parametrize("metadata", UNREADABLE.values(), ids=UNREADABLE)
+def test_metadata_that_cannot_be_read_harm_nothing_but_the_version(catalog, plugins, metadata):
+    module = plugins.install("test_mgu", distribution="test-mgu", metadata=metadata)
+    assert list_kinds("test_mgu") == ["test-mgu/test_mgu"]
+    assert get_kind("test_mgu").name == "test_mgu"
+    [provider] = catalog.providers("test_mgu")
+    assert provider.candidate.version == "of unknown version"
+    assert str(provider.candidate) == (f"{module} (distribution test-mgu of unknown version, entry point 'test_mgu')")
+
+
+@pytest.mark.parametrize("name", [None, 5, ["lstm"], b"lstm"])
+def test_what_is_no_string_is_no_name(name):
+    with pytest.raises(UnknownKindError, match="The name of a kind should be a string, but is"):
+        get_kind(name)
+    assert resolve_kind(name).chosen is None

@@ -1,0 +1,171 @@
+"""Doctor loads each plugin in a process of its own: whatever one does there harms neither doctor nor the others."""
+
+import json
+import os
+import select
+import signal
+import sys
+
+import pytest
+
+from tests.helpers.commands import run, run_process, start_process
+from tests.helpers.hostile import ALL
+
+HOOK = "\n\n@hookimpl\ndef register_kinds(register):\n    register(kind('mgu'))\n"
+WAITS = "import threading\nthreading.Event().wait()\n"
+
+
+@pytest.fixture
+def diagnosed(plugins):
+    """What doctor says of a plugin with a source."""
+
+    def of(source, *options, **environment):
+        plugins.install("mgu", source=source + HOOK, distribution="patient")
+        answer = json.loads(run("doctor", "patient", "--json", *options, **environment).stdout)
+        [found] = answer["distributions"]
+        return found
+
+    return of
+
+
+def test_a_plugin_that_works_is_measured(diagnosed):
+    found = diagnosed("import json.tool")
+    assert (found["state"], found["problems"], found["remarks"]) == ("ok", [], [])
+    assert found["seconds"] > 0
+    assert found["seconds_of_torch"] is None
+    assert 1 <= found["modules"] < 100
+
+
+def test_the_time_of_torch_is_told_apart(diagnosed):
+    found = diagnosed("import torch")
+    assert 0 < found["seconds_of_torch"] < found["seconds"]
+    assert found["modules"] > 100
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("import os; os._exit(0)", "its process ended with exit status 0 while it was being loaded"),
+        ("import os; os._exit(3)", "its process ended with exit status 3 while it was being loaded"),
+        ("import os; os.kill(os.getpid(), 9)", "its process was killed by SIGKILL while it was being loaded"),
+        ("import os; os.kill(os.getpid(), 11)", "its process was killed by SIGSEGV while it was being loaded"),
+        (
+            "import atexit, os; atexit.register(lambda: os._exit(4))",
+            "its process ended with exit status 4 when it had been loaded",
+        ),
+        (
+            "while True: print('all work and no play' * 1000)",
+            "its process was stopped after it had printed 1,000,000 bytes while it was being loaded",
+        ),
+        (
+            "import sys\nwhile True: print('all work and no play' * 1000, file=sys.stderr)",
+            "its process was stopped after it had printed 1,000,000 bytes while it was being loaded",
+        ),
+    ],
+)
+def test_a_plugin_that_ends_its_process_is_told_so(diagnosed, source, problem):
+    found = diagnosed(source)
+    assert (found["state"], found["problems"]) == ("broken", [problem])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [WAITS, f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WAITS!r}])"],
+    ids=["itself", "another"],
+)
+def test_a_plugin_that_waits_forever_is_stopped(diagnosed, source):
+    found = diagnosed(source, "--timeout", "0.5")
+    assert found["problems"] == ["its process was stopped after 0.5 s while it was being loaded"]
+
+
+def test_a_process_that_never_ends_is_stopped(diagnosed):
+    found = diagnosed("import threading; threading.Thread(target=threading.Event().wait).start()", "--timeout", "5")
+    assert found["problems"] == ["its process was stopped after 5 s when it had been loaded"]
+
+
+@pytest.fixture
+def lifeline(tmp_path):
+    """A pipe by a name, and its end that is read: it is closed when the last process is gone that holds the other."""
+    path = tmp_path / "lifeline"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    yield path, reader
+    os.close(reader)
+
+
+def is_closed(reader):
+    readable, _, _ = select.select([reader], [], [], 30)
+    return bool(readable) and os.read(reader, 1) == b""
+
+
+def test_what_a_plugin_has_started_and_left_behind_is_ended_with_it(diagnosed, lifeline):
+    path, reader = lifeline
+    source = f"""
+import os, subprocess, sys
+held = os.open({str(path)!r}, os.O_WRONLY)
+subprocess.Popen([sys.executable, "-c", {WAITS!r}], pass_fds=[held])
+"""
+    assert diagnosed(source)["state"] == "ok"
+    assert is_closed(reader)
+
+
+def test_an_interrupt_ends_the_processes_of_plugins_too(plugins, lifeline):
+    path, reader = lifeline
+    source = f"import os\nheld = os.open({str(path)!r}, os.O_WRONLY)\nos.write(held, b'.')\n{WAITS}"
+    folder = plugins.folder(plugins.install("mgu", source=source, distribution="patient"))
+    with start_process("doctor", "patient", "--timeout", "40", path=[folder]) as doctor:
+        select.select([reader], [], [])  # the plugin is being imported
+        assert os.read(reader, 1) == b"."
+        doctor.send_signal(signal.SIGINT)
+        assert doctor.wait(timeout=20) == 1
+    assert is_closed(reader)
+
+
+def test_the_last_words_of_a_process_are_reported(diagnosed):
+    found = diagnosed("import os, sys\nprint('out of luck', file=sys.stderr, flush=True)\nos._exit(1)")
+    assert found["problems"][0].endswith("while it was being loaded: 'out of luck'")
+
+
+def test_what_a_plugin_prints_is_remarked(diagnosed):
+    found = diagnosed("print('\\x1b[31mWelcome!')")
+    assert (found["state"], found["remarks"]) == ("ok", ["it prints while it is being loaded: '\\x1b[31mWelcome!\\n'"])
+
+
+def test_a_plugin_that_is_blocked_is_not_imported(diagnosed):
+    found = diagnosed("raise RuntimeError", RNNKIT_BLOCK_PLUGINS="patient")
+    assert (found["state"], found["remarks"]) == ("blocked", ["blocked by RNNKIT_BLOCK_PLUGINS"])
+
+
+def test_a_strict_policy_does_not_load_the_plugins_of_others(plugins, diagnosed):
+    plugins.install("other", source="raise RuntimeError", distribution="other")
+    assert diagnosed("", RNNKIT_STRICT_PLUGINS="1")["state"] == "ok"
+
+
+@pytest.mark.parametrize("case", [case for case in ALL if case.name in ("exception", "wrong-argument", "warns")])
+def test_what_asking_for_a_kind_would_say_is_said(case, tmp_path):
+    done = run_process("doctor", case.distribution, "--json", path=[case.write(tmp_path)])
+    [found] = json.loads(done.stdout)["distributions"]
+    assert found["problems"] == ([case.error(case.asked[0])] if case.says else [])
+
+
+def test_kinds_that_are_broken_by_one_mistake_are_said_once(plugins):
+    plugins.install("mgu", "mgu2", source="raise RuntimeError", distribution="patient")
+    [found] = json.loads(run("doctor", "patient", "--json").stdout)["distributions"]
+    assert found["kinds"] == ["mgu", "mgu2"]
+    assert len(found["problems"]) == 1
+
+
+def test_distributions_that_cannot_be_read_are_named(tmp_path):
+    broken, works = (case for case in ALL if case.name in {"no-equals-sign", "prints"})
+    folder, other = broken.write(tmp_path), works.write(tmp_path)
+    done = run_process("doctor", works.distribution, "--json", "--strict", path=[folder, other])
+    assert json.loads(done.stdout)["unreadable"] == [broken.says.replace("FOLDER", str(folder))]
+    assert done.returncode == 1
+
+
+def test_versions_and_variables_of_rnnkit_are_reported(diagnosed, plugins):
+    plugins.install("mgu", distribution="patient")
+    answer = json.loads(run("doctor", "patient", "--json", RNNKIT_ALLOW_PLUGINS="patient").stdout)
+    assert answer["environment"] == {"RNNKIT_ALLOW_PLUGINS": "patient"}
+    assert answer["versions"]["Python"] == ".".join(map(str, sys.version_info[:3]))
+    assert set(answer["versions"]) == {"Python", "rnnkit", "torch", "pydantic"}

@@ -1,0 +1,520 @@
+"""A new plugin is green from the first minute, and what cannot be one is refused without a trace."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+import zipfile
+from importlib.metadata import version
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import torch
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import InvalidName, canonicalize_name
+
+from rnnkit import CellState, register_kind
+from rnnkit.cli.scaffold import project
+from rnnkit.cli.scaffold.folder import write_folder
+from rnnkit.testing import all_checks
+from tests.cli.test_startup import HEAVY, modules_imported
+from tests.helpers.commands import run
+from tests.helpers.environments import Environment
+from tests.helpers.models import small_spec
+
+ROOT = Path(__file__).parents[2]
+LONG = "n" * 100
+# NAME and --kind; what the module, the kind and the classes are called
+NAMES = {
+    ("rnnkit-leaky", None): ("rnnkit_leaky", "rnnkit-leaky/leaky", "Leaky"),
+    ("my-cells", None): ("my_cells", "my-cells/my_cells", "MyCells"),
+    ("my-gru", "myGRU"): ("my_gru", "my-gru/myGRU", "MyGRU"),
+    ("My.Cells__2", "Echo"): ("my_cells_2", "my-cells-2/Echo", "Echo"),
+    ("RNNkit_two.words", None): ("rnnkit_two_words", "rnnkit-two-words/two_words", "TwoWords"),
+    ("rnnkit-2x", "twice_2x"): ("rnnkit_2x", "rnnkit-2x/twice_2x", "Twice2x"),
+    ("z", None): ("z", "z/z", "Z"),
+    (LONG, "k" * 64): (LONG, f"{LONG}/{'k' * 64}", "K" + "k" * 63),
+}
+each_name = pytest.mark.parametrize(("name", "chosen"), NAMES, ids=[name[:12] for name, _ in NAMES])
+
+
+def new_plugin(parent, name, kind=None):
+    arguments = [] if kind is None else ["--kind", kind]
+    return run("new-plugin", "--directory", parent, *arguments, "--", name)
+
+
+def written(parent, name, kind=None):
+    """The folder of a new plugin."""
+    result = new_plugin(parent, name, kind)
+    assert result.exit_code == 0, result.output
+    return parent / name
+
+
+def contents(folder):
+    """The files in a folder, with what stands in them."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def metadata(folder):
+    """What the `pyproject.toml` of a plugin says of it."""
+    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def record_of(module):
+    """The record that the hook in the file of a plugin registers."""
+    spec = spec_from_file_location(module.stem, module)
+    imported = module_from_spec(spec)
+    with patch.dict(sys.modules, {module.stem: imported}):  # where its annotations are looked up
+        spec.loader.exec_module(imported)
+    records = []
+    imported.register_kinds(records.append)
+    [record] = records
+    return record
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory):
+    """A folder with a new plugin of each name."""
+    parent = tmp_path_factory.mktemp("projects")
+    for name, kind in NAMES:
+        written(parent, name, kind)
+    return parent
+
+
+# In an environment of its own
+
+
+@pytest.fixture(scope="module")
+def leaky(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("leaky"), "rnnkit-leaky")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, leaky):
+    """A fresh environment in which the plugin is installed as the command says."""
+    environment = Environment(tmp_path_factory.mktemp("environment"))
+    environment.pip("install", "--no-deps", "--no-index", "--no-build-isolation", "-e", f"{leaky}[test]")
+    return environment
+
+
+def test_its_own_tests_pass(installed, leaky):
+    assert installed.pytest(folder=leaky) > len(all_checks()) / 2
+
+
+def test_it_is_listed(installed):
+    assert "rnnkit-leaky/leaky" in installed.code("import rnnkit; print(*rnnkit.list_kinds())").split()
+
+
+def test_its_readme_runs(installed, leaky):
+    readme = (leaky / "README.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert installed.code(code + "print(model.spec.kind, *y.shape)") == "rnnkit-leaky/leaky 3 5\n"
+
+
+def test_a_wheel_with_dashes_and_dots_holds_its_module_and_nothing_else(installed, projects, tmp_path):
+    folder = projects / "My.Cells__2"
+    installed.pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", tmp_path, folder)
+    [wheel] = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert [name for name in names if ".dist-info/" not in name] == ["my_cells_2.py"]
+
+
+# What is written
+
+
+@each_name
+def test_all_names_follow_from_that_of_the_distribution(name, chosen, projects):
+    module, full_kind, prefix = NAMES[name, chosen]
+    folder, bare = projects / name, full_kind.rpartition("/")[2]
+    assert metadata(folder)["name"] == name
+    assert metadata(folder)["entry-points"] == {"rnnkit": {bare: module}}
+    record = record_of(folder / f"{module}.py")
+    assert [record.name, record.cell.__name__, record.options.__name__] == [bare, f"{prefix}Cell", f"{prefix}Options"]
+    test = (folder / f"tests/test_{module}.py").read_text(encoding="utf-8")
+    assert re.findall(r'^KIND = "(.*)"$', test, re.MULTILINE) == [full_kind]
+
+
+@each_name
+def test_nothing_is_left_to_fill_in(name, chosen, projects):
+    files = contents(projects / name)
+    assert len(files) == 6
+    assert [path for path, content in files.items() if "%" in path + content.decode()] == []
+    assert [path for path, content in files.items() if b"\r" in content or not content.endswith(b"\n")] == []
+
+
+def test_a_step_computes_what_torch_does(projects):
+    """One that replaces the whole state is a step of torch's RNN; any other goes that part of the way to it."""
+    cell = record_of(projects / "z/z.py").cell(3, 4, leak=0.3)
+    theirs = torch.nn.RNNCell(3, 4)
+    theirs.load_state_dict(
+        {"weight_ih": cell.weight_ih, "weight_hh": cell.weight_hh, "bias_ih": cell.bias, "bias_hh": torch.zeros(4)}
+    )
+    x_t, h = torch.randn(5, 3), torch.randn(5, 4)
+    output, state = cell(x_t, CellState(h))
+    torch.testing.assert_close(output, torch.lerp(h, theirs(x_t, h), 0.3))
+    assert torch.equal(state.h, output)
+
+
+@pytest.mark.parametrize("leak", [0, 1.5, -0.5, float("nan"), "0.5", True])
+def test_its_option_takes_only_what_makes_sense(leak, projects):
+    with (
+        register_kind(record_of(projects / "z/z.py")) as local,
+        pytest.raises(ValueError, match=r"(?m)^options\.leak$"),
+    ):
+        small_spec(local.name, options={"leak": leak})
+
+
+def test_ruff_finds_nothing_in_what_is_written(projects):
+    """By what it takes for granted, in how it formats, and with the rules of this repository."""
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
+    ignored = ",".join([*ours["ignore"], "D", "E501", "INP001", "S101"])  # in tests, and of long names
+    for arguments in (["check"], ["format", "--check"], ["check", "--select", "ALL", "--ignore", ignored]):
+        printed_by("ruff", *arguments, "--no-cache", ".", folder=projects)
+
+
+def test_mypy_finds_nothing_in_what_is_written(projects):
+    files = sorted(projects.rglob("*.py"))
+    cache = ROOT / ".mypy_cache/scaffold"  # from nothing it takes longer than all other tests here
+    printed = printed_by("mypy", "--strict", "--cache-dir", cache, *files, folder=projects)
+    assert f"in {2 * len(NAMES)} source files" in printed
+
+
+def printed_by(tool, *arguments, folder):
+    """What a tool prints that finds nothing wrong."""
+    command = [sys.executable, "-m", tool, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("running", "wanted"),
+    [
+        ("0.1.0", "0.1"),
+        ("1.12.3", "1.12"),
+        ("2.0", "2.0"),
+        ("0.2.0rc1", "0.2.0rc1"),
+        ("0.2.0.dev3+local", "0.2.0.dev3"),
+        ("0.2.0+local.1", "0.2"),
+    ],
+)
+def test_a_plugin_asks_for_the_rnnkit_that_wrote_it(running, wanted, tmp_path, monkeypatch):
+    monkeypatch.setattr(project, "__version__", running)
+    [requirement, *_] = metadata(written(tmp_path, "my-cells"))["dependencies"]
+    assert requirement == f"rnnkit>={wanted}"
+    assert SpecifierSet(requirement.removeprefix("rnnkit")).contains(running, prereleases=True)
+
+
+def test_a_plugin_asks_for_what_it_imports_and_for_versions_that_there_are(projects):
+    described = metadata(projects / "z")
+    required = {
+        requirement.name: requirement
+        for requirement in map(Requirement, [*described["dependencies"], *described["optional-dependencies"]["test"]])
+    }
+    imported = re.findall(r"^(?:import|from) (\w+)", (projects / "z/z.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(imported) - sys.stdlib_module_names <= set(required)
+    assert [name for name, each in required.items() if version(name) not in each.specifier] == []
+
+
+def test_a_plugin_is_tested_where_rnnkit_is(projects):
+    theirs, ours = (
+        yaml.safe_load((folder / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+        for folder in (projects / "z", ROOT)
+    )
+    assert theirs["tests"]["strategy"]["matrix"] == ours["ci"]["strategy"]["matrix"]
+    assert {"with": {"python-version": "${{ matrix.python }}"}}.items() <= theirs["tests"]["steps"][1].items()
+
+
+@pytest.mark.parametrize("target", ["wheel", "sdist"])
+def test_the_templates_are_in_what_is_installed(target, tmp_path):
+    printed_by("hatchling", "build", "--target", target, "--directory", tmp_path, folder=ROOT)
+    [built] = tmp_path.iterdir()
+    unpacked = tmp_path / "unpacked"
+    shutil.unpack_archive(built, unpacked, "zip" if target == "wheel" else None)
+    templates = {file.name for file in (ROOT / "registry/rnnkit/cli/scaffold/template").iterdir()}
+    assert len(templates) == 6
+    assert {file.name for file in unpacked.glob("**/scaffold/template/*")} == templates
+
+
+# What the command says
+
+
+def test_what_is_told_is_what_is_there(tmp_path):
+    facts = json.loads(run("new-plugin", "my-cells", "--kind", "echo", "--directory", tmp_path, "--json").stdout)
+    folder = tmp_path / "my-cells"
+    assert {each["file"] for each in facts.pop("files")} == set(contents(folder))
+    assert facts == {
+        "distribution": "my-cells",
+        "kind": "my-cells/echo",
+        "module": "my_cells",
+        "folder": str(folder),
+    }
+
+
+def test_what_to_do_next_can_be_typed(tmp_path):
+    """Into a shell, up to where packages would be fetched."""
+    parent = tmp_path / "a folder; echo no"
+    parent.mkdir()
+    shown = new_plugin(parent, "my-cells").stdout
+    lines = shown[shown.index("  cd ") :].splitlines()
+    assert [line.strip() for line in lines[-3:]] == [
+        'pip install -e ".[test]"',
+        "pytest",
+        "rnnkit show my-cells/my_cells",
+    ]
+    script = "\n".join(["set -e", *lines[:-3], "pwd", 'echo "$VIRTUAL_ENV"'])
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = ["bash", "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [str(parent / "my-cells"), str(parent / "my-cells/.venv")]
+
+
+@pytest.mark.parametrize("name", ["rnnkit-leaky", "torch", "numpy", "x y"])
+def test_nothing_heavy_is_imported(name, tmp_path):
+    assert HEAVY.isdisjoint(modules_imported("new-plugin", name, "--directory", tmp_path))
+
+
+# Refused
+
+
+def refused(parent, name, kind=None):
+    """The exit status of a refusal, and its lines; nothing was written."""
+    before = sorted(parent.rglob("*")), contents(parent)
+    result = new_plugin(parent, name, kind)
+    assert (sorted(parent.rglob("*")), contents(parent)) == before
+    assert result.stdout == ""
+    return result.exit_code, result.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "chosen", "said"),
+    [
+        (2, "", None, "'' is no name for a distribution"),
+        (2, "a b", None, "'a b' is no name for a distribution"),
+        (2, "../up", None, "'../up' is no name for a distribution"),
+        (2, "local", None, "'local' is what rnnkit says where there is no distribution"),
+        (2, "Unknown", None, "'Unknown' is what rnnkit says where there is no distribution"),
+        (
+            2,
+            "class",
+            "mine",
+            "A module cannot be called 'class' in Python",
+        ),
+        (
+            2,
+            "2fast",
+            "mine",
+            "A module cannot be called '2fast' in Python",
+        ),
+        (2, "conftest", None, "A file 'conftest.py' means something else to pytest or pip"),
+        (1, "json", None, "A module 'json' is here already, and one of the two would hide the other"),
+        (1, "Random", None, "A module 'random' is here already"),
+        (1, "rnnkit.builtin", None, "A module 'rnnkit_builtin' is here already"),
+        (1, "torch", None, "A distribution 'torch' is installed here already"),
+        (1, "PyDantic", None, "A distribution 'PyDantic' is installed here already"),
+        (2, "cells", "lambda", "The kind 'lambda' is a keyword of Python"),
+        (2, "rnnkit-class", None, "The kind 'class' is a keyword of Python"),
+        (2, "rnnkit-2x", None, "The kind '2x' is not made of letters, digits and underscores, beginning with a letter"),
+        (2, "cells", "", "The kind '' is not made of"),
+        (2, "cells", "_x", "The kind '_x' is not made of"),
+        (2, "cells", "a-b", "The kind 'a-b' is not made of"),
+        (2, "cells", "größe", "The kind 'größe' is not made of"),
+        (2, "cells", "a\n", "The kind 'a\\n' is not made of"),
+        (2, "cells", "k" * 65, f"The kind '{'k' * 65}' has 65 letters, which are more than 64"),
+        (2, "rnnkit-stack", None, "The kind 'stack' would have a class StackOptions, as rnnkit has"),
+        (1, "rnnkit-lstm", None, "The kind 'lstm' is one of rnnkit's own, whose names are reserved"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_in_one_line(status, name, chosen, said, tmp_path):
+    got, [line] = refused(tmp_path, name, chosen)
+    assert line.startswith(f"Error: {said}")
+    assert re.search(r": (choose another NAME|name another with --kind)\b", line)
+    assert got == status
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "a.-_b", "A9", "-a", "a-", "a\n", "größe", "\u212aelvin", "a b", "a/b", ".", ".."]
+)
+def test_a_name_is_one_if_packaging_says_so(name, tmp_path):
+    try:
+        canonicalize_name(name, validate=True)
+    except InvalidName:
+        assert refused(tmp_path, name)[0] == 2
+    else:
+        assert metadata(written(tmp_path, name))["name"] == name
+
+
+def test_a_distribution_that_is_installed_is_taken_however_it_is_spelled(tmp_path, plugins):
+    plugins.install("echo", distribution="echo-cells")
+    folder = tmp_path / "here"
+    folder.mkdir()
+    status, [line] = refused(folder, "Echo.Cells", "echo")
+    assert (status, plugins.imported()) == (1, [])
+    assert line.startswith("Error: A distribution 'Echo.Cells' is installed here already")
+
+
+@pytest.mark.parametrize("policy", ["RNNKIT_NOTHING=", "RNNKIT_BLOCK_PLUGINS=echo-cells", "RNNKIT_STRICT_PLUGINS=1"])
+def test_a_kind_that_others_provide_is_named_with_them(policy, tmp_path, plugins, monkeypatch):
+    plugins.install("echo", distribution="echo-cells", source="raise RuntimeError")
+    plugins.install("echo", distribution="more-cells")
+    variable, _, value = policy.partition("=")
+    monkeypatch.setenv(variable, value)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    status, [line] = refused(folder, "rnnkit-echo")
+    assert (status, plugins.imported()) == (1, [])
+    assert line.startswith("Error: A kind 'echo' is provided by 'echo-cells' and 'more-cells' already")
+    assert written(folder, "rnnkit-echo", "another").is_dir()
+
+
+def occupied_by_a_file(path):
+    path.write_text("mine")
+
+
+def occupied_by_a_folder(path):
+    path.mkdir()
+
+
+def occupied_by_a_full_folder(path):
+    path.mkdir()
+    (path / "pyproject.toml").write_text("mine")
+
+
+def occupied_by_a_link_to_nowhere(path):
+    path.symlink_to("nowhere")
+
+
+occupied = pytest.mark.parametrize(
+    "occupy",
+    [occupied_by_a_file, occupied_by_a_folder, occupied_by_a_full_folder, occupied_by_a_link_to_nowhere],
+    ids=lambda occupy: occupy.__name__,
+)
+
+
+@occupied
+@pytest.mark.parametrize("name", ["my-cells", "My-Cells"])
+def test_what_is_there_already_is_left_alone(name, occupy, tmp_path):
+    occupy(tmp_path / name)
+    status, [line] = refused(tmp_path, "my-cells")
+    assert status == 1
+    assert line.startswith(f"Error: {tmp_path / name} is there already, and nothing is overwritten")
+
+
+@pytest.mark.parametrize("occupy", [lambda path: None, occupied_by_a_file], ids=["missing", "a_file"])
+def test_a_parent_that_is_no_folder_is_refused(occupy, tmp_path):
+    occupy(tmp_path / "parent")
+    result = new_plugin(tmp_path / "parent", "my-cells")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: {tmp_path / 'parent'} is no folder: make it first, or choose another --directory\n"
+    )
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path):
+    occupied_by_a_file(tmp_path / "Torch")
+    status, lines = refused(tmp_path, "torch", "lstm")
+    assert (status, [line.split()[1] for line in lines]) == (1, ["A", "The", str(tmp_path / "Torch")])
+    result = new_plugin(tmp_path / "nowhere", "a b", "lambda")
+    assert (result.exit_code, result.stderr.count("Error: ")) == (2, 3)
+
+
+# Wholly or not at all
+
+
+class Interrupting(dict):
+    """Files to write, of which something happens when half of them are written."""
+
+    def __init__(self, happens):
+        super().__init__({"one.txt": "1", "folder/two.txt": "2", "three.txt": "3"})
+        self.happens = happens
+
+    def items(self):
+        first, *others = super().items()
+        yield first
+        self.happens()
+        yield from others
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(tmp_path / "new", Interrupting(stop))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "files", [{"a": "1", "a/b": "2"}, {"a": "1", "n" * 300: "2"}], ids=["under_a_file", "too_long"]
+)
+def test_a_file_that_cannot_be_written_leaves_nothing_and_is_told_of_the_folder(files, tmp_path):
+    with pytest.raises(OSError, match=re.escape(str(tmp_path / "new'"))):
+        write_folder(tmp_path / "new", files)
+    assert list(tmp_path.iterdir()) == []
+
+
+@occupied
+def test_what_comes_meanwhile_is_not_replaced(occupy, tmp_path):
+    target, alone = tmp_path / "new", tmp_path / "alone"
+    occupy(alone)
+    with pytest.raises(FileExistsError):
+        write_folder(target, Interrupting(lambda: occupy(target)))
+    assert sorted(tmp_path.iterdir()) == [alone, target]
+    assert (target.lstat().st_mode, contents(target)) == (alone.lstat().st_mode, contents(alone))
+
+
+def test_a_parent_that_has_gone_meanwhile_is_not_made(tmp_path):
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "gone/new"))):
+        write_folder(tmp_path / "gone/new", {"one.txt": "1"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_somebody_puts_into_it_at_the_last_moment_is_theirs(tmp_path, monkeypatch):
+    target, rename = tmp_path / "new", Path.rename
+
+    def late(folder, _target):
+        (target / "mine.txt").write_text("mine")
+        return rename(folder, _target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with pytest.raises(OSError, match="not empty"):
+        write_folder(target, {"one.txt": "1"})
+    assert contents(tmp_path) == {"new/mine.txt": b"mine"}
+
+
+def test_of_many_at_once_one_is_first(tmp_path):
+    start, written, refused = threading.Barrier(8), [], []
+
+    def write(number):
+        start.wait()
+        try:
+            write_folder(tmp_path / "new", {f"{each}.txt": str(number) for each in range(20)})
+        except FileExistsError:
+            refused.append(number)
+        else:
+            written.append(number)
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [winner] = written
+    assert len(refused) == 7
+    assert set(contents(tmp_path / "new").values()) == {str(winner).encode()}
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_the_folder_may_be_read_by_whoever_may_read_others(tmp_path):
+    (tmp_path / "other").mkdir()
+    write_folder(tmp_path / "new", {"one.txt": "1"})
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "other").stat().st_mode

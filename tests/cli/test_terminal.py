@@ -1,0 +1,208 @@
+"""The command in a terminal and in a pipe: width, colour, encodings, completion, and readers that leave early."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+
+from rnnkit.cli.group import SUMMARIES
+from tests.helpers.commands import run, run_process, start_process
+
+ESCAPE = b"\x1b["
+LONGEST = "a" * 100
+
+
+def in_terminal(*arguments, columns=80, **environment):
+    """What a terminal of so many columns gets to show."""
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {"COLUMNS": "", "TERM": "xterm", "NO_COLOR": "", **environment}
+    with start_process(*arguments, stdout=end, **environment):
+        os.close(end)
+        shown = b"".join(iter(lambda: read_or_nothing(terminal), b""))
+    os.close(terminal)
+    return shown
+
+
+def read_or_nothing(terminal):
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # how Linux says that the other end is closed
+        return b""
+
+
+def widest(shown):
+    return max(len(line) for line in re.sub(rb"\x1b\[\d*m", b"", shown).decode().splitlines())
+
+
+# Width
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_terminal_is_filled_and_not_more(columns):
+    assert widest(in_terminal("list", "--load", columns=columns)) == columns
+
+
+def test_a_pipe_has_80_columns(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert widest(run_process("list", "--load").stdout) == 80
+
+
+def test_a_problem_in_a_file_is_a_whole_line_in_a_pipe_and_is_wrapped_in_a_terminal(tmp_path):
+    file = tmp_path / "wrong.yaml"
+    file.write_text("kind: lstn\ninput_size: 3\nhidden_size: 4\n")
+    problem, _ = run_process("validate", file).stdout.splitlines()
+    assert b"Did you mean 'lstm'? Installed kinds: " in problem
+    assert widest(in_terminal("validate", file, columns=150)) <= 150 < len(problem)
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_a_name_is_never_cut_however_narrow_the_screen(plugins, columns):
+    plugins.install(LONGEST, distribution=f"distribution-{LONGEST}")
+    for command in ("list", "why"):
+        assert f"distribution-{LONGEST}/{LONGEST}" in run(command, LONGEST, width=columns).output.split()
+
+
+def test_an_address_is_never_broken():
+    assert "https://doi.org/10.1162/neco.1997.9.8.1735" in run("show", "lstm", width=30).output.split()
+
+
+@pytest.mark.parametrize("command", ["list", "list --load", "why lstm"])
+def test_a_table_that_does_not_fit_is_told_row_by_row(command):
+    assert widest(run(*command.split(), width=40).stdout.encode()) <= 40
+
+
+def test_columns_stand_below_each_other_in_any_script(plugins):
+    plugins.install("門", "mgu", distribution="acme-cells")
+    lines = run("list", "acme-cells").output.splitlines()
+    places = [sum(2 if each == "門" else 1 for each in line[: line.index("acme-cells ")]) for line in lines[2:]]
+    assert len(set(places)) == 1
+
+
+# Colour
+
+
+def test_a_terminal_has_colour():
+    assert ESCAPE in in_terminal("why", "lstm")
+
+
+@pytest.mark.parametrize("variable", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
+def test_a_terminal_without_colour_has_the_same_text(variable):
+    plain = in_terminal("why", "lstm", **variable)
+    assert ESCAPE not in plain
+    assert plain == re.sub(rb"\x1b\[\d*m", b"", in_terminal("why", "lstm"))
+
+
+def test_a_pipe_has_colour_only_by_force():
+    assert ESCAPE not in run_process("why", "lstm", FORCE_COLOR="").stdout
+    assert ESCAPE in run_process("why", "lstm", FORCE_COLOR="1", NO_COLOR="").stdout
+
+
+# Encodings
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("command", ["list", "why lstm", "--help", "init lstn"])
+def test_every_encoding_shows_every_screen(command, encoding):
+    done = run_process(*command.split(), PYTHONIOENCODING=encoding)
+    assert (done.stdout + done.stderr).decode(encoding)
+    assert b"Traceback" not in done.stderr
+
+
+def test_an_equation_is_latex_where_its_signs_cannot_be_shown():
+    done = run_process("show", "lstm", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\sigma(W_{ii} x_t" in done.stdout
+    assert rb"J\xfcrgen Schmidhuber" in done.stdout
+
+
+# Pipes
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    reader, end = os.pipe()
+    os.close(reader)
+    with start_process("list", stdout=end) as process:
+        os.close(end)
+        assert process.stderr.read() == b""
+
+
+def test_without_a_place_to_write_to_nothing_is_written():
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m rnnkit list >&-', sys.executable], check=False, stderr=subprocess.PIPE
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+# Completion
+
+
+def completed(words, shell="bash"):
+    environment = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = run_process(**environment, _RNNKIT_COMPLETE=f"{shell}_complete")
+    return done.stdout.decode().split()
+
+
+def test_commands_complete():
+    assert completed("rnnkit ") == [f"plain,{name}" for name in SUMMARIES]
+    assert completed("rnnkit va") == ["plain,validate"]
+
+
+@pytest.mark.parametrize("command", ["show", "why", "init", "list", "schema", "schema gru"])
+def test_kinds_complete(command):
+    assert completed(f"rnnkit {command} lst") == ["plain,lstm", "plain,lstm_cell"]
+
+
+def test_bare_names_complete_unless_they_are_ambiguous(plugins, monkeypatch):
+    for name, kinds in {"acme-cells": ["mgu", "mgu2"], "other-cells": ["mgu"]}.items():
+        plugins.install(*kinds, distribution=name)
+    monkeypatch.setenv("COMP_WORDS", "rnnkit show mg")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert run(_RNNKIT_COMPLETE="bash_complete").output.split() == ["plain,mgu2"]
+
+
+def test_distributions_complete():
+    assert completed("rnnkit doctor rnn")[0] == "plain,rnnkit"
+
+
+@pytest.mark.parametrize("command", ["validate", "summary", "verify", "validate a.yaml"])
+def test_files_complete(command):
+    assert completed(f"rnnkit {command} mod") == ["file,mod"]
+
+
+def test_options_complete():
+    assert {"plain,--load", "plain,--json"} <= set(completed("rnnkit list --"))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_script(shell):
+    script = run_process(_RNNKIT_COMPLETE=f"{shell}_source").stdout.decode()
+    assert f"_RNNKIT_COMPLETE={shell}_complete" in script
+
+
+def test_a_broken_plugin_does_not_disturb_completion(plugins, monkeypatch):
+    plugins.install("mgu", source="raise RuntimeError")
+    monkeypatch.setenv("COMP_WORDS", "rnnkit show lst")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert run(_RNNKIT_COMPLETE="bash_complete", RNNKIT_STRICT_PLUGINS="1").output.strip() == ""
+
+
+# Installation
+
+
+def test_without_click_the_command_says_what_to_install():
+    code = "import sys; sys.modules['click'] = None; from rnnkit.__main__ import main; main()"
+    done = run_process(code=code)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b'The command rnnkit needs click: run pip install "rnnkit[cli]"\n'
+
+
+def test_the_module_runs_as_the_command_does():
+    done = subprocess.run([sys.executable, "-m", "rnnkit", "list"], check=True, capture_output=True)
+    assert done.stdout == run_process("list").stdout

@@ -1,0 +1,200 @@
+"""What every command shows, at 80 and at 120 columns, word for word.
+
+A change that is meant is accepted with `SCREENS=write pytest tests/cli/test_terminal_output.py`; review it in the diff.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnnkit import RecurrentSpec, build_model
+from rnnkit.catalog import Candidate, discovery
+from rnnkit.cli import doctor, doctor_runner
+from rnnkit.cli.group import SUMMARIES
+from rnnkit.files.checkpoint.checkpoint_file import save_model
+from tests.helpers.checkpoint_files import edited
+from tests.helpers.commands import run
+from tests.helpers.plugins_on_disk import write_distribution
+
+SCREENS = Path(__file__).parent / "terminal_output"
+HOOK = "@hookimpl\ndef register_kinds(register):\n    register(kind({name!r}, {fields}))\n"
+MGU = r"""summary="A minimal gated unit: one gate decides both what to forget and what to take in.", equation=(
+    r"f_t &= \sigma(W_{if} x_t + b_f + W_{hf} h_{t-1}) \\ h_t &= (1 - f_t) \odot h_{t-1} + f_t \odot \tilde{h}_t"
+)"""
+# distribution: its kind, and its module
+PLUGINS = {
+    "acme-cells": ("mgu", HOOK.format(name="mgu", fields=MGU)),
+    "acme-lstm": ("lstm", HOOK.format(name="lstm", fields="")),
+    "other-cells": ("mgu", HOOK.format(name="mgu", fields="")),
+    "prints-a-banner": ("banner", "print('Welcome!')\n" + HOOK.format(name="banner", fields="")),
+    "ends-its-process": ("over", "import os\n\nos._exit(3)"),
+    "turned-off": ("off", HOOK.format(name="off", fields="")),
+    "without-dependency": ("needy", "import no_such_dependency"),
+}
+FILES = {
+    "model.yaml": "kind: lstm\ninput_size: 8\nhidden_size: 64\nnum_layers: 2\noutput_size: 10\ndropout: 0.1\n",
+    "wrong.yaml": (
+        "kind: lstm\ninput_size: 8\nhidden_size: 0\ndropout: 0.1\nbidirektional: true\noptions:\n  proj: 4\n"
+    ),
+    "wrong.toml": "kind = 'lstn'\ninput_size = 8\n",
+    "wrong.json": '{"kind": "lstm",\n "input_size": 8,,\n',
+}
+NEW = "rnnkit-leaky-integrator"
+COMMANDS = {
+    "rnnkit": "",
+    **{f"{name}-help": f"{name} --help" for name in SUMMARIES},
+    "list": "list",
+    "list-all": "list *cell* --all",
+    "list-load": "list m --load",
+    "list-nothing": "list lstn",
+    "list-turned-off": "list off",
+    "show": "show lstm",
+    "show-cell": "show rnn_cell",
+    "show-plugin": "show acme-cells/mgu",
+    "show-unknown": "show lstn",
+    "why": "why lstm",
+    "why-ambiguous": "why mgu",
+    "why-blocked": "why off",
+    "why-qualified": "why acme-cells/mgu",
+    "why-unknown": "why lstn",
+    "doctor": "doctor",
+    "doctor-one": "doctor without-dependency",
+    "doctor-unknown": "doctor acme",
+    "init": "init rnn",
+    "init-toml": "init rnn --format toml",
+    "init-unknown": "init lstn",
+    "validate": "validate model.yaml",
+    "validate-wrong": "validate model.yaml wrong.yaml wrong.toml wrong.json missing.yaml",
+    "summary": "summary model.yaml",
+    "summary-wide": "summary model.yaml kind=gru_cell bidirectional=true hidden_size=[64,32] readout=all --time 1000",
+    "summary-model": "summary saved.safetensors --dtype bfloat16",
+    "summary-wrong": "summary model.yaml hiden_size=3 dropout=2",
+    "verify": "verify saved.safetensors",
+    "verify-drifted": "verify drifted.safetensors",
+    "verify-unreadable": "verify model.yaml",
+    "check": "check gru --only fields_take_effect --only record_is_complete --only step_matches_its_equation",
+    "check-broken": "check acme-cells/mgu --only record --only output",
+    "check-unknown": "check gru --only pading_changes_nothing",
+    "new-plugin": f"new-plugin {NEW} --kind leaky",
+    "new-plugin-taken": "new-plugin my-cells --kind mgu",
+    "new-plugin-refused": "new-plugin Acme.Cells --kind lstm --directory nowhere",
+}
+# what other programs read has lines of any width
+READ_BY_PROGRAMS = ("Error:", "Warning:", "wrong", "missing", "override")
+
+
+CONSTANT = {"seconds": 1.25, "seconds_of_torch": 1.0, "modules": 950}
+
+
+@cache
+def examined(distributions, timeout):
+    """What doctor finds in fact, but for what changes from day to day."""
+    found = doctor_runner.examine(distributions, timeout)
+    return [{name: CONSTANT.get(name, fact) if fact else fact for name, fact in each.items()} for each in found]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with specs, models and plugins."""
+    folder = tmp_path_factory.mktemp("screens")
+    for name, text in FILES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    write_models(folder)
+    for distribution, (kind, source) in PLUGINS.items():
+        module = f"screens_{distribution.replace('-', '_')}"
+        write_distribution(
+            folder / module, distribution, module=module, source=source, entry_points=f"[rnnkit]\n{kind} = {module}\n"
+        )
+    return folder
+
+
+def installed_here(group):
+    return [entry for entry in entry_points(group=group) if entry.dist.name in ["rnnkit", *PLUGINS]]
+
+
+def write_models(folder):
+    file = folder / "saved.safetensors"
+    save_model(build_model(RecurrentSpec(kind="gru", input_size=3, hidden_size=4, output_size=2)), file)
+
+    def of_version_1(_header, record):
+        record["lock"] |= {"rnnkit": "1.0", "plugin": "rnnkit==1.0", "torch": "2.1.0"}
+
+    def drifted(_header, record):
+        record["lock"]["torch"] = "2.0.0"
+        record["fingerprint"]["output"][0] = 1e9
+
+    file.write_bytes(edited(file.read_bytes(), of_version_1))
+    (folder / "drifted.safetensors").write_bytes(edited(file.read_bytes(), drifted))
+
+
+@pytest.fixture(autouse=True)
+def _in_the_folder(folder, monkeypatch):
+    """With its plugins installed and no others, and versions that do not change."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(discovery, "entry_points", installed_here)
+    for plugin in sorted(folder.glob("screens_*")):
+        monkeypatch.syspath_prepend(plugin)
+    monkeypatch.setenv("RNNKIT_BLOCK_PLUGINS", "turned-off")
+    monkeypatch.setattr(Candidate, "version", "1.0")
+    monkeypatch.setattr("rnnkit.specs.provenance.__version__", "1.0")
+    monkeypatch.setattr("rnnkit.files.checkpoint.versions.__version__", "1.0")
+    monkeypatch.setattr(torch, "__version__", "2.1.0")
+    monkeypatch.setattr(doctor, "_versions", lambda: {"Python": "3.14.0", "rnnkit": "1.0", "torch": "2.13.0"})
+    monkeypatch.setattr(doctor, "examine", lambda names, timeout: examined(tuple(names), timeout))
+    yield
+    shutil.rmtree(NEW, ignore_errors=True)
+    for name in [name for name in sys.modules if name.startswith("screens_")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_shows_what_it_showed(name, width):
+    result = run(*COMMANDS[name].split(), width=width)
+    screen = f"$ rnnkit {COMMANDS[name]}\n{result.output}"
+    file = SCREENS / f"{name}.{width}.txt"
+    if os.environ.get("SCREENS") == "write":
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(screen, encoding="utf-8")
+    assert file.exists(), f"This screen is new. {__doc__}"
+    assert screen == file.read_text(encoding="utf-8"), f"This screen was another. {__doc__}"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_screen_is_no_wider_than_the_terminal(name, width):
+    screen = run(*COMMANDS[name].split(), width=width).output
+    assert [line for line in screen.splitlines() if len(line) > width and not line.startswith(READ_BY_PROGRAMS)] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["list", "list-all", "why", "why-ambiguous", "why-blocked", "summary", "summary-wide", "doctor"]
+)
+def test_what_stands_in_a_table_stands_in_the_json_too(name):
+    screen = run(*COMMANDS[name].split(), width=1000).stdout
+    table = screen[screen.index("─\n") + 2 :].partition("\n\n")[0]
+    cells = [cell.replace(",", "") for line in table.splitlines() for cell in re.split(r" {2,}", line)]
+    facts = json.loads(run(*COMMANDS[name].split(), "--json").stdout)
+    known = {str(leaf).replace(",", "") for leaf in leaves(facts)}
+    assert cells
+    assert {*cells} - known - {f"{seconds}0" for seconds in known} == set()
+
+
+def leaves(value):
+    """The values in plain data that have no parts, and how many parts the others have."""
+    if not isinstance(value, dict | list):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value
+    return [len(value), *(leaf for part in parts for leaf in leaves(part))]
+
+
+def test_there_is_a_command_for_each_screen():
+    assert {file.name.partition(".")[0] for file in SCREENS.iterdir()} == set(COMMANDS)

@@ -1,0 +1,67 @@
+"""Home shows what was measured, and a picture that its script draws."""
+
+import json
+import re
+
+import pytest
+
+from docs.pictures import unrolled
+from docs.site import speed
+from rnnkit import list_kinds
+from rnnkit.catalog import Catalog
+from tests.helpers.pages import DOCS
+
+HOME = (DOCS / "index.md").read_text(encoding="utf-8")
+RECORD = json.loads((DOCS / "measured/benchmarks.json").read_text(encoding="utf-8"))
+
+
+def rows_of(table):
+    """The cells of each row of a table in Markdown, without those of its head."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:3] == "| ["]
+
+
+def test_the_table_is_what_the_figures_say():
+    shown = (DOCS / "measured/benchmarks.md").read_text(encoding="utf-8")
+    assert shown == speed.text(), "run python -m docs.site.speed"
+    rows = rows_of(shown)
+    assert len(rows) == 7
+    for kind, against, *figures in rows:
+        name, other = re.search(r"`(\w+)`", kind)[1], against.partition(" ")[0].strip("`")
+        whom = {"a": "loop", "torchrecurrent's": "torchrecurrent"}.get(other, "torch.nn")
+        taken = {
+            (each["shape"], each["what"]): each["ours"] / each["theirs"]
+            for each in RECORD["results"]
+            if each["kind"] == name and each["against"] == whom and each["threads"] == 1
+        }
+        wanted = [taken[shape, what] for shape in ("medium", "long") for what in ("forward", "training")]
+        assert [float(figure) for figure in figures] == pytest.approx(wanted, abs=0.0051)
+
+
+def test_the_figures_say_when_and_on_what_they_were_taken():
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT.*", RECORD["date"])
+    assert all(RECORD[name] for name in ("processor", "cores", "system", "torch", "python", "rnnkit"))
+    text = speed.text()
+    assert RECORD["date"][:10] in text
+    assert RECORD["processor"] in text
+
+
+def test_home_includes_the_table_and_the_picture():
+    included = re.findall(r'^--8<-- "(.+)"$', HOME, re.MULTILINE)
+    assert included == ["docs/pictures/unrolled.svg", "docs/measured/benchmarks.md"]
+
+
+def test_the_picture_is_the_one_of_its_script():
+    drawn = unrolled.FILE.read_text(encoding="utf-8")
+    assert drawn == unrolled.picture(), "run python -m docs.pictures.unrolled"
+    assert "\n\n" not in drawn.strip()  # which would end it in Markdown
+
+
+def test_the_picture_names_every_kind():
+    named = {name for names in unrolled.CHIPS for name in names}
+    own = {kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"}
+    assert named == own | {"rnnkit-mgu/mgu", "your own"}
+
+
+def test_a_figure_that_is_missing_is_an_error():
+    with pytest.raises(LookupError, match="has 0 figures"):
+        speed.table({"results": []})

@@ -1,0 +1,196 @@
+"""The reference has all that can be called, raised, typed and set, each where one looks for it."""
+
+import inspect
+import re
+from collections import Counter
+from importlib import import_module
+
+import click
+import pytest
+import yaml
+
+import rnnkit
+import rnnkit.testing
+from docs.site.api_markdown import DIRECTIVE, documented
+from rnnkit import LockWarning, RnnkitError, errors
+from rnnkit.catalog import Catalog
+from rnnkit.catalog.catalog import using
+from rnnkit.cli.group import commands
+from tests.helpers import pages
+from tests.helpers.pages import ROOT
+
+REFERENCE = ROOT / "docs/reference"
+PUBLIC = [f"rnnkit.{name}" for name in rnnkit.__all__] + [f"rnnkit.testing.{name}" for name in rnnkit.testing.__all__]
+DIRECTIVES = [name for page in (ROOT / "docs").rglob("*.md") for name, _ in DIRECTIVE.findall(page.read_text("utf-8"))]
+STATES = {
+    "rnnkit_builtin._torch_backbone.HiddenState",
+    "rnnkit_builtin.lstm.LSTMState",
+    "rnnkit_builtin.lstm_cell.LSTMCellState",
+}
+RAISED = [each for each in vars(errors).values() if inspect.isclass(each) and issubclass(each, Exception)]
+RAISED.append(rnnkit.testing.CheckFailedError)
+ERRORS = REFERENCE / "errors.md"
+
+
+def test_every_public_name_is_documented_once():
+    assert Counter(DIRECTIVES) == Counter([*PUBLIC, *STATES])
+
+
+@pytest.mark.parametrize("name", DIRECTIVES)
+def test_what_a_page_documents_is_there_and_says_what_it_is(name):
+    module, _, attribute = name.rpartition(".")
+    documentation = documented(name, {})
+    assert documentation.startswith(f"## {name}\n")
+    if inspect.isroutine(value := getattr(import_module(module), attribute)):
+        assert all(
+            f"{each}:" in documentation or f"*{each}" in documentation for each in inspect.signature(value).parameters
+        )
+    assert len(documentation.splitlines()) > 4, "a name, and nothing about it"
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_start_of_the_reference_or_of_its_errors_leads_to_every_public_name(name):
+    if name.endswith(("Error", "Warning")):
+        assert re.search(rf"\]\(#{name}\)|\]\[{name}\]", ERRORS.read_text("utf-8"))
+    else:
+        assert f"][{name}]" in (REFERENCE / "index.md").read_text("utf-8")
+
+
+def members_of(name):
+    """The headings of a class on its page."""
+    [options] = [
+        options
+        for page in REFERENCE.rglob("*.md")
+        for found, options in DIRECTIVE.findall(page.read_text("utf-8"))
+        if found == name
+    ]
+    return re.findall(
+        rf"^### {re.escape(name)}\.(\w+)$",
+        documented(name, (yaml.safe_load(options) or {}).get("options", {})),
+        re.MULTILINE,
+    )
+
+
+def test_a_model_is_documented_without_what_every_module_has():
+    assert members_of("rnnkit.RecurrentModel") == ["forward", "step", "initial_state", "reset_state", "restore_state"]
+    own = {"new_parameter", "project", "step", "unroll", "unroll_layers", "symbols", "set_forget_bias"}
+    assert own <= set(members_of("rnnkit.Cell"))
+    assert not {"made_with", "unroll_fits", "cuda", "train"} & set(members_of("rnnkit.Cell"))
+
+
+@pytest.mark.parametrize("cls", [rnnkit.RecurrentSpec, rnnkit.StackOptions, rnnkit.InitOptions, rnnkit.Kind])
+def test_every_field_stands_in_the_signature_with_its_default_and_has_a_meaning(cls):
+    documentation = documented(f"rnnkit.{cls.__name__}", {})
+    signature = documentation.split("```")[1]
+    assert all(re.search(rf"\b{name}: ", signature) for name in cls.__dataclass_fields__)
+    for name in cls.__annotations__:
+        assert re.search(rf"^- `{name}` \(`.+`\): [\w`]", documentation, re.MULTILINE)
+    assert "Annotated" not in documentation
+    assert "_Size" not in documentation
+
+
+# errors
+
+
+@pytest.fixture(scope="module")
+def raised_on_the_page(tmp_path_factory):
+    """Run the page of errors, and record which are raised or warned of by the code below each heading."""
+    folder, source = tmp_path_factory.mktemp("errors"), ERRORS.read_text("utf-8")
+    section, recorded = [""], []
+
+    def noting(cls, *args, **kwargs):
+        error = Exception.__new__(cls, *args, **kwargs)
+        recorded.append((section[0], error))
+        return error
+
+    def printed_by(code, names, page, run=pages.printed_by):
+        section[0] = (["", *(name for name, _ in DIRECTIVE.findall(source[: source.index(code)]))])[-1]
+        return run(code, names, page)
+
+    with pytest.MonkeyPatch.context() as patch, using(Catalog()):
+        patch.syspath_prepend(folder)
+        patch.chdir(folder)
+        patch.setattr(pages, "printed_by", printed_by)
+        for root in (RnnkitError, LockWarning, rnnkit.DeprecatedKindWarning):
+            patch.setattr(root, "__new__", noting, raising=False)
+        pages.run_page(ERRORS, folder)
+    return recorded
+
+
+def shown_below(name):
+    """What the examples of an error print."""
+    source = ERRORS.read_text("utf-8")
+    parts = re.split(r"^::: (\S+)$", source, flags=re.MULTILINE)
+    below = dict(zip(parts[1::2], parts[2::2], strict=True))[name]
+    return "\n".join(shown for _, _, shown in pages.BLOCK.findall(below))
+
+
+@pytest.mark.parametrize("cls", RAISED)
+def test_an_example_raises_the_error_and_prints_its_message(cls, raised_on_the_page):
+    name = f"{'rnnkit.testing' if 'testing' in cls.__module__ else 'rnnkit'}.{cls.__name__}"
+    of_section = [error for section, error in raised_on_the_page if section == name]
+    if cls is RnnkitError:  # the base of all, which is caught and not raised
+        assert of_section[0].__traceback__ is not None
+        return
+    own = [error for error in of_section if type(error) is cls]
+    assert own, f"nothing below the heading of {name} raises it"
+    assert issubclass(cls, Warning) or own[-1].__traceback__ is not None
+    assert str(own[-1])
+    assert str(own[-1]) in shown_below(name)
+
+
+@pytest.mark.parametrize("cls", RAISED)
+def test_an_error_says_what_to_do(cls):
+    source = ERRORS.read_text("utf-8")
+    heading = source.index(f"::: rnnkit.{'testing.' if 'testing' in cls.__module__ else ''}{cls.__name__}\n")
+    below = source[heading + 4 :].partition("\n::: ")[0]
+    assert "**What to do.**" in below or cls is RnnkitError
+
+
+# the command
+
+
+def section_of(page, name):
+    """What stands below a heading with the name of a command."""
+    found = re.search(
+        rf"^## (?:`rnnkit )?{name}`?(?: \{{[^}}\n]*\}})?$(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL
+    )
+    assert found, f"no heading for the command {name}"
+    return found[1]
+
+
+CONTEXT = click.Context(commands)
+COMMANDS = {name: commands.get_command(CONTEXT, name) for name in commands.list_commands(CONTEXT)}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_section_which_types_it(name):
+    assert f"$ rnnkit {name}" in section_of((REFERENCE / "command.md").read_text("utf-8"), name)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_and_option_of_a_command_is_told(name):
+    section = section_of((REFERENCE / "command_options.md").read_text("utf-8"), name)
+    for parameter in COMMANDS[name].params:
+        told = parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar(CONTEXT)]
+        for each in told:
+            assert re.search(rf"(?<!\S){re.escape(each)}(?![\w-])", section), f"rnnkit {name}: {each}"
+
+
+# the environment
+
+
+def variables():
+    """The environment variables that the sources ask for by their names."""
+    text = "\n".join(path.read_text("utf-8") for path in (ROOT / "registry").rglob("*.py"))
+    asked = re.findall(r"environ(?:\.get\(|\[)\"(\w+)\"", text)
+    return sorted({*asked, *re.findall(r"_?RNNKIT_[A-Z]+(?:_[A-Z]+)*", text), "COLUMNS"})
+
+
+def test_the_sources_ask_for_variables():
+    assert {"RNNKIT_ALLOW_PLUGINS", "RNNKIT_STRICT_PLUGINS", "_RNNKIT_COMPLETE", "NO_COLOR"} <= set(variables())
+
+
+@pytest.mark.parametrize("name", variables())
+def test_every_environment_variable_is_told(name):
+    assert f"| `{name}` |" in (REFERENCE / "index.md").read_text("utf-8")

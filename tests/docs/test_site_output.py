@@ -1,0 +1,332 @@
+"""The built site: its links, what search and other programs find in it, and how it is published."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html import unescape
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+import rnnkit
+from docs.site import links
+from docs.site.page_markdown import page_markdown
+from rnnkit import Cell, get_kind, list_kinds
+from tests.helpers.pages import ROOT
+
+LOCAL = "http://127.0.0.1:8000/rnnkit/"
+OWN = [kind for kind in list_kinds() if rnnkit.current_catalog().distribution(kind) == "rnnkit"]
+ERRORS = [name for name in rnnkit.__all__ if name.endswith(("Error", "Warning"))]
+IN_CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+
+
+def run(*arguments, folder=ROOT, **variables):
+    """What a module of the site prints; its own files, and nobody's settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCS_", "GIT_"))}
+    environment = kept | {"NO_MKDOCS_2_WARNING": "1", "GIT_CONFIG_GLOBAL": os.devnull} | variables
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The site as `make docs` builds it: strictly, so that a warning is an error."""
+    site = tmp_path_factory.mktemp("site")
+    run(sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", site)
+    run(sys.executable, "-m", "docs.site.llms", site)
+    return site
+
+
+@pytest.fixture(scope="session")
+def pages(site):
+    """The names of all pages but the one for what is not found."""
+    return sorted({path.relative_to(site).as_posix() for path in site.rglob("*.html")} - {"404.html"})
+
+
+# links
+
+
+def test_every_link_and_anchor_of_the_site_leads_somewhere(site):
+    assert list(links.problems(site)) == []
+
+
+SITEMAP = """<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
+<url><loc>https://a.example/docs/index.html</loc></url><url><loc>https://a.example/docs/sub/page.html</loc></url></urlset>
+"""
+GOOD = '<a href="sub/page.html#there">a</a> <a href="https://b.example">b</a> <link rel="canonical" href="https://a.example">'
+FAULTS = {
+    '<a href="other.html"></a>': "other.html leads nowhere",
+    '<a href="sub/page.html#gone"></a>': "sub/page.html#gone leads to a page without that anchor",
+    '<a href="#gone"></a>': "#gone leads to a page without that anchor",
+    '<a href="../docs2/index.html"></a>': "../docs2/index.html leads nowhere",
+    '<a href="/docs/sub/page.html"></a>': "/docs/sub/page.html leads elsewhere when the page is read from disk",
+    '<img src="gone.svg">': "gone.svg leads nowhere",
+    '<script src="https://b.example/x.js"></script>': "https://b.example/x.js is fetched from elsewhere",
+    '<link rel="stylesheet" href="//b.example/x.css">': "//b.example/x.css is fetched from elsewhere",
+    '<svg><use xlink:href="https://b.example/x.svg"/></svg>': "https://b.example/x.svg is fetched from elsewhere",
+    "<style>a { background: url('//b.example/x.png') }</style>": "//b.example/x.png is fetched from elsewhere",
+    '<p style="background: url(gone.png)"></p>': "gone.png leads nowhere",
+    '<p id="one"></p><p id="one"></p>': "2 elements have the id 'one'",
+}
+
+
+@pytest.fixture
+def small_site(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sitemap.xml").write_text(SITEMAP)
+    (tmp_path / "index.html").write_text(GOOD)
+    (tmp_path / "404.html").write_text('<a href="/docs/sub/page.html#there"></a>')
+    (tmp_path / "sub/page.html").write_text('<h1 id="there"></h1><a href="../index.html"></a>')
+    return tmp_path
+
+
+def test_a_site_that_is_right_has_no_problems(small_site):
+    assert list(links.problems(small_site)) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_link_is_found(fault, small_site):
+    (small_site / "index.html").write_text(GOOD + fault)
+    links._page.cache_clear()
+    assert list(links.problems(small_site)) == [f"index.html: {FAULTS[fault]}"]
+
+
+def test_a_style_sheet_that_fetches_from_elsewhere_is_found(small_site):
+    (small_site / "sub/x.css").write_text('@import "https://b.example/x.css"; a { background: url(gone.png) }')
+    assert list(links.problems(small_site)) == [
+        "sub/x.css: https://b.example/x.css is fetched from elsewhere",
+        "sub/x.css: gone.png leads nowhere",
+    ]
+
+
+def test_broken_links_are_an_exit_status(small_site):
+    command = [sys.executable, "-m", "docs.site.links", small_site]
+    assert run(*command) == "3 pages, every link and anchor is there\n"
+    (small_site / "index.html").write_text('<a href="gone.html"></a>')
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stdout) == (1, "index.html: gone.html leads nowhere\n")
+
+
+# what MkDocs has built
+
+
+def test_the_sitemap_has_all_pages(site, pages):
+    assert sorted(links.sitemap(site)) == [LOCAL + page for page in pages]
+
+
+def test_the_page_for_what_is_not_found_works_at_any_address(site):
+    text = (site / "404.html").read_text("utf-8")
+    addresses = re.findall(r'<(?:a|link)\b[^>]* href="([^"]+)"|<script\b[^>]* src="([^"]+)"', text)
+    paths = {urlsplit(first or second).path for first, second in addresses} - {""}
+    assert {"/rnnkit/index.html", "/rnnkit/kinds/index.html", "/rnnkit/reference/index.html"} <= paths
+    assert all(path.startswith("/rnnkit/") for path in paths)
+
+
+@pytest.fixture(scope="session")
+def titles(site):
+    """The titles in the index of the search, and the pages where they stand."""
+    index = json.loads((site / "search/search_index.json").read_text("utf-8"))
+    return {(unescape(re.sub("<[^>]+>", "", entry["title"])), entry["location"]) for entry in index["docs"]}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_search_finds_a_kind_by_its_name(name, titles):
+    assert (name, f"kinds/{name}.html") in titles
+
+
+@pytest.mark.parametrize("name", ["register_kinds", "after_build"])
+def test_search_finds_a_hook_by_its_name(name, titles):
+    assert any(title.startswith(f"{name}(") and where.startswith("reference/hooks.html#") for title, where in titles)
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_search_finds_an_error_by_its_name(name, titles):
+    assert any(title.split()[-1] == name and where == f"reference/errors.html#rnnkit.{name}" for title, where in titles)
+
+
+def test_search_works_from_disk(site):
+    assert (site / "search/search_index.js").stat().st_size > 1000
+
+
+# what other programs read
+
+
+@pytest.fixture(scope="session")
+def markdown(site, pages):
+    """The Markdown beside each page."""
+    return {page: (site / page).with_suffix(".md").read_text("utf-8") for page in pages}
+
+
+def test_a_page_has_its_markdown_beside_it_without_what_is_not_for_readers(markdown):
+    for page, text in markdown.items():
+        words = IN_CODE.sub("", text)
+        for leftover in ("--8<--", "\n::: ", "<svg", "<div", "<figure", "\x00", "][rnnkit."):
+            assert leftover not in words, f"{page}: {leftover!r}"
+        assert not text.startswith("---"), f"{page}: its front matter"
+        assert len(re.findall(r"^# ", words, re.MULTILINE)) == 1, f"{page}: one heading"
+
+
+def test_links_between_the_markdown_of_pages_lead_somewhere(site, markdown):
+    for page, text in markdown.items():
+        for target in re.findall(r"\]\(([^)\s]+)\)", IN_CODE.sub("``", text)):
+            there = urlsplit(target)
+            assert there.scheme or not there.path or (site / page).parent.joinpath(there.path).is_file(), (
+                f"{page}: {target}"
+            )
+
+
+def test_every_code_block_of_a_page_is_in_its_markdown(markdown):
+    source = (ROOT / "docs/reference/errors.md").read_text("utf-8")
+    blocks = re.findall(r"^```.*?^```$", source, re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 20
+    assert all(block in markdown["reference/errors.html"] for block in blocks)
+
+
+@pytest.mark.parametrize("own", OWN)
+def test_the_equation_of_a_kind_is_the_same_in_its_record_in_markdown_and_in_html(own, site, markdown):
+    lines = [line.strip() for line in get_kind(own).equation.strip().splitlines()]
+    html = unescape((site / f"kinds/{own}.html").read_text("utf-8"))
+    for text in (markdown[f"kinds/{own}.html"], html, (site / "llms-full.txt").read_text("utf-8")):
+        formulas = re.findall(r"\$\$(.*?)\$\$|\\\[(.*?)\\\]", text, re.DOTALL)
+        found = [[line.strip() for line in "".join(each).strip().splitlines()] for each in formulas]
+        assert not lines or any(_stands_in(lines, formula) for formula in found)
+
+
+def _stands_in(lines, formula):
+    return any(formula[start : start + len(lines)] == lines for start in range(len(formula)))
+
+
+def test_the_latex_of_docstrings_is_the_same_on_the_page_of_the_api(site, markdown):
+    [formula] = re.findall(r"\$(.+?)\$", Cell.__doc__)
+    assert f"${formula}$" in markdown["reference/api/cells.html"]
+    assert f"\\({formula}\\)" in unescape((site / "reference/api/cells.html").read_text("utf-8"))
+    [symbol] = re.findall(r'r"(\\\w+)"', Cell.symbols.__doc__)
+    assert f'r"{symbol}"' in markdown["reference/api/cells.html"]
+
+
+def test_a_formula_is_left_as_it_is_whatever_it_looks_like():
+    text = "$$\n<div>\n(x_{t}){ .d } = [a][b] <!-- c -->\n$$\n\n\\((y){.a}\\) and $(z){.b}$ and `(x){.c} [a][b]`\n"
+    assert page_markdown(text, str, lambda _name: "c.md") == text
+
+
+def test_a_drawing_becomes_its_words():
+    drawing = '<svg viewBox="0 0 1 1"><title>A cell</title><desc>It\n  reads &lt;x&gt;.</desc><path d="M0 0"/></svg>'
+    page = f'One.\n\n<figure class="rnnkit-drawing">\n{drawing}\n</figure>\n\nTwo.\n'
+    assert page_markdown(page, str, lambda _name: None) == "One.\n\n> Drawing: A cell. It reads <x>.\n\nTwo.\n"
+
+
+def test_llms_txt_lists_every_page_once(site, markdown):
+    text = (site / "llms.txt").read_text("utf-8")
+    assert re.match(r"# rnnkit\n\n> [^\n]+\n\n## Home\n\n- \[", text)
+    sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert sections == [next(iter(each)) for each in _nav()]
+    listed = re.findall(rf"^- \[[^\]]+\]\({LOCAL}(\S+)\.md\)", text, re.MULTILINE)
+    assert sorted(listed) == [page.removesuffix(".html") for page in markdown]
+    assert len(text.splitlines()) == 3 + len(listed) + 3 * len(sections)
+
+
+def test_every_page_says_what_it_is_about(site):
+    text = (site / "llms.txt").read_text("utf-8")
+    assert re.findall(r"^- \[([^\]]+)\]\(\S+\)$", text, re.MULTILINE) == []
+
+
+def _nav():
+    text = (ROOT / "mkdocs.yml").read_text("utf-8")
+    return yaml.safe_load(text[text.index("\nnav:") :])["nav"]
+
+
+def test_llms_full_has_every_page_with_links_that_hold_anywhere(site, markdown):
+    text = (site / "llms-full.txt").read_text("utf-8")
+    headings = re.findall(r"^# .+$", IN_CODE.sub("", text), re.MULTILINE)
+    assert len(headings) == len(markdown)
+    targets = re.findall(r"\]\(([^)\s]+)\)", IN_CODE.sub("``", text))
+    assert len(targets) > 100
+    assert [target for target in targets if not urlsplit(target).scheme] == []
+
+
+# publishing
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A repository with this checkout, from which two versions were published to another one."""
+    folder, origin = tmp_path_factory.mktemp("clone") / "clone", tmp_path_factory.mktemp("origin")
+    kept_out = (".git", ".venv", "build", "shared", "results", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*kept_out))
+    person = {
+        f"GIT_{role}_{what}": "someone@a.example" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    run("git", "init", "--quiet", "--bare", origin, folder=origin)
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "All"]):
+        run("git", *command, folder=folder, **person)
+    run("git", "remote", "add", "origin", origin, folder=folder)
+    address = {"DOCS_SITE_URL": "https://a.example/rnnkit/"}
+    for version in (["dev"], ["1.2.3", "latest"]):
+        deploy = [sys.executable, "-m", "docs.site.deploy", *version, "--push"]
+        run(*deploy, folder=folder, **person, **address)
+    return lambda path: run("git", "show", f"gh-pages:{path}", folder=origin)
+
+
+def test_what_is_published_is_not_made_for_reading_from_disk(published):
+    assert "search_index.json" in published("latest/search/")
+    assert "search_index.js\n" not in published("latest/search/")
+
+
+def test_published_versions_stand_beside_each_other(published):
+    versions = json.loads(published("versions.json"))
+    assert [(each["version"], each["aliases"]) for each in versions] == [("dev", []), ("1.2.3", ["latest"])]
+    for version in ("dev", "1.2.3", "latest"):
+        page = published(f"{version}/reference/index.html")
+        config = json.loads(re.search(r'<script id="__config" type="application/json">(.+?)</script>', page)[1])
+        assert config["version"] == {"alias": True, "default": "latest", "provider": "mike"}
+        assert published(f"{version}/reference/index.md").startswith("# Reference\n")
+
+
+def test_the_published_root_leads_to_the_latest_version(published):
+    assert 'url=latest/"' in published("index.html")
+    assert "](https://a.example/rnnkit/1.2.3/reference/hooks.md)" in published("llms.txt")
+    assert 'href="/rnnkit/latest/kinds/index.html"' in published("404.html")
+
+
+def test_each_published_version_knows_its_place(published):
+    assert "](https://a.example/rnnkit/dev/reference/hooks.md)" in published("dev/llms.txt")
+    canonical = '<link rel="canonical" href="https://a.example/rnnkit/{}/changelog.html">'
+    assert canonical.format("dev") in published("dev/changelog.html"), "there was no latest then"
+    assert canonical.format("latest") in published("1.2.3/changelog.html")
+
+
+def workflow(name):
+    return yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text("utf-8"))
+
+
+def test_the_workflow_publishes_what_is_pushed_and_tagged():
+    docs = workflow("docs")
+    assert docs[True] == {"push": {"branches": ["main"], "tags": ["v*"]}}  # YAML reads `on` as a boolean
+    assert docs["permissions"] == {"contents": "write"}
+    [job] = docs["jobs"].values()
+    assert {"DOCS_SITE_URL", "DOCS_REPOSITORY_URL"} <= job["env"].keys()
+    deploys = {step["if"]: step["run"] for step in job["steps"] if "if" in step}
+    assert deploys == {
+        "github.ref_type == 'branch'": ".venv/bin/python -m docs.site.deploy dev --push",
+        "github.ref_type == 'tag'": '.venv/bin/python -m docs.site.deploy "${GITHUB_REF_NAME#v}" latest --push',
+    }
+
+
+def test_the_workflow_uses_what_continuous_integration_uses():
+    [publish], [ci] = workflow("docs")["jobs"].values(), workflow("ci")["jobs"].values()
+    used = {step["uses"] for step in publish["steps"] if "uses" in step}
+    assert used == {step["uses"] for step in ci["steps"] if "uses" in step}
+    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", each) for each in used)
+    [python] = [step["with"]["python-version"] for step in publish["steps"] if "python" in step.get("uses", "")]
+    assert python in ci["strategy"]["matrix"]["python"]
+
+
+def test_the_workflow_sets_up_by_a_target_that_is_there():
+    [job] = workflow("docs")["jobs"].values()
+    [target] = [step["run"].removeprefix("make ") for step in job["steps"] if step.get("run", "").startswith("make ")]
+    run("make", "--dry-run", target)

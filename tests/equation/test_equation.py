@@ -1,0 +1,214 @@
+"""Equations are computed from their LaTeX as it is meant, and what is not understood is refused, not guessed."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from rnnkit import get_kind
+from rnnkit.equation import Equation, EquationError, UnreadableEquationError, name_of
+
+X = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]], dtype=torch.float64)  # two rows
+H = torch.tensor([[2.0, 1.0], [-1.0, 4.0]], dtype=torch.float64)
+W = torch.tensor([[1.0, 2.0, -1.0], [0.0, 3.0, 0.5]], dtype=torch.float64)
+U = torch.tensor([[0.5, -1.0], [2.0, 0.0]], dtype=torch.float64)
+B = torch.tensor([0.25, -0.75], dtype=torch.float64)
+SYMBOLS = {"W": W, "U": U, "b": B, r"\alpha": 0.5, "a": torch.tensor(2.0, dtype=torch.float64), r"\phi": torch.relu}
+SYMBOLS |= {"g": torch.tensor([3.0], dtype=torch.float64)}
+ROWS = {"x_t": X, "h_{t-1}": H}
+WX, UH = X @ W.T, H @ U.T
+
+MEANINGS = {
+    # sums and products
+    r"W x_t + b": WX + B,
+    r"Wx_t+b": WX + B,
+    r"-W x_t - b": -WX - B,
+    r"+ b - U h_{t-1}": B - UH,
+    r"W x_t \odot h_{t-1}": WX * H,
+    r"h_{t-1} \odot W x_t": H * WX,
+    r"h_{t-1} \circ b": H * B,
+    r"h_{t-1} \times b": H * B,
+    r"U W x_t": WX @ U.T,
+    r"U (W x_t)": WX @ U.T,
+    r"U \cdot h_{t-1} + b": UH + B,
+    r"b \cdot h_{t-1}": B * H,
+    r"\alpha \cdot h_{t-1}": H / 2,
+    r"\alpha W x_t": WX / 2,
+    r"2 b": 2 * B,
+    r"1.5 b": 1.5 * B,
+    r"(1 - h_{t-1}) \odot b": (1 - H) * B,
+    r"a b": 2 * B,
+    r"g b": 3 * B,
+    r"h_{t-1} / a": H / 2,
+    r"\frac{h_{t-1}}{1 + \alpha}": H / 1.5,
+    r"\dfrac{1}{2} b": B / 2,
+    r"\mathbf{1} - b": 1 - B,
+    # powers and roots
+    r"h_{t-1}^2": H**2,
+    r"h_{t-1}^{-1}": 1 / H,
+    r"(b + 1)^{1/2}": (B + 1) ** 0.5,
+    r"\sqrt{b^2 + 1}": (B**2 + 1) ** 0.5,
+    # functions
+    r"\sigma(W x_t + b)": torch.sigmoid(WX + B),
+    r"\tanh\left(W x_t + b\right)": torch.tanh(WX + B),
+    r"\tanh\bigl[W x_t\bigr]": torch.tanh(WX),
+    r"\tanh\{W x_t\}": torch.tanh(WX),
+    r"\tanh b": torch.tanh(B),
+    r"b \odot \tanh b": B * torch.tanh(B),
+    r"\sigma(\tanh(b))": torch.sigmoid(torch.tanh(B)),
+    r"\phi(W x_t)": torch.relu(WX),
+    r"\exp(b) + \log(b^2)": B.exp() + (B**2).log(),
+    r"\max(0, W x_t)": WX.clamp(min=0),
+    r"\min(b, h_{t-1})": torch.minimum(B, H),
+    r"\operatorname{ReLU}(W x_t)": torch.relu(WX),
+    r"\mathrm{softplus}(b)": F.softplus(B),
+    r"\operatorname{softmax}(W x_t)": torch.softmax(WX, -1),
+    r"U \tanh(h_{t-1})": torch.tanh(H) @ U.T,
+    # columns one above the other
+    r"[h_{t-1}; x_t]": torch.cat([H, X], 1),
+    r"[h_{t-1}, b]": torch.cat([H, B.expand(2, 2)], 1),
+    r"W [b; g]": W @ torch.tensor([0.25, -0.75, 3.0], dtype=torch.float64),
+    # how it looks
+    r"\, W \; x_t \quad + \! b": WX + B,
+    r"{W} x_{t}": WX,
+}
+
+
+def computed(latex, **symbols):
+    return Equation(f"y &= {latex}").evaluate(SYMBOLS | symbols, ROWS)["y"]
+
+
+@pytest.mark.parametrize(("latex", "expected"), MEANINGS.items(), ids=MEANINGS)
+def test_an_expression_means_what_it_says(latex, expected):
+    torch.testing.assert_close(computed(latex), expected)
+
+
+REFUSED = {
+    r"\text{old} h_{t-1}": r"`\\text` after `y =` cannot be read",
+    r"W^T x_t": r"`W\^T` cannot be read: it would be a transpose",
+    r"W^\top x_t": "it would be a transpose",
+    r"W^{\top} x_t": "it would be a transpose",
+    r"W * x_t": r"`\*` after `y = W` cannot be read",
+    r"\sum_i h_{t-1}": r"`\\sum` after `y =` cannot be read",
+    r"\tanh W x_t": "what a function is of needs brackets",
+    r"\tanh": "a function without its argument|gives no value",
+    r"\tanh + b": "a function without its argument",
+    r"(b, b)": "gives no value",
+    r"(b; b)": "`;` after",
+    r"a / 2 b": "as part of a divisor",
+    r"(b": "the end of the line after .* where `\\)` should stand",
+    r"[b)": r"`\)` after .* where `\]` should stand",
+    r"b)": r"`\)` after `y = b` cannot be read",
+    r"b ++ b": r"`\+` after",
+    r"(b)^{n}": "before something that is not a number",
+    r"h_{t-1": "the end of the line",
+    r"b_1_2": "in a second _",
+    "": "the end of the line after `y =`",
+}
+
+
+@pytest.mark.parametrize(("latex", "words"), REFUSED.items(), ids=REFUSED)
+def test_what_is_not_understood_is_refused_with_the_place(latex, words):
+    with pytest.raises(UnreadableEquationError, match=words):
+        computed(latex)
+
+
+@pytest.mark.parametrize("latex", ["W x_t", "f_t, i_t &= b", "b &= ", "2 &= b"])
+def test_a_line_gives_one_name_a_value(latex):
+    with pytest.raises(UnreadableEquationError):
+        Equation(latex)
+
+
+NONSENSE = {
+    "h_{t-1} b": r"a column of 2 stands before a column of 2: write \\odot",
+    "h_{t-1} W": "a column of 2 stands before a matrix of 2 x 3",
+    "W h_{t-1}": "a matrix of 2 x 3 cannot be multiplied by a column of 2",
+    "W U": "a matrix of 2 x 3 cannot be multiplied by a matrix of 2 x 2",
+    "b + x_t": "a column of 2 and a column of 3 do not go together",
+    "W + b": "a matrix of 2 x 3 and a column of 2 do not go together feature by feature",
+    "[W; U]": "only columns can",
+    "[b; 1]": "a column of 2 and a number cannot be stacked",
+    "U^2": "has a power, which could mean two things",
+    "V x_t": "V has no value",
+    "y + b": "y has no value",
+    r"\operatorname{LN}(b)": r"\\mathrm{LN} has no value",  # layer norm is no logarithm
+}
+
+
+@pytest.mark.parametrize(("latex", "words"), NONSENSE.items(), ids=NONSENSE)
+def test_what_does_not_go_together_is_an_error_of_its_line(latex, words):
+    with pytest.raises(EquationError, match=f"in the line of y: .*{words}"):
+        computed(latex)
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ["W_h", "W_{h}", "W_{ h }"],
+        ["h_t^f", "h^f_t", "h^{f}_{t}"],
+        [r"\tilde{h}_{t-1}", r"\tilde h_{t - 1}"],
+        [r"\operatorname{LN}", r"\mathrm{LN}"],
+        ["h_t'", "h'_t"],
+    ],
+    ids=str,
+)
+def test_a_name_is_one_however_it_is_spelled(spellings):
+    assert len({name_of(each) for each in spellings}) == 1
+
+
+@pytest.mark.parametrize("latex", ["W h", "", "W_", "2", "W +", "W^2", r"\unknown"])
+def test_what_is_no_name_is_refused(latex):
+    with pytest.raises(UnreadableEquationError):
+        name_of(latex)
+
+
+def test_a_line_reads_the_lines_before_it_and_each_row_has_values_of_its_own():
+    equation = Equation(r"""
+        \begin{aligned}
+        r_t &= \sigma(W x_t), \\[2pt]
+        \tilde{h}_t &= \tanh(U (r_t \odot h_{t-1}) + b) \\
+        h_t &= \tilde{h}_t \odot r_t.
+        \end{aligned}
+    """)
+    found = equation.evaluate(SYMBOLS, ROWS)
+    r = torch.sigmoid(WX)
+    expected = torch.tanh((r * H) @ U.T + B) * r
+    assert equation.defined == ("r_t", r"\tilde{h}_t", "h_t")
+    assert equation.symbols == {"W", "U", "b", "x_t", "h_{t-1}", r"\sigma", r"\tanh"}
+    torch.testing.assert_close(found["h_t"], expected)
+
+
+def test_a_symbol_may_mean_something_else_than_usual():
+    torch.testing.assert_close(computed(r"\sigma(b)", **{r"\sigma": F.hardsigmoid}), F.hardsigmoid(B))
+    torch.testing.assert_close(computed(r"\operatorname{LN}(b)", **{r"\mathrm{LN}": torch.cosh}), torch.cosh(B))
+
+
+def test_a_function_may_make_one_number_of_each_row():
+    norm = computed(r"h_{t-1} \odot \mathrm{norm}(h_{t-1})", **{r"\mathrm{norm}": lambda h: h.norm(dim=-1)})
+    torch.testing.assert_close(norm, H * H.norm(dim=1, keepdim=True))
+
+
+def test_a_matrix_may_be_another_one_for_each_row():
+    memory = torch.arange(8, dtype=torch.float64).reshape(2, 2, 2)
+    found = Equation("y &= C_{t-1} h_{t-1}").evaluate({}, ROWS | {"C_{t-1}": memory})["y"]
+    torch.testing.assert_close(found, torch.stack([memory[0] @ H[0], memory[1] @ H[1]]))
+
+
+def test_gradients_flow_through_symbols_and_rows():
+    weight, x = W.clone().requires_grad_(), X.clone().requires_grad_()
+    y = Equation(r"y &= \tanh(W x_t)").evaluate({"W": weight}, {"x_t": x})["y"]
+    by_hand = torch.tanh(x @ weight.T)
+    for actual, expected in zip(*(torch.autograd.grad(each.sum(), [weight, x]) for each in (y, by_hand)), strict=True):
+        torch.testing.assert_close(actual, expected)
+
+
+def test_numbers_do_not_widen_float32():
+    found = Equation("y &= 0.5 x_t + 1 - \\max(0, x_t)").evaluate({}, {"x_t": X.float()})["y"]
+    assert found.dtype == torch.float32
+    assert math.isclose(found[0, 0].item(), 0.5)
+
+
+def test_the_equations_of_installed_kinds_can_be_read(kind):
+    equation = get_kind(kind).equation
+    assert not equation or "h_t" in Equation(equation).defined

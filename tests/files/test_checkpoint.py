@@ -1,0 +1,933 @@
+"""What a model's file holds, what comes back from it, and what is said of files that hold no model."""
+
+import copy
+import hashlib
+import json
+import math
+import pickle
+import re
+import struct
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune
+
+import rnnkit
+from rnnkit import (
+    Backbone,
+    CheckpointError,
+    LockWarning,
+    RecurrentSpec,
+    UnresolvedKindError,
+    register_kind,
+)
+from rnnkit.catalog import Catalog
+from rnnkit.catalog.catalog import using
+from rnnkit.files.checkpoint import read_header
+from rnnkit.files.checkpoint.checkpoint_file import load_model, save_model, verify_model
+from rnnkit.files.checkpoint.header import read_spec_data
+from tests.golden.checkpoints.write import FOLDER, SPECS
+from tests.helpers.checkpoint_files import ZEROS, edited, take_apart
+from tests.helpers.models import leaves, small_input, small_model, small_spec
+
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+WEIGHT_HH = "backbone.rnn.weight_hh_l0"
+
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+@pytest.fixture
+def saved(path):
+    """The content of a file of a small `lstm`."""
+    save_model(small_model("lstm", dtype=torch.float32), path)
+    return path.read_bytes()
+
+
+def outputs(model, dtype=torch.float64):
+    """The output and the state of a model for one and the same input, without a mark left on it."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        y, state = copy.deepcopy(model).eval()(small_input(dtype=dtype), return_state=True)
+    return [y, *leaves(state)]
+
+
+def assert_same_bits(actual, expected):
+    assert [part.dtype for part in actual] == [part.dtype for part in expected]
+    assert [part.shape for part in actual] == [part.shape for part in expected]
+    assert [bits(part) for part in actual] == [bits(part) for part in expected]
+
+
+def bits(tensor):
+    return tensor.detach().contiguous().view(-1).view(torch.uint8).tolist()
+
+
+def refusal(content, path):
+    """What is said of a file with this content."""
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        load_model(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    return message.removeprefix(str(path))
+
+
+# There and back
+
+
+@dtypes
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+def test_a_model_comes_back_as_it_was(kind, dtype, bidirectional, path):
+    torch.manual_seed(1)
+    model = small_model(kind, dtype=dtype, bidirectional=bidirectional)
+    x = small_input(dtype=dtype)
+    save_model(model, path)
+    torch.manual_seed(2)
+    twin = load_model(path)
+
+    assert twin.spec == model.spec
+    assert {name: tensor.dtype for name, tensor in twin.state_dict().items()} == dict.fromkeys(
+        model.state_dict(), dtype
+    )
+    with torch.no_grad():
+        expected, actual = ([y, *leaves(state)] for y, state in (m.eval()(x, return_state=True) for m in (model, twin)))
+    assert all(torch.equal(a, b) for a, b in zip(actual, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("lstm", {"proj_size": 2, "recurrent_init": "orthogonal"}),
+        ("lstm_cell", {"learn_initial_state": True, "layer_norm": "gates", "forget_bias": 1.0, "zoneout": 0.1}),
+        ("gru_cell", {"layer_norm": "output", "variational_dropout": True}),
+        ("mixed", {"cells": ["gru_cell", "rnn_cell"], "residual": True}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_options_come_back(name, options, path):
+    model = small_model(name, options=options, dropout=0.25)
+    save_model(model, path)
+    twin = load_model(path)
+    assert twin.spec == model.spec
+    assert_same_bits(outputs(twin), outputs(model))
+
+
+def test_safetensors_reads_the_file_by_itself(kind, path):
+    model = small_model(kind, dtype=torch.float32)
+    save_model(model, path)
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dictionary
+        metadata = file.metadata()
+    assert tensors.keys() == model.state_dict().keys()
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in model.state_dict().items())
+    assert list(metadata) == ["rnnkit"]
+    record = json.loads(metadata["rnnkit"])
+    assert record["format_version"] == 1
+    assert RecurrentSpec.from_dict(record["spec"]) == model.spec
+    version = rnnkit.__version__
+    assert record["lock"] == {
+        "rnnkit": version,
+        "plugin": f"rnnkit=={version}",
+        "torch": torch.__version__.split("+")[0],
+    }
+    assert record["dtype"] == "float32"
+    assert record["tied"] == {}
+
+
+def test_the_digest_is_that_of_the_file_with_zeros_in_its_place(saved):
+    _, record, _ = take_apart(saved)
+    assert hashlib.sha256(saved.replace(record["sha256"].encode(), ZEROS)).hexdigest() == record["sha256"]
+
+
+def test_the_same_model_gives_the_same_bytes(saved, path):
+    save_model(load_model(path), path)
+    assert path.read_bytes() == saved
+
+
+def test_the_spec_is_read_without_torch(saved, path):
+    program = (
+        "import sys; from rnnkit.files.checkpoint.header import read_spec_data; "
+        "print(read_spec_data(sys.argv[1])); print('torch' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", program, path], check=True, capture_output=True, text=True).stdout
+    data, torch_is_there = shown.splitlines()
+    assert data == str(read_spec_data(path))
+    assert torch_is_there == "False"
+
+
+def test_the_data_of_the_spec_have_the_form_of_a_spec_file(saved, path):
+    data = read_spec_data(path)
+    assert data == {"format_version": 1, "plugin": f"rnnkit=={rnnkit.__version__}", **small_spec("lstm").to_dict()}
+
+
+def test_special_values_come_back_bit_by_bit(path):
+    model = small_model("rnn", dtype=torch.float32)
+    with torch.no_grad():
+        special = torch.tensor([math.nan, math.inf, -math.inf, -0.0, 1e-45, 3.4e38])
+        model.backbone.rnn.weight_hh_l0[0] = special
+        model.backbone.rnn.bias_ih_l0.view(torch.int32)[0] = 0x7FC12345  # not the usual NaN
+    save_model(model, path)
+    assert_same_bits(list(load_model(path).state_dict().values()), list(model.state_dict().values()))
+    assert verify_model(path).ok
+
+
+def test_each_tensor_keeps_its_own_dtype(path):
+    model = small_model("lstm_cell", dtype=torch.float32)
+    model.readout.double()
+    model.backbone.cells[1].half()
+    save_model(model, path)
+    dtypes_of = {name: tensor.dtype for name, tensor in load_model(path).state_dict().items()}
+    assert dtypes_of == {name: tensor.dtype for name, tensor in model.state_dict().items()}
+    assert len(set(dtypes_of.values())) == 3
+
+
+def test_torchs_default_dtype_changes_nothing(saved, path, monkeypatch):
+    expected = load_model(path).state_dict()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert_same_bits(list(load_model(path).state_dict().values()), list(expected.values()))
+        save_model(load_model(path), path)
+        assert path.read_bytes() == saved
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_tensors_need_not_be_contiguous(path):
+    model = small_model("lstm")
+    weight = model.backbone.rnn.weight_ih_l1
+    weight.data = torch.randn(weight.shape[::-1], dtype=weight.dtype).t()
+    save_model(model, path)
+    assert_same_bits(list(load_model(path).state_dict().values()), list(model.state_dict().values()))
+
+
+@pytest.mark.parametrize("path_of", [str, Path], ids=["str", "PathLike"])
+def test_a_path_may_be_text(saved, path, path_of):
+    model = load_model(path_of(path))
+    save_model(model, path_of(path))
+    assert verify_model(path_of(path)).path == str(path)
+
+
+def test_the_device_may_be_named(saved, path):
+    assert {tensor.device.type for tensor in load_model(path, device="cpu").state_dict().values()} == {"cpu"}
+
+
+def test_the_file_may_be_overwritten_once_the_model_is_loaded(saved, path):
+    model = load_model(path)
+    before = outputs(model.double())
+    with path.open("r+b") as file:  # the very file, not another one in its place
+        file.write(b"\xff" * len(saved))
+        file.truncate(10)
+    assert_same_bits(outputs(model), before)
+
+
+# Tied tensors
+
+
+def tied_model():
+    """A model whose two layers have one recurrent matrix."""
+    model = small_model("rnn")
+    model.backbone.rnn.weight_hh_l1 = model.backbone.rnn.weight_hh_l0
+    return model
+
+
+def test_tied_tensors_are_stored_once_and_tied_again(path):
+    model = tied_model()
+    save_model(model, path)
+    assert "backbone.rnn.weight_hh_l1" not in load_file(path)
+    rnn = load_model(path).backbone.rnn
+    assert rnn.weight_hh_l0 is rnn.weight_hh_l1
+    assert_same_bits(outputs(load_model(path)), outputs(model))
+
+
+def test_tied_tensors_learn_together_after_loading(path):
+    save_model(tied_model(), path)
+    model = load_model(path)
+    model(small_input()).sum().backward()
+    torch.optim.SGD(model.parameters(), lr=1.0).step()
+    weights = [model.backbone.rnn.get_parameter(f"weight_hh_l{layer}") for layer in (0, 1)]
+    assert torch.equal(*weights)
+    assert weights[0].grad is not None
+    assert verify_model(path).ok
+
+
+def test_a_tie_is_one_of_memory_and_shape(path):
+    """Two parameters over one memory, as `share_memory_` and slicing leave them."""
+    model = small_model("rnn")
+    rnn = model.backbone.rnn
+    rnn.weight_hh_l1 = nn.Parameter(rnn.weight_hh_l0.data)  # the same tensor by another parameter
+    rnn.bias_hh_l1 = nn.Parameter(rnn.weight_hh_l0.data[0])  # a part of it
+    save_model(model, path)
+    _, record, _ = take_apart(path.read_bytes())
+    assert record["tied"] == {"backbone.rnn.weight_hh_l1": WEIGHT_HH}
+    assert_same_bits(outputs(load_model(path)), outputs(model))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parts_of_one_memory_are_stored_as_copies(path, seed):
+    model = small_model("lstm")
+    memory = torch.randn(24 * 6 + 24, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    model.backbone.rnn.weight_hh_l0.data = memory[: 24 * 6].view(24, 6)
+    model.backbone.rnn.weight_hh_l1.data = memory[24:].view(24, 6)
+    save_model(model, path)
+    assert_same_bits(list(load_model(path).state_dict().values()), list(model.state_dict().values()))
+
+
+# What saving and loading leave alone
+
+
+def test_saving_leaves_the_model_as_it_is(path):
+    model = small_model("lstm_cell", dropout=0.5)
+    model.backbone.cells[0].eval()
+    model.readout.linear.weight.requires_grad_(False)
+    model(small_input()).sum().backward()
+    calls = []
+    for module in model.modules():
+        module.register_forward_hook(lambda *_: calls.append("forward"))
+        module.register_forward_pre_hook(lambda *_: calls.append("before"))
+    tensors = [*model.parameters()]
+    before = [(t.clone(), t._version, t.requires_grad, None if t.grad is None else t.grad.clone()) for t in tensors]
+    training, state = [module.training for module in model.modules()], torch.get_rng_state()
+
+    save_model(model, path)
+
+    assert calls == []
+    assert [module.training for module in model.modules()] == training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(now is then for now, then in zip(model.parameters(), tensors, strict=True))
+    for now, (value, version, requires_grad, grad) in zip(tensors, before, strict=True):
+        assert torch.equal(now, value)
+        assert (now._version, now.requires_grad) == (version, requires_grad)
+        assert (now.grad is None) == (grad is None)
+        assert grad is None or torch.equal(now.grad, grad)
+
+
+@pytest.mark.parametrize("act", [load_model, verify_model], ids=["load", "verify"])
+def test_reading_draws_no_random_number(saved, path, act):
+    state = torch.get_rng_state()
+    act(path)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_loaded_model_is_in_the_mode_of_a_built_one(path):
+    save_model(small_model("gru").eval(), path)
+    model = load_model(path)
+    assert all(module.training for module in model.modules())
+    assert all(parameter.requires_grad and parameter.is_leaf for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "around",
+    [torch.inference_mode, torch.no_grad, lambda: torch.autocast("cpu", torch.bfloat16), lambda: torch.device("meta")],
+    ids=["inference_mode", "no_grad", "autocast", "default_device"],
+)
+def test_what_is_around_the_saving_changes_no_byte(saved, path, around):
+    model = load_model(path)
+    with around():
+        save_model(model, path)
+    assert path.read_bytes() == saved
+
+
+@pytest.mark.parametrize("load", [load_model, verify_model])
+def test_a_model_is_not_loaded_where_its_values_would_be_lost(saved, path, load):
+    with pytest.raises(CheckpointError, match=r"the meta device has none.*build_model"):
+        load(path, device="meta")
+    with torch.device("meta"), pytest.raises(CheckpointError, match="the meta device has none"):
+        load(path)
+
+
+# What cannot be saved
+
+
+def added_layer(model):
+    model.extra = nn.Linear(2, 2)
+    return ["extra.weight is not expected: (2, 2) of float32", "extra.bias is not expected: (2,) of float32"]
+
+
+def removed_layer(model):
+    model.readout.linear = None
+    return ["readout.linear.weight is missing: (2, 6) of float64", "readout.linear.bias is missing: (2,) of float64"]
+
+
+def replaced_layer(model):
+    model.readout.linear = nn.Linear(6, 3)
+    return ["readout.linear.weight is (3, 6) of float32, expected (2, 6) of float64"]
+
+
+def weight_norm(model):
+    parametrizations.weight_norm(model.readout.linear)
+    return ["readout.linear.weight is missing", "readout.linear.parametrizations.weight.original0 is not expected"]
+
+
+def pruned(model):
+    prune.l1_unstructured(model.readout.linear, "weight", amount=0.5)
+    return ["readout.linear.weight is missing", "weight_orig is not expected", "weight_mask is not expected"]
+
+
+def integers(model):
+    model.readout.linear.weight = nn.Parameter(torch.ones(2, 6, dtype=torch.int64), requires_grad=False)
+    return ["readout.linear.weight is (2, 6) of int64, expected (2, 6) of float64"]
+
+
+def without_values(model):
+    model.readout.to("meta")
+    return ["readout.linear.weight is on the meta device"]
+
+
+def sparse(model):
+    model.readout.linear.weight = nn.Parameter(torch.ones(2, 6).to_sparse())
+    return ["readout.linear.weight is a Tensor of the layout torch.sparse_coo"]
+
+
+def wide_complex(model):
+    model.readout.linear.weight.data = torch.ones(2, 6, dtype=torch.complex128)
+    return ["readout.linear.weight has the dtype torch.complex128, which safetensors does not have"]
+
+
+def lazy(model):
+    model.extra = nn.LazyLinear(2)
+    return ["extra.weight has no values yet"]
+
+
+def extra_state(model):
+    class Counting(nn.Identity):
+        def get_extra_state(self):
+            return {"steps": 3}
+
+        def set_extra_state(self, state):
+            pass
+
+    model.extra = Counting()
+    return ["extra._extra_state is a dict, no tensor"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, of what these do
+@pytest.mark.parametrize(
+    "change",
+    [
+        added_layer,
+        removed_layer,
+        replaced_layer,
+        weight_norm,
+        pruned,
+        integers,
+        without_values,
+        sparse,
+        wide_complex,
+        lazy,
+        extra_state,
+    ],
+    ids=lambda change: change.__name__,
+)
+def test_a_changed_model_is_refused_and_the_old_file_stays(change, saved, path):
+    model = small_model("gru")
+    problems = change(model)
+    with pytest.raises(CheckpointError) as caught:
+        save_model(model, path)
+    assert [problem for problem in problems if problem not in str(caught.value)] == []
+    assert path.read_bytes() == saved
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_model_whose_change_was_taken_off_again_can_be_saved(path):
+    model = small_model("gru")
+    pruned(model)
+    prune.remove(model.readout.linear, "weight")
+    weight_norm(model)
+    nn.utils.parametrize.remove_parametrizations(model.readout.linear, "weight")
+    save_model(model, path)
+    assert_same_bits(outputs(load_model(path)), outputs(model))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own imports
+@pytest.mark.parametrize(
+    ("wrap", "attribute"),
+    [
+        (nn.DataParallel, "module"),
+        (torch.compile, "_orig_mod"),
+        (lambda model: nn.Sequential(nn.Flatten(), model), "1"),
+    ],
+    ids=["DataParallel", "compile", "Sequential"],
+)
+def test_a_wrapper_is_refused_with_the_place_of_the_model(wrap, attribute, path):
+    wrapper = wrap(small_model("rnn"))
+    with pytest.raises(CheckpointError, match=f"a {type(wrapper).__name__}, which holds one: .* {attribute!r}$"):
+        save_model(wrapper, path)
+    save_model(wrapper.get_submodule(attribute), path)
+
+
+@pytest.mark.parametrize("other", [nn.Linear(2, 2), {}, None], ids=["module", "state_dict", "none"])
+def test_what_is_no_model_is_refused(other, path):
+    with pytest.raises(CheckpointError, match=f"takes a RecurrentModel, but this is a {type(other).__name__}$"):
+        save_model(other, path)
+
+
+@pytest.mark.parametrize("name", ["model", "model.pt", "model.safetensors.bin", ".safetensors"])
+def test_the_name_of_the_file_says_what_it_is(name, tmp_path):
+    with pytest.raises(CheckpointError, match=r"ends in \.safetensors, but .*" + re.escape(name)):
+        save_model(small_model("rnn"), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_keeps_its_own_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere/model\.safetensors"):
+        save_model(small_model("rnn"), tmp_path / "nowhere/model.safetensors")
+
+
+def test_a_missing_file_keeps_its_own_error(tmp_path):
+    for act in (load_model, verify_model, read_header):
+        with pytest.raises(FileNotFoundError):
+            act(tmp_path / "none.safetensors")
+        with pytest.raises(IsADirectoryError):
+            act(tmp_path)
+
+
+# Files that hold no model
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (lambda saved: b"", "it is empty"),
+        (lambda saved: saved[:7], "it is no safetensors file"),
+        (lambda saved: saved[:100], "it is truncated: its header alone has"),
+        (lambda saved: saved[:-1], r"truncated: its tensors have (\d+) bytes, of which (?!\1)\d+ are there"),
+        (lambda saved: saved + b"\0", "it is too long"),
+        (lambda saved: struct.pack("<Q", 2**63) + saved[8:], "longer than any that rnnkit writes"),
+        (lambda saved: struct.pack("<Q", 0) + saved[8:], "it is truncated"),
+        (lambda saved: saved[:8] + b"{" * 100 + saved[108:], "its header is no JSON"),
+        (lambda saved: struct.pack("<Q", 4) + "{}".encode("utf-16-le"), "its header is no JSON"),
+        (lambda saved: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (lambda saved: b"<!DOCTYPE html><html></html>", "it is no safetensors file"),
+    ],
+    ids=[
+        "empty",
+        "start",
+        "half_header",
+        "short",
+        "long",
+        "huge_header",
+        "no_header",
+        "no_json",
+        "utf_16",
+        "git_lfs",
+        "html",
+    ],
+)
+def test_a_file_that_is_not_whole_says_so(content, says, saved, path):
+    assert re.search(says, refusal(content(saved), path))
+
+
+def test_a_file_of_another_tool_is_told_what_it_lacks(path):
+    save_file({"weight": torch.ones(2)}, path, metadata={"format": "pt"})
+    assert "has no rnnkit metadata: it was not written by save_model, or has lost it" in refusal(
+        path.read_bytes(), path
+    )
+
+
+class Dangerous:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return (Path.touch, (self.mark,))
+
+
+@pytest.mark.parametrize("protocol", [*range(2, pickle.HIGHEST_PROTOCOL + 1), "zip", "legacy"])
+def test_a_pickle_is_named_and_never_run(protocol, path):
+    dangerous = Dangerous(path.with_name("was_here"))
+    if isinstance(protocol, int):
+        path.write_bytes(pickle.dumps(dangerous, protocol))
+    else:
+        torch.save(dangerous, path, _use_new_zipfile_serialization=protocol == "zip")
+    assert "it is a pickle, as torch.save writes it" in refusal(path.read_bytes(), path)
+    with pytest.raises(CheckpointError, match="it is a pickle"):
+        verify_model(path)
+    assert not dangerous.mark.exists()
+
+
+@pytest.mark.parametrize("position", [0, 0.1, 0.3, 0.6, 0.9, 1], ids=lambda position: f"{position:.0%}")
+def test_a_tensor_that_was_edited_is_noticed(saved, path, position):
+    _, _, data = take_apart(saved)
+    place = len(saved) - len(data) + round(position * (len(data) - 1))
+    content = saved[:place] + bytes([saved[place] ^ 1]) + saved[place + 1 :]
+    assert refusal(content, path) == " has been damaged or edited since it was saved: its digest is another one"
+
+
+def test_a_spec_that_was_edited_is_noticed(saved, path):
+    edited_spec = saved.replace(b'\\"dropout\\":0.0', b'\\"dropout\\":0.5')
+    assert edited_spec != saved
+    assert "damaged or edited" in refusal(edited_spec, path)
+
+
+def change_entry(name, **changes):
+    def edit(header, record):
+        header[name] |= changes
+
+    return edit
+
+
+def rename(header, record):
+    header["backbone.rnn.weight"] = header.pop(WEIGHT_HH)
+
+
+def add_layer(header, record):
+    record["spec"]["num_layers"] = 3
+
+
+@pytest.mark.parametrize(
+    ("edit", "problems"),
+    [
+        (change_entry(WEIGHT_HH, dtype="F3"), ["has the unknown dtype 'F3'. Did you mean 'F32'?"]),
+        (change_entry(WEIGHT_HH, shape=[24, 7]), ["needs 672 bytes, but has those from"]),
+        (change_entry(WEIGHT_HH, shape=[-24, 6]), [f"{WEIGHT_HH} has the shape [-24, 6]"]),
+        (change_entry(WEIGHT_HH, shape=[24.0, 6]), [f"{WEIGHT_HH} has the shape [24.0, 6]"]),
+        (change_entry(WEIGHT_HH, shape=[2**62, 2**62]), ["needs 85070591730234615865843651857942052864 bytes"]),
+        (change_entry(WEIGHT_HH, data_offsets=[0, 576]), ["overlaps the one before it", "comes after a gap"]),
+        (change_entry(WEIGHT_HH, data_offsets=[1, 0]), ["needs 576 bytes, but has those from 1 to 0"]),
+        (change_entry(WEIGHT_HH, more=1), [f"{WEIGHT_HH} should have a dtype, a shape and data_offsets"]),
+        (change_entry(WEIGHT_HH, dtype="I32"), [f"{WEIGHT_HH} is (24, 6) of int32, expected (24, 6) of float32"]),
+        (change_entry(WEIGHT_HH, shape=[6, 24]), [f"{WEIGHT_HH} is (6, 24) of float32, expected (24, 6) of float32"]),
+        (
+            rename,
+            [f"{WEIGHT_HH} is missing: (24, 6) of float32", "backbone.rnn.weight is not expected: (24, 6) of float32"],
+        ),
+        (add_layer, [f"{part}_{way}_l2 is missing" for part in ("weight", "bias") for way in ("ih", "hh")]),
+    ],
+)
+def test_every_mismatch_is_listed(edit, problems, saved, path):
+    message = refusal(edited(saved, edit), path)
+    assert [problem for problem in problems if problem not in message] == []
+
+
+def set_spec(**fields):
+    return lambda header, record: record["spec"].update(fields)
+
+
+def set_record(**fields):
+    return lambda header, record: record.update(fields)
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (set_record(format_version=2), "has the format version 2, and this rnnkit reads 1 at most: update rnnkit"),
+        (set_record(format_version=True), "format_version: "),
+        (set_record(format_version=0), "format_version: "),
+        (set_record(dtype="float31"), "dtype: Input should be"),
+        (set_record(tied={"a": 1}), "tied.a: Input should be a valid string, but is 1"),
+        (set_record(tied={WEIGHT_HH: WEIGHT_HH}), f"says of '{WEIGHT_HH}' to be tied"),
+        (set_record(tied={"a": "b"}), "says of 'a' to be tied"),
+        (set_record(lock={}), "lock.torch: Field required"),
+        (set_record(lock={"rnnkit": "1", "torch": "2", "plugin": "a b"}), "lock.plugin: "),
+        (set_record(fingerprint={"output": ["1"]}), "fingerprint.output"),
+        (set_record(new=1), "new: "),
+        (set_record(spec=[]), "spec: Input should be"),
+        (set_spec(input_size=0), "input_size: Input should be greater than or equal to 1, but is 0"),
+        (set_spec(new=1), "A RecurrentSpec has no field 'new'"),
+        (set_spec(options={"proj": 1}), "The kind 'lstm' has no option 'proj'"),
+        (set_spec(options={"a": "\ud800"}), "half of a surrogate pair"),
+        (set_spec(num_layers=10**9), "its spec has 1000000000 layers, more than its tensors can be those of"),
+        (set_spec(hidden_size=10**18), "No model can be built on the meta device"),
+        (set_spec(input_size=2**400), "No model can be built on the meta device"),
+    ],
+)
+def test_wrong_metadata_are_named(edit, says, saved, path):
+    path.write_bytes(edited(saved, edit))
+    with pytest.raises(rnnkit.RnnkitError) as caught:
+        load_model(path)
+    assert says in str(caught.value)
+
+
+def test_a_digest_that_is_none_is_damage(saved, path):
+    digest = take_apart(saved)[1]["sha256"].encode()
+    assert "sha256: String should match pattern" in refusal(saved.replace(digest, digest[:-1] + b"G"), path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "NaN", "[" * 100_000, "1" * 5_000], ids=lambda text: text[:5])
+def test_metadata_that_are_no_record_are_damage(text, saved, path):
+    header, _, data = take_apart(saved)
+    text = json.dumps({"__metadata__": {"rnnkit": text}, **header}).encode()
+    assert " is damaged: its rnnkit metadata " in refusal(struct.pack("<Q", len(text)) + text + data, path)
+
+
+def test_a_huge_model_in_a_small_file_is_refused_before_anything_is_allocated(saved, path):
+    """Ten billion weights: 40 GB, which nobody has here."""
+    message = refusal(edited(saved, set_spec(hidden_size=50_000)), path)
+    assert "(200000, 50000) of float32" in message
+
+
+# Versions and plugins
+
+REGISTERS = """
+from rnnkit import get_kind
+from dataclasses import replace
+
+def build(spec, *, device, dtype):
+    return get_kind("gru").builder(replace(spec, kind="gru", options={}), device=device, dtype=dtype)
+
+@hookimpl
+def register_kinds(register):
+    register(kind("other", builder=build))
+"""
+
+
+@pytest.fixture
+def third_party(plugins, path):
+    """A file of a model whose kind is that of the distribution `third-party` 1.0, which is installed."""
+    plugins.install("other", source=REGISTERS, distribution="third-party")
+    with using(Catalog()):
+        save_model(small_model("other"), path)
+        yield path
+
+
+def test_the_lock_names_the_plugin(third_party):
+    assert read_header(third_party).record.lock.plugin == "third-party==1.0"
+    assert load_model(third_party, strict_versions=True).spec.kind == "third-party/other"
+
+
+def test_another_version_of_the_plugin_is_a_warning_or_an_error(third_party):
+    def older(header, record):
+        record["lock"]["plugin"] = "third-party==0.9"
+
+    third_party.write_bytes(edited(third_party.read_bytes(), older))
+    says = "model.safetensors was saved with third-party==0.9, but here .* third-party==1.0"
+    with pytest.warns(LockWarning, match=says) as caught:
+        load_model(third_party)
+    assert caught[0].filename == __file__
+    with pytest.raises(CheckpointError, match=says):
+        load_model(third_party, strict_versions=True)
+    [difference] = verify_model(third_party).differences
+    assert difference == ("plugin", "third-party==0.9", "third-party==1.0")
+
+
+def test_a_model_without_its_plugin_says_what_to_install(third_party):
+    with using(Catalog(block=[])), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [folder for folder in sys.path if str(third_party.parent) not in folder])
+        for act in (load_model, verify_model):
+            with pytest.raises(UnresolvedKindError, match=re.escape('pip install "third-party==1.0"')):
+                act(third_party)
+
+
+def test_other_versions_of_rnnkit_and_torch_are_for_verify_to_tell(saved, path):
+    def elsewhere(header, record):
+        record["lock"] |= {"torch": "2.5.0", "rnnkit": "0.0.9"}
+
+    path.write_bytes(edited(saved, elsewhere))
+    load_model(path)  # no warning: what provides the kind is the same
+    assert [difference[:2] for difference in verify_model(path).differences] == [
+        ("rnnkit", "0.0.9"),
+        ("torch", "2.5.0"),
+    ]
+
+
+# Local kinds, and what they may keep
+
+
+class Part(NamedTuple):
+    h: Tensor
+
+
+class Shifted(Backbone):
+    """A layer without a memory, with every sort of tensor that a module can keep."""
+
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, features=spec.hidden_size)
+        self.weight = nn.Parameter(torch.randn(spec.hidden_size, spec.input_size, device=device, dtype=dtype))
+        self.register_buffer("steps", torch.zeros(2, dtype=torch.int64, device=device))
+        self.register_buffer("flags", torch.zeros(3, dtype=torch.bool, device=device))
+        self.register_buffer("scale", torch.full((), 0.5, device=device, dtype=dtype), persistent=False)
+        self.shift = torch.linspace(0, 1, spec.hidden_size, device=device, dtype=dtype)  # neither parameter nor buffer
+
+    def run(self, x, state, lengths):
+        output = torch.tanh(x @ self.weight.t() * self.scale + self.shift + self.steps.sum())
+        return output, Part(output.sum(1 if self.batch_first else 0))
+
+    def state_shapes(self, batch_size):
+        return Part(torch.Size((batch_size, self.features)))
+
+
+@pytest.fixture
+def local():
+    with using(Catalog()):
+        register_kind("shifted")(Shifted)
+        yield
+
+
+@dtypes
+def test_a_local_kind_keeps_all_that_is_in_its_state_dict(local, path, dtype):
+    model = small_model("shifted", dtype=dtype)
+    model.backbone.steps += 3
+    model.backbone.flags[1] = True
+    save_model(model, path)
+    twin = load_model(path)
+    assert_same_bits(list(twin.state_dict().values()), list(model.state_dict().values()))
+    assert_same_bits(outputs(twin, dtype), outputs(model, dtype))
+    assert "scale" not in str(load_file(path).keys())
+    assert verify_model(path).drift == 0
+
+
+@pytest.mark.parametrize("act", [save_model, lambda _, path: load_model(path)], ids=["save", "load"])
+def test_a_kind_that_is_built_a_second_time_draws_no_random_number(local, path, act):
+    model = small_model("shifted")
+    save_model(model, path)
+    state = torch.get_rng_state()
+    act(model, path)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+class Tied(Shifted):
+    """The same with two names for its weight."""
+
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, device=device, dtype=dtype)
+        self.alias = self.weight
+
+
+@pytest.mark.parametrize("state", [(), None], ids=["empty", "none"])
+def test_a_kind_without_a_state_has_a_fingerprint_of_its_outputs(local, path, state):
+    run = lambda self, x, _state, lengths: (Shifted.run(self, x, None, lengths)[0], state)  # noqa: E731
+    register_kind("stateless")(type("Stateless", (Shifted,), {"run": run, "state_shapes": lambda self, _: ()}))
+    save_model(small_model("stateless"), path)
+    verification = verify_model(path)
+    assert verification.ok
+    assert verification.drift == 0
+
+
+def test_a_kind_that_ties_its_weights_cannot_take_two_in_the_place_of_one(local, path):
+    register_kind("tied")(Tied)
+    model = small_model("tied")
+    save_model(model, path)
+    assert "backbone.alias" not in load_file(path)
+    model.backbone.alias = nn.Parameter(model.backbone.weight.detach() + 1)
+    with pytest.raises(
+        CheckpointError, match=r"backbone.alias is a tensor of its own, expected the same as backbone.weig"
+    ):
+        save_model(model, path)
+    twin = load_model(path)
+    assert twin.backbone.alias is twin.backbone.weight
+
+
+def test_a_local_kind_has_no_plugin_in_its_file(local, path):
+    save_model(small_model("shifted"), path)
+    assert "plugin" not in read_spec_data(path)
+    with using(Catalog()), pytest.raises(UnresolvedKindError, match="shifted"):
+        load_model(path)
+
+
+def test_a_kind_that_cannot_run_here_is_saved_without_a_fingerprint(local, path):
+    Broken = type("Broken", (Shifted,), {"run": lambda self, x, state, lengths: 1 / 0})
+    register_kind("broken")(Broken)
+    save_model(small_model("broken"), path)
+    verification = verify_model(path)
+    assert not verification.ok
+    assert verification.drift is None
+    assert "could not run where it was saved: ZeroDivisionError" in verification.reason
+
+
+# Fingerprints
+
+
+def fixed_input(size):
+    """The formula of the documentation in Python's integers."""
+    numbers = [place * 2654435761 % 2**32 / 2**31 - 1 for place in range(1, 2 * 4 * size + 1)]
+    return torch.tensor(numbers, dtype=torch.float64).reshape(2, 4, size)
+
+
+def test_the_fingerprint_is_what_the_model_gives_for_the_fixed_input(kind, path):
+    model = small_model(kind)
+    save_model(model, path)
+    y, state = model.eval()(fixed_input(3), return_state=True)
+    _, record, _ = take_apart(path.read_bytes())
+    expected = torch.cat([y.flatten(), *(part.flatten() for part in leaves(state))])
+    actual = torch.tensor(record["fingerprint"]["output"] + record["fingerprint"]["state"], dtype=torch.float64)
+    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_fingerprint_of_a_large_model_is_small(path):
+    save_model(small_model("lstm", hidden_size=100, readout="all", output_size=None), path)
+    _, record, _ = take_apart(path.read_bytes())
+    assert {part: 100 < len(record["fingerprint"][part]) <= 256 for part in ("output", "state")} == {
+        "output": True,
+        "state": True,
+    }
+
+
+@dtypes
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+def test_a_model_that_is_as_it_was_is_verified(kind, dtype, bidirectional, path):
+    save_model(small_model(kind, dtype=dtype, batch_first=not bidirectional, bidirectional=bidirectional), path)
+    verification = verify_model(path)
+    assert (verification.ok, verification.drift, verification.relative_drift) == (True, 0, 0)
+    assert (verification.differences, verification.reason) == ((), "")
+    assert verification.tolerance == pytest.approx(torch.finfo(dtype).eps ** (2 / 3))
+
+
+@pytest.mark.parametrize(("factor", "ok"), [(1 + 1e-6, True), (1.01, False), (math.nan, False), (math.inf, False)])
+def test_a_kind_that_computes_otherwise_now_is_told_from_rounding(local, path, factor, ok):
+    save_model(small_model("shifted", dtype=torch.float32), path)
+
+    def run(self, x, state, lengths):
+        output, final = Shifted.run(self, x, state, lengths)
+        return output * factor, Part(final.h * factor)
+
+    with using(Catalog()):
+        register_kind("shifted")(type("Shifted", (Shifted,), {"run": run}))
+        verification = verify_model(path)
+    assert verification.ok is ok
+    assert verification.relative_drift > 0
+    assert math.isfinite(verification.drift) is math.isfinite(factor)
+
+
+def change_value(value):
+    return lambda header, record: record["fingerprint"]["output"].__setitem__(0, value)
+
+
+@pytest.mark.parametrize(("value", "drift"), [("nan", math.inf), ("inf", math.inf), ("-inf", math.inf)])
+def test_a_value_that_is_not_finite_is_as_far_as_can_be(saved, path, value, drift):
+    path.write_bytes(edited(saved, change_value(value)))
+    verification = verify_model(path)
+    assert (verification.ok, verification.drift) == (False, drift)
+
+
+def test_another_number_of_outputs_is_drift(saved, path):
+    path.write_bytes(edited(saved, lambda header, record: record["fingerprint"]["output"].pop()))
+    assert verify_model(path).drift == math.inf
+
+
+# Golden files
+
+
+def test_there_is_a_golden_file_of_each_of_rnnkits_kinds():
+    assert sorted(file.stem for file in FOLDER.iterdir()) == [kind for kind in rnnkit.list_kinds() if "/" not in kind]
+
+
+@pytest.mark.parametrize("golden", SPECS)
+def test_a_file_of_version_1_is_read(golden):
+    """`tests/golden/checkpoints/write.py` says when to write them anew."""
+    file = FOLDER / f"{golden}.safetensors"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LockWarning)  # a later version of rnnkit reads them too
+        model = load_model(file)
+    assert model.spec == SPECS[golden]
+    expected = load_file(file)
+    assert_same_bits([model.state_dict()[name] for name in expected], list(expected.values()))
+    assert verify_model(file).ok
+
+
+def test_a_tied_tensor_of_version_1_is_tied():
+    rnn = load_model(FOLDER / "rnn.safetensors").backbone.rnn
+    assert rnn.weight_hh_l0 is rnn.weight_hh_l1

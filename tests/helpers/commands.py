@@ -1,0 +1,50 @@
+"""Runs the command `rnnkit`: within this process, as a process of its own, or in a terminal."""
+
+import os
+import subprocess
+import sys
+
+from click.testing import CliRunner
+
+from rnnkit.catalog import Catalog
+from rnnkit.catalog.catalog import using
+from rnnkit.cli.group import commands
+
+COMMAND = "from rnnkit.__main__ import main; main()"
+
+
+def run(*arguments, width=80, **environment):
+    """What a command prints and its exit status, in this process and with the kinds that are installed now."""
+    environment = {"COLUMNS": str(width), **environment}
+    with using(Catalog()):
+        result = CliRunner().invoke(commands, [*map(str, arguments)], prog_name="rnnkit", env=environment)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def run_process(*arguments, **options):
+    """The same as a process of its own, whose output is bytes; with the options of `start_process`."""
+    with start_process(*arguments, **options) as process:
+        stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def start_process(*arguments, code=COMMAND, path=(), stdout=subprocess.PIPE, **environment):
+    """A process of the command.
+
+    Args:
+        arguments: of the command.
+        code: what it runs.
+        path: folders in which it finds modules and distributions.
+        stdout: where its output goes.
+        environment: variables of its environment.
+    """
+    inherited = filter(None, [os.environ.get("PYTHONPATH")])
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, path), *inherited]), **environment},
+    )

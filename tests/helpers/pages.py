@@ -1,0 +1,122 @@
+"""A page of the documentation, taken at its word: its code runs, its commands run, its files are there."""
+
+import contextlib
+import doctest
+import io
+import os
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+from tests.helpers.environments import Environment
+from tests.helpers.shell import into_shell
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+EXAMPLES = DOCS / "examples"
+# typed from an empty directory in an environment of their own, files written as the reader would: test_tutorials.py
+TYPED = [DOCS / "tutorials/write_a_plugin.md"]
+ELSEWHERE = [
+    *TYPED,
+    # in an environment in which it is installed: test_mgu_example.py
+    EXAMPLES / "rnnkit-mgu/README.md",
+    # a table that Home includes, made of figures: test_home_page.py
+    DOCS / "measured/benchmarks.md",
+]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(set(DOCS.rglob("*.md")) - set(ELSEWHERE))]
+# a block of code, and the text block that may follow it at once: what it prints
+BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+FILE_NAME = re.compile(r"# ([\w-]+\.(?:py|yaml|toml))\n")
+EXCERPT = "# rnnkit_mgu.py, in part\n"
+# what continuous integration itself is: a test of these would run the tests
+OUTERMOST = re.compile(r"\$ (make|\.ci/run)\b")
+# what wants an environment of its own, so as not to change the one that the tests run in
+INSTALLS = re.compile(r"^\$ (pip|python|pytest)\b", re.MULTILINE)
+# what is measured, numbers with all their digits, and the version of torch
+MEASURED = re.compile(
+    r"\b(off by|loss|to|in|of a line|in float32 by|torch) \d[\d.e+-]*(?:[a-z]+\b)?|-?\d\.\d{8,}(?:e-?\d+)?"
+)
+
+
+def blocks_of(page):
+    """The language, the code and the output shown of each block."""
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def run_page(page, folder):
+    """Run a page from top to bottom in a folder, and compare what is printed with what is shown."""
+    blocks = blocks_of(page)
+    write_files(blocks, folder)
+    names, type_commands = {"__name__": page.stem}, shell_for(page, folder)
+    for language, code, shown in blocks:
+        if language == "python" and not FILE_NAME.match(code) and not code.startswith(EXCERPT):
+            assert printed_by(code, names, page) == shown
+        elif language == "console" and not OUTERMOST.match(code):
+            check_commands(code, type_commands)
+
+
+def printed_by(code, names, page):
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        exec(compile(code, str(page), "exec"), names)  # noqa: S102  # our own pages
+    return output.getvalue()
+
+
+def write_files(blocks, folder):
+    """Write what a page shows as files: modules that entry points in its TOML make plugins of, and specs."""
+    for language, code, _ in blocks:
+        if language in ("python", "yaml", "toml") and (match := FILE_NAME.match(code)):
+            (folder / match[1]).write_text(code, encoding="utf-8")
+    tables = [tomllib.loads(code) for language, code, _ in blocks if language == "toml" and not FILE_NAME.match(code)]
+    entries = [table["project"]["entry-points"]["rnnkit"] for table in tables]
+    if entries:
+        info = folder / "page-1.0.dist-info"
+        info.mkdir()
+        lines = [f"{kind} = {module}\n" for entry in entries for kind, module in entry.items()]
+        (info / "METADATA").write_text("Name: page\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[rnnkit]\n" + "".join(lines))
+
+
+def shell_for(page, folder):
+    """A function that types commands into a shell, in an environment of the page's own if it installs something.
+
+    Such a page finds the examples in its folder, as in a clone.
+    """
+    if not any(language == "console" and INSTALLS.search(code) for language, code, _ in blocks_of(page)):
+        return lambda commands: into_shell(commands, folder, around(folder))[0]
+    environment = Environment(folder.with_name(f"{folder.name}-environment"), scripts=("rnnkit", "pytest"))
+    shutil.copytree(EXAMPLES, folder / "docs/examples", ignore=shutil.ignore_patterns("__pycache__"))
+    return lambda commands: environment.shell(commands, folder)[0]
+
+
+def around(folder):
+    """The variables of this process, with its own commands and the modules of a folder."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(folder)}
+
+
+def check_commands(block, type_commands):
+    """Type the commands of a block into one shell; `...` in an output shown stands for anything.
+
+    A command with a comment, and nothing below, is only said to work.
+    """
+    commands, wanted = commands_of(block)
+    for command, want, got in zip(commands, wanted, type_commands(commands), strict=True):
+        if want or "  # " not in command:
+            assert_shown(command, want, got)
+        else:
+            assert got.status == 0, f"$ {command}\n{got.printed}"
+
+
+def commands_of(block):
+    """The commands of a block, and what is shown below each."""
+    first, *shown = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
+    assert not first, f"a console block starts with a command, but this one does not:\n{block}"
+    return shown[::2], shown[1::2]
+
+
+def assert_shown(command, want, got):
+    """What a command prints is what is shown, but for what differs from one machine to another."""
+    want, printed = (MEASURED.sub(r"\1 #", text) for text in (want, got.printed))
+    assert doctest.OutputChecker().check_output(want, printed, doctest.ELLIPSIS), f"$ {command}\n{printed}"

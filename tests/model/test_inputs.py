@@ -1,0 +1,189 @@
+"""Input that does not fit is refused, with what was expected and what came."""
+
+from collections import namedtuple
+
+import pytest
+import torch
+
+from rnnkit import Backbone, InputError, RecurrentSpec
+from tests.helpers.models import BATCH, TIME, random_state, small_input, small_model
+
+
+def refusal(call):
+    with pytest.raises(InputError) as caught:
+        call()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (
+            (TIME, 3),
+            (
+                "The input must have the shape (batch, time, input_size) = (*, *, 3); for one sequence without a "
+                "batch axis write x.unsqueeze(0), but has the shape (5, 3)"
+            ),
+        ),
+        (
+            (BATCH, TIME, 4),
+            "The input must have the shape (batch, time, input_size) = (*, *, 3), but has the shape (4, 5, 4)",
+        ),
+        (
+            (BATCH, TIME, 1),
+            "The input must have the shape (batch, time, input_size) = (*, *, 3), but has the shape (4, 5, 1)",
+        ),
+        (
+            (BATCH, 0, 3),
+            (
+                "The input must have the shape (batch, time, input_size) = (*, *, 3) with at least one step, but has "
+                "the shape (4, 0, 3)"
+            ),
+        ),
+        (
+            (1, BATCH, TIME, 3),
+            "The input must have the shape (batch, time, input_size) = (*, *, 3), but has the shape (1, 4, 5, 3)",
+        ),
+    ],
+    ids=["unbatched", "too_wide", "would_broadcast", "no_steps", "four_axes"],
+)
+def test_a_wrong_shape(kind, shape, message):
+    model = small_model(kind)
+    assert refusal(lambda: model(torch.zeros(shape, dtype=torch.float64))) == message
+
+
+def test_a_wrong_shape_with_time_first(kind):
+    model = small_model(kind, batch_first=False)
+    assert refusal(lambda: model(torch.zeros(TIME, 3, dtype=torch.float64))) == (
+        "The input must have the shape (time, batch, input_size) = (*, *, 3); for one sequence without a batch axis "
+        "write x.unsqueeze(1), but has the shape (5, 3)"
+    )
+    assert "at least one step" in refusal(lambda: model(torch.zeros(0, BATCH, 3, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.complex128], ids=str)
+def test_a_wrong_dtype(kind, dtype):
+    model = small_model(kind)
+    assert refusal(lambda: model(torch.zeros(BATCH, TIME, 3, dtype=dtype))) == (
+        f"The model is torch.float64, but the input is {dtype}: convert one, as in x.to(torch.float64)"
+    )
+
+
+def test_no_tensor_at_all(kind):
+    model = small_model(kind)
+    message = "The input must be a tensor or a PackedSequence, but is a list"
+    assert refusal(lambda: model([[[1.0, 2.0, 3.0]]])) == message
+
+
+@pytest.mark.parametrize(
+    ("lengths", "found"),
+    [
+        ([5, 2, 0, 3], "a list of 4"),
+        (torch.tensor([5.0, 2.0, 0.0, 3.0]), "a torch.float32 tensor of shape (4,)"),
+        (torch.tensor([True] * 4), "a torch.bool tensor of shape (4,)"),
+        (torch.tensor([5, 2, 0]), "a torch.int64 tensor of shape (3,)"),
+        (torch.tensor(5), "a torch.int64 tensor of shape ()"),
+        (torch.tensor([[5], [2], [0], [3]]), "a torch.int64 tensor of shape (4, 1)"),
+    ],
+    ids=["list", "float", "bool", "too_few", "scalar", "two_axes"],
+)
+def test_lengths_of_a_wrong_shape_or_dtype(kind, lengths, found):
+    model = small_model(kind)
+    assert refusal(lambda: model(small_input(), lengths=lengths)) == (
+        f"lengths must be an integer tensor of shape (batch,) = (4,), but is {found}"
+    )
+
+
+@pytest.mark.parametrize(("lengths", "extent"), [([5, 6, 0, 1], "0 to 6"), ([5, -1, 2, 1], "-1 to 5")])
+def test_lengths_out_of_range(kind, lengths, extent):
+    model = small_model(kind)
+    assert refusal(lambda: model(small_input(), lengths=torch.tensor(lengths))) == (
+        f"Each of lengths must be between 0 and the number of steps, 5, but they range from {extent}"
+    )
+
+
+def test_a_state_of_another_batch_does_not_broadcast(kind):
+    model = small_model(kind)
+    message = refusal(lambda: model(small_input(), random_state(model, batch=1)))
+    assert message.startswith("state")
+    assert f"{BATCH}, 6)" in message
+    assert "1, 6)" in message
+
+
+def test_a_state_of_another_dtype(kind):
+    model = small_model(kind)
+    message = refusal(lambda: model(small_input(), model.initial_state(BATCH, dtype=torch.float32)))
+    assert "must be torch.float64 as the input is" in message
+    assert "a torch.float32 tensor" in message
+
+
+@pytest.mark.parametrize("state", [torch.zeros(2, BATCH, 6), [], (), ((),) * 5, 0], ids=repr)
+def test_a_state_of_another_layout(kind, state):
+    model = small_model(kind)
+    assert refusal(lambda: model(small_input(), state)).startswith("state")
+
+
+def test_a_state_with_other_names_is_refused(kind):
+    """As one whose parts stand in another order."""
+    model = small_model(kind)
+    state = model.initial_state(BATCH)
+    named = state if hasattr(state, "_fields") else state[0]
+    other = namedtuple("Other", reversed([f"{name}_other" for name in named._fields]))(*named)  # noqa: PYI024  # names made up here
+    message = refusal(lambda: model(small_input(), other if named is state else (other, *state[1:])))
+    assert f"{type(named).__name__}({named._fields[0]}=" in message
+    assert f"but is Other({', '.join(other._fields)})" in message
+
+
+def test_plain_tuples_will_do_for_a_state(kind):
+    model = small_model(kind)
+    state = random_state(model)
+    plain = tuple(part if isinstance(part, torch.Tensor) else tuple(part) for part in state)
+    x = small_input()
+    y, final = model(x, plain, return_state=True)
+    assert torch.equal(y, model(x, state))
+    assert type(final) is type(state)
+    assert all(type(a) is type(b) for a, b in zip(final, state, strict=True))
+
+
+def test_a_backbone_without_parameters_is_where_its_buffers_are():
+    class Reservoir(Backbone):
+        def __init__(self):
+            super().__init__(RecurrentSpec(kind="gru", input_size=3, hidden_size=4), features=3)
+            self.register_buffer("weight", torch.eye(3, dtype=torch.float64))
+
+        def state_shapes(self, batch_size):
+            return (torch.Size((batch_size, 3)),)
+
+        def run(self, x, state, lengths):
+            return x @ self.weight, self.initial_state(len(x)) if state is None else state
+
+    reservoir = Reservoir()
+    assert reservoir(small_input())[0].dtype == torch.float64
+    assert "torch.float64, but the input is torch.float32" in refusal(lambda: reservoir(small_input().float()))
+
+
+def test_a_backbone_need_not_zero_its_own_padding():
+    class Ones(Backbone):
+        def __init__(self):
+            super().__init__(RecurrentSpec(kind="gru", input_size=3, hidden_size=4), features=3)
+            self.register_buffer("one", torch.ones((), dtype=torch.float64))
+
+        def state_shapes(self, batch_size):
+            return ()
+
+        def run(self, x, state, lengths):
+            return torch.ones_like(x), ()
+
+    output, _ = Ones()(small_input(), lengths=torch.tensor([5, 2, 0, 3]))
+    assert output.sum(dim=(1, 2)).tolist() == [15, 6, 0, 9]
+
+
+def test_a_step_takes_one_step(kind):
+    model = small_model(kind)
+    assert refusal(lambda: model.step(small_input())) == (
+        "step() takes one step, (batch, input_size) = (*, 3), but got the shape (4, 5, 3)"
+    )
+    assert "has the shape (4, 1, 2)" in refusal(lambda: model.step(small_input()[:, 0, :2]))
+    assert refusal(lambda: model.step([1.0, 2.0, 3.0])) == (
+        "step() takes one step, (batch, input_size) = (*, 3), but got a list of 3"
+    )

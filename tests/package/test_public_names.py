@@ -1,0 +1,129 @@
+"""The public surface: a name appears or goes only together with a change here."""
+
+import inspect
+
+import pytest
+
+import rnnkit
+from rnnkit import errors
+
+PUBLIC = [
+    "AmbiguousKindError",
+    "Backbone",
+    "BlockedKindError",
+    "BuildError",
+    "Builder",
+    "Candidate",
+    "Catalog",
+    "Cell",
+    "CellStack",
+    "CellState",
+    "CheckpointError",
+    "DeprecatedKindWarning",
+    "Deprecation",
+    "FieldDescription",
+    "FileProblem",
+    "InitOptions",
+    "InputError",
+    "Kind",
+    "KindAlias",
+    "LayerSummary",
+    "LocalKind",
+    "LockDifference",
+    "LockWarning",
+    "ModelSummary",
+    "Options",
+    "Paper",
+    "PluginError",
+    "Problem",
+    "Provider",
+    "RecurrentModel",
+    "RecurrentSpec",
+    "RegisteredHooks",
+    "ReservedKindError",
+    "Resolution",
+    "RnnkitError",
+    "SpecFileError",
+    "StackOptions",
+    "StepError",
+    "UnknownKindError",
+    "UnresolvedKindError",
+    "UnresolvedOptions",
+    "Verification",
+    "build_model",
+    "cell_kind",
+    "current_catalog",
+    "describe_options",
+    "describe_spec",
+    "detach_state",
+    "flatten_state",
+    "get_kind",
+    "hookimpl",
+    "kinds_left_out",
+    "list_kinds",
+    "load_model",
+    "load_spec",
+    "map_state",
+    "move_state",
+    "orthogonal_",
+    "override_spec",
+    "register_hooks",
+    "register_kind",
+    "resolve_kind",
+    "save_model",
+    "save_spec",
+    "set_plugin_policy",
+    "spec_schema",
+    "summarize_spec",
+    "verify_model",
+]
+ERRORS = [
+    value
+    for value in vars(errors).values()
+    if inspect.isclass(value) and issubclass(value, Exception) and not issubclass(value, Warning)
+]
+
+
+def test_the_public_names_are_these():
+    assert rnnkit.__all__ == PUBLIC
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "hookimpl"])  # an object of pluggy's
+def test_a_public_name_has_a_docstring_of_its_own(name):
+    value = getattr(rnnkit, name)
+    text = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
+    assert text
+    assert not text.startswith(f"{name}(")  # what dataclasses and named tuples make up
+
+
+def test_hookimpl_marks_hooks_of_this_project():
+    assert rnnkit.hookimpl.project_name == "rnnkit"
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_is_public_and_an_rnnkit_error(error):
+    assert issubclass(error, rnnkit.RnnkitError)
+    assert getattr(rnnkit, error.__name__) is error
+    assert error.__name__ in PUBLIC
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_says_in_one_sentence_what_happened(error):
+    text = error.__doc__
+    assert text.endswith(".")
+    assert text.count(". ") == text.count("\n") == 0
+
+
+CATALOG_ERRORS = [
+    rnnkit.RnnkitError,
+    rnnkit.AmbiguousKindError,
+    rnnkit.BlockedKindError,
+    rnnkit.PluginError,
+    rnnkit.ReservedKindError,
+    rnnkit.UnknownKindError,
+]
+
+
+@pytest.mark.parametrize("error", CATALOG_ERRORS)
+def test_an_error_of_the_catalog_passes_through_pydantic(error):
+    assert not issubclass(error, (ValueError, AssertionError))

@@ -1,0 +1,1130 @@
+"""The kit's promises of shapes, states and numbers: healthy kinds of every sort keep them, each fault breaks one."""
+
+import random
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnnkit import (
+    Backbone,
+    Cell,
+    CellStack,
+    CellState,
+    InitOptions,
+    Kind,
+    Options,
+    Problem,
+    StackOptions,
+    cell_kind,
+    map_state,
+    register_kind,
+)
+from rnnkit.testing import all_checks, check_kind
+from rnnkit.testing.checks import placement
+from rnnkit_builtin.gru import GRUBackbone
+
+MODULES = "shapes states padding directions layers independence derivatives executors placement".split()  # noqa: SIM905  # one line
+PROMISES = [each.name for each in all_checks() if each.function.__module__.rsplit(".")[-1] in MODULES]
+
+
+def record_of(made, **fields):
+    """The record of a kind of a cell, or of a backbone."""
+    if not isinstance(made, type) or not issubclass(made, Cell):
+        return Kind(**{"name": "made", "builder": made, "summary": "Made for a test.", "options": Options, **fields})
+    return cell_kind(made, name="made", summary="Made for a test.", **fields)
+
+
+def put(record, *promises):
+    """The report of a kind that exists as long as that takes."""
+    with register_kind(record) as kind:
+        return check_kind(kind.name, only=promises or PROMISES)
+
+
+# Healthy kinds of every sort
+
+
+class Plain(Cell):
+    """h_t = tanh(W x_t + U h_{t-1} + b)."""
+
+    def __init__(self, input_size, hidden_size, *, bias=True, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+        self.weight_hh = self.new_parameter(hidden_size, hidden_size)
+        self.bias = self.new_parameter(hidden_size) if bias else None
+
+    def project(self, x):
+        return F.linear(x, self.weight_ih, self.bias)
+
+    def step(self, projected_t, state):
+        h = torch.tanh(projected_t + F.linear(state.h, self.weight_hh))
+        return h, CellState(h)
+
+
+class Identity(Plain):
+    """Starts from matrices that are the same in every layer and under every seed, and from zeros."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        nn.init.eye_(self.weight_hh)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def step(self, projected_t, state):
+        h = torch.relu(projected_t + F.linear(state.h, self.weight_hh))
+        return h, CellState(h)
+
+
+class Reservoir(Plain):
+    """Learns nothing: its weights are buffers."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        for name, weight in list(self.named_parameters()):
+            delattr(self, name)
+            self.register_buffer(name, weight.detach())
+
+
+class Noisy(Plain):
+    """Is another at each call of training, and has statistics that training changes."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.register_buffer("mean", torch.zeros(self.input_size, **self._new))
+
+    def project(self, x):
+        if self.training:
+            self.mean.lerp_(x.detach().flatten(0, -2).mean(0).nan_to_num(), 0.1)
+        return super().project(x - self.mean)
+
+    def step(self, projected_t, state):
+        noise = torch.randn_like(projected_t) if self.training else 0
+        return super().step(projected_t + noise, state)
+
+
+class Tied(Plain):
+    """Reads the state twice through one matrix, under two names."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.weight_again = self.weight_hh
+
+    def step(self, projected_t, state):
+        return super().step(projected_t + F.linear(state.h, self.weight_again) / 2, state)
+
+
+class Wide(Plain):
+    """Its output is wider than its state, and a constant number is no buffer."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.output_size = self.hidden_size + 1
+        self.half = torch.tensor(0.5, dtype=torch.float64)
+
+    def step(self, projected_t, state):
+        h, after = super().step(projected_t * self.half, state)
+        return F.pad(h, (1, 0), value=1.0) * self.half, after
+
+
+class Sums(Cell):
+    """h_t = h_{t-1} + W x_t, which is a running sum: there is a faster way."""
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.weight = self.new_parameter(hidden_size, input_size)
+
+    def project(self, x):
+        return F.linear(x, self.weight)
+
+    def step(self, projected_t, state):
+        h = state.h + projected_t
+        return h, CellState(h)
+
+    def unroll(self, x, state, lengths):
+        return self.ends(self.summed(x, state), lengths)
+
+    def summed(self, x, state):
+        return state.h + self.project(x).cumsum(0)
+
+    def ends(self, sums, lengths):
+        return sums, CellState(sums[-1] if lengths is None else sums[lengths - 1, torch.arange(len(lengths))])
+
+
+class LayeredSums(Sums):
+    """The same through all layers at once, in one direction."""
+
+    @staticmethod
+    def unroll_layers(cells, x, states, lengths, *, directions, dropout):
+        if directions == 2:
+            return NotImplemented
+        final = []
+        for index, (cell, state) in enumerate(zip(cells, states, strict=True)):
+            x = F.dropout(x, dropout) if index and dropout else x
+            x, after = cell.unroll(x, state, lengths)
+            final.append(after)
+        return x, tuple(final)
+
+
+class Clock(NamedTuple):
+    shared: Tensor  # how many calls there were: no axis of the batch
+    steps: Tensor  # how many steps each row has made: int64
+
+
+class Memory(NamedTuple):
+    sums: tuple[Tensor, Tensor]  # `(2, batch, features)` and `(features, batch)`
+    clock: Clock
+
+
+class Counting(Backbone):
+    """Adds up what it reads, scaled by the steps so far; its state is nested, and partly of integers."""
+
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, features=spec.hidden_size)
+        self.weight = nn.Parameter(torch.randn(spec.hidden_size, spec.input_size, device=device, dtype=dtype))
+
+    def state_shapes(self, batch_size):
+        sums = (torch.Size((2, batch_size, self.features)), torch.Size((self.features, batch_size)))
+        return Memory(sums, Clock(torch.Size(()), torch.Size((batch_size,))))
+
+    def initial_state(self, batch_size, *, device=None, dtype=None):
+        zeros = super().initial_state(batch_size, device=device, dtype=dtype)
+        return zeros._replace(clock=map_state(Tensor.long, zeros.clock))
+
+    def run(self, x, state, lengths):
+        x = x if self.batch_first else x.transpose(0, 1)
+        (pair, last), (shared, steps) = self.initial_state(len(x)) if state is None else state
+        read = F.linear(x, self.weight).cumsum(1)
+        numbers = steps[:, None] + torch.arange(1, x.shape[1] + 1, device=x.device)
+        output = (read + pair.sum(0)[:, None] + last.t()[:, None]) / numbers[..., None].to(x.dtype)
+        sums = (pair + torch.stack([read[:, -1]] * 2), last + read[:, -1].t())
+        clock = Clock(shared + 1, steps + (x.shape[1] if lengths is None else lengths))
+        return (output if self.batch_first else output.transpose(0, 1)), Memory(sums, clock)
+
+
+class Looking(Backbone):
+    """Each step attends to the last three; the state is a window on them. Its heads divide its size."""
+
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, features=spec.hidden_size)
+        self.inside = nn.ModuleList(
+            nn.Linear(spec.input_size, spec.hidden_size, device=device, dtype=dtype) for _ in range(3)
+        )
+
+    def state_shapes(self, batch_size):
+        return torch.Size((2, batch_size, self.input_size))
+
+    def run(self, x, state, lengths):
+        x = x if self.batch_first else x.transpose(0, 1)
+        before = self.initial_state(len(x)) if state is None else state
+        extended = torch.cat([before.transpose(0, 1), x], dim=1)
+        query, key, value = (part(each) for part, each in zip(self.inside, (x, extended, extended.tanh()), strict=True))
+        heads = [part.unflatten(-1, (4, -1)).transpose(1, 2) for part in (query, key, value)]
+        step, other = torch.arange(x.shape[1])[:, None], torch.arange(x.shape[1] + 2)
+        mask = ((other >= step) & (other <= step + 2)).to(x.device)
+        output = F.scaled_dot_product_attention(*heads, attn_mask=mask).transpose(1, 2).flatten(2)
+        ends = torch.full((len(x),), x.shape[1], device=x.device) if lengths is None else lengths
+        index = (ends[:, None] + torch.arange(2, device=x.device))[..., None].expand(-1, -1, self.input_size)
+        return (output if self.batch_first else output.transpose(0, 1)), extended.gather(1, index).transpose(0, 1)
+
+
+class Forgetful(Backbone):
+    """Carries nothing from step to step."""
+
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, features=spec.hidden_size)
+        self.inside = nn.Linear(spec.input_size, spec.hidden_size, device=device, dtype=dtype)
+
+    def state_shapes(self, batch_size):
+        return ()
+
+    def run(self, x, state, lengths):
+        return self.inside(x).tanh(), ()
+
+
+def in_one_layer_and_direction(spec):
+    if spec.num_layers > 1:
+        yield Problem("num_layers", "It has one layer")
+    if spec.bidirectional:
+        yield Problem("bidirectional", "It has one direction")
+    if not spec.bias:
+        yield Problem("bias", "It has no choice")
+    if spec.hidden_size % 4 and spec.kind == "local/looking":
+        yield Problem("hidden_size", "It has four heads")
+
+
+NO_FAST_WAY = "executors_equal_the_step_loop"
+ONE_OF_EACH = {NO_FAST_WAY, "directions_are_symmetric", "dropout_acts_between_layers", "each_layer_has_its_size"}
+HEALTHY = {
+    "plain": (record_of(Plain), {NO_FAST_WAY}),
+    "identity": (record_of(Identity), {NO_FAST_WAY}),
+    "reservoir": (record_of(Reservoir), {NO_FAST_WAY, "layers_feed_one_another"}),
+    "noisy": (record_of(Noisy), {NO_FAST_WAY}),
+    "tied": (record_of(Tied), {NO_FAST_WAY}),
+    "wide": (record_of(Wide), {NO_FAST_WAY}),
+    "sums": (record_of(Sums), set()),
+    "layered_sums": (record_of(LayeredSums), set()),
+    "counting": (record_of(Counting, check=in_one_layer_and_direction), ONE_OF_EACH),
+    "looking": (record_of(Looking, check=in_one_layer_and_direction, name="looking"), ONE_OF_EACH),
+    "forgetful": (record_of(Forgetful, check=in_one_layer_and_direction), ONE_OF_EACH),
+}
+
+
+@pytest.mark.parametrize(("record", "beyond_it"), HEALTHY.values(), ids=HEALTHY)
+def test_healthy_kinds_of_every_sort_keep_all_that_they_can(record, beyond_it):
+    report = put(record)
+    report.require()
+    assert {each.check.name for each in report.not_applicable} == beyond_it
+
+
+# Faults, each caught by the promise that should
+
+FAULTS = []
+
+
+def breaks(promise, words, **fields):
+    """The cell, backbone or builder below breaks a promise, for a reason in which these words stand."""
+
+    def decorate(made):
+        FAULTS.append(pytest.param(promise, words, record_of(made, **fields), id=f"{made.__name__}-{promise}"))
+        return made
+
+    return decorate
+
+
+class Gru(GRUBackbone):
+    """A healthy backbone of torch's own module, whose `run` faults change."""
+
+
+def gru(promise, words, **fields):
+    return breaks(promise, words, options=InitOptions, **fields)
+
+
+# Shapes
+
+
+@gru("output_has_its_shape", "the output of the backbone is (4, 5, 12), but should be (4, 5, 6)")
+class CountsOneDirection(Gru):
+    def __init__(self, spec, **where):
+        super().__init__(spec, **where)
+        self.features = spec.hidden_size
+
+
+@gru("output_has_its_shape", "the output of the backbone is (5, 4, 6), but should be (4, 5, 6)")
+class AnswersTimeFirst(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return output.transpose(0, 1), final
+
+
+@gru("time_first_is_the_transpose", "the output with time first is")
+class ReadsRowsBackwards(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return (output if self.batch_first else output.flip(1)), final
+
+
+@gru("time_first_is_the_transpose", "the final state with time first .h_n is")
+class EndsWithRowsBackwards(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return output, (final if self.batch_first else map_state(lambda part: part.flip(1), final))
+
+
+@gru("time_first_is_the_transpose", "must be a tensor of shape")
+class AlwaysBatchFirst(Gru):
+    def __init__(self, spec, **where):
+        super().__init__(replace(spec, batch_first=True), **where)
+        self.batch_first = spec.batch_first
+
+
+@breaks("an_empty_batch_works", "max(): Expected reduction dim")
+class ScalesByTheLargest(Plain):
+    def step(self, projected_t, state):
+        return super().step(projected_t / projected_t.detach().abs().max().clamp(min=1), state)
+
+
+@gru("an_empty_batch_works", "the final state of no rows [0] is a torch.float64 tensor of shape (1, 2, 6)")
+class HasOneRowAtLeast(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return output, (self.initial_state(1) if 0 in x.shape else final)
+
+
+@breaks("one_step_of_one_sequence_works", "the output of one step of one row is")
+class CentersOverTheBatch(Plain):
+    def project(self, x):
+        return super().project(x - x.mean(-2, keepdim=True))
+
+
+@breaks("one_step_of_one_sequence_works", "it raised")
+class Squeezes(Plain):
+    def step(self, projected_t, state):
+        h = torch.tanh(projected_t.squeeze() + F.linear(state.h.squeeze(), self.weight_hh))
+        return h, CellState(h)
+
+
+class Orders(StackOptions):
+    order: int = 1
+
+
+@breaks("what_a_spec_takes_can_be_built", "order must be positive", options=Orders)
+class WithoutACheck(Plain):
+    def __init__(self, *sizes, order=1, **where):
+        super().__init__(*sizes, **where)
+        if order < 1:
+            raise RuntimeError("order must be positive")
+
+
+@breaks("what_a_spec_takes_can_be_built", "the output is not finite", options=Orders)
+class DividesByTheOrder(Plain):
+    def __init__(self, *sizes, order=1, **where):
+        super().__init__(*sizes, **where)
+        self.order = order
+
+    def step(self, projected_t, state):
+        h, after = super().step(projected_t, state)
+        return h / self.order, after
+
+
+@gru("what_a_spec_takes_can_be_built", "the output is not finite")
+class DividesByZeroWithoutAState(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return output / (state is not None), final
+
+
+@gru("what_a_spec_takes_can_be_built", "from the state of another call, the output is not finite")
+class DividesByZeroWithAState(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return output / (state is None), final
+
+
+@breaks("what_a_spec_takes_can_be_built", "unsupported operand")
+class NeedsItsBias(Plain):
+    def project(self, x):
+        return F.linear(x, self.weight_ih) + self.bias
+
+
+# States
+
+
+@breaks("state_has_its_layout", "the final state is tuple(tuple((1, 6))")
+class ForgetsTheNames(Plain):
+    def step(self, projected_t, state):
+        h, _ = super().step(projected_t, CellState(state[0]))
+        return h, (h,)
+
+
+@gru("state_has_its_layout", "but state_shapes(1) is HiddenState(h_n=(2, 1, 7))")
+class SaysAnotherShape(Gru):
+    def initial_state(self, batch_size, **where):
+        return map_state(lambda part: part[..., :-1], super().initial_state(batch_size, **where))
+
+    def state_shapes(self, batch_size):
+        return map_state(lambda shape: torch.Size((*shape[:-1], shape[-1] + 1)), super().state_shapes(batch_size))
+
+
+@breaks("state_has_its_layout", "the final state has the dtypes")
+class WidensItsState(Plain):
+    def initial_state(self, batch_size, *, device=None, dtype=None):
+        return map_state(Tensor.float, super().initial_state(batch_size, device=device, dtype=dtype))
+
+    def step(self, projected_t, state):
+        return super().step(projected_t, CellState(state.h.to(projected_t)))
+
+
+@gru("initial_state_is_the_start", "without a state, the output and state")
+class StartsElsewhere(Gru):
+    def initial_state(self, batch_size, **where):
+        return map_state(lambda part: part + 1, super().initial_state(batch_size, **where))
+
+
+@breaks("initial_state_is_the_start", "initial_state gives a tensor on cpu, but was asked for meta")
+class StartsOnTheCPU(Plain):
+    def initial_state(self, batch_size, *, device=None, dtype=None):
+        return CellState(torch.zeros(batch_size, self.hidden_size, dtype=dtype))
+
+
+@breaks("initial_state_is_the_start", "initial_state gives a torch.float64 tensor, but was asked for torch.float32")
+class StartsInItsOwnDtype(Plain):
+    def initial_state(self, batch_size, *, device=None, dtype=None):
+        return super().initial_state(batch_size, device=device, dtype=self.weight_hh.dtype)
+
+
+@breaks("state_survives_being_saved", "from the state that was read, the output and state")
+class RemembersInTheModule(Plain):
+    memory = 0
+
+    def step(self, projected_t, state):
+        self.memory = self.memory + 1
+        return super().step(projected_t * (1 + 0.1 * self.memory), state)
+
+
+@breaks("sequences_can_be_reset", "after a reset of the rows 0 and 2, the state of the rows [0, 2]")
+class DrawsItsStart(Plain):
+    def initial_state(self, batch_size, *, device=None, dtype=None):
+        return CellState(torch.randn(batch_size, self.hidden_size, device=device, dtype=dtype))
+
+
+class MixesRows(Plain):
+    def step(self, projected_t, state):
+        return super().step(projected_t + state.h.mean(0), state)
+
+
+breaks("sequences_can_be_reset", "after a reset of the rows 0 and 2, the output of the rows [0, 2]")(MixesRows)
+breaks("sequences_are_independent", "in a batch, the output is")(MixesRows)
+
+
+@gru("empty_sequences_keep_their_state", "with lengths=[0, 0, 0, 0], the state of the rows of length 0")
+class TakesAStepAnyway(Gru):
+    def _without_empty_rows(self, final, state, empty):
+        return final
+
+
+# Padding
+
+
+class ReadsPadding(Gru):
+    def run(self, x, state, lengths):
+        return super().run(x, state, None)
+
+
+gru("padding_changes_nothing", "where the padding is nan, the final state [0] is")(ReadsPadding)
+gru("empty_sequences_keep_their_state", "the state of the rows of length 0")(ReadsPadding)
+
+
+@gru("padding_changes_nothing", "where the padding is nan, the output is")
+class StartsInThePadding(Gru):
+    """Has the right state, and a reverse direction that begins at the end of the tensor."""
+
+    def run(self, x, state, lengths):
+        _, final = super().run(x, state, lengths)
+        return super().run(x, state, None)[0], final
+
+
+@gru("padding_changes_nothing", "where the padding is nan, the gradient by input 0 is")
+class HasAGradientInThePadding(Gru):
+    def forward(self, x, state=None, *, lengths=None):
+        output, final = super().forward(x, state, lengths=lengths)
+        finite = x.nan_to_num()
+        return output + (finite - finite.detach()).sum(), final
+
+
+@gru("padding_changes_nothing", "at padding of 1e+30, the gradient by input 0 is")
+class HasAHintOfAGradientInThePadding(Gru):
+    def forward(self, x, state=None, *, lengths=None):
+        output, final = super().forward(x, state, lengths=lengths)
+        finite = x.nan_to_num()
+        return output + 1e-14 * (finite - finite.detach()).sum(), final
+
+
+@gru("full_lengths_equal_no_lengths", "with full lengths of torch.int64, the output and state")
+class IsAnotherWithLengths(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return (output if lengths is None else output * (1 + 1e-6)), final
+
+
+# Directions
+
+
+@gru("each_direction_reads_its_own_side", "the influence on the reverse output")
+class LeavesTheReverseReversed(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        forward, *reverse = output.chunk(self.rnn.bidirectional + 1, dim=-1)
+        return torch.cat([forward, *(part.flip(1) for part in reverse)], dim=-1), final
+
+
+@breaks("each_direction_reads_its_own_side", "the influence on the forward output")
+class CentersOverTime(Plain):
+    def project(self, x):
+        return super().project(x - x.mean(0) if x.dim() == 3 else x)
+
+
+@breaks("each_direction_reads_its_own_side", "the forward output at the steps [0, 1, 2, 3, 4] does not depend")
+class AnswersTheStateBefore(Plain):
+    def step(self, projected_t, state):
+        return state.h, super().step(projected_t, state)[1]
+
+
+@gru("directions_are_symmetric", "the output in the mirror is")
+class HalvesTheReverse(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        if self.rnn.bidirectional:
+            forward, reverse = output.chunk(2, dim=-1)
+            output = torch.cat([forward, reverse / 2], dim=-1)
+        return output, final
+
+
+@gru("directions_are_symmetric", "the final state in the mirror")
+class InterchangesStates(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return output, final._replace(h_n=torch.cat([final.h_n[:1], final.h_n[1:] / 2]))
+
+
+@gru("directions_are_symmetric", "the forward half of the output, beside one direction,")
+class IsAnotherInOneDirection(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return output * (1 if self.rnn.bidirectional else 2), final
+
+
+# Layers
+
+
+@breaks("layers_have_weights_of_their_own", "weights are shared: cells.1.weight_hh with cells.0.weight_hh")
+class SharesAMatrix(Plain):
+    made: ClassVar[dict[Any, nn.Parameter]] = {}
+
+    def __init__(self, input_size, hidden_size, **where):
+        super().__init__(input_size, hidden_size, **where)
+        key = (hidden_size, where.get("dtype"), str(where.get("device")), torch.initial_seed())
+        self.weight_hh = self.made.setdefault(key, self.weight_hh)
+
+
+@breaks("layers_have_weights_of_their_own", "start with the same random values: cells.0.weight_hh and cells.1")
+class StartsAllEqual(Plain):
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        generator = torch.Generator().manual_seed(torch.initial_seed())
+        with torch.no_grad():
+            self.weight_hh.copy_(torch.randn(self.weight_hh.shape, generator=generator))
+
+
+class Layers(Backbone):
+    """A healthy stack of modules of torch in one direction, which faults arrange in other ways."""
+
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, features=spec.hidden_size)
+        sizes = [spec.input_size] + [spec.hidden_size] * (spec.num_layers - 1)
+        self.inside = nn.ModuleList(self.made(size, spec.hidden_size, device=device, dtype=dtype) for size in sizes)
+        self.dropout = spec.dropout
+
+    def made(self, *sizes, **where):
+        return nn.GRU(*sizes, batch_first=self.batch_first, **where)
+
+    def state_shapes(self, batch_size):
+        return tuple(torch.Size((1, batch_size, self.features)) for _ in self.inside)
+
+    def run(self, x, state, lengths):
+        starts, finals = state or self.initial_state(x.shape[0 if self.batch_first else 1]), []
+        for index, (module, start) in enumerate(zip(self.inside, starts, strict=True)):
+            x, final = module(self.read(x, index), start)
+            finals.append(final)
+        return x, tuple(finals)
+
+    def read(self, x, index):
+        return F.dropout(x, self.dropout, self.training) if index else x
+
+
+def one_way(spec):
+    if spec.bidirectional:
+        yield Problem("bidirectional", "It has one direction")
+
+
+@breaks("layers_have_weights_of_their_own", "weights are shared: inside.1.weight", check=one_way)
+class OneModuleForAll(Layers):
+    def made(self, *sizes, **where):
+        kept = self.__dict__.setdefault("kept", {})
+        return kept.setdefault(sizes[-1], super().made(*sizes, **where))
+
+
+@breaks("layers_have_weights_of_their_own", "there are 294 weights, in both directions as in one")
+class OneModuleForBothDirections(Backbone):
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, features=spec.directions * spec.hidden_size)
+        size = spec.hidden_size
+        self.below = nn.Linear(spec.input_size, size, device=device, dtype=dtype)
+        inside = (nn.GRU(size, size, device=device, dtype=dtype, batch_first=True) for _ in range(spec.num_layers))
+        self.inside = nn.ModuleList(inside)
+
+    def state_shapes(self, batch_size):
+        return ()
+
+    def run(self, x, state, lengths):
+        return x, ()
+
+
+@breaks("layers_have_weights_of_their_own", "with 2 layers there are 252 weights, and as many or more", check=one_way)
+class HasOneLayerAlways(Layers):
+    def __init__(self, spec, **where):
+        super().__init__(replace(spec, num_layers=1), **where)
+
+
+@breaks("layers_feed_one_another", "with 2 layers there are 252 weights that the output depends on", check=one_way)
+class ReadsTheInputInEachLayer(Layers):
+    def run(self, x, state, lengths):
+        self.__dict__["first"] = x
+        return super().run(x, state, lengths)
+
+    def read(self, x, index):
+        return F.pad(self.first, (0, self.inside[index].input_size - self.first.shape[-1]))
+
+
+@breaks("dropout_acts_between_layers", "what the output depends on the input", check=one_way)
+class DropsNothing(Layers):
+    def read(self, x, index):
+        return x
+
+
+@breaks("dropout_acts_between_layers", "it is dropped before the first layer", check=one_way)
+class DropsTheInput(Layers):
+    def read(self, x, index):
+        return F.dropout(x, self.dropout, self.training)
+
+
+@breaks("dropout_acts_between_layers", "all of the last output is dropped", check=one_way)
+class DropsTheOutput(Layers):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return F.dropout(output, self.dropout, self.training), final
+
+
+@breaks("dropout_acts_between_layers", "in evaluation, the output with dropout=0.5", check=one_way)
+class DropsInEvaluation(Layers):
+    def read(self, x, index):
+        return F.dropout(x, self.dropout) if index else x
+
+
+@breaks("dropout_acts_between_layers", "two calls give the same", check=one_way)
+class DropsTheSameAlways(Layers):
+    def read(self, x, index):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return super().read(x, index)
+
+
+def of_the_first_size(spec, **where):
+    return CellStack(replace(spec, hidden_size=spec.hidden_sizes[0]), [Plain] * spec.num_layers, **where)
+
+
+def of_the_last_size(spec, **where):
+    return CellStack(replace(spec, hidden_size=spec.hidden_sizes[-1]), [Plain] * spec.num_layers, **where)
+
+
+def of_other_cells_with_sizes(spec, **where):
+    cell = Identity if isinstance(spec.hidden_size, tuple) else Plain
+    return CellStack(spec, [cell] * spec.num_layers, **where)
+
+
+def of_sizes_reversed(spec, **where):
+    return CellStack(replace(spec, hidden_size=spec.hidden_sizes[::-1]), [Plain] * spec.num_layers, **where)
+
+
+SIZES = {"options": StackOptions, "sizes_per_layer": True}
+breaks("each_layer_has_its_size", "the output has 6 features, not those of the last size", **SIZES)(of_the_first_size)
+breaks("each_layer_has_its_size", "there are 492 weights, as if layers were of one size", **SIZES)(of_the_last_size)
+breaks("each_layer_has_its_size", "the output with hidden_size=(6, 6) is", **SIZES)(of_other_cells_with_sizes)
+breaks("each_layer_has_its_size", "the output has 6 features, not those of the last size", **SIZES)(of_sizes_reversed)
+
+
+# Independence
+
+
+@gru("sequences_are_independent", "in a batch, the final state, row by row, [0] is")
+class EndsWithTheMean(Gru):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return output, map_state(lambda part: part - part.mean(1, keepdim=True), final)
+
+
+@breaks("nothing_given_is_changed", "after a call, of what was given, the x is")
+class ScalesItsInputInPlace(Plain):
+    def project(self, x):
+        return super().project(x.mul_(0.5))
+
+
+@breaks("nothing_given_is_changed", "after a call, of what was given, the state [")
+class ScalesItsStateInPlace(Plain):
+    def step(self, projected_t, state):
+        return super().step(projected_t, CellState(state.h.mul_(0.5) if not state.h.requires_grad else state.h))
+
+
+@gru("nothing_given_is_changed", "after a call, of what was given, the lengths is 1 at [2], but should be 0")
+class ClampsLengthsInPlace(Gru):
+    def run(self, x, state, lengths):
+        return super().run(x, state, lengths if lengths is None else lengths.clamp_(min=1))
+
+
+@breaks(
+    "nothing_given_is_changed", "after a call in evaluation, of the model's state_dict, ['backbone.cells.0.seen'] is"
+)
+class CountsInEvaluation(Plain):
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.register_buffer("seen", torch.zeros((), device=where.get("device")))
+
+    def project(self, x):
+        self.seen += 1
+        return super().project(x)
+
+
+@breaks("calls_are_independent", "after other calls, the output and state")
+class KeepsTheLargest(Plain):
+    """Scales by the largest input that it has ever seen."""
+
+    largest = 0.0
+
+    def project(self, x):
+        self.largest = max(self.largest, float(x.detach().abs().max())) if x.numel() else self.largest
+        return super().project(x / (self.largest or 1.0))
+
+
+@breaks("evaluation_draws_nothing", "a call in evaluation draws random numbers")
+class DropsAlways(Plain):
+    def step(self, projected_t, state):
+        return super().step(F.dropout(projected_t, 0.5), state)
+
+
+@breaks("evaluation_draws_nothing", "a call in evaluation draws random numbers")
+class DrawsWithPython(Plain):
+    def step(self, projected_t, state):
+        return super().step(projected_t * random.uniform(0.9, 1.1), state)  # noqa: S311  # no secret
+
+
+@breaks("evaluation_draws_nothing", "the output and state of a second call")
+class DrawsFromItsOwn(Plain):
+    generator = np.random.default_rng(0)
+
+    def step(self, projected_t, state):
+        return super().step(projected_t * self.generator.uniform(0.9, 1.1), state)
+
+
+@breaks("weights_repeat_under_a_seed", "of the weights under the same seed of torch,")
+class DrawsItsWeightsWithNumPy(Plain):
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        with torch.no_grad():
+            drawn = np.random.standard_normal(self.weight_hh.shape)  # noqa: NPY002  # what is global
+            self.weight_hh.copy_(torch.from_numpy(drawn))
+
+
+@breaks("weights_repeat_under_a_seed", "making the model sets the seed")
+class SetsTheSeed(Plain):
+    def __init__(self, *sizes, **where):
+        torch.manual_seed(0)
+        super().__init__(*sizes, **where)
+
+
+@breaks("weights_repeat_under_a_seed", "the weights are the same under every seed of torch")
+class HasASeedOfItsOwn(Plain):
+    def __init__(self, *sizes, **where):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            super().__init__(*sizes, **where)
+
+
+# Derivatives
+
+
+@breaks("gradients_are_the_derivatives", "Jacobian mismatch for output 0")
+class ForgetsTheGradientOfAGate(Plain):
+    def step(self, projected_t, state):
+        gate = torch.sigmoid(projected_t).detach()
+        h, _ = super().step(projected_t, state)
+        h = gate * h + (1 - gate) * state.h
+        return h, CellState(h)
+
+
+# Fast ways
+
+FAST = "executors_equal_the_step_loop"
+
+
+class Gated(Plain):
+    """A healthy cell with a fast way: the same loop, without the stack around it."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.weight_g = self.new_parameter(self.hidden_size, self.hidden_size)
+
+    def step(self, projected_t, state):
+        return self.stepped(projected_t, state, self.gate(state))
+
+    def gate(self, state):
+        return torch.sigmoid(F.linear(state.h, self.weight_g))
+
+    def stepped(self, projected_t, state, gate):
+        h = gate * state.h + (1 - gate) * torch.tanh(projected_t + F.linear(state.h, self.weight_hh))
+        return h, CellState(h)
+
+    def unroll(self, x, state, lengths):
+        outputs, states = [], [state]
+        for projected_t in self.project(x):
+            output, after = self.fast_step(projected_t, states[-1])
+            outputs.append(output)
+            states.append(after)
+        return torch.stack(outputs), self.end(states, lengths)
+
+    def fast_step(self, projected_t, state):
+        return self.stepped(projected_t, state, self.gate(state))
+
+    def end(self, states, lengths):
+        if lengths is None:
+            return states[-1]
+        return CellState(torch.stack([state.h for state in states])[lengths, torch.arange(len(lengths))])
+
+
+@breaks(FAST, "the output is")
+class HasAGateInFloat32(Gated):
+    def fast_step(self, projected_t, state):
+        return self.stepped(projected_t, state, self.gate(state).float().to(projected_t))
+
+
+@breaks(FAST, ", 5], but should be")
+class IsOffInTheLastUnit(Gated):
+    def fast_step(self, projected_t, state):
+        off = torch.ones_like(projected_t)
+        off[..., 5:] = 1 + 1e-9
+        return self.stepped(projected_t * off, state, self.gate(state))
+
+
+@breaks(FAST, "the output is")
+class IsOffInTheLastStep(Gated):
+    def unroll(self, x, state, lengths):
+        output, after = super().unroll(x, state, lengths)
+        return torch.cat([output[:-1], output[-1:] * (1 + 1e-9)]), after
+
+
+@breaks(FAST, "lengths=[7, 1, 0, 4, 7]")
+class IsOffWithLengths(Gated):
+    def end(self, states, lengths):
+        return super().end(states, None if lengths is None else lengths - 1)
+
+
+class Scaled(torch.autograd.Function):
+    """The value as it is, of which the gradient is scaled."""
+
+    @staticmethod
+    def forward(context, value, factor):
+        context.factor = factor
+        return value.clone()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient * context.factor, None
+
+
+@breaks(FAST, "gradient by ")
+class IsOffInItsBackwardPass(Gated):
+    def fast_step(self, projected_t, state):
+        return self.stepped(projected_t, state, Scaled.apply(self.gate(state), 1 + 1e-6))
+
+
+@breaks("gradients_are_the_derivatives", "with force_step_loop=True, Jacobian mismatch")
+class IsOffInTheBackwardPassOfItsStep(Gated):
+    def step(self, projected_t, state):
+        return self.stepped(projected_t, state, Scaled.apply(self.gate(state), 0.5))
+
+    unroll = Gated.unroll  # which was written after this step
+
+
+@breaks(FAST, "with dropout=1.0 in training, the output is")
+class DropsTheLastOutput(LayeredSums):
+    @staticmethod
+    def unroll_layers(cells, x, states, lengths, *, directions, dropout):
+        result = LayeredSums.unroll_layers(cells, x, states, lengths, directions=directions, dropout=dropout)
+        return result if result is NotImplemented else (F.dropout(result[0], dropout, training=dropout > 0), result[1])
+
+
+@breaks(FAST, "in float32, beside the plain loop in float64, the output")
+class IsCoarseInFloat32(Gated):
+    def fast_step(self, projected_t, state):
+        gate = self.gate(state)
+        return self.stepped(projected_t, state, gate.bfloat16().to(gate) if gate.dtype == torch.float32 else gate)
+
+
+class DeclinesAlways(Plain):
+    def unroll(self, x, state, lengths):
+        return NotImplemented
+
+
+class OverridesTheStepAlone(Sums):
+    def step(self, projected_t, state):
+        h = state.h / 2 + projected_t
+        return h, CellState(h)
+
+
+@pytest.mark.parametrize("cell", [DeclinesAlways, OverridesTheStepAlone])
+def test_a_fast_way_that_is_never_taken_is_told_of(cell):
+    result = put(record_of(cell), FAST)[FAST]
+    assert result.outcome == "not applicable"
+    assert "never taken" in result.reason
+
+
+# Dtypes and devices
+
+
+@breaks("dtype_follows", "same dtype")
+class MakesTheDefaultDtype(Plain):
+    def project(self, x):
+        return super().project(x) + torch.zeros(self.hidden_size)
+
+
+@breaks("dtype_follows", "same dtype")
+class KeepsTheDtypeItWasBuiltIn(Plain):
+    def __init__(self, *sizes, dtype=None, **where):
+        super().__init__(*sizes, dtype=dtype, **where)
+        self.built_in = self.weight_hh.dtype
+
+    def step(self, projected_t, state):
+        h, _ = super().step(projected_t, state)
+        return h.to(self.built_in), CellState(h)
+
+
+@breaks("dtype_follows", "torch's default dtype is changed")
+class SetsTheDefaultDtype(Plain):
+    def project(self, x):
+        torch.set_default_dtype(x.dtype if x.dtype != torch.bfloat16 else torch.float32)
+        return super().project(x)
+
+
+class Traced(NamedTuple):
+    h: Tensor
+    trace: Tensor
+
+
+@breaks("dtype_follows", "in a model built in torch.float64: the state is torch.float32")
+class TracesInFloat32(Plain):
+    State = Traced
+
+    def initial_state(self, batch_size, *, device=None, dtype=None):
+        h, trace = super().initial_state(batch_size, device=device, dtype=dtype)
+        return Traced(h, trace.float())
+
+    def step(self, projected_t, state):
+        h, _ = super().step(projected_t, CellState(state.h))
+        return h, Traced(h, state.trace + h.float())
+
+
+@breaks("float32_is_near_float64", "in float32, the output is")
+class MultipliesInBfloat16(Plain):
+    """Where it is not float64."""
+
+    def step(self, projected_t, state):
+        recurrent = F.linear(state.h, self.weight_hh)
+        narrow = recurrent if recurrent.dtype == torch.float64 else recurrent.bfloat16().to(recurrent)
+        return super().step(projected_t - recurrent + narrow, state)
+
+
+@breaks("float32_is_near_float64", "in float32, the output is")
+class TakesLargeFromLarge(Plain):
+    def project(self, x):
+        return super().project(x) + 1e5 - 1e5
+
+
+@breaks("gradients_are_the_derivatives", "Jacobian mismatch")
+class ComputesInFloat32Always(Plain):
+    def step(self, projected_t, state):
+        h = torch.tanh((projected_t + F.linear(state.h, self.weight_hh)).float()).to(projected_t)
+        return h, CellState(h)
+
+
+@breaks("device_follows", "is given a tensor of shape (6,) of the device cpu")
+class KeepsAConstantOnTheCPU(Plain):
+    scale = torch.ones(6)
+
+    def step(self, projected_t, state):
+        return super().step(projected_t * self.scale.to(projected_t.dtype), state)
+
+
+@breaks("device_follows", "is given a tensor of shape (6,) of the device cpu")
+class MakesATensorOnTheCPU(Plain):
+    def project(self, x):
+        return super().project(x) + torch.zeros(self.hidden_size)
+
+
+@breaks("device_follows", "the model makes a tensor of shape (6, 6) on the device cpu")
+class DrawsOnTheCPU(Plain):
+    def __init__(self, *sizes, device=None, **where):
+        super().__init__(*sizes, device=device, **where)
+        self.weight_hh = nn.Parameter(
+            torch.rand(self.hidden_size, self.hidden_size, dtype=where.get("dtype")).to(device)
+        )
+
+
+@breaks(
+    "device_follows", "of a model moved to the device meta, backbone.cells.0.mask, backbone.cells.1.mask is on another"
+)
+class DoesNotMove(Plain):
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.register_buffer("mask", torch.ones(self.hidden_size, device=where.get("device")))
+
+    def _apply(self, function, recurse=True):
+        mask = self._buffers.pop("mask")
+        super()._apply(function, recurse)
+        self._buffers["mask"] = mask
+        return self
+
+
+@breaks("device_follows", "the output or state of a model on the device meta is on another")
+class CountsOnTheCPU(Forgetful):
+    def state_shapes(self, batch_size):
+        return torch.Size((batch_size,))
+
+    def run(self, x, state, lengths):
+        return super().run(x, state, lengths)[0], torch.ones(x.shape[0 if self.batch_first else 1])
+
+
+class Looks(Plain):
+    """At values, which a device without memory does not have."""
+
+    def project(self, x):
+        return super().project(x if float(x.detach().abs().sum()) else x + 1)
+
+
+def test_what_looks_at_values_cannot_be_run_on_meta_which_is_no_fault():
+    result = put(record_of(Looks), "device_follows")["device_follows"]
+    assert result.outcome == "not applicable"
+    assert "no values are known" in result.reason
+
+
+def on_each_device(record, monkeypatch):
+    """The result where the CPU stands for the accelerators that a machine may have."""
+    monkeypatch.setattr(placement, "_accelerators", lambda: {"cpu": torch.float64})
+    return put(record, "device_follows")["device_follows"]
+
+
+def test_a_model_on_an_accelerator_is_held_to_the_cpu(monkeypatch):
+    result = on_each_device(record_of(Plain), monkeypatch)
+    assert result.outcome == "passed"
+    assert result.figures["devices"] == "meta, cpu"
+
+
+class DiffersOnceMoved(Plain):
+    def _apply(self, function, recurse=True):
+        super()._apply(function, recurse)
+        self.moved = True
+        return self
+
+    def project(self, x):
+        return super().project(x) + getattr(self, "moved", False)
+
+
+def test_what_differs_on_an_accelerator_is_a_fault(monkeypatch):
+    result = on_each_device(record_of(DiffersOnceMoved), monkeypatch)
+    assert result.outcome == "failed"
+    assert "on the device cpu, the output is" in result.reason
+
+
+# All of them
+
+
+@pytest.mark.parametrize(("promise", "words", "record"), FAULTS)
+def test_a_fault_breaks_the_promise_that_should_catch_it(promise, words, record):
+    result = put(record, promise)[promise]
+    assert result.outcome == "failed", result.reason
+    assert words in " ".join(result.reason.split())
+
+
+def test_there_is_a_fault_for_every_promise():
+    assert {fault.values[0] for fault in FAULTS} == set(PROMISES)
