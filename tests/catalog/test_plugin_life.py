@@ -77,7 +77,7 @@ def registers(*records):
 DECAY = "decay_kind('decay')"
 ALIAS = "KindAlias(name='fading', kind='decay', since='0.2.0', removal='1.0')"
 RENAMED = (
-    "The kind {!r} is an old name of 'acme/decay' since acme 0.2.0, and goes away with 1.0: write 'acme/decay' instead"
+    "The kind {!r} is an old name of 'acme/decay' since acme 0.2.0, and will be removed in 1.0: write 'acme/decay' instead"
 )
 
 
@@ -244,7 +244,7 @@ def test_listing_and_resolving_import_nothing_and_warn_of_nothing(acme, plugins)
 def test_a_resolution_says_of_a_loaded_plugin_that_the_name_is_an_old_one(acme, plugins):
     acme.get("decay")
     [module] = plugins.imported()
-    note = "an old name of 'acme/decay' since acme 0.2.0, and goes away with 1.0"
+    note = "an old name of 'acme/decay' since acme 0.2.0, and will be removed in 1.0"
     assert str(resolve_kind("fading")) == (
         f"fading -> acme/decay: it is {note}\n"
         f"  acme/fading: {module} (distribution acme 1.0, entry point 'fading'), loaded, {note}\n"
@@ -265,7 +265,7 @@ def test_the_removal_need_not_be_known(plugins):
 def test_rnnkit_list_marks_the_old_name_when_the_plugin_is_loaded(acme):
     assert [row["note"] for row in facts("list", "acme/*")] == ["", ""]
     notes = {row["kind"]: row["note"] for row in facts("list", "acme/*", "--load")}
-    old = "an old name of 'acme/decay' since acme 0.2.0, and goes away with 1.0"
+    old = "an old name of 'acme/decay' since acme 0.2.0, and will be removed in 1.0"
     assert notes == {"acme/decay": "", "acme/fading": old}
 
 
@@ -416,7 +416,7 @@ def test_a_strict_policy_finds_an_alias_that_leads_nowhere(plugins):
 @pytest.mark.parametrize(
     ("record", "fields", "says"),
     [
-        (KindAlias, {"name": "a", "kind": "b", "since": 0.3}, "since of a KindAlias should be a text such as '0.3'"),
+        (KindAlias, {"name": "a", "kind": "b", "since": 0.3}, "since of a KindAlias should be a string such as '0.3'"),
         (KindAlias, {"name": "a", "kind": "b", "since": ""}, "since of a KindAlias .* but is ''"),
         (KindAlias, {"name": "a", "kind": "b", "since": "1", "removal": 2}, "removal of a KindAlias .* but is 2"),
         (Deprecation, {"since": None}, "since of a Deprecation .* but is None"),
@@ -442,9 +442,9 @@ def test_a_process_of_its_own_has_no_old_names():
 @pytest.mark.parametrize(
     ("deprecation", "says"),
     [
-        ("since='0.3', instead='gru', removal='1.0'", "acme 0.3, and goes away with 1.0: use 'gru' instead"),
+        ("since='0.3', instead='gru', removal='1.0'", "acme 0.3, and will be removed in 1.0: use 'gru' instead"),
         ("since='0.3', instead='gru'", "acme 0.3: use 'gru' instead"),
-        ("since='0.3', removal='1.0'", "acme 0.3, and goes away with 1.0: it has no replacement"),
+        ("since='0.3', removal='1.0'", "acme 0.3, and will be removed in 1.0: it has no replacement"),
     ],
 )
 def test_a_deprecated_kind_is_built_with_a_warning(plugins, deprecation, says):
