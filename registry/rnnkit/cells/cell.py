@@ -72,14 +72,8 @@ class Cell(nn.Module, ABC):
     accepts_none_state: ClassVar[bool] = False
     """Whether `unroll_layers` takes None for states that are all zeros, which saves making them."""
 
-    unroll_fits: ClassVar[bool] = False
-    """Whether the class that wrote `unroll` knew the `step` and the `project` that this class has."""
-
-    unroll_layers_fits: ClassVar[bool] = False
-    """The same of `unroll_layers`, which must know `unroll` too."""
-
-    made_with: ClassVar[tuple[Any, Any]]
-    """The `step` and the `project` that the class was made with; somebody may have patched it since."""
+    _unroll_origin: ClassVar[tuple[Any, ...]] = ()
+    _unroll_layers_origin: ClassVar[tuple[Any, ...]] = ()
 
     def __init__(
         self,
@@ -97,9 +91,12 @@ class Cell(nn.Module, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.unroll_fits = _knows(cls, "unroll", ("step", "project"))
-        cls.unroll_layers_fits = _knows(cls, "unroll_layers", ("step", "project", "unroll"))
-        cls.made_with = (cls.step, cls.project)
+        # The methods for which an executor was written; `fused.py` compares them with those of the cell that runs.
+        # Recorded here because a method that is patched later cannot be told from the original.
+        if "unroll" in vars(cls):
+            cls._unroll_origin = (cls.step, cls.project, cls.unroll)
+        if "unroll_layers" in vars(cls):
+            cls._unroll_layers_origin = (cls.step, cls.project, cls.unroll, cls.unroll_layers)
 
     def new_parameter(self, *shape: int) -> nn.Parameter:
         """A parameter that starts uniform in +-1 / sqrt(hidden_size), as those of torch's recurrent modules."""
@@ -240,15 +237,3 @@ def state_fields(cell: type[Cell]) -> tuple[str, ...]:
     """The names of the parts of a cell's state."""
     fields: tuple[str, ...] = getattr(cell.State, "_fields", ())
     return fields
-
-
-def _knows(cls: type[Cell], method: str, others: tuple[str, ...]) -> bool:
-    """Whether the class that a class has a method from is none that one of the other methods was written after."""
-    # not by issubclass, which must not be asked of an abstract class before it is finished
-    known = _writer(cls, method).__mro__
-    return all(_writer(cls, other) in known for other in others)
-
-
-def _writer(cls: type, method: str) -> type:
-    """The class that a class has a method from."""
-    return next(each for each in cls.__mro__ if method in vars(each))

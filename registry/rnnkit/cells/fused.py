@@ -13,8 +13,6 @@ from rnnkit.cells.unroll import needs_module_call, select_rows
 from rnnkit.model import transforms_are_active
 from rnnkit.options import StackOptions
 
-_PATCHABLE = frozenset({"forward", "project", "step", "unroll"})
-
 _Condition = Callable[[Any, bool], bool]
 
 
@@ -77,15 +75,15 @@ def _all_allow(conditions: Mapping[str, _Condition], options: StackOptions, *, t
     return True
 
 
-def unroll_fast(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
-    """What the cell's own `unroll` makes of a sequence, or `NotImplemented` where that could be wrong."""
-    if not cell.unroll_fits or _is_touched(cell) or transforms_are_active():
+def unroll_fused(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
+    """Call the cell's own `unroll`, or return `NotImplemented` if its result could differ from the step loop."""
+    cls = type(cell)
+    if cls._unroll_origin != (cls.step, cls.project, cls.unroll) or _is_modified(cell) or transforms_are_active():
         return NotImplemented
-    at_least_one = None if lengths is None else lengths.clamp(min=1)
-    return _keeping_empty_rows(cell.unroll(x, state, at_least_one), state, lengths)
+    return _restore_empty(cell.unroll(x, state, _at_least_one(lengths)), state, lengths)
 
 
-def unroll_layers_fast(
+def unroll_layers_fused(
     cells: Sequence[Cell],
     x: Tensor,
     states: tuple[Any, ...] | None,
@@ -94,34 +92,37 @@ def unroll_layers_fast(
     directions: int,
     dropout: float,
 ) -> Any:
-    """What the cells' own `unroll_layers` makes of a sequence, or `NotImplemented` where that could be wrong."""
-    kind = type(cells[0])
-    if not kind.unroll_layers_fits or transforms_are_active():
+    """Call the cells' own `unroll_layers`, or return `NotImplemented` if its result could differ from the step loop."""
+    cls = type(cells[0])
+    if cls._unroll_layers_origin != (cls.step, cls.project, cls.unroll, cls.unroll_layers) or transforms_are_active():
         return NotImplemented
     for cell in cells:
-        if type(cell) is not kind or _is_touched(cell):
+        if type(cell) is not cls or _is_modified(cell):
             return NotImplemented
-    at_least_one = None if lengths is None else lengths.clamp(min=1)
-    result = kind.unroll_layers(cells, x, states, at_least_one, directions=directions, dropout=dropout)
-    return _keeping_empty_rows(result, states, lengths)
+    result = cls.unroll_layers(cells, x, states, _at_least_one(lengths), directions=directions, dropout=dropout)
+    return _restore_empty(result, states, lengths)
 
 
-def _is_touched(cell: Cell) -> bool:
-    """Whether somebody has changed what this one object does, by hooks, parametrizations or new methods."""
-    kind = type(cell)
-    step, project = kind.made_with
+def _is_modified(cell: Cell) -> bool:
+    """True if hooks, parametrizations or attributes of this one object change what it computes."""
+    own = cell.__dict__
     return (
-        kind.step is not step
-        or kind.project is not project
-        or "parametrizations" in cell._modules  # what parametrize.is_parametrized asks, without its exception
-        or not _PATCHABLE.isdisjoint(cell.__dict__)
+        "step" in own
+        or "project" in own
+        or "unroll" in own
+        or "parametrizations" in cell._modules  # as parametrize.is_parametrized, which is slower: it raises inside
         or needs_module_call(cell)
     )
 
 
-def _keeping_empty_rows(result: Any, before: Any, lengths: Tensor | None) -> Any:
-    """The same without the one step that rows of length 0 have run."""
+def _at_least_one(lengths: Tensor | None) -> Tensor | None:
+    """Kernels refuse sequences of length 0: those run one step, which `_restore_empty` undoes."""
+    return None if lengths is None else lengths.clamp(min=1)
+
+
+def _restore_empty(result: Any, initial: Any, lengths: Tensor | None) -> Any:
+    """Give sequences of length 0 their initial state back."""
     if lengths is None or result is NotImplemented:
         return result
-    output, after = result
-    return output, select_rows(lengths == 0, before, after)
+    output, final = result
+    return output, select_rows(lengths == 0, initial, final)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellMaker, learned_state, make_layers, output_features
-from rnnkit.cells.fused import fused_paths, unroll_fast, unroll_layers_fast
+from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
 from rnnkit.cells.regularization import apply_dropout, apply_regularization
 from rnnkit.cells.unroll import (
     Rows,
@@ -160,7 +160,7 @@ class CellStack(Backbone):
         if state is None and (lengths is not None or not self._may_start_with_none(cells)):
             state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
         dropout = self.dropout if self.training else 0.0
-        return unroll_layers_fast(cells, x, state, lengths, directions=self.directions, dropout=dropout)
+        return unroll_layers_fused(cells, x, state, lengths, directions=self.directions, dropout=dropout)
 
     def _may_start_with_none(self, cells: Sequence[Cell]) -> bool:
         if self.options.learn_initial_state:
@@ -181,7 +181,7 @@ class CellStack(Backbone):
 
     def _unrolled(self, cell: Cell, x: Tensor, state: Any, rows: Rows, states: list[Any] | None) -> tuple[Tensor, Any]:
         if states is None and not self._force_step_loop and self._fused_paths[self.training].cells:
-            result = unroll_fast(cell, x, state, rows.lengths)
+            result = unroll_fused(cell, x, state, rows.lengths)
             if result is not NotImplemented:
                 return result  # type: ignore[no-any-return]  # its type is that of the cell's own state
         state = cast_for_autocast(state)
