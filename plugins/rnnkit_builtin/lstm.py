@@ -90,7 +90,7 @@ def start_forget_bias(bias_ih: Tensor, bias_hh: Tensor, value: float) -> None:
 
 def _broken_rules(spec: RecurrentSpec[LSTMOptions]) -> Iterator[Problem]:
     if spec.options.forget_bias is not None and not spec.bias:
-        yield Problem("options.forget_bias", "With bias=False there is no bias to start anywhere: leave it at None")
+        yield Problem("options.forget_bias", "forget_bias requires bias=True: set it, or leave forget_bias at None")
     if spec.options.proj_size >= spec.hidden_sizes[0]:
         yield Problem(
             "options.proj_size",

@@ -534,5 +534,5 @@ def test_an_option_goes_to_the_constructor_of_the_cells():
 
 
 def test_an_option_that_the_constructor_does_not_take_is_refused():
-    with pytest.raises(TypeError, match="NoProjection must take slope, as Slope has it"):
+    with pytest.raises(TypeError, match="NoProjection must take slope, which Slope defines"):
         cell_kind(NoProjection, name="own", summary="Made for one test.", options=Slope)

@@ -217,7 +217,7 @@ def test_what_all_rows_share_is_not_reset():
 )
 def test_what_is_no_mask_over_rows_is_refused(kind, rows, found):
     model = small_model(kind)
-    message = f"rows must be a torch.bool tensor of shape (batch,), but is {found}"
+    message = f"mask must be a torch.bool tensor of shape (batch,), but is {found}"
     assert refusal(lambda: model.reset_state(random_state(model), rows)) == message
 
 
@@ -424,7 +424,7 @@ def saved():
     return model, flatten_state(random_state(model))
 
 
-PATHS = "The tensors of this model's state are 0.h, 0.c, 1.h, 1.c, but got "
+PATHS = "The state of this model has the tensors 0.h, 0.c, 1.h, 1.c, but got "
 
 
 @pytest.mark.parametrize(
@@ -521,5 +521,5 @@ def test_the_state_of_a_model_of_another_kind_is_refused():
     assert refusal(lambda: model(small_input(), state)) == message
     assert refusal(lambda: model.reset_state(state, ROWS)) == message
     assert refusal(lambda: model.restore_state(flatten_state(state))) == (
-        "The tensors of this model's state are 0.h, 1.h, but got 0.c, 0.h, 1.c, 1.h"
+        "The state of this model has the tensors 0.h, 1.h, but got 0.c, 0.h, 1.c, 1.h"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rnnkit.model.backbone import padding
+from rnnkit.model.backbone import padding_mask as padding
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec

@@ -112,7 +112,8 @@ def _is_taken(model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | No
     cells, time_first = list(backbone.cells), x.transpose(0, 1)
     states = model.initial_state(len(x)) if state is None else state
     together = unroll_layers_fused(cells, time_first, states, lengths, directions=backbone.directions, dropout=0.0)
-    return together is not NotImplemented or unroll_fused(cells[0], time_first, states[0], lengths) is not NotImplemented
+    alone = unroll_fused(cells[0], time_first, states[0], lengths)
+    return together is not NotImplemented or alone is not NotImplemented
 
 
 def _results(model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | None, *, plain: bool) -> dict[str, Any]:
