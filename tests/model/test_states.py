@@ -493,7 +493,7 @@ def test_what_stands_for_a_tensor_may_be_anything():
 
 def test_states_of_different_layouts_are_not_mapped_together():
     two, three = (small_model("gru_cell", num_layers=n).initial_state(1) for n in (2, 3))
-    with pytest.raises(ValueError, match="not of one layout"):
+    with pytest.raises(ValueError, match="different layouts"):
         map_state(torch.add, two, three)
 
 

@@ -392,14 +392,14 @@ def test_an_unknown_option_of_a_stack_is_refused_with_the_closest_one(stack):
 )
 def test_a_pattern_that_does_not_fit_the_layers_is_refused(names, num_layers):
     message = (
-        f"cells has {len(names)} names, which do not fit num_layers={num_layers}: give one for each layer, or a "
+        f"cells has {len(names)} names, but num_layers={num_layers}: give one name for each layer, or a "
         "pattern whose length divides num_layers"
     )
     fields = {"num_layers": num_layers, **options(cells=names)}
     assert refusal_of("mixed", fields) == [("options.cells", names, message)]
 
 
-NO_CELL = "The kind {!r} has no cell to put into a layer: choose a kind such as 'lstm_cell'"
+NO_CELL = "The kind {!r} is not made of one cell: choose a kind such as 'lstm_cell'"
 NAMES = [
     (("lstm",), NO_CELL.format("lstm")),
     (("lstm_cell", "mixed"), NO_CELL.format("mixed")),
