@@ -62,10 +62,8 @@ def cell_kind(
     def build(spec: RecurrentSpec[Any], *, device: torch.device | str | None, dtype: torch.dtype | None) -> CellStack:
         return CellStack(spec, cells(spec), device=device, dtype=dtype)
 
-    build.__module__, build.__qualname__ = (
-        cell.__module__,
-        cell.__qualname__,
-    )  # identifies a local kind that is registered again
+    # a local kind that is registered again replaces the one whose builder has the same name
+    build.__module__, build.__qualname__ = cell.__module__, cell.__qualname__
 
     def check_spec(spec: RecurrentSpec[Any]) -> Iterable[Problem]:
         return list(check(spec)) or stack_problems(spec, cells(spec))

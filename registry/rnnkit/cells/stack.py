@@ -129,10 +129,8 @@ class CellStack(Backbone):
         if padding is None:
             return output, states
         mask = padding.squeeze(-1)
-        return (
-            output.masked_fill(padding, 0),
-            map_state(lambda part: part.masked_fill(expand_mask(mask, part), 0), states),
-        )
+        states = map_state(lambda part: part.masked_fill(expand_mask(mask, part), 0), states)
+        return output.masked_fill(padding, 0), states
 
     def _run_layers(
         self, x: Tensor, state: Any, lengths: Tensor | None, recorded: list[Any] | None
@@ -146,18 +144,11 @@ class CellStack(Backbone):
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
         ends = SequenceEnds.of(lengths, len(x))
         final: list[Any] = []
-        for first in range(0, len(state), self.directions):
-            layer_input = self._apply_dropout(x) if first > 0 else x
-            outputs = []
-            for index in range(first, first + self.directions):
-                cell: Any = self.cells[index]
-                output, cell_state = self._run_direction(
-                    cell, layer_input, state[index], ends, recorded, reverse=index > first
-                )
-                outputs.append(output)
-                final.append(cell_state)
-            output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-            x = self._layer_output(output, x, first // self.directions)
+        for layer in range(len(state) // self.directions):
+            layer_input = self._apply_dropout(x) if layer > 0 else x
+            output, states = self._run_layer(layer, layer_input, state, ends, recorded)
+            x = self._layer_output(output, x, layer)
+            final += states
         return (x.transpose(0, 1) if self.batch_first else x), tuple(final)
 
     def _run_layers_fused(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
@@ -171,6 +162,18 @@ class CellStack(Backbone):
         if self.options.learn_initial_state:
             return False
         return all(cell.accepts_none_state and type(cell).initial_state is Cell.initial_state for cell in cells)
+
+    def _run_layer(
+        self, layer: int, x: Tensor, state: Any, ends: SequenceEnds, recorded: list[Any] | None
+    ) -> tuple[Tensor, list[Any]]:
+        outputs, final = [], []
+        for direction in range(self.directions):
+            index = layer * self.directions + direction
+            cell: Any = self.cells[index]
+            output, cell_state = self._run_direction(cell, x, state[index], ends, recorded, reverse=direction == 1)
+            outputs.append(output)
+            final.append(cell_state)
+        return (outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)), final
 
     def _run_direction(
         self, cell: Cell, x: Tensor, state: Any, ends: SequenceEnds, recorded: list[Any] | None, *, reverse: bool
