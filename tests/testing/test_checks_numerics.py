@@ -482,7 +482,7 @@ breaks("sequences_are_independent", "in a batch, the output is")(MixesRows)
 
 @gru("empty_sequences_keep_their_state", "with lengths=[0, 0, 0, 0], the state of the rows of length 0")
 class TakesAStepAnyway(Gru):
-    def _without_empty_rows(self, final, state, empty):
+    def _restore_empty(self, final, state, empty):
         return final
 
 

@@ -104,7 +104,7 @@ def test_what_is_wrong_is_reported_with_where_and_how(forgetful):
 
 def test_what_a_kind_refuses_is_left_out_and_named(simple):
     report = check_kind(simple, only=TWO)
-    assert any("bias=False: Simple has no choice" in each for each in report.results[0].left_out)
+    assert any("bias=False: Simple does not support" in each for each in report.results[0].left_out)
     assert "refused by the kind, and so not tried" in str(report)
 
 

@@ -21,7 +21,7 @@ from rnnkit import (
     get_kind,
     list_kinds,
 )
-from rnnkit.model import paths
+from rnnkit.model import flatten_with_paths
 from rnnkit.testing.kind_under_test import KindUnderTest
 
 SIZES = {"input_size": 10, "hidden_size": 20}
@@ -116,7 +116,7 @@ class Specimen:
     def state_parts(self) -> dict[str, Tensor]:
         """The parts of the state of one row of one layer, by their names without torch's `_n`."""
         state = self.layer.initial_state(1)
-        return {path.rpartition(".")[2].removesuffix("_n"): part for path, part in paths(state)}
+        return {path.rpartition(".")[2].removesuffix("_n"): part for path, part in flatten_with_paths(state)}
 
     @property
     def takes_directions(self) -> bool:

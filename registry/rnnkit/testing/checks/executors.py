@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnkit import RecurrentModel, map_state
-from rnnkit.cells import unroll_fast, unroll_layers_fast
+from rnnkit.cells import unroll_fused, unroll_layers_fused
 from rnnkit.testing.check import check
 from rnnkit.testing.check_context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
 from rnnkit.testing.comparison import leaves
@@ -111,8 +111,9 @@ def _is_taken(model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | No
     backbone: Any = model.backbone
     cells, time_first = list(backbone.cells), x.transpose(0, 1)
     states = model.initial_state(len(x)) if state is None else state
-    together = unroll_layers_fast(cells, time_first, states, lengths, directions=backbone.directions, dropout=0.0)
-    return together is not NotImplemented or unroll_fast(cells[0], time_first, states[0], lengths) is not NotImplemented
+    together = unroll_layers_fused(cells, time_first, states, lengths, directions=backbone.directions, dropout=0.0)
+    alone = unroll_fused(cells[0], time_first, states[0], lengths)
+    return together is not NotImplemented or alone is not NotImplemented
 
 
 def _results(model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | None, *, plain: bool) -> dict[str, Any]:

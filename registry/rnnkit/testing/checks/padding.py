@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rnnkit import RecurrentModel
-from rnnkit.model import padding
+from rnnkit.model import padding_mask
 from rnnkit.testing.check import check
 from rnnkit.testing.check_context import (
     BATCH,
@@ -37,7 +37,7 @@ def padding_changes_nothing(context: CheckContext) -> None:
     for case in context.cases([*context.kind_under_test.variants, *BATCH_AXES[1:]], DIRECTIONS):
         model, x, state = case.model(), case.input().requires_grad_(), random_state(case.model())
         expected = with_gradients(model.backbone, *each_row_alone(model, x, state, LENGTHS), x)
-        past = padding(torch.tensor(LENGTHS), TIME, batch_first=case.spec.batch_first)
+        past = padding_mask(torch.tensor(LENGTHS), TIME, batch_first=case.spec.batch_first)
         for content in _CONTENTS:
             padded = x.detach().masked_fill(past, content).requires_grad_()
             actual = with_gradients(model.backbone, *_together(model, padded, state), padded)
