@@ -129,7 +129,7 @@ def test_check_ends_with_1_where_a_promise_is_broken(plugins):
     plugins.install("mgu", source=REGISTERS, distribution="acme-cells")
     result = run("check", "mgu", "--only", "output_has", "--only", "record")
     assert result.exit_code == 1
-    assert "FAILED  output_has_its_shape" in result.stdout
+    assert "FAILED  output_shape" in result.stdout
     assert "NotImplementedError" in result.stdout
 
 
@@ -138,7 +138,7 @@ def test_check_shows_outcomes_in_colour_where_there_is_colour():
     plain, colored = (run(*arguments, FORCE_COLOR=force, NO_COLOR="").stdout for force in ("", "1"))
     assert "\x1b" not in plain
     assert "\x1b[32mpassed\x1b[0m  record_is_complete" in colored
-    assert "\x1b[33mn/a\x1b[0m     step_matches_its_equation" in colored
+    assert "\x1b[33mn/a\x1b[0m     step_matches_equation" in colored
     assert re.sub(r"\x1b\[\d+m", "", colored) == plain
 
 

@@ -127,7 +127,7 @@ OF_CELLS = [
     # time and state
     Fault(
         "keeps something from step to step outside of the state",
-        "two_halves_equal_the_whole",
+        "chunks_equal_full_sequence",
         (
             after(_LEAK, "self.count = 0.0"),
             before(_RETURN, "self.count = state.h.abs().sum() / (1 + abs(self.count)); h_t = h_t + 0.1 * self.count"),
@@ -158,7 +158,7 @@ OF_CELLS = [
     ),
     Fault(
         "starts in another dtype",
-        "state_has_its_layout",
+        "state_layout",
         (
             method("""
     def initial_state(self, batch_size: int, **_where: Any) -> CellState:
@@ -168,32 +168,32 @@ OF_CELLS = [
     ),
     Fault(
         "puts out other features than it says",
-        "output_has_its_shape",
+        "output_shape",
         (instead(_RETURN, "return torch.cat([h_t, h_t], -1), CellState(h_t)"),),
     ),
     Fault(
         "fails where there is no row",
-        "an_empty_batch_works",
+        "empty_batch",
         (before(_RETURN, "h_t = h_t + 0 * state.h.max()"),),
     ),
     # padding
     Fault(
         "leaks padding into the state",
-        "padding_changes_nothing",
+        "padding_has_no_effect",
         (unroll("new if lengths is None else torch.where((t < lengths)[:, None], new, h)", "new"),),
     ),
     # gradients
     Fault(
         "forgets the gradient of a gate",
-        "gradients_are_the_derivatives",
+        "gradients_pass_gradcheck",
         (after(_CANDIDATE, "candidate = candidate.detach()"),),
     ),
     Fault(
         "cuts the gradient through time",
-        "gradients_are_the_derivatives",
+        "gradients_pass_gradcheck",
         (instead(_NEW, "h_t = (1 - self.leak) * state.h.detach() + self.leak * candidate"),),
     ),
-    Fault("has a wrong backward pass", "gradients_are_the_derivatives", backward("gradient * (1 - y)")),
+    Fault("has a wrong backward pass", "gradients_pass_gradcheck", backward("gradient * (1 - y)")),
     Fault(
         "has a backward pass that is right once only",
         "double_backward",
@@ -201,13 +201,13 @@ OF_CELLS = [
     ),
     Fault(
         "has no gradient at zero",
-        "every_parameter_learns",
+        "every_parameter_is_trained",
         (instead(_NEW, "h_t = (1 - self.leak) * torch.sqrt(state.h * state.h) + self.leak * candidate"),),
     ),
     # fast ways
     Fault(
         "has a fast way that computes a gate in less precision",
-        "executors_equal_the_step_loop",
+        "executors_equal_step_loop",
         (
             unroll(
                 "torch.tanh(projected_t + F.linear(h, self.weight_hh))",
@@ -217,7 +217,7 @@ OF_CELLS = [
     ),
     Fault(
         "has a fast way that is off by the last bit of a gate in float32",
-        "executors_equal_the_step_loop",
+        "executors_equal_step_loop",
         (
             unroll(
                 "            new =",
@@ -228,7 +228,7 @@ OF_CELLS = [
     ),
     Fault(
         "has a fast way that is wrong in the last feature",
-        "executors_equal_the_step_loop",
+        "executors_equal_step_loop",
         (
             unroll(
                 "            new =",
@@ -239,7 +239,7 @@ OF_CELLS = [
     ),
     Fault(
         "has a fast way whose gradient is wrong",
-        "executors_equal_the_step_loop",
+        "executors_equal_step_loop",
         (unroll("            new =", "            candidate = candidate + 0.1 * (h - h.detach())\n            new ="),),
     ),
     # options and the record
@@ -251,12 +251,12 @@ OF_CELLS = [
     ),
     Fault(
         "takes whatever is given as an option",
-        "options_are_checked",
+        "options_are_validated",
         ((_OPTION, "    leak: Any = 0.5\n"), instead(_LEAK, "self.leak = float(leak)")),
     ),
     Fault(
         "fails to build what its specs may ask for",
-        "what_a_spec_takes_can_be_built",
+        "valid_specs_build_and_run",
         (after(_START, "if not bias:", "    raise NotImplementedError('a bias is needed')"),),
     ),
     Fault("says nothing of itself", "record_is_complete", ((_SUMMARY, 'summary=""'),)),
@@ -268,19 +268,19 @@ OF_CELLS = [
     ),
     Fault(
         "computes another equation than it shows",
-        "step_matches_its_equation",
+        "step_matches_equation",
         (instead(_NEW, "h_t = (1 - self.leak) * state.h + self.leak * candidate * candidate"),),
     ),
     Fault(
         "returns the state that it was given",
-        "step_matches_its_equation",
+        "step_matches_equation",
         (instead(_RETURN, "return h_t, CellState(state.h)"),),
     ),
     # being alone
-    Fault("changes its input", "nothing_given_is_changed", (before(_PROJECT, "x.mul_(0.5)"),)),
+    Fault("changes its input", "inputs_are_not_modified", (before(_PROJECT, "x.mul_(0.5)"),)),
     Fault(
         "changes the state that it is given",
-        "nothing_given_is_changed",
+        "inputs_are_not_modified",
         (before(_CANDIDATE, "with torch.no_grad():", "    state.h.mul_(0.5)"),),
     ),
     Fault(
@@ -290,27 +290,27 @@ OF_CELLS = [
     ),
     Fault(
         "drops out in evaluation too",
-        "evaluation_draws_nothing",
+        "evaluation_is_deterministic",
         (after(_CANDIDATE, "candidate = F.dropout(candidate, 0.1)"),),
     ),
     Fault(
         "uses the global random state",
-        "evaluation_draws_nothing",
+        "evaluation_is_deterministic",
         (before(_CANDIDATE, "torch.rand(1)"),),
     ),
     Fault(
         "starts from the random numbers of another library",
-        "weights_repeat_under_a_seed",
+        "seeded_initialization",
         (
             after(_LEAK, "with torch.no_grad():", "    self.weight_hh.mul_(random.random())"),
             ("from typing import Annotated, Any\n", "from typing import Annotated, Any\nimport random\n"),
         ),
     ),
-    Fault("sets the seed", "weights_repeat_under_a_seed", (after(_START, "torch.manual_seed(0)"),)),
+    Fault("sets the seed", "seeded_initialization", (after(_START, "torch.manual_seed(0)"),)),
     # layers
     Fault(
         "shares weights between layers",
-        "layers_have_weights_of_their_own",
+        "layers_do_not_share_weights",
         (
             instead(
                 _RECURRENT,
@@ -328,7 +328,7 @@ OF_CELLS = [
     # dtype and device
     Fault(
         "has a constant in the wrong dtype",
-        "dtype_follows",
+        "dtype_is_consistent",
         (
             instead(
                 _NEW,
@@ -339,7 +339,7 @@ OF_CELLS = [
     ),
     Fault(
         "has a constant on the CPU",
-        "device_follows",
+        "device_is_consistent",
         (
             instead(
                 _NEW,
@@ -350,7 +350,7 @@ OF_CELLS = [
     ),
     Fault(
         "has a tensor that does not move along",
-        "device_follows",
+        "device_is_consistent",
         (
             after(_LEAK, "self.leaks = torch.full((hidden_size,), leak, device=device, dtype=dtype)"),
             instead(_NEW, "h_t = (1 - self.leaks) * state.h + self.leaks * candidate"),
@@ -359,12 +359,12 @@ OF_CELLS = [
     # training
     Fault(
         "has a parameter that does nothing",
-        "every_parameter_learns",
+        "every_parameter_is_trained",
         (after(_LEAK, "self.unused = self.new_parameter(hidden_size)"),),
     ),
     Fault(
         "remembers nothing",
-        "loss_falls",
+        "loss_decreases",
         (
             instead(_CANDIDATE, "candidate = torch.tanh(projected_t + F.linear(0 * state.h, self.weight_hh))"),
             instead(_NEW, "h_t = 0 * state.h + candidate"),
@@ -394,7 +394,7 @@ OF_CELLS = [
     ),
     Fault(
         "cannot be pickled",
-        "pickles",
+        "pickle_round_trip",
         (
             after(_LEAK, "self.activation = lambda x: torch.tanh(x)"),
             (_CANDIDATE, _CANDIDATE.replace("torch.tanh", "self.activation")),
@@ -415,7 +415,7 @@ _OUTPUTS = "            outputs[t] = h\n"
 OF_BACKBONES = [
     Fault(
         "reverses padding along with the rows",
-        "padding_changes_nothing",
+        "padding_has_no_effect",
         (
             (
                 _KEPT,
@@ -425,37 +425,37 @@ OF_BACKBONES = [
     ),
     Fault(
         "returns the state at the end of the padding",
-        "padding_changes_nothing",
+        "padding_has_no_effect",
         ((_KEPT, "            h = new\n"),),
     ),
     Fault(
         "reverses the wrong way",
-        "each_direction_reads_its_own_side",
+        "each_direction_is_causal",
         ((_ORDER, "        for t in range(time):\n"),),
     ),
     Fault(
         "leaves the reverse direction in its own order",
-        "each_direction_reads_its_own_side",
+        "each_direction_is_causal",
         ((_OUTPUTS, "            outputs[time - 1 - t if reverse else t] = h\n"),),
     ),
     Fault(
         "exchanges the states of its layers",
-        "two_halves_equal_the_whole",
+        "chunks_equal_full_sequence",
         ((_LAST, "        rows = rows[::-1]\n" + _LAST),),
     ),
     Fault(
         "returns a state of other shapes than it says",
-        "state_has_its_layout",
+        "state_layout",
         ((_LAST, _LAST.replace("torch.stack(rows)", "torch.stack(rows)[:1]")),),
     ),
     Fault(
         "ignores the state that it is given",
-        "two_halves_equal_the_whole",
+        "chunks_equal_full_sequence",
         ((_ROWS, "        rows = list(self.initial_state(x.shape[1]).h)\n"),),
     ),
     Fault(
         "ignores which axis is time",
-        "time_first_is_the_transpose",
+        "batch_first_is_a_transpose",
         (
             ("        x = x.transpose(0, 1) if self.batch_first else x\n", "        x = x.transpose(0, 1)\n"),
             (_LAST, _LAST.replace("(x.transpose(0, 1) if self.batch_first else x)", "x.transpose(0, 1)")),
@@ -464,17 +464,17 @@ OF_BACKBONES = [
     ),
     Fault(
         "drops out the last output",
-        "dropout_acts_between_layers",
+        "dropout_between_layers",
         ((_LAST, "        x = F.dropout(x, self.spec.dropout, self.training)\n" + _LAST),),
     ),
     Fault(
         "never drops out",
-        "dropout_acts_between_layers",
+        "dropout_between_layers",
         (("            if layer > 0 and self.training:\n", "            if layer > 0 and not self.input_size:\n"),),
     ),
     Fault(
         "has one set of weights for both directions",
-        "layers_have_weights_of_their_own",
+        "layers_do_not_share_weights",
         (
             (
                 _RECURS,
@@ -485,12 +485,12 @@ OF_BACKBONES = [
     ),
     Fault(
         "reads both directions with one set of weights",
-        "every_parameter_learns",
+        "every_parameter_is_trained",
         ((_WAY, _WAY.replace("self.through(row,", "self.through(row - direction,")),),
     ),
     Fault(
         "skips a layer",
-        "layers_feed_one_another",
+        "output_depends_on_every_layer",
         (("            x = torch.cat(ways, -1)\n", "            x = torch.cat(ways, -1) if layer != 1 else x\n"),),
     ),
 ]

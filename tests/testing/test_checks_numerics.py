@@ -256,12 +256,12 @@ def in_one_layer_and_direction(spec):
         yield Problem("hidden_size", "It has four heads")
 
 
-NO_FAST_WAY = "executors_equal_the_step_loop"
-ONE_OF_EACH = {NO_FAST_WAY, "directions_are_symmetric", "dropout_acts_between_layers", "each_layer_has_its_size"}
+NO_FAST_WAY = "executors_equal_step_loop"
+ONE_OF_EACH = {NO_FAST_WAY, "directions_are_symmetric", "dropout_between_layers", "hidden_size_per_layer"}
 HEALTHY = {
     "plain": (record_of(Plain), {NO_FAST_WAY}),
     "identity": (record_of(Identity), {NO_FAST_WAY}),
-    "reservoir": (record_of(Reservoir), {NO_FAST_WAY, "layers_feed_one_another"}),
+    "reservoir": (record_of(Reservoir), {NO_FAST_WAY, "output_depends_on_every_layer"}),
     "noisy": (record_of(Noisy), {NO_FAST_WAY}),
     "tied": (record_of(Tied), {NO_FAST_WAY}),
     "wide": (record_of(Wide), {NO_FAST_WAY}),
@@ -306,61 +306,61 @@ def gru(promise, words, **fields):
 # Shapes
 
 
-@gru("output_has_its_shape", "the output of the backbone is (4, 5, 12), but should be (4, 5, 6)")
+@gru("output_shape", "the output of the backbone is (4, 5, 12), but should be (4, 5, 6)")
 class CountsOneDirection(Gru):
     def __init__(self, spec, **where):
         super().__init__(spec, **where)
         self.features = spec.hidden_size
 
 
-@gru("output_has_its_shape", "the output of the backbone is (5, 4, 6), but should be (4, 5, 6)")
+@gru("output_shape", "the output of the backbone is (5, 4, 6), but should be (4, 5, 6)")
 class AnswersTimeFirst(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output.transpose(0, 1), final
 
 
-@gru("time_first_is_the_transpose", "the output with time first is")
+@gru("batch_first_is_a_transpose", "the output with time first is")
 class ReadsRowsBackwards(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return (output if self.batch_first else output.flip(1)), final
 
 
-@gru("time_first_is_the_transpose", "the final state with time first .h_n is")
+@gru("batch_first_is_a_transpose", "the final state with time first .h_n is")
 class EndsWithRowsBackwards(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output, (final if self.batch_first else map_state(lambda part: part.flip(1), final))
 
 
-@gru("time_first_is_the_transpose", "must be a tensor of shape")
+@gru("batch_first_is_a_transpose", "must be a tensor of shape")
 class AlwaysBatchFirst(Gru):
     def __init__(self, spec, **where):
         super().__init__(replace(spec, batch_first=True), **where)
         self.batch_first = spec.batch_first
 
 
-@breaks("an_empty_batch_works", "max(): Expected reduction dim")
+@breaks("empty_batch", "max(): Expected reduction dim")
 class ScalesByTheLargest(Plain):
     def step(self, projected_t, state):
         return super().step(projected_t / projected_t.detach().abs().max().clamp(min=1), state)
 
 
-@gru("an_empty_batch_works", "the final state of no rows [0] is a torch.float64 tensor of shape (1, 2, 6)")
+@gru("empty_batch", "the final state of no rows [0] is a torch.float64 tensor of shape (1, 2, 6)")
 class HasOneRowAtLeast(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output, (self.initial_state(1) if 0 in x.shape else final)
 
 
-@breaks("one_step_of_one_sequence_works", "the output of one step of one row is")
+@breaks("single_step_of_one_sequence", "the output of one step of one row is")
 class CentersOverTheBatch(Plain):
     def project(self, x):
         return super().project(x - x.mean(-2, keepdim=True))
 
 
-@breaks("one_step_of_one_sequence_works", "it raised")
+@breaks("single_step_of_one_sequence", "it raised")
 class Squeezes(Plain):
     def step(self, projected_t, state):
         h = torch.tanh(projected_t.squeeze() + F.linear(state.h.squeeze(), self.weight_hh))
@@ -371,7 +371,7 @@ class Orders(StackOptions):
     order: int = 1
 
 
-@breaks("what_a_spec_takes_can_be_built", "order must be positive", options=Orders)
+@breaks("valid_specs_build_and_run", "order must be positive", options=Orders)
 class WithoutACheck(Plain):
     def __init__(self, *sizes, order=1, **where):
         super().__init__(*sizes, **where)
@@ -379,7 +379,7 @@ class WithoutACheck(Plain):
             raise RuntimeError("order must be positive")
 
 
-@breaks("what_a_spec_takes_can_be_built", "the output is not finite", options=Orders)
+@breaks("valid_specs_build_and_run", "the output is not finite", options=Orders)
 class DividesByTheOrder(Plain):
     def __init__(self, *sizes, order=1, **where):
         super().__init__(*sizes, **where)
@@ -390,21 +390,21 @@ class DividesByTheOrder(Plain):
         return h / self.order, after
 
 
-@gru("what_a_spec_takes_can_be_built", "the output is not finite")
+@gru("valid_specs_build_and_run", "the output is not finite")
 class DividesByZeroWithoutAState(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output / (state is not None), final
 
 
-@gru("what_a_spec_takes_can_be_built", "from the state of another call, the output is not finite")
+@gru("valid_specs_build_and_run", "from the state of another call, the output is not finite")
 class DividesByZeroWithAState(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output / (state is None), final
 
 
-@breaks("what_a_spec_takes_can_be_built", "unsupported operand")
+@breaks("valid_specs_build_and_run", "unsupported operand")
 class NeedsItsBias(Plain):
     def project(self, x):
         return F.linear(x, self.weight_ih) + self.bias
@@ -413,14 +413,14 @@ class NeedsItsBias(Plain):
 # States
 
 
-@breaks("state_has_its_layout", "the final state is tuple(tuple((1, 6))")
+@breaks("state_layout", "the final state is tuple(tuple((1, 6))")
 class ForgetsTheNames(Plain):
     def step(self, projected_t, state):
         h, _ = super().step(projected_t, CellState(state[0]))
         return h, (h,)
 
 
-@gru("state_has_its_layout", "but state_shapes(1) is HiddenState(h_n=(2, 1, 7))")
+@gru("state_layout", "but state_shapes(1) is HiddenState(h_n=(2, 1, 7))")
 class SaysAnotherShape(Gru):
     def initial_state(self, batch_size, **where):
         return map_state(lambda part: part[..., :-1], super().initial_state(batch_size, **where))
@@ -429,7 +429,7 @@ class SaysAnotherShape(Gru):
         return map_state(lambda shape: torch.Size((*shape[:-1], shape[-1] + 1)), super().state_shapes(batch_size))
 
 
-@breaks("state_has_its_layout", "the final state has the dtypes")
+@breaks("state_layout", "the final state has the dtypes")
 class WidensItsState(Plain):
     def initial_state(self, batch_size, *, device=None, dtype=None):
         return map_state(Tensor.float, super().initial_state(batch_size, device=device, dtype=dtype))
@@ -438,25 +438,25 @@ class WidensItsState(Plain):
         return super().step(projected_t, CellState(state.h.to(projected_t)))
 
 
-@gru("initial_state_is_the_start", "without a state, the output and state")
+@gru("default_initial_state", "without a state, the output and state")
 class StartsElsewhere(Gru):
     def initial_state(self, batch_size, **where):
         return map_state(lambda part: part + 1, super().initial_state(batch_size, **where))
 
 
-@breaks("initial_state_is_the_start", "initial_state gives a tensor on cpu, but was asked for meta")
+@breaks("default_initial_state", "initial_state gives a tensor on cpu, but was asked for meta")
 class StartsOnTheCPU(Plain):
     def initial_state(self, batch_size, *, device=None, dtype=None):
         return CellState(torch.zeros(batch_size, self.hidden_size, dtype=dtype))
 
 
-@breaks("initial_state_is_the_start", "initial_state gives a torch.float64 tensor, but was asked for torch.float32")
+@breaks("default_initial_state", "initial_state gives a torch.float64 tensor, but was asked for torch.float32")
 class StartsInItsOwnDtype(Plain):
     def initial_state(self, batch_size, *, device=None, dtype=None):
         return super().initial_state(batch_size, device=device, dtype=self.weight_hh.dtype)
 
 
-@breaks("state_survives_being_saved", "from the state that was read, the output and state")
+@breaks("state_round_trip", "from the state that was read, the output and state")
 class RemembersInTheModule(Plain):
     memory = 0
 
@@ -465,7 +465,7 @@ class RemembersInTheModule(Plain):
         return super().step(projected_t * (1 + 0.1 * self.memory), state)
 
 
-@breaks("sequences_can_be_reset", "after a reset of the rows 0 and 2, the state of the rows [0, 2]")
+@breaks("reset_state_per_sequence", "after a reset of the rows 0 and 2, the state of the rows [0, 2]")
 class DrawsItsStart(Plain):
     def initial_state(self, batch_size, *, device=None, dtype=None):
         return CellState(torch.randn(batch_size, self.hidden_size, device=device, dtype=dtype))
@@ -476,11 +476,11 @@ class MixesRows(Plain):
         return super().step(projected_t + state.h.mean(0), state)
 
 
-breaks("sequences_can_be_reset", "after a reset of the rows 0 and 2, the output of the rows [0, 2]")(MixesRows)
+breaks("reset_state_per_sequence", "after a reset of the rows 0 and 2, the output of the rows [0, 2]")(MixesRows)
 breaks("sequences_are_independent", "in a batch, the output is")(MixesRows)
 
 
-@gru("empty_sequences_keep_their_state", "with lengths=[0, 0, 0, 0], the state of the rows of length 0")
+@gru("zero_length_keeps_state", "with lengths=[0, 0, 0, 0], the state of the rows of length 0")
 class TakesAStepAnyway(Gru):
     def _without_empty_rows(self, final, state, empty):
         return final
@@ -494,11 +494,11 @@ class ReadsPadding(Gru):
         return super().run(x, state, None)
 
 
-gru("padding_changes_nothing", "where the padding is nan, the final state [0] is")(ReadsPadding)
-gru("empty_sequences_keep_their_state", "the state of the rows of length 0")(ReadsPadding)
+gru("padding_has_no_effect", "where the padding is nan, the final state [0] is")(ReadsPadding)
+gru("zero_length_keeps_state", "the state of the rows of length 0")(ReadsPadding)
 
 
-@gru("padding_changes_nothing", "where the padding is nan, the output is")
+@gru("padding_has_no_effect", "where the padding is nan, the output is")
 class StartsInThePadding(Gru):
     """Has the right state, and a reverse direction that begins at the end of the tensor."""
 
@@ -507,7 +507,7 @@ class StartsInThePadding(Gru):
         return super().run(x, state, None)[0], final
 
 
-@gru("padding_changes_nothing", "where the padding is nan, the gradient by input 0 is")
+@gru("padding_has_no_effect", "where the padding is nan, the gradient by input 0 is")
 class HasAGradientInThePadding(Gru):
     def forward(self, x, state=None, *, lengths=None):
         output, final = super().forward(x, state, lengths=lengths)
@@ -515,7 +515,7 @@ class HasAGradientInThePadding(Gru):
         return output + (finite - finite.detach()).sum(), final
 
 
-@gru("padding_changes_nothing", "at padding of 1e+30, the gradient by input 0 is")
+@gru("padding_has_no_effect", "at padding of 1e+30, the gradient by input 0 is")
 class HasAHintOfAGradientInThePadding(Gru):
     def forward(self, x, state=None, *, lengths=None):
         output, final = super().forward(x, state, lengths=lengths)
@@ -533,7 +533,7 @@ class IsAnotherWithLengths(Gru):
 # Directions
 
 
-@gru("each_direction_reads_its_own_side", "the influence on the reverse output")
+@gru("each_direction_is_causal", "the influence on the reverse output")
 class LeavesTheReverseReversed(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
@@ -541,13 +541,13 @@ class LeavesTheReverseReversed(Gru):
         return torch.cat([forward, *(part.flip(1) for part in reverse)], dim=-1), final
 
 
-@breaks("each_direction_reads_its_own_side", "the influence on the forward output")
+@breaks("each_direction_is_causal", "the influence on the forward output")
 class CentersOverTime(Plain):
     def project(self, x):
         return super().project(x - x.mean(0) if x.dim() == 3 else x)
 
 
-@breaks("each_direction_reads_its_own_side", "the forward output at the steps [0, 1, 2, 3, 4] does not depend")
+@breaks("each_direction_is_causal", "the forward output at the steps [0, 1, 2, 3, 4] does not depend")
 class AnswersTheStateBefore(Plain):
     def step(self, projected_t, state):
         return state.h, super().step(projected_t, state)[1]
@@ -580,7 +580,7 @@ class IsAnotherInOneDirection(Gru):
 # Layers
 
 
-@breaks("layers_have_weights_of_their_own", "weights are shared: cells.1.weight_hh with cells.0.weight_hh")
+@breaks("layers_do_not_share_weights", "weights are shared: cells.1.weight_hh with cells.0.weight_hh")
 class SharesAMatrix(Plain):
     made: ClassVar[dict[Any, nn.Parameter]] = {}
 
@@ -590,7 +590,7 @@ class SharesAMatrix(Plain):
         self.weight_hh = self.made.setdefault(key, self.weight_hh)
 
 
-@breaks("layers_have_weights_of_their_own", "start with the same random values: cells.0.weight_hh and cells.1")
+@breaks("layers_do_not_share_weights", "start with the same random values: cells.0.weight_hh and cells.1")
 class StartsAllEqual(Plain):
     def __init__(self, *sizes, **where):
         super().__init__(*sizes, **where)
@@ -630,14 +630,14 @@ def one_way(spec):
         yield Problem("bidirectional", "It has one direction")
 
 
-@breaks("layers_have_weights_of_their_own", "weights are shared: inside.1.weight", check=one_way)
+@breaks("layers_do_not_share_weights", "weights are shared: inside.1.weight", check=one_way)
 class OneModuleForAll(Layers):
     def made(self, *sizes, **where):
         kept = self.__dict__.setdefault("kept", {})
         return kept.setdefault(sizes[-1], super().made(*sizes, **where))
 
 
-@breaks("layers_have_weights_of_their_own", "there are 294 weights, in both directions as in one")
+@breaks("layers_do_not_share_weights", "there are 294 weights, in both directions as in one")
 class OneModuleForBothDirections(Backbone):
     def __init__(self, spec, *, device, dtype):
         super().__init__(spec, features=spec.directions * spec.hidden_size)
@@ -653,13 +653,13 @@ class OneModuleForBothDirections(Backbone):
         return x, ()
 
 
-@breaks("layers_have_weights_of_their_own", "with 2 layers there are 252 weights, and as many or more", check=one_way)
+@breaks("layers_do_not_share_weights", "with 2 layers there are 252 weights, and as many or more", check=one_way)
 class HasOneLayerAlways(Layers):
     def __init__(self, spec, **where):
         super().__init__(replace(spec, num_layers=1), **where)
 
 
-@breaks("layers_feed_one_another", "with 2 layers there are 252 weights that the output depends on", check=one_way)
+@breaks("output_depends_on_every_layer", "with 2 layers there are 252 weights that the output depends on", check=one_way)
 class ReadsTheInputInEachLayer(Layers):
     def run(self, x, state, lengths):
         self.__dict__["first"] = x
@@ -669,32 +669,32 @@ class ReadsTheInputInEachLayer(Layers):
         return F.pad(self.first, (0, self.inside[index].input_size - self.first.shape[-1]))
 
 
-@breaks("dropout_acts_between_layers", "what the output depends on the input", check=one_way)
+@breaks("dropout_between_layers", "what the output depends on the input", check=one_way)
 class DropsNothing(Layers):
     def read(self, x, index):
         return x
 
 
-@breaks("dropout_acts_between_layers", "it is dropped before the first layer", check=one_way)
+@breaks("dropout_between_layers", "it is dropped before the first layer", check=one_way)
 class DropsTheInput(Layers):
     def read(self, x, index):
         return F.dropout(x, self.dropout, self.training)
 
 
-@breaks("dropout_acts_between_layers", "all of the last output is dropped", check=one_way)
+@breaks("dropout_between_layers", "all of the last output is dropped", check=one_way)
 class DropsTheOutput(Layers):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return F.dropout(output, self.dropout, self.training), final
 
 
-@breaks("dropout_acts_between_layers", "in evaluation, the output with dropout=0.5", check=one_way)
+@breaks("dropout_between_layers", "in evaluation, the output with dropout=0.5", check=one_way)
 class DropsInEvaluation(Layers):
     def read(self, x, index):
         return F.dropout(x, self.dropout) if index else x
 
 
-@breaks("dropout_acts_between_layers", "two calls give the same", check=one_way)
+@breaks("dropout_between_layers", "two calls give the same", check=one_way)
 class DropsTheSameAlways(Layers):
     def read(self, x, index):
         with torch.random.fork_rng():
@@ -720,10 +720,10 @@ def of_sizes_reversed(spec, **where):
 
 
 SIZES = {"options": StackOptions, "sizes_per_layer": True}
-breaks("each_layer_has_its_size", "the output has 6 features, not those of the last size", **SIZES)(of_the_first_size)
-breaks("each_layer_has_its_size", "there are 492 weights, as if layers were of one size", **SIZES)(of_the_last_size)
-breaks("each_layer_has_its_size", "the output with hidden_size=(6, 6) is", **SIZES)(of_other_cells_with_sizes)
-breaks("each_layer_has_its_size", "the output has 6 features, not those of the last size", **SIZES)(of_sizes_reversed)
+breaks("hidden_size_per_layer", "the output has 6 features, not those of the last size", **SIZES)(of_the_first_size)
+breaks("hidden_size_per_layer", "there are 492 weights, as if layers were of one size", **SIZES)(of_the_last_size)
+breaks("hidden_size_per_layer", "the output with hidden_size=(6, 6) is", **SIZES)(of_other_cells_with_sizes)
+breaks("hidden_size_per_layer", "the output has 6 features, not those of the last size", **SIZES)(of_sizes_reversed)
 
 
 # Independence
@@ -736,26 +736,26 @@ class EndsWithTheMean(Gru):
         return output, map_state(lambda part: part - part.mean(1, keepdim=True), final)
 
 
-@breaks("nothing_given_is_changed", "after a call, of what was given, the x is")
+@breaks("inputs_are_not_modified", "after a call, of what was given, the x is")
 class ScalesItsInputInPlace(Plain):
     def project(self, x):
         return super().project(x.mul_(0.5))
 
 
-@breaks("nothing_given_is_changed", "after a call, of what was given, the state [")
+@breaks("inputs_are_not_modified", "after a call, of what was given, the state [")
 class ScalesItsStateInPlace(Plain):
     def step(self, projected_t, state):
         return super().step(projected_t, CellState(state.h.mul_(0.5) if not state.h.requires_grad else state.h))
 
 
-@gru("nothing_given_is_changed", "after a call, of what was given, the lengths is 1 at [2], but should be 0")
+@gru("inputs_are_not_modified", "after a call, of what was given, the lengths is 1 at [2], but should be 0")
 class ClampsLengthsInPlace(Gru):
     def run(self, x, state, lengths):
         return super().run(x, state, lengths if lengths is None else lengths.clamp_(min=1))
 
 
 @breaks(
-    "nothing_given_is_changed", "after a call in evaluation, of the model's state_dict, ['backbone.cells.0.seen'] is"
+    "inputs_are_not_modified", "after a call in evaluation, of the model's state_dict, ['backbone.cells.0.seen'] is"
 )
 class CountsInEvaluation(Plain):
     def __init__(self, *sizes, **where):
@@ -778,19 +778,19 @@ class KeepsTheLargest(Plain):
         return super().project(x / (self.largest or 1.0))
 
 
-@breaks("evaluation_draws_nothing", "a call in evaluation draws random numbers")
+@breaks("evaluation_is_deterministic", "a call in evaluation draws random numbers")
 class DropsAlways(Plain):
     def step(self, projected_t, state):
         return super().step(F.dropout(projected_t, 0.5), state)
 
 
-@breaks("evaluation_draws_nothing", "a call in evaluation draws random numbers")
+@breaks("evaluation_is_deterministic", "a call in evaluation draws random numbers")
 class DrawsWithPython(Plain):
     def step(self, projected_t, state):
         return super().step(projected_t * random.uniform(0.9, 1.1), state)  # noqa: S311  # no secret
 
 
-@breaks("evaluation_draws_nothing", "the output and state of a second call")
+@breaks("evaluation_is_deterministic", "the output and state of a second call")
 class DrawsFromItsOwn(Plain):
     generator = np.random.default_rng(0)
 
@@ -798,7 +798,7 @@ class DrawsFromItsOwn(Plain):
         return super().step(projected_t * self.generator.uniform(0.9, 1.1), state)
 
 
-@breaks("weights_repeat_under_a_seed", "of the weights under the same seed of torch,")
+@breaks("seeded_initialization", "of the weights under the same seed of torch,")
 class DrawsItsWeightsWithNumPy(Plain):
     def __init__(self, *sizes, **where):
         super().__init__(*sizes, **where)
@@ -807,14 +807,14 @@ class DrawsItsWeightsWithNumPy(Plain):
             self.weight_hh.copy_(torch.from_numpy(drawn))
 
 
-@breaks("weights_repeat_under_a_seed", "making the model sets the seed")
+@breaks("seeded_initialization", "making the model sets the seed")
 class SetsTheSeed(Plain):
     def __init__(self, *sizes, **where):
         torch.manual_seed(0)
         super().__init__(*sizes, **where)
 
 
-@breaks("weights_repeat_under_a_seed", "the weights are the same under every seed of torch")
+@breaks("seeded_initialization", "the weights are the same under every seed of torch")
 class HasASeedOfItsOwn(Plain):
     def __init__(self, *sizes, **where):
         with torch.random.fork_rng():
@@ -825,7 +825,7 @@ class HasASeedOfItsOwn(Plain):
 # Derivatives
 
 
-@breaks("gradients_are_the_derivatives", "Jacobian mismatch for output 0")
+@breaks("gradients_pass_gradcheck", "Jacobian mismatch for output 0")
 class ForgetsTheGradientOfAGate(Plain):
     def step(self, projected_t, state):
         gate = torch.sigmoid(projected_t).detach()
@@ -836,7 +836,7 @@ class ForgetsTheGradientOfAGate(Plain):
 
 # Fast ways
 
-FAST = "executors_equal_the_step_loop"
+FAST = "executors_equal_step_loop"
 
 
 class Gated(Plain):
@@ -919,7 +919,7 @@ class IsOffInItsBackwardPass(Gated):
         return self.stepped(projected_t, state, Scaled.apply(self.gate(state), 1 + 1e-6))
 
 
-@breaks("gradients_are_the_derivatives", "with force_step_loop=True, Jacobian mismatch")
+@breaks("gradients_pass_gradcheck", "with force_step_loop=True, Jacobian mismatch")
 class IsOffInTheBackwardPassOfItsStep(Gated):
     def step(self, projected_t, state):
         return self.stepped(projected_t, state, Scaled.apply(self.gate(state), 0.5))
@@ -963,13 +963,13 @@ def test_a_fast_way_that_is_never_taken_is_told_of(cell):
 # Dtypes and devices
 
 
-@breaks("dtype_follows", "same dtype")
+@breaks("dtype_is_consistent", "same dtype")
 class MakesTheDefaultDtype(Plain):
     def project(self, x):
         return super().project(x) + torch.zeros(self.hidden_size)
 
 
-@breaks("dtype_follows", "same dtype")
+@breaks("dtype_is_consistent", "same dtype")
 class KeepsTheDtypeItWasBuiltIn(Plain):
     def __init__(self, *sizes, dtype=None, **where):
         super().__init__(*sizes, dtype=dtype, **where)
@@ -980,7 +980,7 @@ class KeepsTheDtypeItWasBuiltIn(Plain):
         return h.to(self.built_in), CellState(h)
 
 
-@breaks("dtype_follows", "torch's default dtype is changed")
+@breaks("dtype_is_consistent", "torch's default dtype is changed")
 class SetsTheDefaultDtype(Plain):
     def project(self, x):
         torch.set_default_dtype(x.dtype if x.dtype != torch.bfloat16 else torch.float32)
@@ -992,7 +992,7 @@ class Traced(NamedTuple):
     trace: Tensor
 
 
-@breaks("dtype_follows", "in a model built in torch.float64: the state is torch.float32")
+@breaks("dtype_is_consistent", "in a model built in torch.float64: the state is torch.float32")
 class TracesInFloat32(Plain):
     State = Traced
 
@@ -1005,7 +1005,7 @@ class TracesInFloat32(Plain):
         return h, Traced(h, state.trace + h.float())
 
 
-@breaks("float32_is_near_float64", "in float32, the output is")
+@breaks("float32_is_close_to_float64", "in float32, the output is")
 class MultipliesInBfloat16(Plain):
     """Where it is not float64."""
 
@@ -1015,20 +1015,20 @@ class MultipliesInBfloat16(Plain):
         return super().step(projected_t - recurrent + narrow, state)
 
 
-@breaks("float32_is_near_float64", "in float32, the output is")
+@breaks("float32_is_close_to_float64", "in float32, the output is")
 class TakesLargeFromLarge(Plain):
     def project(self, x):
         return super().project(x) + 1e5 - 1e5
 
 
-@breaks("gradients_are_the_derivatives", "Jacobian mismatch")
+@breaks("gradients_pass_gradcheck", "Jacobian mismatch")
 class ComputesInFloat32Always(Plain):
     def step(self, projected_t, state):
         h = torch.tanh((projected_t + F.linear(state.h, self.weight_hh)).float()).to(projected_t)
         return h, CellState(h)
 
 
-@breaks("device_follows", "is given a tensor of shape (6,) of the device cpu")
+@breaks("device_is_consistent", "is given a tensor of shape (6,) of the device cpu")
 class KeepsAConstantOnTheCPU(Plain):
     scale = torch.ones(6)
 
@@ -1036,13 +1036,13 @@ class KeepsAConstantOnTheCPU(Plain):
         return super().step(projected_t * self.scale.to(projected_t.dtype), state)
 
 
-@breaks("device_follows", "is given a tensor of shape (6,) of the device cpu")
+@breaks("device_is_consistent", "is given a tensor of shape (6,) of the device cpu")
 class MakesATensorOnTheCPU(Plain):
     def project(self, x):
         return super().project(x) + torch.zeros(self.hidden_size)
 
 
-@breaks("device_follows", "the model makes a tensor of shape (6, 6) on the device cpu")
+@breaks("device_is_consistent", "the model makes a tensor of shape (6, 6) on the device cpu")
 class DrawsOnTheCPU(Plain):
     def __init__(self, *sizes, device=None, **where):
         super().__init__(*sizes, device=device, **where)
@@ -1052,7 +1052,7 @@ class DrawsOnTheCPU(Plain):
 
 
 @breaks(
-    "device_follows", "of a model moved to the device meta, backbone.cells.0.mask, backbone.cells.1.mask is on another"
+    "device_is_consistent", "of a model moved to the device meta, backbone.cells.0.mask, backbone.cells.1.mask is on another"
 )
 class DoesNotMove(Plain):
     def __init__(self, *sizes, **where):
@@ -1066,7 +1066,7 @@ class DoesNotMove(Plain):
         return self
 
 
-@breaks("device_follows", "the output or state of a model on the device meta is on another")
+@breaks("device_is_consistent", "the output or state of a model on the device meta is on another")
 class CountsOnTheCPU(Forgetful):
     def state_shapes(self, batch_size):
         return torch.Size((batch_size,))
@@ -1083,7 +1083,7 @@ class Looks(Plain):
 
 
 def test_what_looks_at_values_cannot_be_run_on_meta_which_is_no_fault():
-    result = put(record_of(Looks), "device_follows")["device_follows"]
+    result = put(record_of(Looks), "device_is_consistent")["device_is_consistent"]
     assert result.outcome == "not applicable"
     assert "no values are known" in result.reason
 
@@ -1091,7 +1091,7 @@ def test_what_looks_at_values_cannot_be_run_on_meta_which_is_no_fault():
 def on_each_device(record, monkeypatch):
     """The result where the CPU stands for the accelerators that a machine may have."""
     monkeypatch.setattr(placement, "_accelerators", lambda: {"cpu": torch.float64})
-    return put(record, "device_follows")["device_follows"]
+    return put(record, "device_is_consistent")["device_is_consistent"]
 
 
 def test_a_model_on_an_accelerator_is_held_to_the_cpu(monkeypatch):

@@ -54,7 +54,7 @@ def forgetful():
         yield kind.name
 
 
-TWO = ("two_halves_equal_the_whole", "step_equals_forward")
+TWO = ("chunks_equal_full_sequence", "step_equals_forward")
 
 # The report
 
@@ -92,8 +92,8 @@ def test_what_holds_is_reported_as_passed_with_what_was_measured(simple):
 
 def test_what_is_wrong_is_reported_with_where_and_how(forgetful):
     report = check_kind(forgetful, only=TWO)
-    assert report["two_halves_equal_the_whole"].outcome == "failed"
-    reason = report["two_halves_equal_the_whole"].reason
+    assert report["chunks_equal_full_sequence"].outcome == "failed"
+    reason = report["chunks_equal_full_sequence"].reason
     assert "the output and state of two halves [0] is" in reason
     assert "should be" in reason
     assert "with RecurrentSpec(kind='local/forgetful'" in reason
@@ -228,7 +228,7 @@ def test_there_is_one_test_for_each_kind_and_promise(folder):
         """
         @parametrize_with_checks("simple", "local/simple")
         def test_a_promise_is_kept(promise):
-            if promise.name in ("two_halves_equal_the_whole", "each_layer_has_its_size"):
+            if promise.name in ("chunks_equal_full_sequence", "hidden_size_per_layer"):
                 promise.check()
         """,
     )
@@ -249,8 +249,8 @@ def test_a_broken_promise_fails_and_says_what_is_usually_wrong(folder):
         "-k",
         "two_halves",
     )
-    assert found == {"test_it[forgetful-two_halves_equal_the_whole]": "FAILED"}
-    assert "two_halves_equal_the_whole of the kind 'forgetful'" in printed
+    assert found == {"test_it[forgetful-chunks_equal_full_sequence]": "FAILED"}
+    assert "chunks_equal_full_sequence of the kind 'forgetful'" in printed
     assert "Usually: Something is carried from step to step that is not in the state" in printed
 
 
@@ -259,14 +259,14 @@ def test_a_failure_that_is_expected_must_come(folder, name, outcome):
     found, printed = outcomes(
         folder,
         f"""
-        @parametrize_with_checks("{name}", expected_failures={{"two_halves_equal_the_whole": "it keeps its state, #7"}})
+        @parametrize_with_checks("{name}", expected_failures={{"chunks_equal_full_sequence": "it keeps its state, #7"}})
         def test_it(promise):
             promise.check()
         """,
         "-k",
         "two_halves",
     )
-    assert found == {f"test_it[{name}-two_halves_equal_the_whole]": outcome}
+    assert found == {f"test_it[{name}-chunks_equal_full_sequence]": outcome}
     assert "it keeps its state, #7" in printed
 
 
@@ -363,7 +363,7 @@ def test_the_kit_does_not_need_pytest():
         import sys
         sys.modules["pytest"] = None
         from rnnkit.testing import check_kind
-        check_kind("gru", only=["two_halves_equal_the_whole"]).require()
+        check_kind("gru", only=["chunks_equal_full_sequence"]).require()
     """
     subprocess.run([sys.executable, "-c", dedent(source)], check=True, capture_output=True)
 

@@ -119,7 +119,7 @@ def parametrize_with_checks(
         promise.check()
     ```
 
-    The tests are called `test_a_promise_is_kept[mgu-two_halves_equal_the_whole]`. One is skipped where the promise is
+    The tests are called `test_a_promise_is_kept[mgu-chunks_equal_full_sequence]`. One is skipped where the promise is
     not applicable to the kind, which running it shows; the last one of each kind counts those that are kept.
 
     Args:

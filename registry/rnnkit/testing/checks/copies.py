@@ -52,7 +52,7 @@ def deep_copy_is_independent(context: CheckContext) -> None:
 
 
 @check("systems")
-def pickles(context: CheckContext) -> None:
+def pickle_round_trip(context: CheckContext) -> None:
     """A model comes back from `pickle`, and from `torch.save` and `torch.load`, and computes the same.
 
     It holds a lambda, or a class or function that was made inside a function.
@@ -65,7 +65,7 @@ def pickles(context: CheckContext) -> None:
 
 
 @check("systems")
-def saves_and_loads(context: CheckContext) -> None:
+def checkpoint_round_trip(context: CheckContext) -> None:
     """`load_model` gives back what `save_model` wrote, and `verify_model` finds that it computes the same.
 
     A weight is no parameter or buffer of the module, or a layer is not always made from the spec alone.

@@ -26,7 +26,7 @@ _RAISED = re.compile(r"^(?:\[rank\d\]: ?)?[\w.]+(?:Error|Exception|Interrupt)\b.
 
 
 @check("systems")
-def data_parallel_equals_one_process(context: CheckContext) -> None:
+def ddp_equals_single_process(context: CheckContext) -> None:
     """Two processes with `DistributedDataParallel`, each with half of the rows, train as one does with all of them.
 
     A parameter has no gradient, a weight is no parameter of the module, or something is taken over the batch.

@@ -18,7 +18,7 @@ _LENGTHS = (3, 0, 2)
 
 
 @check("numerics")
-def gradients_are_the_derivatives(context: CheckContext) -> None:
+def gradients_pass_gradcheck(context: CheckContext) -> None:
     """The gradients by input, state and parameters are the derivatives, as small differences show them.
 
     A tensor is detached on the way, or a backward pass that was written by hand is wrong.

@@ -17,7 +17,7 @@ from rnnkit.testing.kind_under_test import Changes
 
 
 @check("numerics")
-def each_direction_reads_its_own_side(context: CheckContext) -> None:
+def each_direction_is_causal(context: CheckContext) -> None:
     """The output of a step depends on the input up to that step; of the reverse direction on that from it on.
 
     The input or the output of the reverse direction was not turned around in time, or something is taken over all

@@ -18,7 +18,7 @@ _INPUT, _OUTPUT = "x_t", "y_t"
 
 
 @check("numerics")
-def step_matches_its_equation(context: CheckContext) -> None:
+def step_matches_equation(context: CheckContext) -> None:
     """A step of the cell computes the equation of the record: output, state and gradients.
 
     The gates are in another order than in the equation, a product comes before or after another than it does there, or

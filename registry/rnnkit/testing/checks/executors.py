@@ -38,7 +38,7 @@ _SITUATIONS = (
 
 
 @check("numerics")
-def executors_equal_the_step_loop(context: CheckContext) -> None:
+def executors_equal_step_loop(context: CheckContext) -> None:
     """`unroll` and `unroll_layers` compute what `step` does, one after another: outputs, states and gradients.
 
     The fast way differs in a gate, in its first or last step, at the end of a row, or in its backward pass; or it

@@ -18,7 +18,7 @@ from rnnkit.testing.per_sequence import batch_axes, each_row_alone, parts_by_row
 
 
 @check("numerics")
-def nothing_given_is_changed(context: CheckContext) -> None:
+def inputs_are_not_modified(context: CheckContext) -> None:
     """A call changes neither its input, nor the state and lengths; in evaluation it changes nothing in the model.
 
     An operation in place, such as `add_` or `x[...] =`, acts on what was given.
@@ -66,7 +66,7 @@ def sequences_are_independent(context: CheckContext) -> None:
 
 
 @check("numerics")
-def evaluation_draws_nothing(context: CheckContext) -> None:
+def evaluation_is_deterministic(context: CheckContext) -> None:
     """In evaluation two calls give the very same, and no random numbers are drawn.
 
     Something random is not left out in evaluation, where `self.training` is False.
@@ -82,7 +82,7 @@ def evaluation_draws_nothing(context: CheckContext) -> None:
 
 
 @check("numerics")
-def weights_repeat_under_a_seed(context: CheckContext) -> None:
+def seeded_initialization(context: CheckContext) -> None:
     """`torch.manual_seed` decides the weights that a model starts with: the same seed the same, another others.
 
     Weights are drawn with Python's or NumPy's random numbers, or a seed is set while the model is made.

@@ -17,7 +17,7 @@ _LAYERS = [{"num_layers": count} for count in (1, 2, 3)]
 
 
 @check("numerics")
-def layers_have_weights_of_their_own(context: CheckContext) -> None:
+def layers_do_not_share_weights(context: CheckContext) -> None:
     """Each layer, and each of its directions, brings weights of its own, which start with values of their own.
 
     A module or a parameter is made once and used several times, or copied, or drawn from a seed of its own.
@@ -36,7 +36,7 @@ def layers_have_weights_of_their_own(context: CheckContext) -> None:
 
 
 @check("numerics")
-def layers_feed_one_another(context: CheckContext) -> None:
+def output_depends_on_every_layer(context: CheckContext) -> None:
     """The output depends on the weights of every layer.
 
     An upper layer reads the input of the network in the place of the layer below, or the output is that of another
@@ -52,7 +52,7 @@ def layers_feed_one_another(context: CheckContext) -> None:
 
 
 @check("numerics")
-def dropout_acts_between_layers(context: CheckContext) -> None:
+def dropout_between_layers(context: CheckContext) -> None:
     """In training alone, `dropout` zeroes features between layers: not those of the input, nor of the last output.
 
     `dropout` is not handed on, or acts in evaluation too, or before the first layer or after the last.
@@ -65,7 +65,7 @@ def dropout_acts_between_layers(context: CheckContext) -> None:
 
 
 @check("shape and state")
-def each_layer_has_its_size(context: CheckContext) -> None:
+def hidden_size_per_layer(context: CheckContext) -> None:
     """A tuple as `hidden_size` gives each layer its size, from the bottom up.
 
     The first size is used for all layers, or the sizes come in another order.

@@ -24,7 +24,7 @@ _OF_ITS_OWN = 1.05  # of what the best readout of an untrained model leaves
 
 
 @check("training")
-def every_parameter_learns(context: CheckContext) -> None:
+def every_parameter_is_trained(context: CheckContext) -> None:
     """In a few steps of training, every parameter has a finite gradient that is not all zeros, and changes.
 
     It is detached on the way, not used at all, or set anew at each call; or a gradient divides by zero.
@@ -46,7 +46,7 @@ def every_parameter_learns(context: CheckContext) -> None:
 
 
 @check("training")
-def loss_falls(context: CheckContext) -> None:
+def loss_decreases(context: CheckContext) -> None:
     """In a small real task, the lynx of a year from those of the years before, the loss falls as far as memory lets it.
 
     The state does not reach the output, is forgotten from one step to the next, or lets no gradient through.
@@ -83,7 +83,7 @@ def _loss_of_untrained(case: Case, task: Lynx) -> float:
 
 
 @check("training")
-def training_repeats_under_a_seed(context: CheckContext) -> None:
+def seeded_training(context: CheckContext) -> None:
     """Training twice under one seed of torch gives the same parameters, bit for bit.
 
     A mask is drawn with Python's or NumPy's random numbers, or something is kept from the model that was made before.

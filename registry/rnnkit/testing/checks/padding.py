@@ -28,7 +28,7 @@ _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 @check("numerics")
-def padding_changes_nothing(context: CheckContext) -> None:
+def padding_has_no_effect(context: CheckContext) -> None:
     """What the input holds past a row's length changes nothing: each row gets what it gets alone, cut at its length.
 
     Steps past the length are taken: the last state is that at the end of the tensor, or the reverse direction starts

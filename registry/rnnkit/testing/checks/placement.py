@@ -21,7 +21,7 @@ _MIXING = {"copy_", "_to_copy", "index", "index_put", "index_put_", "_index_put_
 
 
 @check("numerics")
-def dtype_follows(context: CheckContext) -> None:
+def dtype_is_consistent(context: CheckContext) -> None:
     """Parameters, outputs and states are of the dtype that the model was built in, or moved to since.
 
     A tensor is made without `dtype=`, and so of torch's default, or is kept where `to` does not find it.
@@ -35,7 +35,7 @@ def dtype_follows(context: CheckContext) -> None:
 
 
 @check("numerics")
-def float32_is_near_float64(context: CheckContext) -> None:
+def float32_is_close_to_float64(context: CheckContext) -> None:
     """Outputs, states and gradients in float32 are those in float64, but for rounding.
 
     Something is computed in a narrower dtype, or small numbers are taken from large ones.
@@ -51,7 +51,7 @@ def float32_is_near_float64(context: CheckContext) -> None:
 
 
 @check("numerics")
-def device_follows(context: CheckContext) -> None:
+def device_is_consistent(context: CheckContext) -> None:
     """The model is made, moved and run on any device, and makes tensors of no other: on `meta`, and on what there is.
 
     A tensor is made without `device=`, or is neither a parameter nor a buffer, so that `to` does not find it.

@@ -47,7 +47,7 @@ _OF_EACH_TYPE: tuple[Any, ...] = (None, True, 7, 0.5, "no such value", ["no such
 
 
 @check("registration")
-def name_leads_to_the_kind(context: CheckContext) -> None:
+def name_resolves_to_kind(context: CheckContext) -> None:
     """The kind is listed, and its names stand for it, before it is built and after.
 
     Another record of the name is registered later, as by a builder that calls `register_kind`.
@@ -143,7 +143,7 @@ def _problems_of_options(record: Kind) -> Iterator[str]:
 
 
 @check("registration")
-def specs_survive_files(context: CheckContext) -> None:
+def spec_round_trip(context: CheckContext) -> None:
     """A spec comes back from dictionaries, JSON, YAML, TOML and pickle as it was, and has the same hash.
 
     A validator of an option changes what it has made before, or an option is of a type that files do not have.
@@ -181,7 +181,7 @@ def _has_options_out_of_reach(context: CheckContext) -> bool:
 
 
 @check("registration")
-def options_are_checked(context: CheckContext) -> None:
+def options_are_validated(context: CheckContext) -> None:
     """What no option can be is refused with a ValidationError that names it, when the spec is made.
 
     A validator of the class of options takes everything, or raises something else than a ValueError.

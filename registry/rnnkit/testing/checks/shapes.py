@@ -21,7 +21,7 @@ _PARTS = (slice(2), slice(2, None))  # of the values of an option: those that ar
 
 
 @check("shape and state")
-def output_has_its_shape(context: CheckContext) -> None:
+def output_shape(context: CheckContext) -> None:
     """The output is `(batch, time, features)` of the backbone, and of the model as its readout and `output_size` say.
 
     `features` is not what `run` returns, such as that of one direction where there are two, or time and batch are
@@ -37,7 +37,7 @@ def output_has_its_shape(context: CheckContext) -> None:
 
 
 @check("shape and state")
-def time_first_is_the_transpose(context: CheckContext) -> None:
+def batch_first_is_a_transpose(context: CheckContext) -> None:
     """With `batch_first=False` the output is that with `batch_first=True`, transposed, and the state is the same.
 
     The axes of batch and time are interchanged somewhere, or a module inside is always one of the two.
@@ -53,7 +53,7 @@ def time_first_is_the_transpose(context: CheckContext) -> None:
 
 
 @check("shape and state")
-def an_empty_batch_works(context: CheckContext) -> None:
+def empty_batch(context: CheckContext) -> None:
     """A batch of no rows gives an output and a state of no rows, with lengths too.
 
     Something is computed of all rows, such as the longest length, or reshaped with -1.
@@ -68,7 +68,7 @@ def an_empty_batch_works(context: CheckContext) -> None:
 
 
 @check("shape and state")
-def one_step_of_one_sequence_works(context: CheckContext) -> None:
+def single_step_of_one_sequence(context: CheckContext) -> None:
     """One step of one row, alone, gives what it gives in a batch.
 
     An axis of size one is squeezed away, or statistics are taken over the batch.
@@ -81,7 +81,7 @@ def one_step_of_one_sequence_works(context: CheckContext) -> None:
 
 
 @check("shape and state")
-def what_a_spec_takes_can_be_built(context: CheckContext) -> None:
+def valid_specs_build_and_run(context: CheckContext) -> None:
     """Every combination of fields and options is refused when the spec is made, or builds a model that runs.
 
     A check is missing: give `Kind(check=)`, or the field of the options a type that excludes what cannot be built.

@@ -16,7 +16,7 @@ from rnnkit.testing.per_sequence import batch_axes, parts_by_row, rows_of
 
 
 @check("shape and state")
-def state_has_its_layout(context: CheckContext) -> None:
+def state_layout(context: CheckContext) -> None:
     """`state_shapes`, `initial_state` and the state that a call returns agree in names, shapes and dtypes.
 
     `state_shapes` was not changed with `run` or `step`, or a plain tuple is returned for one with names.
@@ -34,7 +34,7 @@ def state_has_its_layout(context: CheckContext) -> None:
 
 
 @check("shape and state")
-def initial_state_is_the_start(context: CheckContext) -> None:
+def default_initial_state(context: CheckContext) -> None:
     """A sequence starts from `initial_state` where no state is given, which has the model's dtype and device.
 
     `run` starts from zeros of its own, or `initial_state` ignores its `device` or `dtype`.
@@ -51,7 +51,7 @@ def initial_state_is_the_start(context: CheckContext) -> None:
 
 
 @check("shape and state")
-def state_survives_being_saved(context: CheckContext) -> None:
+def state_round_trip(context: CheckContext) -> None:
     """A state that was written with torch or safetensors and read again goes on as before, in another model too.
 
     Something that the next call needs is kept in the model rather than in its state.
@@ -67,7 +67,7 @@ def state_survives_being_saved(context: CheckContext) -> None:
 
 
 @check("shape and state")
-def sequences_can_be_reset(context: CheckContext) -> None:
+def reset_state_per_sequence(context: CheckContext) -> None:
     """With `reset_state`, some rows of a batch start anew and the others go on.
 
     The axis of the batch is not where `state_shapes` has it, or rows act on each other.
@@ -86,7 +86,7 @@ def sequences_can_be_reset(context: CheckContext) -> None:
 
 
 @check("shape and state")
-def empty_sequences_keep_their_state(context: CheckContext) -> None:
+def zero_length_keeps_state(context: CheckContext) -> None:
     """A row of length 0 keeps the state that it came with, or the initial one.
 
     The first step is taken whatever the length, or the last state is looked up at the step -1.

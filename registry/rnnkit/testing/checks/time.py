@@ -9,7 +9,7 @@ from rnnkit.testing.check_context import BATCH_AXES, TIME, CheckContext, random_
 
 
 @check("numerics")
-def two_halves_equal_the_whole(context: CheckContext) -> None:
+def chunks_equal_full_sequence(context: CheckContext) -> None:
     """Running two halves of a sequence, the second from the state of the first, gives what running it whole gives.
 
     Something is carried from step to step that is not in the state, or the state that is returned is not the last.

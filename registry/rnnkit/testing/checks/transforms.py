@@ -21,7 +21,7 @@ _NARROW = 0.05  # how far bfloat16 may be off, which has three digits
 
 
 @check("systems")
-def vmap_equals_a_loop(context: CheckContext) -> None:
+def vmap_equals_loop(context: CheckContext) -> None:
     """`torch.func.vmap` over the rows of a batch, with lengths and without, gives what a loop over them gives.
 
     What is random or of the whole batch is taken for each row, or the number of rows is kept from the first call.
@@ -53,7 +53,7 @@ def per_sample_gradients(context: CheckContext) -> None:
 
 
 @check("systems")
-def forward_mode(context: CheckContext) -> None:
+def forward_mode_gradients(context: CheckContext) -> None:
     """Forward-mode differentiation by `torch.func.jvp` agrees with the gradients.
 
     An operation has a forward-mode formula of its own, which is wrong.
@@ -87,7 +87,7 @@ def double_backward(context: CheckContext) -> None:
 
 
 @check("systems")
-def autocast_is_near(context: CheckContext) -> None:
+def autocast_is_close(context: CheckContext) -> None:
     """Under autocast to bfloat16 outputs and states are near those in float32, and gradients are float32 and finite.
 
     A constant or a state is made in another dtype than what it meets, or something is not computed in a wider one.
