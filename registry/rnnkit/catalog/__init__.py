@@ -1,6 +1,14 @@
 """Discovers the installed kinds, resolves names to them, and loads the one plugin that is needed."""
 
-from rnnkit.catalog.catalog import Catalog, current_catalog, get_kind, list_kinds, resolve_kind, set_plugin_policy
+from rnnkit.catalog.catalog import (
+    Catalog,
+    current_catalog,
+    get_kind,
+    list_kinds,
+    resolve_kind,
+    set_plugin_policy,
+    use_catalog,
+)
 from rnnkit.catalog.discovery import (
     LOCAL,
     OWN,
@@ -39,4 +47,5 @@ __all__ = [
     "normalized",
     "resolve_kind",
     "set_plugin_policy",
+    "use_catalog",
 ]
