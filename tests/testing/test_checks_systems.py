@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from rnnkit import (
     Backbone,
+    Catalog,
     Cell,
     CellStack,
     CellState,
@@ -25,9 +26,7 @@ from rnnkit import (
     cell_kind,
     register_kind,
 )
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
-from rnnkit.testing import all_checks, check_kind
+from rnnkit.testing import all_checks, check_kind, use_catalog
 from rnnkit.testing.checks import data_parallel
 from rnnkit.testing.lynx_data import TRAPPED, lynx_data
 
@@ -262,7 +261,7 @@ def test_a_record_that_is_replaced_when_it_is_built_does_not_lead_to_the_kind():
             register_kind(Kind(name="made", builder=build, summary="Another.", options=StackOptions))
         return CellStack(spec, [Plain] * spec.num_layers, device=device, dtype=dtype)
 
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         words = "after one is built, get_kind('local/made') is another record"
         assert_breaks(record_of(build, options=StackOptions), "name_resolves_to_kind", words)
 
@@ -746,7 +745,7 @@ DISTRIBUTED = """
 )
 def test_what_cannot_be_trained_in_two_processes_breaks_a_promise(plugins, h, words):
     plugins.install("test_distributed", source=DISTRIBUTED.replace("{h}", h))
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         [result] = check_kind("test_distributed", only=[PARALLEL]).results
     assert result.outcome == "failed", result.reason
     assert words in result.reason
