@@ -34,7 +34,8 @@ from rnnkit import (
     list_kinds,
     register_kind,
 )
-from rnnkit.equation import MEANINGS, Equation, name_of
+from rnnkit.equation import Equation, name_of
+from rnnkit.equation.evaluation import MEANINGS
 from rnnkit.kind_page import (
     Links,
     digits,

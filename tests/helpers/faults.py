@@ -1,6 +1,6 @@
-"""Deliberate faults, put into plugins as edits of their text, each with the promise that it breaks.
+"""Deliberate faults as edits of the source of a plugin, each with the check that it fails.
 
-The first plugin is the one that `rnnkit new-plugin` writes: these are ways in which its author may go wrong.
+The first plugin is the one that `rnnkit new-plugin` writes; its faults are mistakes that an author may make.
 """
 
 from pathlib import Path
@@ -16,32 +16,32 @@ class Fault(NamedTuple):
     Attributes:
         name: what is wrong.
         check: the check that should catch it.
-        edits: each a piece of text that occurs once, and what stands there instead.
+        edits: pairs of a text that occurs once and its replacement.
     """
 
     name: str
     check: str
     edits: tuple[tuple[str, str], ...]
 
-    def put_into(self, text):
-        """The text of a plugin with the fault in it."""
+    def apply(self, text):
+        """The source of a plugin with the fault."""
         for old, new in self.edits:
-            assert text.count(old) == 1, f"{self.name}: {old!r} stands there {text.count(old)} times"
+            assert text.count(old) == 1, f"{self.name}: {old!r} occurs {text.count(old)} times"
             text = text.replace(old, new)
         return text
 
 
-def scaffolded(kind="leaky"):
-    """The module of the plugin that `rnnkit new-plugin` writes."""
+def cell_plugin(kind="leaky"):
+    """The source of the plugin that `rnnkit new-plugin` writes."""
     return next(file.text for file in project_files(names_of(f"rnnkit-{kind}")) if file.path == f"rnnkit_{kind}.py")
 
 
-def by_hand():
-    """The module of the plugin that is no stack of cells."""
+def backbone_plugin():
+    """The source of a plugin that is not a stack of cells."""
     return Path(__file__).with_name("backbone_plugin.py").read_text(encoding="utf-8")
 
 
-# Places in the plugin of the scaffold
+# Lines of the cell plugin
 
 _START = "        super().__init__(input_size, hidden_size, device=device, dtype=dtype)\n"
 _RECURRENT = "        self.weight_hh = self.new_parameter(hidden_size, hidden_size)\n"
@@ -71,7 +71,7 @@ def instead(place, *lines):
 
 
 def method(text):
-    """Another method of the cell."""
+    """Add a method to the cell."""
     return (_SYMBOLS, text.strip("\n") + "\n\n" + _SYMBOLS)
 
 
@@ -89,14 +89,14 @@ _UNROLL = """
 
 
 def unroll(old, new):
-    """A fast way through the whole sequence with something wrong in it."""
+    """Add an `unroll` with a fault."""
     assert _UNROLL.count(old) == 1, old
     return method(_UNROLL.replace(old, new))
 
 
 _BACKWARD = '''
 class Squash(torch.autograd.Function):
-    """tanh with a backward pass by hand."""
+    """tanh with a custom backward pass."""
 
     @staticmethod
     def forward(x: Any) -> Any:
@@ -116,17 +116,17 @@ class Squash(torch.autograd.Function):
 
 
 def backward(slope):
-    """A backward pass by hand with something wrong in it."""
+    """Replace tanh by a function with a faulty backward pass."""
     return (
         (_CLASS, _BACKWARD.replace("SLOPE", slope).lstrip() + _CLASS),
         (_CANDIDATE, _CANDIDATE.replace("torch.tanh", "Squash.apply")),
     )
 
 
-OF_CELLS = [
+CELL_FAULTS = [
     # time and state
     Fault(
-        "keeps something from step to step outside of the state",
+        "carries a value from step to step outside of the state",
         "chunks_equal_full_sequence",
         (
             after(_LEAK, "self.count = 0.0"),
@@ -147,7 +147,7 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "looks at the whole sequence",
+        "reads the whole sequence",
         "step_equals_forward",
         (instead(_PROJECT, "return F.linear(x - x.mean(0), self.weight_ih, self.bias)"),),
     ),
@@ -167,12 +167,12 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "puts out other features than it says",
+        "returns another number of features than declared",
         "output_shape",
         (instead(_RETURN, "return torch.cat([h_t, h_t], -1), CellState(h_t)"),),
     ),
     Fault(
-        "fails where there is no row",
+        "fails on an empty batch",
         "empty_batch",
         (before(_RETURN, "h_t = h_t + 0 * state.h.max()"),),
     ),
@@ -184,7 +184,7 @@ OF_CELLS = [
     ),
     # gradients
     Fault(
-        "forgets the gradient of a gate",
+        "detaches a gate",
         "gradients_pass_gradcheck",
         (after(_CANDIDATE, "candidate = candidate.detach()"),),
     ),
@@ -195,7 +195,7 @@ OF_CELLS = [
     ),
     Fault("has a wrong backward pass", "gradients_pass_gradcheck", backward("gradient * (1 - y)")),
     Fault(
-        "has a backward pass that is right once only",
+        "has a wrong double backward",
         "double_backward",
         backward("gradient * (1 - y * y).detach()"),
     ),
@@ -204,9 +204,9 @@ OF_CELLS = [
         "every_parameter_is_trained",
         (instead(_NEW, "h_t = (1 - self.leak) * torch.sqrt(state.h * state.h) + self.leak * candidate"),),
     ),
-    # fast ways
+    # fused paths
     Fault(
-        "has a fast way that computes a gate in less precision",
+        "has a fused path that computes a gate in float32",
         "executors_equal_step_loop",
         (
             unroll(
@@ -216,7 +216,7 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "has a fast way that is off by the last bit of a gate in float32",
+        "has a fused path that is off by the last bit of a float32 gate",
         "executors_equal_step_loop",
         (
             unroll(
@@ -227,7 +227,7 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "has a fast way that is wrong in the last feature",
+        "has a fused path that is wrong in the last feature",
         "executors_equal_step_loop",
         (
             unroll(
@@ -238,68 +238,68 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "has a fast way whose gradient is wrong",
+        "has a fused path with a wrong gradient",
         "executors_equal_step_loop",
         (unroll("            new =", "            candidate = candidate + 0.1 * (h - h.detach())\n            new ="),),
     ),
     # options and the record
     Fault("ignores an option", "options_take_effect", (instead(_LEAK, "self.leak = 0.5"),)),
     Fault(
-        "ignores that it should have no bias",
+        "ignores bias=False",
         "fields_take_effect",
         (instead(_BIAS, "self.bias = self.new_parameter(hidden_size)"),),
     ),
     Fault(
-        "takes whatever is given as an option",
+        "accepts any value of an option",
         "options_are_validated",
         ((_OPTION, "    leak: Any = 0.5\n"), instead(_LEAK, "self.leak = float(leak)")),
     ),
     Fault(
-        "fails to build what its specs may ask for",
+        "fails to build valid specs",
         "valid_specs_build_and_run",
         (after(_START, "if not bias:", "    raise NotImplementedError('a bias is needed')"),),
     ),
-    Fault("says nothing of itself", "record_is_complete", ((_SUMMARY, 'summary=""'),)),
-    Fault("links to nowhere", "record_is_complete", ((_LINK, 'link="see the paper"'),)),
+    Fault("has no summary", "record_is_complete", ((_SUMMARY, 'summary=""'),)),
+    Fault("has an invalid link", "record_is_complete", ((_LINK, 'link="see the paper"'),)),
     Fault(
-        "does not say what its option means",
+        "does not document its option",
         "record_is_complete",
         (("        leak: how much of the state each step replaces.\n", ""),),
     ),
     Fault(
-        "computes another equation than it shows",
+        "does not compute its equation",
         "step_matches_equation",
         (instead(_NEW, "h_t = (1 - self.leak) * state.h + self.leak * candidate * candidate"),),
     ),
     Fault(
-        "returns the state that it was given",
+        "returns the previous state",
         "step_matches_equation",
         (instead(_RETURN, "return h_t, CellState(state.h)"),),
     ),
-    # being alone
-    Fault("changes its input", "inputs_are_not_modified", (before(_PROJECT, "x.mul_(0.5)"),)),
+    # independence
+    Fault("modifies its input", "inputs_are_not_modified", (before(_PROJECT, "x.mul_(0.5)"),)),
     Fault(
-        "changes the state that it is given",
+        "modifies the given state",
         "inputs_are_not_modified",
         (before(_CANDIDATE, "with torch.no_grad():", "    state.h.mul_(0.5)"),),
     ),
     Fault(
-        "lets rows see one another",
+        "mixes sequences",
         "sequences_are_independent",
         (after(_CANDIDATE, "candidate = candidate - candidate.mean(0)"),),
     ),
     Fault(
-        "drops out in evaluation too",
+        "applies dropout in evaluation mode",
         "evaluation_is_deterministic",
         (after(_CANDIDATE, "candidate = F.dropout(candidate, 0.1)"),),
     ),
     Fault(
-        "uses the global random state",
+        "draws random numbers in evaluation mode",
         "evaluation_is_deterministic",
         (before(_CANDIDATE, "torch.rand(1)"),),
     ),
     Fault(
-        "starts from the random numbers of another library",
+        "draws weights with another library",
         "seeded_initialization",
         (
             after(_LEAK, "with torch.no_grad():", "    self.weight_hh.mul_(random.random())"),
@@ -349,7 +349,7 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "has a tensor that does not move along",
+        "has a tensor that is not moved",
         "device_is_consistent",
         (
             after(_LEAK, "self.leaks = torch.full((hidden_size,), leak, device=device, dtype=dtype)"),
@@ -358,12 +358,12 @@ OF_CELLS = [
     ),
     # training
     Fault(
-        "has a parameter that does nothing",
+        "has an unused parameter",
         "every_parameter_is_trained",
         (after(_LEAK, "self.unused = self.new_parameter(hidden_size)"),),
     ),
     Fault(
-        "remembers nothing",
+        "ignores its state",
         "loss_decreases",
         (
             instead(_CANDIDATE, "candidate = torch.tanh(projected_t + F.linear(0 * state.h, self.weight_hh))"),
@@ -372,7 +372,7 @@ OF_CELLS = [
     ),
     # systems
     Fault(
-        "has weights that are not saved",
+        "has a weight that is not saved",
         "state_dict_round_trip",
         (
             after(
@@ -384,7 +384,7 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "keeps a copy of its weights",
+        "caches a copy of its weights",
         "state_dict_round_trip",
         (
             after(_LEAK, "self.copied: Any = None"),
@@ -402,7 +402,7 @@ OF_CELLS = [
     ),
 ]
 
-# Places in the plugin that is no stack of cells
+# Lines of the backbone plugin
 
 _RECURS = "        self.recurs = nn.ModuleList(nn.Linear(hidden_size, hidden_size, **make) for _ in range(count))\n"
 _ROWS = "        rows = list((self.initial_state(x.shape[1]) if state is None else state).h)\n"
@@ -412,9 +412,9 @@ _ORDER = "        for t in reversed(range(time)) if reverse else range(time):\n"
 _KEPT = "            h = new if lengths is None else torch.where((t < lengths)[:, None], new, h)\n"
 _OUTPUTS = "            outputs[t] = h\n"
 
-OF_BACKBONES = [
+BACKBONE_FAULTS = [
     Fault(
-        "reverses padding along with the rows",
+        "reverses padding along with the sequences",
         "padding_has_no_effect",
         (
             (
@@ -429,32 +429,32 @@ OF_BACKBONES = [
         ((_KEPT, "            h = new\n"),),
     ),
     Fault(
-        "reverses the wrong way",
+        "does not reverse",
         "each_direction_is_causal",
         ((_ORDER, "        for t in range(time):\n"),),
     ),
     Fault(
-        "leaves the reverse direction in its own order",
+        "returns the reverse direction in reversed order",
         "each_direction_is_causal",
         ((_OUTPUTS, "            outputs[time - 1 - t if reverse else t] = h\n"),),
     ),
     Fault(
-        "exchanges the states of its layers",
+        "swaps the states of its layers",
         "chunks_equal_full_sequence",
         ((_LAST, "        rows = rows[::-1]\n" + _LAST),),
     ),
     Fault(
-        "returns a state of other shapes than it says",
+        "returns a state of other shapes than declared",
         "state_layout",
         ((_LAST, _LAST.replace("torch.stack(rows)", "torch.stack(rows)[:1]")),),
     ),
     Fault(
-        "ignores the state that it is given",
+        "ignores the given state",
         "chunks_equal_full_sequence",
         ((_ROWS, "        rows = list(self.initial_state(x.shape[1]).h)\n"),),
     ),
     Fault(
-        "ignores which axis is time",
+        "ignores batch_first",
         "batch_first_is_a_transpose",
         (
             ("        x = x.transpose(0, 1) if self.batch_first else x\n", "        x = x.transpose(0, 1)\n"),
@@ -463,17 +463,17 @@ OF_BACKBONES = [
         ),
     ),
     Fault(
-        "drops out the last output",
+        "applies dropout to the last output",
         "dropout_between_layers",
         ((_LAST, "        x = F.dropout(x, self.spec.dropout, self.training)\n" + _LAST),),
     ),
     Fault(
-        "never drops out",
+        "never applies dropout",
         "dropout_between_layers",
         (("            if layer > 0 and self.training:\n", "            if layer > 0 and not self.input_size:\n"),),
     ),
     Fault(
-        "has one set of weights for both directions",
+        "shares weights between directions",
         "layers_do_not_share_weights",
         (
             (
@@ -484,7 +484,7 @@ OF_BACKBONES = [
         ),
     ),
     Fault(
-        "reads both directions with one set of weights",
+        "uses one set of weights for both directions",
         "every_parameter_is_trained",
         ((_WAY, _WAY.replace("self.through(row,", "self.through(row - direction,")),),
     ),

@@ -32,7 +32,7 @@ CAPABILITIES = (
     Capability("forward-mode differentiation", ("forward_mode_gradients",)),
     Capability("second derivatives", ("double_backward",)),
 )
-_REFUSED = re.compile(r"^the kind refuses \w+=.*?: (?=[A-Z])", re.DOTALL)  # what follows is what it says itself
+_REFUSED = re.compile(r"^the kind rejects \w+=.*?: (?=[A-Z])", re.DOTALL)  # what follows is what it says itself
 _FIRST_SENTENCE = re.compile(r"(.{20,}?)(?:[.;] |\.?$)", re.DOTALL)
 
 

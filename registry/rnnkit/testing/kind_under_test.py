@@ -29,8 +29,8 @@ from rnnkit.testing.sample_values import interleave, is_choice, sample_option_va
 
 Changes = Mapping[str, Any]
 
-# Tried in turn: a kind may need even sizes, equal sizes or a multiple of its number of heads. The first sizes differ, so
-# that interchanged axes are found.
+# Tried in turn: a kind may need even sizes, equal sizes or a multiple of its number of heads. The first sizes differ,
+# which shows interchanged axes.
 _SIZES = [(3, 6), (4, 8), (8, 8), (16, 16), (32, 32), (64, 64)]
 _LAYERS = 2
 _MAX_VARIANTS = 8  # of the kind's own options, which every check runs with

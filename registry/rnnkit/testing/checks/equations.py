@@ -45,7 +45,7 @@ def _equation_of(context: CheckContext) -> Equation:
     try:
         return Equation(record.equation)
     except UnreadableEquationError as error:
-        raise NotApplicableError(f"the equation cannot be read: {error}") from error
+        raise NotApplicableError(f"in the equation, {error}") from error
 
 
 def _variants_of_the_equation(context: CheckContext) -> list[Changes]:
@@ -126,7 +126,7 @@ def _evaluate(context: CheckContext, cell: Cell, equation: Equation, batched: di
     try:
         return equation.evaluate(symbols, batched)
     except UnreadableEquationError as error:
-        raise NotApplicableError(f"the equation cannot be read: {error}") from error
+        raise NotApplicableError(f"in the equation, {error}") from error
     except EquationError as error:
         raise CheckFailedError(f"the equation cannot be evaluated: {error}") from error
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from rnnkit import RecurrentModel, map_state
 from rnnkit.cells import unroll_fast, unroll_layers_fast
 from rnnkit.testing._check import check
-from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
 from rnnkit.testing._comparison import leaves
+from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
 
 _TOLERANCE = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
 

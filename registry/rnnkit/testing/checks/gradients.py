@@ -11,8 +11,8 @@ from torch.autograd.gradcheck import GradcheckError, gradcheck
 
 from rnnkit import RecurrentModel, map_state
 from rnnkit.testing._check import check
-from rnnkit.testing._context import CheckContext, random_state
 from rnnkit.testing._comparison import leaves
+from rnnkit.testing._context import CheckContext, random_state
 
 _LENGTHS = (3, 0, 2)
 

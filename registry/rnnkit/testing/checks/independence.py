@@ -14,7 +14,7 @@ from torch import Tensor
 from rnnkit import build_model, map_state
 from rnnkit.testing._check import check
 from rnnkit.testing._context import BATCH, BATCH_AXES, DIRECTIONS, LENGTHS, TIME, Case, CheckContext, random_state
-from rnnkit.testing._per_sequence import batch_axes, run_sequences_alone, batched_parts
+from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
 
 
 @check("numerics")

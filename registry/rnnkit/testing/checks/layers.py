@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from rnnkit import RecurrentSpec, build_model
 from rnnkit.testing._check import check
-from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, gradients, random_state, total
 from rnnkit.testing._comparison import leaves
+from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, gradients, random_state, total
 
 _LAYERS = [{"num_layers": count} for count in (1, 2, 3)]
 

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from rnnkit import RecurrentModel, StackOptions
 from rnnkit.testing._check import check
-from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, new_lengths
 from rnnkit.testing._comparison import leaves
-from rnnkit.testing.kind_under_test import Changes, KindUnderTest
+from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, new_lengths
 from rnnkit.testing._lynx_data import Lynx, least_squares_loss, lynx_data
+from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 _STEPS = 4
 _LEARNING_RATES = (0.03, 0.1, 0.01)  # tried in turn

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from rnnkit import RecurrentSpec
 from rnnkit.testing._check import check
-from rnnkit.testing._context import Case, CheckContext, gradients, total
 from rnnkit.testing._comparison import largest_difference
+from rnnkit.testing._context import Case, CheckContext, gradients, total
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 from rnnkit.testing.sample_values import is_choice, sample_option_values
 

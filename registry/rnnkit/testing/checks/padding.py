@@ -21,7 +21,7 @@ from rnnkit.testing._context import (
     random_state,
     with_gradients,
 )
-from rnnkit.testing._per_sequence import batch_axes, run_sequences_alone, batched_parts
+from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
 
 _CONTENTS = (math.nan, math.inf, 1e30, 0.0)
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)

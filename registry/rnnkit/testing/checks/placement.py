@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnkit import RecurrentModel, build_model, move_state
 from rnnkit.testing._check import CheckFailedError, check
-from rnnkit.testing._context import LENGTHS, Case, CheckContext, random_state, with_gradients
 from rnnkit.testing._comparison import leaves
+from rnnkit.testing._context import LENGTHS, Case, CheckContext, random_state, with_gradients
 
 _DTYPES = (torch.float64, torch.float32, torch.bfloat16)
 # Operations that accept CPU tensors together with tensors of another device.

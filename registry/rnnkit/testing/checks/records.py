@@ -115,7 +115,7 @@ def _summary_problems(summary: Any) -> Iterator[str]:
 def _equation_problems(equation: str) -> Iterator[str]:
     for line in (each.lstrip(" \t").rstrip() for each in equation.split("\n")):
         if found := _CONTROL.search(line):
-            yield f'the equation has {found[0]!r} in {line!r}: a backslash was read as an escape, use a raw string r"..."'
+            yield f'the equation has {found[0]!r} in {line!r}: the backslash was an escape, use a raw string r"..."'
         if found := _PYTHON.search(line):
             yield f"the equation must be LaTeX, but contains {found[0]!r} in {line!r}"
     opening, closing = (len(re.findall(rf"(?<!\\){brace}", equation)) for brace in "{}")

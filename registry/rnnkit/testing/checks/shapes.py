@@ -11,8 +11,8 @@ import torch
 
 from rnnkit.testing._check import check
 from rnnkit.testing._context import BATCH, BATCH_AXES, DIRECTIONS, TIME, Case, CheckContext, random_state
-from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 from rnnkit.testing._per_sequence import batch_axes, batched_parts
+from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 from rnnkit.testing.sample_values import sample_option_values
 
 READOUTS: tuple[Changes, ...] = tuple({"readout": name} for name in ("last", "mean", "max", "all"))

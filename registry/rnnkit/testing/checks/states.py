@@ -10,8 +10,8 @@ from safetensors.torch import load, save
 
 from rnnkit import flatten_state
 from rnnkit.testing._check import check
-from rnnkit.testing._context import BATCH, DIRECTIONS, LENGTHS, TIME, CheckContext, random_state
 from rnnkit.testing._comparison import leaves
+from rnnkit.testing._context import BATCH, DIRECTIONS, LENGTHS, TIME, CheckContext, random_state
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, select_sequences
 
 

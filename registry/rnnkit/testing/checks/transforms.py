@@ -14,8 +14,8 @@ from torch.func import functional_call, grad, jvp, vmap
 
 from rnnkit import RecurrentModel, detach_state, map_state
 from rnnkit.testing._check import check
-from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, gradients, new_lengths, total
 from rnnkit.testing._comparison import leaves
+from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, gradients, new_lengths, total
 from rnnkit.testing.checks.gradients import gradcheck_error
 
 _BFLOAT16_TOLERANCE = 0.05
