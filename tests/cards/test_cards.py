@@ -34,7 +34,8 @@ from rnnkit import (
     list_kinds,
     register_kind,
 )
-from rnnkit.equation import MEANINGS, Equation, name_of
+from rnnkit.equation import Equation, name_of
+from rnnkit.equation.evaluation import MEANINGS
 from rnnkit.kind_page import (
     Links,
     digits,
@@ -59,7 +60,7 @@ NAMES = [kind.rpartition("/")[2] for kind in KINDS]
 each_kind = pytest.mark.parametrize("shown", KINDS, ids=NAMES)
 # what is said of a symbol of which its author says nothing
 NO_WORDS = {"", "defined by its line", "gate, between 0 and 1"}
-QUICK = {"only": ["step_matches_its_equation", "output_has_its_shape"], "epochs": 1, "seconds": 0.01}
+QUICK = {"only": ["step_matches_equation", "output_shape"], "epochs": 1, "seconds": 0.01}
 
 
 @pytest.fixture(scope="module")
@@ -360,7 +361,7 @@ def test_the_advice_is_borne_out_by_what_was_measured():
         min(ratio for (_, shape), ratio in ratios.items() if shape == "long") > 0.9
     )  # than torch's LSTM none is quicker
     assert all(measured(kind)["learning"]["accuracies"][-1] > 0.9 for kind in KINDS)
-    refused = {"vmap_equals_a_loop", "per_sample_gradients"}
+    refused = {"vmap_equals_loop", "per_sample_gradients"}
     for kind in KINDS:
         outcomes = {each["outcome"] for each in measured(kind)["checks"] if each["check"] in refused}
         assert outcomes == ({"not applicable"} if kind in {"rnn", "lstm", "gru"} else {"passed"})

@@ -30,7 +30,7 @@ for kind in ("rnn_cell", "gru_cell", "lstm_cell", "mixed"):
 """
 CHECK = """
 from rnnkit.testing import check_kind
-report = check_kind("gru_cell", only=["executors_equal_the_step_loop"])
+report = check_kind("gru_cell", only=["executors_equal_step_loop"])
 print(report)
 raise SystemExit(bool(report.failed))
 """

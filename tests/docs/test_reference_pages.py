@@ -12,10 +12,9 @@ import yaml
 import rnnkit
 import rnnkit.testing
 from docs.site.api_markdown import DIRECTIVE, documented
-from rnnkit import LockWarning, RnnkitError, errors
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
+from rnnkit import Catalog, LockWarning, RnnkitError, errors
 from rnnkit.cli.group import commands
+from rnnkit.testing import use_catalog
 from tests.helpers import pages
 from tests.helpers.pages import ROOT
 
@@ -107,7 +106,7 @@ def raised_on_the_page(tmp_path_factory):
         section[0] = (["", *(name for name, _ in DIRECTIVE.findall(source[: source.index(code)]))])[-1]
         return run(code, names, page)
 
-    with pytest.MonkeyPatch.context() as patch, using(Catalog()):
+    with pytest.MonkeyPatch.context() as patch, use_catalog(Catalog()):
         patch.syspath_prepend(folder)
         patch.chdir(folder)
         patch.setattr(pages, "printed_by", printed_by)

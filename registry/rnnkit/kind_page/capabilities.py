@@ -18,21 +18,23 @@ class Capability(NamedTuple):
 
 
 CAPABILITIES = (
-    Capability("both directions", ("each_direction_reads_its_own_side", "directions_are_symmetric")),
-    Capability("rows of different length in a batch", ("padding_changes_nothing", "empty_sequences_keep_their_state")),
-    Capability("streaming, one step at a time", ("step_equals_forward", "sequences_can_be_reset"), "how_to/streams.md"),
-    Capability("long sequences in pieces", ("two_halves_equal_the_whole",)),
-    Capability("a size of its own for each layer", ("each_layer_has_its_size",)),
-    Capability("saving and loading, models and states", ("saves_and_loads", "state_survives_being_saved")),
-    Capability("any device and dtype, `meta` included", ("device_follows", "dtype_follows")),
-    Capability("autocast to bfloat16", ("autocast_is_near",)),
-    Capability("training in several processes", ("data_parallel_equals_one_process",)),
-    Capability("`torch.func.vmap` over the rows of a batch", ("vmap_equals_a_loop",)),
+    Capability("both directions", ("each_direction_is_causal", "directions_are_symmetric")),
+    Capability("rows of different length in a batch", ("padding_has_no_effect", "zero_length_keeps_state")),
+    Capability(
+        "streaming, one step at a time", ("step_equals_forward", "reset_state_per_sequence"), "how_to/streams.md"
+    ),
+    Capability("long sequences in pieces", ("chunks_equal_full_sequence",)),
+    Capability("a size of its own for each layer", ("hidden_size_per_layer",)),
+    Capability("saving and loading, models and states", ("checkpoint_round_trip", "state_round_trip")),
+    Capability("any device and dtype, `meta` included", ("device_is_consistent", "dtype_is_consistent")),
+    Capability("autocast to bfloat16", ("autocast_is_close",)),
+    Capability("training in several processes", ("ddp_equals_single_process",)),
+    Capability("`torch.func.vmap` over the rows of a batch", ("vmap_equals_loop",)),
     Capability("gradients of each row", ("per_sample_gradients",)),
-    Capability("forward-mode differentiation", ("forward_mode",)),
+    Capability("forward-mode differentiation", ("forward_mode_gradients",)),
     Capability("second derivatives", ("double_backward",)),
 )
-_REFUSED = re.compile(r"^the kind refuses \w+=.*?: (?=[A-Z])", re.DOTALL)  # what follows is what it says itself
+_REFUSED = re.compile(r"^the kind rejects \w+=.*?: (?=[A-Z])", re.DOTALL)  # what follows is what it says itself
 _FIRST_SENTENCE = re.compile(r"(.{20,}?)(?:[.;] |\.?$)", re.DOTALL)
 
 
