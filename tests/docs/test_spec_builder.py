@@ -257,7 +257,7 @@ def test_layers_and_their_parameters_are_those_of_a_summary(valid):
         assert [each.parameters for each in layers] == [int(each["parameters"]) for each in model["layers"]]
         assert [each.shape for each in layers] == [each["shape"] for each in model["layers"]]
         assert [each.name for each in layers] == [each["name"] for each in model["layers"]]
-        assert [each.what.partition(",")[0] for each in layers] == [each["what"] for each in model["layers"]]
+        assert [each.module.partition(",")[0] for each in layers] == [each["what"] for each in model["layers"]]
         assert readout.parameters == int(model["readout"]["parameters"])
 
 

@@ -242,9 +242,7 @@ class UndocumentedOptions(StackOptions):
     scale: float = 1.0
 
 
-@breaks(
-    "record_is_complete", "the docstring of UndocumentedOptions must say what scale means", options=UndocumentedOptions
-)
+@breaks("record_is_complete", "UndocumentedOptions.scale has no documentation", options=UndocumentedOptions)
 class Scaled(Plain):
     """Has an option, and heeds it."""
 

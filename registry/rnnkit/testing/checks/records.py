@@ -139,7 +139,7 @@ def _problems_of_paper(paper: Paper | None) -> Iterator[str]:
 def _problems_of_options(record: Kind) -> Iterator[str]:
     for option in describe_options(record.options):
         if not option.text.strip():
-            yield f"the docstring of {record.options.__name__} must say what {option.name} means, under Attributes:"
+            yield f"{record.options.__name__}.{option.name} has no documentation: add a string below the field"
 
 
 @check("registration")
