@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple
 
 from pydantic.fields import FieldInfo
@@ -64,10 +65,14 @@ def _describe(cls: Any) -> list[FieldDescription]:
             name=name,
             type=type_text(field_schema, definitions) or _annotation_text(fields[name]),
             default=_default(field_schema, fields[name]),
-            text=" ".join(field_schema.get("description", "").split()),
+            text=_file_notation(" ".join(field_schema.get("description", "").split())),
         )
         for name, field_schema in schema["properties"].items()
     ]
+
+
+def _file_notation(text: str) -> str:
+    return re.sub(r"\bNone\b", "null", text)
 
 
 def _fields_by_alias(cls: Any) -> dict[str, FieldInfo]:

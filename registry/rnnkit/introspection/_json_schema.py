@@ -29,7 +29,7 @@ _FILE_FIELDS: dict[str, Any] = {
     "plugin": {
         "type": "string",
         "pattern": r"^\s*[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?\s*(==\s*[A-Za-z0-9]([\w.!+-]*[A-Za-z0-9])?\s*)?$",
-        "description": "Distribution that provided the kind when the file was written, as a requirement of pip: `name==version`.",
+        "description": "Distribution that provided the kind when the file was written: `name==version`.",
     },
     "null": {
         "type": "array",
