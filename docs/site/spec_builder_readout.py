@@ -7,7 +7,7 @@ from typing import Any
 from docs.site.spec_builder_layers import Seen, Sizes, solved
 from docs.site.spec_builder_specs import spec_of
 from rnnkit import RecurrentModel, build_model
-from rnnkit.introspection.model_layers import layers_of, shape_words
+from rnnkit.introspection.model_layers import layers_of, shape_text
 from rnnkit.introspection.model_summary import summarize_spec
 
 _SIZES = {"features": 11, "output_size": 7}
@@ -50,7 +50,7 @@ def _model(kind: str, values: dict[str, Any]) -> RecurrentModel:
 
 
 def _sequence(kind: str, *, batch_first: bool) -> str:
-    return shape_words(spec_of(kind, {"batch_first": batch_first}), _FEATURES).replace(str(_FEATURES), "{features}")
+    return shape_text(spec_of(kind, {"batch_first": batch_first}), _FEATURES).replace(str(_FEATURES), "{features}")
 
 
 def _output(kind: str, readout: str, *, batch_first: bool) -> str:

@@ -44,16 +44,13 @@ class LSTMState(NamedTuple):
 
 
 class LSTMOptions(InitOptions):
-    """The options of `lstm`.
-
-    Attributes:
-        forget_bias: what the bias of the forget gate starts at, both of its biases together (1 in Jozefowicz et al.,
-            2015); None: as every other bias.
-        proj_size: features to which the hidden state is projected, smaller than `hidden_size`; 0: no projection.
-    """
+    """Options of `lstm`."""
 
     forget_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Initial bias of the forget gate, the sum of both of its biases (1 in Jozefowicz et al., 2015); None: initialized
+    like every other bias."""
     proj_size: Annotated[int, Field(ge=0)] = 0
+    """Number of features to which the hidden state is projected, smaller than `hidden_size`; 0: no projection."""
 
 
 class LSTMBackbone(TorchBackbone):

@@ -26,15 +26,12 @@ DEFAULT_CELLS = ("lstm_cell", "gru_cell")
 
 
 class MixedOptions(StackOptions):
-    """The options of `mixed`.
-
-    Attributes:
-        cells: for each layer, from the bottom up, the kind whose cell it has: `rnn_cell`, `gru_cell`, `lstm_cell`, or
-            one that a plugin makes of one cell. Fewer names than layers repeat. None: `lstm_cell` and `gru_cell` in
-            turn. Each cell has the options of its own kind at their defaults.
-    """
+    """Options of `mixed`."""
 
     cells: tuple[str, ...] | None = None
+    """Kind of the cell of each layer, from the first layer to the last: `rnn_cell`, `gru_cell`, `lstm_cell`, or any
+    kind that is a stack of one cell type. Fewer names than layers repeat. None: `lstm_cell` and `gru_cell`,
+    alternating. Each cell has the default options of its own kind."""
 
     @field_validator("cells")
     @classmethod

@@ -22,13 +22,10 @@ ELMAN_MEANINGS = {r"\phi": "function of each feature that `nonlinearity` names: 
 
 
 class RNNOptions(InitOptions):
-    """The options of `rnn`.
-
-    Attributes:
-        nonlinearity: the function phi of the update.
-    """
+    """Options of `rnn`."""
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """Activation function, phi in the equation."""
 
 
 class RNNBackbone(TorchBackbone):

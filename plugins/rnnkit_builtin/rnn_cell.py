@@ -15,13 +15,10 @@ from rnnkit_builtin.rnn import ELMAN, ELMAN_MEANINGS, ELMAN_STEP
 
 
 class RNNCellOptions(StackOptions):
-    """The options of `rnn_cell`.
-
-    Attributes:
-        nonlinearity: the function phi of the update.
-    """
+    """Options of `rnn_cell`."""
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """Activation function, phi in the equation."""
 
 
 class RNNCell(TorchCell):

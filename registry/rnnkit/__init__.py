@@ -193,7 +193,11 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name not in _ROOM_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"rnnkit.{_ROOM_OF[name]}"), name)
+        try:
+            value = globals()[name] = getattr(import_module(f"rnnkit.{_ROOM_OF[name]}"), name)
+        except Exception as error:
+            error.add_note("The installation may be broken: run `rnnkit doctor`.")
+            raise
         return value
 
     def __dir__() -> list[str]:

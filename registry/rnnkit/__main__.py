@@ -4,13 +4,13 @@ from importlib.util import find_spec
 
 
 def main() -> None:
-    """Run the command.
+    """Runs the command.
 
     Raises:
-        SystemExit: always; with the exit status that `rnnkit --help` explains.
+        SystemExit: always, with the exit status that `rnnkit --help` documents.
     """
     if find_spec("click") is None:
-        raise SystemExit('The command rnnkit needs click: run pip install "rnnkit[cli]"')
+        raise SystemExit('The command rnnkit requires click: run pip install "rnnkit[cli]"')
     from rnnkit.cli.group import commands
 
     commands(prog_name="rnnkit")

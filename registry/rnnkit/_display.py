@@ -1,4 +1,4 @@
-"""How a spec and a model appear in a notebook, for rooms that must not import the one that renders them."""
+"""The HTML renderer of specs and models, as a hook: their rooms must not import the room that renders them."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from collections.abc import Callable
 from typing import Any
 
 render_html: Callable[[Any], str] = repr
-"""Returns the HTML of a spec or a model; `rnnkit/__init__.py` sets it, and imports the renderer with the first call."""
+"""Returns the HTML of a spec or a model. Set by `rnnkit/__init__.py`; imports the renderer on the first call."""

@@ -1,16 +1,16 @@
-"""The making of messages: what was meant, what was said, what came instead."""
+"""Helpers for error messages and terminal output."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`" Did you mean 'lstm'?"`, or an empty string where nothing is close; upper and lower case count the same."""
-    import difflib  # only where something is wrong
+    """Returns `" Did you mean 'lstm'?"`, or an empty string if no known word is similar. Ignores case."""
+    import difflib  # slow to import, and needed for errors only
 
     originals = {each.lower(): each for each in known}
     close = difflib.get_close_matches(word.lower(), originals, n=1)
@@ -18,33 +18,47 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def short_repr(value: object) -> str:
-    """A value for a message: its `repr`, cut short, whatever its `repr` does."""
+    """Returns the `repr` of a value, truncated; a `repr` that raises is replaced by the name of the class."""
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001  # a message must come about all the same
+    except Exception:  # noqa: BLE001  # must not hide the error that the message is about
         text = f"<{type(value).__name__} object>"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 
 
 def describe_exception(error: BaseException) -> str:
-    """An exception for a message: its class and what it says, if it says anything."""
+    """Returns the class and the message of an exception on one line."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001  # a message must come about all the same
+    except Exception:  # noqa: BLE001  # must not hide the error that the message is about
         text = ""
     text = " ".join(text.split()).removesuffix(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def join_quoted(names: Sequence[str]) -> str:
-    """`'a', 'b' and 'c'`, or `none`."""
+    """Returns `'a', 'b' and 'c'`, or `none`."""
     quoted = [repr(name) for name in names]
     return " and ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]])) or "none"
 
 
 def format_bytes(size: float) -> str:
-    """A number of bytes as `1.2 MB`, in powers of 1000."""
+    """Returns a number of bytes as `1.2 MB`, in powers of 1000."""
     power = 0
-    while size >= 999.95 and power < len(_UNITS) - 1:  # what would be rounded to 1000.0
+    while size >= 999.95 and power < len(_UNITS) - 1:  # 999.95 would be rounded to 1000.0
         size, power = size / 1000, power + 1
     return f"{size:,.1f} {_UNITS[power]}" if power else f"{size} bytes"
+
+
+def as_text(value: object) -> str:
+    """Returns a string unchanged, and the `repr` of anything else that a plugin gives in its place."""
+    return value if isinstance(value, str) else short_repr(value)
+
+
+def escape_control_chars(text: str) -> str:
+    """Replaces control characters, which could control the terminal, by escape sequences; keeps line breaks."""
+    return "".join(each if each.isprintable() or each == "\n" else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,7 +1,6 @@
-"""The options of a kind: the fields of a spec that only this kind has."""
+"""Options of a kind: the fields of a spec that only this kind has."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
@@ -9,13 +8,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WrapValida
 from pydantic.dataclasses import dataclass
 from typing_extensions import dataclass_transform
 
-# With its first schema pydantic looks for its own plugins in the entry points of all distributions. That raises if
-# those of a single one cannot be read, but only once: here, so that no class of ours is in its way.
-with suppress(Exception):
-    TypeAdapter(int)
-
-# strict: `True` and `2.0` are not taken for the integers 1 and 2. Files have no numbers that are not finite; if there
-# is one all the same, it must not be written as null.
+# strict: `True` and `2.0` are not accepted as the integers 1 and 2. Spec files hold finite numbers only; if a plugin
+# allows infinity or NaN in a field nevertheless, "constants" keeps it from being written as null.
 _CONFIG = ConfigDict(
     extra="forbid", strict=True, validate_default=True, allow_inf_nan=False, ser_json_inf_nan="constants"
 )
@@ -24,22 +18,25 @@ _CONFIG = ConfigDict(
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Options:
-    """Base class of every kind's options; used as it is by a kind that has none.
+    """Base class of the options of every kind. A kind without options uses it directly.
 
-    A subclass becomes a frozen, keyword-only pydantic dataclass without a decorator. Its fields have defaults, so
-    that `options={}` always means something, and hashable values, so that a spec has a hash; numbers are finite, so
-    that every file can hold them:
+    A subclass becomes a frozen, keyword-only pydantic dataclass without a decorator. Every field needs a default, so
+    that `options={}` is valid, and a hashable value, so that a spec is hashable. Numbers must be finite, so that every
+    file format can represent them. The string below a field documents it, in `rnnkit show`, in commented spec files
+    and in the JSON Schema:
 
     ```python
     class MyOptions(Options):
         order: Annotated[int, Field(ge=1)] = 2
+        "Order of the polynomial."
         nonlinearity: Literal["tanh", "relu"] = "tanh"
+        "Activation function of the candidate state."
     ```
 
     Raises:
-        pydantic.ValidationError: a value of the wrong type or range, or a field that does not exist. Types
-            are strict: no `True` or `2.0` for an integer.
-        TypeError: a subclass breaks the rules above.
+        pydantic.ValidationError: a value has the wrong type or is out of range, or the field does not exist. Types
+            are strict: `True` and `2.0` are not integers.
+        TypeError: a field of a subclass has no default, or an invalid or unhashable one.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -54,13 +51,13 @@ class Options:
 
 
 def one_or_each(one: Any, each: Any) -> WrapValidator:
-    """The validator of a field that takes one value, or a list or tuple of them, which it keeps as a tuple.
+    """Returns the validator of a field that accepts one value, or a list or tuple of values, stored as a tuple.
 
-    A union alone would answer one wrong value with a line for each of its branches.
+    A plain union would report one invalid value with an error for each of its branches.
 
     Args:
-        one: the type of one value.
-        each: that of a tuple of them.
+        one: type of one value.
+        each: type of the tuple.
     """
     of_one: TypeAdapter[Any] = TypeAdapter(one)
     of_each: TypeAdapter[Any] = TypeAdapter(each)
@@ -72,13 +69,13 @@ def one_or_each(one: Any, each: Any) -> WrapValidator:
 
 
 def plain_defaults(cls: type[Options]) -> dict[str, Any]:
-    """The defaults of a kind's options, as a file has them."""
+    """Returns the defaults of a kind's options as plain data, as in a spec file."""
     defaults: dict[str, Any] = TypeAdapter(cls).dump_python(cls(), mode="json")
     return defaults
 
 
 def own_fields(options: Options, base: type[Options]) -> dict[str, Any]:
-    """The fields that options have beyond those of a base class, with their values."""
+    """Returns the fields, with their values, that options add to those of a base class."""
     names = {field.name for field in fields(options)} - {field.name for field in fields(base)}
     return {name: getattr(options, name) for name in sorted(names)}
 
@@ -88,44 +85,39 @@ _Probabilities = tuple[_Probability, ...]
 
 
 class InitOptions(Options):
-    """How the recurrent weights start.
-
-    Attributes:
-        recurrent_init: `"default"`, which is uniform in +-1 / sqrt(hidden_size) as in torch, or `"orthogonal"`: the
-            block of each gate is an orthogonal matrix (Saxe et al., arXiv 1312.6120).
-    """
+    """Initialization of the recurrent weights."""
 
     recurrent_init: Literal["default", "orthogonal"] = "default"
+    """Initialization of the recurrent weights: `"default"` is uniform in +-1 / sqrt(hidden_size), as in torch;
+    `"orthogonal"` makes the block of each gate an orthogonal matrix (Saxe et al., arXiv 1312.6120)."""
 
 
 class StackOptions(InitOptions):
-    """The options of every kind that is a stack of cells; the base of such a kind's own options.
+    """Options of every kind that is a stack of cells, and the base class of such a kind's own options.
 
-    What a cell cannot honour is refused when the spec is made. Between two layers things happen in this order: dropout
-    of what the upper cell reads, the cell, `layer_norm="output"`, and the sum with what came in, undropped.
-
-    Attributes:
-        forget_bias: what the bias of the forget gate starts at, both of its biases together (1 in Jozefowicz et al.,
-            2015); None: as every other bias. For cells that have such a gate.
-        learn_initial_state: whether the initial state is a parameter, which starts at zero, rather than zero.
-        layer_norm: `"output"` normalizes the output of each layer over its features, both directions together, and
-            leaves the states as they are; `"gates"` normalizes inside the gates (Ba et al., arXiv 1607.06450), for
-            cells that offer it.
-        residual: whether each layer but the first adds what it reads to its output; needs layers of one size.
-        variational_dropout: whether the spec's `dropout` draws one mask for all steps of a row in one call (Gal and
-            Ghahramani, arXiv 1512.05287) instead of a new one at each step.
-        recurrent_dropout: probability with which a feature of the hidden state that the gates read is zeroed in
-            training, with one mask for all steps (the same paper), in [0, 1). For cells whose hidden state is read by
-            matrix products only.
-        zoneout: probability with which a feature of the state keeps its value from the step before (Krueger et al.,
-            arXiv 1606.01305), in [0, 1); in evaluation the two values are averaged with these weights. One number for
-            the whole state, or a tuple with one for each of its parts in their order: `(0.05, 0.5)` for `(h, c)`.
+    Creating a spec fails if its cell does not support one of these options. The order of operations in a layer is:
+    dropout of the layer's input, the cell, `layer_norm="output"`, and the residual sum with the input before dropout.
     """
 
     forget_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Initial bias of the forget gate, the sum of both of its biases (1 in Jozefowicz et al., 2015); None: initialized
+    like every other bias. For cells with a forget gate."""
     learn_initial_state: bool = False
+    """Whether the initial state is a learned parameter, initialized to zero, instead of always zero."""
     layer_norm: Literal["none", "output", "gates"] = "none"
+    """`"output"` normalizes the output of each layer over its features, those of both directions together, and leaves
+    the states unchanged; `"gates"` normalizes inside the gates (Ba et al., arXiv 1607.06450), for cells that support
+    it."""
     residual: bool = False
+    """Whether each layer except the first adds its input to its output; requires layers of one size."""
     variational_dropout: bool = False
+    """Whether the spec's `dropout` uses one mask for all steps of a sequence in one call (Gal and Ghahramani, arXiv
+    1512.05287) instead of a new mask at each step."""
     recurrent_dropout: _Probability = 0.0
+    """Probability, in [0, 1), of zeroing a feature of the hidden state that the gates read, in training and with one
+    mask for all steps (Gal and Ghahramani, arXiv 1512.05287). For cells that read their hidden state only through
+    matrix products."""
     zoneout: Annotated[_Probability | _Probabilities, one_or_each(_Probability, _Probabilities)] = 0.0
+    """Probability, in [0, 1), that a feature of the state keeps its value from the previous step in training (Krueger
+    et al., arXiv 1606.01305); in evaluation the two values are averaged with these weights. One number for the whole
+    state, or a tuple with one number for each of its parts, in their order: `(0.05, 0.5)` for `(h, c)`."""

@@ -76,7 +76,8 @@ def registers(*records):
 
 DECAY = "decay_kind('decay')"
 ALIAS = "KindAlias(name='fading', kind='decay', since='0.2.0', removal='1.0')"
-RENAMED = "The kind {!r} is an old name of 'acme/decay' since acme 0.2.0, and will be removed in 1.0: write 'acme/decay' instead"
+NOTE = "an old name of 'acme/decay' since acme 0.2.0, and will be removed in 1.0"
+RENAMED = f"The kind {{!r}} is {NOTE}: write 'acme/decay' instead"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from rnnkit import RecurrentSpec, build_model
-from rnnkit.cli.escape import escape_control_chars
+from rnnkit._messages import escape_control_chars
 from rnnkit.cli.group import SUMMARIES, module_of
 from rnnkit.files.checkpoint.checkpoint_file import save_model
 from rnnkit.files.spec import load_spec
@@ -213,7 +213,7 @@ def test_a_kind_that_is_turned_off_is_shown_when_asked_for(plugins):
     policy = {"RNNKIT_BLOCK_PLUGINS": "acme-cells"}
     result = run("list", **policy)
     assert "acme-cells" not in result.stdout
-    assert "1 kind is turned off" in result.stderr
+    assert "1 blocked kind is not listed" in result.stderr
     [row] = facts("list", "mgu", "--all", **policy)
     assert (row["state"], row["note"]) == ("blocked", "blocked by RNNKIT_BLOCK_PLUGINS")
 
@@ -221,7 +221,7 @@ def test_a_kind_that_is_turned_off_is_shown_when_asked_for(plugins):
 def test_an_ambiguous_bare_name_is_marked(plugins):
     plugins.install("mgu", distribution="acme-cells")
     plugins.install("mgu", distribution="other-cells")
-    assert {row["note"] for row in facts("list", "mgu")} == {"'mgu' alone is ambiguous."}
+    assert {row["note"] for row in facts("list", "mgu")} == {"The bare name 'mgu' is ambiguous."}
 
 
 def test_every_broken_plugin_is_shown_in_place_and_hides_no_other(tmp_path):
@@ -299,7 +299,7 @@ def test_a_kind_whose_example_cannot_be_built_is_shown_without(plugins):
     plugins.install("mgu")
     result = run("show", "mgu", width=1000)
     assert result.exit_code == 0
-    assert "Parameters: not known" in result.output
+    assert "Parameters: unknown" in result.output
 
 
 # why
@@ -310,7 +310,7 @@ def test_all_candidates_are_shown_with_what_became_of_them(plugins):
     plugins.install("lstm", distribution="turned-off")
     answer = facts("why", "lstm", RNNKIT_BLOCK_PLUGINS="turned-off")
     verdicts = {each["candidate"]: each["verdict"] for each in answer["candidates"]}
-    assert answer["stands_for"] == "lstm"
+    assert answer["resolves_to"] == "lstm"
     assert verdicts == {"lstm": "chosen", "acme-lstm/lstm": "shadowed", "turned-off/lstm": "blocked"}
 
 
@@ -318,7 +318,7 @@ def test_nothing_is_chosen_among_equals(plugins):
     plugins.install("mgu", distribution="acme-cells")
     plugins.install("mgu", distribution="other-cells")
     answer = facts("why", "mgu")
-    assert answer["stands_for"] is None
+    assert answer["resolves_to"] is None
     assert {each["verdict"] for each in answer["candidates"]} == {"ambiguous"}
 
 
@@ -384,7 +384,7 @@ def test_a_plugin_that_refuses_its_own_defaults_is_told_so(plugins):
     plugins.install("mgu", source=refuses.replace("\n    ", "\n"))
     result = run("init", "mgu")
     assert result.exit_code == 1
-    assert "does not take its own defaults" in result.output
+    assert "rejects its own defaults" in result.output
     assert "never" in result.output
 
 

@@ -22,8 +22,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
 
 from rnnkit import CellState, register_kind
-from rnnkit.cli.scaffold import project
-from rnnkit.cli.scaffold.folder import write_folder
+from rnnkit.cli.scaffold import _project, write_folder
 from rnnkit.testing import all_checks
 from tests.cli.test_startup import HEAVY, modules_imported
 from tests.helpers.commands import run
@@ -207,7 +206,7 @@ def printed_by(tool, *arguments, folder):
     ],
 )
 def test_a_plugin_asks_for_the_rnnkit_that_wrote_it(running, wanted, tmp_path, monkeypatch):
-    monkeypatch.setattr(project, "__version__", running)
+    monkeypatch.setattr(_project, "__version__", running)
     [requirement, *_] = metadata(written(tmp_path, "my-cells"))["dependencies"]
     assert requirement == f"rnnkit>={wanted}"
     assert SpecifierSet(requirement.removeprefix("rnnkit")).contains(running, prereleases=True)
@@ -297,46 +296,51 @@ def refused(parent, name, kind=None):
 @pytest.mark.parametrize(
     ("status", "name", "chosen", "said"),
     [
-        (2, "", None, "'' is no name for a distribution"),
-        (2, "a b", None, "'a b' is no name for a distribution"),
-        (2, "../up", None, "'../up' is no name for a distribution"),
-        (2, "local", None, "'local' is what rnnkit says where there is no distribution"),
-        (2, "Unknown", None, "'Unknown' is what rnnkit says where there is no distribution"),
+        (2, "", None, "'' is not a valid distribution name"),
+        (2, "a b", None, "'a b' is not a valid distribution name"),
+        (2, "../up", None, "'../up' is not a valid distribution name"),
+        (2, "local", None, "The distribution name 'local' is reserved"),
+        (2, "Unknown", None, "The distribution name 'Unknown' is reserved"),
         (
             2,
             "class",
             "mine",
-            "A module cannot be called 'class' in Python",
+            "'class' is not a valid module name in Python",
         ),
         (
             2,
             "2fast",
             "mine",
-            "A module cannot be called '2fast' in Python",
+            "'2fast' is not a valid module name in Python",
         ),
-        (2, "conftest", None, "A file 'conftest.py' means something else to pytest or pip"),
-        (1, "json", None, "A module 'json' is here already, and one of the two would hide the other"),
-        (1, "Random", None, "A module 'random' is here already"),
-        (1, "rnnkit.builtin", None, "A module 'rnnkit_builtin' is here already"),
-        (1, "torch", None, "A distribution 'torch' is installed here already"),
-        (1, "PyDantic", None, "A distribution 'PyDantic' is installed here already"),
-        (2, "cells", "lambda", "The kind 'lambda' is a keyword of Python"),
-        (2, "rnnkit-class", None, "The kind 'class' is a keyword of Python"),
-        (2, "rnnkit-2x", None, "The kind '2x' is not made of letters, digits and underscores, beginning with a letter"),
-        (2, "cells", "", "The kind '' is not made of"),
-        (2, "cells", "_x", "The kind '_x' is not made of"),
-        (2, "cells", "a-b", "The kind 'a-b' is not made of"),
-        (2, "cells", "größe", "The kind 'größe' is not made of"),
-        (2, "cells", "a\n", "The kind 'a\\n' is not made of"),
-        (2, "cells", "k" * 65, f"The kind '{'k' * 65}' has 65 letters, which are more than 64"),
-        (2, "rnnkit-stack", None, "The kind 'stack' would have a class StackOptions, as rnnkit has"),
-        (1, "rnnkit-lstm", None, "The kind 'lstm' is one of rnnkit's own, whose names are reserved"),
+        (2, "conftest", None, "'conftest.py' has a special meaning for pytest or pip"),
+        (1, "json", None, "A module 'json' is already installed, and one of the two would shadow the other"),
+        (1, "Random", None, "A module 'random' is already installed"),
+        (1, "rnnkit.builtin", None, "A module 'rnnkit_builtin' is already installed"),
+        (1, "torch", None, "A distribution 'torch' is already installed"),
+        (1, "PyDantic", None, "A distribution 'PyDantic' is already installed"),
+        (2, "cells", "lambda", "The kind name 'lambda' is a Python keyword"),
+        (2, "rnnkit-class", None, "The kind name 'class' is a Python keyword"),
+        (
+            2,
+            "rnnkit-2x",
+            None,
+            "The kind name '2x' does not consist of letters, digits and underscores, starting with a letter",
+        ),
+        (2, "cells", "", "The kind name '' does not consist of"),
+        (2, "cells", "_x", "The kind name '_x' does not consist of"),
+        (2, "cells", "a-b", "The kind name 'a-b' does not consist of"),
+        (2, "cells", "größe", "The kind name 'größe' does not consist of"),
+        (2, "cells", "a\n", "The kind name 'a\\n' does not consist of"),
+        (2, "cells", "k" * 65, f"The kind name '{'k' * 65}' has 65 characters, more than 64"),
+        (2, "rnnkit-stack", None, "The kind name 'stack' would give a class the name StackOptions, which rnnkit has"),
+        (1, "rnnkit-lstm", None, "The kind name 'lstm' is reserved"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused_in_one_line(status, name, chosen, said, tmp_path):
     got, [line] = refused(tmp_path, name, chosen)
     assert line.startswith(f"Error: {said}")
-    assert re.search(r": (choose another NAME|name another with --kind)\b", line)
+    assert re.search(r": (choose another NAME|choose another name with --kind)\b", line)
     assert got == status
 
 
@@ -358,7 +362,7 @@ def test_a_distribution_that_is_installed_is_taken_however_it_is_spelled(tmp_pat
     folder.mkdir()
     status, [line] = refused(folder, "Echo.Cells", "echo")
     assert (status, plugins.imported()) == (1, [])
-    assert line.startswith("Error: A distribution 'Echo.Cells' is installed here already")
+    assert line.startswith("Error: A distribution 'Echo.Cells' is already installed")
 
 
 @pytest.mark.parametrize("policy", ["RNNKIT_NOTHING=", "RNNKIT_BLOCK_PLUGINS=echo-cells", "RNNKIT_STRICT_PLUGINS=1"])
@@ -371,7 +375,7 @@ def test_a_kind_that_others_provide_is_named_with_them(policy, tmp_path, plugins
     folder.mkdir()
     status, [line] = refused(folder, "rnnkit-echo")
     assert (status, plugins.imported()) == (1, [])
-    assert line.startswith("Error: A kind 'echo' is provided by 'echo-cells' and 'more-cells' already")
+    assert line.startswith("Error: The kind 'echo' is already provided by 'echo-cells' and 'more-cells'")
     assert written(folder, "rnnkit-echo", "another").is_dir()
 
 
@@ -405,7 +409,7 @@ def test_what_is_there_already_is_left_alone(name, occupy, tmp_path):
     occupy(tmp_path / name)
     status, [line] = refused(tmp_path, "my-cells")
     assert status == 1
-    assert line.startswith(f"Error: {tmp_path / name} is there already, and nothing is overwritten")
+    assert line.startswith(f"Error: {tmp_path / name} already exists, and nothing is overwritten")
 
 
 @pytest.mark.parametrize("occupy", [lambda path: None, occupied_by_a_file], ids=["missing", "a_file"])
@@ -414,7 +418,7 @@ def test_a_parent_that_is_no_folder_is_refused(occupy, tmp_path):
     result = new_plugin(tmp_path / "parent", "my-cells")
     assert result.exit_code == 1
     assert result.stderr == (
-        f"Error: {tmp_path / 'parent'} is no folder: make it first, or choose another --directory\n"
+        f"Error: {tmp_path / 'parent'} is not a directory: create it, or choose another --directory\n"
     )
 
 

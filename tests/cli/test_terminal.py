@@ -200,7 +200,7 @@ def test_without_click_the_command_says_what_to_install():
     code = "import sys; sys.modules['click'] = None; from rnnkit.__main__ import main; main()"
     done = run_process(code=code)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr == b'The command rnnkit needs click: run pip install "rnnkit[cli]"\n'
+    assert done.stderr == b'The command rnnkit requires click: run pip install "rnnkit[cli]"\n'
 
 
 def test_the_module_runs_as_the_command_does():

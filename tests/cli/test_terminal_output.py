@@ -1,6 +1,6 @@
-"""What every command shows, at 80 and at 120 columns, word for word.
+"""Terminal output of every command, at 80 and at 120 columns, compared with files.
 
-A change that is meant is accepted with `SCREENS=write pytest tests/cli/test_terminal_output.py`; review it in the diff.
+Accept an intended change with `UPDATE_TERMINAL_OUTPUT=1 pytest tests/cli/test_terminal_output.py`, and review the diff.
 """
 
 import json
@@ -17,26 +17,26 @@ import torch
 
 from rnnkit import RecurrentSpec, build_model
 from rnnkit.catalog import Candidate, discovery
-from rnnkit.cli import doctor, doctor_runner
+from rnnkit.cli import _doctor_runner, doctor
 from rnnkit.cli.group import SUMMARIES
 from rnnkit.files.checkpoint.checkpoint_file import save_model
 from tests.helpers.checkpoint_files import edited
 from tests.helpers.commands import run
 from tests.helpers.plugins_on_disk import write_distribution
 
-SCREENS = Path(__file__).parent / "terminal_output"
+OUTPUT_FILES = Path(__file__).parent / "terminal_output"
 HOOK = "@hookimpl\ndef register_kinds(register):\n    register(kind({name!r}, {fields}))\n"
 MGU = r"""summary="A minimal gated unit: one gate decides both what to forget and what to take in.", equation=(
     r"f_t &= \sigma(W_{if} x_t + b_f + W_{hf} h_{t-1}) \\ h_t &= (1 - f_t) \odot h_{t-1} + f_t \odot \tilde{h}_t"
 )"""
-# distribution: its kind, and its module
+# distribution: name of its kind, source of its module
 PLUGINS = {
     "acme-cells": ("mgu", HOOK.format(name="mgu", fields=MGU)),
     "acme-lstm": ("lstm", HOOK.format(name="lstm", fields="")),
     "other-cells": ("mgu", HOOK.format(name="mgu", fields="")),
     "prints-a-banner": ("banner", "print('Welcome!')\n" + HOOK.format(name="banner", fields="")),
     "ends-its-process": ("over", "import os\n\nos._exit(3)"),
-    "turned-off": ("off", HOOK.format(name="off", fields="")),
+    "blocked-cells": ("off", HOOK.format(name="off", fields="")),
     "without-dependency": ("needy", "import no_such_dependency"),
 }
 FILES = {
@@ -55,7 +55,7 @@ COMMANDS = {
     "list-all": "list *cell* --all",
     "list-load": "list m --load",
     "list-nothing": "list lstn",
-    "list-turned-off": "list off",
+    "list-blocked": "list off",
     "show": "show lstm",
     "show-cell": "show rnn_cell",
     "show-plugin": "show acme-cells/mgu",
@@ -87,29 +87,29 @@ COMMANDS = {
     "new-plugin-taken": "new-plugin my-cells --kind mgu",
     "new-plugin-refused": "new-plugin Acme.Cells --kind lstm --directory nowhere",
 }
-# what other programs read has lines of any width
+# lines for other programs are not wrapped
 READ_BY_PROGRAMS = ("Error:", "Warning:", "wrong", "missing", "override")
 
 
-CONSTANT = {"seconds": 1.25, "seconds_of_torch": 1.0, "modules": 950}
+CONSTANT = {"seconds": 1.25, "torch_seconds": 1.0, "modules": 950}
 
 
 @cache
-def examined(distributions, timeout):
-    """What doctor finds in fact, but for what changes from day to day."""
-    found = doctor_runner.examine(distributions, timeout)
+def examined(distributions, timeout, **options):
+    """The results of doctor, with constant times."""
+    found = _doctor_runner.examine(distributions, timeout, **options)
     return [{name: CONSTANT.get(name, fact) if fact else fact for name, fact in each.items()} for each in found]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with specs, models and plugins."""
-    folder = tmp_path_factory.mktemp("screens")
+    folder = tmp_path_factory.mktemp("outputs")
     for name, text in FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
     write_models(folder)
     for distribution, (kind, source) in PLUGINS.items():
-        module = f"screens_{distribution.replace('-', '_')}"
+        module = f"outputs_{distribution.replace('-', '_')}"
         write_distribution(
             folder / module, distribution, module=module, source=source, entry_points=f"[rnnkit]\n{kind} = {module}\n"
         )
@@ -136,51 +136,51 @@ def write_models(folder):
 
 
 @pytest.fixture(autouse=True)
-def _in_the_folder(folder, monkeypatch):
-    """With its plugins installed and no others, and versions that do not change."""
+def _in_folder(folder, monkeypatch):
+    """Only the plugins of the folder are installed, with constant versions."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(discovery, "entry_points", installed_here)
-    for plugin in sorted(folder.glob("screens_*")):
+    for plugin in sorted(folder.glob("outputs_*")):
         monkeypatch.syspath_prepend(plugin)
-    monkeypatch.setenv("RNNKIT_BLOCK_PLUGINS", "turned-off")
+    monkeypatch.setenv("RNNKIT_BLOCK_PLUGINS", "blocked-cells")
     monkeypatch.setattr(Candidate, "version", "1.0")
     monkeypatch.setattr("rnnkit.specs.provenance.__version__", "1.0")
     monkeypatch.setattr("rnnkit.files.checkpoint.versions.__version__", "1.0")
     monkeypatch.setattr(torch, "__version__", "2.1.0")
     monkeypatch.setattr(doctor, "_versions", lambda: {"Python": "3.14.0", "rnnkit": "1.0", "torch": "2.13.0"})
-    monkeypatch.setattr(doctor, "examine", lambda names, timeout: examined(tuple(names), timeout))
+    monkeypatch.setattr(doctor, "examine", lambda names, timeout, **options: examined(tuple(names), timeout, **options))
     yield
     shutil.rmtree(NEW, ignore_errors=True)
-    for name in [name for name in sys.modules if name.startswith("screens_")]:
+    for name in [name for name in sys.modules if name.startswith("outputs_")]:
         del sys.modules[name]
 
 
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_shows_what_it_showed(name, width):
+def test_output_is_unchanged(name, width):
     result = run(*COMMANDS[name].split(), width=width)
-    screen = f"$ rnnkit {COMMANDS[name]}\n{result.output}"
-    file = SCREENS / f"{name}.{width}.txt"
-    if os.environ.get("SCREENS") == "write":
+    output = f"$ rnnkit {COMMANDS[name]}\n{result.output}"
+    file = OUTPUT_FILES / f"{name}.{width}.txt"
+    if os.environ.get("UPDATE_TERMINAL_OUTPUT") == "1":
         file.parent.mkdir(exist_ok=True)
-        file.write_text(screen, encoding="utf-8")
-    assert file.exists(), f"This screen is new. {__doc__}"
-    assert screen == file.read_text(encoding="utf-8"), f"This screen was another. {__doc__}"
+        file.write_text(output, encoding="utf-8")
+    assert file.exists(), f"This output is new. {__doc__}"
+    assert output == file.read_text(encoding="utf-8"), f"This output has changed. {__doc__}"
 
 
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_screen_is_no_wider_than_the_terminal(name, width):
-    screen = run(*COMMANDS[name].split(), width=width).output
-    assert [line for line in screen.splitlines() if len(line) > width and not line.startswith(READ_BY_PROGRAMS)] == []
+def test_output_fits_the_terminal(name, width):
+    output = run(*COMMANDS[name].split(), width=width).output
+    assert [line for line in output.splitlines() if len(line) > width and not line.startswith(READ_BY_PROGRAMS)] == []
 
 
 @pytest.mark.parametrize(
     "name", ["list", "list-all", "why", "why-ambiguous", "why-blocked", "summary", "summary-wide", "doctor"]
 )
-def test_what_stands_in_a_table_stands_in_the_json_too(name):
-    screen = run(*COMMANDS[name].split(), width=1000).stdout
-    table = screen[screen.index("─\n") + 2 :].partition("\n\n")[0]
+def test_table_values_are_in_the_json(name):
+    output = run(*COMMANDS[name].split(), width=1000).stdout
+    table = output[output.index("─\n") + 2 :].partition("\n\n")[0]
     cells = [cell.replace(",", "") for line in table.splitlines() for cell in re.split(r" {2,}", line)]
     facts = json.loads(run(*COMMANDS[name].split(), "--json").stdout)
     known = {str(leaf).replace(",", "") for leaf in leaves(facts)}
@@ -189,12 +189,12 @@ def test_what_stands_in_a_table_stands_in_the_json_too(name):
 
 
 def leaves(value):
-    """The values in plain data that have no parts, and how many parts the others have."""
+    """The leaves of plain data, and the lengths of its containers."""
     if not isinstance(value, dict | list):
         return [value]
     parts = value.values() if isinstance(value, dict) else value
     return [len(value), *(leaf for part in parts for leaf in leaves(part))]
 
 
-def test_there_is_a_command_for_each_screen():
-    assert {file.name.partition(".")[0] for file in SCREENS.iterdir()} == set(COMMANDS)
+def test_every_output_file_has_a_command():
+    assert {file.name.partition(".")[0] for file in OUTPUT_FILES.iterdir()} == set(COMMANDS)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from docs.site import spec_builder
 from docs.site.example_plugin import example_installed
 from rnnkit import RecurrentSpec, build_model, flatten_state, get_kind, load_spec, override_spec, summarize_spec
-from rnnkit.cli.example_spec import example_spec
+from rnnkit.cli._kinds import example_spec
 from rnnkit.files.spec.yaml_format import read_value
 from rnnkit.introspection import describe_options, describe_spec
 from rnnkit.introspection.model_layers import layers_of
@@ -257,7 +257,7 @@ def test_layers_and_their_parameters_are_those_of_a_summary(valid):
         assert [each.parameters for each in layers] == [int(each["parameters"]) for each in model["layers"]]
         assert [each.shape for each in layers] == [each["shape"] for each in model["layers"]]
         assert [each.name for each in layers] == [each["name"] for each in model["layers"]]
-        assert [each.what.partition(",")[0] for each in layers] == [each["what"] for each in model["layers"]]
+        assert [each.module.partition(",")[0] for each in layers] == [each["what"] for each in model["layers"]]
         assert readout.parameters == int(model["readout"]["parameters"])
 
 

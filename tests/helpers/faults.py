@@ -6,8 +6,7 @@ The first plugin is the one that `rnnkit new-plugin` writes; its faults are mist
 from pathlib import Path
 from typing import NamedTuple
 
-from rnnkit.cli.scaffold.names import names_of
-from rnnkit.cli.scaffold.project import project_files
+from rnnkit.cli.scaffold import names_of, project_files
 
 
 class Fault(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the options of a kind and the fields of a spec mean, read from their types and docstrings."""
+"""What the options of a kind and the fields of a spec mean, from their types and the strings below them."""
 
 import dataclasses
 import enum
@@ -44,17 +44,20 @@ def test_every_field_of_a_spec_is_described_in_its_order():
 @pytest.mark.parametrize(
     ("field", "description"),
     [
-        (("proj_size", "lstm"), ("int >= 0", "0", "features to which the hidden state is projected, smaller")),
-        (("nonlinearity", "rnn"), ('"tanh" | "relu"', '"tanh"', "the function phi of the update.")),
+        (("proj_size", "lstm"), ("int >= 0", "0", "Number of features to which the hidden state is projected, ")),
+        (("nonlinearity", "rnn"), ('"tanh" | "relu"', '"tanh"', "Activation function, phi in the equation.")),
         (
             ("forget_bias", "lstm"),
-            ("float or null", "null", "what the bias of the forget gate starts at, both of"),
+            ("float or null", "null", "Initial bias of the forget gate, the sum of both "),
         ),
-        (("zoneout", "gru_cell"), ("float in [0, 1) or a list of them", "0.0", "probability with which a feature of ")),
-        (("residual", "rnn_cell"), ("bool", "false", "whether each layer but the first adds what it reads to its ")),
+        (
+            ("zoneout", "gru_cell"),
+            ("float in [0, 1) or a list of them", "0.0", "Probability, in [0, 1), that a feature of "),
+        ),
+        (("residual", "rnn_cell"), ("bool", "false", "Whether each layer except the first adds its input to its ")),
         (
             ("cells", "mixed"),
-            ("list of str or null", "null", "for each layer, from the bottom up, the kind whose cell"),
+            ("list of str or null", "null", "Kind of the cell of each layer, from the first layer"),
         ),
     ],
     ids=lambda field: field[0],
@@ -136,67 +139,72 @@ def test_a_type_is_said_in_words_and_its_default_as_json(annotation, value, word
 
 
 class Base(Options):
-    """The base.
-
-    Attributes:
-        first: said by the base.
-        second (int): said by the base, too,
-            on: two lines.
-
-            And in a second paragraph.
-        third: said by the base.
-    """
+    """The base."""
 
     first: int = 1
+    """From the base."""
     second: int = 2
+    """From the base, on
+    two lines.
+
+    And in a second paragraph."""
     third: int = 3
+    """From the base."""
 
 
 class Derived(Base):
-    """More.
-
-    Note: no section, though it looks like one.
-
-    Attributes:
-        third: said by the class.
-        fourth: said by the docstring: not by the field.
-        fifth:
-            On a line of its own.
-
-    Raises:
-        sixth: no attribute.
-    """
-
-    fourth: Annotated[int, Field(description="Said by the field.")] = 4
+    third: int = 3
+    """From the class."""
+    fourth: Annotated[int, Field(description="From the field.")] = 4
+    """From the class."""
     fifth: int = 5
+    "In single quotes."
     sixth: int = 6
-
-
-class Silent(Derived):
     seventh: int = 7
 
+    def method(self):
+        """Not about a field."""
 
-def test_a_text_is_the_fields_own_or_that_of_the_nearest_class_that_says_something():
-    assert {field.name: field.text for field in describe_options(Silent)} == {
-        "first": "said by the base.",
-        "second": "said by the base, too, on: two lines. And in a second paragraph.",
-        "third": "said by the class.",
-        "fourth": "Said by the field.",
-        "fifth": "On a line of its own.",
+
+class Undocumented(Derived):
+    eighth: int = 8
+
+
+def test_text_is_from_the_field_or_the_nearest_class():
+    assert {field.name: field.text for field in describe_options(Undocumented)} == {
+        "first": "From the base.",
+        "second": "From the base, on two lines. And in a second paragraph.",
+        "third": "From the class.",
+        "fourth": "From the field.",
+        "fifth": "In single quotes.",
         "sixth": "",
         "seventh": "",
+        "eighth": "",
     }
 
 
-@pytest.mark.parametrize(
-    "docstring", [None, "", "One line.", "Attributes:", "Attributes:\n\n", "Attributes:\n  x", "x: y"]
-)
-def test_a_docstring_that_says_nothing_gives_no_text(docstring):
-    class Undocumented(Options):
+def test_class_in_a_function_has_texts():
+    class Local(Options):
         x: int = 1
+        """The text."""
 
-    Undocumented.__doc__ = docstring
-    assert describe_options(Undocumented) == [FieldDescription("x", "int", "1", "")]
+    assert describe_options(Local) == [FieldDescription("x", "int", "1", "The text.")]
+
+
+SOURCE = """
+from rnnkit import Options
+
+class Made(Options):
+    x: int = 1
+    'The text.'
+"""
+
+
+@pytest.mark.parametrize("module", ["__main__", "builtins", __name__, "no_such_module"])
+def test_class_without_source_has_no_text(module):
+    namespace = {"__name__": module}
+    exec(SOURCE, namespace)  # noqa: S102  # as a notebook does
+    assert describe_options(namespace["Made"]) == [FieldDescription("x", "int", "1", "")]
 
 
 def test_a_kind_without_options_has_nothing_to_describe():
@@ -230,7 +238,7 @@ def test_a_type_that_refuses_to_be_described_is_its_authors_mistake():
 def test_describing_imports_no_torch():
     program = """
 import sys
-from rnnkit.introspection.description import describe_options, describe_spec
+from rnnkit.introspection import describe_options, describe_spec
 from rnnkit.options import StackOptions
 describe_options(StackOptions), describe_spec()
 sys.exit("torch" in sys.modules)

@@ -108,7 +108,7 @@ def test_a_spec_shows_faintly_what_is_as_it_is_by_default():
 
 def test_a_field_says_what_it_means_under_the_mouse():
     titles = [value for name, value in page(small_spec("lstm")).attributes if name == "title"]
-    assert "features of the input at one step." in titles
+    assert "Number of input features at each step." in titles
     assert len(titles) == len(values(small_spec("lstm")))
 
 
@@ -157,7 +157,7 @@ def test_a_model_that_its_user_has_changed_shows_what_it_has_now():
     model.backbone.requires_grad_(False)
     frozen = sum(parameter.numel() for parameter in model.backbone.parameters())
     shown = page(model)
-    assert f"{before - 2 + 9:,} parameters ({frozen:,} of them fixed)" in shown.text
+    assert f"{before - 2 + 9:,} parameters ({frozen:,} frozen)" in shown.text
     assert shown.cells[-2:] == [["readout", "last, Linear", "(batch, 2)", "12"], ["added", "RecurrentModel", "", "9"]]
     assert "float32 · float64" in shown.text
 
@@ -218,7 +218,7 @@ def test_a_spec_without_its_plugin_shows_what_it_has():
     options = UnresolvedOptions.of({"text": "{}", "deep": [None, 1]}, plugin="rnnkit-mgu==0.1.0")
     spec = RecurrentSpec(kind="rnnkit-mgu/mgu", input_size=1, hidden_size=2, options=options)
     shown = page(spec)
-    assert "not installed here: rnnkit-mgu==0.1.0" in shown.text
+    assert "not installed: rnnkit-mgu==0.1.0" in shown.text
     assert {"options.text": "'{}'", "options.deep": "[None, 1]"}.items() <= values(spec).items()
     assert not any(name.startswith("options.") for name in shown.faint)
 

@@ -37,10 +37,10 @@ LSTM = {"kind": "lstm", "input_size": 3, "hidden_size": 4}
 
 # What only `load_spec` knows: the types of the lines in its errors, and how the schema's description names them.
 BEYOND_A_SCHEMA = {
-    "int_type": "a whole number is written without a decimal point",
+    "int_type": "integers are written without a decimal point",
     "sizes_of_layers": "has one size for each of `num_layers`",
-    "kind_rule": "what the author of a kind checks",
-    "value_error": "whether the kinds named in an option are installed",
+    "kind_rule": "the rules of each kind",
+    "value_error": "that the kinds named in an option are installed",
 }
 
 
@@ -335,13 +335,10 @@ def test_nothing_passes_where_no_kind_is_installed():
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """A window.
-
-    Attributes:
-        width: how wide it is.
-    """
+    """A window."""
 
     width: Annotated[int, Field(ge=1)] = 3
+    """Width in steps."""
 
 
 class ManyOptions(Options):
@@ -378,7 +375,7 @@ def test_options_of_all_sorts_are_taken_as_the_kind_takes_them(options, passes):
 def test_descriptions_come_from_docstrings_and_fields():
     definitions = schema_of_local(ManyOptions).schema["$defs"]
     assert definitions["Window"]["description"] == "A window."
-    assert definitions["Window"]["properties"]["width"]["description"] == "how wide it is."
+    assert definitions["Window"]["properties"]["width"]["description"] == "Width in steps."
     assert definitions["ManyOptions"]["properties"]["described"]["description"] == "Its author's own words."
 
 

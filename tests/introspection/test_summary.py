@@ -195,10 +195,10 @@ def test_layers_of_a_stack_have_their_own_sizes_and_cells():
         "(batch, time, 12)",
         "(batch, 2)",
     ]
-    assert [layer.what for layer in summary.layers] == [
-        "LSTMCell, both directions",
-        "GRUCell, both directions",
-        "LSTMCell, both directions",
+    assert [layer.module for layer in summary.layers] == [
+        "LSTMCell, bidirectional",
+        "GRUCell, bidirectional",
+        "LSTMCell, bidirectional",
         "last, Linear",
     ]
     cells = real_model(spec).backbone.cells
@@ -216,7 +216,7 @@ def test_layers_of_torchs_kinds_have_the_parameters_of_their_layer():
 @pytest.mark.parametrize("readout", READOUTS)
 def test_a_readout_without_a_linear_layer_has_nothing(readout):
     readout_row = summarize_spec(small_spec("rnn", output_size=None, readout=readout)).layers[-1]
-    assert (readout_row.name, readout_row.what) == ("readout", readout)
+    assert (readout_row.name, readout_row.module) == ("readout", readout)
     assert (readout_row.parameters, readout_row.multiply_adds, readout_row.multiply_adds_per_step) == (0, 0, 0)
     assert readout_row.features == 6
 
@@ -250,19 +250,19 @@ def test_a_time_that_is_no_number_of_steps_is_refused(time):
 
 
 def test_sizes_beyond_every_machine_are_refused():
-    with pytest.raises(BuildError, match=r"No model of kind 'lstm' can be made .*1000000000"):
+    with pytest.raises(BuildError, match=r"A model of kind 'lstm' cannot be built .*1000000000"):
         summarize_spec(RecurrentSpec(kind="lstm", input_size=1, hidden_size=10**9))
 
 
 def test_more_layers_than_lines_are_refused_before_they_are_made():
-    with pytest.raises(BuildError, match="num_layers=100000 is too much"):
+    with pytest.raises(BuildError, match="num_layers=100000 is too many"):
         summarize_spec(RecurrentSpec(kind="rnn", input_size=1, hidden_size=1, num_layers=10**5))
 
 
 def test_as_many_layers_as_lines_are_summarized(monkeypatch):
     monkeypatch.setattr("rnnkit.introspection.model_summary.MOST_LAYERS", 3)
     assert len(summarize_spec(small_spec("rnn", num_layers=3)).layers) == 3 + 1
-    with pytest.raises(BuildError, match=r"num_layers=4 is too much for a summary, .*: at most 3"):
+    with pytest.raises(BuildError, match=r"num_layers=4 is too many for a summary, .*; use at most 3"):
         summarize_spec(small_spec("rnn", num_layers=4))
 
 
@@ -300,7 +300,7 @@ class Convolution(Stateless):
 
 def test_a_backbone_of_modules_has_a_row_for_each():
     summary = summary_of(Convolution, output_size=2)
-    assert [(layer.name, layer.what, layer.parameters, layer.multiply_adds_per_step) for layer in summary.layers] == [
+    assert [(layer.name, layer.module, layer.parameters, layer.multiply_adds_per_step) for layer in summary.layers] == [
         ("backbone", "Convolution", 8, 0),
         ("backbone.conv", "Conv1d", 8 * 3 * 3 + 8, 8 * 3 * 3),
         ("backbone.blocks.0", "Sequential", 8 * 8 + 8, 8 * 8),
@@ -325,7 +325,7 @@ class Sums(Stateless):
 
 def test_a_backbone_without_parameters_has_one_row():
     summary = summary_of(Sums)
-    assert [(layer.name, layer.what, layer.features) for layer in summary.layers] == [
+    assert [(layer.name, layer.module, layer.features) for layer in summary.layers] == [
         ("backbone", "Sums", 3),
         ("readout", "last", 3),
     ]
@@ -362,10 +362,10 @@ class TwoNetworks(Stateless):
 
 def test_layers_of_several_networks_are_told_apart():
     summary = summary_of(TwoNetworks)
-    assert [(layer.name, layer.what, layer.multiply_adds_per_step) for layer in summary.layers[:-1]] == [
+    assert [(layer.name, layer.module, layer.multiply_adds_per_step) for layer in summary.layers[:-1]] == [
         ("backbone.rnn layer 0", "GRU", 3 * 5 * (3 + 5)),
         ("backbone.rnn layer 1", "GRU", 3 * 5 * (5 + 5)),
-        ("backbone.rnn2 layer 0", "LSTM, both directions", 2 * 4 * 2 * (5 + 2)),
+        ("backbone.rnn2 layer 0", "LSTM, bidirectional", 2 * 4 * 2 * (5 + 2)),
     ]
 
 
@@ -474,7 +474,7 @@ def test_a_model_that_runs_on_real_devices_only_is_summarized_without_its_work()
     assert summary.parameters == 16
     assert (summary.multiply_adds, summary.multiply_adds_per_step) == (None, None)
     assert {(layer.multiply_adds, layer.multiply_adds_per_step) for layer in summary.layers} == {(None, None)}
-    assert summary.note.startswith("Multiply-adds are not known: the model does not run on the meta device (")
+    assert summary.note.startswith("Multiply-adds are unknown: the model does not run on the meta device (")
 
 
 def test_a_spec_without_its_plugin_says_what_to_install():
@@ -495,5 +495,5 @@ class WithoutState(Sums):
 
 @pytest.mark.parametrize("broken", [raising, WithoutState])
 def test_a_plugin_that_fails_is_named(broken):
-    with pytest.raises(BuildError, match=r"No model of kind 'local/mine' can be made .*: ValueError: out of order"):
+    with pytest.raises(BuildError, match=r"A model of kind 'local/mine' cannot be built .*: ValueError: out of order"):
         summary_of(broken)

@@ -220,7 +220,7 @@ class UndocumentedOptions(StackOptions):
     scale: float = 1.0
 
 
-@fails("record_is_complete", "the docstring of UndocumentedOptions must describe scale", options=UndocumentedOptions)
+@fails("record_is_complete", "UndocumentedOptions.scale has no documentation", options=UndocumentedOptions)
 class Scaled(SimpleCell):
     """Uses its option."""
 

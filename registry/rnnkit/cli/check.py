@@ -1,41 +1,43 @@
-"""`rnnkit check`: holds a kind to what rnnkit promises of every kind."""
+"""`rnnkit check`: runs the conformance checks on a kind."""
 
 from __future__ import annotations
 
 import click
 
+from rnnkit._messages import escape_control_chars
+from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
-from rnnkit.cli.escape import escape_control_chars
-from rnnkit.cli.result import CommandResult, json_option
 
 _COLORS = {"passed": "green", "FAILED": "red", "n/a": "yellow"}
 
 
-@click.command(cls=CommandResult)
+@click.command(cls=RnnkitCommand)
 @click.argument("kind", shell_complete=complete_kind)
-@click.option("--only", multiple=True, metavar="PATTERN", help="Only promises like this; may be repeated.")
+@click.option("--only", multiple=True, metavar="PATTERN", help="Run only the checks whose names match; repeatable.")
 @json_option
 @click.pass_obj
-def command(screen: Console, *, kind: str, only: tuple[str, ...], as_json: bool) -> None:
-    """Hold a kind to what rnnkit promises of all kinds.
+def command(console: Console, *, kind: str, only: tuple[str, ...], as_json: bool) -> None:
+    """Run the conformance checks on a kind.
 
-    Puts every promise of the conformance kit to KIND, which takes some seconds. What is not applicable (n/a) is what
-    the kind cannot do. PATTERN is a part of a promise's name, or a pattern as in a shell. Exit status 1: one is broken.
+    Takes some seconds. A check is not applicable (n/a) if KIND lacks the feature that it tests. PATTERN is a part of
+    the name of a check, or a shell pattern. Exit status 1: a check failed.
     """
-    from rnnkit.testing import check_kind  # with torch
+    from rnnkit.testing import check_kind  # imports torch
 
     try:
         report = check_kind(kind, only=only or None)
-    except ValueError as error:  # no such promise, or no spec that the kind takes
+    except ValueError as error:  # no such check, or no valid spec of the kind
         raise click.UsageError(str(error)) from error
-    screen.json(report.to_dict()) if as_json else screen.raw(_colored(escape_control_chars(report.text(screen.width))))
+    console.json(report.to_dict()) if as_json else console.raw(
+        _colored(escape_control_chars(report.text(console.width)))
+    )
     if report.failed:
         raise click.exceptions.Exit(1)
 
 
 def _colored(text: str) -> str:
-    """The text of a report with its outcomes in colour, and its tiers in bold."""
+    """Colours the outcomes of a report, and makes its headings bold."""
     return "\n".join(_colored_line(line) for line in text.split("\n"))
 
 

@@ -1,4 +1,4 @@
-"""What a shell offers when a kind or a distribution is being typed. Imports no plugin."""
+"""Shell completion of kinds and distributions. Imports no plugin."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from rnnkit import RnnkitError, current_catalog
 
 
 def complete_kind(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """The names by which kinds can be asked for: canonical ones, and bare ones that are not ambiguous."""
-    with suppress(RnnkitError):  # a strict policy and a broken plugin: a shell that completes is no place to say so
+    """Returns the canonical names of kinds, and the bare names that are not ambiguous."""
+    with suppress(RnnkitError):  # under the strict policy a broken plugin raises: not useful during completion
         names = {name for name in current_catalog().names() for name in _names(name)}
         return sorted(name for name in names if name.startswith(incomplete))
     return []
 
 
 def complete_distribution(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """The distributions that provide kinds."""
+    """Returns the distributions that provide kinds."""
     with suppress(RnnkitError):
         names = {each.candidate.distribution for each in current_catalog().providers()}
         return sorted(name for name in names if name.startswith(incomplete))

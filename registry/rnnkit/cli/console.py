@@ -1,4 +1,4 @@
-"""Where the answer of a command goes."""
+"""Terminal output of commands."""
 
 from __future__ import annotations
 
@@ -13,61 +13,61 @@ from typing import Any, TextIO
 
 import click
 
-from rnnkit.cli.escape import escape_control_chars
-from rnnkit.cli.table import Column, table_lines
+from rnnkit._messages import escape_control_chars
+from rnnkit.cli._table import Column, table_lines
 
 
 class Console:
-    """Answers go to stdout, remarks to stderr; as wide as the terminal, or 80 columns where there is none.
+    """Writes results to stdout and notes to stderr, as wide as the terminal, or 80 columns without one.
 
-    Colour shows nothing that words do not say, and only in a terminal; the environment variable `NO_COLOR` turns it
-    off, `FORCE_COLOR` on. What an encoding cannot show is written as its escape.
+    Colour is used in terminals only, and never carries information of its own; the environment variable `NO_COLOR`
+    disables it, `FORCE_COLOR` enables it. Characters that the encoding lacks are written as escape sequences.
     """
 
     def __init__(self) -> None:
-        self._out, self._remarks = _never_failing(sys.stdout), _never_failing(sys.stderr)
+        self._out, self._err = _escaping(sys.stdout), _escaping(sys.stderr)
         self.width = shutil.get_terminal_size().columns
 
     def json(self, value: object) -> None:
-        """Print plain data."""
+        """Prints plain data as JSON."""
         self._write(json.dumps(value, indent=2, allow_nan=False))
 
     def raw(self, text: str) -> None:
-        """Print the content of a file, for programs to read."""
+        """Prints the content of a file unchanged."""
         self._write(text.removesuffix("\n"))
 
     def text(self, text: str, *, indent: int = 0, bold: bool = False) -> None:
-        """Print a text whose lines are broken between words; a word that is longer than a line stays whole."""
+        """Prints a text, wrapped between words; a word longer than a line is not broken."""
         lines = "\n".join(_wrapped(line, self.width, indent) for line in escape_control_chars(text).split("\n"))
         self._write(click.style(lines, bold=True) if bold else lines)
 
     def records(self, text: str) -> None:
-        """Print lines that a program may read: broken between words in a terminal, and whole anywhere else."""
-        self._write(self._whole(text, self._out))
+        """Prints lines that a program may read: wrapped in a terminal, unchanged otherwise."""
+        self._write(self._wrapped_in_terminal(text, self._out))
 
     def table(self, columns: Sequence[Column], facts: Sequence[Mapping[str, Any]]) -> None:
-        """Print a table with a row for each collection of facts."""
+        """Prints a table with one row for each mapping."""
         rule = "─" if self.encodes("─") else "-"
         self._write("\n".join(table_lines(columns, facts, self.width, rule)))
 
     def note(self, text: str) -> None:
-        """Print a remark, as `records` does."""
-        click.echo(self._whole(text, self._remarks), file=self._remarks)
+        """Prints a note to stderr: wrapped in a terminal, unchanged otherwise."""
+        click.echo(self._wrapped_in_terminal(text, self._err), file=self._err)
 
     def progress(self, text: str) -> None:
-        """Print what is going on, for somebody who waits."""
-        if self._remarks.isatty():
+        """Prints a progress message, in a terminal only."""
+        if self._err.isatty():
             self.note(text)
 
     def encodes(self, text: str) -> bool:
-        """Whether the encoding of stdout has all the characters of a text."""
+        """Whether the encoding of stdout can represent a text."""
         try:
             text.encode(self._out.encoding or "utf-8")
         except UnicodeEncodeError:
             return False
         return True
 
-    def _whole(self, text: str, stream: TextIO) -> str:
+    def _wrapped_in_terminal(self, text: str, stream: TextIO) -> str:
         lines = escape_control_chars(text).split("\n")
         return "\n".join(_wrapped(line, self.width) if stream.isatty() else line for line in lines)
 
@@ -88,8 +88,8 @@ def _wrapped(line: str, width: int, indent: int = 0) -> str:
     )
 
 
-def _never_failing(stream: TextIO | None) -> TextIO:
-    if stream is None:  # it was closed before Python began
+def _escaping(stream: TextIO | None) -> TextIO:
+    if stream is None:  # closed before Python started
         return StringIO()
     reconfigure: Any = getattr(stream, "reconfigure", None)
     if reconfigure is not None:

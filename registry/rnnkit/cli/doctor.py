@@ -1,4 +1,4 @@
-"""`rnnkit doctor`: loads each plugin in a process of its own."""
+"""`rnnkit doctor`: checks the installation, and loads each plugin in its own process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rnnkit import current_catalog
 from rnnkit._messages import did_you_mean
 from rnnkit._version import __version__
 from rnnkit.catalog import Policy, candidate_of, entry_points_by_distribution, normalized
+from rnnkit.cli._doctor_runner import examine, torch_import_error
+from rnnkit.cli._table import Column
+from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.completion import complete_distribution
 from rnnkit.cli.console import Console
-from rnnkit.cli.doctor_runner import examine
-from rnnkit.cli.result import CommandResult, json_option
-from rnnkit.cli.table import Column
 
 COLUMNS = [
     Column("distribution"),
@@ -30,35 +30,39 @@ COLUMNS = [
     Column("modules", right=True),
 ]
 
-_EXCERPT = 60  # characters of what a plugin prints
+_EXCERPT = 60  # characters of the text that a plugin prints
 
 
-@click.command(cls=CommandResult)
+@click.command(cls=RnnkitCommand)
 @click.argument("distribution", required=False, shell_complete=complete_distribution)
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60,
     show_default=True,
-    help="Seconds after which a plugin is stopped.",
+    help="Seconds after which the process of a plugin is stopped.",
 )
-@click.option("--strict", is_flag=True, help="Exit with status 1 if something is wrong.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 if there are problems.")
 @json_option
 @click.pass_obj
-def command(screen: Console, *, distribution: str | None, timeout: float, strict: bool, as_json: bool) -> None:
-    """Load each plugin in a process of its own.
+def command(console: Console, *, distribution: str | None, timeout: float, strict: bool, as_json: bool) -> None:
+    """Check the installation: load each plugin in its own process.
 
-    Shows what is wrong with it, how long it takes to load, how much of that is torch, and how many modules it imports.
-    All plugins, or those of DISTRIBUTION. A plugin that hangs, prints or ends its process does no harm.
+    Shows the problems of each plugin, its load time, how much of that is torch, and how many modules it imports. Names
+    the installed distributions that cannot be read. All plugins are loaded, or those of DISTRIBUTION. A plugin that
+    hangs, prints or exits does no harm.
     """
+    unreadable = [str(problem) for problem in current_catalog().problems()]
+    torch_error = torch_import_error() if unreadable else ""
     facts: dict[str, Any] = {
         "versions": _versions(),
         "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith("RNNKIT_")},
-        "distributions": _examined(screen, _chosen(distribution), timeout),
-        "unreadable": [str(problem) for problem in current_catalog().problems()],
+        "distributions": _examined(console, _chosen(distribution), timeout, ignore_entry_points=bool(torch_error)),
+        "unreadable": unreadable,
+        "torch_import_error": torch_error,
     }
-    screen.json(facts) if as_json else _show(screen, facts)
-    if strict and (facts["unreadable"] or any(each["state"] == "broken" for each in facts["distributions"])):
+    console.json(facts) if as_json else _show(console, facts)
+    if strict and (unreadable or any(each["state"] == "broken" for each in facts["distributions"])):
         raise click.exceptions.Exit(1)
 
 
@@ -81,55 +85,66 @@ def _chosen(distribution: str | None) -> dict[str, list[EntryPoint]]:
     name = normalized(distribution)
     if name not in installed:
         raise click.ClickException(
-            f"No distribution {distribution!r} that provides kinds is installed.{did_you_mean(name, installed)}"
+            f"No installed distribution {distribution!r} provides kinds.{did_you_mean(name, installed)}"
         )
     return {name: installed[name]}
 
 
-def _examined(screen: Console, chosen: Mapping[str, list[EntryPoint]], timeout: float) -> list[dict[str, Any]]:
+def _examined(
+    console: Console, chosen: Mapping[str, list[EntryPoint]], timeout: float, *, ignore_entry_points: bool
+) -> list[dict[str, Any]]:
     policy = Policy.from_environment()
     blocked = {name: objection for name in chosen if (objection := policy.objection(name))}
     usable = [name for name in chosen if name not in blocked]
-    screen.progress(f"Loading plugins of {len(usable)} distributions, each in a process of its own ...")
-    found = dict(zip(usable, examine(usable, timeout), strict=True))
+    console.progress(f"Loading the plugins of {len(usable)} distributions ...")
+    found = dict(zip(usable, examine(usable, timeout, ignore_entry_points=ignore_entry_points), strict=True))
     return [
         {"distribution": name, "version": candidate_of(entries[0]).version, "kinds": [entry.name for entry in entries]}
-        | (_blocked(blocked[name]) if name in blocked else _tried(found[name]))
+        | (_blocked(blocked[name]) if name in blocked else _result(found[name]))
         for name, entries in chosen.items()
     ]
 
 
 def _blocked(objection: str) -> dict[str, Any]:
-    return {"state": "blocked", "problems": [], "remarks": [objection]}
+    return {"state": "blocked", "problems": [], "notes": [objection]}
 
 
-def _tried(found: dict[str, Any]) -> dict[str, Any]:
-    prints = found["prints"]
-    excerpt = prints if len(prints) <= _EXCERPT else f"{prints[:_EXCERPT]}..."
-    remarks = [f"it prints while it is being loaded: {excerpt!r}"] if prints else []
-    measured = {name: found.get(name) for name in ("seconds", "seconds_of_torch", "modules")}
+def _result(found: dict[str, Any]) -> dict[str, Any]:
+    printed = found["printed"]
+    excerpt = printed if len(printed) <= _EXCERPT else f"{printed[:_EXCERPT]}..."
+    measured = {name: found.get(name) for name in ("seconds", "torch_seconds", "modules")}
     return {
         "state": "broken" if found["problems"] else "ok",
         **measured,
         "problems": found["problems"],
-        "remarks": remarks,
+        "notes": [f"it prints while loading: {excerpt!r}"] if printed else [],
     }
 
 
-def _show(screen: Console, facts: dict[str, Any]) -> None:
-    screen.text(", ".join(f"{name} {version}" for name, version in facts["versions"].items()))
+def _show(console: Console, facts: dict[str, Any]) -> None:
+    console.text(", ".join(f"{name} {version}" for name, version in facts["versions"].items()))
     for name, value in facts["environment"].items():
-        screen.text(f"{name}={value}")
-    screen.text("")
-    screen.table(COLUMNS, [_row(each) for each in facts["distributions"]])
+        console.text(f"{name}={value}")
+    console.text("")
+    console.table(COLUMNS, [_row(each) for each in facts["distributions"]])
     for each in facts["distributions"]:
-        for line in [*each["problems"], *each["remarks"]]:
-            screen.text(f"\n{each['distribution']}: {line}")
+        for line in [*each["problems"], *each["notes"]]:
+            console.text(f"\n{each['distribution']}: {line}")
     for problem in facts["unreadable"]:
-        screen.text(f"\n{problem}")
+        console.text(f"\n{problem}")
+    if facts["torch_import_error"]:
+        console.text(f"\n{_torch_advice(facts['torch_import_error'])}")
+
+
+def _torch_advice(error: str) -> str:
+    return (
+        f"`import torch` fails: {error}. torch and pydantic read the entry points of all installed distributions, so "
+        "no model can be built until each distribution that cannot be read is reinstalled or removed. The plugins "
+        "above were loaded with those entry points ignored."
+    )
 
 
 def _row(facts: dict[str, Any]) -> dict[str, Any]:
-    times = {"seconds": facts.get("seconds"), "torch": facts.get("seconds_of_torch")}
+    times = {"seconds": facts.get("seconds"), "torch": facts.get("torch_seconds")}
     shown = {name: None if time is None else f"{time:.2f}" for name, time in times.items()}
     return {**facts, "kinds": len(facts["kinds"]), **shown}

@@ -9,27 +9,27 @@ import click
 from rnnkit._messages import did_you_mean, short_repr
 from rnnkit._version import __version__
 from rnnkit.catalog import Candidate, current_catalog
-from rnnkit.cli.result import CommandError
+from rnnkit.cli.command import CommandError
 from rnnkit.errors import PluginError, RnnkitError
 
 # What `rnnkit --help` says of each command: the first line of its own help, here so that none need be imported.
 SUMMARIES = {
-    "list": "Which kinds are installed.",
-    "show": "What a kind is: its equation, options and size.",
-    "why": "What a name stands for, and why.",
-    "doctor": "Load each plugin in a process of its own.",
+    "list": "List the installed kinds.",
+    "show": "Show a kind: its equation, options and size.",
+    "why": "Explain which kind a name resolves to.",
+    "doctor": "Check the installation: load each plugin in its own process.",
     "init": "Write a commented spec file.",
-    "validate": "Find all that is wrong in spec files.",
+    "validate": "Validate spec files.",
     "schema": "Write the JSON Schema of spec files.",
-    "summary": "Layers, parameters, memory and work of a model.",
+    "summary": "Show layers, parameters, memory and multiply-adds.",
     "verify": "Rebuild a saved model and compare its outputs.",
-    "check": "Hold a kind to what rnnkit promises of all kinds.",
+    "check": "Run the conformance checks on a kind.",
     "page": "Write the documentation page of a kind.",
-    "new-plugin": "Write a plugin to start from: a kind, with its tests.",
+    "new-plugin": "Create a plugin project: a kind, with its tests.",
 }
 EPILOG = """
-Exit status: 0 done; 1 the answer is no (unknown, taken, broken, not valid, not readable, drifted); 2 the command was
-used wrongly.
+Exit status: 0 success; 1 negative result (unknown or existing name, broken plugin, invalid or unreadable file, drifted
+outputs, failed check); 2 usage error.
 
 Shell completion: eval "$(_RNNKIT_COMPLETE=bash_source rnnkit)", or zsh_source, or fish_source.
 """
@@ -95,4 +95,4 @@ def module_of(command: str) -> str:
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rnnkit", message="%(prog)s %(version)s")
 def commands() -> None:
-    """Recurrent PyTorch models: what is installed, is this spec right, how big is it, is this file whole."""
+    """Recurrent PyTorch models: inspect kinds, spec files and saved models."""

@@ -6,30 +6,30 @@ from pathlib import Path
 
 import click
 
+from rnnkit.cli.command import RnnkitCommand
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
-from rnnkit.cli.result import CommandResult
 
 
-@click.command(cls=CommandResult)
+@click.command(cls=RnnkitCommand)
 @click.argument("kind", shell_complete=complete_kind)
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="The file to write; else it is printed.")
-@click.option("--format", "given", type=click.Choice(["yaml", "toml"]), help="Else as --output ends, or yaml.")
-@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; default: stdout.")
+@click.option("--format", "given", type=click.Choice(["yaml", "toml"]), help="Default: from the suffix of --output.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.pass_obj
-def command(screen: Console, *, kind: str, output: Path | None, given: str | None, force: bool) -> None:
+def command(console: Console, *, kind: str, output: Path | None, given: str | None, force: bool) -> None:
     """Write a commented spec file.
 
-    It has every field of a spec and every option of KIND, with what they mean and their defaults. The sizes are
-    examples. It is valid as it stands.
+    It has every field of a spec and every option of KIND, with its documentation and its default. The sizes are
+    examples. The file is valid as it is.
     """
-    from rnnkit.cli.commented_spec import commented_toml, commented_yaml
-    from rnnkit.cli.example_spec import example_spec
+    from rnnkit.cli._commented_spec import commented_toml, commented_yaml
+    from rnnkit.cli._kinds import example_spec
 
     in_format = {"yaml": commented_yaml, "toml": commented_toml}[_format(output, given)]
     text = in_format(example_spec(kind))
     if output is None:
-        screen.raw(text)
+        console.raw(text)
     else:
         _write(output, text, force=force)
 
@@ -39,9 +39,9 @@ def _format(output: Path | None, given: str | None) -> str:
         return given or "yaml"
     found = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}.get(output.suffix.lower())
     if found is None:
-        raise click.UsageError(f"A spec file with comments ends in .yaml, .yml or .toml, but {str(output)!r} does not")
+        raise click.UsageError(f"A commented spec file must end in .yaml, .yml or .toml, but is {str(output)!r}")
     if given not in {None, found}:
-        raise click.UsageError(f"--format {given} does not go with a file that is called {str(output)!r}")
+        raise click.UsageError(f"--format {given} conflicts with --output {str(output)!r}")
     return found
 
 
@@ -50,4 +50,4 @@ def _write(output: Path, text: str, *, force: bool) -> None:
         with output.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError:
-        raise click.ClickException(f"{output} is there already: add --force to overwrite it") from None
+        raise click.ClickException(f"{output} already exists; use --force to overwrite it") from None

@@ -1,4 +1,4 @@
-"""`rnnkit new-plugin`: writes the distribution of a new plugin."""
+"""`rnnkit new-plugin`: creates the project of a new plugin."""
 
 from __future__ import annotations
 
@@ -8,46 +8,50 @@ from typing import Any
 
 import click
 
+from rnnkit.cli._table import Column
+from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.console import Console
-from rnnkit.cli.result import CommandResult, json_option
-from rnnkit.cli.scaffold.folder import write_folder
-from rnnkit.cli.scaffold.names import Names, names_of
-from rnnkit.cli.scaffold.problems import Objection, objections
-from rnnkit.cli.scaffold.project import ProjectFile, project_files
-from rnnkit.cli.table import Column
+from rnnkit.cli.scaffold import (
+    NameProblem,
+    Names,
+    ProjectFile,
+    find_problems,
+    names_of,
+    project_files,
+    write_folder,
+)
 
-COLUMNS = [Column("file"), Column("about", wraps=True)]
+COLUMNS = [Column("file"), Column("description", wraps=True)]
 
 
-@click.command(cls=CommandResult)
+@click.command(cls=RnnkitCommand)
 @click.argument("name")
-@click.option("--kind", help="The kind that it provides; else as NAME, without a leading rnnkit-.")
+@click.option("--kind", help="Name of its kind; default: NAME without a leading rnnkit-.")
 @click.option(
-    "--directory", type=click.Path(path_type=Path), default=".", help="Where to make its folder; else right here."
+    "--directory", type=click.Path(path_type=Path), default=".", help="Parent of its folder; default: the current one."
 )
 @json_option
 @click.pass_obj
-def command(screen: Console, *, name: str, kind: str | None, directory: Path, as_json: bool) -> None:
-    """Write a plugin to start from: a kind, with its tests.
+def command(console: Console, *, name: str, kind: str | None, directory: Path, as_json: bool) -> None:
+    """Create a plugin project: a kind, with its tests.
 
-    Makes the folder NAME: a distribution of that name, with a small cell to replace, its options, a test file, a README
-    and a CI workflow. Its tests pass as it stands. Nothing is overwritten. Exit status 1: it, or its kind, is there
-    already.
+    Creates the folder NAME: a distribution of that name, with a small cell to replace, its options, a test file, a
+    README and a CI workflow. Its tests pass as it is. Nothing is overwritten. Exit status 1: the project or its kind
+    already exists.
     """
-    _refuse(screen, objections(name, kind, directory))
+    _exit_on(console, find_problems(name, kind, directory))
     names, folder = names_of(name, kind), directory / name
     files = project_files(names)
     write_folder(folder, {file.path: file.text for file in files})
     facts = _facts(names, folder, files)
-    screen.json(facts) if as_json else _show(screen, facts)
+    console.json(facts) if as_json else _show(console, facts)
 
 
-def _refuse(screen: Console, found: list[Objection]) -> None:
-    """Tell all that speaks against the plugin, and end the command if there is anything."""
-    for each in found:
-        screen.note(f"Error: {each.message}")
-    if found:
-        raise click.exceptions.Exit(2 if any(each.misuse for each in found) else 1)
+def _exit_on(console: Console, problems: list[NameProblem]) -> None:
+    for problem in problems:
+        console.note(f"Error: {problem.message}")
+    if problems:
+        raise click.exceptions.Exit(2 if any(problem.misuse for problem in problems) else 1)
 
 
 def _facts(names: Names, folder: Path, files: list[ProjectFile]) -> dict[str, Any]:
@@ -56,19 +60,19 @@ def _facts(names: Names, folder: Path, files: list[ProjectFile]) -> dict[str, An
         "kind": names.full_kind,
         "module": names.module,
         "folder": str(folder),
-        "files": [{"file": file.path, "about": file.about} for file in files],
+        "files": [{"file": file.path, "description": file.description} for file in files],
     }
 
 
-def _show(screen: Console, facts: dict[str, Any]) -> None:
-    screen.text(f"{facts['folder']}: a distribution that provides the kind {facts['kind']}")
-    screen.text("")
-    screen.table(COLUMNS, facts["files"])
-    screen.text("\nTo try it, as it is and with a cell of your own:")
-    screen.raw("\n".join(f"  {line}" for line in _next(facts)))
+def _show(console: Console, facts: dict[str, Any]) -> None:
+    console.text(f"{facts['folder']}: a distribution that provides the kind {facts['kind']}")
+    console.text("")
+    console.table(COLUMNS, facts["files"])
+    console.text("\nNext steps:")
+    console.raw("\n".join(f"  {line}" for line in _next_steps(facts)))
 
 
-def _next(facts: dict[str, Any]) -> list[str]:
+def _next_steps(facts: dict[str, Any]) -> list[str]:
     return [
         f"cd {shlex.quote(facts['folder'])}",
         "python -m venv .venv",

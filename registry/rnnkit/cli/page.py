@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnkit import InputError, current_catalog
+from rnnkit import current_catalog
+from rnnkit.cli.command import CommandError, RnnkitCommand
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
-from rnnkit.cli.result import CommandError, CommandResult
 
 if TYPE_CHECKING:
     from rnnkit.kind_page import Measurements
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DEFAULT = Path("docs/kinds")
 
 
-@click.command(cls=CommandResult)
+@click.command(cls=RnnkitCommand)
 @click.argument("kinds", metavar="KIND...", nargs=-1, required=True, shell_complete=complete_kind)
 @click.option(
     "--folder",
@@ -90,7 +90,7 @@ def _measurements(kind: str, folder: Path) -> Measurements:
         return load_measurements(path)
     except FileNotFoundError as error:
         why = f"{path} is not there, which has what was measured of {kind}: run `{_call(kind, folder)} --measure`"
-        raise CommandError(InputError(why)) from error
+        raise CommandError(why) from error
 
 
 def _call(kind: str, folder: Path) -> str:

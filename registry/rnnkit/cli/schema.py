@@ -1,4 +1,4 @@
-"""`rnnkit schema`: the JSON Schema of spec files."""
+"""`rnnkit schema`: writes the JSON Schema of spec files."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from pathlib import Path
 
 import click
 
+from rnnkit.cli.command import RnnkitCommand
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
-from rnnkit.cli.result import CommandResult
 
 
-@click.command(cls=CommandResult)
+@click.command(cls=RnnkitCommand)
 @click.argument("kinds", metavar="[KIND]...", nargs=-1, shell_complete=complete_kind)
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="The file to write; else it is printed.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; default: stdout.")
 @click.pass_obj
-def command(screen: Console, *, kinds: tuple[str, ...], output: Path | None) -> None:
+def command(console: Console, *, kinds: tuple[str, ...], output: Path | None) -> None:
     """Write the JSON Schema of spec files.
 
-    For editors, which complete and check YAML, TOML and JSON with it. It takes the kinds that are named, or all that
-    are installed here; loads their plugins.
+    Editors use it to complete and validate YAML, TOML and JSON. It accepts the given kinds, or all installed ones.
+    Loads their plugins.
     """
     from rnnkit.introspection import kinds_left_out, spec_schema
 
     schema = spec_schema(kinds or None)
     for name, why in () if kinds else kinds_left_out().items():
-        screen.note(f"Left out: {name}. {why}")
+        console.note(f"Left out: {name}. {why}")
     if output is None:
-        screen.json(schema)
+        console.json(schema)
     else:
         output.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`rnnkit show`: what a kind is."""
+"""`rnnkit show`: shows a kind."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnkit import RnnkitError, current_catalog
+from rnnkit._messages import as_text
+from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
-from rnnkit.cli.escape import as_text, in_a_file
-from rnnkit.cli.result import CommandResult, json_option
 from rnnkit.equation import equation_text
 from rnnkit.errors import DeprecatedKindWarning
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from rnnkit import Kind
 
 
-@click.command(cls=CommandResult)
+@click.command(cls=RnnkitCommand)
 @click.argument("kind", shell_complete=complete_kind)
 @json_option
 @click.pass_obj
-def command(screen: Console, *, kind: str, as_json: bool) -> None:
-    """What a kind is: its equation, options and size.
+def command(console: Console, *, kind: str, as_json: bool) -> None:
+    """Show a kind: its equation, options and size.
 
     Loads the plugin of KIND.
     """
     facts = _facts(kind)
-    screen.json(facts) if as_json else _show(screen, facts)
+    console.json(facts) if as_json else _show(console, facts)
 
 
 def _facts(name: str) -> dict[str, Any]:
@@ -61,12 +61,12 @@ def _paper(kind: Kind) -> dict[str, str] | None:
 
 
 def _example(name: str) -> dict[str, Any]:
-    """How many parameters the simplest model of a kind has; None and why, where that cannot be told."""
-    from rnnkit.cli.example_spec import SIZES, example_spec
+    """Returns the number of parameters of a model with one layer; None and the reason if it is unknown."""
+    from rnnkit.cli._kinds import SIZES, example_spec
     from rnnkit.introspection.model_summary import summarize_spec
 
     try:
-        with warnings.catch_warnings(action="ignore", category=DeprecatedKindWarning):  # which is shown already
+        with warnings.catch_warnings(action="ignore", category=DeprecatedKindWarning):  # shown already
             spec = example_spec(name)
         parameters = summarize_spec(spec, time=1).parameters
     except RnnkitError as error:
@@ -74,28 +74,28 @@ def _example(name: str) -> dict[str, Any]:
     return {**SIZES, "parameters": parameters, "note": ""}
 
 
-def _show(screen: Console, facts: dict[str, Any]) -> None:
-    screen.text(facts["kind"], bold=True)
-    screen.text(facts["summary"])
+def _show(console: Console, facts: dict[str, Any]) -> None:
+    console.text(facts["kind"], bold=True)
+    console.text(facts["summary"])
     for notice in facts["notices"]:
-        screen.text(notice)
+        console.text(notice)
     if facts["equation"]:
-        screen.text("")
-        screen.text(_shown_equation(screen, facts["equation"]), indent=2)
-    screen.text("")
+        console.text("")
+        console.text(_shown_equation(console, facts["equation"]), indent=2)
+    console.text("")
     for line in _origin(facts):
-        screen.text(line)
-    screen.text(_shown_example(facts["example"]))
-    _show_options(screen, facts["options"])
+        console.text(line)
+    console.text(_shown_example(facts["example"]))
+    _show_options(console, facts["options"])
 
 
-def _shown_equation(screen: Console, latex: str) -> str:
+def _shown_equation(console: Console, latex: str) -> str:
     text = equation_text(latex)
-    return text if screen.encodes(text) else latex
+    return text if console.encodes(text) else latex
 
 
 def _origin(facts: dict[str, Any]) -> list[str]:
-    sizes = "one, or a list with one for each layer" if facts["sizes_per_layer"] else "one for all layers"
+    sizes = "one for all layers, or one for each layer" if facts["sizes_per_layer"] else "one for all layers"
     lines = [f"Provided by: {facts['distribution']} {facts['version']}"]
     if paper := facts["paper"]:
         lines.append(f"Paper: {paper['title']}. {paper['authors']}, {paper['year']}. {paper['link']}")
@@ -105,12 +105,12 @@ def _origin(facts: dict[str, Any]) -> list[str]:
 def _shown_example(example: dict[str, Any]) -> str:
     sizes = f"input_size {example['input_size']}, hidden_size {example['hidden_size']}"
     if example["parameters"] is None:
-        return f"Parameters: not known with {sizes}: {example['note']}"
+        return f"Parameters: unknown with {sizes}: {example['note']}"
     return f"Parameters: {example['parameters']:,} with {sizes} and one layer"
 
 
-def _show_options(screen: Console, options: list[dict[str, Any]]) -> None:
-    screen.text("\nOptions" if options else "\nOptions: none", bold=True)
+def _show_options(console: Console, options: list[dict[str, Any]]) -> None:
+    console.text("\nOptions" if options else "\nOptions: none", bold=True)
     for option in options:
-        screen.text(f"{option['name']}: {option['type']} = {option['default']}", indent=2)
-        screen.text(in_a_file(option["text"]), indent=6)
+        console.text(f"{option['name']}: {option['type']} = {option['default']}", indent=2)
+        console.text(option["text"], indent=6)

@@ -1,4 +1,4 @@
-"""`rnnkit validate`: all that is wrong in spec files."""
+"""`rnnkit validate`: validates spec files."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnkit import RnnkitError, SpecFileError
+from rnnkit.cli.command import RnnkitCommand, error_text, json_option
 from rnnkit.cli.console import Console
-from rnnkit.cli.result import CommandResult, json_option, text_of
 
 if TYPE_CHECKING:
     from rnnkit.files import FileProblem
 
 
-@click.command(cls=CommandResult)
+@click.command(cls=RnnkitCommand)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
-@click.option("--allow-unresolved", is_flag=True, help="Take kinds whose plugin is not installed here.")
+@click.option("--allow-unresolved", is_flag=True, help="Accept kinds whose plugin is not installed.")
 @json_option
 @click.pass_obj
-def command(screen: Console, *, files: tuple[str, ...], allow_unresolved: bool, as_json: bool) -> None:
-    """Find all that is wrong in spec files.
+def command(console: Console, *, files: tuple[str, ...], allow_unresolved: bool, as_json: bool) -> None:
+    """Validate spec files.
 
-    Each FILE is a spec in YAML, TOML or JSON, or a saved model, of which the spec is read. A problem is one line: file,
-    line, field, message. Exit status 1: there are some.
+    Each FILE is a spec in YAML, TOML or JSON, or a saved model, whose spec is validated. Prints one line for each
+    problem: file, line, field, message. Exit status 1: there are problems.
     """
     problems = {file: _problems(file, allow_unresolved=allow_unresolved) for file in files}
-    screen.json(_facts(problems)) if as_json else _show(screen, problems)
+    console.json(_facts(problems)) if as_json else _show(console, problems)
     if any(problems.values()):
         raise click.exceptions.Exit(1)
 
@@ -43,7 +43,7 @@ def _problems(file: str, *, allow_unresolved: bool) -> list[FileProblem]:
     except OSError as error:
         return [FileProblem(file, None, "", error.strerror or str(error))]
     except RnnkitError as error:
-        return [FileProblem(file, None, "", text_of(error).removeprefix(f"{file} "))]  # which the line begins with
+        return [FileProblem(file, None, "", error_text(error).removeprefix(f"{file} "))]  # the line starts with it
     return []
 
 
@@ -54,18 +54,18 @@ def _facts(problems: dict[str, list[FileProblem]]) -> list[dict[str, Any]]:
     ]
 
 
-def _show(screen: Console, problems: dict[str, list[FileProblem]]) -> None:
+def _show(console: Console, problems: dict[str, list[FileProblem]]) -> None:
     for problem in chain.from_iterable(problems.values()):
-        screen.records(str(problem))
-    screen.text(_conclusion(problems))
+        console.records(str(problem))
+    console.text(_conclusion(problems))
 
 
 def _conclusion(problems: dict[str, list[FileProblem]]) -> str:
     wrong, number = sum(map(bool, problems.values())), sum(map(len, problems.values()))
     if not number:
-        return f"{_counted(len(problems), 'file')}, nothing wrong"
+        return f"{_counted(len(problems), 'file')}, no problems"
     return _counted(number, "problem") + (f" in {wrong} of {len(problems)} files" if len(problems) > 1 else "")
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,4 +1,4 @@
-"""`rnnkit why`: what a name stands for here, and why."""
+"""`rnnkit why`: explains which kind a name resolves to."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from typing import Any
 import click
 
 from rnnkit import Provider, Resolution, resolve_kind
-from rnnkit.cli import loading
+from rnnkit.cli._kinds import load_provider
+from rnnkit.cli._table import Column
+from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
-from rnnkit.cli.result import CommandResult, json_option
-from rnnkit.cli.table import Column
 
 COLUMNS = [
     Column("candidate"),
     Column("verdict"),
     Column("version"),
     Column("entry point"),
-    Column("why", wraps=True),
+    Column("reason", wraps=True),
 ]
 
 
-@click.command(cls=CommandResult)
+@click.command(cls=RnnkitCommand)
 @click.argument("kind", shell_complete=complete_kind)
-@click.option("--load", is_flag=True, help="Load the candidates' plugins too, to see which are broken.")
+@click.option("--load", is_flag=True, help="Load the plugins of the candidates, to find broken ones.")
 @json_option
 @click.pass_obj
-def command(screen: Console, *, kind: str, load: bool, as_json: bool) -> None:
-    """What a name stands for, and why.
+def command(console: Console, *, kind: str, load: bool, as_json: bool) -> None:
+    """Explain which kind a name resolves to.
 
-    Shows every candidate for the name KIND: which one wins, and which are shadowed, blocked or broken.
+    Lists every candidate for the name KIND: the chosen one, and those that are shadowed, blocked or broken.
     """
     if load:
         for provider in resolve_kind(kind).providers:
-            loading.load(provider)
+            load_provider(provider)
     resolution = resolve_kind(kind)
     facts = _facts(resolution)
     if as_json:
-        screen.json(facts)
+        console.json(facts)
     else:
-        _show(screen, facts)
+        _show(console, facts)
     if resolution.chosen is None or any(each["verdict"] == "broken" for each in facts["candidates"]):
         raise click.exceptions.Exit(1)
 
 
 def _facts(resolution: Resolution) -> dict[str, Any]:
     return {
-        "asked": resolution.asked,
-        "stands_for": resolution.chosen and resolution.chosen.name,
-        "why": resolution.reason,
+        "name": resolution.asked,
+        "resolves_to": resolution.chosen and resolution.chosen.name,
+        "reason": resolution.reason,
         "candidates": [_candidate(each, resolution) for each in resolution.providers],
     }
 
 
 def _candidate(provider: Provider, resolution: Resolution) -> dict[str, str]:
     candidate = provider.candidate
-    verdict, why = _verdict(provider, resolution)
+    verdict, reason = _verdict(provider, resolution)
     return {
         "candidate": candidate.name,
         "distribution": candidate.distribution,
@@ -64,7 +64,7 @@ def _candidate(provider: Provider, resolution: Resolution) -> dict[str, str]:
         "entry_point": candidate.value,
         "state": provider.status,
         "verdict": verdict,
-        "why": why,
+        "reason": reason,
     }
 
 
@@ -80,8 +80,8 @@ def _verdict(provider: Provider, resolution: Resolution) -> tuple[str, str]:
     return ("broken" if provider.status == "broken" else "chosen"), provider.note
 
 
-def _show(screen: Console, facts: dict[str, Any]) -> None:
-    screen.text(f"{facts['asked']} stands for {facts['stands_for'] or 'nothing'}: {facts['why']}")
+def _show(console: Console, facts: dict[str, Any]) -> None:
+    console.text(f"{facts['name']} resolves to {facts['resolves_to'] or 'nothing'}: {facts['reason']}")
     if facts["candidates"]:
-        screen.text("")
-        screen.table(COLUMNS, facts["candidates"])
+        console.text("")
+        console.table(COLUMNS, facts["candidates"])

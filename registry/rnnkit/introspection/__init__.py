@@ -1,11 +1,11 @@
 """Describes options, specs and models: JSON Schema, summaries and notebook HTML.
 
-What needs torch is not imported here: `model_summary` and `notebook`.
+The modules that need torch, `model_summary`, `model_layers` and `notebook`, are not imported here.
 """
 
-from rnnkit.introspection.description import FieldDescription, describe_options, describe_spec
-from rnnkit.introspection.json_schema import kinds_left_out, spec_schema
-from rnnkit.introspection.readable_schema import schema_of
+from rnnkit.introspection._description import FieldDescription, describe_options, describe_spec
+from rnnkit.introspection._json_schema import kinds_left_out, spec_schema
+from rnnkit.introspection._readable_schema import schema_of
 
 __all__ = [
     "FieldDescription",

@@ -1,4 +1,4 @@
-"""The layers that a model consists of, as its parts show it."""
+"""The layers of a model, found by inspecting its modules and parameters."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ if TYPE_CHECKING:
 
 
 class Layer(NamedTuple):
-    """A part of a model that one would speak of as one thing.
+    """A layer of a model.
 
     Attributes:
-        name: `layer 0`, `readout`; in a backbone of another structure the path of a module, as `backbone.conv`.
-        what: of which class it is made, and how.
-        features: of its output; None: only its author knows.
-        tensors: its own parameters and buffers; one that several layers share belongs to the first.
+        name: `layer 0`, `readout`, or the path of a module such as `backbone.conv` in a backbone that is not a stack.
+        module: class of its module, such as `LSTMCell, bidirectional`.
+        features: number of output features; None if unknown.
+        tensors: its own parameters and buffers; a shared tensor belongs to the first layer that has it.
     """
 
     name: str
-    what: str
+    module: str
     features: int | None
     tensors: list[Tensor]
 
     @property
     def parameters(self) -> int:
-        """How many numbers its parameters have."""
+        """Number of elements of its parameters."""
         return sum(tensor.numel() for tensor in self.tensors if isinstance(tensor, nn.Parameter))
 
 
 READOUT = "readout"
 
-_OF_STACK = re.compile(r"(cells|initial|norms)\.(\d+)\.")
-_OF_TORCH = re.compile(r"_l(\d+)(_reverse)?\b")
-_FIRST_PARTS = re.compile(r"\w+(\.\d+)?(?=\.)")  # `conv` of `conv.weight`, `blocks.0` of `blocks.0.conv.weight`
+_STACK_PATH = re.compile(r"(cells|initial|norms)\.(\d+)\.")
+_TORCH_PATH = re.compile(r"_l(\d+)(_reverse)?\b")
+_CHILD_PATH = re.compile(r"\w+(\.\d+)?(?=\.)")  # `conv` in `conv.weight`, `blocks.0` in `blocks.0.conv.weight`
 
 
 def layers_of(model: nn.Module) -> list[Layer]:
-    """The layers of a `RecurrentModel` from the bottom up, then the readout, then what its user has added to it.
+    """Returns the layers of a `RecurrentModel` in order: backbone, readout, and modules that were added to the model.
 
-    Each parameter and buffer of the model belongs to one of them.
+    Each parameter and buffer of the model belongs to exactly one of them.
     """
-    features: int | None = getattr(model.backbone, "features", None)  # None: its user has put something else there
-    readout = _layer_of_readout(model.readout, features)
+    features: int | None = getattr(model.backbone, "features", None)  # None if the user has replaced the backbone
+    readout = _readout_layer(model.readout, features)
     added = Layer("added", type(model).__name__, None, _tensors(model))
-    *own, rest = _each_tensor_once([*_layers_of_backbone(model.backbone, features), readout, added])
-    return [*own, rest] if rest.tensors else own
+    *layers, rest = _each_tensor_once([*_backbone_layers(model.backbone, features), readout, added])
+    return [*layers, rest] if rest.tensors else layers
 
 
-def _layers_of_backbone(backbone: Any, features: int | None) -> list[Layer]:
+def _backbone_layers(backbone: Any, features: int | None) -> list[Layer]:
     rnns = _torch_modules(backbone)
-    layers = {layer.name: layer for layer in [*_layers_of_stack(backbone), *_layers_of_torch(rnns)]}
+    layers = {layer.name: layer for layer in [*_stack_layers(backbone), *_torch_layers(rnns)]}
     for path, tensor in [*backbone.named_parameters(), *backbone.named_buffers()]:
         name = _layer_name(path, backbone, rnns)
         if name not in layers:
@@ -67,58 +67,58 @@ def _layers_of_backbone(backbone: Any, features: int | None) -> list[Layer]:
     return [*lower, last if last.features else last._replace(features=features)]
 
 
-def _layers_of_stack(backbone: Any) -> Iterator[Layer]:
+def _stack_layers(backbone: Any) -> Iterator[Layer]:
     if isinstance(backbone, CellStack):
         cells: list[Any] = list(backbone.cells)
         for first in range(0, len(cells), backbone.directions):
-            of_layer = cells[first : first + backbone.directions]
-            name, what = f"layer {first // backbone.directions}", _class_of(cells[first], backbone.directions)
-            yield Layer(name, what, output_features(of_layer), [])
+            layer_cells = cells[first : first + backbone.directions]
+            name = f"layer {first // backbone.directions}"
+            yield Layer(name, _module_text(cells[first], backbone.directions), output_features(layer_cells), [])
 
 
-def _layers_of_torch(rnns: Mapping[str, nn.RNNBase]) -> Iterator[Layer]:
+def _torch_layers(rnns: Mapping[str, nn.RNNBase]) -> Iterator[Layer]:
     for path, rnn in rnns.items():
         directions = 2 if rnn.bidirectional else 1
         features = directions * (rnn.proj_size or rnn.hidden_size)
         for layer in range(rnn.num_layers):
-            yield Layer(_name_in_torch(path, layer, rnns), _class_of(rnn, directions), features, [])
+            yield Layer(_torch_layer_name(path, layer, rnns), _module_text(rnn, directions), features, [])
 
 
 def _torch_modules(backbone: nn.Module) -> dict[str, nn.RNNBase]:
-    """Torch's own recurrent modules in a backbone, by their paths."""
+    """Returns the `torch.nn` recurrent modules of a backbone by their paths."""
     return {path: module for path, module in backbone.named_modules() if isinstance(module, nn.RNNBase)}
 
 
 def _layer_name(path: str, backbone: Any, rnns: Mapping[str, nn.RNNBase]) -> str:
-    """The name of the layer to which the parameter or buffer of a path belongs; empty: the backbone itself."""
-    if isinstance(backbone, CellStack) and (found := _OF_STACK.match(path)):
+    """Returns the name of the layer that a parameter or buffer belongs to; empty for the backbone itself."""
+    if isinstance(backbone, CellStack) and (found := _STACK_PATH.match(path)):
         return f"layer {int(found[2]) // (1 if found[1] == 'norms' else backbone.directions)}"
     rnn = next((each for each in rnns if path.startswith(f"{each}.")), None)
-    if rnn is not None and (found := _OF_TORCH.search(path)):
-        return _name_in_torch(rnn, found[1], rnns)
-    first = _FIRST_PARTS.match(path)
+    if rnn is not None and (found := _TORCH_PATH.search(path)):
+        return _torch_layer_name(rnn, found[1], rnns)
+    first = _CHILD_PATH.match(path)
     return first[0] if first else ""
 
 
-def _name_in_torch(path: str, layer: int | str, rnns: Mapping[str, nn.RNNBase]) -> str:
+def _torch_layer_name(path: str, layer: int | str, rnns: Mapping[str, nn.RNNBase]) -> str:
     return f"layer {layer}" if len(rnns) == 1 else f"backbone.{path} layer {layer}"
 
 
 def _other_layer(backbone: nn.Module, path: str) -> Layer:
-    return Layer(f"backbone.{path}" if path else "backbone", _class_of(backbone.get_submodule(path), 1), None, [])
+    return Layer(f"backbone.{path}" if path else "backbone", _module_text(backbone.get_submodule(path), 1), None, [])
 
 
-def _layer_of_readout(readout: Any, features: int | None) -> Layer:
-    if not isinstance(readout, Readout):  # its user has put something else in its place
-        return Layer(READOUT, _class_of(readout, 1), None, _tensors(readout))
+def _readout_layer(readout: Any, features: int | None) -> Layer:
+    if not isinstance(readout, Readout):  # the user has replaced it
+        return Layer(READOUT, _module_text(readout, 1), None, _tensors(readout))
     if readout.linear is None:
         return Layer(READOUT, readout.name, features, _tensors(readout))
-    what = f"{readout.name}, {_class_of(readout.linear, 1)}"
-    return Layer(READOUT, what, getattr(readout.linear, "out_features", None), _tensors(readout))
+    module = f"{readout.name}, {_module_text(readout.linear, 1)}"
+    return Layer(READOUT, module, getattr(readout.linear, "out_features", None), _tensors(readout))
 
 
-def _class_of(module: nn.Module, directions: int) -> str:
-    return type(module).__name__ + (", both directions" if directions == 2 else "")
+def _module_text(module: nn.Module, directions: int) -> str:
+    return type(module).__name__ + (", bidirectional" if directions == 2 else "")
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:
@@ -134,12 +134,12 @@ def _each_tensor_once(layers: Iterable[Layer]) -> Iterator[Layer]:
 
 
 def shape_of(layer: Layer, spec: RecurrentSpec[Any]) -> str:
-    """The shape of a layer's output in words, `(batch, time, 40)`; empty where its features are not known."""
+    """Returns the shape of a layer's output, such as `(batch, time, 40)`; empty if its features are unknown."""
     at_each_step = layer.name != READOUT or spec.readout == "all"
-    return "" if layer.features is None else shape_words(spec, layer.features, at_each_step=at_each_step)
+    return "" if layer.features is None else shape_text(spec, layer.features, at_each_step=at_each_step)
 
 
-def shape_words(spec: RecurrentSpec[Any], features: int, *, at_each_step: bool = True) -> str:
-    """`(batch, time, 40)`, `(time, batch, 40)` or `(batch, 40)`."""
+def shape_text(spec: RecurrentSpec[Any], features: int, *, at_each_step: bool = True) -> str:
+    """Returns `(batch, time, 40)`, `(time, batch, 40)` or `(batch, 40)`."""
     axes = ("batch, time" if spec.batch_first else "time, batch") if at_each_step else "batch"
     return f"({axes}, {features})"

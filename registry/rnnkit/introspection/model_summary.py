@@ -1,4 +1,4 @@
-"""What a model is made of, and what it costs, known without allocating it."""
+"""Layers, parameters, memory and multiply-adds of a model, computed on the meta device."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from rnnkit._messages import describe_exception, short_repr
 from rnnkit.build import build_model
 from rnnkit.errors import BuildError, InputError, RnnkitError
-from rnnkit.introspection.model_layers import READOUT, Layer, layers_of, shape_of, shape_words
-from rnnkit.introspection.multiply_adds import Work, count_work
+from rnnkit.introspection._multiply_adds import Work, count_work
+from rnnkit.introspection.model_layers import READOUT, Layer, layers_of, shape_of, shape_text
 from rnnkit.model import RecurrentModel, flatten_with_paths
 from rnnkit.specs import RecurrentSpec
 
@@ -25,17 +25,18 @@ class LayerSummary:
     """One layer of a model, or its readout.
 
     Attributes:
-        name: `layer 0`, `readout`; in a backbone of another structure the path of a module, as `backbone.conv`.
-        what: of which class it is made, and how.
-        features: of its output; None: only its author knows.
-        shape: of its output, `(batch, time, 40)`; empty where the features are not known.
-        parameters: how many numbers its parameters have.
-        multiply_adds_per_step: of one more step of one row; None: the model does not run on the meta device.
-        multiply_adds: of the whole sequence of one row; None likewise.
+        name: `layer 0`, `readout`, or the path of a module such as `backbone.conv` in a backbone that is not a stack.
+        module: class of its module, such as `LSTMCell, bidirectional`.
+        features: number of output features; None if unknown.
+        shape: shape of its output, such as `(batch, time, 40)`; empty if the features are unknown.
+        parameters: number of elements of its parameters.
+        multiply_adds_per_step: multiply-adds of one more step of one sequence; None if the model does not run on the
+            meta device.
+        multiply_adds: multiply-adds of one whole sequence; None likewise.
     """
 
     name: str
-    what: str
+    module: str
     features: int | None
     shape: str
     parameters: int
@@ -45,24 +46,25 @@ class LayerSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSummary:
-    """What a model is made of.
+    """Layers, parameters, memory and multiply-adds of a model.
 
     Attributes:
-        kind: the canonical name of its kind.
-        dtype: of its parameters, as `float32`.
-        input_shape: `(batch, time, 10)`.
-        output_shape: `(batch, 5)`.
-        layers: from the bottom up, the readout last.
-        parameters: how many numbers all parameters have, fixed ones included.
-        trainable_parameters: how many of them are not fixed.
-        weight_bytes: of parameters and buffers.
-        training_bytes: those and, for each trainable parameter, its gradient and the two moments of Adam. What is kept
-            of each step for the backward pass comes on top, and depends on batch and time.
-        state_bytes: of the state of one row.
-        time: the steps of the sequence whose multiply-adds are counted.
-        multiply_adds_per_step: of one more step of one row in the backbone; None: it does not run on the meta device.
-        multiply_adds: of a sequence of one row in the whole model; None likewise.
-        note: why something is not known; empty: all is.
+        kind: canonical name of its kind.
+        dtype: dtype of its parameters, such as `float32`.
+        input_shape: shape of the input, such as `(batch, time, 10)`.
+        output_shape: shape of the output, such as `(batch, 5)`.
+        layers: the layers in order, the readout last.
+        parameters: number of elements of all parameters, frozen ones included.
+        trainable_parameters: number of elements of the parameters that require gradients.
+        weight_bytes: size of parameters and buffers.
+        training_bytes: size of these plus, for each trainable parameter, its gradient and the two moments of Adam.
+            Activations saved for the backward pass are not included; they depend on batch size and time.
+        state_bytes: size of the state of one sequence.
+        time: number of steps of the sequence for which multiply-adds are counted.
+        multiply_adds_per_step: multiply-adds of one more step of one sequence in the backbone; None if the model does
+            not run on the meta device.
+        multiply_adds: multiply-adds of one whole sequence in the whole model; None likewise.
+        note: why a value is unknown; empty if all are known.
     """
 
     kind: str
@@ -82,49 +84,49 @@ class ModelSummary:
 
 
 def summarize_spec(spec: RecurrentSpec[Any], *, time: int = 100, dtype: torch.dtype | None = None) -> ModelSummary:
-    """What the model of a spec is made of, and what it costs. Nothing of its size is allocated.
+    """Returns the layers, parameters, memory and multiply-adds of a model, without allocating its weights.
 
-    Multiply-adds are those of matrix products and convolutions, counted in what really runs; operations on single
-    elements, such as gates, are not counted.
+    Multiply-adds (MACs) of matrix products and convolutions are counted while the model runs on the meta device.
+    Element-wise operations, such as gates, are not counted.
 
     Args:
-        spec: the model.
-        time: steps of the sequence for which multiply-adds are counted.
-        dtype: of the parameters; None: torch's default.
+        spec: configuration of the model.
+        time: number of steps of the sequence for which multiply-adds are counted.
+        dtype: dtype of the parameters; None: torch's default.
 
     Raises:
-        InputError: `time` is no number of steps.
+        InputError: `time` is not a positive integer.
         BuildError: the model cannot be built on the meta device, or has more than 1,000 layers.
-        UnresolvedKindError: the plugin of its kind is not installed here.
+        UnresolvedKindError: the plugin of its kind is not installed.
         PluginError: the plugin of its kind is broken.
     """
     if type(time) is not int or time < 1:
         raise InputError(f"time must be an integer of at least 1, but is {short_repr(time)}")
     if spec.num_layers > MOST_LAYERS:
         raise BuildError(
-            f"num_layers={spec.num_layers} is too much for a summary, which has a line for each layer: "
-            f"at most {MOST_LAYERS}"
+            f"num_layers={spec.num_layers} is too many for a summary, which has a line for each layer; "
+            f"use at most {MOST_LAYERS}"
         )
     try:
-        # what a builder has made elsewhere all the same, such as a small buffer, would not go together with the rest
+        # a builder may ignore `device` for a small buffer; on mixed devices the model would not run
         model = build_model(spec, device="meta", dtype=dtype).to("meta").eval()
         return _summary(model, time)
     except RnnkitError:
         raise
     except Exception as error:
         raise BuildError(
-            f"No model of kind {spec.kind!r} can be made on the meta device: {describe_exception(error)}"
+            f"A model of kind {spec.kind!r} cannot be built on the meta device: {describe_exception(error)}"
         ) from error
 
 
 def _work(model: RecurrentModel, layers: list[Layer], time: int) -> tuple[dict[str, Work], str]:
-    """The multiply-adds of each layer; or none, and why."""
+    """Returns the multiply-adds of each layer; or nothing, and the reason."""
     try:
         return count_work(model, layers, time), ""
-    except Exception as error:  # noqa: BLE001  # a plugin's own operations may be for real devices only
+    except Exception as error:  # noqa: BLE001  # a plugin's own operators may lack a meta implementation
         return (
             {},
-            f"Multiply-adds are not known: the model does not run on the meta device ({describe_exception(error)})",
+            f"Multiply-adds are unknown: the model does not run on the meta device ({describe_exception(error)})",
         )
 
 
@@ -139,7 +141,7 @@ def _summary(model: RecurrentModel, time: int) -> ModelSummary:
     return ModelSummary(
         kind=model.spec.kind,
         dtype=str(model.backbone.dtype).removeprefix("torch."),
-        input_shape=shape_words(model.spec, model.spec.input_size),
+        input_shape=shape_text(model.spec, model.spec.input_size),
         output_shape=shape_of(layers[-1], model.spec),
         layers=tuple(_layer_summary(layer, model.spec, work.get(layer.name)) for layer in layers),
         parameters=sum(parameter.numel() for parameter in parameters),
@@ -157,7 +159,7 @@ def _summary(model: RecurrentModel, time: int) -> ModelSummary:
 def _layer_summary(layer: Layer, spec: RecurrentSpec[Any], work: Work | None) -> LayerSummary:
     return LayerSummary(
         name=layer.name,
-        what=layer.what,
+        module=layer.module,
         features=layer.features,
         shape=shape_of(layer, spec),
         parameters=layer.parameters,

@@ -1,17 +1,17 @@
-"""How specs and models show themselves in a notebook: tables that need no script and nothing from elsewhere.
+"""HTML of specs and models in notebooks: tables without scripts or external resources.
 
-They are read on light and on dark ground: all is in the page's own colour, fainter where it matters less.
+They must be readable in light and dark themes, so they use the page's own colour, with lower opacity for defaults.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnkit._messages import format_bytes
-from rnnkit.introspection.description import FieldDescription, describe_options, describe_spec
+from rnnkit.introspection._description import FieldDescription, describe_options, describe_spec
 from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
 if TYPE_CHECKING:
@@ -23,41 +23,26 @@ _TABLE = "border-collapse:collapse;margin:.4em 0;"
 _CELL = "padding:.15em 1.2em .15em 0;border:0;vertical-align:top;"
 _LEFT = "text-align:left;"
 _RIGHT = "text-align:right;font-variant-numeric:tabular-nums;"
-_MOST_AT_EITHER_END = 10
+_MAX_ROWS_AT_EACH_END = 10
 
 
 def html_of(value: RecurrentSpec[Any] | RecurrentModel) -> str:
-    """The HTML of a spec or a model."""
-    return spec_html(value) if isinstance(value, RecurrentSpec) else model_html(value)
-
-
-def spec_html(spec: RecurrentSpec[Any]) -> str:
-    """A spec as a table of its fields, those at their defaults faint. Never raises."""
-    return _shown(_spec_table, spec)
-
-
-def model_html(model: RecurrentModel) -> str:
-    """A model as a table of its layers, below what holds for all of it. Never raises."""
-    return _shown(_model_table, model)
-
-
-def _shown(show: Callable[[Any], str], shown: object) -> str:
-    """What `show` makes or, where a plugin or a user has broken something, what Python makes."""
+    """Returns the HTML of a spec or a model. Never raises: the fallback is the text of `repr`."""
     try:
-        return show(shown)
-    except Exception:  # noqa: BLE001  # whatever it is, a notebook shows the cell's result all the same
-        return _as_python_shows(shown)
+        return _spec_block(value) if isinstance(value, RecurrentSpec) else _model_block(value)
+    except Exception:  # noqa: BLE001  # a notebook must show a result even if a plugin or a user has broken something
+        return _repr_html(value)
 
 
-def _as_python_shows(shown: object) -> str:
+def _repr_html(value: object) -> str:
     try:
-        return f"<pre>{escape(repr(shown))}</pre>"
+        return f"<pre>{escape(repr(value))}</pre>"
     except Exception:  # noqa: BLE001  # likewise
-        return f"<pre>{escape(object.__repr__(shown))}</pre>"
+        return f"<pre>{escape(object.__repr__(value))}</pre>"
 
 
 class _Field(NamedTuple):
-    """A line of a spec's table."""
+    """A row of the table of a spec."""
 
     name: str
     value: Any
@@ -65,7 +50,7 @@ class _Field(NamedTuple):
     text: str
 
 
-def _spec_table(spec: RecurrentSpec[Any]) -> str:
+def _spec_block(spec: RecurrentSpec[Any]) -> str:
     rows = [
         _row([_named(field), f"<code>{escape(repr(field.value))}</code>"], faint=field.is_default)
         for field in _fields(spec)
@@ -75,17 +60,17 @@ def _spec_table(spec: RecurrentSpec[Any]) -> str:
 
 def _fields(spec: RecurrentSpec[Any]) -> Iterator[_Field]:
     plain = spec.to_dict()
-    del plain["kind"]  # which stands above the table
+    del plain["kind"]  # shown above the table
     options = plain.pop("options")
     yield from _described(plain, describe_spec())
-    nobody_knows = isinstance(spec.options, UnresolvedOptions)
-    yield from _described(options, [] if nobody_knows else describe_options(type(spec.options)), "options.")
+    is_unresolved = isinstance(spec.options, UnresolvedOptions)
+    yield from _described(options, [] if is_unresolved else describe_options(type(spec.options)), "options.")
 
 
 def _described(values: dict[str, Any], fields: list[FieldDescription], prefix: str = "") -> Iterator[_Field]:
     by_name = {field.name: field for field in fields}
     for name, value in values.items():
-        field = by_name.get(name)  # None: of a kind that is not installed here
+        field = by_name.get(name)  # None if the kind is not installed
         is_default = field is not None and json.dumps(value, ensure_ascii=False) == field.default
         yield _Field(prefix + name, value, is_default, field.text if field else "")
 
@@ -97,38 +82,38 @@ def _named(field: _Field) -> str:
 def _missing_plugin(options: object) -> list[str]:
     if not isinstance(options, UnresolvedOptions):
         return []
-    return [f"not installed here: {options.plugin or 'its plugin is not known'}"]
+    return [f"not installed: {options.plugin or 'unknown plugin'}"]
 
 
-def _model_table(model: RecurrentModel) -> str:
-    from rnnkit.introspection.model_layers import layers_of, shape_of  # with torch, which a spec does not need
+def _model_block(model: RecurrentModel) -> str:
+    from rnnkit.introspection.model_layers import layers_of, shape_of  # imports torch, which a spec does not need
 
     rows = [
-        _row([escape(layer.name), escape(layer.what), escape(shape_of(layer, model.spec)), f"{layer.parameters:,}"])
+        _row([escape(layer.name), escape(layer.module), escape(shape_of(layer, model.spec)), f"{layer.parameters:,}"])
         for layer in layers_of(model)
     ]
-    headings = ["layer", "made of", "output", "parameters"]
+    headings = ["layer", "module", "output", "parameters"]
     return _block("RecurrentModel", model.spec.kind, _facts(model), _table(headings, _shortened(rows)))
 
 
 def _shortened(rows: list[str]) -> list[str]:
-    """The rows of a very deep model without those in the middle."""
-    left_out = len(rows) - 2 * _MOST_AT_EITHER_END
+    """Leaves out the middle rows of a very deep model."""
+    left_out = len(rows) - 2 * _MAX_ROWS_AT_EACH_END
     if left_out <= 1:
         return rows
     between = _row([f"{left_out} more", "", "", ""], faint=True)
-    return [*rows[:_MOST_AT_EITHER_END], between, *rows[-_MOST_AT_EITHER_END:]]
+    return [*rows[:_MAX_ROWS_AT_EACH_END], between, *rows[-_MAX_ROWS_AT_EACH_END:]]
 
 
 def _facts(model: RecurrentModel) -> list[str]:
-    """What holds for all of a model: how much it holds, of which type, where, and whether it is being trained."""
+    """Returns size, dtypes, devices and mode of a model."""
     parameters, buffers = list(model.parameters()), list(model.buffers())
     count = sum(parameter.numel() for parameter in parameters)
     fixed = sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
     size = sum(tensor.numel() * tensor.element_size() for tensor in [*parameters, *buffers])
     tensors = parameters or buffers
     return [
-        f"{count:,} parameters" + (f" ({fixed:,} of them fixed)" if fixed else ""),
+        f"{count:,} parameters" + (f" ({fixed:,} frozen)" if fixed else ""),
         format_bytes(size),
         *sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors}),
         *sorted({str(tensor.device) for tensor in tensors}),
@@ -137,7 +122,6 @@ def _facts(model: RecurrentModel) -> list[str]:
 
 
 def _block(title: str, kind: str, facts: list[str], table: str) -> str:
-    """A heading, a line of facts, and a table."""
     heading = f"<div><strong>{title}</strong> <code>{escape(kind)}</code></div>"
     line = f'<div style="{_FAINT}">{escape(" · ".join(facts))}</div>' if facts else ""
     return f"<div>{heading}{line}{table}</div>"
@@ -152,11 +136,11 @@ def _table(headings: list[str], rows: list[str]) -> str:
 
 
 def _row(cells: list[str], *, faint: bool = False) -> str:
-    """A row of cells that are HTML already."""
+    """Returns a table row; the cells are HTML."""
     inside = "".join(f'<td style="{_CELL}{_alignment(column)}">{cell}</td>' for column, cell in enumerate(cells))
     return f'<tr style="{_FAINT}">{inside}</tr>' if faint else f"<tr>{inside}</tr>"
 
 
 def _alignment(column: int) -> str:
-    """Numbers, which stand in the fourth column, go to the right; notebooks would put all there."""
+    """Aligns the numbers in the fourth column right and all else left; the notebooks' default is right."""
     return _RIGHT if column == 3 else _LEFT

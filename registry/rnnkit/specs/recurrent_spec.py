@@ -53,47 +53,45 @@ _may_be_unresolved = ContextVar("_may_be_unresolved", default=False)  # whether 
 
 @dataclass(frozen=True, kw_only=True, repr=False, config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))
 class RecurrentSpec(Generic[O_co]):
-    """The configuration of a recurrent model: what `build_model` builds.
+    """Configuration of a recurrent model; `build_model` builds it.
 
-    Frozen, hashable, comparable and picklable; change one with `dataclasses.replace`. Creating a spec
-    imports the plugin of its kind, and no other.
-
-    Attributes:
-        kind: the registered name of a family of recurrent networks; `list_kinds()` lists them.
-        input_size: features of the input at one step.
-        hidden_size: features of the hidden state of each layer and direction; for kinds that are stacks of cells also a
-            tuple with one size for each layer.
-        output_size: features of the model's output; None: no linear layer, the readout is the output.
-        num_layers: layers on top of each other, each reading the one below; at most 100,000.
-        bias: whether the recurrent layers have biases. The readout's linear layer always has one.
-        batch_first: whether input and output are `(batch, time, features)`, or `(time, batch, features)`.
-            True by default, where PyTorch's default is False.
-        dropout: probability with which the output of each layer but the last is zeroed in training, in [0, 1].
-        bidirectional: whether each layer also reads the sequence backwards; the two outputs are concatenated.
-        readout: the registered name of what turns the output over time into the model's output: the `"last"` valid
-            step, the `"mean"` or `"max"` over the valid steps, `"all"` steps, or a plugin's; see `list_readouts()`.
-        options: what only this kind has, as a mapping or as the kind's own options object. The spec holds the
-            typed object afterwards.
+    Frozen, hashable, comparable and picklable; use `dataclasses.replace` to change one. Creating a spec resolves its
+    kind, and imports the plugin of that kind only.
 
     Raises:
-        pydantic.ValidationError: one or more fields are wrong; lists all of them.
+        pydantic.ValidationError: one or more fields are invalid; the error lists all of them.
         PluginError: the plugin of the kind is broken.
 
     Warns:
-        DeprecatedKindWarning: the plugin has renamed the kind (the spec holds the new name), or will remove it.
+        DeprecatedKindWarning: the plugin has renamed the kind, and the spec has the new name, or has deprecated it.
     """
 
     kind: str
+    """Registered name of a family of recurrent networks; see `list_kinds()`."""
     input_size: _Size
+    """Number of input features at each step."""
     hidden_size: Annotated[_Size | _Sizes, one_or_each(_Size, _Sizes)]
+    """Number of features of the hidden state, in each layer and direction; kinds that are stacks of cells also accept
+    a tuple with one size for each layer."""
     output_size: _Size | None = None
+    """Number of output features of the model; None: no linear layer, the output has the features of the backbone."""
     num_layers: Annotated[_Layers, Field(validate_default=True)] = 1
+    """Number of stacked layers, each of which reads the output of the one below; at most 100,000."""
     bias: _Flag = True
+    """Whether the recurrent layers have biases. The linear layer of the readout always has one."""
     batch_first: _Flag = True
+    """Whether input and output are `(batch, time, features)` rather than `(time, batch, features)`. The default is
+    True; in PyTorch it is False."""
     dropout: _Probability = 0.0
+    """Probability, in [0, 1], of zeroing an output feature of each layer except the last in training."""
     bidirectional: _Flag = False
+    """Whether each layer also reads the sequence backward; the outputs of both directions are concatenated."""
     readout: Annotated[str, Field(strict=True, validate_default=True, json_schema_extra=_enumerate_readouts)] = "last"
+    """Registered name of the readout, which turns the output over time into the output of the model: the `"last"` valid
+    step, the `"mean"` or `"max"` over the valid steps, `"all"` steps, or one of a plugin; see `list_readouts()`."""
     options: Annotated[SerializeAsAny[O_co], Field(validate_default=True)] = dataclasses.field(default_factory=dict)  # type: ignore[assignment]  # a mapping goes in, the validator makes it O_co
+    """Options that only this kind has, as a mapping or as an instance of the kind's options class. The spec stores the
+    typed instance."""
 
     if TYPE_CHECKING:
 

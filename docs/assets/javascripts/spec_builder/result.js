@@ -81,7 +81,7 @@
   }
 
   function rowOfLayer({ name, what, directions, shape, parameters, tensors }) {
-    const made = directions === 2 ? `${what}, both directions` : what
+    const made = directions === 2 ? `${what}, bidirectional` : what
     return [name, made, shape, grouped(parameters), tensorsOf(tensors)]
   }
 

@@ -139,7 +139,7 @@ def _paper_problems(paper: Paper | None) -> Iterator[str]:
 def _option_problems(record: Kind) -> Iterator[str]:
     for option in describe_options(record.options):
         if not option.text.strip():
-            yield f"the docstring of {record.options.__name__} must describe {option.name} under Attributes:"
+            yield f"{record.options.__name__}.{option.name} has no documentation: add a string below the field"
 
 
 @check("registration")

@@ -1,4 +1,4 @@
-"""A spec as a file that explains itself."""
+"""Spec files with a comment on every field."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rnnkit import RecurrentSpec, get_kind
-from rnnkit.cli.escape import as_text, escape_control_chars, in_a_file
+from rnnkit._messages import as_text, escape_control_chars
 from rnnkit.files.spec import FORMAT_VERSION, write_document
 from rnnkit.introspection import FieldDescription, describe_options, describe_spec
 from rnnkit.specs import plugin_of
 
-_WIDTH = 80
+_WIDTH = 78  # options are indented by 2
 
 
 def commented_yaml(spec: RecurrentSpec[Any]) -> str:
-    """The spec file in YAML: each field and option below what it takes and means."""
-    options = textwrap.indent(_options(spec, _in_yaml).lstrip("\n"), "  ")
-    return _opening(spec, _in_yaml) + _fields(spec, _in_yaml) + "\noptions:" + (f"\n{options}" if options else " {}\n")
+    """Returns the spec file in YAML; a comment above each field and option documents it."""
+    options = textwrap.indent(_options(spec, _yaml_line).lstrip("\n"), "  ")
+    return (
+        _header(spec, _yaml_line) + _fields(spec, _yaml_line) + "\noptions:" + (f"\n{options}" if options else " {}\n")
+    )
 
 
 def commented_toml(spec: RecurrentSpec[Any]) -> str:
-    """The same in TOML. What TOML has no line for, such as null, is a default, and so may stand in a comment."""
-    return _opening(spec, _in_toml) + _fields(spec, _in_toml) + "\n[options]" + (_options(spec, _in_toml) or "\n")
+    """Returns the spec file in TOML; values that TOML cannot represent on a line, such as null, are in comments."""
+    return _header(spec, _toml_line) + _fields(spec, _toml_line) + "\n[options]" + (_options(spec, _toml_line) or "\n")
 
 
-def _opening(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
+def _header(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
     title = _comment(f"{spec.kind}: {as_text(get_kind(spec.kind).summary)}")
     values = {"format_version": FORMAT_VERSION, "plugin": plugin_of(spec.kind)}
     return title + "".join(write(name, value) for name, value in values.items() if value is not None)
@@ -35,28 +37,27 @@ def _opening(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
 
 def _fields(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
     values = spec.to_dict()
-    return _explained([field for field in describe_spec() if field.name != "options"], values, write)
+    return _commented([field for field in describe_spec() if field.name != "options"], values, write)
 
 
 def _options(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
-    return _explained(describe_options(type(spec.options)), spec.to_dict()["options"], write)
+    return _commented(describe_options(type(spec.options)), spec.to_dict()["options"], write)
 
 
-def _explained(fields: Iterable[FieldDescription], values: Mapping[str, Any], write: Callable[[str, Any], str]) -> str:
+def _commented(fields: Iterable[FieldDescription], values: Mapping[str, Any], write: Callable[[str, Any], str]) -> str:
     return "".join(
-        "\n" + _comment(in_a_file(field.text)) + _comment(field.type) + write(field.name, values[field.name])
-        for field in fields
+        "\n" + _comment(field.text) + _comment(field.type) + write(field.name, values[field.name]) for field in fields
     )
 
 
-def _in_yaml(name: str, value: Any) -> str:
+def _yaml_line(name: str, value: Any) -> str:
     return write_document({name: value}, ".yaml").decode()
 
 
-def _in_toml(name: str, value: Any) -> str:
+def _toml_line(name: str, value: Any) -> str:
     plain = json.dumps(value, ensure_ascii=False)
     return (
-        _comment(f"{name} is left out: {plain}")
+        _comment(f"{name} is omitted: {plain}")
         if "null" in plain or "{" in plain
         else write_document({name: value}, ".toml").decode()
     )

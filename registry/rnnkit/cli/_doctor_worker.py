@@ -1,4 +1,4 @@
-"""Loads the plugins of one distribution and writes down what that took; `doctor` runs it in a process of its own."""
+"""Loads the plugins of one distribution and writes the result; `doctor` runs it in its own process."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import rnnkit.catalog.loader  # noqa: F401  # here, since its time and its modules are not the plugin's
+import rnnkit.catalog.loader  # noqa: F401  # its time and its modules must not count for the plugin
 from rnnkit import PluginError, current_catalog
 from rnnkit.catalog import canonical, entry_points_by_distribution
 
 
-class TorchClock(MetaPathFinder):
-    """Measures how long the import of torch takes, within whatever imports it first.
-
-    Attributes:
-        seconds: None: nothing has imported it.
-    """
+class _TorchClock(MetaPathFinder):
+    """Measures the first import of torch; `seconds` is None if torch is not imported."""
 
     seconds: float | None = None
 
@@ -48,28 +44,24 @@ class TorchClock(MetaPathFinder):
         loader.exec_module = measured  # type: ignore[method-assign]  # of this one object
 
 
-def trial(distribution: str) -> dict[str, Any]:
-    """Load all the kinds of a distribution.
-
-    Returns:
-        What it took: `seconds`, `seconds_of_torch` and `modules`, and the `problems`.
-    """
+def load_kinds(distribution: str) -> dict[str, Any]:
+    """Loads all kinds of a distribution; returns `seconds`, `torch_seconds`, `modules` and `problems`."""
     names = [canonical(distribution, entry.name) for entry in entry_points_by_distribution()[distribution]]
-    clock, modules, start = TorchClock(), len(sys.modules), time.perf_counter()
+    clock, modules, start = _TorchClock(), len(sys.modules), time.perf_counter()
     sys.meta_path.insert(0, clock)
     problems: dict[str, str] = {}
     for name in names:
-        _try(name, problems)
+        _load(name, problems)
     return {
         "seconds": time.perf_counter() - start,
-        "seconds_of_torch": clock.seconds,
+        "torch_seconds": clock.seconds,
         "modules": len(sys.modules) - modules,
         "problems": list(problems.values()),
     }
 
 
-def _try(name: str, problems: dict[str, str]) -> None:
-    """Load a kind; what is wrong goes to the problems, by their causes, each of which is told once."""
+def _load(name: str, problems: dict[str, str]) -> None:
+    """Loads a kind; adds its error to the problems, one for each cause."""
     try:
         current_catalog().get(name)
     except PluginError as error:
@@ -77,4 +69,4 @@ def _try(name: str, problems: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(json.dumps(trial(sys.argv[1])), encoding="utf-8")
+    Path(sys.argv[2]).write_text(json.dumps(load_kinds(sys.argv[1])), encoding="utf-8")

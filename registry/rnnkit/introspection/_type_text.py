@@ -1,4 +1,4 @@
-"""Types in words, read from their JSON Schema."""
+"""Readable texts of types, from their JSON Schema."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NAMES = {
 }
 
 
-def type_words(schema: _Schema, definitions: Mapping[str, Any]) -> str:
-    """A type as one would say it, `float in [0, 1) or a list of them`; empty where its schema says nothing.
+def type_text(schema: _Schema, definitions: Mapping[str, Any]) -> str:
+    """Returns a readable type, such as `float in [0, 1) or a list of them`; empty if the schema accepts anything.
 
     Args:
-        schema: the JSON Schema of a value, as pydantic makes it.
-        definitions: what its references lead to, by name.
+        schema: JSON Schema of a value, as pydantic generates it.
+        definitions: the schemas that its references name.
     """
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        others = {other: each for other, each in definitions.items() if other != name}  # it may lead back to itself
-        return type_words(definitions.get(name, {}), others)
+        others = {other: each for other, each in definitions.items() if other != name}  # a type may be recursive
+        return type_text(definitions.get(name, {}), others)
     if "enum" in schema:
         return " | ".join(_literal(value) for value in schema["enum"])
     if "const" in schema:
@@ -41,43 +41,42 @@ def type_words(schema: _Schema, definitions: Mapping[str, Any]) -> str:
 
 
 def _alternatives(branches: list[_Schema], definitions: Mapping[str, Any]) -> str:
-    words: list[str] = []
+    texts: list[str] = []
     for branch in branches:
-        items = type_words(branch.get("items", {}), definitions)
-        words.append("a list of them" if items in words else type_words(branch, definitions))
-    return " or ".join(dict.fromkeys(words)) if all(words) else ""
+        items = type_text(branch.get("items", {}), definitions)
+        texts.append("a list of them" if items in texts else type_text(branch, definitions))
+    return " or ".join(dict.fromkeys(texts)) if all(texts) else ""
 
 
 def _plain(schema: _Schema, definitions: Mapping[str, Any]) -> str:
-    of_type = schema.get("type")
-    if isinstance(of_type, list):
-        return " or ".join(_NAMES[each] for each in of_type)
-    if of_type == "array":
+    json_type = schema.get("type")
+    if isinstance(json_type, list):
+        return " or ".join(_NAMES[each] for each in json_type)
+    if json_type == "array":
         return _array(schema, definitions)
-    name = _NAMES.get(str(of_type), "")
-    if of_type in ("integer", "number"):
+    name = _NAMES.get(str(json_type), "")
+    if json_type in ("integer", "number"):
         return " ".join(filter(None, [name, _bounds(schema), _multiple(schema)]))
-    if of_type == "string":
-        return " ".join([name, *_form(schema)])
+    if json_type == "string":
+        return " ".join([name, *_string_constraints(schema)])
     return name
 
 
-def _form(schema: _Schema) -> list[str]:
-    """What a string must look like."""
-    forms = {"format": "({})", "pattern": "matching {}"}
-    return [form.format(schema[key]) for key, form in forms.items() if key in schema]
+def _string_constraints(schema: _Schema) -> list[str]:
+    templates = {"format": "({})", "pattern": "matching {}"}
+    return [template.format(schema[key]) for key, template in templates.items() if key in schema]
 
 
 def _array(schema: _Schema, definitions: Mapping[str, Any]) -> str:
     if "prefixItems" in schema:
-        parts = [type_words(part, definitions) or "anything" for part in schema["prefixItems"]]
+        parts = [type_text(part, definitions) or "anything" for part in schema["prefixItems"]]
         return f"[{', '.join(parts)}]"
-    items = type_words(schema.get("items", {}), definitions)
+    items = type_text(schema.get("items", {}), definitions)
     return f"list of {items}" if items else "list"
 
 
 def _bounds(schema: _Schema) -> str:
-    """`>= 1`, `< 1` or `in [0, 1)`."""
+    """Returns `>= 1`, `< 1` or `in [0, 1)`; empty without bounds."""
     lower = [f"{sign} {_literal(schema[key])}" for key, sign in _LOWER.items() if key in schema]
     upper = [f"{sign} {_literal(schema[key])}" for key, sign in _UPPER.items() if key in schema]
     if not (lower and upper):

@@ -1,4 +1,4 @@
-"""The multiply-adds of a model's matrix products, counted while it runs, for each of its layers."""
+"""Multiply-adds of the matrix products of each layer, counted while the model runs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rnnkit.model import RecurrentModel
 
 
 class Work(NamedTuple):
-    """The multiply-adds of one layer for one row.
+    """Multiply-adds of one layer for one sequence.
 
     Attributes:
-        step: of one more step.
-        sequence: of the whole sequence.
+        step: multiply-adds of one more step.
+        sequence: multiply-adds of the whole sequence.
     """
 
     step: int
@@ -28,15 +28,15 @@ class Work(NamedTuple):
 
 
 def count_work(model: RecurrentModel, layers: Sequence[Layer], time: int) -> dict[str, Work]:
-    """The multiply-adds of each layer, by its name, for one row of `time` steps.
+    """Returns the multiply-adds of each layer, by name, for one sequence of `time` steps.
 
-    What really runs is counted, in runs of a few steps, and of `time` steps only where these do not follow a straight
-    line. A product that reads no parameter counts for the layer that made what it reads.
+    The model runs for one, two and three steps, and for `time` steps only if the counts do not grow linearly. A product
+    that reads no parameter counts for the layer that computed its input.
 
     Args:
-        model: on the meta device, in evaluation.
-        layers: what `layers_of` says of it.
-        time: steps of the sequence.
+        model: a model on the meta device, in evaluation mode.
+        layers: the layers that `layers_of` returns for it.
+        time: number of steps of the sequence.
     """
     one, two, three = (_count(model, layers, steps) for steps in (1, 2, 3))
     step = _difference(two, one)
@@ -48,13 +48,12 @@ def count_work(model: RecurrentModel, layers: Sequence[Layer], time: int) -> dic
 
 
 def _difference(of: Counter[str], to: Counter[str]) -> dict[str, int]:
-    """By layer; a `Counter`'s own difference has no negative numbers."""
+    """Returns the difference for each layer; `Counter` subtraction would drop negative counts."""
     return {layer: of[layer] - to[layer] for layer in of}
 
 
 @torch.no_grad()
 def _count(model: RecurrentModel, layers: Sequence[Layer], steps: int) -> Counter[str]:
-    """The multiply-adds of each layer in a run of so many steps."""
     shape = (1, steps) if model.spec.batch_first else (steps, 1)
     x = torch.empty(*shape, model.spec.input_size, device="meta", dtype=model.backbone.dtype)
     products = _Products(layers)
@@ -66,7 +65,7 @@ def _count(model: RecurrentModel, layers: Sequence[Layer], steps: int) -> Counte
 class _Products(TorchDispatchMode):
     """Counts the multiply-adds of all matrix products in its block, each for the layer whose weights it reads.
 
-    Tensors are known by their memory, which a parameter and its views have in common, on the meta device too.
+    Tensors are identified by their storage, which a parameter shares with its views, also on the meta device.
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -74,9 +73,9 @@ class _Products(TorchDispatchMode):
         self.multiply_adds: Counter[str] = Counter({layer.name: 0 for layer in layers})
         self._lowest = layers[0].name
         self._own = {_memory(tensor): layer.name for layer in layers for tensor in layer.tensors}
-        self._derived: dict[int, str] = {}  # of parameters alone, such as a weight that is normalized at each call
+        self._derived: dict[int, str] = {}  # from parameters only, such as a weight that is normalized at each call
         self._computed: dict[int, str] = {}
-        self._kept: list[Tensor] = []  # so that no other tensor gets the memory of one that is known
+        self._kept: list[Tensor] = []  # keeps storages alive, so that their addresses are not reused
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # as torch calls it
         kwargs = kwargs or {}
@@ -91,7 +90,7 @@ class _Products(TorchDispatchMode):
         return output
 
     def _layer_of(self, read: list[int]) -> str | None:
-        """The layer whose parameters are read or, if none are, that made what is read."""
+        """Returns the layer whose parameters are read or, without any, the layer that computed the input."""
         known = (layers[memory] for layers in self._known() for memory in read if memory in layers)
         return next(known, None)
 
@@ -119,7 +118,7 @@ def _memory(tensor: Tensor) -> int:
     return memory
 
 
-# The floating-point operations of each product; torch's own table lacks those of vectors.
+# Floating-point operations of each product; torch's own table lacks matrix-vector products.
 _FORMULAS: Mapping[Any, Callable[..., int]] = ChainMap(
     flop_registry,
     {

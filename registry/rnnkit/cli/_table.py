@@ -1,4 +1,4 @@
-"""Tables that fit the screen. A library that draws them takes longer to import than all that `list` does."""
+"""Tables that fit the terminal. A table library would take longer to import than `rnnkit list` takes to run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import click
 
-from rnnkit.cli.escape import escape_control_chars
+from rnnkit._messages import escape_control_chars
 
 _COLORS = {"broken": "red", "blocked": "yellow", "ambiguous": "yellow", "chosen": "green", "ok": "green"}
 _COLORED = ("state", "verdict")  # columns
-_NARROWEST = 20  # what a column of long text needs at least
+_MIN_WIDTH = 20  # of a column of long text
 _GAP = "  "
 
 
@@ -22,9 +22,9 @@ class Column(NamedTuple):
     """A column of a table.
 
     Attributes:
-        name: its heading; with underscores for spaces and dashes, the fact that it shows.
-        right: whether it stands on the right, as numbers do.
-        wraps: whether it holds long text, which may go on in the next line. All else is for copying and stays whole.
+        name: heading; with underscores instead of spaces and dashes, the key of the values.
+        right: whether its cells are right-aligned, as numbers are.
+        wraps: whether its cells may be wrapped; other cells stay on one line, so that they can be copied.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Column(NamedTuple):
     wraps: bool = False
 
     def cell(self, facts: Mapping[str, Any]) -> str:
-        """What stands in it of some facts; thousands are set apart, and None is nothing."""
+        """Returns the text of its cell in a row: numbers with thousands separators, empty for None."""
         fact = facts.get(self.name.replace(" ", "_").replace("-", "_"))
         if fact is None:
             return ""
@@ -40,15 +40,15 @@ class Column(NamedTuple):
 
 
 def table_lines(columns: Sequence[Column], facts: Sequence[Mapping[str, Any]], width: int, rule: str) -> Iterator[str]:
-    """A table with a row for each collection of facts; columns in which nothing stands are left out.
+    """Yields the lines of a table with one row for each mapping; empty columns are left out.
 
-    Where it is too wide for the screen, each row becomes a paragraph, so that nothing is cut off.
+    If the table does not fit the width, each row becomes a paragraph, so that nothing is cut off.
 
     Args:
-        columns: from left to right.
-        facts: from top to bottom.
-        width: of the screen.
-        rule: the character of the line below the headings.
+        columns: columns, from left to right.
+        facts: rows, from top to bottom.
+        width: width of the terminal.
+        rule: character of the line below the headings.
     """
     columns = [column for column in columns if any(map(column.cell, facts))]
     rows = [[column.cell(each) for column in columns] for each in facts]
@@ -67,12 +67,12 @@ def table_lines(columns: Sequence[Column], facts: Sequence[Mapping[str, Any]], w
 def _widths(
     columns: Sequence[Column], headings: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], room: int
 ) -> list[int] | None:
-    """How wide each column is, of which those with long text share what is left; None: there is not enough room."""
+    """Returns the width of each column; wrapping columns share the remaining room. None if the room is too little."""
     widths = [max(map(_width, [*heading, *cells])) for heading, *cells in zip(headings, *rows, strict=True)]
     long = sorted((place for place, column in enumerate(columns) if column.wraps), key=lambda place: widths[place])
     room -= sum(width for place, width in enumerate(widths) if place not in long)
     for sharing, place in zip(range(len(long), 0, -1), long, strict=True):
-        widths[place] = min(widths[place], max(room // sharing, _NARROWEST))
+        widths[place] = min(widths[place], max(room // sharing, _MIN_WIDTH))
         room -= widths[place]
     return widths if room >= 0 else None
 
@@ -80,7 +80,7 @@ def _widths(
 def _row(
     cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], *, bold: bool = False
 ) -> Iterator[str]:
-    """The lines of one row: as many as its longest text takes."""
+    """Yields the lines of one row, as many as its longest cell needs."""
     wrapped = [textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(cells, widths, strict=True)]
     for line in zip_longest(*wrapped, fillvalue=""):
         placed = (_placed(*each, bold=bold) for each in zip(line, columns, widths, strict=True))
@@ -95,7 +95,7 @@ def _placed(cell: str, column: Column, width: int, *, bold: bool) -> str:
 
 
 def _width(text: str) -> int:
-    """How many places of a terminal a text takes: two for a character of East Asia, none for an accent."""
+    """Returns the columns that a text takes in a terminal: two for East Asian characters, none for combining ones."""
     wide = sum(unicodedata.east_asian_width(each) in "WF" for each in text)
     return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
 

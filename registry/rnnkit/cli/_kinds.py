@@ -1,0 +1,42 @@
+"""Loads kinds for display, with their errors, and creates example specs of them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from rnnkit import BlockedKindError, PluginError, Provider, current_catalog
+
+if TYPE_CHECKING:
+    from rnnkit import Kind, RecurrentSpec
+
+SIZES = {"input_size": 64, "hidden_size": 128}
+
+
+def load_provider(provider: Provider) -> tuple[Provider, Kind | None]:
+    """Loads the plugin of a provider; returns its new status, and its kind, None if it is blocked or broken."""
+    candidate, kind = provider.candidate, None
+    with suppress(PluginError, BlockedKindError):
+        kind = current_catalog().get(candidate.name)
+    now = next(each for each in current_catalog().providers(candidate.kind) if each.candidate.name == candidate.name)
+    return now, kind
+
+
+def example_spec(kind: str) -> RecurrentSpec[Any]:
+    """Returns the spec of a kind with common sizes and its defaults otherwise.
+
+    Raises:
+        UnknownKindError, BlockedKindError, AmbiguousKindError: the name does not resolve to a kind.
+        PluginError: its plugin is broken, or rejects its own defaults.
+    """
+    from pydantic import ValidationError
+
+    from rnnkit import RecurrentSpec
+    from rnnkit.files import listing, problem_lines
+
+    current_catalog().get(kind)  # first, so that the errors of the kind itself are not reported as those of a field
+    try:
+        return RecurrentSpec.from_dict({"kind": kind, **SIZES})
+    except ValidationError as error:
+        problems = listing(problem_lines(error))
+        raise PluginError(f"The kind {kind!r} rejects its own defaults:{problems}") from error

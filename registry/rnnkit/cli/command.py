@@ -1,0 +1,65 @@
+"""The base class of commands: handles errors, warnings, and text that plugins print."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rnnkit import PluginError, RnnkitError, current_catalog
+from rnnkit._messages import describe_exception
+from rnnkit.cli.console import Console
+
+
+class CommandError(click.ClickException):
+    """An expected error: the command prints its message and exits with status 1."""
+
+    def show(self, file: Any = None) -> None:  # noqa: ARG002  # click's signature
+        Console().note(f"Error: {self.message}")
+
+
+class RnnkitCommand(click.Command):
+    """A command whose stdout has its result only; text that plugins print during import goes to stderr."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        ctx.obj = Console()
+        with redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            try:
+                return super().invoke(ctx)
+            except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+                raise  # click handles them
+            except (RnnkitError, OSError) as error:
+                raise CommandError(error_text(error)) from error
+            except Exception as error:
+                # torch and pydantic read the entry points of all distributions, and fail if those of one are unreadable
+                if problems := current_catalog().problems():
+                    raise CommandError(_installation_error(error, problems)) from error
+                raise
+
+
+def _installation_error(error: Exception, problems: list[PluginError]) -> str:
+    lines = [describe_exception(error), *map(str, problems), "Run `rnnkit doctor` to check the installation."]
+    return "\n".join(lines)
+
+
+def _show_warning(message: Warning | str, *_where: object, **_more: object) -> None:
+    Console().note(f"Warning: {message}")
+
+
+def error_text(error: Exception) -> str:
+    """Returns the message of an expected error, with its notes."""
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    else:
+        text = str(error)
+    return "\n".join([text, *getattr(error, "__notes__", [])])
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+# a missing file is a negative result (status 1), not a usage error, so click does not check that it exists
+file_argument = click.argument("file", type=click.Path(path_type=Path))

@@ -1,0 +1,74 @@
+"""The files of a new plugin, from the templates in `template/`."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from string import Template
+from typing import NamedTuple
+
+from rnnkit._version import __version__
+from rnnkit.cli.scaffold._names import Names
+
+# Path and description of the file of each template.
+_FILES = {
+    "module.py": ("%{module}.py", "the cell to replace, its options and its record"),
+    "test_module.py": ("tests/test_%{module}.py", "runs the conformance checks on the kind"),
+    "pyproject.toml": ("pyproject.toml", "name, dependencies, and the entry point of the kind"),
+    "README.md": ("README.md", "how to install, use, test and publish the plugin"),
+    "ci.yml": (".github/workflows/ci.yml", "runs the tests on GitHub"),
+    "gitignore": (".gitignore", "files that git ignores"),
+}
+
+
+class ProjectFile(NamedTuple):
+    """One file of a new plugin.
+
+    Attributes:
+        path: path relative to the folder of the plugin, with slashes.
+        description: purpose of the file.
+        text: content of the file.
+    """
+
+    path: str
+    description: str
+    text: str
+
+
+class _Filled(Template):
+    """A template with placeholders `%{name}`, a notation that no file of a plugin uses otherwise."""
+
+    delimiter = "%"
+
+
+def project_files(names: Names) -> list[ProjectFile]:
+    """Returns the files of a plugin, the most important first."""
+    values = _values(names)
+
+    def filled(text: str) -> str:
+        return _Filled(text).substitute(values)
+
+    return [
+        ProjectFile(filled(path), description, filled(_template(name))) for name, (path, description) in _FILES.items()
+    ]
+
+
+def _values(names: Names) -> dict[str, str]:
+    return {
+        "distribution": names.distribution,
+        "module": names.module,
+        "kind": names.kind,
+        "full_kind": names.full_kind,
+        "class_prefix": names.class_prefix,
+        "rnnkit": _minimum_version(__version__),
+    }
+
+
+def _template(name: str) -> str:
+    return files("rnnkit.cli.scaffold").joinpath("template", f"{name}.template").read_text(encoding="utf-8")
+
+
+def _minimum_version(version: str) -> str:
+    """Returns the minimum rnnkit to require: `0.2` for `0.2.3`; `0.2.0rc1` unchanged, since it precedes 0.2."""
+    public = version.partition("+")[0]
+    major, minor, *rest = public.split(".")
+    return f"{major}.{minor}" if all(map(str.isdigit, [major, minor, *rest])) else public

@@ -1,0 +1,145 @@
+"""The JSON Schema of spec files, from the installed kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from rnnkit.catalog import current_catalog
+from rnnkit.errors import RnnkitError
+from rnnkit.introspection._readable_schema import ReadableSchema, schema_of
+from rnnkit.kind import Kind
+from rnnkit.specs import RecurrentSpec
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_DESCRIPTION = """\
+A recurrent model of rnnkit, with the kinds that were installed when this schema was generated.
+
+`rnnkit validate` also checks rules that a schema cannot express: a list as `hidden_size` has one size for each of \
+`num_layers`; integers are written without a decimal point; and the rules of each kind, such as `proj_size` being \
+smaller than `hidden_size`, or that the kinds named in an option are installed."""
+
+# The fields of a file in addition to those of the spec.
+_FILE_FIELDS: dict[str, Any] = {
+    "$schema": {"type": "string", "description": "Location of this schema, for editors. rnnkit ignores it."},
+    "format_version": {"const": 1, "description": "Version of the file format; 1 if omitted."},
+    "plugin": {
+        "type": "string",
+        "pattern": r"^\s*[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?\s*(==\s*[A-Za-z0-9]([\w.!+-]*[A-Za-z0-9])?\s*)?$",
+        "description": "Distribution that provided the kind when the file was written: `name==version`.",
+    },
+    "null": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Fields that are null, such as `options.x`, for TOML, which has no null.",
+    },
+}
+
+# `options.x.1` in `null` is a list item that is null, for which the file has a placeholder of another type.
+_HAS_PLACEHOLDER: dict[str, Any] = {"contains": {"type": "string", "pattern": r"\.[0-9]+(\.|$)"}}
+
+_NO_PLACEHOLDERS: dict[str, Any] = {"properties": {"null": {"not": _HAS_PLACEHOLDER}}}
+
+_DROPOUT_NEEDS_LAYERS = {
+    "if": {"properties": {"dropout": {"exclusiveMinimum": 0}}, "required": ["dropout"]},
+    "then": {"properties": {"num_layers": {"minimum": 2}}, "required": ["num_layers"]},
+}
+
+
+def spec_schema(kinds: Iterable[str] | None = None) -> dict[str, Any]:
+    """Returns the JSON Schema (draft 2020-12) of spec files in YAML, TOML or JSON. Loads the plugins of its kinds.
+
+    Args:
+        kinds: the kinds that the schema accepts; None: all available ones. `kinds_left_out` returns the others, each
+            with the reason.
+
+    Raises:
+        UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: one of `kinds` is not available.
+    """
+    records = _installed_kinds()[0] if kinds is None else _named_kinds(kinds)
+    options, definitions = _option_schemas(records)
+    spec = schema_of(RecurrentSpec)
+    return {
+        "$schema": _DIALECT,
+        "title": "Recurrent model",
+        "description": _DESCRIPTION,
+        "type": "object",
+        "required": spec["required"],
+        "properties": _FILE_FIELDS | spec["properties"] | _kind_fields(records),
+        "additionalProperties": False,
+        "allOf": [
+            _DROPOUT_NEEDS_LAYERS,
+            _single_size_rule(records),
+            {"if": _NO_PLACEHOLDERS, "then": {"allOf": options}},
+        ],
+        "$defs": definitions,
+    }
+
+
+def kinds_left_out() -> dict[str, str]:
+    """Returns the installed kinds that are broken or blocked, each with the reason. Loads the plugins not blocked."""
+    blocked = [each for each in current_catalog().providers() if each.status == "blocked"]
+    return _installed_kinds()[1] | {each.candidate.name: f"It is {each.note}" for each in blocked}
+
+
+def _installed_kinds() -> tuple[dict[str, Kind], dict[str, str]]:
+    """Returns the records of the usable kinds by name, and the errors of the broken kinds by name."""
+    usable: dict[str, Kind] = {}
+    broken: dict[str, str] = {}
+    for name in current_catalog().names():
+        try:
+            usable |= _named_kinds([name])
+        except RnnkitError as error:
+            broken[name] = str(error)
+    return usable, broken
+
+
+def _named_kinds(kinds: Iterable[str]) -> dict[str, Kind]:
+    """Returns the records of kinds by their canonical names; raises if one is not available or not describable."""
+    records = {current_catalog().current_name(name): current_catalog().get(name) for name in kinds}
+    for kind in records.values():
+        schema_of(kind.options)
+    return records
+
+
+def _kind_fields(records: Mapping[str, Kind]) -> dict[str, Any]:
+    """Returns the schemas of the fields that depend on the installed kinds."""
+    names = [spelling for name in records for spelling in _spellings(name)]
+    return {
+        "kind": {"enum": names, "description": "The kind of recurrent network."},
+        "options": {"type": "object", "description": "Options of this kind."},
+    }
+
+
+def _option_schemas(records: Mapping[str, Kind]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Returns a rule for the options of each kind, and the definitions that the rules refer to."""
+    classes = [(name, "validation", TypeAdapter(kind.options)) for name, kind in records.items()]
+    schemas, shared = TypeAdapter.json_schemas(classes, schema_generator=ReadableSchema)  # type: ignore[arg-type]  # names are keys too
+    rules = [
+        {"if": _kind_is_one_of(_spellings(name)), "then": {"properties": {"options": option_schema}}}
+        for (name, _), option_schema in schemas.items()
+    ]
+    return rules, shared.get("$defs", {})
+
+
+def _single_size_rule(records: Mapping[str, Kind]) -> dict[str, Any]:
+    """Returns the rule that some kinds accept only one hidden size for all layers."""
+    names = [each for name, kind in records.items() if not kind.sizes_per_layer for each in _spellings(name)]
+    return {"if": _kind_is_one_of(names), "then": {"properties": {"hidden_size": {"type": "integer"}}}}
+
+
+def _kind_is_one_of(names: list[str]) -> dict[str, Any]:
+    return {"properties": {"kind": {"enum": names}}, "required": ["kind"]}
+
+
+def _spellings(name: str) -> list[str]:
+    """Returns all unambiguous names of the kind with a canonical name, with and without its distribution."""
+    resolved = current_catalog().resolve
+    chosen = resolved(name).require()
+    spellings = [name, chosen.kind, f"{chosen.distribution}/{chosen.kind}"]
+    for old in current_catalog().aliases_of(name):
+        spellings += [old, old.rpartition("/")[2]]
+    return [each for each in dict.fromkeys(spellings) if resolved(each).chosen == chosen]
