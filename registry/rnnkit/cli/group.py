@@ -10,7 +10,7 @@ from rnnkit._messages import did_you_mean, short_repr
 from rnnkit._version import __version__
 from rnnkit.catalog import Candidate, current_catalog
 from rnnkit.cli.command import CommandError
-from rnnkit.errors import PluginError, RnnkitError
+from rnnkit.errors import RnnkitError
 
 # What `rnnkit --help` says of each command: the first line of its own help, here so that none need be imported.
 SUMMARIES = {
@@ -81,9 +81,9 @@ def _plugin_command(name: str) -> click.Command:
     try:
         command = current_catalog().commands.get(name)
     except RnnkitError as error:
-        raise CommandError(error) from error
+        raise CommandError(str(error)) from error
     if not isinstance(command, click.Command):
-        raise CommandError(PluginError(f"The command {name!r} must be a click.Command, but is {short_repr(command)}"))
+        raise CommandError(f"The command {name!r} must be a click.Command, but is {short_repr(command)}")
     return command
 
 
