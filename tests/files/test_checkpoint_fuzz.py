@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from safetensors.torch import load
 
 from rnnkit import LockWarning, RecurrentSpec, RnnkitError
+from rnnkit.files.checkpoint import read_spec_data
 from rnnkit.files.checkpoint.checkpoint_file import load_model, save_model, verify_model
-from rnnkit.files.checkpoint.header import read_spec_data
 from tests.helpers.checkpoint_files import put_together, take_apart
 from tests.helpers.models import small_model
 

@@ -12,7 +12,7 @@ from rnnkit import BlockedKindError, Options, RecurrentSpec, SpecFileError, regi
 from rnnkit.catalog import Catalog
 from rnnkit.catalog.catalog import using
 from rnnkit.files.spec import load_spec, override_spec
-from rnnkit.files.spec.assignments import Assignment, assigned
+from rnnkit.files.spec._overrides import Override, apply_overrides
 from rnnkit_builtin.lstm import LSTMOptions
 from tests.specs.test_spec_properties import reproducible, specs
 
@@ -153,7 +153,7 @@ def test_any_text_in_quotes_is_that_text(value):
 def test_what_is_overridden_stays_as_it_is():
     data = {"kind": "lstm", "options": {"proj_size": 2, "inner": {"a": 1}}}
     before = copy.deepcopy(data)
-    fields, _ = assigned(data, [Assignment.parse(each) for each in ("options.inner.a=2", "options.proj_size=3")])
+    fields, _ = apply_overrides(data, [Override.parse(each) for each in ("options.inner.a=2", "options.proj_size=3")])
     assert fields["options"] == {"proj_size": 3, "inner": {"a": 2}}
     assert data == before
 
@@ -195,7 +195,7 @@ def test_a_default_is_dropped_only_if_it_is_the_very_same(tmp_path):
         ("=64", "Should be KEY=VALUE"),
         ("options.=64", "Should be KEY=VALUE"),
         (".hidden_size=64", "Should be KEY=VALUE"),
-        ("a." * 60 + "a=1", "Should not go more than 50 levels deep"),
+        ("a." * 60 + "a=1", "Should not be nested more than 50 levels deep"),
         ("hidden_sise=64", "A RecurrentSpec has no field 'hidden_sise'. Did you mean 'hidden_size'?"),
         ("proj_size=2", "'proj_size' is an option of the kind 'lstm': write options={'proj_size': ...}"),
         ("options.proj_sise=2", "The kind 'lstm' has no option 'proj_sise'. Did you mean 'proj_size'?"),
@@ -203,7 +203,7 @@ def test_a_default_is_dropped_only_if_it_is_the_very_same(tmp_path):
         ("hidden_size=64.0", "Input should be a valid integer, but is 64.0"),
         ("hidden_size=[64", "Input should be a valid integer, but is '[64'"),
         ("hidden_size=64,32", "Input should be a valid integer, but is '64,32'"),
-        ("hidden_size.x=64", "hidden_size is 4, which has no fields: replace it as a whole"),
+        ("hidden_size.x=64", "hidden_size is 4, which has no fields: replace the whole value"),
         ("hidden_size=[64,0]", "hidden_size.1: Input should be greater than or equal to 1, but is 0"),
         ("bias=no", "Input should be a valid boolean, but is 'no'"),
         ("dropout=.inf", "Numbers should be finite, but is inf"),
@@ -213,7 +213,7 @@ def test_a_default_is_dropped_only_if_it_is_the_very_same(tmp_path):
         ("options=3", "The kind 'lstm' takes a mapping"),
         ("options.proj_size=4", "proj_size"),
         ("format_version=1", "A RecurrentSpec has no field 'format_version'."),
-        ("input_size=\udcff", "Text should be whole"),
+        ("input_size=\udcff", "Text should not have half of a surrogate pair"),
     ],
 )
 def test_a_wrong_override_is_named_with_the_rule_that_it_breaks(override, message):
@@ -238,11 +238,11 @@ def test_all_are_told_at_once_in_their_order():
 @pytest.mark.parametrize(
     ("first", "second", "told"),
     [
-        ("hidden_size=5", "hidden_size=6", "override 'hidden_size=5' sets the same field: give one of them"),
+        ("hidden_size=5", "hidden_size=6", "override 'hidden_size=5' sets the same field: remove one of them"),
         (
             "options.proj_size=1",
             "options={}",
-            "override 'options.proj_size=1' sets a part of it before: give one of them",
+            "override 'options.proj_size=1' sets a part of the same field: remove one of them",
         ),
     ],
 )

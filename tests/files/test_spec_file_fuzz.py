@@ -147,7 +147,8 @@ LARGE = {
     "dots-in-a-list.toml": filled("a.", "x = [1, {b = 2, ", "a = 1}]"),
     "dots-in-a-header.toml": filled("a.", "[", "a]"),
     "dots-behind-an-open-quote.toml": filled("a.", 'x = "\n', "a = 1"),
-    "dots-in-each-line.toml": filled("a." * 49 + "a.", "", "a = 1"),
+    "dots-in-long-lines.toml": "\n".join(f"k{number}." + "b." * 2_000 + "a=1" for number in range(64)),
+    "dots-in-few-lines.toml": "\n".join(f"k{number}." + "b." * 2_000 + "a=1" for number in range(4)),
     "dots-in-many-lines.toml": "\n".join(f"k{number}." + "b." * 45 + "a=1" for number in range(9_000)),
     "open-quotes.toml": filled('"""\\', "x = "),
     "brackets.toml": filled("[", "x = "),
@@ -167,7 +168,7 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 from rnnkit import RnnkitError
-from rnnkit.files.spec.spec_file import load_spec
+from rnnkit.files.spec import load_spec
 
 load_spec(sys.argv[1])
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -17,7 +17,7 @@ import torch
 from rnnkit import RecurrentSpec, RnnkitError, build_model
 from rnnkit.files.checkpoint.checkpoint_file import load_model, save_model
 
-WRITING = {"atomic.py", "digest.py", "tensor_file.py"}  # modules of rnnkit
+WRITING = {"_atomic_write.py", "_format.py"}  # modules of rnnkit
 KILLS = 50
 
 
