@@ -1,4 +1,4 @@
-"""What a model's file holds, what comes back from it, and what is said of files that hold no model."""
+"""Checkpoints: their content, round trips, and errors for files that are not checkpoints."""
 
 import copy
 import json
@@ -49,13 +49,13 @@ def path(tmp_path):
 
 @pytest.fixture
 def saved(path):
-    """The content of a file of a small `lstm`."""
+    """The content of the checkpoint of a small `lstm`."""
     save_model(small_model("lstm", dtype=torch.float32), path)
     return path.read_bytes()
 
 
 def outputs(model, dtype=torch.float64):
-    """The output and the state of a model for one and the same input, without a mark left on it."""
+    """The output and the state of a copy of a model for a fixed input."""
     torch.manual_seed(0)
     with torch.no_grad():
         y, state = copy.deepcopy(model).eval()(small_input(dtype=dtype), return_state=True)
@@ -72,8 +72,8 @@ def bits(tensor):
     return tensor.detach().contiguous().view(-1).view(torch.uint8).tolist()
 
 
-def refusal(content, path):
-    """What is said of a file with this content."""
+def load_error(content, path):
+    """The message of the error from loading a file with this content, without its path."""
     path.write_bytes(content)
     with pytest.raises(CheckpointError) as caught:
         load_model(path)
@@ -82,12 +82,12 @@ def refusal(content, path):
     return message.removeprefix(str(path))
 
 
-# There and back
+# Round trips
 
 
 @dtypes
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
-def test_a_model_comes_back_as_it_was(kind, dtype, bidirectional, path):
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+def test_a_model_round_trips(kind, dtype, bidirectional, path):
     torch.manual_seed(1)
     model = small_model(kind, dtype=dtype, bidirectional=bidirectional)
     x = small_input(dtype=dtype)
@@ -114,7 +114,7 @@ def test_a_model_comes_back_as_it_was(kind, dtype, bidirectional, path):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_options_come_back(name, options, path):
+def test_options_round_trip(name, options, path):
     model = small_model(name, options=options, dropout=0.25)
     save_model(model, path)
     twin = load_model(path)
@@ -122,11 +122,11 @@ def test_options_come_back(name, options, path):
     assert_same_bits(outputs(twin), outputs(model))
 
 
-def test_safetensors_reads_the_file_by_itself(kind, path):
+def test_safetensors_reads_a_checkpoint(kind, path):
     model = small_model(kind, dtype=torch.float32)
     save_model(model, path)
     with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dictionary
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is not a dictionary
         metadata = file.metadata()
     assert tensors.keys() == model.state_dict().keys()
     assert all(torch.equal(tensors[name], tensor) for name, tensor in model.state_dict().items())
@@ -152,12 +152,12 @@ def test_the_digest_is_the_last_field_and_covers_the_record_and_the_tensors(save
     assert digest_of(body, header, data) == record["sha256"]
 
 
-def test_the_same_model_gives_the_same_bytes(saved, path):
+def test_saving_is_deterministic(saved, path):
     save_model(load_model(path), path)
     assert path.read_bytes() == saved
 
 
-def test_the_spec_is_read_without_torch(saved, path):
+def test_reading_the_spec_imports_neither_torch_nor_numpy(saved, path):
     program = (
         "import sys; from rnnkit.files.checkpoint import read_spec_data; "
         "print(read_spec_data(sys.argv[1])); print(sorted({'torch', 'numpy'} & {*sys.modules}))"
@@ -168,12 +168,12 @@ def test_the_spec_is_read_without_torch(saved, path):
     assert imported == "[]"
 
 
-def test_the_data_of_the_spec_have_the_form_of_a_spec_file(saved, path):
+def test_spec_data_has_the_form_of_a_spec_file(saved, path):
     data = read_spec_data(path)
     assert data == {"plugin": f"rnnkit=={rnnkit.__version__}", **small_spec("lstm").to_dict()}
 
 
-def test_special_values_come_back_bit_by_bit(path):
+def test_special_values_round_trip_bit_by_bit(path):
     model = small_model("rnn", dtype=torch.float32)
     with torch.no_grad():
         special = torch.tensor([math.nan, math.inf, -math.inf, -0.0, 1e-45, 3.4e38])
@@ -194,7 +194,7 @@ def test_each_tensor_keeps_its_own_dtype(path):
     assert len(set(dtypes_of.values())) == 3
 
 
-def test_torchs_default_dtype_changes_nothing(saved, path, monkeypatch):
+def test_the_default_dtype_does_not_matter(saved, path, monkeypatch):
     expected = load_model(path).state_dict()
     torch.set_default_dtype(torch.float64)
     try:
@@ -214,17 +214,17 @@ def test_tensors_need_not_be_contiguous(path):
 
 
 @pytest.mark.parametrize("path_of", [str, Path], ids=["str", "PathLike"])
-def test_a_path_may_be_text(saved, path, path_of):
+def test_paths_may_be_str(saved, path, path_of):
     model = load_model(path_of(path))
     save_model(model, path_of(path))
     assert verify_model(path_of(path)).path == str(path)
 
 
-def test_the_device_may_be_named(saved, path):
+def test_a_device_can_be_given(saved, path):
     assert {tensor.device.type for tensor in load_model(path, device="cpu").state_dict().values()} == {"cpu"}
 
 
-def test_the_file_may_be_overwritten_once_the_model_is_loaded(saved, path):
+def test_the_file_may_be_overwritten_after_loading(saved, path):
     model = load_model(path)
     before = outputs(model.double())
     with path.open("r+b") as file:  # the very file, not another one in its place
@@ -237,13 +237,13 @@ def test_the_file_may_be_overwritten_once_the_model_is_loaded(saved, path):
 
 
 def tied_model():
-    """A model whose two layers have one recurrent matrix."""
+    """A model whose two layers share their recurrent matrix."""
     model = small_model("rnn")
     model.backbone.rnn.weight_hh_l1 = model.backbone.rnn.weight_hh_l0
     return model
 
 
-def test_tied_tensors_are_stored_once_and_tied_again(path):
+def test_tied_tensors_are_stored_once_and_loaded_tied(path):
     model = tied_model()
     save_model(model, path)
     assert "backbone.rnn.weight_hh_l1" not in load_file(path)
@@ -252,7 +252,7 @@ def test_tied_tensors_are_stored_once_and_tied_again(path):
     assert_same_bits(outputs(load_model(path)), outputs(model))
 
 
-def test_tied_tensors_learn_together_after_loading(path):
+def test_tied_tensors_train_together_after_loading(path):
     save_model(tied_model(), path)
     model = load_model(path)
     model(small_input()).sum().backward()
@@ -263,8 +263,8 @@ def test_tied_tensors_learn_together_after_loading(path):
     assert verify_model(path).ok
 
 
-def test_a_tie_is_one_of_memory_and_shape(path):
-    """Two parameters over one memory, as `share_memory_` and slicing leave them."""
+def test_tensors_are_tied_if_memory_and_shape_are_equal(path):
+    """Other parameters over the same memory, whole or in part."""
     model = small_model("rnn")
     rnn = model.backbone.rnn
     rnn.weight_hh_l1 = nn.Parameter(rnn.weight_hh_l0.data)  # the same tensor by another parameter
@@ -276,7 +276,7 @@ def test_a_tie_is_one_of_memory_and_shape(path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_parts_of_one_memory_are_stored_as_copies(path, seed):
+def test_tensors_with_overlapping_memory_are_stored_as_copies(path, seed):
     model = small_model("lstm")
     memory = torch.randn(24 * 6 + 24, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     model.backbone.rnn.weight_hh_l0.data = memory[: 24 * 6].view(24, 6)
@@ -285,10 +285,10 @@ def test_parts_of_one_memory_are_stored_as_copies(path, seed):
     assert_same_bits(list(load_model(path).state_dict().values()), list(model.state_dict().values()))
 
 
-# What saving and loading leave alone
+# Side effects
 
 
-def test_saving_leaves_the_model_as_it_is(path):
+def test_saving_does_not_change_the_model(path):
     model = small_model("lstm_cell", dropout=0.5)
     model.backbone.cells[0].eval()
     model.readout.linear.weight.requires_grad_(False)
@@ -315,13 +315,13 @@ def test_saving_leaves_the_model_as_it_is(path):
 
 
 @pytest.mark.parametrize("act", [load_model, verify_model], ids=["load", "verify"])
-def test_reading_draws_no_random_number(saved, path, act):
+def test_loading_does_not_change_the_rng_state(saved, path, act):
     state = torch.get_rng_state()
     act(path)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_loaded_model_is_in_the_mode_of_a_built_one(path):
+def test_a_loaded_model_is_in_training_mode(path):
     save_model(small_model("gru").eval(), path)
     model = load_model(path)
     assert all(module.training for module in model.modules())
@@ -333,7 +333,7 @@ def test_a_loaded_model_is_in_the_mode_of_a_built_one(path):
     [torch.inference_mode, torch.no_grad, lambda: torch.autocast("cpu", torch.bfloat16), lambda: torch.device("meta")],
     ids=["inference_mode", "no_grad", "autocast", "default_device"],
 )
-def test_what_is_around_the_saving_changes_no_byte(saved, path, around):
+def test_saving_does_not_depend_on_context_managers(saved, path, around):
     model = load_model(path)
     with around():
         save_model(model, path)
@@ -341,14 +341,14 @@ def test_what_is_around_the_saving_changes_no_byte(saved, path, around):
 
 
 @pytest.mark.parametrize("load", [load_model, verify_model])
-def test_a_model_is_not_loaded_where_its_values_would_be_lost(saved, path, load):
+def test_loading_on_the_meta_device_is_refused(saved, path, load):
     with pytest.raises(CheckpointError, match=r"the meta device, which has no values: .*build_model"):
         load(path, device="meta")
     with torch.device("meta"), pytest.raises(CheckpointError, match="the meta device, which has no values"):
         load(path)
 
 
-# What cannot be saved
+# Models that cannot be saved
 
 
 def added_layer(model):
@@ -413,7 +413,7 @@ def extra_state(model):
     return ["extra._extra_state is a dict, not a tensor"]
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, of what these do
+@pytest.mark.filterwarnings("ignore::UserWarning")  # from torch
 @pytest.mark.parametrize(
     "change",
     [
@@ -431,7 +431,7 @@ def extra_state(model):
     ],
     ids=lambda change: change.__name__,
 )
-def test_a_changed_model_is_refused_and_the_old_file_stays(change, saved, path):
+def test_a_changed_model_is_refused_and_the_old_file_kept(change, saved, path):
     model = small_model("gru")
     problems = change(model)
     with pytest.raises(CheckpointError) as caught:
@@ -441,7 +441,7 @@ def test_a_changed_model_is_refused_and_the_old_file_stays(change, saved, path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_model_whose_change_was_taken_off_again_can_be_saved(path):
+def test_a_model_can_be_saved_after_its_changes_are_removed(path):
     model = small_model("gru")
     pruned(model)
     prune.remove(model.readout.linear, "weight")
@@ -451,7 +451,7 @@ def test_a_model_whose_change_was_taken_off_again_can_be_saved(path):
     assert_same_bits(outputs(load_model(path)), outputs(model))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own imports
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # from torch.compile's imports
 @pytest.mark.parametrize(
     ("wrap", "attribute"),
     [
@@ -461,7 +461,7 @@ def test_a_model_whose_change_was_taken_off_again_can_be_saved(path):
     ],
     ids=["DataParallel", "compile", "Sequential"],
 )
-def test_a_wrapper_is_refused_with_the_place_of_the_model(wrap, attribute, path):
+def test_a_wrapper_is_refused_with_the_attribute_of_the_model(wrap, attribute, path):
     wrapper = wrap(small_model("rnn"))
     with pytest.raises(
         CheckpointError, match=f"not a {type(wrapper).__name__}: save its attribute {attribute!r}, which is one$"
@@ -471,24 +471,24 @@ def test_a_wrapper_is_refused_with_the_place_of_the_model(wrap, attribute, path)
 
 
 @pytest.mark.parametrize("other", [nn.Linear(2, 2), {}, None], ids=["module", "state_dict", "none"])
-def test_what_is_no_model_is_refused(other, path):
+def test_other_objects_are_refused(other, path):
     with pytest.raises(CheckpointError, match=f"takes a RecurrentModel, not a {type(other).__name__}$"):
         save_model(other, path)
 
 
 @pytest.mark.parametrize("name", ["model", "model.pt", "model.safetensors.bin", ".safetensors"])
-def test_the_name_of_the_file_says_what_it_is(name, tmp_path):
+def test_the_suffix_must_be_safetensors(name, tmp_path):
     with pytest.raises(CheckpointError, match=r"must end in \.safetensors, but is .*" + re.escape(name)):
         save_model(small_model("rnn"), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_folder_keeps_its_own_error(tmp_path):
+def test_a_missing_directory_raises_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere/model\.safetensors"):
         save_model(small_model("rnn"), tmp_path / "nowhere/model.safetensors")
 
 
-def test_a_missing_file_keeps_its_own_error(tmp_path):
+def test_missing_files_and_directories_raise_os_errors(tmp_path):
     for act in (load_model, verify_model, read_header):
         with pytest.raises(FileNotFoundError):
             act(tmp_path / "none.safetensors")
@@ -496,7 +496,7 @@ def test_a_missing_file_keeps_its_own_error(tmp_path):
             act(tmp_path)
 
 
-# Files that hold no model
+# Files that are not checkpoints
 
 
 @pytest.mark.parametrize(
@@ -528,19 +528,19 @@ def test_a_missing_file_keeps_its_own_error(tmp_path):
         "html",
     ],
 )
-def test_a_file_that_is_not_whole_says_so(content, says, saved, path):
-    assert re.search(says, refusal(content(saved), path))
+def test_incomplete_and_foreign_files_are_recognized(content, says, saved, path):
+    assert re.search(says, load_error(content(saved), path))
 
 
-def test_a_file_of_another_tool_is_told_what_it_lacks(path):
+def test_a_safetensors_file_without_rnnkit_metadata_is_refused(path):
     save_file({"weight": torch.ones(2)}, path, metadata={"format": "pt"})
-    assert "has no rnnkit metadata: it was not written by save_model, or a tool has dropped its metadata" in refusal(
+    assert "has no rnnkit metadata: it was not written by save_model, or a tool has dropped its metadata" in load_error(
         path.read_bytes(), path
     )
 
 
 class Dangerous:
-    """Leaves a file where it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -550,30 +550,30 @@ class Dangerous:
 
 
 @pytest.mark.parametrize("protocol", [*range(2, pickle.HIGHEST_PROTOCOL + 1), "zip", "legacy"])
-def test_a_pickle_is_named_and_never_run(protocol, path):
+def test_a_pickle_is_recognized_and_never_run(protocol, path):
     dangerous = Dangerous(path.with_name("was_here"))
     if isinstance(protocol, int):
         path.write_bytes(pickle.dumps(dangerous, protocol))
     else:
         torch.save(dangerous, path, _use_new_zipfile_serialization=protocol == "zip")
-    assert "it is a pickle, as torch.save writes it" in refusal(path.read_bytes(), path)
+    assert "it is a pickle, as torch.save writes it" in load_error(path.read_bytes(), path)
     with pytest.raises(CheckpointError, match="it is a pickle"):
         verify_model(path)
     assert not dangerous.mark.exists()
 
 
 @pytest.mark.parametrize("position", [0, 0.1, 0.3, 0.6, 0.9, 1], ids=lambda position: f"{position:.0%}")
-def test_a_tensor_that_was_edited_is_noticed(saved, path, position):
+def test_an_edited_tensor_is_detected(saved, path, position):
     _, _, data = take_apart(saved)
     place = len(saved) - len(data) + round(position * (len(data) - 1))
     content = saved[:place] + bytes([saved[place] ^ 1]) + saved[place + 1 :]
-    assert refusal(content, path) == " was damaged or edited after it was saved: its SHA-256 digest differs"
+    assert load_error(content, path) == " was damaged or edited after it was saved: its SHA-256 digest differs"
 
 
-def test_a_spec_that_was_edited_is_noticed(saved, path):
+def test_an_edited_spec_is_detected(saved, path):
     edited_spec = saved.replace(b'\\"dropout\\":0.0', b'\\"dropout\\":0.5')
     assert edited_spec != saved
-    assert "damaged or edited" in refusal(edited_spec, path)
+    assert "damaged or edited" in load_error(edited_spec, path)
 
 
 def change_entry(name, **changes):
@@ -613,7 +613,7 @@ def test_wrong_sizes_are_refused_before_the_tensors_are_read(offsets, saved, pat
 )
 def test_safetensors_refuses_a_damaged_header(changes, saved, path):
     content = edited(saved, change_entry(WEIGHT_HH, **changes))
-    assert " cannot be read: the file is damaged (SafetensorError: " in refusal(content, path)
+    assert " cannot be read: the file is damaged (SafetensorError: " in load_error(content, path)
 
 
 @pytest.mark.parametrize(
@@ -629,7 +629,7 @@ def test_safetensors_refuses_a_damaged_header(changes, saved, path):
     ],
 )
 def test_every_mismatch_is_listed(edit, problems, saved, path):
-    message = refusal(edited(saved, edit), path)
+    message = load_error(edited(saved, edit), path)
     assert [problem for problem in problems if problem not in message] == []
 
 
@@ -665,27 +665,27 @@ def set_record(**fields):
         (set_spec(input_size=2**400), "No model can be built on the meta device"),
     ],
 )
-def test_wrong_metadata_are_named(edit, says, saved, path):
+def test_invalid_metadata_is_described(edit, says, saved, path):
     path.write_bytes(edited(saved, edit))
     with pytest.raises(rnnkit.RnnkitError) as caught:
         load_model(path)
     assert says in str(caught.value)
 
 
-def test_a_digest_that_is_none_is_damage(saved, path):
+def test_an_invalid_digest_is_damage(saved, path):
     digest = take_apart(saved)[1]["sha256"].encode()
-    assert "sha256: String should match pattern" in refusal(saved.replace(digest, digest[:-1] + b"G"), path)
+    assert "sha256: String should match pattern" in load_error(saved.replace(digest, digest[:-1] + b"G"), path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "NaN", "[" * 100_000, "1" * 5_000], ids=lambda text: text[:5])
-def test_metadata_that_are_no_record_are_damage(text, saved, path):
+def test_metadata_that_is_not_a_record_is_damage(text, saved, path):
     header, _, data = take_apart(saved)
-    assert " is damaged: its rnnkit metadata " in refusal(with_record(header, text, data), path)
+    assert " is damaged: its rnnkit metadata " in load_error(with_record(header, text, data), path)
 
 
 def test_a_huge_model_in_a_small_file_is_refused_before_anything_is_allocated(saved, path):
-    """Ten billion weights: 40 GB, which nobody has here."""
-    message = refusal(edited(saved, set_spec(hidden_size=50_000)), path)
+    """Ten billion weights would take 40 GB."""
+    message = load_error(edited(saved, set_spec(hidden_size=50_000)), path)
     assert "(200000, 50000) of float32" in message
 
 
@@ -706,7 +706,7 @@ def register_kinds(register):
 
 @pytest.fixture
 def third_party(plugins, path):
-    """A file of a model whose kind is that of the distribution `third-party` 1.0, which is installed."""
+    """The checkpoint of a model whose kind is provided by the installed distribution `third-party` 1.0."""
     plugins.install("other", source=REGISTERS, distribution="third-party")
     with using(Catalog()):
         save_model(small_model("other"), path)
@@ -718,7 +718,7 @@ def test_the_lock_names_the_plugin(third_party):
     assert load_model(third_party, strict_versions=True).spec.kind == "third-party/other"
 
 
-def test_another_version_of_the_plugin_is_a_warning_or_an_error(third_party):
+def test_a_different_plugin_version_is_a_warning_or_an_error(third_party):
     def older(header, record):
         record["lock"]["plugin"] = "third-party==0.9"
 
@@ -741,19 +741,19 @@ def test_a_model_without_its_plugin_says_what_to_install(third_party):
                 act(third_party)
 
 
-def test_other_versions_of_rnnkit_and_torch_are_for_verify_to_tell(saved, path):
+def test_verify_reports_different_versions_of_rnnkit_and_torch(saved, path):
     def elsewhere(header, record):
         record["lock"] |= {"torch": "2.5.0", "rnnkit": "0.0.9"}
 
     path.write_bytes(edited(saved, elsewhere))
-    load_model(path)  # no warning: what provides the kind is the same
+    load_model(path)  # no warning: the plugin is the same
     assert [difference[:2] for difference in verify_model(path).differences] == [
         ("rnnkit", "0.0.9"),
         ("torch", "2.5.0"),
     ]
 
 
-# Local kinds, and what they may keep
+# Local kinds
 
 
 class Part(NamedTuple):
@@ -761,7 +761,7 @@ class Part(NamedTuple):
 
 
 class Shifted(Backbone):
-    """A layer without a memory, with every sort of tensor that a module can keep."""
+    """A layer without recurrence, with every kind of tensor that a module can have."""
 
     def __init__(self, spec, *, device, dtype):
         super().__init__(spec, features=spec.hidden_size)
@@ -787,7 +787,7 @@ def local():
 
 
 @dtypes
-def test_a_local_kind_keeps_all_that_is_in_its_state_dict(local, path, dtype):
+def test_the_whole_state_dict_of_a_local_kind_round_trips(local, path, dtype):
     model = small_model("shifted", dtype=dtype)
     model.backbone.steps += 3
     model.backbone.flags[1] = True
@@ -800,7 +800,7 @@ def test_a_local_kind_keeps_all_that_is_in_its_state_dict(local, path, dtype):
 
 
 @pytest.mark.parametrize("act", [save_model, lambda _, path: load_model(path)], ids=["save", "load"])
-def test_a_kind_that_is_built_a_second_time_draws_no_random_number(local, path, act):
+def test_saving_and_loading_a_local_kind_keep_the_rng_state(local, path, act):
     model = small_model("shifted")
     save_model(model, path)
     state = torch.get_rng_state()
@@ -817,7 +817,7 @@ class Tied(Shifted):
 
 
 @pytest.mark.parametrize("state", [(), None], ids=["empty", "none"])
-def test_a_kind_without_a_state_has_a_fingerprint_of_its_outputs(local, path, state):
+def test_a_stateless_kind_has_a_fingerprint_of_its_outputs(local, path, state):
     run = lambda self, x, _state, lengths: (Shifted.run(self, x, None, lengths)[0], state)  # noqa: E731
     register_kind("stateless")(type("Stateless", (Shifted,), {"run": run, "state_shapes": lambda self, _: ()}))
     save_model(small_model("stateless"), path)
@@ -826,7 +826,7 @@ def test_a_kind_without_a_state_has_a_fingerprint_of_its_outputs(local, path, st
     assert verification.drift == 0
 
 
-def test_a_kind_that_ties_its_weights_cannot_take_two_in_the_place_of_one(local, path):
+def test_untied_weights_of_a_kind_that_ties_them_are_refused(local, path):
     register_kind("tied")(Tied)
     model = small_model("tied")
     save_model(model, path)
@@ -840,14 +840,14 @@ def test_a_kind_that_ties_its_weights_cannot_take_two_in_the_place_of_one(local,
     assert twin.backbone.alias is twin.backbone.weight
 
 
-def test_a_local_kind_has_no_plugin_in_its_file(local, path):
+def test_the_checkpoint_of_a_local_kind_has_no_plugin(local, path):
     save_model(small_model("shifted"), path)
     assert "plugin" not in read_spec_data(path)
     with using(Catalog()), pytest.raises(UnresolvedKindError, match="shifted"):
         load_model(path)
 
 
-def test_a_kind_that_cannot_run_here_is_saved_without_a_fingerprint(local, path):
+def test_a_kind_that_cannot_run_is_saved_without_a_fingerprint(local, path):
     Broken = type("Broken", (Shifted,), {"run": lambda self, x, state, lengths: 1 / 0})
     register_kind("broken")(Broken)
     save_model(small_model("broken"), path)
@@ -861,12 +861,12 @@ def test_a_kind_that_cannot_run_here_is_saved_without_a_fingerprint(local, path)
 
 
 def fixed_input(size):
-    """The formula of the documentation in Python's integers."""
+    """The documented formula, with integers of Python."""
     numbers = [place * 2654435761 % 2**32 / 2**31 - 1 for place in range(1, 2 * 4 * size + 1)]
     return torch.tensor(numbers, dtype=torch.float64).reshape(2, 4, size)
 
 
-def test_the_fingerprint_is_what_the_model_gives_for_the_fixed_input(kind, path):
+def test_the_fingerprint_holds_the_outputs_for_the_fixed_input(kind, path):
     model = small_model(kind)
     save_model(model, path)
     y, state = model.eval()(fixed_input(3), return_state=True)
@@ -876,7 +876,7 @@ def test_the_fingerprint_is_what_the_model_gives_for_the_fixed_input(kind, path)
     torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_a_fingerprint_of_a_large_model_is_small(path):
+def test_the_fingerprint_of_a_large_model_is_small(path):
     save_model(small_model("lstm", hidden_size=100, readout="all", output_size=None), path)
     _, record, _ = take_apart(path.read_bytes())
     assert {part: 100 < len(record["fingerprint"][part]) <= 256 for part in ("output", "state")} == {
@@ -886,8 +886,8 @@ def test_a_fingerprint_of_a_large_model_is_small(path):
 
 
 @dtypes
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
-def test_a_model_that_is_as_it_was_is_verified(kind, dtype, bidirectional, path):
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+def test_an_unchanged_model_is_verified(kind, dtype, bidirectional, path):
     save_model(small_model(kind, dtype=dtype, batch_first=not bidirectional, bidirectional=bidirectional), path)
     verification = verify_model(path)
     assert (verification.ok, verification.drift, verification.relative_drift) == (True, 0, 0)
@@ -896,7 +896,7 @@ def test_a_model_that_is_as_it_was_is_verified(kind, dtype, bidirectional, path)
 
 
 @pytest.mark.parametrize(("factor", "ok"), [(1 + 1e-6, True), (1.01, False), (math.nan, False), (math.inf, False)])
-def test_a_kind_that_computes_otherwise_now_is_told_from_rounding(local, path, factor, ok):
+def test_drift_is_distinguished_from_rounding(local, path, factor, ok):
     save_model(small_model("shifted", dtype=torch.float32), path)
 
     def run(self, x, state, lengths):
@@ -916,13 +916,13 @@ def change_value(value):
 
 
 @pytest.mark.parametrize(("value", "drift"), [("nan", math.inf), ("inf", math.inf), ("-inf", math.inf)])
-def test_a_value_that_is_not_finite_is_as_far_as_can_be(saved, path, value, drift):
+def test_a_saved_value_that_is_not_finite_is_infinite_drift(saved, path, value, drift):
     path.write_bytes(edited(saved, change_value(value)))
     verification = verify_model(path)
     assert (verification.ok, verification.drift) == (False, drift)
 
 
-def test_another_number_of_outputs_is_drift(saved, path):
+def test_a_different_number_of_outputs_is_drift(saved, path):
     path.write_bytes(edited(saved, lambda header, record: record["fingerprint"]["output"].pop()))
     assert verify_model(path).drift == math.inf
 
@@ -963,7 +963,7 @@ def edit_weight(content):
 def test_the_digest_of_every_version_is_verified(version, edit, path):
     content = (FOLDER / version / "rnn.safetensors").read_bytes()
     assert edit(content) != content
-    assert "was damaged or edited" in refusal(edit(content), path)
+    assert "was damaged or edited" in load_error(edit(content), path)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -1,6 +1,6 @@
-"""What processes do that save models until they are killed: `python -m tests.helpers.saver EXPERIMENT FOLDER`.
+"""Experiments with processes that are killed while they save: `python -m tests.helpers.saver EXPERIMENT FOLDER`.
 
-Prints what came of it as JSON. Each process to be killed is a fork of this one, which has imported torch already.
+Prints the result as JSON. Each process to be killed is a fork of this one, which has imported torch already.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ KILLS = 50
 
 
 class Target:
-    """A path to which two models are saved, and what the file holds after either."""
+    """A path to which two models are saved in turn, and the content of the file after each."""
 
     def __init__(self, folder, hidden_size=8):
         self.path = folder / "model.safetensors"
@@ -35,7 +35,7 @@ class Target:
         return self.path.read_bytes()
 
     def holds(self):
-        """0 or 1: which model is in the file; None: neither, or a part of one."""
+        """The index of the model in the file; None if its content is that of neither."""
         content = self.path.read_bytes()
         load_model(self.path)
         return self.contents.index(content) if content in self.contents else None
@@ -46,7 +46,7 @@ def names_in(folder):
 
 
 def forked(act):
-    """The number of a new process that does this, and nothing else."""
+    """Start a process that runs a function and exits; returns its process id."""
     process = os.fork()
     if process:
         return process
@@ -61,7 +61,7 @@ def kill_oneself():
 
 
 def at_line(number, act):
-    """Do something at the given line of those that rnnkit runs while it writes, counted from 0."""
+    """Run a function at the given line, counted from 0, of the lines that rnnkit executes while it writes."""
     left = number
 
     def trace(frame, event, _argument):
@@ -78,7 +78,7 @@ def at_line(number, act):
 
 
 def killed_at_each_line(folder):
-    """The new model is saved over the old one, by a process that is killed at line after line."""
+    """Save the new model over the old one in processes that are killed at each line in turn."""
     target = Target(folder)
     held = []
     ended = 0
@@ -96,9 +96,9 @@ def killed_at_each_line(folder):
 
 
 def killed_at_any_moment(folder):
-    """Two models are saved in turn, by a process that is killed after a few of them, wherever it is then."""
+    """Save two models in turn in processes that are killed at random moments."""
     target = Target(folder, hidden_size=200)
-    moments = random.Random(0)  # noqa: S311  # no secret
+    moments = random.Random(0)  # noqa: S311  # not a secret
     held = []
     for _ in range(KILLS):
         read, write = os.pipe()
@@ -112,7 +112,7 @@ def killed_at_any_moment(folder):
         process = forked(save_on_and_on)
         for _ in range(moments.randint(1, 2)):
             os.read(read, 1)
-        for _ in range(moments.randrange(10**6)):  # some milliseconds, without a clock
+        for _ in range(moments.randrange(10**6)):  # wait for some milliseconds without a clock
             pass
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
@@ -123,7 +123,7 @@ def killed_at_any_moment(folder):
 
 
 def two_at_once(folder):
-    """Two processes save a model each to one path, again and again, while this one reads it."""
+    """Read a path while two processes save different models to it repeatedly."""
     target = Target(folder, hidden_size=100)
 
     def save_often(model):
@@ -141,7 +141,7 @@ def two_at_once(folder):
 
 
 def no_space(folder):
-    """A model is saved where a file cannot be as long as it is."""
+    """Save a model with a limit on the size of files."""
     target = Target(folder)
     said = []
 
@@ -149,7 +149,7 @@ def no_space(folder):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         with contextlib.suppress(RnnkitError, OSError):
             save_model(target.models[0], target.path)
-            os._exit(1)  # it was saved all the same
+            os._exit(1)  # it was saved despite the limit
         os._exit(2)
 
     size = len(target.contents[0])
@@ -162,4 +162,4 @@ def no_space(folder):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     experiments = {each.__name__: each for each in (killed_at_each_line, killed_at_any_moment, two_at_once, no_space)}
-    print(json.dumps(experiments[sys.argv[1]](Path(sys.argv[2]))))  # noqa: T201  # what it is for
+    print(json.dumps(experiments[sys.argv[1]](Path(sys.argv[2]))))  # noqa: T201  # the result
