@@ -55,9 +55,13 @@ if TYPE_CHECKING:
         UnresolvedKindError,
     )
     from rnnkit.files import FileProblem
-    from rnnkit.files.checkpoint.checkpoint_file import load_model, save_model, verify_model
-    from rnnkit.files.checkpoint.verification import Verification
-    from rnnkit.files.checkpoint.versions import LockDifference
+    from rnnkit.files.checkpoint.checkpoint_file import (
+        LockDifference,
+        Verification,
+        load_model,
+        save_model,
+        verify_model,
+    )
     from rnnkit.files.spec import load_spec, override_spec, save_spec
     from rnnkit.hookspecs import hookimpl
     from rnnkit.introspection import FieldDescription, describe_options, describe_spec, kinds_left_out, spec_schema
@@ -171,9 +175,7 @@ _ROOMS = {
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "files": ["FileProblem"],
-    "files.checkpoint.checkpoint_file": ["load_model", "save_model", "verify_model"],
-    "files.checkpoint.verification": ["Verification"],
-    "files.checkpoint.versions": ["LockDifference"],
+    "files.checkpoint.checkpoint_file": ["LockDifference", "Verification", "load_model", "save_model", "verify_model"],
     "files.spec": ["load_spec", "override_spec", "save_spec"],
     "hookspecs": ["hookimpl"],
     "introspection": ["FieldDescription", "describe_options", "describe_spec", "kinds_left_out", "spec_schema"],

@@ -145,7 +145,7 @@ def _in_folder(folder, monkeypatch):
     monkeypatch.setenv("RNNKIT_BLOCK_PLUGINS", "blocked-cells")
     monkeypatch.setattr(Candidate, "version", "1.0")
     monkeypatch.setattr("rnnkit.specs.provenance.__version__", "1.0")
-    monkeypatch.setattr("rnnkit.files.checkpoint.versions.__version__", "1.0")
+    monkeypatch.setattr("rnnkit.files.checkpoint._verification.__version__", "1.0")
     monkeypatch.setattr(torch, "__version__", "2.1.0")
     monkeypatch.setattr(doctor, "_versions", lambda: {"Python": "3.14.0", "rnnkit": "1.0", "torch": "2.13.0"})
     monkeypatch.setattr(doctor, "examine", lambda names, timeout, **options: examined(tuple(names), timeout, **options))

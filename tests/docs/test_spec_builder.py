@@ -20,7 +20,7 @@ from docs.site import spec_builder
 from docs.site.example_plugin import example_installed
 from rnnkit import RecurrentSpec, build_model, flatten_state, get_kind, load_spec, override_spec, summarize_spec
 from rnnkit.cli._kinds import example_spec
-from rnnkit.files.spec.yaml_format import read_value
+from rnnkit.files.spec._yaml import read_value
 from rnnkit.introspection import describe_options, describe_spec
 from rnnkit.introspection.model_layers import layers_of
 from tests.helpers.shell import into_shell

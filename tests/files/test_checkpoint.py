@@ -1,7 +1,6 @@
-"""What a model's file holds, what comes back from it, and what is said of files that hold no model."""
+"""Checkpoints: their content, round trips, and errors for files that are not checkpoints."""
 
 import copy
-import hashlib
 import json
 import math
 import pickle
@@ -30,12 +29,11 @@ from rnnkit import (
     UnresolvedKindError,
     register_kind,
 )
-from rnnkit.files.checkpoint import read_header
+from rnnkit.files.checkpoint import read_header, read_spec_data
 from rnnkit.files.checkpoint.checkpoint_file import load_model, save_model, verify_model
-from rnnkit.files.checkpoint.header import read_spec_data
 from rnnkit.testing import use_catalog
-from tests.golden.checkpoints.write import FOLDER, SPECS
-from tests.helpers.checkpoint_files import ZEROS, edited, take_apart
+from tests.golden.checkpoints.write import FOLDER, SPECS, VERSIONS
+from tests.helpers.checkpoint_files import digest_of, edited, take_apart, with_record
 from tests.helpers.models import leaves, small_input, small_model, small_spec
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
@@ -51,13 +49,13 @@ def path(tmp_path):
 
 @pytest.fixture
 def saved(path):
-    """The content of a file of a small `lstm`."""
+    """The content of the checkpoint of a small `lstm`."""
     save_model(small_model("lstm", dtype=torch.float32), path)
     return path.read_bytes()
 
 
 def outputs(model, dtype=torch.float64):
-    """The output and the state of a model for one and the same input, without a mark left on it."""
+    """The output and the state of a copy of a model for a fixed input."""
     torch.manual_seed(0)
     with torch.no_grad():
         y, state = copy.deepcopy(model).eval()(small_input(dtype=dtype), return_state=True)
@@ -74,8 +72,8 @@ def bits(tensor):
     return tensor.detach().contiguous().view(-1).view(torch.uint8).tolist()
 
 
-def refusal(content, path):
-    """What is said of a file with this content."""
+def load_error(content, path):
+    """The message of the error from loading a file with this content, without its path."""
     path.write_bytes(content)
     with pytest.raises(CheckpointError) as caught:
         load_model(path)
@@ -84,12 +82,12 @@ def refusal(content, path):
     return message.removeprefix(str(path))
 
 
-# There and back
+# Round trips
 
 
 @dtypes
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
-def test_a_model_comes_back_as_it_was(kind, dtype, bidirectional, path):
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+def test_a_model_round_trips(kind, dtype, bidirectional, path):
     torch.manual_seed(1)
     model = small_model(kind, dtype=dtype, bidirectional=bidirectional)
     x = small_input(dtype=dtype)
@@ -116,7 +114,7 @@ def test_a_model_comes_back_as_it_was(kind, dtype, bidirectional, path):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_options_come_back(name, options, path):
+def test_options_round_trip(name, options, path):
     model = small_model(name, options=options, dropout=0.25)
     save_model(model, path)
     twin = load_model(path)
@@ -124,17 +122,17 @@ def test_options_come_back(name, options, path):
     assert_same_bits(outputs(twin), outputs(model))
 
 
-def test_safetensors_reads_the_file_by_itself(kind, path):
+def test_safetensors_reads_a_checkpoint(kind, path):
     model = small_model(kind, dtype=torch.float32)
     save_model(model, path)
     with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dictionary
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is not a dictionary
         metadata = file.metadata()
     assert tensors.keys() == model.state_dict().keys()
     assert all(torch.equal(tensors[name], tensor) for name, tensor in model.state_dict().items())
     assert list(metadata) == ["rnnkit"]
     record = json.loads(metadata["rnnkit"])
-    assert record["format_version"] == 1
+    assert record["format_version"] == 2
     assert RecurrentSpec.from_dict(record["spec"]) == model.spec
     version = rnnkit.__version__
     assert record["lock"] == {
@@ -146,33 +144,36 @@ def test_safetensors_reads_the_file_by_itself(kind, path):
     assert record["tied"] == {}
 
 
-def test_the_digest_is_that_of_the_file_with_zeros_in_its_place(saved):
-    _, record, _ = take_apart(saved)
-    assert hashlib.sha256(saved.replace(record["sha256"].encode(), ZEROS)).hexdigest() == record["sha256"]
+def test_the_digest_is_the_last_field_and_covers_the_record_and_the_tensors(saved):
+    header, record, data = take_apart(saved)
+    text = json.dumps(record, separators=(",", ":"))
+    body, _, rest = text.partition('"sha256":')
+    assert rest == f'"{record["sha256"]}"}}'
+    assert digest_of(body, header, data) == record["sha256"]
 
 
-def test_the_same_model_gives_the_same_bytes(saved, path):
+def test_saving_is_deterministic(saved, path):
     save_model(load_model(path), path)
     assert path.read_bytes() == saved
 
 
-def test_the_spec_is_read_without_torch(saved, path):
+def test_reading_the_spec_imports_neither_torch_nor_numpy(saved, path):
     program = (
-        "import sys; from rnnkit.files.checkpoint.header import read_spec_data; "
-        "print(read_spec_data(sys.argv[1])); print('torch' in sys.modules)"
+        "import sys; from rnnkit.files.checkpoint import read_spec_data; "
+        "print(read_spec_data(sys.argv[1])); print(sorted({'torch', 'numpy'} & {*sys.modules}))"
     )
     shown = subprocess.run([sys.executable, "-c", program, path], check=True, capture_output=True, text=True).stdout
-    data, torch_is_there = shown.splitlines()
+    data, imported = shown.splitlines()
     assert data == str(read_spec_data(path))
-    assert torch_is_there == "False"
+    assert imported == "[]"
 
 
-def test_the_data_of_the_spec_have_the_form_of_a_spec_file(saved, path):
+def test_spec_data_has_the_form_of_a_spec_file(saved, path):
     data = read_spec_data(path)
-    assert data == {"format_version": 1, "plugin": f"rnnkit=={rnnkit.__version__}", **small_spec("lstm").to_dict()}
+    assert data == {"plugin": f"rnnkit=={rnnkit.__version__}", **small_spec("lstm").to_dict()}
 
 
-def test_special_values_come_back_bit_by_bit(path):
+def test_special_values_round_trip_bit_by_bit(path):
     model = small_model("rnn", dtype=torch.float32)
     with torch.no_grad():
         special = torch.tensor([math.nan, math.inf, -math.inf, -0.0, 1e-45, 3.4e38])
@@ -193,7 +194,7 @@ def test_each_tensor_keeps_its_own_dtype(path):
     assert len(set(dtypes_of.values())) == 3
 
 
-def test_torchs_default_dtype_changes_nothing(saved, path, monkeypatch):
+def test_the_default_dtype_does_not_matter(saved, path, monkeypatch):
     expected = load_model(path).state_dict()
     torch.set_default_dtype(torch.float64)
     try:
@@ -213,17 +214,17 @@ def test_tensors_need_not_be_contiguous(path):
 
 
 @pytest.mark.parametrize("path_of", [str, Path], ids=["str", "PathLike"])
-def test_a_path_may_be_text(saved, path, path_of):
+def test_paths_may_be_str(saved, path, path_of):
     model = load_model(path_of(path))
     save_model(model, path_of(path))
     assert verify_model(path_of(path)).path == str(path)
 
 
-def test_the_device_may_be_named(saved, path):
+def test_a_device_can_be_given(saved, path):
     assert {tensor.device.type for tensor in load_model(path, device="cpu").state_dict().values()} == {"cpu"}
 
 
-def test_the_file_may_be_overwritten_once_the_model_is_loaded(saved, path):
+def test_the_file_may_be_overwritten_after_loading(saved, path):
     model = load_model(path)
     before = outputs(model.double())
     with path.open("r+b") as file:  # the very file, not another one in its place
@@ -236,13 +237,13 @@ def test_the_file_may_be_overwritten_once_the_model_is_loaded(saved, path):
 
 
 def tied_model():
-    """A model whose two layers have one recurrent matrix."""
+    """A model whose two layers share their recurrent matrix."""
     model = small_model("rnn")
     model.backbone.rnn.weight_hh_l1 = model.backbone.rnn.weight_hh_l0
     return model
 
 
-def test_tied_tensors_are_stored_once_and_tied_again(path):
+def test_tied_tensors_are_stored_once_and_loaded_tied(path):
     model = tied_model()
     save_model(model, path)
     assert "backbone.rnn.weight_hh_l1" not in load_file(path)
@@ -251,7 +252,7 @@ def test_tied_tensors_are_stored_once_and_tied_again(path):
     assert_same_bits(outputs(load_model(path)), outputs(model))
 
 
-def test_tied_tensors_learn_together_after_loading(path):
+def test_tied_tensors_train_together_after_loading(path):
     save_model(tied_model(), path)
     model = load_model(path)
     model(small_input()).sum().backward()
@@ -262,8 +263,8 @@ def test_tied_tensors_learn_together_after_loading(path):
     assert verify_model(path).ok
 
 
-def test_a_tie_is_one_of_memory_and_shape(path):
-    """Two parameters over one memory, as `share_memory_` and slicing leave them."""
+def test_tensors_are_tied_if_memory_and_shape_are_equal(path):
+    """Other parameters over the same memory, whole or in part."""
     model = small_model("rnn")
     rnn = model.backbone.rnn
     rnn.weight_hh_l1 = nn.Parameter(rnn.weight_hh_l0.data)  # the same tensor by another parameter
@@ -275,7 +276,7 @@ def test_a_tie_is_one_of_memory_and_shape(path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_parts_of_one_memory_are_stored_as_copies(path, seed):
+def test_tensors_with_overlapping_memory_are_stored_as_copies(path, seed):
     model = small_model("lstm")
     memory = torch.randn(24 * 6 + 24, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     model.backbone.rnn.weight_hh_l0.data = memory[: 24 * 6].view(24, 6)
@@ -284,10 +285,10 @@ def test_parts_of_one_memory_are_stored_as_copies(path, seed):
     assert_same_bits(list(load_model(path).state_dict().values()), list(model.state_dict().values()))
 
 
-# What saving and loading leave alone
+# Side effects
 
 
-def test_saving_leaves_the_model_as_it_is(path):
+def test_saving_does_not_change_the_model(path):
     model = small_model("lstm_cell", dropout=0.5)
     model.backbone.cells[0].eval()
     model.readout.linear.weight.requires_grad_(False)
@@ -314,13 +315,13 @@ def test_saving_leaves_the_model_as_it_is(path):
 
 
 @pytest.mark.parametrize("act", [load_model, verify_model], ids=["load", "verify"])
-def test_reading_draws_no_random_number(saved, path, act):
+def test_loading_does_not_change_the_rng_state(saved, path, act):
     state = torch.get_rng_state()
     act(path)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_loaded_model_is_in_the_mode_of_a_built_one(path):
+def test_a_loaded_model_is_in_training_mode(path):
     save_model(small_model("gru").eval(), path)
     model = load_model(path)
     assert all(module.training for module in model.modules())
@@ -332,7 +333,7 @@ def test_a_loaded_model_is_in_the_mode_of_a_built_one(path):
     [torch.inference_mode, torch.no_grad, lambda: torch.autocast("cpu", torch.bfloat16), lambda: torch.device("meta")],
     ids=["inference_mode", "no_grad", "autocast", "default_device"],
 )
-def test_what_is_around_the_saving_changes_no_byte(saved, path, around):
+def test_saving_does_not_depend_on_context_managers(saved, path, around):
     model = load_model(path)
     with around():
         save_model(model, path)
@@ -340,19 +341,19 @@ def test_what_is_around_the_saving_changes_no_byte(saved, path, around):
 
 
 @pytest.mark.parametrize("load", [load_model, verify_model])
-def test_a_model_is_not_loaded_where_its_values_would_be_lost(saved, path, load):
-    with pytest.raises(CheckpointError, match=r"the meta device has none.*build_model"):
+def test_loading_on_the_meta_device_is_refused(saved, path, load):
+    with pytest.raises(CheckpointError, match=r"the meta device, which has no values: .*build_model"):
         load(path, device="meta")
-    with torch.device("meta"), pytest.raises(CheckpointError, match="the meta device has none"):
+    with torch.device("meta"), pytest.raises(CheckpointError, match="the meta device, which has no values"):
         load(path)
 
 
-# What cannot be saved
+# Models that cannot be saved
 
 
 def added_layer(model):
     model.extra = nn.Linear(2, 2)
-    return ["extra.weight is not expected: (2, 2) of float32", "extra.bias is not expected: (2,) of float32"]
+    return ["extra.weight is unexpected: (2, 2) of float32", "extra.bias is unexpected: (2,) of float32"]
 
 
 def removed_layer(model):
@@ -367,12 +368,12 @@ def replaced_layer(model):
 
 def weight_norm(model):
     parametrizations.weight_norm(model.readout.linear)
-    return ["readout.linear.weight is missing", "readout.linear.parametrizations.weight.original0 is not expected"]
+    return ["readout.linear.weight is missing", "readout.linear.parametrizations.weight.original0 is unexpected"]
 
 
 def pruned(model):
     prune.l1_unstructured(model.readout.linear, "weight", amount=0.5)
-    return ["readout.linear.weight is missing", "weight_orig is not expected", "weight_mask is not expected"]
+    return ["readout.linear.weight is missing", "weight_orig is unexpected", "weight_mask is unexpected"]
 
 
 def integers(model):
@@ -387,17 +388,17 @@ def without_values(model):
 
 def sparse(model):
     model.readout.linear.weight = nn.Parameter(torch.ones(2, 6).to_sparse())
-    return ["readout.linear.weight is a Tensor of the layout torch.sparse_coo"]
+    return ["readout.linear.weight is a Tensor with layout torch.sparse_coo"]
 
 
 def wide_complex(model):
     model.readout.linear.weight.data = torch.ones(2, 6, dtype=torch.complex128)
-    return ["readout.linear.weight has the dtype torch.complex128, which safetensors does not have"]
+    return ["readout.linear.weight has dtype torch.complex128, which safetensors does not support"]
 
 
 def lazy(model):
     model.extra = nn.LazyLinear(2)
-    return ["extra.weight has no values yet"]
+    return ["extra.weight is not initialized yet"]
 
 
 def extra_state(model):
@@ -409,10 +410,10 @@ def extra_state(model):
             pass
 
     model.extra = Counting()
-    return ["extra._extra_state is a dict, no tensor"]
+    return ["extra._extra_state is a dict, not a tensor"]
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, of what these do
+@pytest.mark.filterwarnings("ignore::UserWarning")  # from torch
 @pytest.mark.parametrize(
     "change",
     [
@@ -430,7 +431,7 @@ def extra_state(model):
     ],
     ids=lambda change: change.__name__,
 )
-def test_a_changed_model_is_refused_and_the_old_file_stays(change, saved, path):
+def test_a_changed_model_is_refused_and_the_old_file_kept(change, saved, path):
     model = small_model("gru")
     problems = change(model)
     with pytest.raises(CheckpointError) as caught:
@@ -440,7 +441,7 @@ def test_a_changed_model_is_refused_and_the_old_file_stays(change, saved, path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_model_whose_change_was_taken_off_again_can_be_saved(path):
+def test_a_model_can_be_saved_after_its_changes_are_removed(path):
     model = small_model("gru")
     pruned(model)
     prune.remove(model.readout.linear, "weight")
@@ -450,7 +451,7 @@ def test_a_model_whose_change_was_taken_off_again_can_be_saved(path):
     assert_same_bits(outputs(load_model(path)), outputs(model))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own imports
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # from torch.compile's imports
 @pytest.mark.parametrize(
     ("wrap", "attribute"),
     [
@@ -460,32 +461,34 @@ def test_a_model_whose_change_was_taken_off_again_can_be_saved(path):
     ],
     ids=["DataParallel", "compile", "Sequential"],
 )
-def test_a_wrapper_is_refused_with_the_place_of_the_model(wrap, attribute, path):
+def test_a_wrapper_is_refused_with_the_attribute_of_the_model(wrap, attribute, path):
     wrapper = wrap(small_model("rnn"))
-    with pytest.raises(CheckpointError, match=f"a {type(wrapper).__name__}, which holds one: .* {attribute!r}$"):
+    with pytest.raises(
+        CheckpointError, match=f"not a {type(wrapper).__name__}: save its attribute {attribute!r}, which is one$"
+    ):
         save_model(wrapper, path)
     save_model(wrapper.get_submodule(attribute), path)
 
 
 @pytest.mark.parametrize("other", [nn.Linear(2, 2), {}, None], ids=["module", "state_dict", "none"])
-def test_what_is_no_model_is_refused(other, path):
-    with pytest.raises(CheckpointError, match=f"takes a RecurrentModel, but this is a {type(other).__name__}$"):
+def test_other_objects_are_refused(other, path):
+    with pytest.raises(CheckpointError, match=f"takes a RecurrentModel, not a {type(other).__name__}$"):
         save_model(other, path)
 
 
 @pytest.mark.parametrize("name", ["model", "model.pt", "model.safetensors.bin", ".safetensors"])
-def test_the_name_of_the_file_says_what_it_is(name, tmp_path):
-    with pytest.raises(CheckpointError, match=r"ends in \.safetensors, but .*" + re.escape(name)):
+def test_the_suffix_must_be_safetensors(name, tmp_path):
+    with pytest.raises(CheckpointError, match=r"must end in \.safetensors, but is .*" + re.escape(name)):
         save_model(small_model("rnn"), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_folder_keeps_its_own_error(tmp_path):
+def test_a_missing_directory_raises_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere/model\.safetensors"):
         save_model(small_model("rnn"), tmp_path / "nowhere/model.safetensors")
 
 
-def test_a_missing_file_keeps_its_own_error(tmp_path):
+def test_missing_files_and_directories_raise_os_errors(tmp_path):
     for act in (load_model, verify_model, read_header):
         with pytest.raises(FileNotFoundError):
             act(tmp_path / "none.safetensors")
@@ -493,23 +496,23 @@ def test_a_missing_file_keeps_its_own_error(tmp_path):
             act(tmp_path)
 
 
-# Files that hold no model
+# Files that are not checkpoints
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (lambda saved: b"", "it is empty"),
-        (lambda saved: saved[:7], "it is no safetensors file"),
-        (lambda saved: saved[:100], "it is truncated: its header alone has"),
-        (lambda saved: saved[:-1], r"truncated: its tensors have (\d+) bytes, of which (?!\1)\d+ are there"),
-        (lambda saved: saved + b"\0", "it is too long"),
-        (lambda saved: struct.pack("<Q", 2**63) + saved[8:], "longer than any that rnnkit writes"),
-        (lambda saved: struct.pack("<Q", 0) + saved[8:], "it is truncated"),
-        (lambda saved: saved[:8] + b"{" * 100 + saved[108:], "its header is no JSON"),
-        (lambda saved: struct.pack("<Q", 4) + "{}".encode("utf-16-le"), "its header is no JSON"),
+        (lambda saved: b"", "the file is empty"),
+        (lambda saved: saved[:7], "it is not a safetensors file"),
+        (lambda saved: saved[:100], "the file is truncated: its header has"),
+        (lambda saved: saved[:-1], "the file is truncated: 1 bytes of its tensors are missing"),
+        (lambda saved: saved + b"\0", "the file is too long: 1 bytes follow its tensors"),
+        (lambda saved: struct.pack("<Q", 2**63) + saved[8:], "the headers that rnnkit writes have at most 10000000"),
+        (lambda saved: struct.pack("<Q", 0) + saved[8:], "the file is truncated"),
+        (lambda saved: saved[:8] + b"{" * 100 + saved[108:], "its header is not valid JSON"),
+        (lambda saved: struct.pack("<Q", 4) + "{}".encode("utf-16-le"), "its header is not valid JSON"),
         (lambda saved: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-        (lambda saved: b"<!DOCTYPE html><html></html>", "it is no safetensors file"),
+        (lambda saved: b"<!DOCTYPE html><html></html>", "it is not a safetensors file"),
     ],
     ids=[
         "empty",
@@ -525,19 +528,19 @@ def test_a_missing_file_keeps_its_own_error(tmp_path):
         "html",
     ],
 )
-def test_a_file_that_is_not_whole_says_so(content, says, saved, path):
-    assert re.search(says, refusal(content(saved), path))
+def test_incomplete_and_foreign_files_are_recognized(content, says, saved, path):
+    assert re.search(says, load_error(content(saved), path))
 
 
-def test_a_file_of_another_tool_is_told_what_it_lacks(path):
+def test_a_safetensors_file_without_rnnkit_metadata_is_refused(path):
     save_file({"weight": torch.ones(2)}, path, metadata={"format": "pt"})
-    assert "has no rnnkit metadata: it was not written by save_model, or has lost it" in refusal(
+    assert "has no rnnkit metadata: it was not written by save_model, or a tool has dropped its metadata" in load_error(
         path.read_bytes(), path
     )
 
 
 class Dangerous:
-    """Leaves a file where it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -547,30 +550,30 @@ class Dangerous:
 
 
 @pytest.mark.parametrize("protocol", [*range(2, pickle.HIGHEST_PROTOCOL + 1), "zip", "legacy"])
-def test_a_pickle_is_named_and_never_run(protocol, path):
+def test_a_pickle_is_recognized_and_never_run(protocol, path):
     dangerous = Dangerous(path.with_name("was_here"))
     if isinstance(protocol, int):
         path.write_bytes(pickle.dumps(dangerous, protocol))
     else:
         torch.save(dangerous, path, _use_new_zipfile_serialization=protocol == "zip")
-    assert "it is a pickle, as torch.save writes it" in refusal(path.read_bytes(), path)
+    assert "it is a pickle, as torch.save writes it" in load_error(path.read_bytes(), path)
     with pytest.raises(CheckpointError, match="it is a pickle"):
         verify_model(path)
     assert not dangerous.mark.exists()
 
 
 @pytest.mark.parametrize("position", [0, 0.1, 0.3, 0.6, 0.9, 1], ids=lambda position: f"{position:.0%}")
-def test_a_tensor_that_was_edited_is_noticed(saved, path, position):
+def test_an_edited_tensor_is_detected(saved, path, position):
     _, _, data = take_apart(saved)
     place = len(saved) - len(data) + round(position * (len(data) - 1))
     content = saved[:place] + bytes([saved[place] ^ 1]) + saved[place + 1 :]
-    assert refusal(content, path) == " has been damaged or edited since it was saved: its digest is another one"
+    assert load_error(content, path) == " was damaged or edited after it was saved: its SHA-256 digest differs"
 
 
-def test_a_spec_that_was_edited_is_noticed(saved, path):
+def test_an_edited_spec_is_detected(saved, path):
     edited_spec = saved.replace(b'\\"dropout\\":0.0', b'\\"dropout\\":0.5')
     assert edited_spec != saved
-    assert "damaged or edited" in refusal(edited_spec, path)
+    assert "damaged or edited" in load_error(edited_spec, path)
 
 
 def change_entry(name, **changes):
@@ -588,28 +591,45 @@ def add_layer(header, record):
     record["spec"]["num_layers"] = 3
 
 
+@pytest.mark.parametrize("offsets", [[0, 2**63], [0], None, {}, [0, "1"]], ids=str)
+def test_wrong_sizes_are_refused_before_the_tensors_are_read(offsets, saved, path):
+    path.write_bytes(edited(saved, change_entry(WEIGHT_HH, data_offsets=offsets)))
+    with pytest.raises(CheckpointError, match=r"truncated: \d+ bytes of its|its header is not that"):
+        read_header(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dtype": "F3"},
+        {"shape": [24, 7]},
+        {"shape": [-24, 6]},
+        {"shape": [24.0, 6]},
+        {"shape": [2**62, 2**62]},
+        {"data_offsets": [0, 576]},
+        {"data_offsets": [1, 0]},
+    ],
+    ids=str,
+)
+def test_safetensors_refuses_a_damaged_header(changes, saved, path):
+    content = edited(saved, change_entry(WEIGHT_HH, **changes))
+    assert " cannot be read: the file is damaged (SafetensorError: " in load_error(content, path)
+
+
 @pytest.mark.parametrize(
     ("edit", "problems"),
     [
-        (change_entry(WEIGHT_HH, dtype="F3"), ["has the unknown dtype 'F3'. Did you mean 'F32'?"]),
-        (change_entry(WEIGHT_HH, shape=[24, 7]), ["needs 672 bytes, but has those from"]),
-        (change_entry(WEIGHT_HH, shape=[-24, 6]), [f"{WEIGHT_HH} has the shape [-24, 6]"]),
-        (change_entry(WEIGHT_HH, shape=[24.0, 6]), [f"{WEIGHT_HH} has the shape [24.0, 6]"]),
-        (change_entry(WEIGHT_HH, shape=[2**62, 2**62]), ["needs 85070591730234615865843651857942052864 bytes"]),
-        (change_entry(WEIGHT_HH, data_offsets=[0, 576]), ["overlaps the one before it", "comes after a gap"]),
-        (change_entry(WEIGHT_HH, data_offsets=[1, 0]), ["needs 576 bytes, but has those from 1 to 0"]),
-        (change_entry(WEIGHT_HH, more=1), [f"{WEIGHT_HH} should have a dtype, a shape and data_offsets"]),
         (change_entry(WEIGHT_HH, dtype="I32"), [f"{WEIGHT_HH} is (24, 6) of int32, expected (24, 6) of float32"]),
         (change_entry(WEIGHT_HH, shape=[6, 24]), [f"{WEIGHT_HH} is (6, 24) of float32, expected (24, 6) of float32"]),
         (
             rename,
-            [f"{WEIGHT_HH} is missing: (24, 6) of float32", "backbone.rnn.weight is not expected: (24, 6) of float32"],
+            [f"{WEIGHT_HH} is missing: (24, 6) of float32", "backbone.rnn.weight is unexpected: (24, 6) of float32"],
         ),
         (add_layer, [f"{part}_{way}_l2 is missing" for part in ("weight", "bias") for way in ("ih", "hh")]),
     ],
 )
 def test_every_mismatch_is_listed(edit, problems, saved, path):
-    message = refusal(edited(saved, edit), path)
+    message = load_error(edited(saved, edit), path)
     assert [problem for problem in problems if problem not in message] == []
 
 
@@ -624,13 +644,13 @@ def set_record(**fields):
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (set_record(format_version=2), "has the format version 2, and this rnnkit reads 1 at most: update rnnkit"),
+        (set_record(format_version=3), "has format version 3, but this rnnkit reads versions up to 2: update rnnkit"),
         (set_record(format_version=True), "format_version: "),
         (set_record(format_version=0), "format_version: "),
         (set_record(dtype="float31"), "dtype: Input should be"),
         (set_record(tied={"a": 1}), "tied.a: Input should be a valid string, but is 1"),
-        (set_record(tied={WEIGHT_HH: WEIGHT_HH}), f"says of '{WEIGHT_HH}' to be tied"),
-        (set_record(tied={"a": "b"}), "says of 'a' to be tied"),
+        (set_record(tied={WEIGHT_HH: WEIGHT_HH}), f"'{WEIGHT_HH}' should be tied to tensors that it does not have"),
+        (set_record(tied={"a": "b"}), "'a' should be tied to tensors that it does not have"),
         (set_record(lock={}), "lock.torch: Field required"),
         (set_record(lock={"rnnkit": "1", "torch": "2", "plugin": "a b"}), "lock.plugin: "),
         (set_record(fingerprint={"output": ["1"]}), "fingerprint.output"),
@@ -640,33 +660,32 @@ def set_record(**fields):
         (set_spec(new=1), "A RecurrentSpec has no field 'new'"),
         (set_spec(options={"proj": 1}), "The kind 'lstm' has no option 'proj'"),
         (set_spec(options={"a": "\ud800"}), "half of a surrogate pair"),
-        (set_spec(num_layers=10**9), "its spec has 1000000000 layers, more than its tensors can be those of"),
+        (set_spec(num_layers=10**9), "its spec has 1000000000 layers, but it has too few tensors for them"),
         (set_spec(hidden_size=10**18), "No model can be built on the meta device"),
         (set_spec(input_size=2**400), "No model can be built on the meta device"),
     ],
 )
-def test_wrong_metadata_are_named(edit, says, saved, path):
+def test_invalid_metadata_is_described(edit, says, saved, path):
     path.write_bytes(edited(saved, edit))
     with pytest.raises(rnnkit.RnnkitError) as caught:
         load_model(path)
     assert says in str(caught.value)
 
 
-def test_a_digest_that_is_none_is_damage(saved, path):
+def test_an_invalid_digest_is_damage(saved, path):
     digest = take_apart(saved)[1]["sha256"].encode()
-    assert "sha256: String should match pattern" in refusal(saved.replace(digest, digest[:-1] + b"G"), path)
+    assert "sha256: String should match pattern" in load_error(saved.replace(digest, digest[:-1] + b"G"), path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "NaN", "[" * 100_000, "1" * 5_000], ids=lambda text: text[:5])
-def test_metadata_that_are_no_record_are_damage(text, saved, path):
+def test_metadata_that_is_not_a_record_is_damage(text, saved, path):
     header, _, data = take_apart(saved)
-    text = json.dumps({"__metadata__": {"rnnkit": text}, **header}).encode()
-    assert " is damaged: its rnnkit metadata " in refusal(struct.pack("<Q", len(text)) + text + data, path)
+    assert " is damaged: its rnnkit metadata " in load_error(with_record(header, text, data), path)
 
 
 def test_a_huge_model_in_a_small_file_is_refused_before_anything_is_allocated(saved, path):
-    """Ten billion weights: 40 GB, which nobody has here."""
-    message = refusal(edited(saved, set_spec(hidden_size=50_000)), path)
+    """Ten billion weights would take 40 GB."""
+    message = load_error(edited(saved, set_spec(hidden_size=50_000)), path)
     assert "(200000, 50000) of float32" in message
 
 
@@ -687,7 +706,7 @@ def register_kinds(register):
 
 @pytest.fixture
 def third_party(plugins, path):
-    """A file of a model whose kind is that of the distribution `third-party` 1.0, which is installed."""
+    """The checkpoint of a model whose kind is provided by the installed distribution `third-party` 1.0."""
     plugins.install("other", source=REGISTERS, distribution="third-party")
     with use_catalog(Catalog()):
         save_model(small_model("other"), path)
@@ -699,12 +718,12 @@ def test_the_lock_names_the_plugin(third_party):
     assert load_model(third_party, strict_versions=True).spec.kind == "third-party/other"
 
 
-def test_another_version_of_the_plugin_is_a_warning_or_an_error(third_party):
+def test_a_different_plugin_version_is_a_warning_or_an_error(third_party):
     def older(header, record):
         record["lock"]["plugin"] = "third-party==0.9"
 
     third_party.write_bytes(edited(third_party.read_bytes(), older))
-    says = "model.safetensors was saved with third-party==0.9, but here .* third-party==1.0"
+    says = "model.safetensors was saved with third-party==0.9, but .* is now provided by third-party==1.0"
     with pytest.warns(LockWarning, match=says) as caught:
         load_model(third_party)
     assert caught[0].filename == __file__
@@ -722,19 +741,19 @@ def test_a_model_without_its_plugin_says_what_to_install(third_party):
                 act(third_party)
 
 
-def test_other_versions_of_rnnkit_and_torch_are_for_verify_to_tell(saved, path):
+def test_verify_reports_different_versions_of_rnnkit_and_torch(saved, path):
     def elsewhere(header, record):
         record["lock"] |= {"torch": "2.5.0", "rnnkit": "0.0.9"}
 
     path.write_bytes(edited(saved, elsewhere))
-    load_model(path)  # no warning: what provides the kind is the same
+    load_model(path)  # no warning: the plugin is the same
     assert [difference[:2] for difference in verify_model(path).differences] == [
         ("rnnkit", "0.0.9"),
         ("torch", "2.5.0"),
     ]
 
 
-# Local kinds, and what they may keep
+# Local kinds
 
 
 class Part(NamedTuple):
@@ -742,7 +761,7 @@ class Part(NamedTuple):
 
 
 class Shifted(Backbone):
-    """A layer without a memory, with every sort of tensor that a module can keep."""
+    """A layer without recurrence, with every kind of tensor that a module can have."""
 
     def __init__(self, spec, *, device, dtype):
         super().__init__(spec, features=spec.hidden_size)
@@ -768,7 +787,7 @@ def local():
 
 
 @dtypes
-def test_a_local_kind_keeps_all_that_is_in_its_state_dict(local, path, dtype):
+def test_the_whole_state_dict_of_a_local_kind_round_trips(local, path, dtype):
     model = small_model("shifted", dtype=dtype)
     model.backbone.steps += 3
     model.backbone.flags[1] = True
@@ -781,7 +800,7 @@ def test_a_local_kind_keeps_all_that_is_in_its_state_dict(local, path, dtype):
 
 
 @pytest.mark.parametrize("act", [save_model, lambda _, path: load_model(path)], ids=["save", "load"])
-def test_a_kind_that_is_built_a_second_time_draws_no_random_number(local, path, act):
+def test_saving_and_loading_a_local_kind_keep_the_rng_state(local, path, act):
     model = small_model("shifted")
     save_model(model, path)
     state = torch.get_rng_state()
@@ -798,7 +817,7 @@ class Tied(Shifted):
 
 
 @pytest.mark.parametrize("state", [(), None], ids=["empty", "none"])
-def test_a_kind_without_a_state_has_a_fingerprint_of_its_outputs(local, path, state):
+def test_a_stateless_kind_has_a_fingerprint_of_its_outputs(local, path, state):
     run = lambda self, x, _state, lengths: (Shifted.run(self, x, None, lengths)[0], state)  # noqa: E731
     register_kind("stateless")(type("Stateless", (Shifted,), {"run": run, "state_shapes": lambda self, _: ()}))
     save_model(small_model("stateless"), path)
@@ -807,47 +826,47 @@ def test_a_kind_without_a_state_has_a_fingerprint_of_its_outputs(local, path, st
     assert verification.drift == 0
 
 
-def test_a_kind_that_ties_its_weights_cannot_take_two_in_the_place_of_one(local, path):
+def test_untied_weights_of_a_kind_that_ties_them_are_refused(local, path):
     register_kind("tied")(Tied)
     model = small_model("tied")
     save_model(model, path)
     assert "backbone.alias" not in load_file(path)
     model.backbone.alias = nn.Parameter(model.backbone.weight.detach() + 1)
     with pytest.raises(
-        CheckpointError, match=r"backbone.alias is a tensor of its own, expected the same as backbone.weig"
+        CheckpointError, match=r"backbone.alias is a separate tensor, expected to be tied to backbone.weig"
     ):
         save_model(model, path)
     twin = load_model(path)
     assert twin.backbone.alias is twin.backbone.weight
 
 
-def test_a_local_kind_has_no_plugin_in_its_file(local, path):
+def test_the_checkpoint_of_a_local_kind_has_no_plugin(local, path):
     save_model(small_model("shifted"), path)
     assert "plugin" not in read_spec_data(path)
     with use_catalog(Catalog()), pytest.raises(UnresolvedKindError, match="shifted"):
         load_model(path)
 
 
-def test_a_kind_that_cannot_run_here_is_saved_without_a_fingerprint(local, path):
+def test_a_kind_that_cannot_run_is_saved_without_a_fingerprint(local, path):
     Broken = type("Broken", (Shifted,), {"run": lambda self, x, state, lengths: 1 / 0})
     register_kind("broken")(Broken)
     save_model(small_model("broken"), path)
     verification = verify_model(path)
     assert not verification.ok
     assert verification.drift is None
-    assert "could not run where it was saved: ZeroDivisionError" in verification.reason
+    assert "could not run when it was saved: ZeroDivisionError" in verification.reason
 
 
 # Fingerprints
 
 
 def fixed_input(size):
-    """The formula of the documentation in Python's integers."""
+    """The documented formula, with integers of Python."""
     numbers = [place * 2654435761 % 2**32 / 2**31 - 1 for place in range(1, 2 * 4 * size + 1)]
     return torch.tensor(numbers, dtype=torch.float64).reshape(2, 4, size)
 
 
-def test_the_fingerprint_is_what_the_model_gives_for_the_fixed_input(kind, path):
+def test_the_fingerprint_holds_the_outputs_for_the_fixed_input(kind, path):
     model = small_model(kind)
     save_model(model, path)
     y, state = model.eval()(fixed_input(3), return_state=True)
@@ -857,7 +876,7 @@ def test_the_fingerprint_is_what_the_model_gives_for_the_fixed_input(kind, path)
     torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_a_fingerprint_of_a_large_model_is_small(path):
+def test_the_fingerprint_of_a_large_model_is_small(path):
     save_model(small_model("lstm", hidden_size=100, readout="all", output_size=None), path)
     _, record, _ = take_apart(path.read_bytes())
     assert {part: 100 < len(record["fingerprint"][part]) <= 256 for part in ("output", "state")} == {
@@ -867,8 +886,8 @@ def test_a_fingerprint_of_a_large_model_is_small(path):
 
 
 @dtypes
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
-def test_a_model_that_is_as_it_was_is_verified(kind, dtype, bidirectional, path):
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+def test_an_unchanged_model_is_verified(kind, dtype, bidirectional, path):
     save_model(small_model(kind, dtype=dtype, batch_first=not bidirectional, bidirectional=bidirectional), path)
     verification = verify_model(path)
     assert (verification.ok, verification.drift, verification.relative_drift) == (True, 0, 0)
@@ -877,7 +896,7 @@ def test_a_model_that_is_as_it_was_is_verified(kind, dtype, bidirectional, path)
 
 
 @pytest.mark.parametrize(("factor", "ok"), [(1 + 1e-6, True), (1.01, False), (math.nan, False), (math.inf, False)])
-def test_a_kind_that_computes_otherwise_now_is_told_from_rounding(local, path, factor, ok):
+def test_drift_is_distinguished_from_rounding(local, path, factor, ok):
     save_model(small_model("shifted", dtype=torch.float32), path)
 
     def run(self, x, state, lengths):
@@ -897,13 +916,13 @@ def change_value(value):
 
 
 @pytest.mark.parametrize(("value", "drift"), [("nan", math.inf), ("inf", math.inf), ("-inf", math.inf)])
-def test_a_value_that_is_not_finite_is_as_far_as_can_be(saved, path, value, drift):
+def test_a_saved_value_that_is_not_finite_is_infinite_drift(saved, path, value, drift):
     path.write_bytes(edited(saved, change_value(value)))
     verification = verify_model(path)
     assert (verification.ok, verification.drift) == (False, drift)
 
 
-def test_another_number_of_outputs_is_drift(saved, path):
+def test_a_different_number_of_outputs_is_drift(saved, path):
     path.write_bytes(edited(saved, lambda header, record: record["fingerprint"]["output"].pop()))
     assert verify_model(path).drift == math.inf
 
@@ -911,14 +930,17 @@ def test_another_number_of_outputs_is_drift(saved, path):
 # Golden files
 
 
-def test_there_is_a_golden_file_of_each_of_rnnkits_kinds():
-    assert sorted(file.stem for file in FOLDER.iterdir()) == [kind for kind in rnnkit.list_kinds() if "/" not in kind]
+@pytest.mark.parametrize("version", VERSIONS)
+def test_there_is_a_golden_file_of_each_built_in_kind(version):
+    files = sorted(file.stem for file in (FOLDER / version).iterdir())
+    assert files == [kind for kind in rnnkit.list_kinds() if "/" not in kind]
 
 
 @pytest.mark.parametrize("golden", SPECS)
-def test_a_file_of_version_1_is_read(golden):
-    """`tests/golden/checkpoints/write.py` says when to write them anew."""
-    file = FOLDER / f"{golden}.safetensors"
+@pytest.mark.parametrize("version", VERSIONS)
+def test_files_of_every_version_are_read(golden, version):
+    """See `tests/golden/checkpoints/write.py` for when to write new ones."""
+    file = FOLDER / version / f"{golden}.safetensors"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LockWarning)  # a later version of rnnkit reads them too
         model = load_model(file)
@@ -928,6 +950,23 @@ def test_a_file_of_version_1_is_read(golden):
     assert verify_model(file).ok
 
 
-def test_a_tied_tensor_of_version_1_is_tied():
-    rnn = load_model(FOLDER / "rnn.safetensors").backbone.rnn
+def edit_spec(content):
+    return content.replace(b'readout\\":\\"all', b'readout\\":\\"max')
+
+
+def edit_weight(content):
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("edit", [edit_spec, edit_weight])
+def test_the_digest_of_every_version_is_verified(version, edit, path):
+    content = (FOLDER / version / "rnn.safetensors").read_bytes()
+    assert edit(content) != content
+    assert "was damaged or edited" in load_error(edit(content), path)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_tied_tensor_of_every_version_is_tied(version):
+    rnn = load_model(FOLDER / version / "rnn.safetensors").backbone.rnn
     assert rnn.weight_hh_l0 is rnn.weight_hh_l1

@@ -1,4 +1,4 @@
-"""A file that somebody damaged or made up gives its model or an error, and needs little memory."""
+"""Damaged and fuzzed checkpoints give their model or an error, in bounded memory."""
 
 import copy
 import json
@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from safetensors.torch import load
 
 from rnnkit import LockWarning, RecurrentSpec, RnnkitError
+from rnnkit.files.checkpoint import read_spec_data
 from rnnkit.files.checkpoint.checkpoint_file import load_model, save_model, verify_model
-from rnnkit.files.checkpoint.header import read_spec_data
 from tests.helpers.checkpoint_files import put_together, take_apart
 from tests.helpers.models import small_model
 
@@ -54,7 +54,7 @@ VALUES = [
 
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory):
-    """The contents of files that hold models, one of them with a tie."""
+    """The contents of checkpoints, one of them with tied tensors."""
     path = tmp_path_factory.mktemp("files") / "model.safetensors"
     torch.manual_seed(0)
     contents = []
@@ -69,7 +69,7 @@ def contents(tmp_path_factory):
 
 @contextmanager
 def little_memory():
-    """A block that gets no more memory than the allowance beyond what the process has."""
+    """Limit the memory that the block may allocate to the allowance."""
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (taken + ALLOWANCE, before[1]))
@@ -80,7 +80,7 @@ def little_memory():
 
 
 def outcome(act, path):
-    """What comes of it; None: an error of those that may be."""
+    """The result; None for an error of rnnkit or pydantic."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LockWarning)
@@ -91,8 +91,8 @@ def outcome(act, path):
 
 
 def dice(seed):
-    """The same for each run."""
-    return random.Random(seed)  # noqa: S311  # no secret
+    """A reproducible random number generator."""
+    return random.Random(seed)  # noqa: S311  # not a secret
 
 
 # Bytes
@@ -135,7 +135,7 @@ BYTES = [flip, flip, overwrite, cut, cut_out, repeat, change_length]
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_damaged_bytes_give_the_same_model_or_an_error(batch, contents, tmp_path):
+def test_damaged_bytes_never_give_a_different_model(batch, contents, tmp_path):
     chance, path = dice(batch), tmp_path / "model.safetensors"
     with little_memory():
         for _ in range(IN_A_BATCH):
@@ -143,14 +143,14 @@ def test_damaged_bytes_give_the_same_model_or_an_error(batch, contents, tmp_path
             damaged = chance.choice(BYTES)(content, chance)
             path.write_bytes(damaged)
             model = outcome(load_model, path)
-            assert model is None or damaged == content, "a change went unnoticed"
+            assert model is None or damaged == content, "a change was not detected"
 
 
-# What the header says, with a right digest
+# Headers, with the right digest
 
 
 def places(value):
-    """Every dictionary and list in a value, itself included."""
+    """All dictionaries and lists in a value, including itself."""
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     inner = [place for part in parts for place in places(part)]
     return [value, *inner] if isinstance(value, dict | list) else inner
@@ -200,7 +200,7 @@ def made_up(content, chance):
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_a_made_up_header_gives_the_model_that_it_describes_or_an_error(batch, contents, tmp_path):
+def test_a_fuzzed_header_gives_the_model_that_it_describes_or_an_error(batch, contents, tmp_path):
     chance, path, loaded = dice(batch), tmp_path / "model.safetensors", 0
     with little_memory():
         for _ in range(IN_A_BATCH):
@@ -212,11 +212,11 @@ def test_a_made_up_header_gives_the_model_that_it_describes_or_an_error(batch, c
                 assert_describes(content, model)
                 assert outcome(verify_model, path).path == str(path)
             outcome(read_spec_data, path)
-    assert loaded > IN_A_BATCH / 50  # it is no fuzzing of the first check alone
+    assert loaded > IN_A_BATCH / 50  # more than the first check is fuzzed
 
 
 def assert_describes(content, model):
-    """A model that was loaded is what json and safetensors read in its file."""
+    """Compare a loaded model with its file, as json and safetensors read it."""
     _, record, _ = take_apart(content)
     assert model.spec == RecurrentSpec.from_dict(record["spec"])
     tensors = load(content)
@@ -247,14 +247,14 @@ def header_of(text):
     ],
     ids=["length", "open", "deep", "objects", "digits", "axes", "exabytes", "names"],
 )
-def test_a_header_that_asks_for_memory_gets_none(content, tmp_path):
+def test_hostile_headers_do_not_allocate_memory(content, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     with little_memory():
         assert outcome(load_model, path) is None
 
 
-def test_a_spec_that_asks_for_memory_gets_none(contents, tmp_path):
+def test_hostile_specs_do_not_allocate_memory(contents, tmp_path):
     path = tmp_path / "model.safetensors"
     for field, value in [("hidden_size", 10**6), ("num_layers", 10**9), ("input_size", 10**12), ("output_size", 10**9)]:
         header, record, data = take_apart(contents[-1])

@@ -1,4 +1,4 @@
-"""`KEY=VALUE`: what each form means, and what is said of one that is wrong."""
+"""Overrides `KEY=VALUE`: their meaning, and errors for invalid ones."""
 
 import copy
 import pickle
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rnnkit import BlockedKindError, Catalog, Options, RecurrentSpec, SpecFileError, register_kind
 from rnnkit.files.spec import load_spec, override_spec
-from rnnkit.files.spec.assignments import Assignment, assigned
+from rnnkit.files.spec._overrides import Override, apply_overrides
 from rnnkit.testing import use_catalog
 from rnnkit_builtin.lstm import LSTMOptions
 from tests.specs.test_spec_properties import reproducible, specs
@@ -25,7 +25,7 @@ def lines_of(call):
     return str(caught.value).splitlines()
 
 
-# What each means
+# Values
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def lines_of(call):
         ('options={"forget_bias": 1.0}', "options.forget_bias", 1.0),
     ],
 )
-def test_a_value_is_read_as_yaml(override, field, value):
+def test_values_are_parsed_as_yaml(override, field, value):
     spec = override_spec(STACK, [override])
     for name in field.split("."):
         spec = getattr(spec, name)
@@ -61,7 +61,7 @@ def test_a_value_is_read_as_yaml(override, field, value):
     assert type(spec) is type(value)
 
 
-def test_the_other_fields_stay_and_so_does_the_spec():
+def test_other_fields_and_the_original_spec_are_unchanged():
     changed = override_spec(LSTM, ["hidden_size=8", "options.forget_bias=1.0"])
     assert changed.to_dict() == LSTM.to_dict() | {
         "hidden_size": 8,
@@ -91,7 +91,7 @@ class TextOptions(Options):
 
 @pytest.fixture
 def text():
-    """A spec whose kind has options that take text."""
+    """A spec whose kind has text options."""
     with use_catalog(Catalog()):
         register_kind("text", options=TextOptions)(object)
         yield RecurrentSpec(kind="text", input_size=3, hidden_size=4)
@@ -127,13 +127,13 @@ def text():
         ("color=null", "color", None),
     ],
 )
-def test_what_is_no_value_is_text_and_so_is_what_its_field_takes_as_text_only(text, override, field, value):
+def test_values_are_text_where_yaml_or_the_field_requires_it(text, override, field, value):
     given = getattr(override_spec(text, [f"options.{override}"]).options, field)
     assert given == value
     assert type(given) is type(value)
 
 
-def test_a_value_that_is_wrong_beside_text_that_is_right_is_told(text):
+def test_an_invalid_value_beside_valid_text_is_reported(text):
     [line] = lines_of(lambda: override_spec(text, ["options.name=12", "options.count=many"]))
     assert line == "override 'options.count=many': Input should be a valid integer, but is 'many'"
     assert override_spec(text, ["options.name=12", "options.count=3"]).options == TextOptions(name="12", count=3)
@@ -141,7 +141,7 @@ def test_a_value_that_is_wrong_beside_text_that_is_right_is_told(text):
 
 @given(value=st.text(st.characters(exclude_categories=["Cs", "Cc"])))
 @reproducible
-def test_any_text_in_quotes_is_that_text(value):
+def test_quoted_text_round_trips(value):
     with use_catalog(Catalog()):
         register_kind("text", options=TextOptions)(object)
         spec = RecurrentSpec(kind="text", input_size=3, hidden_size=4)
@@ -149,10 +149,10 @@ def test_any_text_in_quotes_is_that_text(value):
         assert override_spec(spec, [f"options.name='{quoted}'"]).options.name == value
 
 
-def test_what_is_overridden_stays_as_it_is():
+def test_overrides_do_not_change_their_input():
     data = {"kind": "lstm", "options": {"proj_size": 2, "inner": {"a": 1}}}
     before = copy.deepcopy(data)
-    fields, _ = assigned(data, [Assignment.parse(each) for each in ("options.inner.a=2", "options.proj_size=3")])
+    fields, _ = apply_overrides(data, [Override.parse(each) for each in ("options.inner.a=2", "options.proj_size=3")])
     assert fields["options"] == {"proj_size": 3, "inner": {"a": 2}}
     assert data == before
 
@@ -160,30 +160,30 @@ def test_what_is_overridden_stays_as_it_is():
 # Another kind
 
 
-def test_another_kind_leaves_the_options_of_the_old_one_that_are_defaults():
+def test_another_kind_drops_default_options_of_the_old_kind():
     spec = RecurrentSpec(kind="lstm", input_size=3, hidden_size=4, options={"recurrent_init": "orthogonal"})
     assert override_spec(spec, ["kind=gru"]) == RecurrentSpec(
         kind="gru", input_size=3, hidden_size=4, options={"recurrent_init": "orthogonal"}
     )
 
 
-def test_another_kind_refuses_an_option_that_was_chosen_for_the_old_one():
+def test_another_kind_refuses_chosen_options_of_the_old_kind():
     [line] = lines_of(lambda: override_spec(LSTM, ["kind=gru"]))
     assert line.startswith("spec: options.proj_size: The kind 'gru' has no option 'proj_size'.")
     assert override_spec(LSTM, ["kind=gru", "options={}"]).kind == "gru"
 
 
-def test_another_kind_takes_options_of_its_own():
+def test_another_kind_accepts_its_own_options():
     assert override_spec(LSTM, ["kind=rnn", "options={}", "options.nonlinearity=relu"]).options.nonlinearity == "relu"
 
 
-def test_a_default_is_dropped_only_if_it_is_the_very_same(tmp_path):
+def test_a_default_is_dropped_only_if_type_and_value_are_equal(tmp_path):
     (tmp_path / "model.yaml").write_text("kind: lstm\ninput_size: 3\nhidden_size: 4\noptions: {proj_size: false}")
     [line] = lines_of(lambda: load_spec(tmp_path / "model.yaml", overrides=["kind=gru"]))
     assert "options.proj_size" in line
 
 
-# What is wrong
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_default_is_dropped_only_if_it_is_the_very_same(tmp_path):
         ("=64", "Should be KEY=VALUE"),
         ("options.=64", "Should be KEY=VALUE"),
         (".hidden_size=64", "Should be KEY=VALUE"),
-        ("a." * 60 + "a=1", "Should not go more than 50 levels deep"),
+        ("a." * 60 + "a=1", "Should not be nested more than 50 levels deep"),
         ("hidden_sise=64", "A RecurrentSpec has no field 'hidden_sise'. Did you mean 'hidden_size'?"),
         ("proj_size=2", "'proj_size' is an option of the kind 'lstm': write options={'proj_size': ...}"),
         ("options.proj_sise=2", "The kind 'lstm' has no option 'proj_sise'. Did you mean 'proj_size'?"),
@@ -202,7 +202,7 @@ def test_a_default_is_dropped_only_if_it_is_the_very_same(tmp_path):
         ("hidden_size=64.0", "Input should be a valid integer, but is 64.0"),
         ("hidden_size=[64", "Input should be a valid integer, but is '[64'"),
         ("hidden_size=64,32", "Input should be a valid integer, but is '64,32'"),
-        ("hidden_size.x=64", "hidden_size is 4, which has no fields: replace it as a whole"),
+        ("hidden_size.x=64", "hidden_size is 4, which has no fields: replace the whole value"),
         ("hidden_size=[64,0]", "hidden_size.1: Input should be greater than or equal to 1, but is 0"),
         ("bias=no", "Input should be a valid boolean, but is 'no'"),
         ("dropout=.inf", "Numbers should be finite, but is inf"),
@@ -212,18 +212,18 @@ def test_a_default_is_dropped_only_if_it_is_the_very_same(tmp_path):
         ("options=3", "The kind 'lstm' takes a mapping"),
         ("options.proj_size=4", "proj_size"),
         ("format_version=1", "A RecurrentSpec has no field 'format_version'."),
-        ("input_size=\udcff", "Text should be whole"),
+        ("input_size=\udcff", "Text should not have half of a surrogate pair"),
     ],
 )
-def test_a_wrong_override_is_named_with_the_rule_that_it_breaks(override, message):
+def test_an_invalid_override_is_reported_with_the_rule_that_it_breaks(override, message):
     [line, *others] = lines_of(lambda: override_spec(LSTM, [override]))
-    start, _, told = line.partition("': ")
+    start, _, actual = line.partition("': ")
     assert start == f"override {override[:200]!r}".removesuffix("'")
-    assert told.startswith(message)
+    assert actual.startswith(message)
     assert others == []
 
 
-def test_all_are_told_at_once_in_their_order():
+def test_all_problems_are_reported_in_order():
     overrides = ["hidden_size=0", "x", "input_size=one", "hidden_size=5", "readot=last"]
     lines = lines_of(lambda: override_spec(LSTM, overrides))
     assert [line.partition(": ")[0] for line in lines] == [
@@ -235,28 +235,28 @@ def test_all_are_told_at_once_in_their_order():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("first", "second", "message"),
     [
-        ("hidden_size=5", "hidden_size=6", "override 'hidden_size=5' sets the same field: give one of them"),
+        ("hidden_size=5", "hidden_size=6", "override 'hidden_size=5' sets the same field: remove one of them"),
         (
             "options.proj_size=1",
             "options={}",
-            "override 'options.proj_size=1' sets a part of it before: give one of them",
+            "override 'options.proj_size=1' sets a part of the same field: remove one of them",
         ),
     ],
 )
-def test_an_override_that_undoes_another_is_refused_with_both(first, second, told):
-    assert lines_of(lambda: override_spec(LSTM, [first, second])) == [f"override {second!r}: {told}"]
+def test_conflicting_overrides_are_refused(first, second, message):
+    assert lines_of(lambda: override_spec(LSTM, [first, second])) == [f"override {second!r}: {message}"]
     assert override_spec(LSTM, ["options={}", "options.proj_size=1"]).options == LSTMOptions(proj_size=1)
 
 
-def test_one_text_in_the_place_of_a_list_is_refused():
+def test_a_string_instead_of_a_list_is_refused():
     assert lines_of(lambda: override_spec(LSTM, "hidden_size=64")) == [
         "Overrides should be a list such as ['hidden_size=64'], but are the text 'hidden_size=64'"
     ]
 
 
-def test_a_rule_that_an_override_breaks_elsewhere_is_told_where_it_stands(tmp_path):
+def test_a_problem_of_another_field_is_reported_at_that_field(tmp_path):
     [line] = lines_of(lambda: override_spec(LSTM, ["num_layers=1"]))
     assert line.startswith("spec: dropout: Dropout acts between layers")
     (tmp_path / "model.yaml").write_text("kind: gru\ninput_size: 3\nhidden_size: 4\nnum_layers: 2\ndropout: 0.5")
@@ -264,7 +264,7 @@ def test_a_rule_that_an_override_breaks_elsewhere_is_told_where_it_stands(tmp_pa
     assert line.startswith(f"{tmp_path / 'model.yaml'}:5: dropout: Dropout acts between layers")
 
 
-def test_the_catalogs_errors_name_the_override():
+def test_errors_of_the_catalog_name_the_override():
     with use_catalog(Catalog(block=["rnnkit"])), pytest.raises(BlockedKindError) as caught:
         override_spec(LSTM, ["kind=gru"])
     assert caught.value.__notes__ == ["in override 'kind=gru'"]
@@ -278,18 +278,18 @@ def test_an_error_keeps_its_override():
     assert (problem.value, problem.override) == ("0", "hidden_size=0")
 
 
-# Of a file
+# Overrides of files
 
 
-def test_overrides_come_before_the_file_is_checked(tmp_path):
-    """They give what it lacks, and mend what is wrong in it."""
+def test_overrides_are_applied_before_validation(tmp_path):
+    """They add missing fields and replace invalid ones."""
     path = tmp_path / "model.toml"
     path.write_text("kind = 'unheard'\nhidden_size = 0\ndropout = inf\noptions.proj_size = 2")
     spec = load_spec(path, overrides=["kind=lstm", "input_size=3", "hidden_size=4", "dropout=0"])
     assert spec == RecurrentSpec(kind="lstm", input_size=3, hidden_size=4, options={"proj_size": 2})
 
 
-def test_overrides_and_the_file_are_blamed_each_for_its_own(tmp_path):
+def test_problems_are_attributed_to_the_file_or_the_override(tmp_path):
     path = tmp_path / "model.yaml"
     path.write_text("kind: lstm\nhidden_size: 0\noptions:\n  proj_size: two")
     expected = [
@@ -301,14 +301,14 @@ def test_overrides_and_the_file_are_blamed_each_for_its_own(tmp_path):
     assert lines_of(lambda: load_spec(path, overrides=["input_size=one", "options.forget_bias=two"])) == expected
 
 
-def test_another_kind_needs_not_the_plugin_of_the_file(tmp_path):
+def test_another_kind_does_not_need_the_plugin_of_the_file(tmp_path):
     path = tmp_path / "model.yaml"
     path.write_text("plugin: rnnkit-absent==1\nkind: rnnkit-absent/x\ninput_size: 3\nhidden_size: 4\noptions: {}")
     assert load_spec(path, overrides=["kind=lstm"]).kind == "lstm"
 
 
 @pytest.mark.parametrize("options", ["", "options:\n", "options: {}\n"], ids=["missing", "empty", "none"])
-def test_an_option_may_be_given_to_a_file_without_options(tmp_path, options):
+def test_an_option_can_be_added_to_a_file_without_options(tmp_path, options):
     path = tmp_path / "model.yaml"
     path.write_text(f"kind: lstm\ninput_size: 3\nhidden_size: 4\n{options}")
     assert load_spec(path, overrides=["options.proj_size=2"]).options.proj_size == 2

@@ -1,4 +1,4 @@
-"""Damaged and hostile spec files give a spec or an error of rnnkit's, in bounded time and memory."""
+"""Damaged and hostile spec files give a spec or an error of rnnkit, in bounded time and memory."""
 
 import random
 import re
@@ -15,7 +15,7 @@ from tests.golden.specs.write import FOLDER, SUFFIXES
 ROOT = Path(__file__).parents[2]
 FILES = 10_000
 
-# What is put into a file at any place, each between bars.
+# Text that is inserted into files, separated by bars.
 SPECIALS = {
     ".yaml": (
         "&a ¦*a¦!!python/name:os.system ¦!¦? ¦- ¦- - ¦---\n¦...\n¦%YAML 1.1\n¦|\n¦>-\n¦<<: ¦{¦}¦[¦]¦: ¦"
@@ -56,7 +56,7 @@ def insert(content, specials, chance):
 
 
 def swap(content, _specials, chance):
-    """Two words, numbers or other marks change places."""
+    """Swap two tokens."""
     tokens = re.findall(rb"[\w./-]+|\s+|.", content, re.DOTALL)
     first, second = chance.choices(range(len(tokens)), k=2)
     tokens[first], tokens[second] = tokens[second], tokens[first]
@@ -64,7 +64,7 @@ def swap(content, _specials, chance):
 
 
 def replace(content, specials, chance):
-    """A word or number becomes something else."""
+    """Replace a word or number."""
     words = list(re.finditer(rb"[\w./-]+", content))
     word = chance.choice(words) if words else re.match(b"", content)
     return content[: word.start()] + chance.choice(specials).encode() + content[word.end() :]
@@ -78,7 +78,7 @@ def damaged(content, specials, chance):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_damaged_file_gives_a_valid_spec_or_an_error_of_rnnkits(suffix, tmp_path):
+def test_a_damaged_file_gives_a_valid_spec_or_an_rnnkit_error(suffix, tmp_path):
     chance = random.Random(suffix)  # noqa: S311  # the same files each time
     specials = [*f"{SPECIALS[suffix]}¦{ANYWHERE}".split("¦"), *LONG]
     originals = [path.read_bytes() for path in sorted(FOLDER.glob(f"*{suffix}"))]
@@ -103,7 +103,7 @@ def test_a_damaged_file_gives_a_valid_spec_or_an_error_of_rnnkits(suffix, tmp_pa
 
 # Large files
 
-SIZE = 2**18  # a quarter of what is read, where no more comes out at the full size
+SIZE = 2**18  # a quarter of the limit, which is enough to find superlinear time
 HEAD = {
     "yaml": "kind: lstm\ninput_size: 3\nhidden_size: 4\n",
     "toml": 'kind = "lstm"\ninput_size = 3\nhidden_size = 4\n',
@@ -147,7 +147,8 @@ LARGE = {
     "dots-in-a-list.toml": filled("a.", "x = [1, {b = 2, ", "a = 1}]"),
     "dots-in-a-header.toml": filled("a.", "[", "a]"),
     "dots-behind-an-open-quote.toml": filled("a.", 'x = "\n', "a = 1"),
-    "dots-in-each-line.toml": filled("a." * 49 + "a.", "", "a = 1"),
+    "dots-in-long-lines.toml": "\n".join(f"k{number}." + "b." * 2_000 + "a=1" for number in range(64)),
+    "dots-in-few-lines.toml": "\n".join(f"k{number}." + "b." * 2_000 + "a=1" for number in range(4)),
     "dots-in-many-lines.toml": "\n".join(f"k{number}." + "b." * 45 + "a=1" for number in range(9_000)),
     "open-quotes.toml": filled('"""\\', "x = "),
     "brackets.toml": filled("[", "x = "),
@@ -161,13 +162,13 @@ LARGE = {
     "lines.toml": HEAD["toml"] + "dropout = 2\n" + "".join(f"options.k{number} = 1\n" for number in range(1_000)),
     "a-long-list.toml": HEAD["toml"] + "dropout = 2\nx = [\n" + "1,\n" * 1_000 + "]\n",
 }
-# Reads each file with so much more memory than Python and torch have taken, and so many seconds of the processor,
-# several times what it needs: a process that takes more is killed.
+# Reads each file with limits on memory and CPU time that are several times what it needs: a process that exceeds them
+# is killed.
 CHILD = """
 import resource, sys
 from pathlib import Path
 from rnnkit import RnnkitError
-from rnnkit.files.spec.spec_file import load_spec
+from rnnkit.files.spec import load_spec
 
 load_spec(sys.argv[1])
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -182,7 +183,7 @@ for path in sys.argv[2:]:
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="says how much memory a process has on Linux alone")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the memory limit needs Linux")
 def test_large_and_hostile_files_are_refused_in_bounded_time_and_memory(tmp_path):
     for name, content in LARGE.items():
         assert len(content) < 2**20
@@ -193,4 +194,4 @@ def test_large_and_hostile_files_are_refused_in_bounded_time_and_memory(tmp_path
     )
     refused = dict(line.split() for line in done.stdout.splitlines())
     assert list(refused) == list(LARGE), done.stderr[-2000:]
-    assert max(map(int, refused.values())) < 10_000, "a message that one can read"
+    assert max(map(int, refused.values())) < 10_000, "messages are short"

@@ -52,6 +52,6 @@ def test_full_disk_leaves_the_old_file(tmp_path):
 def test_pipe_is_not_replaced(tmp_path):
     pipe = tmp_path / "spec.yaml"
     os.mkfifo(pipe)
-    with pytest.raises(FileExistsError, match="no file that could be replaced"):
+    with pytest.raises(FileExistsError, match="Not a regular file"):
         save_spec(RecurrentSpec(kind="rnn", input_size=1, hidden_size=1), pipe)
     assert pipe.is_fifo()

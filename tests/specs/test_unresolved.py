@@ -337,9 +337,9 @@ def test_a_file_of_a_kind_that_is_not_installed_says_what_to_install(path):
     with pytest.raises(SpecFileError) as caught:
         load_spec(path)
     assert str(caught.value) == (
-        f"{path}:2: kind: The kind 'rnnkit-clock/clock' is provided by rnnkit-clock 1.4, which is not installed: "
-        'run pip install "rnnkit-clock==1.4" and load the spec again; with allow_unresolved=True it can be read, '
-        "changed and saved as it is"
+        f"{path}:2: kind: The kind 'rnnkit-clock/clock' is provided by rnnkit-clock 1.4, which is not installed here: "
+        'run pip install "rnnkit-clock==1.4" and load the spec again; allow_unresolved=True loads the spec without its '
+        "plugin"
     )
 
 

@@ -1,7 +1,7 @@
-"""Specs and models on disk, and what both kinds of files share."""
+"""Spec files (`spec`) and checkpoints (`checkpoint`), and what both share: atomic writes and problems."""
 
-from rnnkit.files.atomic_write import atomic_write
-from rnnkit.files.problem import FileProblem, listing, problem_lines
+from rnnkit.files._atomic_write import atomic_write
+from rnnkit.files._problems import FileProblem, listing, problem_lines
 
 __all__ = [
     "FileProblem",

@@ -1,6 +1,6 @@
 """`RecurrentSpec`, the configuration of a model, also where the plugin of its kind is not installed."""
 
-from rnnkit.specs.plain_data import DEEPEST, MOST_VALUES, Path, excess, obstacles
+from rnnkit.specs.plain_data import MAX_DEPTH, MAX_VALUES, DataProblem, Path, find_problems, size_problem
 from rnnkit.specs.provenance import DistributionPin, plugin_of
 from rnnkit.specs.recurrent_spec import RecurrentSpec
 from rnnkit.specs.unresolved import (
@@ -13,18 +13,19 @@ from rnnkit.specs.unresolved import (
 )
 
 __all__ = [
-    "DEEPEST",
-    "MOST_VALUES",
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "DataProblem",
     "DistributionPin",
     "Path",
     "RecurrentSpec",
     "UnresolvedOptions",
     "UnresolvedReadout",
-    "excess",
+    "find_problems",
     "install_hint",
-    "obstacles",
     "plugin_of",
     "provider_elsewhere",
+    "size_problem",
     "unresolved_kind_error",
     "unresolved_readout_error",
 ]

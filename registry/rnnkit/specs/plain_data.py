@@ -1,4 +1,4 @@
-"""Plain data that every format of files can hold: strings, finite numbers, booleans, None, lists and dictionaries."""
+"""Plain data that every file format can hold: text, finite numbers, booleans, None, lists and mappings."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from typing import Any, NamedTuple
 
 from rnnkit._messages import short_repr
 
-DEEPEST = 50  # levels
-MOST_VALUES = 10_000
+MAX_DEPTH = 50
+MAX_VALUES = 10_000
 
 Path = tuple[str, ...]
-"""Where a value is: the keys that lead there, and the positions in lists, counted from zero."""
+"""The keys, and the positions in lists counted from zero, that lead to a value."""
 
 
-class Obstacle(NamedTuple):
-    """What some format could not hold: where it is, why not, and in words what it is, unless that is too much."""
+class DataProblem(NamedTuple):
+    """A value that some file format cannot hold: its path, the rule that it breaks, and its short `repr` if useful."""
 
     path: Path
     message: str
     value: str | None = None
 
 
-def excess(value: object) -> str:
-    """Why a value is too much for a spec: how deep it goes, or how many values it has; empty: it is not."""
+def find_problems(value: object) -> Iterator[DataProblem]:
+    """Yield the values that some file format cannot hold, or one problem if the data is too deep or too large."""
+    if message := size_problem(value):
+        yield DataProblem((), message)
+    else:
+        yield from _find_problems(value, ())
+
+
+def size_problem(value: object) -> str:
+    """Return a message if data is nested too deep or has too many values; an empty string otherwise."""
     level, count = [value], 0
-    for _ in range(DEEPEST + 1):
+    for _ in range(MAX_DEPTH + 1):
         count += len(level)
-        if count > MOST_VALUES:
-            return f"It has more than {MOST_VALUES:,} values"
+        if count > MAX_VALUES:
+            return f"It has more than {MAX_VALUES:,} values"
         level = [part for each in level for part in _parts(each).values()]
         if not level:
             return ""
-    return f"It is nested more than {DEEPEST} levels deep"
+    return f"It is nested more than {MAX_DEPTH} levels deep"
 
 
-def obstacles(value: object) -> Iterator[Obstacle]:
-    """What some format could not hold, or what is too much for a spec."""
-    if message := excess(value):
-        yield Obstacle((), message)
-    else:
-        yield from _obstacles(value, ())
-
-
-def _obstacles(value: object, path: Path) -> Iterator[Obstacle]:
+def _find_problems(value: object, path: Path) -> Iterator[DataProblem]:
     if message := _message(value):
-        yield Obstacle(path, message, short_repr(value))
+        yield DataProblem(path, message, short_repr(value))
     for key, part in _parts(value).items():
-        if message := _message_of_key(key):
-            yield Obstacle(path, message, short_repr(key))
-        yield from _obstacles(part, (*path, str(key)))
+        if message := _key_message(key):
+            yield DataProblem(path, message, short_repr(key))
+        yield from _find_problems(part, (*path, str(key)))
 
 
 def _parts(value: object) -> Mapping[Any, object]:
-    """The values in a value, by key or position."""
+    """The items of a list or mapping, by position or key."""
     if isinstance(value, list | tuple):
         return {str(position): part for position, part in enumerate(value)}
     return value if isinstance(value, Mapping) else {}
@@ -64,29 +64,29 @@ def _parts(value: object) -> Mapping[Any, object]:
 def _message(value: object) -> str:
     match value:
         case str():
-            return "Text should be whole, and this has half of a surrogate pair" if _is_broken(value) else ""
+            return "Text should not have half of a surrogate pair" if _has_surrogate(value) else ""
         case float():
             return "" if math.isfinite(value) else "Numbers should be finite"
         case bool() | None | list() | tuple() | Mapping():
             return ""
         case int():
-            return "Numbers should have fewer digits" if _is_endless(value) else ""
-        case date() | time():  # of TOML
+            return "Numbers should have fewer digits" if _has_too_many_digits(value) else ""
+        case date() | time():  # from TOML
             return "Dates and times should be text, in quotes"
         case _:
             return "Values should be text, numbers, true, false, null, lists or mappings"
 
 
-def _message_of_key(key: object) -> str:
+def _key_message(key: object) -> str:
     return _message(key) if isinstance(key, str) else "The keys of a mapping should be text"
 
 
-def _is_broken(text: str) -> bool:
+def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _is_endless(number: int) -> bool:
-    """Whether Python refuses to write a number, and to read it again."""
+def _has_too_many_digits(number: int) -> bool:
+    """True if Python refuses to convert a number to text."""
     try:
         str(number)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which version of which distribution provides a kind."""
+"""The provenance of a kind: the distribution that provides it, and its version."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.!+_-]*[A-Za-z0-9])?")
 
 
 class DistributionPin(NamedTuple):
-    """A distribution in one version, whose text is what pip installs: `rnnkit-mgu==0.1.0`.
+    """A distribution and its version; `str` returns the pip requirement, such as `rnnkit-mgu==0.1.0`.
 
     Attributes:
-        distribution: its normalised name.
+        distribution: the normalized name.
         version: None: unknown.
     """
 
@@ -27,33 +27,32 @@ class DistributionPin(NamedTuple):
 
     @property
     def installation(self) -> str:
-        """The command that installs it."""
+        """The command that installs the distribution."""
         return f'pip install "{self}"'
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What `str` wrote.
+        """Parse a requirement such as `rnnkit-mgu==0.1.0` or `rnnkit-mgu`.
 
         Raises:
-            ValueError: the text is nothing that pip could install by name and version.
+            ValueError: the text is not a name, or a name and a version.
         """
         name, equal, version = (part.strip() for part in text.partition("=="))
         if not is_distribution(normalized(name)) or (equal and not _VERSION.fullmatch(version)):
-            raise ValueError(f"{text!r} is no name and version of a distribution, such as 'rnnkit-mgu==0.1.0'")
+            raise ValueError(f"{text!r} is not a requirement such as 'rnnkit-mgu==0.1.0'")
         return cls(normalized(name), version or None)
 
 
 def plugin_of(kind: str) -> str | None:
-    """Who provides a kind, as `rnnkit-mgu==0.1.0`; None for a local kind, which no distribution provides.
+    """Return the distribution that provides a kind, such as `rnnkit-mgu==0.1.0`; None for a local kind.
 
     Raises:
-        UnknownKindError, BlockedKindError, AmbiguousKindError: the name stands for no kind.
+        UnknownKindError, BlockedKindError, AmbiguousKindError: the name does not resolve to a kind.
     """
     candidate = current_catalog().resolve(kind).require()
     if candidate.distribution == LOCAL:
         return None
     if candidate.distribution == OWN:
         return str(DistributionPin(OWN, __version__))
-    return str(
-        DistributionPin(candidate.distribution, candidate.version if _VERSION.fullmatch(candidate.version) else None)
-    )
+    version = candidate.version if _VERSION.fullmatch(candidate.version) else None
+    return str(DistributionPin(candidate.distribution, version))

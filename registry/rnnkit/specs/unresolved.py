@@ -12,7 +12,7 @@ from pydantic import field_validator, model_serializer
 from rnnkit.catalog import LOCAL, canonical, current_catalog, is_distribution, is_name, normalized
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, UnknownKindError, UnresolvedKindError
 from rnnkit.options import Options
-from rnnkit.specs.plain_data import obstacles
+from rnnkit.specs.plain_data import find_problems
 from rnnkit.specs.provenance import DistributionPin
 
 
@@ -36,7 +36,7 @@ class UnresolvedOptions(Options):
         Raises:
             ValueError: a value is not plain data: text, finite numbers, booleans, None, lists and mappings.
         """
-        for path, message, _ in obstacles({"options": values}):
+        for path, message, _ in find_problems({"options": values}):
             raise ValueError(f"{'.'.join(path)}: {message}" if path else message)
         return cls(text=json.dumps(values, default=dict), plugin=plugin)  # default: for mappings that are none
 

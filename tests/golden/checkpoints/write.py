@@ -1,6 +1,6 @@
-"""Writes the golden files of models: `python -m tests.golden.checkpoints.write`, from the root of the repository.
+"""Writes the golden checkpoints: `python -m tests.golden.checkpoints.write`, from the root of the repository.
 
-Only where the format has a new version, and then into a folder of its own: the old files stay readable.
+Run it only for a new version of the format, into a new folder: the old files stay readable.
 """
 
 from pathlib import Path
@@ -10,9 +10,10 @@ import torch
 from rnnkit import RecurrentSpec, build_model
 from rnnkit.files.checkpoint.checkpoint_file import save_model
 
-FOLDER = Path(__file__).parent / "v1"
+FOLDER = Path(__file__).parent
+VERSIONS = ["v1", "v2"]
 SIZES = {"input_size": 2, "hidden_size": 3, "num_layers": 2, "output_size": 2}
-# One for each kind, and each with something else that a file can hold.
+# One for each kind, each with another feature that a file can hold.
 SPECS = {
     "gru": RecurrentSpec(kind="gru", **SIZES, bidirectional=True),
     "gru_cell": RecurrentSpec(kind="gru_cell", **SIZES, options={"layer_norm": "output"}),
@@ -33,10 +34,11 @@ def golden_model(kind):
 
 
 def main():
-    FOLDER.mkdir(exist_ok=True)
+    folder = FOLDER / VERSIONS[-1]
+    folder.mkdir(exist_ok=True)
     for kind in SPECS:
         torch.manual_seed(0)
-        save_model(golden_model(kind), FOLDER / f"{kind}.safetensors")
+        save_model(golden_model(kind), folder / f"{kind}.safetensors")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Writes the golden files of specs: `python -m tests.golden.specs.write`, from the root of the repository.
+"""Writes the golden spec files: `python -m tests.golden.specs.write`, from the root of the repository.
 
-Only where the format has a new version, and then into a folder of its own: the old files stay readable.
+Run it only for a new version of the format, into a new folder: the old files stay readable.
 """
 
 from pathlib import Path
@@ -12,13 +12,13 @@ from rnnkit.specs import UnresolvedOptions
 FOLDER = Path(__file__).parent / "v1"
 SUFFIXES = [".json", ".toml", ".yaml"]
 SIZES = {"input_size": 8, "hidden_size": 16}
-# What a kind that is not installed may have: text that YAML could take for something else, and nulls in every place.
+# Options of a kind that is not installed: text that YAML could read as another type, and nulls in every place.
 ANYTHING = {
     "periods": [1, 2.5, None, 1e-07],
     "gate": {"bias": None, "names": ["no", "1e-3", "ä\n", ""], "a.b": True},
     "nothing": None,
 }
-# One for each kind, and each with something else that a file can hold.
+# One for each kind, each with another feature that a file can hold.
 SPECS = {
     "gru": RecurrentSpec(kind="gru", **SIZES, bidirectional=True, bias=False),
     "gru_cell": RecurrentSpec(kind="gru_cell", **SIZES, options={"layer_norm": "gates"}),

@@ -1,8 +1,8 @@
 """Checkpoints: a model and its spec in one safetensors file.
 
-What needs torch is not imported here: `checkpoint_file` saves, loads and verifies.
+Reading the spec of a checkpoint does not import torch. `checkpoint_file`, which does, saves, loads and verifies models.
 """
 
-from rnnkit.files.checkpoint.header import read_header, read_spec_data
+from rnnkit.files.checkpoint._format import read_header, read_spec_data
 
 __all__ = ["read_header", "read_spec_data"]

@@ -1,9 +1,9 @@
-"""Models as files: one safetensors file holds the tensors, the spec, and with what versions it was written."""
+"""Save, load and verify models: one safetensors file holds the tensors, the spec and the versions of the libraries."""
 
 from __future__ import annotations
 
+import math
 import os
-import secrets
 import warnings
 from io import BufferedReader
 from pathlib import Path
@@ -16,74 +16,96 @@ from torch import Tensor, nn
 from rnnkit._messages import describe_exception, join_quoted
 from rnnkit.build import build_model
 from rnnkit.errors import CheckpointError, LockWarning
-from rnnkit.files.checkpoint.fingerprint import fingerprint_of, seed_kept
-from rnnkit.files.checkpoint.fit import Slot, Slots, misfits, model_on_meta, slots_of
-from rnnkit.files.checkpoint.header import Header, header_of
-from rnnkit.files.checkpoint.record import FORMAT_VERSION, Record
-from rnnkit.files.checkpoint.storable import commonest_dtype, stored, unstorable
-from rnnkit.files.checkpoint.tensor_file import read_tensors, write_tensors
-from rnnkit.files.checkpoint.tied import tie, ties
-from rnnkit.files.checkpoint.verification import Verification, verification_of
-from rnnkit.files.checkpoint.versions import installed_lock
-from rnnkit.files.problem import listing, problem_lines
+from rnnkit.files._problems import listing, problem_lines
+from rnnkit.files.checkpoint._fingerprint import fingerprint_of, preserve_rng
+from rnnkit.files.checkpoint._format import (
+    DTYPES,
+    Header,
+    StoredTensor,
+    header_of,
+    read_tensors,
+    write_checkpoint,
+)
+from rnnkit.files.checkpoint._record import FORMAT_VERSION, Record
+from rnnkit.files.checkpoint._state_dict import (
+    StateInfo,
+    TensorInfo,
+    find_mismatches,
+    find_ties,
+    find_unstorable,
+    meta_model,
+    most_common_dtype,
+    state_info,
+    tensors_to_store,
+    tie,
+)
+from rnnkit.files.checkpoint._verification import (
+    LockDifference,
+    Verification,
+    compare_fingerprint,
+    installed_lock,
+)
 from rnnkit.model import RecurrentModel
 from rnnkit.specs import RecurrentSpec, UnresolvedOptions, plugin_of
 
-SUFFIX = ".safetensors"
-_SPARE_LAYERS = 1_000  # that a kind may have beyond one for each tensor
+__all__ = ["LockDifference", "Verification", "load_model", "save_model", "verify_model"]
+
+_SUFFIX = ".safetensors"
+_LAYERS_WITHOUT_TENSORS = 1_000  # that a model may have
 
 
 def save_model(model: RecurrentModel, path: str | os.PathLike[str]) -> None:
     """Write a model to one safetensors file, from which `load_model` builds it again.
 
-    The file has the tensors under the names of the model's `state_dict`, each in its own dtype and a tied one once, and
-    in its metadata the spec, the versions of rnnkit, of the plugin and of torch, and a fingerprint for `verify_model`.
-    It takes the place of an older file wholly or not at all, even if the process is killed.
+    The file holds the tensors under the names of the model's `state_dict`, each in its own dtype and tied tensors once.
+    Its metadata holds the spec, the versions of rnnkit, of the plugin and of torch, and a fingerprint for
+    `verify_model`. The file is written atomically: it replaces an older file completely or not at all, even if the
+    process is killed.
 
-    What is not in it: hooks, gradients, which parameters require them, training or evaluation mode, and buffers that
-    are not persistent, which come from building the model. The model is left as it is.
+    The file does not hold hooks, gradients, `requires_grad`, training or evaluation mode, or non-persistent buffers,
+    which are created when the model is built. The model is not changed.
 
     Args:
-        model: what `build_model` or `load_model` returned, on any device.
-        path: where to; ends in `.safetensors`.
+        model: a model from `build_model` or `load_model`, on any device.
+        path: path of the file, which ends in `.safetensors`.
 
     Raises:
-        CheckpointError: it is no `RecurrentModel`, or not one that `load_model` could build again from its spec, such
-            as one with layers that were added, replaced, parametrized or pruned; lists all differences.
+        CheckpointError: `model` is not a `RecurrentModel`, or `load_model` could not build it again from its spec
+            because layers were added, replaced, parametrized or pruned; lists all differences.
         OSError: the file cannot be written.
     """
     _check_suffix(path)
     _check_model(model)
     tensors = _checked_tensors(model)
-    twin = model_on_meta(model.spec, commonest_dtype(tensors))
+    twin = meta_model(model.spec, most_common_dtype(tensors))
     _check_built_from_spec(twin, tensors)
     record = _record_of(model, twin, tensors)
-    write_tensors(stored(tensors, record.tied), record, path)
+    write_checkpoint(tensors_to_store(tensors, record.tied), record, path)
 
 
 def load_model(
     path: str | os.PathLike[str], *, device: torch.device | str | None = None, strict_versions: bool = False
 ) -> RecurrentModel:
-    """Build the model that `save_model` wrote, with the very same values.
+    """Build the model that `save_model` wrote, with exactly the same values.
 
-    As after `build_model`, the model is in training mode: call `eval()` on it before you use it. Random numbers are
-    drawn afterwards as if nothing had been loaded. Nothing in the file is ever executed or unpickled, and the file may
-    be overwritten as soon as this returns.
+    As after `build_model`, the model is in training mode: call `eval()` before inference. Loading does not change the
+    state of the random number generators. Nothing in the file is executed or unpickled, and the file may be overwritten
+    once this function has returned.
 
     Args:
-        path: the file.
-        device: where the model is built; None: torch's default, wherever it was saved.
-        strict_versions: whether another version of the plugin than the one that it was saved with is an error.
+        path: path of the file.
+        device: device of the model, wherever it was saved; None: torch's default.
+        strict_versions: whether a plugin version other than the saved one is an error.
 
     Raises:
-        CheckpointError: the file is none of `save_model`, is damaged, or holds tensors that are not those of a model of
-            its spec here; lists all differences. Or the device is `meta`, which holds no values.
-        UnresolvedKindError: the plugin of its kind is not installed; says which one to install.
-        BlockedKindError, AmbiguousKindError, PluginError: the kind cannot be had here for another reason.
+        CheckpointError: the file was not written by `save_model`, is damaged, or its tensors do not fit the model of
+            its spec; lists all differences. Or the device is `meta`, which holds no values.
+        UnresolvedKindError: the plugin of the kind is not installed; says which one to install.
+        BlockedKindError, AmbiguousKindError, PluginError: the kind is not available for another reason.
         OSError: the file cannot be opened.
 
     Warns:
-        LockWarning: the plugin has another version than the one that it was saved with.
+        LockWarning: the plugin has another version than the saved one.
     """
     with Path(path).open("rb") as file:
         header = header_of(file, path)
@@ -93,52 +115,53 @@ def load_model(
 
 
 def verify_model(path: str | os.PathLike[str], *, device: torch.device | str | None = None) -> Verification:
-    """Load a model, and hold its outputs for a fixed input against those with which it was saved.
+    """Load a model and compare its outputs for a fixed input with the outputs when it was saved.
 
     Args:
-        path: the file.
-        device: where the model is built; None: torch's default.
+        path: path of the file.
+        device: device of the model; None: torch's default.
 
     Raises:
-        RnnkitError: the model cannot be loaded; see `load_model`. Drift raises nothing.
+        RnnkitError: the model cannot be loaded, see `load_model`. Drift is not an error.
         OSError: the file cannot be opened.
     """
     with Path(path).open("rb") as file:
         header = header_of(file, path)
         model = _load(file, header, _spec_of(header), device)
-        return verification_of(header.path, header.record, model)
+        return compare_fingerprint(header.path, header.record, model)
 
 
 def _check_suffix(path: str | os.PathLike[str]) -> None:
-    if Path(path).suffix.lower() != SUFFIX:
-        raise CheckpointError(f"The file of a model ends in {SUFFIX}, but {os.fspath(path)!r} does not")
+    if Path(path).suffix.lower() != _SUFFIX:
+        raise CheckpointError(f"The path of a checkpoint must end in {_SUFFIX}, but is {os.fspath(path)!r}")
 
 
 def _check_model(model: object) -> None:
     if isinstance(model, RecurrentModel):
         return
-    message = f"save_model takes a RecurrentModel, but this is a {type(model).__name__}"
-    inside = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
-    names = [name for name, module in inside.items() if isinstance(module, RecurrentModel)]
-    raise CheckpointError(f"{message}, which holds one: save its attribute {names[0]!r}" if names else message)
+    message = f"save_model takes a RecurrentModel, not a {type(model).__name__}"
+    modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
+    names = [name for name, module in modules.items() if isinstance(module, RecurrentModel)]
+    raise CheckpointError(f"{message}: save its attribute {names[0]!r}, which is one" if names else message)
 
 
 def _checked_tensors(model: RecurrentModel) -> dict[str, Tensor]:
-    """The tensors of the `state_dict`, themselves."""
     tensors: dict[str, Tensor] = model.state_dict(keep_vars=True)
-    if problems := unstorable(tensors):
-        raise CheckpointError(f"The model cannot be saved, since a file holds plain tensors only:{listing(problems)}")
+    if problems := find_unstorable(tensors):
+        raise CheckpointError(
+            f"The model cannot be saved because a checkpoint holds dense tensors only:{listing(problems)}"
+        )
     return tensors
 
 
 def _check_built_from_spec(twin: RecurrentModel, tensors: dict[str, Tensor]) -> None:
-    problems = misfits(slots_of(twin.state_dict(keep_vars=True)), slots_of(tensors))
+    problems = find_mismatches(state_info(twin.state_dict(keep_vars=True)), state_info(tensors))
     if problems:
         raise CheckpointError(
-            f"The model is not the one that load_model would build from its spec:{listing(problems)}\n"
-            "Take off parametrizations (torch.nn.utils.parametrize.remove_parametrizations), pruning "
-            "(torch.nn.utils.prune.remove) and layers of your own; or write model.state_dict() with "
-            "safetensors.torch.save_file, and build what takes it yourself"
+            f"The model differs from the model that load_model would build from its spec:{listing(problems)}\n"
+            "Remove parametrizations (torch.nn.utils.parametrize.remove_parametrizations), pruning "
+            "(torch.nn.utils.prune.remove) and your own layers. Or write model.state_dict() with "
+            "safetensors.torch.save_file and rebuild the model yourself"
         )
 
 
@@ -147,24 +170,23 @@ def _record_of(model: RecurrentModel, twin: RecurrentModel, tensors: dict[str, T
         format_version=FORMAT_VERSION,
         spec=model.spec.to_dict(),
         lock=installed_lock(model.spec.kind),
-        dtype=str(commonest_dtype(tensors)).removeprefix("torch."),  # type: ignore[arg-type]  # held to the list here
-        tied=ties(tensors),
+        dtype=str(most_common_dtype(tensors)).removeprefix("torch."),  # type: ignore[arg-type]  # pydantic checks it
+        tied=find_ties(tensors),
         fingerprint=fingerprint_of(model, twin),
-        sha256=secrets.token_hex(32),  # which nothing else in the file can be, until the digest takes its place
     )
 
 
 def _load(
     file: BufferedReader, header: Header, spec: RecurrentSpec[Any], device: torch.device | str | None
 ) -> RecurrentModel:
-    """The model of a file that is open where the tensors start."""
     _check_device(header, device)
     dtype = getattr(torch, header.record.dtype)
-    _check_tensors(model_on_meta(spec, dtype), header)
-    tensors = read_tensors(file, header)
-    with seed_kept(device):
+    twin = meta_model(spec, dtype)
+    stored = read_tensors(file, header)
+    _check_tensors(twin, stored, header)  # before the model is allocated
+    with preserve_rng(device):
         model = build_model(spec, device=device, dtype=dtype)
-    _fill(model, tensors, header)
+    _fill(model, {name: _tensor(each) for name, each in stored.items()}, header)
     return model
 
 
@@ -172,17 +194,17 @@ def _check_device(header: Header, device: torch.device | str | None) -> None:
     place = torch.get_default_device() if device is None else torch.device(device)
     if place.type == "meta":
         raise CheckpointError(
-            f"{header.path} holds values, and the meta device has none: load it on another, or lay its model out "
-            "without values by build_model(load_spec(path), device='meta')"
+            f"{header.path} cannot be loaded on the meta device, which has no values: choose another device, or build "
+            "the model without values with build_model(load_spec(path), device='meta')"
         )
 
 
 def _spec_of(header: Header) -> RecurrentSpec[Any]:
-    """The spec, whose options nobody knows if its plugin is not installed here."""
-    data, layers = header.record.spec, len(header.layout.entries) + len(header.record.tied) + _SPARE_LAYERS
-    number = data.get("num_layers", 1)
-    if isinstance(number, int) and number > layers:  # which would take forever to build
-        raise CheckpointError(f"{header.path}: its spec has {number} layers, more than its tensors can be those of")
+    """The spec, with `UnresolvedOptions` if its plugin is not installed."""
+    data, limit = header.record.spec, header.num_tensors + len(header.record.tied) + _LAYERS_WITHOUT_TENSORS
+    num_layers = data.get("num_layers", 1)
+    if isinstance(num_layers, int) and num_layers > limit:  # building it would not end
+        raise CheckpointError(f"{header.path}: its spec has {num_layers} layers, but it has too few tensors for them")
     options = data.get("options", {})
     if isinstance(options, dict):
         options = UnresolvedOptions.of(options, plugin=header.record.lock.plugin)
@@ -193,36 +215,43 @@ def _spec_of(header: Header) -> RecurrentSpec[Any]:
 
 
 def _check_plugin(header: Header, spec: RecurrentSpec[Any], *, strict: bool) -> None:
-    if isinstance(spec.options, UnresolvedOptions):  # there is no plugin: an error of its own, when it is built
+    if isinstance(spec.options, UnresolvedOptions):  # building the model raises its own error
         return
     saved, installed = header.record.lock.plugin, plugin_of(spec.kind)
     if saved == installed:
         return
     message = (
-        f"{header.path} was saved with {saved or 'a local kind'}, but here the kind {spec.kind!r} is that of "
-        f"{installed or 'this process itself'}: the model may give other outputs. verify_model tells"
+        f"{header.path} was saved with {saved or 'a local kind'}, but {spec.kind!r} is now provided by "
+        f"{installed or 'this process'}, so its outputs may differ: check them with verify_model"
     )
     if strict:
         raise CheckpointError(message)
     warnings.warn(message, LockWarning, stacklevel=3)
 
 
-def _check_tensors(twin: RecurrentModel, header: Header) -> None:
-    tied, entries = header.record.tied, header.layout.entries
-    stored = {name: Slot(entry.shape, getattr(torch, entry.dtype_name)) for name, entry in entries.items()}
-    stray = [name for name, kept in tied.items() if name in stored or kept not in stored]
-    if stray:
+def _check_tensors(twin: RecurrentModel, stored: dict[str, StoredTensor], header: Header) -> None:
+    tied = header.record.tied
+    infos = {name: TensorInfo(each.shape, getattr(torch, DTYPES[each.dtype])) for name, each in stored.items()}
+    dangling = [name for name, kept in tied.items() if name in infos or kept not in infos]
+    if dangling:
         raise CheckpointError(
-            f"{header.path} is damaged: it says of {join_quoted(stray)} to be tied to tensors that it has not"
+            f"{header.path} is damaged: {join_quoted(dangling)} should be tied to tensors that it does not have"
         )
-    found = Slots(stored | {name: stored[kept] for name, kept in tied.items()}, tied)
-    problems = misfits(slots_of(twin.state_dict(keep_vars=True)), found)
+    found = StateInfo(infos | {name: infos[kept] for name, kept in tied.items()}, tied)
+    problems = find_mismatches(state_info(twin.state_dict(keep_vars=True)), found)
     if problems:
         raise CheckpointError(f"{header.path} does not fit the model of its spec:{listing(problems)}")
 
 
+def _tensor(stored: StoredTensor) -> Tensor:
+    dtype, count = getattr(torch, DTYPES[stored.dtype]), math.prod(stored.shape)
+    if count == 0:  # torch.frombuffer refuses empty buffers
+        return torch.empty(stored.shape, dtype=dtype, device="cpu")
+    return torch.frombuffer(stored.data, dtype=dtype, count=count).reshape(stored.shape)
+
+
 def _fill(model: RecurrentModel, tensors: dict[str, Tensor], header: Header) -> None:
-    """Give a model the values of the file, and the dtypes and ties."""
+    """Give a model the values, dtypes and ties of a file."""
     tied = header.record.tied
     tie(model, tied)
     tensors = tensors | {name: tensors[kept] for name, kept in tied.items()}
@@ -230,7 +259,7 @@ def _fill(model: RecurrentModel, tensors: dict[str, Tensor], header: Header) -> 
         tensor.data = tensor.data.to(tensors[name].dtype)
     try:
         model.load_state_dict(tensors)
-    except RuntimeError as error:  # of a module that does not take what its own state_dict gives
+    except RuntimeError as error:  # a module that does not load its own state_dict
         raise CheckpointError(
             f"{header.path} cannot be loaded into {type(model.backbone).__name__}: {describe_exception(error)}"
         ) from error

@@ -1,4 +1,4 @@
-"""Specs in YAML 1.2, as far as JSON goes: no tags, anchors or aliases, no dates, and every key a string once."""
+"""Specs in the part of YAML 1.2 that JSON has: unique text keys, and no tags, anchors, aliases or dates."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import yaml
 from yaml import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 from rnnkit._messages import short_repr
-from rnnkit.files.spec.document import Document, FormatError
-from rnnkit.specs import DEEPEST, MOST_VALUES, Path
+from rnnkit.files.spec._formats import Document, FormatError
+from rnnkit.specs import MAX_DEPTH, MAX_VALUES, Path
 
 _TAG = "tag:yaml.org,2002:"
-# How the core schema of YAML 1.2 reads what stands without quotes; what begins with none of these characters is text.
+# The core schema of YAML 1.2 for scalars without quotes: tag, pattern, first characters. Other scalars are text.
 _CORE_SCHEMA = [
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
@@ -25,9 +25,9 @@ _BASES = {"0o": 8, "0x": 16}
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads nodes by the rules above."""
+    """Loads nodes with the core schema, and refuses anchors, tags and deep or large documents."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]  # of the class, whatever the stubs say
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]  # a class variable, unlike in the stubs
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -45,25 +45,25 @@ class _Loader(yaml.SafeLoader):
         line = event.start_mark.line + 1
         self._nodes += 1
         if getattr(event, "anchor", None) is not None:
-            raise FormatError("Anchors and aliases (& and *) have no place in a spec: write the value out", line=line)
+            raise FormatError("Anchors and aliases (& and *) are not allowed in a spec: repeat the value", line=line)
         if getattr(event, "tag", None) is not None:
             tag = short_repr(event.tag.replace(_TAG, "!!"))
-            raise FormatError(f"The tag {tag} has no place in a spec: write plain values", line=line)
-        if self._depth > DEEPEST:
-            raise FormatError(f"It is nested more than {DEEPEST} levels deep", line=line)
-        if self._nodes > 2 * MOST_VALUES:  # keys are nodes, too
-            raise FormatError(f"It has more than {MOST_VALUES:,} values", line=line)
+            raise FormatError(f"The tag {tag} is not allowed in a spec: write plain values", line=line)
+        if self._depth > MAX_DEPTH:
+            raise FormatError(f"It is nested more than {MAX_DEPTH} levels deep", line=line)
+        if self._nodes > 2 * MAX_VALUES:  # keys are nodes too
+            raise FormatError(f"It has more than {MAX_VALUES:,} values", line=line)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that some version of YAML would read as something else."""
+    """Quotes text that YAML 1.1 or 1.2 would read as another type."""
 
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  # a list that is there twice is written twice
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  # a list that occurs twice is written twice
         return True
 
 
 def _text_node(dumper: yaml.SafeDumper, text: str) -> ScalarNode:
-    """Text on one line: with escapes where there is a line break or what else cannot be seen."""
+    """Text on one line, with escapes for line breaks and other unprintable characters."""
     return dumper.represent_scalar(_TAG + "str", text, style=None if text.isprintable() else '"')
 
 
@@ -74,10 +74,10 @@ for _name, _pattern, _first in _CORE_SCHEMA:
 
 
 def read(text: str) -> Document:
-    """What a text says.
+    """Parse YAML.
 
     Raises:
-        FormatError: it is no YAML, or has what YAML has and specs have not.
+        FormatError: it is not valid YAML, or uses a feature that specs do not have.
     """
     lines: dict[Path, int] = {}
     node = _node(text)
@@ -85,12 +85,12 @@ def read(text: str) -> Document:
 
 
 def write(data: dict[str, Any]) -> str:
-    """The text that every reader of YAML 1.1 or 1.2 takes for the data."""
+    """Format data as YAML that readers of versions 1.1 and 1.2 read alike."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
 
 
 def read_value(text: str) -> Any:
-    """What stands behind `KEY=` on a command line: a YAML value on one line; whatever is none is text."""
+    """Parse the value of an override `KEY=VALUE`: YAML on one line, or else text."""
     try:
         node = _node(text)
         return _value(node, (), {}) if node is not None and _is_all(node, text) else text if text.strip() else None
@@ -99,7 +99,7 @@ def read_value(text: str) -> Any:
 
 
 def _is_all(node: Node, text: str) -> bool:
-    """Whether a value is in the style of one line, and all of a text: not what stands before a comment."""
+    """True if a node is in a style for one line and is the whole text, without a comment after it."""
     if isinstance(node, ScalarNode):
         return node.value == text.strip() if node.style is None else node.style in {"'", '"'}
     return isinstance(node, CollectionNode) and bool(node.flow_style)
@@ -110,12 +110,12 @@ def _node(text: str) -> Node | None:
         return _Loader(text).get_single_node()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"It has the character {short_repr(chr(error.character))}, which YAML has as an escape only"
+        message = f"It has the character {short_repr(chr(error.character))}, which YAML allows as an escape only"
         raise FormatError(message, line=line) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        what = ", ".join(filter(None, [error.context, error.problem]))
-        raise FormatError(f"Not valid YAML: {what}", line=None if mark is None else mark.line + 1) from error
+        problem = ", ".join(filter(None, [error.context, error.problem]))
+        raise FormatError(f"Not valid YAML: {problem}", line=None if mark is None else mark.line + 1) from error
 
 
 def _value(node: Node, path: Path, lines: dict[Path, int]) -> Any:
@@ -131,7 +131,7 @@ def _mapping(node: MappingNode, path: Path, lines: dict[Path, int]) -> dict[str,
     for key_node, value_node in node.value:
         key = _key(key_node)
         if key in values:
-            message = f"The key {short_repr(key)} stands here again, after line {lines[*path, key]}"
+            message = f"Duplicate key {short_repr(key)}, first on line {lines[*path, key]}"
             raise FormatError(message, line=_line(key_node), path=path)
         values[key] = _part(value_node, (*path, key), key_node, lines)
     return values
@@ -171,5 +171,5 @@ def _scalar(node: Node) -> Any:
 def _integer(text: str, line: int) -> int:
     try:
         return int(text, _BASES.get(text[:2], 10))
-    except ValueError as error:  # the one that is left: Python's limit for the digits of an integer
+    except ValueError as error:  # Python's limit for the digits of an integer
         raise FormatError("It has a number with too many digits", line=line) from error

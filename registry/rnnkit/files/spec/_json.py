@@ -1,4 +1,4 @@
-"""Specs in JSON: every key once."""
+"""Specs in JSON, with unique keys."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnnkit._messages import short_repr
-from rnnkit.files.spec.document import Document, FormatError
+from rnnkit.files.spec._formats import Document, FormatError
 from rnnkit.specs import Path
 
 
 def read(text: str) -> Document:
-    """What a text says.
-
-    Numbers that are not finite, which Python reads though JSON has none, are left to who checks all formats.
+    """Parse JSON. Python also reads `NaN` and `Infinity`, which are refused later, for all formats at once.
 
     Raises:
-        FormatError: it is no JSON, or has a key twice.
+        FormatError: it is not valid JSON, or has a duplicate key.
     """
     try:
         data = json.loads(text, object_pairs_hook=_object)
@@ -26,12 +24,12 @@ def read(text: str) -> Document:
     except ValueError as error:  # Python's limit for the digits of an integer
         raise FormatError("It has a number with too many digits") from error
     except FormatError as error:
-        raise FormatError(error.message, line=_line_of_mistake(text)) from None
+        raise FormatError(error.message, line=_line_of_duplicate(text)) from None
     return Document(data, lambda: _lines(text))
 
 
 def write(data: dict[str, Any]) -> str:
-    """The text of the data."""
+    """Format data as JSON."""
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -39,7 +37,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in pairs:
         if key in values:
-            raise FormatError(f"The key {short_repr(key)} stands twice in one object")
+            raise FormatError(f"Duplicate key {short_repr(key)}")
         values[key] = value
     return values
 
@@ -51,8 +49,8 @@ def _lines(text: str) -> Mapping[Path, int]:
         return {}
 
 
-def _line_of_mistake(text: str) -> int | None:
-    """Python's reader does not say where a key stands again; YAML's does."""
+def _line_of_duplicate(text: str) -> int | None:
+    """Python's reader does not give the line of a duplicate key, but YAML's does."""
     try:
         _as_yaml(text)
     except FormatError as error:
@@ -61,7 +59,7 @@ def _line_of_mistake(text: str) -> int | None:
 
 
 def _as_yaml(text: str) -> Document:
-    """JSON is YAML, but for tabs: JSON has them between its tokens only, YAML not there."""
-    from rnnkit.files.spec import yaml_format
+    """JSON is YAML except for tabs, which JSON allows between tokens only and YAML does not allow there."""
+    from rnnkit.files.spec import _yaml
 
-    return yaml_format.read(text.replace("\t", " "))
+    return _yaml.read(text.replace("\t", " "))

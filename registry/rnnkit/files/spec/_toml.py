@@ -1,4 +1,4 @@
-"""Specs in TOML, which has no null: the key `null` lists the paths whose value that is."""
+"""Specs in TOML, which has no null: the key `null` lists the paths of the values that are null."""
 
 from __future__ import annotations
 
@@ -10,33 +10,22 @@ from typing import Any
 import tomli_w
 
 from rnnkit._messages import short_repr
-from rnnkit.files.spec.document import Document, FormatError
-from rnnkit.specs import DEEPEST, Path
+from rnnkit.files.spec._formats import Document, FormatError
+from rnnkit.specs import Path
 
-_NULL = "null"  # the key, and what stands in an array in the place of a null
-_MOST_WORK = 4_000_000  # characters that may be read again to find lines: two seconds
-# Python's reader takes the square of a key's length: one of too many parts is found before. What is not between quotes
-# or in a comment is looked at word by word, so that this takes no more time than the text has characters.
-_QUOTED = r"""(?:"(?:[^"\\\n]++|\\.)*+"?+|'[^'\n]*+'?+)"""
-_WORD = r"""[^\s."'#=,\[\]{}]++"""
-_DEEP_KEY = re.compile(
-    rf"""
-    (?P<deep> (?:(?:{_WORD}|{_QUOTED})[ \t]*+\.[ \t]*+){{{DEEPEST}}} )
-    | {_WORD} | \#[^\n]*+
-    | \"""  (?:[^"\\]++ | \\[\s\S] | "(?!""))*+  (?:\""")?+
-    | '''  (?:[^']++ | '(?!''))*+  (?:''')?+
-    | {_QUOTED}
-    """,
-    re.VERBOSE,
-)
-_LINE = re.compile(r"line (\d+), ")  # else it is the last one
+_NULL = "null"  # the key, and the placeholder of a null in an array
+_MAX_LINE = 4_096  # characters
+# tomllib takes time and memory for the square of the parts of each dotted key: here at most 100 MB.
+_MAX_SQUARED_DOTS = 20_000_000
+_MAX_WORK = 4_000_000  # characters that may be read again to find lines, about two seconds
+_LINE_OF_ERROR = re.compile(r"line (\d+), ")  # tomllib's messages have none for the end of the text
 
 
 def read(text: str) -> Document:
-    """What a text says.
+    """Parse TOML.
 
     Raises:
-        FormatError: it is no TOML, or says of a value that it is null which is not there.
+        FormatError: it is not valid TOML, has too long a line, or its `null` has a path that leads nowhere.
     """
     data = _loads(text)
     for path in _nulls(data):
@@ -45,27 +34,39 @@ def read(text: str) -> Document:
 
 
 def write(data: dict[str, Any]) -> str:
-    """The text of the data."""
+    """Format data as TOML.
+
+    Raises:
+        FormatError: a line would be too long.
+    """
     nulls = sorted(_dotted(path) for path in _paths_of_nulls(data))
-    return tomli_w.dumps(_without_nulls(data | ({_NULL: nulls} if nulls else {})))
+    text = tomli_w.dumps(_without_nulls(data | ({_NULL: nulls} if nulls else {})))
+    _check_lines(text)
+    return text
 
 
 def _loads(text: str) -> dict[str, Any]:
-    deep = next((match for match in _DEEP_KEY.finditer(text) if match["deep"]), None)
-    if deep is not None:
-        line = text.count("\n", 0, deep.start()) + 1
-        raise FormatError(f"It is nested more than {DEEPEST} levels deep", line=line)
+    _check_lines(text)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         message, _, place = str(error).rpartition(" (at ")
-        found, end = _LINE.match(place), text.rstrip().count("\n") + 1
+        found, end = _LINE_OF_ERROR.match(place), text.rstrip().count("\n") + 1
         raise FormatError(f"Not valid TOML: {message}", line=end if found is None else int(found[1])) from error
-    except ValueError as error:  # the one that is left: Python's limit for the digits of an integer
+    except ValueError as error:  # Python's limit for the digits of an integer
         raise FormatError("It has a number with too many digits") from error
 
 
-# Null
+def _check_lines(text: str) -> None:
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if len(line) > _MAX_LINE:
+            raise FormatError(f"Lines of TOML should have at most {_MAX_LINE:,} characters", line=number)
+    if sum(line.count(".") ** 2 for line in lines) > _MAX_SQUARED_DOTS:
+        raise FormatError("It has too many long lines of dots")
+
+
+# Nulls
 
 
 def _nulls(data: dict[str, Any]) -> list[Path]:
@@ -76,7 +77,7 @@ def _nulls(data: dict[str, Any]) -> list[Path]:
 
 
 def _path(dotted: str) -> Path:
-    """The keys of a path, which is written as TOML writes a dotted key."""
+    """Parse a path, which is a dotted key of TOML."""
     path: Path = ()
     try:
         inner: Any = _loads(f"{dotted} = {_NULL!r}")
@@ -86,7 +87,7 @@ def _path(dotted: str) -> Path:
         [(key, inner)] = inner.items()
         path = (*path, key)
     if inner != _NULL:
-        raise FormatError(f"{short_repr(dotted)} is no path such as 'options.x'", path=(_NULL,))
+        raise FormatError(f"{short_repr(dotted)} is not a path such as 'options.x'", path=(_NULL,))
     return path
 
 
@@ -100,14 +101,12 @@ def _put_null(data: dict[str, Any], path: Path) -> None:
     elif isinstance(parent, list) and _part(parent, last) == _NULL:
         parent[int(last)] = None
     else:
-        message = (
-            f"{short_repr(_dotted(path))} leads to no place for a null: a key that is missing, or {_NULL!r} in a list"
-        )
+        message = f"{short_repr(_dotted(path))} should lead to a missing key, or to {_NULL!r} in a list"
         raise FormatError(message, path=(_NULL,))
 
 
 def _part(parent: Any, key: str) -> Any:
-    """What a key leads to; None: nothing."""
+    """The value under a key or position; None if there is none."""
     if isinstance(parent, dict):
         return parent.get(key)
     found = isinstance(parent, list) and key.isdecimal() and int(key[:9]) < len(parent)
@@ -138,11 +137,11 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _lines(text: str) -> Mapping[Path, int]:
-    """The line with which each statement begins: the first that is not read without it."""
+    """The first line of each statement. A prefix of the text is valid if it ends with a complete statement."""
     lines = text.split("\n")
     found: dict[Path, int] = {}
     begin = 1
-    for end in range(1, len(lines) + 1) if len(lines) * len(text) <= _MOST_WORK else ():
+    for end in range(1, len(lines) + 1) if len(lines) * len(text) <= _MAX_WORK else ():
         paths = _paths_of("\n".join(lines[:end]))
         if paths is not None:
             found = {path: found.get(path, begin) for path in paths}

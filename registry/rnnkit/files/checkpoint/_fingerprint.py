@@ -1,0 +1,120 @@
+"""Fingerprints: outputs of a model for an input that is the same on every machine."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rnnkit._messages import describe_exception
+from rnnkit.build import build_model
+from rnnkit.files.checkpoint._record import Fingerprint, Number
+from rnnkit.model import RecurrentModel, flatten_with_paths
+
+_BATCH_SIZE, _STEPS = 2, 4
+_MAX_VALUES = 256  # of the output, and of the state
+
+
+def fingerprint_of(model: RecurrentModel, twin: RecurrentModel) -> Fingerprint:
+    """Return the fingerprint of a model without running its hooks or changing it.
+
+    A twin with the model's tensors runs on the CPU, so that the fingerprint does not depend on the device. If the kind
+    runs on one device only, or has tensors that are neither parameters nor buffers, a twin is built on that device.
+
+    Args:
+        model: the model.
+        twin: a model of the same spec on the meta device, which takes the model's tensors.
+    """
+    fingerprint = run_fingerprint(_with_tensors(twin, model, torch.device("cpu")))
+    if fingerprint.reason:
+        device = device_of(model)
+        with preserve_rng(device):
+            twin = build_model(model.spec, device=device, dtype=model.backbone.dtype)
+        fingerprint = run_fingerprint(_with_tensors(twin, model, device))
+    return fingerprint
+
+
+def run_fingerprint(model: RecurrentModel) -> Fingerprint:
+    """Return the fingerprint of a model; leaves it in evaluation mode and without `requires_grad`.
+
+    Both decide which of two kernels torch runs, and the kernels differ by rounding.
+    """
+    device = device_of(model)
+    try:
+        with (
+            torch.no_grad(),
+            torch.autocast(device.type, enabled=False),
+            preserve_rng(device),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")  # the model is not run for the user
+            y, state = model.eval().requires_grad_(False)(_fixed_input(model, device), return_state=True)
+        return Fingerprint(output=_sample([y]), state=_sample(_tensors_of(state)))
+    except Exception as error:  # noqa: BLE001  # the reason is recorded
+        return Fingerprint(reason=describe_exception(error))
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return the device of a model; the CPU if it has no tensors."""
+    return next(chain(model.parameters(), model.buffers()), torch.empty(0, device="cpu")).device
+
+
+def preserve_rng(device: torch.device | str | None = None) -> AbstractContextManager[None]:
+    """Restore the random number generators of the CPU and of one device at the end of a block.
+
+    Args:
+        device: None: torch's default.
+    """
+    place = torch.get_default_device() if device is None else torch.device(device)
+    if place.type in ("cuda", "xpu"):  # the devices that have a generator of their own
+        return torch.random.fork_rng([place], device_type=place.type)
+    return torch.random.fork_rng([])
+
+
+def _fixed_input(model: RecurrentModel, device: torch.device) -> Tensor:
+    """Numbers in [-1, 1) from integer arithmetic, since torch's random numbers may change between versions."""
+    axes = (_BATCH_SIZE, _STEPS) if model.spec.batch_first else (_STEPS, _BATCH_SIZE)
+    places = torch.arange(1, _BATCH_SIZE * _STEPS * model.spec.input_size + 1, dtype=torch.int64, device="cpu")
+    scattered = places * 2654435761 % 2**32  # Knuth's multiplicative hash
+    return (scattered.double() / 2**31 - 1).reshape(*axes, -1).to(device, model.backbone.dtype)
+
+
+def _with_tensors(twin: RecurrentModel, model: RecurrentModel, device: torch.device) -> RecurrentModel:
+    """Replace the twin's tensors with the model's, without a copy if they are on the device already."""
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        _set_tensor(twin, name, nn.Parameter(parameter.detach().to(device), requires_grad=False))
+    for name, buffer in model.named_buffers(remove_duplicate=False):
+        _set_tensor(twin, name, buffer.detach().to(device))
+    return twin
+
+
+def _set_tensor(model: nn.Module, name: str, tensor: Tensor) -> None:
+    owner, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(owner), attribute, tensor)
+
+
+def _tensors_of(state: Any) -> list[Tensor]:
+    """The tensors of a state; a stateless kind may return anything."""
+    return [part for _, part in flatten_with_paths(state) if isinstance(part, Tensor)]
+
+
+def _sample(tensors: Sequence[Tensor]) -> tuple[Number, ...]:
+    """At most `_MAX_VALUES` evenly spaced values."""
+    values = torch.cat(
+        [torch.empty(0, dtype=torch.float64, device="cpu"), *(_as_real(tensor).flatten() for tensor in tensors)]
+    )
+    return tuple(_json_number(value) for value in values[:: max(1, -(-len(values) // _MAX_VALUES))].tolist())
+
+
+def _as_real(tensor: Tensor) -> Tensor:
+    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).to("cpu", torch.float64)
+
+
+def _json_number(value: float) -> Number:
+    return value if math.isfinite(value) else str(value)  # type: ignore[return-value]  # "nan", "inf" or "-inf"

@@ -1,0 +1,123 @@
+"""Verification of a loaded model: changed versions, and how far its outputs are from the saved fingerprint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from rnnkit._version import __version__
+from rnnkit.files.checkpoint._fingerprint import device_of, run_fingerprint
+from rnnkit.files.checkpoint._record import Fingerprint, Lock, Record
+from rnnkit.model import RecurrentModel
+from rnnkit.specs import plugin_of
+
+_TF32_EPS = 2.0**-10  # cuDNN computes float32 in TF32 by default
+
+
+class LockDifference(NamedTuple):
+    """A version that differs between saving and loading a model.
+
+    Attributes:
+        name: `rnnkit`, `plugin` or `torch`.
+        saved: the version in the file, for the plugin with its distribution; None: the kind was a local one.
+        installed: the installed version; None: the kind is a local one.
+    """
+
+    name: str
+    saved: str | None
+    installed: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """The result of `verify_model`.
+
+    Attributes:
+        path: path of the file.
+        ok: whether the outputs equal the saved ones up to rounding.
+        drift: largest absolute difference of an output or a state from the saved one; None: nothing to compare.
+        relative_drift: the same, divided by the largest saved value.
+        tolerance: largest relative drift that counts as rounding: two thirds of the digits of the model's least
+            precise dtype.
+        differences: the versions that have changed since the model was saved.
+        reason: why there is nothing to compare; empty if there is.
+    """
+
+    path: str
+    ok: bool
+    drift: float | None
+    relative_drift: float | None
+    tolerance: float
+    differences: tuple[LockDifference, ...]
+    reason: str
+
+
+def compare_fingerprint(path: str, record: Record, model: RecurrentModel) -> Verification:
+    """Compare a loaded model with the fingerprint in its file."""
+    now = run_fingerprint(model)
+    reason = _reason(record.fingerprint, now)
+    drift = None if reason else _largest_difference(_values(record.fingerprint), _values(now))
+    relative = None if drift is None else _relative(drift, _values(record.fingerprint))
+    tolerance = _tolerance(model)
+    return Verification(
+        path=path,
+        ok=relative is not None and relative <= tolerance,
+        drift=drift,
+        relative_drift=relative,
+        tolerance=tolerance,
+        differences=_differences(record.lock, installed_lock(model.spec.kind)),
+        reason=reason,
+    )
+
+
+def installed_lock(kind: str) -> Lock:
+    """Return the installed versions."""
+    return Lock(rnnkit=__version__, plugin=plugin_of(kind), torch=torch.__version__.partition("+")[0])
+
+
+def _differences(saved: Lock, installed: Lock) -> tuple[LockDifference, ...]:
+    pairs = [
+        LockDifference(name, getattr(saved, name), getattr(installed, name)) for name in ("rnnkit", "plugin", "torch")
+    ]
+    return tuple(pair for pair in pairs if pair.saved != pair.installed)
+
+
+def _reason(saved: Fingerprint, now: Fingerprint) -> str:
+    if saved.reason:
+        return f"The model could not run when it was saved: {saved.reason}"
+    return f"The model cannot run here: {now.reason}" if now.reason else ""
+
+
+def _values(fingerprint: Fingerprint) -> list[float]:
+    return [float(value) for value in (*fingerprint.output, *fingerprint.state)]
+
+
+def _largest_difference(saved: Sequence[float], now: Sequence[float]) -> float:
+    if len(saved) != len(now):
+        return math.inf
+    return max(map(_difference, saved, now), default=0.0)
+
+
+def _difference(saved: float, now: float) -> float:
+    """NaN equals NaN, and is infinitely far from any number."""
+    if saved == now or (math.isnan(saved) and math.isnan(now)):
+        return 0.0
+    difference = abs(saved - now)
+    return math.inf if math.isnan(difference) else difference
+
+
+def _relative(drift: float, saved: Sequence[float]) -> float:
+    largest = max((abs(value) for value in saved if math.isfinite(value)), default=0.0)
+    return drift if drift in (0.0, math.inf) else drift / largest if largest else math.inf
+
+
+def _tolerance(model: nn.Module) -> float:
+    dtypes = {tensor.dtype for tensor in (*model.parameters(), *model.buffers())}
+    precisions = [torch.finfo(dtype).eps for dtype in dtypes if dtype.is_floating_point or dtype.is_complex]
+    tf32 = [_TF32_EPS] if device_of(model).type == "cuda" and torch.float32 in dtypes else []
+    return float(max([*precisions, *tf32], default=torch.finfo(torch.float64).eps) ** (2 / 3))

@@ -1,0 +1,204 @@
+"""Makes a spec from the data of a file and overrides, or reports all problems with their lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from rnnkit._messages import short_repr
+from rnnkit.catalog import OWN
+from rnnkit.errors import RnnkitError, SpecFileError
+from rnnkit.files._problems import FileProblem
+from rnnkit.files.spec._overrides import Override, apply_overrides, find_conflicts
+from rnnkit.specs import (
+    DistributionPin,
+    Path,
+    RecurrentSpec,
+    UnresolvedOptions,
+    find_problems,
+    install_hint,
+    provider_elsewhere,
+)
+
+_MAX_KEY = 100
+_MAX_MESSAGE = 2_000  # a file may have a name that is as long as the file
+_MAX_LISTED = 20
+
+
+def _no_line(_path: Path) -> None:
+    """The line of a value that is not in a file."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the fields of a spec come from: a file and overrides.
+
+    Attributes:
+        file: the path as the caller gave it.
+        line_of: returns the line of a value.
+        overrides: the overrides, in order.
+        file_plugin: the distribution that provides the kind according to the file, such as `rnnkit-mgu==0.1.0`; None:
+            the file does not name it.
+    """
+
+    file: str
+    line_of: Callable[[Path], int | None] = _no_line
+    overrides: Sequence[Override] = ()
+    file_plugin: str | None = None
+
+    @property
+    def overrides_kind(self) -> bool:
+        """True if an override sets the kind."""
+        return any(each.path == ("kind",) for each in self.overrides)
+
+    @property
+    def plugin(self) -> str | None:
+        """The distribution that provides the kind; None: unknown."""
+        return None if self.overrides_kind else self.file_plugin
+
+    def problem(self, path: Path, message: str, value: str | None = None) -> FileProblem:
+        """Return a problem of a value, attributed to the last override that set it, else to its line."""
+        problem = FileProblem(self.file, None, ".".join(map(_printable, path)), _on_one_line(message), value)
+        for each in reversed(self.overrides):
+            if each.covers(path):
+                return problem._replace(override=each.given)
+        return problem._replace(line=self.line_of(path))
+
+    def problem_of(self, error: ErrorDetails) -> FileProblem:
+        """Convert a line of a `ValidationError`."""
+        path = tuple(map(str, error["loc"]))
+        match error["type"]:
+            case "missing":  # the field is on no line
+                return self.problem(path, error["msg"])._replace(line=None)
+            case "unknown_field":  # the problem is the name, not the value
+                return self.problem(path, error["msg"])
+            case "unknown_kind":
+                return self.problem(path, self._unknown_kind_message(error))
+            case _:
+                return self.problem(path, error["msg"], short_repr(error["input"]))
+
+    def _unknown_kind_message(self, error: ErrorDetails) -> str:
+        kind = error["input"]
+        provider = provider_elsewhere(kind, self.plugin)
+        if provider is None:
+            return error["msg"]
+        message = error["msg"] if self.plugin is None else install_hint(provider, kind)
+        return f"{message.removesuffix('.')}; allow_unresolved=True loads the spec without its plugin"
+
+
+def _on_one_line(message: str) -> str:
+    line = " ".join(message.splitlines())
+    return line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]}..."
+
+
+def _printable(key: str) -> str:
+    return key if key.isprintable() and len(key) <= _MAX_KEY else short_repr(key)
+
+
+def parse_overrides(overrides: Iterable[str], file: str) -> tuple[list[Override], list[FileProblem]]:
+    """Parse overrides, and return the problems of the others."""
+    if isinstance(overrides, str):
+        raise SpecFileError(f"Overrides should be a list such as ['hidden_size=64'], but are the text {overrides!r}")
+    parsed, problems = [], []
+    for each in overrides:
+        try:
+            parsed.append(Override.parse(str(each)))
+        except ValueError as error:
+            problems.append(FileProblem(file, None, "", str(error), override=str(each)))
+    conflicts = [FileProblem(file, None, "", message, override=each.given) for each, message in find_conflicts(parsed)]
+    return parsed, [*problems, *conflicts]
+
+
+def make_spec(
+    data: Mapping[str, Any], origin: Origin, problems: Sequence[FileProblem] = (), *, allow_unresolved: bool = False
+) -> RecurrentSpec[Any]:
+    """Make a spec from the fields of a file, after the overrides.
+
+    Args:
+        data: the fields.
+        origin: where they come from, with the overrides.
+        problems: problems that are known already.
+        allow_unresolved: as in `RecurrentSpec.from_dict`.
+
+    Raises:
+        SpecFileError: lists all problems.
+        BlockedKindError, AmbiguousKindError, PluginError: as from `RecurrentSpec`, with a note that has the line of the
+            kind.
+    """
+    known = [*problems, *_data_problems(data, origin)]
+    try:
+        spec = _validated(data, origin.overrides, allow_unresolved)
+    except ValidationError as error:
+        found = [origin.problem_of(each) for each in error.errors(include_url=False, include_context=False)]
+        reported = {each.field for each in known}
+        raise spec_file_error([*known, *(each for each in found if each.field not in reported)]) from None
+    except RnnkitError as error:
+        error.add_note(f"in {origin.problem(('kind',), '')}")
+        raise
+    known += [origin.problem(("plugin",), message) for message in _plugin_problems(spec, origin)]
+    if known:
+        raise spec_file_error(known)
+    return _with_plugin(spec, origin)
+
+
+def spec_file_error(problems: Iterable[FileProblem]) -> SpecFileError:
+    """Return the error that lists problems, one on each line, in the order of the file; only the first of many."""
+    ordered = tuple(sorted(problems, key=_order))
+    more = [f"and {len(ordered) - _MAX_LISTED:,} more problems"] if len(ordered) > _MAX_LISTED else []
+    return SpecFileError("\n".join([*map(str, ordered[:_MAX_LISTED]), *more]), ordered)
+
+
+def _order(problem: FileProblem) -> tuple[bool, float]:
+    """By line, then problems without a line, then overrides."""
+    return problem.override is not None, math.inf if problem.line is None else problem.line
+
+
+def _data_problems(data: Mapping[str, Any], origin: Origin) -> Iterator[FileProblem]:
+    """Problems that do not depend on the fields of a spec."""
+    fields, misplaced = apply_overrides(data, origin.overrides)
+    for override, message in misplaced:
+        yield origin.problem(override.path, message)
+    yield from (origin.problem(*each) for each in find_problems(fields))
+
+
+def _plugin_problems(spec: RecurrentSpec[Any], origin: Origin) -> Iterator[str]:
+    distribution, slash, _ = spec.kind.rpartition("/")
+    if not slash and isinstance(spec.options, UnresolvedOptions):  # only the file says which plugin provides it
+        return
+    if origin.plugin is not None and DistributionPin.parse(origin.plugin).distribution != (distribution or OWN):
+        yield f"The kind {spec.kind!r} is not provided by {origin.plugin}: correct one of them, or remove the plugin"
+
+
+def _with_plugin(spec: RecurrentSpec[Any], origin: Origin) -> RecurrentSpec[Any]:
+    if isinstance(spec.options, UnresolvedOptions):
+        return dataclasses.replace(spec, options=spec.options.provided_by(origin.plugin))
+    return spec
+
+
+def _validated(data: Mapping[str, Any], overrides: Sequence[Override], allow_unresolved: bool) -> RecurrentSpec[Any]:
+    """Validate the fields; an override whose value its field refuses is tried as text: `options.name=12`."""
+
+    def validate(values: Sequence[Override]) -> RecurrentSpec[Any]:
+        return RecurrentSpec.from_dict(apply_overrides(data, values)[0], allow_unresolved=allow_unresolved)
+
+    try:
+        return validate(overrides)
+    except ValidationError as error:
+        texts = [each.as_text() if _is_invalid(each, error) else each for each in overrides]
+        if texts == list(overrides):
+            raise
+    try:
+        return validate(texts)
+    except ValidationError as error:
+        pairs = zip(overrides, texts, strict=True)
+        return validate([value if _is_invalid(text, error) else text for value, text in pairs])
+
+
+def _is_invalid(override: Override, error: ValidationError) -> bool:
+    return any(override.covers(tuple(map(str, line["loc"]))) for line in error.errors(include_url=False))

@@ -1,0 +1,227 @@
+"""Load, save and override specs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import PydanticSerializationError
+
+from rnnkit._messages import describe_exception, short_repr
+from rnnkit._version import __version__
+from rnnkit.errors import AmbiguousKindError, BlockedKindError, SpecFileError, UnknownKindError
+from rnnkit.files._atomic_write import atomic_write
+from rnnkit.files._problems import FileProblem
+from rnnkit.files.spec import _formats
+from rnnkit.files.spec._formats import Document, FormatError
+from rnnkit.files.spec._make_spec import Origin, make_spec, parse_overrides, spec_file_error
+from rnnkit.options import plain_defaults
+from rnnkit.specs import DistributionPin, RecurrentSpec, UnresolvedOptions, find_problems, plugin_of, size_problem
+
+FORMAT_VERSION = 1
+_CHECKPOINT = ".safetensors"
+_HEADER = ("$schema", "format_version", "plugin")  # keys that are not fields; `$schema` is for editors
+
+
+def load_spec(
+    path: str | os.PathLike[str], *, overrides: Iterable[str] = (), allow_unresolved: bool = False
+) -> RecurrentSpec[Any]:
+    """Load a spec from a JSON, TOML or YAML file, or from a checkpoint (`.safetensors`).
+
+    ```yaml
+    kind: lstm
+    input_size: 10
+    hidden_size: 20
+    options:
+      proj_size: 5
+    ```
+
+    Missing fields take their defaults. Nothing in a file is executed, and only the installed plugin of its kind is
+    imported.
+
+    Args:
+        path: ends in .json, .toml, .yaml, .yml or .safetensors. A text file has at most 1 MiB and 10,000 values.
+        overrides: `KEY=VALUE` strings that replace values of the file, as in `override_spec`.
+        allow_unresolved: whether to load a spec whose plugin is not installed, blocked or broken. Its options are kept
+            unchanged, and `build_model` says what to install.
+
+    Raises:
+        SpecFileError: the file or an override is not valid; lists all problems with their lines.
+        BlockedKindError, AmbiguousKindError, PluginError: as from `RecurrentSpec`.
+        CheckpointError: a `.safetensors` file is damaged, or is not a checkpoint.
+        OSError: the file cannot be read, as from `open`.
+    """
+    file = os.fspath(path)
+    document = _document(file)
+    fields, header = _split_header(document.data)
+    parsed, problems = parse_overrides(overrides, file)
+    origin = Origin(file, document.line_of, parsed, file_plugin=_plugin(header))
+    problems += [
+        origin.problem((name,), message, short_repr(header[name])) for name, message in _header_problems(header)
+    ]
+    return make_spec(fields, origin, problems, allow_unresolved=allow_unresolved)
+
+
+def save_spec(spec: RecurrentSpec[Any], path: str | os.PathLike[str]) -> None:
+    """Write a spec to a JSON, TOML or YAML file, chosen by its suffix.
+
+    The file has every field and the plugin of the kind; TOML, which has no null, leaves out fields that are None by
+    default. It is written atomically: it replaces an older file, with its comments, completely or not at all.
+
+    Args:
+        spec: the spec; its plugin need not be installed.
+        path: ends in .json, .toml, .yaml or .yml.
+
+    Raises:
+        SpecFileError: the suffix is another one, or a value cannot be written to a file.
+        OSError: the file cannot be written, as from `open`.
+    """
+    file = os.fspath(path)
+    suffix = _suffix(file, _formats.SUFFIXES)
+    data = _file_data(spec, file)
+    if suffix == ".toml":
+        _drop_default_nulls(data, spec)
+    try:
+        content = _formats.write_document(data, suffix)
+    except FormatError as error:
+        raise _format_error(file, error) from error
+    with atomic_write(file) as temporary:
+        temporary.write_bytes(content)
+
+
+def _document(file: str) -> Document:
+    suffix = _suffix(file, (*_formats.SUFFIXES, _CHECKPOINT))
+    try:
+        document = (
+            _checkpoint_document(file) if suffix == _CHECKPOINT else _formats.read_document(_content(file), suffix)
+        )
+        _check_document(document)
+    except FormatError as error:
+        raise _format_error(file, error) from None
+    return document
+
+
+def _content(file: str) -> bytes:
+    with Path(file).open("rb") as opened:
+        return opened.read(_formats.MAX_BYTES + 1)  # one more, so that a large file is found to be too large
+
+
+def _checkpoint_document(file: str) -> Document:
+    from rnnkit.files.checkpoint import read_spec_data
+
+    return Document(read_spec_data(file))
+
+
+def _check_document(document: Document) -> None:
+    if message := size_problem(document.data):
+        raise FormatError(message)
+    if not isinstance(document.data, dict):
+        found = "is empty" if document.data is None else f"has {short_repr(document.data)}"
+        raise FormatError(f"It {found}, but should have the fields of a spec, such as kind: lstm")
+    version = document.data.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        path = ("format_version",)
+        message = (
+            f"rnnkit {__version__} reads versions up to {FORMAT_VERSION}, but the file has {version}: update rnnkit"
+        )
+        raise FormatError(message, line=document.line_of(path), path=path)
+
+
+def _split_header(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of the spec, and the other keys of a file."""
+    return (
+        {name: value for name, value in data.items() if name not in _HEADER},
+        {name: value for name, value in data.items() if name in _HEADER},
+    )
+
+
+def _header_problems(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The keys that are not fields and not valid, with a message."""
+    version = header.get("format_version", FORMAT_VERSION)
+    if isinstance(version, bool) or version != FORMAT_VERSION:
+        yield "format_version", f"Input should be {FORMAT_VERSION}"
+    if "plugin" in header and _plugin(header) is None:
+        yield "plugin", "Input should be a requirement such as 'rnnkit-mgu==0.1.0'"
+
+
+def _plugin(header: Mapping[str, Any]) -> str | None:
+    """The plugin that a file names; None if it names none or is not valid."""
+    try:
+        return str(DistributionPin.parse(header["plugin"]))
+    except (KeyError, AttributeError, ValueError):
+        return None
+
+
+def _file_data(spec: RecurrentSpec[Any], file: str) -> dict[str, Any]:
+    if not isinstance(spec, RecurrentSpec):
+        raise SpecFileError(f"save_spec takes a RecurrentSpec, not a {type(spec).__name__}")
+    try:
+        fields = spec.to_dict()
+    except PydanticSerializationError as error:
+        raise _format_error(file, FormatError(f"The spec is not plain data: {describe_exception(error)}")) from error
+    problems = [Origin(file).problem(*each) for each in find_problems(fields)]
+    if problems:
+        raise spec_file_error(problems)
+    plugin = _plugin_of_spec(spec)
+    return {"format_version": FORMAT_VERSION, **({} if plugin is None else {"plugin": plugin}), **fields}
+
+
+def _plugin_of_spec(spec: RecurrentSpec[Any]) -> str | None:
+    if isinstance(spec.options, UnresolvedOptions):
+        return spec.options.plugin
+    with suppress(AmbiguousKindError, BlockedKindError, UnknownKindError):  # uninstalled after the spec was created
+        return plugin_of(spec.kind)
+    return None
+
+
+def _drop_default_nulls(data: dict[str, Any], spec: RecurrentSpec[Any]) -> None:
+    """Leave out values that are None by default; the key `null` keeps any other None, so that nothing is lost."""
+    _drop_nulls(data["options"], plain_defaults(type(spec.options)))
+    _drop_nulls(data, {field.name: field.default for field in dataclasses.fields(RecurrentSpec)})
+
+
+def _drop_nulls(values: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    for name in [name for name, value in values.items() if value is None and defaults.get(name, ...) is None]:
+        del values[name]
+
+
+def _suffix(file: str, known: Sequence[str]) -> str:
+    suffix = Path(file).suffix.lower()
+    if suffix not in known:
+        hint = ": use save_model to save a model" if suffix == _CHECKPOINT else ""
+        raise _format_error(file, FormatError(f"The path should end in {', '.join(known[:-1])} or {known[-1]}{hint}"))
+    return suffix
+
+
+def _format_error(file: str, error: FormatError) -> SpecFileError:
+    return spec_file_error([FileProblem(file, error.line, ".".join(error.path), error.message)])
+
+
+def override_spec(spec: RecurrentSpec[Any], overrides: Iterable[str]) -> RecurrentSpec[Any]:
+    """Return a copy of a spec with other values, each given as `KEY=VALUE`.
+
+    ```python
+    override_spec(spec, ["hidden_size=64", "options.nonlinearity=relu", "output_size=null"])
+    ```
+
+    Values are YAML 1.2: `64`, `1e-3`, `true`, `null`, `[64, 32]`, `{a: 1}`. Anything else is text, and so is `12` for a
+    field that accepts only text. `kind=gru` drops the options that have the defaults of the old kind; the other options
+    are kept, and must be options of the new kind.
+
+    Args:
+        spec: the spec, which is not changed.
+        overrides: applied in order.
+
+    Raises:
+        SpecFileError: an override does not have this form, or the new spec is not valid; lists all problems.
+        BlockedKindError, AmbiguousKindError, PluginError: as from `RecurrentSpec`.
+    """
+    plugin = spec.options.plugin if isinstance(spec.options, UnresolvedOptions) else None
+    parsed, problems = parse_overrides(overrides, "spec")
+    origin = Origin("spec", overrides=parsed, file_plugin=plugin)
+    stays_unresolved = isinstance(spec.options, UnresolvedOptions) and not origin.overrides_kind
+    return make_spec(spec.to_dict(), origin, problems, allow_unresolved=stays_unresolved)
