@@ -91,8 +91,7 @@ def test_what_can_be_between_layers_is_taken(stack):
 NO_FORGET_GATE = "{} has no forget gate: leave it at None"
 NO_BIAS = "forget_bias requires bias=True: set it, or leave forget_bias at None"
 NO_MASK = (
-    "The state of {} is not read by matrix products only, and a fixed mask would make it vanish or explode: "
-    "use zoneout"
+    "The state of {} is not read by matrix products only, and a fixed mask would make it vanish or explode: use zoneout"
 )
 OTHER_PARTS = "The state of {} has {}: give one number for each, or one number for all cells and parts"
 ONE_PART, TWO_PARTS = "1 part, h", "2 parts, h, c"
@@ -220,9 +219,7 @@ def test_layers_whose_outputs_differ_have_no_residual_connection():
     spec = make("mixed", **options(cells=("lstm_cell", "wide"), residual=True))
     with pytest.raises(BuildError) as caught:
         build_model(spec)
-    assert str(caught.value) == (
-        "residual=True requires layers of one size, but their outputs have [6, 12] features"
-    )
+    assert str(caught.value) == ("residual=True requires layers of one size, but their outputs have [6, 12] features")
 
 
 class StiffOptions(StackOptions):
