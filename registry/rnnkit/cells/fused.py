@@ -86,7 +86,10 @@ def unroll_fused(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> A
     # or patched since, the executor computes something else.
     if cls._unroll_origin != (cls.step, cls.project, cls.unroll) or _is_modified(cell) or transforms_are_active():
         return NotImplemented
-    return _restore_empty(cell.unroll(x, state, _at_least_one(lengths)), state, lengths)
+    if lengths is None:
+        return cell.unroll(x, state, None)
+    # torch's packing refuses sequences of length 0. They run one step, which `_restore_empty` undoes.
+    return _restore_empty(cell.unroll(x, state, lengths.clamp(min=1)), state, lengths)
 
 
 def unroll_layers_fused(
@@ -105,8 +108,9 @@ def unroll_layers_fused(
     for cell in cells:  # a loop, not `any()`: this runs at every call, and a generator costs more than the checks
         if type(cell) is not cls or _is_modified(cell):
             return NotImplemented
-    result = cls.unroll_layers(cells, x, states, _at_least_one(lengths), directions=directions, dropout=dropout)
-    return _restore_empty(result, states, lengths)
+    at_least_one = None if lengths is None else lengths.clamp(min=1)
+    result = cls.unroll_layers(cells, x, states, at_least_one, directions=directions, dropout=dropout)
+    return result if lengths is None else _restore_empty(result, states, lengths)
 
 
 def _is_modified(cell: Cell) -> bool:
@@ -122,14 +126,9 @@ def _is_modified(cell: Cell) -> bool:
     )
 
 
-def _at_least_one(lengths: Tensor | None) -> Tensor | None:
-    # torch's packing refuses sequences of length 0. They run one step, which `_restore_empty` undoes.
-    return None if lengths is None else lengths.clamp(min=1)
-
-
-def _restore_empty(result: Any, initial: Any, lengths: Tensor | None) -> Any:
+def _restore_empty(result: Any, initial: Any, lengths: Tensor) -> Any:
     """Give sequences of length 0 back their initial state."""
-    if lengths is None or result is NotImplemented:
+    if result is NotImplemented:
         return result
     output, final = result
     return output, select_rows(lengths == 0, initial, final)
