@@ -125,8 +125,8 @@ def test_the_text_of_a_report_fits_its_width(width, forgetful):
 
 
 def test_an_unknown_check_is_an_error_with_a_suggestion(simple):
-    with pytest.raises(ValueError, match=r"no check 'chunks_equal_full_sequenc'.* Did you mean 'chunks_equal"):
-        check_kind(simple, only=["chunks_equal_full_sequenc"])
+    with pytest.raises(ValueError, match=r"no check 'chunk_equals_full_sequence'.* Did you mean 'chunks_equal"):
+        check_kind(simple, only=["chunk_equals_full_sequence"])
 
 
 @pytest.mark.parametrize("only", [["chunks", "step_equals_f"], ["chunks_*", "*_forward"], [*TWO, "chunks"]], ids=str)
