@@ -36,7 +36,7 @@ OUTERMOST = re.compile(r"\$ (make|\.ci/run)\b")
 INSTALLS = re.compile(r"^\$ (pip|python|pytest)\b", re.MULTILINE)
 # what is measured, numbers with all their digits, and the version of torch
 MEASURED = re.compile(
-    r"\b(off by|loss|to|in|of a line|in float32 by|torch) \d[\d.e+-]*(?:[a-z]+\b)?|-?\d\.\d{8,}(?:e-?\d+)?"
+    r"\b(off by|loss|to|in|baseline|torch) \d[\d.e+-]*(?:[a-z]+\b)?|-?\d\.\d{8,}(?:e-?\d+)?"
 )
 
 

@@ -20,7 +20,9 @@ class Capability(NamedTuple):
 CAPABILITIES = (
     Capability("both directions", ("each_direction_is_causal", "directions_are_symmetric")),
     Capability("rows of different length in a batch", ("padding_has_no_effect", "zero_length_keeps_state")),
-    Capability("streaming, one step at a time", ("step_equals_forward", "reset_state_per_sequence"), "how_to/streams.md"),
+    Capability(
+        "streaming, one step at a time", ("step_equals_forward", "reset_state_per_sequence"), "how_to/streams.md"
+    ),
     Capability("long sequences in pieces", ("chunks_equal_full_sequence",)),
     Capability("a size of its own for each layer", ("hidden_size_per_layer",)),
     Capability("saving and loading, models and states", ("checkpoint_round_trip", "state_round_trip")),
