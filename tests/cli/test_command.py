@@ -124,9 +124,9 @@ def test_check_says_what_check_kind_says():
     assert run("check", "gru_cell", *only).exit_code == 0
 
 
-def test_check_ends_with_1_where_a_promise_is_broken(plugins):
+def test_check_exits_with_1_if_a_check_fails(plugins):
     plugins.install("mgu", source=REGISTERS, distribution="acme-cells")
-    result = run("check", "mgu", "--only", "output_has", "--only", "record")
+    result = run("check", "mgu", "--only", "output_shape", "--only", "record")
     assert result.exit_code == 1
     assert "FAILED  output_shape" in result.stdout
     assert "NotImplementedError" in result.stdout
@@ -145,10 +145,10 @@ def test_check_shows_outcomes_in_colour_where_there_is_colour():
     ("arguments", "status", "message"),
     [
         (["check", "nonsense"], 1, "No installed plugin provides the kind 'nonsense'"),
-        (["check", "gru", "--only", "nonsense"], 2, "There is no promise 'nonsense'"),
+        (["check", "gru", "--only", "nonsense"], 2, "There is no check 'nonsense'"),
         (["check"], 2, "Missing argument 'KIND'"),
     ],
-    ids=["kind", "promise", "nothing"],
+    ids=["kind", "check", "nothing"],
 )
 def test_check_says_what_cannot_be_checked(arguments, status, message):
     result = run(*arguments)

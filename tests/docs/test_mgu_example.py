@@ -141,7 +141,7 @@ def test_its_own_tests_pass(installed, example):
     assert installed.pytest("-W", "error", example / "tests") > 55
 
 
-def test_it_keeps_rnnkits_promises(installed):
+def test_it_passes_the_conformance_checks(installed):
     assert (
         installed.pytest("tests/testing/test_conformance.py", "tests/model/test_inputs.py", "-k", "mgu", folder=ROOT)
         > 70

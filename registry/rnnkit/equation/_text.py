@@ -8,8 +8,19 @@ from functools import singledispatch
 
 from rnnkit.equation._equation import Equation
 from rnnkit.equation._reader import FUNCTIONS
-from rnnkit.equation._tree import Arguments, Beside, Binary, Factor, Name, Number, Power, Stacked, Tree, Unary
-from rnnkit.equation._tree import UnreadableEquationError as _Unreadable
+from rnnkit.equation._tree import (
+    Arguments,
+    Beside,
+    Binary,
+    Factor,
+    Name,
+    Number,
+    Power,
+    Stacked,
+    Tree,
+    Unary,
+    UnreadableEquationError,
+)
 
 _SYMBOLS = {
     r"\lambda": "λ",  # whose name in Unicode is LAMDA
@@ -40,7 +51,7 @@ def equation_text(latex: str) -> str:
     """The equation as text, one line each; the lines of `latex` if rnnkit cannot parse them."""
     try:
         return "\n".join(f"{_name_text(line.name)} = {_print(line.tree)}" for line in Equation(latex).lines)
-    except _Unreadable:
+    except UnreadableEquationError:
         return "\n".join(line.strip() for line in latex.split(r"\\") if line.strip())
 
 
@@ -71,7 +82,7 @@ def _greek_letter(name: str) -> str:
 
 @singledispatch
 def _print(tree: Tree) -> str:
-    raise AssertionError(f"an unresolved tree has no {type(tree).__name__}")
+    raise AssertionError(f"the reader returns no {type(tree).__name__}")
 
 
 @_print.register
