@@ -1,4 +1,4 @@
-"""Each command answers its question, with the exit status that `rnnkit --help` promises."""
+"""The output and the exit status of each command."""
 
 import json
 import os
@@ -96,7 +96,7 @@ def drift(model_file):
         (2, "show"),
     ],
 )
-def test_the_exit_status_is_the_one_that_is_promised(status, arguments, spec_file, model_file, tmp_path):
+def test_exit_status(status, arguments, spec_file, model_file, tmp_path):
     drifted = tmp_path / "drifted.safetensors"
     drifted.write_bytes(model_file.read_bytes())
     drift(drifted)
@@ -104,13 +104,13 @@ def test_the_exit_status_is_the_one_that_is_promised(status, arguments, spec_fil
     assert result.exit_code == status, result.output
 
 
-def test_strict_turns_a_broken_plugin_into_an_exit_status(plugins):
+def test_strict_doctor_exits_with_1_for_a_broken_plugin(plugins):
     plugins.install("broken", source="raise RuntimeError", distribution="broken-plugin")
     assert run("doctor", "broken-plugin").exit_code == 0
     assert run("doctor", "broken-plugin", "--strict").exit_code == 1
 
 
-def test_strict_has_nothing_against_a_plugin_that_works(plugins):
+def test_strict_doctor_exits_with_0_for_a_working_plugin(plugins):
     plugins.install("works", distribution="working-plugin")
     assert run("doctor", "working-plugin", "--strict").exit_code == 0
 
@@ -118,13 +118,13 @@ def test_strict_has_nothing_against_a_plugin_that_works(plugins):
 # check
 
 
-def test_check_says_what_check_kind_says():
+def test_check_prints_the_report_of_check_kind():
     only = ("--only", "record", "--only", "equation")
     assert facts("check", "gru_cell", *only) == check_kind("gru_cell", only=["record", "equation"]).to_dict()
     assert run("check", "gru_cell", *only).exit_code == 0
 
 
-def test_check_exits_with_1_if_a_check_fails(plugins):
+def test_failed_check_exits_with_1(plugins):
     plugins.install("mgu", source=REGISTERS, distribution="acme-cells")
     result = run("check", "mgu", "--only", "output_shape", "--only", "record")
     assert result.exit_code == 1
@@ -132,7 +132,7 @@ def test_check_exits_with_1_if_a_check_fails(plugins):
     assert "NotImplementedError" in result.stdout
 
 
-def test_check_shows_outcomes_in_colour_where_there_is_colour():
+def test_check_outcomes_are_coloured():
     arguments = ("check", "gru", "--only", "record", "--only", "equation")
     plain, colored = (run(*arguments, FORCE_COLOR=force, NO_COLOR="").stdout for force in ("", "1"))
     assert "\x1b" not in plain
@@ -150,7 +150,7 @@ def test_check_shows_outcomes_in_colour_where_there_is_colour():
     ],
     ids=["kind", "check", "nothing"],
 )
-def test_check_says_what_cannot_be_checked(arguments, status, message):
+def test_check_rejects_unknown_kinds_and_checks(arguments, status, message):
     result = run(*arguments)
     assert result.exit_code == status
     assert message in result.stderr
@@ -160,29 +160,29 @@ def test_check_says_what_cannot_be_checked(arguments, status, message):
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
-def test_the_list_of_commands_says_of_each_what_its_own_help_says(name):
+def test_summaries_match_the_help_of_each_command(name):
     assert import_module(module_of(name)).command.help.partition("\n")[0] == SUMMARIES[name]
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
-def test_a_short_option_asks_for_help_too(name):
+def test_short_help_option(name):
     assert run(name, "-h").output == run(name, "--help").output
 
 
-def test_the_version_is_that_of_the_package():
+def test_version_option():
     import rnnkit
 
     assert run("--version").output == f"rnnkit {rnnkit.__version__}\n"
 
 
-def test_a_misspelt_command_gets_did_you_mean():
+def test_misspelled_command_gets_a_suggestion():
     assert "Did you mean 'summary'?" in run("sumary").output
 
 
 @pytest.mark.parametrize(
     "arguments", ["show lstn", "summary missing.yaml", "verify {spec}", "init lstn", "schema lstn"]
 )
-def test_an_error_is_one_sentence_on_stderr(arguments, spec_file):
+def test_error_is_one_line_on_stderr(arguments, spec_file):
     done = run_process(*arguments.format(spec=spec_file).split())
     assert done.stdout == b""
     assert re.fullmatch(rb"Error: .+\n", done.stderr)
@@ -191,11 +191,11 @@ def test_an_error_is_one_sentence_on_stderr(arguments, spec_file):
 # list
 
 
-def test_a_plain_word_finds_every_name_that_it_is_part_of():
+def test_list_matches_parts_of_names():
     assert {row["kind"] for row in facts("list", "gru")} >= {"gru", "gru_cell"}
 
 
-def test_a_pattern_stands_for_whole_names(plugins):
+def test_list_pattern_matches_whole_names(plugins):
     plugins.install("mgu", "mgu2", distribution="acme-cells")
     assert [row["kind"] for row in facts("list", "mg?")] == ["acme-cells/mgu"]
     assert [row["kind"] for row in facts("list", "acme-cells/*")] == ["acme-cells/mgu", "acme-cells/mgu2"]
@@ -208,7 +208,7 @@ def test_listing_imports_no_plugin(plugins):
     assert plugins.imported() == []
 
 
-def test_a_kind_that_is_turned_off_is_shown_when_asked_for(plugins):
+def test_list_all_includes_blocked_kinds(plugins):
     plugins.install("mgu", distribution="acme-cells")
     policy = {"RNNKIT_BLOCK_PLUGINS": "acme-cells"}
     result = run("list", **policy)
@@ -218,13 +218,13 @@ def test_a_kind_that_is_turned_off_is_shown_when_asked_for(plugins):
     assert (row["state"], row["note"]) == ("blocked", "blocked by RNNKIT_BLOCK_PLUGINS")
 
 
-def test_an_ambiguous_bare_name_is_marked(plugins):
+def test_list_marks_ambiguous_bare_names(plugins):
     plugins.install("mgu", distribution="acme-cells")
     plugins.install("mgu", distribution="other-cells")
     assert {row["note"] for row in facts("list", "mgu")} == {"The bare name 'mgu' is ambiguous."}
 
 
-def test_every_broken_plugin_is_shown_in_place_and_hides_no_other(tmp_path):
+def test_broken_plugins_do_not_hide_others(tmp_path):
     path = [case.write(tmp_path) for case in READABLE]
     done = run_process("list", "--load", "--json", path=path)
     shown = {row["kind"]: row for row in json.loads(done.stdout)}
@@ -244,35 +244,35 @@ def assert_shown(case: Hostile, row):
     assert row["summary"] == (None if case.says else "A test.")
 
 
-def test_a_strict_policy_makes_a_broken_plugin_the_answer(plugins):
+def test_strict_policy_reports_the_broken_plugin(plugins):
     plugins.install("mgu", source="raise RuntimeError('out of luck')")
     result = run("list", RNNKIT_STRICT_PLUGINS="1")
     assert result.exit_code == 1
     assert "RuntimeError: out of luck" in result.stderr
 
 
-def test_what_cannot_even_be_listed_is_warned_of(tmp_path):
+def test_unreadable_distribution_gives_a_warning(tmp_path):
     cases = [case for case in ALL if case.hidden]
     done = run_process("list", path=[case.write(tmp_path) for case in cases])
     warned = done.stderr.decode()
     assert [case.name for case in cases if case.says.replace("FOLDER", str(tmp_path / case.module)) not in warned] == []
 
 
-def test_what_a_plugin_prints_does_not_get_into_the_answer(plugins):
+def test_text_that_a_plugin_prints_goes_to_stderr(plugins):
     plugins.install("mgu", source="print('Welcome!')\n" + REGISTERS)
     result = run("list", "--load", "--json")
     assert "Welcome!" in result.stderr
     assert json.loads(result.stdout)
 
 
-def test_a_warning_of_a_plugin_is_one_line(plugins):
+def test_plugin_warning_is_one_line(plugins):
     module = plugins.install("mgu", source="import warnings\nwarnings.warn('look out', stacklevel=1)\n" + REGISTERS)
     done = run_process("show", "mgu", path=[plugins.folder(module)])
     assert done.stderr == b"Warning: look out\n"
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\rb", "\u202e", "\x07", "\ud800"])
-def test_no_text_of_a_plugin_commands_the_terminal(plugins, text):
+def test_control_characters_of_plugins_are_escaped(plugins, text):
     plugins.install("mgu", source=REGISTERS.replace("kind('mgu')", f"kind('mgu', summary={text!r}, equation={text!r})"))
     for command in (["list", "--load"], ["show", "mgu"]):
         assert text not in run(*command).output
@@ -282,20 +282,20 @@ def test_no_text_of_a_plugin_commands_the_terminal(plugins, text):
 # show
 
 
-def test_the_parameters_of_the_example_are_those_of_a_real_model(kind):
+def test_example_parameters_match_a_real_model(kind):
     shown = facts("show", kind)["example"]
     model = build_model(RecurrentSpec(kind=kind, input_size=shown["input_size"], hidden_size=shown["hidden_size"]))
     assert shown["parameters"] == sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_every_option_is_shown_with_its_default(kind):
+def test_show_lists_options_with_defaults(kind):
     shown = {option["name"]: json.loads(option["default"]) for option in facts("show", kind)["options"]}
     assert shown == RecurrentSpec(kind=kind, input_size=1, hidden_size=1).to_dict()["options"]
     screen = run("show", kind, width=1000).output
     assert all(f"  {name}: " in screen for name in shown)
 
 
-def test_a_kind_whose_example_cannot_be_built_is_shown_without(plugins):
+def test_show_works_without_an_example(plugins):
     plugins.install("mgu")
     result = run("show", "mgu", width=1000)
     assert result.exit_code == 0
@@ -305,7 +305,7 @@ def test_a_kind_whose_example_cannot_be_built_is_shown_without(plugins):
 # why
 
 
-def test_all_candidates_are_shown_with_what_became_of_them(plugins):
+def test_why_lists_all_candidates(plugins):
     plugins.install("lstm", distribution="acme-lstm")
     plugins.install("lstm", distribution="turned-off")
     answer = facts("why", "lstm", RNNKIT_BLOCK_PLUGINS="turned-off")
@@ -314,7 +314,7 @@ def test_all_candidates_are_shown_with_what_became_of_them(plugins):
     assert verdicts == {"lstm": "chosen", "acme-lstm/lstm": "shadowed", "turned-off/lstm": "blocked"}
 
 
-def test_nothing_is_chosen_among_equals(plugins):
+def test_why_reports_ambiguity(plugins):
     plugins.install("mgu", distribution="acme-cells")
     plugins.install("mgu", distribution="other-cells")
     answer = facts("why", "mgu")
@@ -322,7 +322,7 @@ def test_nothing_is_chosen_among_equals(plugins):
     assert {each["verdict"] for each in answer["candidates"]} == {"ambiguous"}
 
 
-def test_a_candidate_that_is_broken_is_told_when_it_is_loaded(plugins):
+def test_why_load_reports_broken_candidates(plugins):
     module = plugins.install("mgu", distribution="acme-cells", source="import no_such_module")
     assert facts("why", "mgu")["candidates"][0]["verdict"] == "chosen"
     assert plugins.imported() == []
@@ -333,7 +333,7 @@ def test_a_candidate_that_is_broken_is_told_when_it_is_loaded(plugins):
     assert module in result.stdout
 
 
-def test_candidates_that_work_are_loaded_and_nothing_more(plugins):
+def test_why_load_keeps_working_candidates(plugins):
     module = plugins.install("mgu", distribution="acme-cells")
     result = run("why", "mgu", "--load")
     assert (result.exit_code, plugins.imported()) == (0, [module])
@@ -343,7 +343,7 @@ def test_candidates_that_work_are_loaded_and_nothing_more(plugins):
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "toml"])
-def test_the_file_of_every_kind_is_valid_and_has_every_field(kind, suffix, tmp_path):
+def test_init_writes_a_valid_complete_file(kind, suffix, tmp_path):
     file = tmp_path / f"model.{suffix}"
     assert run("init", kind, "--output", file).exit_code == 0
     spec = load_spec(file)
@@ -355,12 +355,12 @@ def test_the_file_of_every_kind_is_valid_and_has_every_field(kind, suffix, tmp_p
     ] == []
 
 
-def test_what_is_printed_is_what_is_written(tmp_path):
+def test_init_prints_what_it_writes(tmp_path):
     run("init", "gru", "--output", tmp_path / "model.toml")
     assert run("init", "gru", "--format", "toml").stdout == (tmp_path / "model.toml").read_text(encoding="utf-8")
 
 
-def test_other_readers_read_the_files_too(tmp_path):
+def test_init_files_work_in_other_readers(tmp_path):
     wanted = RecurrentSpec(kind="rnn", input_size=64, hidden_size=128).to_dict()
     in_yaml = yaml.safe_load(run("init", "rnn").stdout)
     in_toml = tomllib.loads(run("init", "rnn", "--format", "toml").stdout)
@@ -368,7 +368,7 @@ def test_other_readers_read_the_files_too(tmp_path):
     assert {name: in_toml.get(name) for name in wanted} == wanted
 
 
-def test_a_file_is_overwritten_only_by_force(tmp_path):
+def test_init_overwrites_only_with_force(tmp_path):
     file = tmp_path / "model.yaml"
     file.write_text("mine")
     assert "--force" in run("init", "gru", "--output", file).output
@@ -377,7 +377,7 @@ def test_a_file_is_overwritten_only_by_force(tmp_path):
     assert load_spec(file).kind == "gru"
 
 
-def test_a_plugin_that_refuses_its_own_defaults_is_told_so(plugins):
+def test_init_reports_invalid_defaults(plugins):
     refuses = "\n    ".join(REGISTERS.splitlines()).replace(
         "kind('mgu')", "kind('mgu', check=lambda spec: [Problem('num_layers', 'never')])"
     )
@@ -394,7 +394,7 @@ def test_a_plugin_that_refuses_its_own_defaults_is_told_so(plugins):
 WRONG = "kind: lstm\ninput_size: 0\nbias: 3\n"
 
 
-def test_all_problems_of_all_files_are_said_at_once(tmp_path, spec_file):
+def test_validate_reports_all_problems(tmp_path, spec_file):
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(WRONG)
     lines = run("validate", wrong, spec_file, tmp_path / "missing.toml").stdout.splitlines()
@@ -407,7 +407,7 @@ def test_all_problems_of_all_files_are_said_at_once(tmp_path, spec_file):
     assert lines[-1] == "4 problems in 2 of 3 files"
 
 
-def test_the_json_of_a_validation_has_each_problem(tmp_path, spec_file):
+def test_validate_json_has_each_problem(tmp_path, spec_file):
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(WRONG)
     of_wrong, of_spec = facts("validate", wrong, spec_file)
@@ -419,20 +419,20 @@ def test_the_json_of_a_validation_has_each_problem(tmp_path, spec_file):
     assert of_spec == {"file": str(spec_file), "ok": True, "problems": []}
 
 
-def test_a_kind_that_is_not_installed_is_taken_when_that_is_allowed(tmp_path):
+def test_validate_allow_unresolved(tmp_path):
     file = tmp_path / "elsewhere.yaml"
     file.write_text("plugin: acme-cells==1.0\nkind: acme-cells/mgu\ninput_size: 3\nhidden_size: 4\n")
     assert 'pip install "acme-cells==1.0"' in run("validate", file).output
     assert run("validate", file, "--allow-unresolved").exit_code == 0
 
 
-def test_many_problems_are_all_shown(tmp_path):
+def test_validate_shows_many_problems(tmp_path):
     file = tmp_path / "wrong.yaml"
     file.write_text(SPEC + "".join(f"unknown_{number}: 0\n" for number in range(100)))
     assert len(run("validate", file).stdout.splitlines()) == 101
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_validate_rejects_a_directory(tmp_path):
     folder = tmp_path / "folder.yaml"
     folder.mkdir()
     result = run("validate", folder)
@@ -440,7 +440,7 @@ def test_a_folder_is_no_file(tmp_path):
     assert result.stdout.startswith(f"{folder}: Is a directory")
 
 
-def test_a_problem_of_a_model_names_its_file_once(tmp_path):
+def test_validate_names_the_file_once(tmp_path):
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"no model")
     line = run("validate", file, width=1000).stdout.splitlines()[0]
@@ -451,18 +451,18 @@ def test_a_problem_of_a_model_names_its_file_once(tmp_path):
 # schema
 
 
-def test_the_schema_has_the_kinds_that_were_named():
+def test_schema_has_the_given_kinds():
     assert facts_of_schema("gru", "rnn") == {"gru", "rnn", "rnnkit/gru", "rnnkit/rnn"}
 
 
-def test_a_plugin_that_is_broken_is_left_out_with_a_note(plugins):
+def test_schema_leaves_out_broken_plugins_with_a_note(plugins):
     plugins.install("mgu", source="import no_such_dependency", distribution="acme-cells")
     result = run("schema")
     assert "Left out: acme-cells/mgu. The plugin" in result.stderr
     assert "acme-cells/mgu" not in json.loads(result.stdout)["properties"]["kind"]["enum"]
 
 
-def test_a_schema_is_written_to_a_file(tmp_path):
+def test_schema_output_file(tmp_path):
     file = tmp_path / "spec.schema.json"
     assert run("schema", "gru", "--output", file).output == ""
     assert json.loads(file.read_text(encoding="utf-8")) == json.loads(run("schema", "gru").stdout)
@@ -475,7 +475,7 @@ def facts_of_schema(*kinds):
 # summary
 
 
-def test_a_summary_has_the_numbers_of_the_formulas(spec_file):
+def test_summary_matches_the_formulas(spec_file):
     answer = facts("summary", spec_file, "--time", "7")
     layers = [4 * 64 * (8 + 64) + 8 * 64, 4 * 64 * (64 + 64) + 8 * 64]
     assert [layer["parameters"] for layer in answer["layers"]] == [*layers, 65 * 10]
@@ -483,31 +483,31 @@ def test_a_summary_has_the_numbers_of_the_formulas(spec_file):
     assert answer["multiply_adds"] == 7 * (4 * 64 * (8 + 64) + 4 * 64 * (64 + 64)) + 64 * 10
 
 
-def test_overrides_change_the_spec(spec_file):
+def test_summary_overrides(spec_file):
     answer = facts("summary", spec_file, "kind=gru", "output_size=null", "num_layers=1")
     assert (answer["kind"], len(answer["layers"])) == ("gru", 2)
     assert answer["parameters"] == 3 * 64 * (8 + 64) + 6 * 64
 
 
-def test_a_saved_model_has_its_own_dtype_unless_another_is_asked_for(model_file):
+def test_summary_dtype_of_a_saved_model(model_file):
     half, double = facts("summary", model_file), facts("summary", model_file, "--dtype", "float64")
     assert (half["dtype"], half["weight_bytes"]) == ("float16", 2 * half["parameters"])
     assert (double["dtype"], double["weight_bytes"]) == ("float64", 8 * half["parameters"])
 
 
-def test_a_model_larger_than_any_memory_is_summarized(spec_file):
+def test_summary_of_a_huge_model(spec_file):
     assert facts("summary", spec_file, "hidden_size=1000000")["weight_bytes"] > 10**13
 
 
 # verify
 
 
-def test_a_model_that_computes_the_same_is_ok(model_file):
+def test_verify_ok(model_file):
     answer = facts("verify", model_file)
     assert (answer["ok"], answer["drift"], answer["differences"]) == (True, 0.0, [])
 
 
-def test_drift_is_reported(model_file):
+def test_verify_reports_drift(model_file):
     drift(model_file)
     answer = facts("verify", model_file)
     assert not answer["ok"]
@@ -515,7 +515,7 @@ def test_drift_is_reported(model_file):
     assert "drifted" in run("verify", model_file).output
 
 
-def test_a_drift_without_bounds_is_still_json(model_file):
+def test_infinite_drift_is_valid_json(model_file):
     def edit(_header, record):
         record["fingerprint"]["output"][0] = "nan"
 
@@ -524,7 +524,7 @@ def test_a_drift_without_bounds_is_still_json(model_file):
     assert (answer["ok"], answer["drift"]) == (False, None)
 
 
-def test_a_model_that_could_not_run_is_not_known_to_be_right(model_file):
+def test_verify_unknown_result(model_file):
     def edit(_header, record):
         record["fingerprint"] = {"output": [], "state": [], "reason": "no such operation"}
 

@@ -1,4 +1,4 @@
-"""Doctor loads each plugin in a process of its own: whatever one does there harms neither doctor nor the others."""
+"""`rnnkit doctor` loads each plugin in its own process, and reports problems of the installation."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def diagnosed(plugins):
     return of
 
 
-def test_a_plugin_that_works_is_measured(diagnosed):
+def test_working_plugin_is_measured(diagnosed):
     found = diagnosed("import json.tool")
     assert (found["state"], found["problems"], found["notes"]) == ("ok", [], [])
     assert found["seconds"] > 0
@@ -37,7 +37,7 @@ def test_a_plugin_that_works_is_measured(diagnosed):
     assert 1 <= found["modules"] < 100
 
 
-def test_the_time_of_torch_is_told_apart(diagnosed):
+def test_torch_import_time_is_separate(diagnosed):
     found = diagnosed("import torch")
     assert 0 < found["torch_seconds"] < found["seconds"]
     assert found["modules"] > 100
@@ -64,7 +64,7 @@ def test_the_time_of_torch_is_told_apart(diagnosed):
         ),
     ],
 )
-def test_a_plugin_that_ends_its_process_is_told_so(diagnosed, source, problem):
+def test_exit_of_the_process_is_reported(diagnosed, source, problem):
     found = diagnosed(source)
     assert (found["state"], found["problems"]) == ("broken", [problem])
 
@@ -74,12 +74,12 @@ def test_a_plugin_that_ends_its_process_is_told_so(diagnosed, source, problem):
     [WAITS, f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WAITS!r}])"],
     ids=["itself", "another"],
 )
-def test_a_plugin_that_waits_forever_is_stopped(diagnosed, source):
+def test_hanging_plugin_is_stopped(diagnosed, source):
     found = diagnosed(source, "--timeout", "0.5")
     assert found["problems"] == ["its process was stopped at the timeout of 0.5 s while loading"]
 
 
-def test_a_process_that_never_ends_is_stopped(diagnosed):
+def test_hanging_thread_is_stopped(diagnosed):
     found = diagnosed("import threading; threading.Thread(target=threading.Event().wait).start()", "--timeout", "5")
     assert found["problems"] == ["its process was stopped at the timeout of 5 s after loading"]
 
@@ -99,7 +99,7 @@ def is_closed(reader):
     return bool(readable) and os.read(reader, 1) == b""
 
 
-def test_what_a_plugin_has_started_and_left_behind_is_ended_with_it(diagnosed, lifeline):
+def test_child_processes_are_killed(diagnosed, lifeline):
     path, reader = lifeline
     source = f"""
 import os, subprocess, sys
@@ -110,7 +110,7 @@ subprocess.Popen([sys.executable, "-c", {WAITS!r}], pass_fds=[held])
     assert is_closed(reader)
 
 
-def test_an_interrupt_ends_the_processes_of_plugins_too(plugins, lifeline):
+def test_interrupt_kills_plugin_processes(plugins, lifeline):
     path, reader = lifeline
     source = f"import os\nheld = os.open({str(path)!r}, os.O_WRONLY)\nos.write(held, b'.')\n{WAITS}"
     folder = plugins.folder(plugins.install("mgu", source=source, distribution="patient"))
@@ -122,34 +122,34 @@ def test_an_interrupt_ends_the_processes_of_plugins_too(plugins, lifeline):
     assert is_closed(reader)
 
 
-def test_the_last_words_of_a_process_are_reported(diagnosed):
+def test_last_line_of_stderr_is_reported(diagnosed):
     found = diagnosed("import os, sys\nprint('out of luck', file=sys.stderr, flush=True)\nos._exit(1)")
     assert found["problems"][0].endswith("while loading: 'out of luck'")
 
 
-def test_what_a_plugin_prints_is_remarked(diagnosed):
+def test_printed_text_is_noted(diagnosed):
     found = diagnosed("print('\\x1b[31mWelcome!')")
     assert (found["state"], found["notes"]) == ("ok", ["it prints while loading: '\\x1b[31mWelcome!\\n'"])
 
 
-def test_a_plugin_that_is_blocked_is_not_imported(diagnosed):
+def test_blocked_plugin_is_not_imported(diagnosed):
     found = diagnosed("raise RuntimeError", RNNKIT_BLOCK_PLUGINS="patient")
     assert (found["state"], found["notes"]) == ("blocked", ["blocked by RNNKIT_BLOCK_PLUGINS"])
 
 
-def test_a_strict_policy_does_not_load_the_plugins_of_others(plugins, diagnosed):
+def test_strict_policy_loads_no_other_plugins(plugins, diagnosed):
     plugins.install("other", source="raise RuntimeError", distribution="other")
     assert diagnosed("", RNNKIT_STRICT_PLUGINS="1")["state"] == "ok"
 
 
 @pytest.mark.parametrize("case", [case for case in ALL if case.name in ("exception", "wrong-argument", "warns")])
-def test_what_asking_for_a_kind_would_say_is_said(case, tmp_path):
+def test_problems_match_the_errors_of_get_kind(case, tmp_path):
     done = run_process("doctor", case.distribution, "--json", path=[case.write(tmp_path)])
     [found] = json.loads(done.stdout)["distributions"]
     assert found["problems"] == ([case.error(case.asked[0])] if case.says else [])
 
 
-def test_kinds_that_are_broken_by_one_mistake_are_said_once(plugins):
+def test_one_cause_is_reported_once(plugins):
     plugins.install("mgu", "mgu2", source="raise RuntimeError", distribution="patient")
     [found] = json.loads(run("doctor", "patient", "--json").stdout)["distributions"]
     assert found["kinds"] == ["mgu", "mgu2"]
@@ -161,7 +161,7 @@ def hostile(name):
     return case
 
 
-def test_distributions_that_cannot_be_read_are_named(tmp_path):
+def test_unreadable_distributions_are_named(tmp_path):
     broken, works = hostile("no-equals-sign"), hostile("prints")
     folder, other = broken.write(tmp_path), works.write(tmp_path)
     done = run_process("doctor", works.distribution, "--json", "--strict", path=[folder, other])

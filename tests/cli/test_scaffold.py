@@ -1,4 +1,4 @@
-"""A new plugin is green from the first minute, and what cannot be one is refused without a trace."""
+"""The project of a new plugin passes its tests, and invalid names leave nothing behind."""
 
 import json
 import os
@@ -104,15 +104,15 @@ def installed(tmp_path_factory, leaky):
     return environment
 
 
-def test_its_own_tests_pass(installed, leaky):
+def test_generated_tests_pass(installed, leaky):
     assert installed.pytest(folder=leaky) > len(all_checks()) / 2
 
 
-def test_it_is_listed(installed):
+def test_generated_kind_is_listed(installed):
     assert "rnnkit-leaky/leaky" in installed.code("import rnnkit; print(*rnnkit.list_kinds())").split()
 
 
-def test_its_readme_runs(installed, leaky):
+def test_generated_readme_runs(installed, leaky):
     readme = (leaky / "README.md").read_text(encoding="utf-8")
     [code] = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     assert installed.code(code + "print(model.spec.kind, *y.shape)") == "rnnkit-leaky/leaky 3 5\n"
@@ -130,7 +130,7 @@ def test_a_wheel_with_dashes_and_dots_holds_its_module_and_nothing_else(installe
 
 
 @each_name
-def test_all_names_follow_from_that_of_the_distribution(name, chosen, projects):
+def test_names_derive_from_the_distribution(name, chosen, projects):
     module, full_kind, prefix = NAMES[name, chosen]
     folder, bare = projects / name, full_kind.rpartition("/")[2]
     assert metadata(folder)["name"] == name
@@ -142,14 +142,14 @@ def test_all_names_follow_from_that_of_the_distribution(name, chosen, projects):
 
 
 @each_name
-def test_nothing_is_left_to_fill_in(name, chosen, projects):
+def test_no_placeholder_is_left(name, chosen, projects):
     files = contents(projects / name)
     assert len(files) == 6
     assert [path for path, content in files.items() if "%" in path + content.decode()] == []
     assert [path for path, content in files.items() if b"\r" in content or not content.endswith(b"\n")] == []
 
 
-def test_a_step_computes_what_torch_does(projects):
+def test_step_matches_torch(projects):
     """One that replaces the whole state is a step of torch's RNN; any other goes that part of the way to it."""
     cell = record_of(projects / "z/z.py").cell(3, 4, leak=0.3)
     theirs = torch.nn.RNNCell(3, 4)
@@ -163,7 +163,7 @@ def test_a_step_computes_what_torch_does(projects):
 
 
 @pytest.mark.parametrize("leak", [0, 1.5, -0.5, float("nan"), "0.5", True])
-def test_its_option_takes_only_what_makes_sense(leak, projects):
+def test_option_is_validated(leak, projects):
     with (
         register_kind(record_of(projects / "z/z.py")) as local,
         pytest.raises(ValueError, match=r"(?m)^options\.leak$"),
@@ -171,7 +171,7 @@ def test_its_option_takes_only_what_makes_sense(leak, projects):
         small_spec(local.name, options={"leak": leak})
 
 
-def test_ruff_finds_nothing_in_what_is_written(projects):
+def test_generated_code_passes_ruff(projects):
     """By what it takes for granted, in how it formats, and with the rules of this repository."""
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
     ignored = ",".join([*ours["ignore"], "D", "E501", "INP001", "S101"])  # in tests, and of long names
@@ -179,7 +179,7 @@ def test_ruff_finds_nothing_in_what_is_written(projects):
         printed_by("ruff", *arguments, "--no-cache", ".", folder=projects)
 
 
-def test_mypy_finds_nothing_in_what_is_written(projects):
+def test_generated_code_passes_mypy(projects):
     files = sorted(projects.rglob("*.py"))
     cache = ROOT / ".mypy_cache/scaffold"  # from nothing it takes longer than all other tests here
     printed = printed_by("mypy", "--strict", "--cache-dir", cache, *files, folder=projects)
@@ -205,14 +205,14 @@ def printed_by(tool, *arguments, folder):
         ("0.2.0+local.1", "0.2"),
     ],
 )
-def test_a_plugin_asks_for_the_rnnkit_that_wrote_it(running, wanted, tmp_path, monkeypatch):
+def test_plugin_requires_the_current_rnnkit(running, wanted, tmp_path, monkeypatch):
     monkeypatch.setattr(_project, "__version__", running)
     [requirement, *_] = metadata(written(tmp_path, "my-cells"))["dependencies"]
     assert requirement == f"rnnkit>={wanted}"
     assert SpecifierSet(requirement.removeprefix("rnnkit")).contains(running, prereleases=True)
 
 
-def test_a_plugin_asks_for_what_it_imports_and_for_versions_that_there_are(projects):
+def test_plugin_requires_its_imports(projects):
     described = metadata(projects / "z")
     required = {
         requirement.name: requirement
@@ -223,7 +223,7 @@ def test_a_plugin_asks_for_what_it_imports_and_for_versions_that_there_are(proje
     assert [name for name, each in required.items() if version(name) not in each.specifier] == []
 
 
-def test_a_plugin_is_tested_where_rnnkit_is(projects):
+def test_plugin_ci_uses_the_python_versions_of_rnnkit(projects):
     theirs, ours = (
         yaml.safe_load((folder / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
         for folder in (projects / "z", ROOT)
@@ -233,7 +233,7 @@ def test_a_plugin_is_tested_where_rnnkit_is(projects):
 
 
 @pytest.mark.parametrize("target", ["wheel", "sdist"])
-def test_the_templates_are_in_what_is_installed(target, tmp_path):
+def test_templates_are_in_the_distributions(target, tmp_path):
     printed_by("hatchling", "build", "--target", target, "--directory", tmp_path, folder=ROOT)
     [built] = tmp_path.iterdir()
     unpacked = tmp_path / "unpacked"
@@ -246,7 +246,7 @@ def test_the_templates_are_in_what_is_installed(target, tmp_path):
 # What the command says
 
 
-def test_what_is_told_is_what_is_there(tmp_path):
+def test_printed_files_exist(tmp_path):
     facts = json.loads(run("new-plugin", "my-cells", "--kind", "echo", "--directory", tmp_path, "--json").stdout)
     folder = tmp_path / "my-cells"
     assert {each["file"] for each in facts.pop("files")} == set(contents(folder))
@@ -258,7 +258,7 @@ def test_what_is_told_is_what_is_there(tmp_path):
     }
 
 
-def test_what_to_do_next_can_be_typed(tmp_path):
+def test_next_steps_run(tmp_path):
     """Into a shell, up to where packages would be fetched."""
     parent = tmp_path / "a folder; echo no"
     parent.mkdir()
@@ -337,7 +337,7 @@ def refused(parent, name, kind=None):
         (1, "rnnkit-lstm", None, "The kind name 'lstm' is reserved"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused_in_one_line(status, name, chosen, said, tmp_path):
+def test_invalid_name_is_rejected_in_one_line(status, name, chosen, said, tmp_path):
     got, [line] = refused(tmp_path, name, chosen)
     assert line.startswith(f"Error: {said}")
     assert re.search(r": (choose another NAME|choose another name with --kind)\b", line)
@@ -347,7 +347,7 @@ def test_a_name_that_cannot_be_is_refused_in_one_line(status, name, chosen, said
 @pytest.mark.parametrize(
     "name", ["a", "a.-_b", "A9", "-a", "a-", "a\n", "größe", "\u212aelvin", "a b", "a/b", ".", ".."]
 )
-def test_a_name_is_one_if_packaging_says_so(name, tmp_path):
+def test_distribution_names_match_packaging(name, tmp_path):
     try:
         canonicalize_name(name, validate=True)
     except InvalidName:
@@ -356,7 +356,7 @@ def test_a_name_is_one_if_packaging_says_so(name, tmp_path):
         assert metadata(written(tmp_path, name))["name"] == name
 
 
-def test_a_distribution_that_is_installed_is_taken_however_it_is_spelled(tmp_path, plugins):
+def test_installed_distribution_is_taken_in_any_spelling(tmp_path, plugins):
     plugins.install("echo", distribution="echo-cells")
     folder = tmp_path / "here"
     folder.mkdir()
@@ -366,7 +366,7 @@ def test_a_distribution_that_is_installed_is_taken_however_it_is_spelled(tmp_pat
 
 
 @pytest.mark.parametrize("policy", ["RNNKIT_NOTHING=", "RNNKIT_BLOCK_PLUGINS=echo-cells", "RNNKIT_STRICT_PLUGINS=1"])
-def test_a_kind_that_others_provide_is_named_with_them(policy, tmp_path, plugins, monkeypatch):
+def test_providers_of_a_taken_kind_are_named(policy, tmp_path, plugins, monkeypatch):
     plugins.install("echo", distribution="echo-cells", source="raise RuntimeError")
     plugins.install("echo", distribution="more-cells")
     variable, _, value = policy.partition("=")
@@ -405,7 +405,7 @@ occupied = pytest.mark.parametrize(
 
 @occupied
 @pytest.mark.parametrize("name", ["my-cells", "My-Cells"])
-def test_what_is_there_already_is_left_alone(name, occupy, tmp_path):
+def test_existing_files_are_not_overwritten(name, occupy, tmp_path):
     occupy(tmp_path / name)
     status, [line] = refused(tmp_path, "my-cells")
     assert status == 1
@@ -413,7 +413,7 @@ def test_what_is_there_already_is_left_alone(name, occupy, tmp_path):
 
 
 @pytest.mark.parametrize("occupy", [lambda path: None, occupied_by_a_file], ids=["missing", "a_file"])
-def test_a_parent_that_is_no_folder_is_refused(occupy, tmp_path):
+def test_parent_must_be_a_directory(occupy, tmp_path):
     occupy(tmp_path / "parent")
     result = new_plugin(tmp_path / "parent", "my-cells")
     assert result.exit_code == 1
@@ -422,7 +422,7 @@ def test_a_parent_that_is_no_folder_is_refused(occupy, tmp_path):
     )
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path):
+def test_all_problems_are_reported(tmp_path):
     occupied_by_a_file(tmp_path / "Torch")
     status, lines = refused(tmp_path, "torch", "lstm")
     assert (status, [line.split()[1] for line in lines]) == (1, ["A", "The", str(tmp_path / "Torch")])
@@ -451,7 +451,7 @@ def stop():
     raise KeyboardInterrupt
 
 
-def test_an_interrupt_leaves_nothing(tmp_path):
+def test_interrupt_leaves_nothing_behind(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_folder(tmp_path / "new", Interrupting(stop))
     assert list(tmp_path.iterdir()) == []
@@ -460,14 +460,14 @@ def test_an_interrupt_leaves_nothing(tmp_path):
 @pytest.mark.parametrize(
     "files", [{"a": "1", "a/b": "2"}, {"a": "1", "n" * 300: "2"}], ids=["under_a_file", "too_long"]
 )
-def test_a_file_that_cannot_be_written_leaves_nothing_and_is_told_of_the_folder(files, tmp_path):
+def test_write_error_leaves_nothing_behind(files, tmp_path):
     with pytest.raises(OSError, match=re.escape(str(tmp_path / "new'"))):
         write_folder(tmp_path / "new", files)
     assert list(tmp_path.iterdir()) == []
 
 
 @occupied
-def test_what_comes_meanwhile_is_not_replaced(occupy, tmp_path):
+def test_concurrently_created_folder_is_not_replaced(occupy, tmp_path):
     target, alone = tmp_path / "new", tmp_path / "alone"
     occupy(alone)
     with pytest.raises(FileExistsError):
@@ -476,13 +476,13 @@ def test_what_comes_meanwhile_is_not_replaced(occupy, tmp_path):
     assert (target.lstat().st_mode, contents(target)) == (alone.lstat().st_mode, contents(alone))
 
 
-def test_a_parent_that_has_gone_meanwhile_is_not_made(tmp_path):
+def test_removed_parent_is_not_recreated(tmp_path):
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "gone/new"))):
         write_folder(tmp_path / "gone/new", {"one.txt": "1"})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_somebody_puts_into_it_at_the_last_moment_is_theirs(tmp_path, monkeypatch):
+def test_concurrently_added_file_is_kept(tmp_path, monkeypatch):
     target, rename = tmp_path / "new", Path.rename
 
     def late(folder, _target):
@@ -495,7 +495,7 @@ def test_what_somebody_puts_into_it_at_the_last_moment_is_theirs(tmp_path, monke
     assert contents(tmp_path) == {"new/mine.txt": b"mine"}
 
 
-def test_of_many_at_once_one_is_first(tmp_path):
+def test_one_of_many_concurrent_writers_wins(tmp_path):
     start, written, refused = threading.Barrier(8), [], []
 
     def write(number):
@@ -518,7 +518,7 @@ def test_of_many_at_once_one_is_first(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
-def test_the_folder_may_be_read_by_whoever_may_read_others(tmp_path):
+def test_folder_has_default_permissions(tmp_path):
     (tmp_path / "other").mkdir()
     write_folder(tmp_path / "new", {"one.txt": "1"})
     assert (tmp_path / "new").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -1,4 +1,4 @@
-"""What the command imports: as little as answers the question, so that it is there at once."""
+"""Commands import only the modules that they need."""
 
 import json
 
@@ -42,7 +42,7 @@ def command_modules(modules):
     ],
     ids=" ".join,
 )
-def test_a_question_that_needs_no_plugin_imports_nothing_heavy(arguments):
+def test_light_commands_import_nothing_heavy(arguments):
     assert HEAVY.isdisjoint(modules_imported(*arguments))
 
 
@@ -52,7 +52,7 @@ def test_completion_imports_nothing_heavy(words):
     assert HEAVY.isdisjoint(modules_imported(**environment))
 
 
-def test_the_help_of_all_commands_imports_none_of_them():
+def test_help_imports_no_command():
     assert command_modules(modules_imported("--help")) == []
 
 

@@ -1,4 +1,4 @@
-"""The command in a terminal and in a pipe: width, colour, encodings, completion, and readers that leave early."""
+"""Terminal and pipe: width, colour, encodings, shell completion, closed pipes."""
 
 import fcntl
 import os
@@ -45,7 +45,7 @@ def widest(shown):
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_terminal_is_filled_and_not_more(columns):
+def test_output_fills_the_terminal(columns):
     assert widest(in_terminal("list", "--load", columns=columns)) == columns
 
 
@@ -54,7 +54,7 @@ def test_a_pipe_has_80_columns(monkeypatch):
     assert widest(run_process("list", "--load").stdout) == 80
 
 
-def test_a_problem_in_a_file_is_a_whole_line_in_a_pipe_and_is_wrapped_in_a_terminal(tmp_path):
+def test_problems_are_wrapped_in_a_terminal_only(tmp_path):
     file = tmp_path / "wrong.yaml"
     file.write_text("kind: lstn\ninput_size: 3\nhidden_size: 4\n")
     problem, _ = run_process("validate", file).stdout.splitlines()
@@ -63,22 +63,22 @@ def test_a_problem_in_a_file_is_a_whole_line_in_a_pipe_and_is_wrapped_in_a_termi
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80])
-def test_a_name_is_never_cut_however_narrow_the_screen(plugins, columns):
+def test_names_are_never_cut(plugins, columns):
     plugins.install(LONGEST, distribution=f"distribution-{LONGEST}")
     for command in ("list", "why"):
         assert f"distribution-{LONGEST}/{LONGEST}" in run(command, LONGEST, width=columns).output.split()
 
 
-def test_an_address_is_never_broken():
+def test_links_are_never_broken():
     assert "https://doi.org/10.1162/neco.1997.9.8.1735" in run("show", "lstm", width=30).output.split()
 
 
 @pytest.mark.parametrize("command", ["list", "list --load", "why lstm"])
-def test_a_table_that_does_not_fit_is_told_row_by_row(command):
+def test_wide_table_becomes_paragraphs(command):
     assert widest(run(*command.split(), width=40).stdout.encode()) <= 40
 
 
-def test_columns_stand_below_each_other_in_any_script(plugins):
+def test_columns_align_in_any_script(plugins):
     plugins.install("門", "mgu", distribution="acme-cells")
     lines = run("list", "acme-cells").output.splitlines()
     places = [sum(2 if each == "門" else 1 for each in line[: line.index("acme-cells ")]) for line in lines[2:]]
@@ -93,7 +93,7 @@ def test_a_terminal_has_colour():
 
 
 @pytest.mark.parametrize("variable", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
-def test_a_terminal_without_colour_has_the_same_text(variable):
+def test_output_without_colour_has_the_same_text(variable):
     plain = in_terminal("why", "lstm", **variable)
     assert ESCAPE not in plain
     assert plain == re.sub(rb"\x1b\[\d*m", b"", in_terminal("why", "lstm"))
@@ -109,13 +109,13 @@ def test_a_pipe_has_colour_only_by_force():
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 @pytest.mark.parametrize("command", ["list", "why lstm", "--help", "init lstn"])
-def test_every_encoding_shows_every_screen(command, encoding):
+def test_output_in_every_encoding(command, encoding):
     done = run_process(*command.split(), PYTHONIOENCODING=encoding)
     assert (done.stdout + done.stderr).decode(encoding)
     assert b"Traceback" not in done.stderr
 
 
-def test_an_equation_is_latex_where_its_signs_cannot_be_shown():
+def test_equation_is_latex_in_limited_encodings():
     done = run_process("show", "lstm", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, b"")
     assert rb"\sigma(W_{ii} x_t" in done.stdout
@@ -125,7 +125,7 @@ def test_an_equation_is_latex_where_its_signs_cannot_be_shown():
 # Pipes
 
 
-def test_a_reader_that_leaves_early_is_no_error():
+def test_closed_pipe_is_not_an_error():
     reader, end = os.pipe()
     os.close(reader)
     with start_process("list", stdout=end) as process:
@@ -133,7 +133,7 @@ def test_a_reader_that_leaves_early_is_no_error():
         assert process.stderr.read() == b""
 
 
-def test_without_a_place_to_write_to_nothing_is_written():
+def test_closed_stdout_is_not_an_error():
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$0" -m rnnkit list >&-', sys.executable], check=False, stderr=subprocess.PIPE
     )
@@ -186,7 +186,7 @@ def test_each_shell_gets_its_script(shell):
     assert f"_RNNKIT_COMPLETE={shell}_complete" in script
 
 
-def test_a_broken_plugin_does_not_disturb_completion(plugins, monkeypatch):
+def test_completion_ignores_broken_plugins(plugins, monkeypatch):
     plugins.install("mgu", source="raise RuntimeError")
     monkeypatch.setenv("COMP_WORDS", "rnnkit show lst")
     monkeypatch.setenv("COMP_CWORD", "2")
@@ -196,13 +196,13 @@ def test_a_broken_plugin_does_not_disturb_completion(plugins, monkeypatch):
 # Installation
 
 
-def test_without_click_the_command_says_what_to_install():
+def test_missing_click_is_reported():
     code = "import sys; sys.modules['click'] = None; from rnnkit.__main__ import main; main()"
     done = run_process(code=code)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr == b'The command rnnkit requires click: run pip install "rnnkit[cli]"\n'
 
 
-def test_the_module_runs_as_the_command_does():
+def test_python_m_rnnkit():
     done = subprocess.run([sys.executable, "-m", "rnnkit", "list"], check=True, capture_output=True)
     assert done.stdout == run_process("list").stdout

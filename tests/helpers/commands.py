@@ -1,4 +1,4 @@
-"""Runs the command `rnnkit`: within this process, as a process of its own, or in a terminal."""
+"""Runs the command `rnnkit` in this process, in another process, or in a terminal."""
 
 import os
 import subprocess

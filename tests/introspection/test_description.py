@@ -1,4 +1,4 @@
-"""What the options of a kind and the fields of a spec mean, from their types and the strings below them."""
+"""Descriptions of options and spec fields, from their types and the strings below them."""
 
 import dataclasses
 import enum
@@ -24,14 +24,14 @@ def described(cls, name):
     return found
 
 
-def test_every_option_of_a_kind_has_a_type_a_meaning_and_the_default_that_a_spec_has(kind):
+def test_every_option_has_type_text_and_default(kind):
     options = describe_options(get_kind(kind).options)
     assert {field.name: json.loads(field.default) for field in options} == small_spec(kind).to_dict()["options"]
     assert [field.name for field in options] == [each.name for each in dataclasses.fields(get_kind(kind).options)]
     assert all(field.type and field.text and not field.required for field in options)
 
 
-def test_every_field_of_a_spec_is_described_in_its_order():
+def test_every_field_of_a_spec_is_described_in_order():
     fields = describe_spec()
     assert [field.name for field in fields] == [each.name for each in dataclasses.fields(RecurrentSpec)]
     assert all(field.type and field.text for field in fields)
@@ -62,7 +62,7 @@ def test_every_field_of_a_spec_is_described_in_its_order():
     ],
     ids=lambda field: field[0],
 )
-def test_options_are_described_in_the_words_of_their_authors(field, description):
+def test_options_have_their_documentation(field, description):
     name, kind = field
     found = described(get_kind(kind).options, name)
     assert (found.type, found.default) == description[:2]
@@ -81,7 +81,7 @@ def test_options_are_described_in_the_words_of_their_authors(field, description)
         ("options", "mapping"),
     ],
 )
-def test_the_types_of_a_spec_are_said_in_words(name, words):
+def test_types_of_spec_fields_are_readable(name, words):
     assert {field.name: field.type for field in describe_spec()}[name] == words
 
 
@@ -127,7 +127,7 @@ Tree = TypeAliasType("Tree", "int | list[Tree]")
         (type[int], int, "type[int]", json.dumps("<class 'int'>")),
     ],
 )
-def test_a_type_is_said_in_words_and_its_default_as_json(annotation, value, words, default):
+def test_type_is_readable_and_default_is_json(annotation, value, words, default):
     class Its(Options):
         option: annotation = value
 
@@ -207,18 +207,18 @@ def test_class_without_source_has_no_text(module):
     assert describe_options(namespace["Made"]) == [FieldDescription("x", "int", "1", "")]
 
 
-def test_a_kind_without_options_has_nothing_to_describe():
+def test_no_options_give_no_descriptions():
     assert describe_options(Options) == []
 
 
-def test_a_default_that_is_made_when_it_is_needed_is_shown():
+def test_default_factory_is_described():
     class Made(StackOptions):
         sizes: tuple[int, ...] = Field(default_factory=lambda: (1, 2))
 
     assert described(Made, "sizes").default == "[1, 2]"
 
 
-def test_a_type_that_refuses_to_be_described_is_its_authors_mistake():
+def test_type_without_schema_raises_plugin_error():
     class Refusing(int):
         @classmethod
         def __get_pydantic_core_schema__(cls, source, handler):

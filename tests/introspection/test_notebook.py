@@ -1,4 +1,4 @@
-"""Specs and models show themselves in a notebook: all that matters, safely, on any ground, whatever is broken."""
+"""HTML of specs and models in notebooks."""
 
 import json
 import re
@@ -89,7 +89,7 @@ def hostile():
         yield RecurrentSpec(kind=registered.name, input_size=1, hidden_size=1, options={"option": HOSTILE + "!"})
 
 
-def test_a_spec_shows_every_field_and_option(kind):
+def test_spec_shows_every_field_and_option(kind):
     spec = small_spec(kind, bidirectional=True, readout="mean")
     plain = spec.to_dict()
     options = {f"options.{name}": value for name, value in plain.pop("options").items()}
@@ -97,7 +97,7 @@ def test_a_spec_shows_every_field_and_option(kind):
     assert values(spec) == {name: repr(value) for name, value in (plain | options).items()}
 
 
-def test_a_spec_shows_faintly_what_is_as_it_is_by_default():
+def test_defaults_are_faint():
     spec = RecurrentSpec(
         kind="rnn", input_size=3, hidden_size=4, output_size=None, bias=False, options={"nonlinearity": "relu"}
     )
@@ -106,13 +106,13 @@ def test_a_spec_shows_faintly_what_is_as_it_is_by_default():
     assert shown.faint == [*defaults, "options.recurrent_init"]
 
 
-def test_a_field_says_what_it_means_under_the_mouse():
+def test_fields_have_tooltips():
     titles = [value for name, value in page(small_spec("lstm")).attributes if name == "title"]
     assert "Number of input features at each step." in titles
     assert len(titles) == len(values(small_spec("lstm")))
 
 
-def test_a_model_shows_its_layers_and_what_holds_for_all_of_them(kind):
+def test_model_shows_layers_size_dtype_and_device(kind):
     model = small_model(kind, bidirectional=True, dtype=torch.float32)
     shown = page(model)
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -136,20 +136,20 @@ def test_a_model_shows_its_layers_and_what_holds_for_all_of_them(kind):
         (1_234_567_000_000_000_000, "1,234.6 PB"),
     ],
 )
-def test_a_model_shows_how_much_memory_it_takes(size, words):
+def test_model_shows_its_size(size, words):
     spec = RecurrentSpec(kind="rnn", input_size=1, hidden_size=1, bias=False)  # two parameters
     model = build_model(spec, device="meta", dtype=torch.float32)
     model.more = nn.Parameter(torch.empty(size // 4 - 2, device="meta"))
     assert f"· {words} ·" in page(model).text
 
 
-def test_a_model_on_the_meta_device_shows_itself():
+def test_model_on_meta_device_has_html():
     model = build_model(RecurrentSpec(kind="lstm", input_size=1, hidden_size=10**5), device="meta")
     assert "meta" in page(model).text
     assert page(model).cells[1][-1] == f"{4 * 10**5 * (1 + 10**5 + 2):,}"
 
 
-def test_a_model_that_its_user_has_changed_shows_what_it_has_now():
+def test_modified_model_shows_its_current_layers():
     model = small_model("lstm_cell", dtype=torch.float32)
     before = sum(parameter.numel() for parameter in model.parameters())
     model.head = nn.Linear(2, 3)
@@ -162,7 +162,7 @@ def test_a_model_that_its_user_has_changed_shows_what_it_has_now():
     assert "float32 · float64" in shown.text
 
 
-def test_a_readout_or_backbone_of_the_users_own_is_shown_as_it_is():
+def test_replaced_readout_or_backbone_is_shown():
     model = small_model("rnn")
     model.readout = nn.Identity()
     model.backbone = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
@@ -173,7 +173,7 @@ def test_a_readout_or_backbone_of_the_users_own_is_shown_as_it_is():
     ]
 
 
-def test_a_very_deep_model_is_cut_in_the_middle():
+def test_middle_rows_of_a_deep_model_are_left_out():
     cells = page(small_model("rnn", num_layers=200)).cells
     assert [row[0] for row in cells[10:13]] == ["layer 9", "181 more", "layer 191"]
     assert cells[-1][0] == "readout"
@@ -184,7 +184,7 @@ def test_a_very_deep_model_is_cut_in_the_middle():
     ]
 
 
-def test_hostile_names_and_texts_stay_texts(hostile):
+def test_html_is_escaped(hostile):
     spec, model = page(hostile), page(build_model(hostile))
     assert (spec.tags | model.tags) <= TAGS
     assert hostile.kind in spec.text
@@ -196,7 +196,7 @@ def test_hostile_names_and_texts_stay_texts(hostile):
 
 
 @pytest.mark.parametrize("shown", [small_spec("lstm_cell"), small_model("lstm_cell")], ids=["spec", "model"])
-def test_a_fragment_needs_nothing_from_elsewhere_and_suits_light_and_dark(shown):
+def test_html_has_no_external_resources_and_no_fixed_colours(shown):
     html = shown._repr_html_()
     assert Page(html).tags <= TAGS
     styles = " ".join(value for name, value in Page(html).attributes if name == "style")
@@ -206,7 +206,7 @@ def test_a_fragment_needs_nothing_from_elsewhere_and_suits_light_and_dark(shown)
     assert set(re.findall(r"#\w+|rgba?\([^)]*\)|hsl", styles)) == {"rgba(128,128,128,.45)"}
 
 
-def test_cells_say_where_their_text_stands_since_notebooks_put_it_to_the_right():
+def test_cells_set_their_alignment():
     html = small_model("rnn")._repr_html_()
     cells = re.findall(r"<t[hd] ([^>]*)>", html)
     assert len(cells) == 4 * 4
@@ -214,7 +214,7 @@ def test_cells_say_where_their_text_stands_since_notebooks_put_it_to_the_right()
     assert sum("text-align:right" in cell for cell in cells) == 4  # the numbers
 
 
-def test_a_spec_without_its_plugin_shows_what_it_has():
+def test_unresolved_spec_has_html():
     options = UnresolvedOptions.of({"text": "{}", "deep": [None, 1]}, plugin="rnnkit-mgu==0.1.0")
     spec = RecurrentSpec(kind="rnnkit-mgu/mgu", input_size=1, hidden_size=2, options=options)
     shown = page(spec)
@@ -223,7 +223,7 @@ def test_a_spec_without_its_plugin_shows_what_it_has():
     assert not any(name.startswith("options.") for name in shown.faint)
 
 
-def test_what_cannot_be_shown_as_a_table_is_shown_as_python_does():
+def test_fallback_is_the_repr():
     spec = small_spec("rnn")
     object.__setattr__(spec, "options", HOSTILE)
     shown = page(spec)
@@ -235,7 +235,7 @@ def test_what_cannot_be_shown_as_a_table_is_shown_as_python_does():
     assert page(model).text == repr(model)
 
 
-def test_what_has_not_even_a_repr_is_shown_all_the_same():
+def test_fallback_works_without_a_repr():
     def raising():
         raise RuntimeError("no words for this")
 
@@ -246,7 +246,7 @@ def test_what_has_not_even_a_repr_is_shown_all_the_same():
     assert "RecurrentModel object at" in page(model).text
 
 
-def test_a_spec_whose_kind_is_gone_is_shown():
+def test_spec_of_a_removed_kind_has_html():
     spec = small_spec("lstm")
     with use_catalog(Catalog(list)):
         assert json.dumps(values(spec)["hidden_size"]) == '"6"'

@@ -1,4 +1,4 @@
-"""The JSON Schema of spec files takes what `load_spec` takes and refuses what it refuses, as far as it can say."""
+"""The JSON Schema of spec files accepts and rejects the same data as `load_spec`, within the limits of JSON Schema."""
 
 import dataclasses
 import json
@@ -78,7 +78,7 @@ def test_every_valid_spec_passes(spec):
 
 
 @pytest.mark.parametrize("suffix", READERS)
-def test_every_file_that_is_written_passes_as_others_read_it(tmp_path, suffix):
+def test_written_files_pass_in_other_readers(tmp_path, suffix):
     path = tmp_path / f"spec{suffix}"
 
     @settings(reproducible, max_examples=40)
@@ -110,7 +110,7 @@ def test_every_file_that_is_written_passes_as_others_read_it(tmp_path, suffix):
     ],
     ids=str,
 )
-def test_what_one_may_write_by_hand_passes(data, tmp_path):
+def test_handwritten_files_pass(data, tmp_path):
     assert takes(data)
     path = tmp_path / ("spec.toml" if "null" in data else "spec.yaml")  # of which JSON is a part
     path.write_text(tomli_w.dumps(data) if "null" in data else json.dumps(data), encoding="utf-8")
@@ -176,7 +176,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_is_refused_by_schema_and_loader(what, tmp_path):
+def test_schema_and_loader_reject_the_same_data(what, tmp_path):
     assert not takes(WRONG[what])
     path = tmp_path / "spec.json"
     path.write_text(json.dumps(WRONG[what]), encoding="utf-8")
@@ -184,19 +184,19 @@ def test_what_is_wrong_is_refused_by_schema_and_loader(what, tmp_path):
         load_spec(path)
 
 
-def test_every_field_of_a_spec_and_of_a_file_is_among_the_wrong_ones():
+def test_invalid_examples_cover_every_field():
     varied = {name for data in WRONG.values() for name, value in data.items() if LSTM.get(name, ...) != value}
     assert varied >= {*FIELDS, "format_version", "plugin", "null"}
 
 
 @pytest.mark.parametrize("data", [None, [], "lstm", 1, True], ids=str)
-def test_what_is_no_mapping_is_refused(data):
+def test_non_mapping_is_rejected(data):
     assert not takes(data)
 
 
 @settings(reproducible, max_examples=500)
 @given(data=damaged_data())
-def test_what_passes_is_what_makes_a_spec_but_for_the_rules_beyond_a_schema(data):
+def test_schema_agrees_with_spec_except_documented_rules(data):
     found = problems(data)
     assert found <= set(BEYOND_A_SCHEMA) if takes(data) else found
 
@@ -220,14 +220,14 @@ def problems(data):
     ],
     ids=BEYOND_A_SCHEMA,
 )
-def test_what_is_beyond_a_schema_is_named_in_its_description(data, request):
+def test_schema_description_names_unchecked_rules(data, request):
     assert takes(data)
     [problem] = problems(data)
     assert problem == request.node.callspec.id
     assert BEYOND_A_SCHEMA[problem] in spec_schema()["description"]
 
 
-def test_an_editor_finds_a_description_of_every_field_and_option():
+def test_every_field_and_option_has_a_description():
     schema = spec_schema()
     shown = [schema, *schema["$defs"].values()]
     fields = [(name, field) for each in shown for name, field in each["properties"].items()]
@@ -242,17 +242,17 @@ def test_every_kind_has_its_options_in_the_schema(kind):
     assert not takes(spec.to_dict() | {"options": {"no such option": 1}})
 
 
-def test_the_file_of_a_schema_stays_small():
+def test_schema_is_small():
     assert len(json.dumps(spec_schema(), indent=2)) < 4_000 * len(list_kinds())
 
 
-def test_a_schema_can_be_made_for_some_kinds_only():
+def test_schema_of_given_kinds():
     validate = Draft202012Validator(spec_schema(["gru", "rnnkit/rnn", "gru"]))
     assert [kind for kind in list_kinds() if validate.is_valid(LSTM | {"kind": kind})] == ["gru", "rnn"]
     assert [*spec_schema(["gru"])["$defs"]] == ["InitOptions"]
 
 
-def test_a_third_partys_kind_goes_by_its_bare_name_while_that_is_clear(plugins):
+def test_bare_name_of_third_party_kind_passes_unless_ambiguous(plugins):
     first, second = (plugins.install("shared", name) for name in ("alone", "other"))
     first, second = first.replace("_", "-"), second.replace("_", "-")
     plugins.install("lstm", distribution="another-lstm")
@@ -276,7 +276,7 @@ def register_kinds(register):
 """
 
 
-def test_two_plugins_may_give_their_options_the_same_name(plugins):
+def test_two_plugins_may_share_an_options_class_name(plugins):
     for value, name in enumerate(["one", "two"]):
         plugins.install(name, source=SAME_CLASS.format(name=name, value=value))
     validate = Draft202012Validator(spec_schema())
@@ -304,7 +304,7 @@ def register_kinds(register):
 """
 
 
-def test_kinds_that_cannot_be_used_are_left_out_and_named(plugins):
+def test_broken_and_blocked_kinds_are_left_out(plugins):
     broken = plugins.install("broken", source="raise RuntimeError('out of order')").replace("_", "-")
     refusing = plugins.install("refusing", source=REFUSING).replace("_", "-")
     blocked = plugins.install("blocked").replace("_", "-")
@@ -322,12 +322,12 @@ def test_kinds_that_cannot_be_used_are_left_out_and_named(plugins):
     assert validate.is_valid(LSTM)
 
 
-def test_a_kind_that_is_asked_for_and_unknown_is_an_error():
+def test_unknown_kind_raises():
     with pytest.raises(UnknownKindError, match="Did you mean 'lstm'"):
         spec_schema(["lstn"])
 
 
-def test_nothing_passes_where_no_kind_is_installed():
+def test_nothing_passes_without_installed_kinds():
     with use_catalog(Catalog(list)):
         validate = Draft202012Validator(spec_schema())
     assert not validate.is_valid(LSTM)
@@ -361,7 +361,7 @@ class ManyOptions(Options):
         ({"anything": {"at": ["all"]}}, True),
     ],
 )
-def test_options_of_all_sorts_are_taken_as_the_kind_takes_them(options, passes):
+def test_schema_and_options_class_accept_the_same_values(options, passes):
     data = LSTM | {"kind": "local/mine", "options": options}
     assert schema_of_local(ManyOptions).is_valid(data) == passes
     with register_kind(Kind(name="mine", builder=lambda *_, **__: None, options=ManyOptions, summary="A test.")):
@@ -379,7 +379,7 @@ def test_descriptions_come_from_docstrings_and_fields():
     assert definitions["ManyOptions"]["properties"]["described"]["description"] == "Its author's own words."
 
 
-def test_a_null_inside_a_list_passes_in_toml_too(tmp_path):
+def test_null_in_a_list_passes_in_toml(tmp_path):
     path = tmp_path / "spec.toml"
     with register_kind(Kind(name="mine", builder=lambda *_, **__: None, options=ManyOptions, summary="A test.")):
         save_spec(RecurrentSpec(kind="mine", input_size=1, hidden_size=1, options={"sizes": (1.0, None)}), path)
@@ -391,7 +391,7 @@ def test_a_null_inside_a_list_passes_in_toml_too(tmp_path):
     assert not validate.is_valid(data | {"hidden_size": [1]})
 
 
-def test_a_kind_with_sizes_for_its_layers_takes_them():
+def test_sizes_per_layer_pass_if_the_kind_supports_them():
     data = LSTM | {"kind": "local/mine", "hidden_size": [1, 2], "num_layers": 2}
     assert schema_of_local(Options, sizes_per_layer=True).is_valid(data)
     assert not schema_of_local(Options).is_valid(data)

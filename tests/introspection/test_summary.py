@@ -1,4 +1,4 @@
-"""What a summary says of a model is what the real one has and does, and nothing of its size is allocated for it."""
+"""Summaries match the real models, and allocate no weights."""
 
 from typing import Any
 
@@ -71,7 +71,7 @@ def summary_of(backbone, **fields):
         pytest.param({"bias": False, "num_layers": 1}, id="no-bias"),
     ],
 )
-def test_parameters_bytes_and_shapes_are_those_of_the_real_model(kind, fields):
+def test_parameters_bytes_and_shapes_match_the_real_model(kind, fields):
     if kind not in OWN_KINDS and "bias" in fields:
         pytest.skip("a cell may have no choice about its biases")
     spec = small_spec(kind, **fields)
@@ -102,7 +102,7 @@ def test_memory_follows_the_dtype(dtype):
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-def test_multiply_adds_are_those_that_torch_counts_in_the_real_model(kind, readout):
+def test_multiply_adds_match_torch_flop_counter(kind, readout):
     spec = small_spec(kind, readout=readout, bidirectional=True)
     model, summary = real_model(spec), summarize_spec(spec, time=TIME)
     assert summary.multiply_adds == counted_by_torch(model)
@@ -141,7 +141,7 @@ def test_multiply_adds_follow_the_formula(kind_of, directions, readout, time):
     assert summary.multiply_adds == sum(whole)
 
 
-def test_a_projection_is_counted():
+def test_projection_is_counted():
     spec = RecurrentSpec(kind="lstm", input_size=10, hidden_size=20, num_layers=2, options={"proj_size": 5})
     summary = summarize_spec(spec)
     first, second = (4 * 20 * (read + 5) + 20 * 5 for read in (10, 5))
@@ -151,7 +151,7 @@ def test_a_projection_is_counted():
 
 
 @pytest.mark.parametrize("module", [nn.RNN, nn.GRU, nn.LSTM])
-def test_multiply_adds_of_torchs_kinds_are_those_that_torch_counts_in_its_own_modules(module):
+def test_multiply_adds_match_torch_modules(module):
     theirs = module(3, 6, num_layers=3, bidirectional=True, batch_first=True, dtype=torch.float64)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         theirs(torch.randn(1, TIME, 3, dtype=torch.float64))
@@ -170,7 +170,7 @@ def test_multiply_adds_of_torchs_kinds_are_those_that_torch_counts_in_its_own_mo
     ],
     ids=str,
 )
-def test_options_of_stacks_change_nothing_but_what_they_add(options):
+def test_stack_options_change_only_their_own_parameters(options):
     spec = small_spec("lstm_cell", bidirectional=True, dropout=0.1, options=options)
     model, summary = real_model(spec), summarize_spec(spec)
     assert [layer.name for layer in summary.layers] == ["layer 0", "layer 1", "readout"]
@@ -184,7 +184,7 @@ def test_options_of_stacks_change_nothing_but_what_they_add(options):
         assert rows(summary)[f"layer {layer}"].parameters == in_layer
 
 
-def test_layers_of_a_stack_have_their_own_sizes_and_cells():
+def test_layers_of_a_stack_have_their_sizes_and_cells():
     spec = RecurrentSpec(
         kind="mixed", input_size=3, hidden_size=(4, 5, 6), num_layers=3, bidirectional=True, output_size=2
     )
@@ -205,7 +205,7 @@ def test_layers_of_a_stack_have_their_own_sizes_and_cells():
     assert [layer.features for layer in summary.layers[:2]] == [cells[2].input_size, cells[4].input_size]
 
 
-def test_layers_of_torchs_kinds_have_the_parameters_of_their_layer():
+def test_layers_of_torch_kinds_have_their_parameters():
     spec = small_spec("gru", bidirectional=True, num_layers=3)
     parameters = dict(real_model(spec).backbone.rnn.named_parameters())
     for layer in range(3):
@@ -214,14 +214,14 @@ def test_layers_of_torchs_kinds_have_the_parameters_of_their_layer():
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-def test_a_readout_without_a_linear_layer_has_nothing(readout):
+def test_readout_without_linear_layer_has_no_parameters(readout):
     readout_row = summarize_spec(small_spec("rnn", output_size=None, readout=readout)).layers[-1]
     assert (readout_row.name, readout_row.module) == ("readout", readout)
     assert (readout_row.parameters, readout_row.multiply_adds, readout_row.multiply_adds_per_step) == (0, 0, 0)
     assert readout_row.features == 6
 
 
-def test_time_comes_first_where_the_spec_says_so():
+def test_shapes_follow_batch_first():
     summary, usual = (summarize_spec(small_spec("rnn", batch_first=first)) for first in (False, True))
     assert summary.multiply_adds == usual.multiply_adds
     summary = summarize_spec(small_spec("rnn", batch_first=False, readout="all"))
@@ -230,36 +230,36 @@ def test_time_comes_first_where_the_spec_says_so():
 
 
 @pytest.mark.parametrize("of", OWN_KINDS)
-def test_a_model_that_fits_no_memory_is_summarized(of):
+def test_huge_model_is_summarized(of):
     spec = RecurrentSpec(kind=of, input_size=10, hidden_size=10**5, num_layers=3, output_size=1)
     summary = summarize_spec(spec)
     assert summary.weight_bytes > 10**11
     assert summary.multiply_adds_per_step > 5 * 10**10
 
 
-def test_a_summary_leaves_the_random_numbers_alone(kind):
+def test_summary_does_not_change_the_random_state(kind):
     before = torch.get_rng_state()
     summarize_spec(small_spec(kind))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("time", [0, -1, 1.0, "10", None, True])
-def test_a_time_that_is_no_number_of_steps_is_refused(time):
+def test_invalid_time_raises(time):
     with pytest.raises(InputError, match="time must be an integer of at least 1"):
         summarize_spec(small_spec("rnn"), time=time)
 
 
-def test_sizes_beyond_every_machine_are_refused():
+def test_size_overflow_raises():
     with pytest.raises(BuildError, match=r"A model of kind 'lstm' cannot be built .*1000000000"):
         summarize_spec(RecurrentSpec(kind="lstm", input_size=1, hidden_size=10**9))
 
 
-def test_more_layers_than_lines_are_refused_before_they_are_made():
+def test_too_many_layers_raise_before_building():
     with pytest.raises(BuildError, match="num_layers=100000 is too many"):
         summarize_spec(RecurrentSpec(kind="rnn", input_size=1, hidden_size=1, num_layers=10**5))
 
 
-def test_as_many_layers_as_lines_are_summarized(monkeypatch):
+def test_maximum_number_of_layers_is_summarized(monkeypatch):
     monkeypatch.setattr("rnnkit.introspection.model_summary.MOST_LAYERS", 3)
     assert len(summarize_spec(small_spec("rnn", num_layers=3)).layers) == 3 + 1
     with pytest.raises(BuildError, match=r"num_layers=4 is too many for a summary, .*; use at most 3"):
@@ -298,7 +298,7 @@ class Convolution(Stateless):
         return self.project(hidden)
 
 
-def test_a_backbone_of_modules_has_a_row_for_each():
+def test_modules_of_a_custom_backbone_are_layers():
     summary = summary_of(Convolution, output_size=2)
     assert [(layer.name, layer.module, layer.parameters, layer.multiply_adds_per_step) for layer in summary.layers] == [
         ("backbone", "Convolution", 8, 0),
@@ -323,7 +323,7 @@ class Sums(Stateless):
         return x.cumsum(1)
 
 
-def test_a_backbone_without_parameters_has_one_row():
+def test_backbone_without_parameters_is_one_layer():
     summary = summary_of(Sums)
     assert [(layer.name, layer.module, layer.features) for layer in summary.layers] == [
         ("backbone", "Sums", 3),
@@ -344,7 +344,7 @@ class Attention(Stateless):
         return torch.bmm(torch.softmax(torch.bmm(hidden, hidden.transpose(1, 2)), -1), hidden)
 
 
-def test_work_that_is_not_linear_in_time_is_counted_at_that_time():
+def test_multiply_adds_may_be_nonlinear_in_time():
     summary = summary_of(Attention)
     assert summary.multiply_adds == 2 * TIME**2 * 4 + TIME * 3 * 4
     assert summary.multiply_adds_per_step == 2 * 4 * ((TIME + 1) ** 2 - TIME**2) + 3 * 4
@@ -360,7 +360,7 @@ class TwoNetworks(Stateless):
         return self.rnn2(self.rnn(x)[0])[0]
 
 
-def test_layers_of_several_networks_are_told_apart():
+def test_layers_of_several_networks_have_distinct_names():
     summary = summary_of(TwoNetworks)
     assert [(layer.name, layer.module, layer.multiply_adds_per_step) for layer in summary.layers[:-1]] == [
         ("backbone.rnn layer 0", "GRU", 3 * 5 * (3 + 5)),
@@ -387,7 +387,7 @@ class Confusing(Stateless):
         return self.fixed(self.normed(x)) @ self.reservoir.weight + self.reservoir.weight[0]
 
 
-def test_parts_with_confusing_names_and_weights_come_out_right():
+def test_shared_and_derived_weights_are_counted_once():
     summary = summary_of(Confusing, output_size=2)
     assert {layer.name: (layer.parameters, layer.multiply_adds_per_step) for layer in summary.layers} == {
         "backbone.readout": (12, 12),
@@ -420,7 +420,7 @@ class Forgetful(Stateless):
         return hidden
 
 
-def test_memory_that_is_used_again_is_not_taken_for_what_was_there_before():
+def test_reused_memory_is_not_confused():
     first, second, _ = summary_of(Forgetful).layers
     assert (first.multiply_adds, second.multiply_adds) == (TIME * 3 * 4 + 10 * 4 * 4, TIME * 10 * 4 * 4)
 
@@ -450,7 +450,7 @@ class VectorStack(CellStack):
         self.gain = nn.Parameter(torch.ones((), **where))
 
 
-def test_products_of_vectors_are_counted_and_a_stack_may_have_more_than_cells():
+def test_vector_products_are_counted():
     summary = summary_of(VectorStack, num_layers=2)
     assert [(layer.name, layer.parameters, layer.multiply_adds_per_step) for layer in summary.layers] == [
         ("layer 0", 28, 28),
@@ -469,7 +469,7 @@ class OnRealDevicesOnly(Stateless):
         return self.read(x) * (1 if x.sum().item() > 0 else 2)
 
 
-def test_a_model_that_runs_on_real_devices_only_is_summarized_without_its_work():
+def test_model_without_meta_support_has_no_multiply_adds():
     summary = summary_of(OnRealDevicesOnly)
     assert summary.parameters == 16
     assert (summary.multiply_adds, summary.multiply_adds_per_step) == (None, None)
@@ -477,7 +477,7 @@ def test_a_model_that_runs_on_real_devices_only_is_summarized_without_its_work()
     assert summary.note.startswith("Multiply-adds are unknown: the model does not run on the meta device (")
 
 
-def test_a_spec_without_its_plugin_says_what_to_install():
+def test_unresolved_spec_names_the_plugin_to_install():
     options = UnresolvedOptions.of({}, plugin="rnnkit-mgu==0.1.0")
     spec = RecurrentSpec(kind="rnnkit-mgu/mgu", input_size=1, hidden_size=2, options=options)
     with pytest.raises(UnresolvedKindError, match=r"rnnkit-mgu==0\.1\.0"):
@@ -494,6 +494,6 @@ class WithoutState(Sums):
 
 
 @pytest.mark.parametrize("broken", [raising, WithoutState])
-def test_a_plugin_that_fails_is_named(broken):
+def test_failing_plugin_is_named(broken):
     with pytest.raises(BuildError, match=r"A model of kind 'local/mine' cannot be built .*: ValueError: out of order"):
         summary_of(broken)
