@@ -14,12 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rnnkit_cards._measure import measure
     from rnnkit_cards.card import card_text
     from rnnkit_cards.card_context import CardContext
     from rnnkit_cards.drawing import draw_step
     from rnnkit_cards.files import card_path, load_measurements, measurements_path, save_measurements
     from rnnkit_cards.links import NO_LINKS, Links, links_for
-    from rnnkit_cards.measure import measure
     from rnnkit_cards.measurements import CheckOutcome, Learning, Machine, Measurements, Speed, Timing
 
 __all__ = [
@@ -48,7 +48,7 @@ _MODULES = {
     "drawing": ["draw_step"],
     "files": ["card_path", "load_measurements", "measurements_path", "save_measurements"],
     "links": ["NO_LINKS", "Links", "links_for"],
-    "measure": ["measure"],
+    "_measure": ["measure"],
     "measurements": ["CheckOutcome", "Learning", "Machine", "Measurements", "Speed", "Timing"],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

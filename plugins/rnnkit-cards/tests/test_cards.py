@@ -1,4 +1,4 @@
-"""The pages of the kinds say what the code does and what was measured, for kinds of rnnkit and of others."""
+"""Model cards agree with the code and with the measurements, for built-in kinds and for plugins."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from click.testing import CliRunner
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
@@ -25,7 +26,6 @@ from rnnkit import (
     Kind,
     PluginError,
     RecurrentSpec,
-    RnnkitError,
     StackOptions,
     build_model,
     cell_kind,
@@ -34,6 +34,8 @@ from rnnkit import (
     list_kinds,
     register_kind,
 )
+from rnnkit.catalog import Catalog
+from rnnkit.catalog.catalog import using
 from rnnkit.equation import MEANINGS, Equation, name_of
 from rnnkit.testing import all_checks
 from rnnkit_cards import (
@@ -46,25 +48,25 @@ from rnnkit_cards import (
     measurements_path,
     save_measurements,
 )
+from rnnkit_cards._command import command
 from rnnkit_cards.baseline import TorchLSTM
+from rnnkit_cards.capabilities import CAPABILITIES
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.equation_lines import gates_of
-from rnnkit_cards.sections.capabilities import CAPABILITIES
 from rnnkit_cards.symbols import FUNCTIONS, symbol_rows
-from tests.helpers.commands import run
 from tests.helpers.pages import ROOT, run_page
 
 KINDS = [*ENTRIES]
 NAMES = [kind.rpartition("/")[2] for kind in KINDS]
 each_kind = pytest.mark.parametrize("shown", KINDS, ids=NAMES)
-# what is said of a symbol of which its author says nothing
-NO_WORDS = {"", "defined by its line", "gate, between 0 and 1"}
+# meanings of symbols that the author did not explain
+UNEXPLAINED = {"", "defined by its line", "gate, between 0 and 1"}
 QUICK = {"only": ["step_matches_its_equation", "output_has_its_shape"], "epochs": 1, "seconds": 0.01}
 
 
 @pytest.fixture(scope="module")
 def rendered():
-    """Each page as it should be today, by its file name."""
+    """Each page as generated from today's code, by file name."""
     with example_installed():
         return {page.name: text for page, text in pages()}
 
@@ -75,22 +77,31 @@ def _with_example():
         yield
 
 
+def run_card(*arguments):
+    """What `rnnkit card` prints and its exit status, with the kinds that are installed now."""
+    with using(Catalog()):
+        result = CliRunner().invoke(command, [*map(str, arguments)], prog_name="rnnkit card", env={"COLUMNS": "80"})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
 def on_disk(kind):
     return card_path(FOLDER, kind).read_text(encoding="utf-8")
 
 
 def measured(kind):
-    """The measurements as plain JSON, read without rnnkit."""
+    """The measurements as plain JSON."""
     return json.loads(measurements_path(FOLDER, kind).read_text(encoding="utf-8"))
 
 
 def section(page, heading):
-    """The lines below a heading, up to the next of its level or to the end."""
+    """The text below a heading, up to the next one of its level."""
     return page.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
 
 
 def table_cells(text):
-    """The rows of all Markdown tables in a text, without their headings."""
+    """The rows of all Markdown tables in a text, without headings."""
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row] for row in rows]
     rules = {place for place, row in enumerate(cells) if all(re.fullmatch(":?-+:?", cell) for cell in row)}
@@ -101,12 +112,12 @@ def table_cells(text):
 
 
 @pytest.mark.parametrize("name", [*(f"{name}.md" for name in NAMES), "index.md"])
-def test_a_page_on_disk_is_what_the_code_says_today(rendered, name):
+def test_page_on_disk_is_up_to_date(rendered, name):
     assert (FOLDER / name).read_text(encoding="utf-8") == rendered[name], "python -m docs.site.kinds"
 
 
 @pytest.mark.usefixtures("_with_example")
-def test_every_kind_of_rnnkit_has_a_page_and_a_row():
+def test_every_builtin_kind_has_a_page_and_an_entry():
     assert {kind for kind in list_kinds() if "/" not in kind} <= set(KINDS) <= set(list_kinds())
     assert sorted(NAMES) == sorted(
         page.stem for page in FOLDER.glob("*.md") if page.stem not in {"index", "spec_builder"}
@@ -114,7 +125,7 @@ def test_every_kind_of_rnnkit_has_a_page_and_a_row():
 
 
 @each_kind
-def test_measurements_say_when_on_what_and_with_what_they_were_taken(shown):
+def test_measurements_record_date_machine_and_versions(shown):
     found = measured(shown)
     assert found["kind"] == shown
     assert date(2025, 1, 1) < date.fromisoformat(found["date"]) <= date.today()  # noqa: DTZ011
@@ -125,23 +136,23 @@ def test_measurements_say_when_on_what_and_with_what_they_were_taken(shown):
 
 
 @each_kind
-def test_measurements_have_what_came_of_every_promise_there_is_today(shown):
+def test_measurements_contain_every_check(shown):
     assert [each["check"] for each in measured(shown)["checks"]] == [each.name for each in all_checks()]
     assert [each["text"] for each in measured(shown)["checks"]] == [each.text for each in all_checks()]
 
 
-def test_measurements_are_read_as_they_were_written(tmp_path):
+def test_measurements_round_trip(tmp_path):
     found = load_measurements(measurements_path(FOLDER, "lstm"))
     save_measurements(found, tmp_path / "new" / "lstm.json")
     assert load_measurements(tmp_path / "new" / "lstm.json") == found
     assert (tmp_path / "new" / "lstm.json").read_bytes() == measurements_path(FOLDER, "lstm").read_bytes()
 
 
-# What the pages say
+# Content of the pages
 
 
 @each_kind
-def test_the_times_on_a_page_are_those_that_were_measured(shown):
+def test_times_on_page_equal_measurements(shown):
     rows = table_cells(section(on_disk(shown), "Speed"))
     for row, found in zip(rows, measured(shown)["speed"], strict=True):
         assert row[0].startswith(f"**{found['shape']}**")
@@ -154,7 +165,7 @@ def test_the_times_on_a_page_are_those_that_were_measured(shown):
 
 
 @each_kind
-def test_the_day_and_the_machine_are_on_the_page(shown):
+def test_page_shows_date_and_machine(shown):
     found, text = measured(shown), section(on_disk(shown), "Speed")
     plugin = found["versions"]["plugin"].replace("==", " ")
     for fact in (found["date"], found["machine"]["processor"], f"torch {found['versions']['torch']}", plugin):
@@ -162,7 +173,7 @@ def test_the_day_and_the_machine_are_on_the_page(shown):
 
 
 @each_kind
-def test_the_learning_curve_goes_through_the_accuracies_that_were_measured(shown):
+def test_learning_curve_equals_measured_accuracies(shown):
     text, found = section(on_disk(shown), "Learning curve"), measured(shown)["learning"]
     assert f"<strong>{100 * found['accuracies'][-1]:.1f} %</strong>" in text
     assert f"LSTM {100 * found['lstm_accuracies'][-1]:.1f} %" in text
@@ -180,7 +191,7 @@ def test_the_learning_curve_goes_through_the_accuracies_that_were_measured(shown
 
 @each_kind
 @pytest.mark.usefixtures("_with_example")
-def test_the_parameters_on_a_page_are_those_of_a_model(shown):
+def test_parameter_count_equals_that_of_a_model(shown):
     model = build_model(RecurrentSpec(kind=shown, input_size=64, hidden_size=128))
     count = sum(parameter.numel() for parameter in model.parameters())
     assert section(on_disk(shown), "Parameters").strip().startswith(f"**{count:,}**")
@@ -188,7 +199,7 @@ def test_the_parameters_on_a_page_are_those_of_a_model(shown):
 
 @each_kind
 @pytest.mark.usefixtures("_with_example")
-def test_every_option_is_on_the_page(shown):
+def test_page_lists_every_option(shown):
     rows = table_cells(section(on_disk(shown), "Options"))
     assert sorted(row[0].strip("`") for row in rows) == sorted(
         field.name for field in describe_options(get_kind(shown).options)
@@ -198,7 +209,7 @@ def test_every_option_is_on_the_page(shown):
 
 @each_kind
 @pytest.mark.usefixtures("_with_example")
-def test_every_part_of_the_state_is_on_the_page_with_its_shape(shown):
+def test_page_lists_every_part_of_the_state_with_its_shape(shown):
     rows = {row[0]: row[1:] for row in table_cells(section(on_disk(shown), "Shapes"))}
     backbone = build_model(RecurrentSpec(kind=shown, input_size=10, hidden_size=20)).backbone
     _, state = backbone(torch.zeros(32, 50, 10))
@@ -210,7 +221,7 @@ def test_every_part_of_the_state_is_on_the_page_with_its_shape(shown):
 
 @each_kind
 @pytest.mark.usefixtures("_with_example")
-def test_every_symbol_of_the_equation_is_explained(shown):
+def test_page_explains_every_symbol_of_the_equation(shown):
     latex = get_kind(shown).equation
     if not latex:
         return
@@ -219,18 +230,18 @@ def test_every_symbol_of_the_equation_is_explained(shown):
     explained = {name_of(symbol) for symbol in symbols - {r"\odot"}}
     equation = Equation(latex)
     assert explained == {*equation.symbols, *equation.defined}
-    assert all(row[1] not in NO_WORDS for row in rows)
+    assert all(row[1] not in UNEXPLAINED for row in rows)
     assert (r"\(\odot\)" in section(on_disk(shown), "Equation")) == (r"\odot" in latex)
 
 
-def test_every_symbol_of_every_installed_kinds_equation_has_words(kind):
+def test_every_symbol_of_an_installed_kind_has_a_meaning(kind):
     rows = symbol_rows(CardContext.of(kind)) if get_kind(kind).equation else []
-    assert [row.symbols for row in rows if row.words in NO_WORDS] == []
+    assert [row.symbols for row in rows if row.meaning in UNEXPLAINED] == []
 
 
 @each_kind
 @pytest.mark.usefixtures("_with_example")
-def test_weights_in_the_table_of_symbols_are_in_the_parameters_that_it_names(shown):
+def test_symbols_are_in_the_parameters_that_the_table_names(shown):
     if not get_kind(shown).equation:
         return
     context = CardContext.of(shown)
@@ -246,7 +257,7 @@ def test_weights_in_the_table_of_symbols_are_in_the_parameters_that_it_names(sho
 
 
 @pytest.mark.usefixtures("_with_example")
-def test_torchs_kinds_and_their_cells_call_the_same_weights_by_the_same_symbols():
+def test_torch_kinds_and_their_cells_use_the_same_symbols():
     for name in ("rnn", "lstm", "gru"):
         module = build_model(RecurrentSpec(kind=name, input_size=3, hidden_size=5)).backbone
         cell = build_model(RecurrentSpec(kind=f"{name}_cell", input_size=3, hidden_size=5)).backbone.cells[0]
@@ -258,7 +269,7 @@ def test_torchs_kinds_and_their_cells_call_the_same_weights_by_the_same_symbols(
             assert symbol == r"\phi" or torch.equal(value, of_cell[symbol]), symbol
 
 
-def test_functions_that_equations_know_have_words():
+def test_every_function_of_equations_has_a_meaning():
     assert set(MEANINGS) <= set(FUNCTIONS)
 
 
@@ -266,11 +277,11 @@ def test_functions_that_equations_know_have_words():
     ("name", "gates"), [("lstm", ("i_t", "f_t", "o_t")), ("gru", ("r_t", "z_t")), ("rnn", ()), ("mgu", ("f_t",))]
 )
 @pytest.mark.usefixtures("_with_example")
-def test_gates_are_the_lines_that_are_logistic_functions(name, gates):
+def test_gates_are_lines_with_a_logistic_function(name, gates):
     assert gates_of(get_kind(name).equation) == gates
 
 
-def test_a_logistic_function_inside_something_else_is_no_gate():
+def test_a_logistic_function_inside_an_expression_is_not_a_gate():
     latex = r"a_t &= \sigma(x_t) \odot h_{t-1} \\ b_t &= \operatorname{sigmoid}(W x_t) \\ "
     latex += r"c_t &= \sigma(b_t) a_t \\ h_t &= 1 - \sigma(b_t)"
     assert gates_of(latex) == ("b_t",)
@@ -278,18 +289,18 @@ def test_a_logistic_function_inside_something_else_is_no_gate():
 
 @each_kind
 @pytest.mark.usefixtures("_with_example")
-def test_the_example_of_a_page_runs_and_prints_what_it_shows(shown, tmp_path):
+def test_example_runs_and_prints_the_shown_output(shown, tmp_path):
     assert "```python" in on_disk(shown)
     run_page(card_path(FOLDER, shown), tmp_path)
 
 
 @each_kind
-def test_the_table_of_capabilities_says_what_the_promises_say(shown):
+def test_capabilities_agree_with_the_checks(shown):
     outcomes = {each["check"]: each["outcome"] for each in measured(shown)["checks"]}
     rows = [
         row
-        for row in table_cells(section(on_disk(shown), "What it can do"))
-        if row[0] not in {"kept", "does not apply"}
+        for row in table_cells(section(on_disk(shown), "Capabilities"))
+        if row[0] not in {"passed", "not applicable"}
     ]
     for row, capability in zip(rows, CAPABILITIES, strict=True):
         kept = all(outcomes[name] == "passed" for name in capability.checks)
@@ -297,15 +308,15 @@ def test_the_table_of_capabilities_says_what_the_promises_say(shown):
         assert kept or row[2]
 
 
-def test_capabilities_speak_of_promises_that_there_are():
+def test_capabilities_name_existing_checks():
     assert {name for each in CAPABILITIES for name in each.checks} <= {each.name for each in all_checks()}
 
 
-# The page to choose by
+# The index page
 
 
 class Table(HTMLParser):
-    """The cells of the rows of the only table in a text, and the attributes of rows and cells."""
+    """The cells of the only HTML table in a text, and the attributes of its rows."""
 
     def __init__(self, text):
         super().__init__()
@@ -333,7 +344,7 @@ def index_rows():
 
 
 @pytest.mark.usefixtures("_with_example")
-def test_the_table_of_kinds_has_the_figures_that_were_measured():
+def test_index_table_equals_measurements():
     rows, attributes = index_rows()
     for kind, row, filters in zip(KINDS, rows, attributes, strict=True):
         found, record = measured(kind), get_kind(kind)
@@ -350,7 +361,7 @@ def test_the_table_of_kinds_has_the_figures_that_were_measured():
         assert row["paper"].endswith(str(record.paper.year)) if record.paper else row["paper"] == "none"
 
 
-def test_the_advice_is_borne_out_by_what_was_measured():
+def test_advice_agrees_with_measurements():
     text = (FOLDER / "index.md").read_text(encoding="utf-8").partition("<table")[0]
     times = {(kind, each["shape"]): each["forward"] for kind in KINDS for each in measured(kind)["speed"]}
     ratios = {key: each["milliseconds"] / each["lstm_milliseconds"] for key, each in times.items()}
@@ -358,7 +369,7 @@ def test_the_advice_is_borne_out_by_what_was_measured():
     assert f"takes {100 * ratios['rnn', 'medium']:.0f} % of the time" in " ".join(text.split())
     assert (
         min(ratio for (_, shape), ratio in ratios.items() if shape == "long") > 0.9
-    )  # than torch's LSTM none is quicker
+    )  # no kind is faster than torch's LSTM
     assert all(measured(kind)["learning"]["accuracies"][-1] > 0.9 for kind in KINDS)
     refused = {"vmap_equals_a_loop", "per_sample_gradients"}
     for kind in KINDS:
@@ -366,11 +377,11 @@ def test_the_advice_is_borne_out_by_what_was_measured():
         assert outcomes == ({"not applicable"} if kind in {"rnn", "lstm", "gru"} else {"passed"})
 
 
-# What is measured
+# Measurements
 
 
-def test_the_demo_task_is_that_of_the_example(monkeypatch):
-    """The very same accuracies as `docs/examples/digits.py`, whose data, seed, batches and optimizer are the same."""
+def test_demo_task_equals_the_digits_example(monkeypatch):
+    """Both give the same accuracies, because data, seed, batches and optimizer are the same."""
     spec = spec_from_file_location("digits_example", ROOT / "docs/examples/digits.py")
     example = module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "digits_example", example)
@@ -382,7 +393,7 @@ def test_the_demo_task_is_that_of_the_example(monkeypatch):
             return epochs
 
     theirs = example.train(of_gru, 2, small(example.load_data()), Quiet()).accuracies
-    assert list(digits.learn(lambda: build_model(of_gru), small(digits.load_digits()), 2)) == theirs
+    assert list(digits.train_on_digits(lambda: build_model(of_gru), small(digits.load_digits()), 2)) == theirs
 
 
 def small(data):
@@ -390,7 +401,7 @@ def small(data):
     return TensorDataset(*(tensor[:320] for tensor in training.tensors)), test
 
 
-def test_what_kinds_are_measured_against_is_torchs_lstm_of_the_same_sizes():
+def test_baseline_equals_the_lstm_kind():
     spec = RecurrentSpec(kind="lstm", input_size=4, hidden_size=6, num_layers=2, output_size=3)
     torch.manual_seed(3)
     ours = build_model(spec)
@@ -400,24 +411,18 @@ def test_what_kinds_are_measured_against_is_torchs_lstm_of_the_same_sizes():
     torch.testing.assert_close(theirs(x), ours(x))
 
 
-def test_the_kind_that_is_torchs_lstm_learns_as_torchs_lstm():
+def test_lstm_kind_learns_like_the_baseline():
     assert measured("lstm")["learning"]["accuracies"] == measured("lstm")["learning"]["lstm_accuracies"]
 
 
-def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(RnnkitError, match="pip install scikit-learn"):
-        measure("gru", **QUICK)
-
-
-# For others
+# Kinds of plugins
 
 
 class LeakyOptions(StackOptions):
-    """The options of the test.
+    """Options.
 
     Attributes:
-        leak: how much | each step replaces.
+        leak: share of the state that each step | replaces.
     """
 
     leak: float = 0.5
@@ -444,7 +449,7 @@ LEAKY = cell_kind(
     summary="A leaky integrator.",
     options=LeakyOptions,
     equation=r"h_t &= (1 - \alpha) h_{t-1} + \alpha \tanh(W [x_t; h_{t-1}])",
-    meanings={r"\alpha": "how much each step replaces"},
+    meanings={r"\alpha": "share of the state that each step replaces"},
 )
 PLUGIN = """
 import torch
@@ -481,72 +486,70 @@ def leaky(measured_leaky):
         yield measured_leaky
 
 
-def test_a_kind_of_this_process_gets_the_same_page(leaky):
+def test_card_of_a_local_kind(leaky):
     page = card_text("leaky", leaky)
     assert page.count("\n## ") == 10
     assert "<svg" in section(page, "One step")
     symbols = {row[0]: row[1:] for row in table_cells(section(page, "Equation"))}
-    assert symbols[r"\(\alpha\)"][0] == "how much each step replaces"
+    assert symbols[r"\(\alpha\)"][0] == "share of the state that each step replaces"
     assert symbols[r"\(W\)"][1:] == ["`(hidden_size, hidden_size + input_size)`", "`weight`"]
     assert table_cells(section(page, "Options"))[0][0] == "`leak`"
-    assert table_cells(section(page, "What it can do"))[0] == ["both directions", "**not known**"]
-    assert "](../" not in page, "links to pages that are not there"
+    assert table_cells(section(page, "Capabilities"))[0] == ["bidirectional", "**not known**"]
+    assert "](../" not in page, "links to missing pages"
 
 
-def test_links_lead_to_rnnkits_pages_where_those_are(leaky):
+def test_links_point_to_rnnkit_docs(leaky):
     page = card_text("leaky", leaky, links=Links("../../docs"))
     assert "](../../docs/how_to/streams.md)" in page
 
 
-def test_the_command_writes_the_page_of_a_plugin_and_checks_it(plugins, tmp_path, monkeypatch):
+def test_command_writes_and_checks_the_card_of_a_plugin(plugins, tmp_path, monkeypatch):
     plugins.install("plain", distribution="their-cells", source=PLUGIN)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("rnnkit_cards.measure", lambda kind, progress: measure(kind, **QUICK))
-    command = ("page", "plain", "--folder", "pages")
-    assert run(*command, "--measure").exit_code == 0
+    monkeypatch.setattr("rnnkit_cards._measure.measure", lambda kind, progress: measure(kind, **QUICK))
+    arguments = ("plain", "--folder", "pages")
+    assert run_card(*arguments, "--measure").exit_code == 0
     page = tmp_path / "pages/plain.md"
     text = page.read_text(encoding="utf-8")
     assert text.splitlines()[4].startswith("# their-cells/plain")
     assert "$$" in section(text, "Equation")
     assert "<svg" in section(text, "One step")
-    assert table_cells(section(text, "What it can do"))
+    assert table_cells(section(text, "Capabilities"))
 
-    green = run(*command, "--check")
+    green = run_card(*arguments, "--check")
     assert (green.exit_code, green.stdout) == (0, "pages/plain.md: up to date\n")
-    assert run(*command).stdout == "pages/plain.md: up to date\n"
+    assert run_card(*arguments).stdout == "pages/plain.md: up to date\n"
     page.write_text(text.replace("A test", "Another test"), encoding="utf-8")
-    red = run(*command, "--check")
+    red = run_card(*arguments, "--check")
     assert red.exit_code == 1
-    assert red.stderr == (
-        "Error: pages/plain.md is not up to date: run `rnnkit page their-cells/plain --folder pages`\n"
-    )
-    assert page.read_text(encoding="utf-8") != text, "a check writes nothing"
-    assert run(*command).stdout == "pages/plain.md: written\n"
+    assert red.stderr == ("Error: pages/plain.md is out of date: run `rnnkit card their-cells/plain --folder pages`\n")
+    assert page.read_text(encoding="utf-8") != text, "--check must not write"
+    assert run_card(*arguments).stdout == "pages/plain.md: written\n"
     assert page.read_text(encoding="utf-8") == text
     page.unlink()
-    assert "is not there" in run(*command, "--check").stderr
+    assert "is missing" in run_card(*arguments, "--check").stderr
 
 
-def test_the_command_says_what_to_run_where_nothing_was_measured(tmp_path, monkeypatch):
+def test_command_without_measurements_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for arguments in ((), ("--check",)):
-        result = run("page", "gru", *arguments)
+        result = run_card("gru", *arguments)
         assert result.exit_code == 1
-        assert result.stderr.endswith("measured of gru: run `rnnkit page gru --measure`\n")
+        assert result.stderr.endswith("gru.json: run `rnnkit card gru --measure`\n")
     assert [*tmp_path.iterdir()] == []
 
 
-def test_the_command_refuses_what_does_not_go_together(plugins, tmp_path, monkeypatch):
+def test_command_rejects_conflicting_arguments(plugins, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plugins.install("twin", distribution="one-cells")
     plugins.install("twin", distribution="two-cells")
-    assert run("page", "gru", "--check", "--measure").exit_code == 2
-    assert "would have one page" in run("page", "one-cells/twin", "two-cells/twin").stderr
-    assert run("page").exit_code == 2
-    assert run("page", "gruu").exit_code == 1
+    assert run_card("gru", "--check", "--measure").exit_code == 2
+    assert "have the same card" in run_card("one-cells/twin", "two-cells/twin").stderr
+    assert run_card().exit_code == 2
+    assert run_card("gruu").exit_code == 1
 
 
-def test_measurements_of_another_kind_or_of_no_kind_are_refused(tmp_path):
+def test_wrong_measurements_are_rejected(tmp_path):
     with pytest.raises(InputError, match=r"'gru' needs measurements of it.*'lstm'"):
         card_text("gru", load_measurements(measurements_path(FOLDER, "lstm")))
     (tmp_path / "gru.json").write_text('{"format": 1, "kind": "gru"}')
@@ -554,14 +557,14 @@ def test_measurements_of_another_kind_or_of_no_kind_are_refused(tmp_path):
         load_measurements(tmp_path / "gru.json")
 
 
-def test_meanings_of_what_is_not_in_the_equation_are_refused():
+def test_meanings_of_unknown_symbols_are_rejected():
     wrong = replace(LEAKY, meanings={r"\beta": "of nothing"})
     with register_kind(wrong), pytest.raises(PluginError, match=r"explains \\beta"):
         symbol_rows(CardContext.of("leaky"))
 
 
 class Mean(Backbone):
-    """No cell, no equation, no options, a bare tensor as its state."""
+    """A backbone without cells, equation and options."""
 
     def __init__(self, spec, *, device, dtype):
         super().__init__(spec, features=spec.hidden_sizes[0])
@@ -575,10 +578,10 @@ class Mean(Backbone):
         return output, (output.mean(dim=1),)
 
 
-def test_a_kind_without_equation_paper_and_options_has_a_page():
+def test_card_of_a_kind_without_equation_paper_and_options():
     with register_kind(Kind(name="mean", builder=Mean, summary="A mean.")):
         page = card_text("mean", measure("mean", **QUICK))
-    assert "Its record gives no equation." in section(page, "Equation")
+    assert "The record of this kind has no equation." in section(page, "Equation")
     assert "\n## One step\n" not in page
-    assert "It has none" in section(page, "Options")
+    assert "This kind has no options." in section(page, "Options")
     assert "Paper" not in page

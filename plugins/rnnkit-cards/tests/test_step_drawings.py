@@ -1,4 +1,4 @@
-"""A drawing of a step shows what its equation says, which is read back from the drawing, and is fit to be looked at."""
+"""A drawing of a step agrees with its equation, read back from the SVG, and its layout is legible."""
 
 import os
 import random
@@ -20,18 +20,18 @@ from rnnkit.equation import MEANINGS, Binary, Call, Equation, Number, Unreadable
 from rnnkit.equation.evaluation import evaluated
 from rnnkit.equation.values import value_of, value_of_rows
 from rnnkit_cards.drawing import draw_step
-from rnnkit_cards.drawing.alt_text import meaning_of
-from rnnkit_cards.drawing.graph import Sort, slot
-from rnnkit_cards.drawing.graph_builder import graph_of
+from rnnkit_cards.drawing.alt_text import node_text
+from rnnkit_cards.drawing.graph import NodeType, slot
+from rnnkit_cards.drawing.graph_builder import build_graph
 from rnnkit_cards.drawing.math_text import name_text
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
 SIZE, ROWS = 3, 2
 
 
 def equation_in(page, name):
-    """The equation of a kind in a page or a file of docs/."""
+    """The equation of a kind in a file of docs/."""
     text = (DOCS / page).read_text(encoding="utf-8")
     return re.search(rf'name="{name}".*?equation=r"""(.*?)"""', text, flags=re.DOTALL)[1]
 
@@ -90,7 +90,7 @@ EQUATIONS = {
 
 
 class RandomEquation:
-    """An equation of the grammar that drawings are for: layers, products, sums and functions of what came before."""
+    """A random equation of layers, products, sums and functions of earlier signals."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)  # noqa: S311  # no secret
@@ -147,7 +147,7 @@ class RandomEquation:
         return f"{letter}_{{{self.weights}}}"
 
 
-SEEDS = [*range(14), 103, 170]  # the last two want two things in one place
+SEEDS = [*range(14), 103, 170]  # in the last two, two nodes compete for one cell
 ALL = {**EQUATIONS, **{f"random {seed}": RandomEquation(seed).text() for seed in SEEDS}}
 each_equation = pytest.mark.parametrize("latex", ALL.values(), ids=ALL)
 
@@ -167,14 +167,14 @@ class Box(NamedTuple):
         )
 
     def touches(self, point):
-        inside, within = self.grown(7.5), self.grown(-2)  # a sign on its edge has a radius of 6
+        inside, within = self.grown(7.5), self.grown(-2)  # a sign on the edge has a radius of 6
         x, y = point
         is_near = inside.left <= x <= inside.right and inside.top <= y <= inside.bottom
         return is_near and not (within.left < x < within.right and within.top < y < within.bottom)
 
 
 class Drawing:
-    """What can be seen in an SVG, read from nothing but it."""
+    """The visible elements of a drawing, read from its SVG alone."""
 
     def __init__(self, svg):
         self.root = ET.fromstring(svg)  # noqa: S314  # our own
@@ -216,7 +216,7 @@ def text_of(element):
 
 
 def text_box(element):
-    """About what a text covers: letters are half as wide as they are high, small ones less."""
+    """An estimate of the area of a text."""
     size = float(re.search(r"font:([\d.]+)px", element.get("style"))[1])
     small = sum(len(span.text) for span in element if "font-size" in (span.get("style") or ""))
     width = size * (0.5 * (len(text_of(element)) - small) + 0.36 * small)
@@ -226,7 +226,7 @@ def text_box(element):
 
 
 def paths_in(d):
-    """The corners of each path: a curve counts as the corner that it rounds."""
+    """The corners of each path; a curve counts as a corner."""
     paths = []
     for part in d.split("M")[1:]:
         numbers = [list(map(float, piece.split())) for piece in re.split("[LQ]", part)]
@@ -245,15 +245,15 @@ def without_middles(points):
 
 @cache
 def drawing_of(latex):
-    return Drawing(draw_step(latex, title="One step"))
+    return Drawing(draw_step(latex, title="One step").svg)
 
 
 @cache
 def graph(latex):
-    return graph_of(Equation(latex))
+    return build_graph(Equation(latex))
 
 
-def letters(name):
+def plain_characters(name):
     return "".join(run.text for run in name_text(name))
 
 
@@ -261,7 +261,7 @@ def box_of_segment(one, other):
     return Box(min(one[0], other[0]), min(one[1], other[1]), max(one[0], other[0]), max(one[1], other[1]))
 
 
-# --- the graph says what the equation says
+# --- the graph agrees with the equation
 
 
 def value_for(name, generator):
@@ -276,7 +276,7 @@ def value_for(name, generator):
 
 
 @each_equation
-def test_the_graph_computes_the_equation(latex):
+def test_graph_computes_the_equation(latex):
     generator = torch.Generator().manual_seed(0)
     equation = Equation(latex)
     unknown = sorted(equation.symbols - MEANINGS.keys())
@@ -293,15 +293,15 @@ def test_the_graph_computes_the_equation(latex):
 
 
 def by_graph(latex, symbols, rows):
-    """The signal of each node: of a circle from its sign alone, of the others from what they say."""
+    """The signal of each node: computed from its operation for circles, from its expression for others."""
     known = MEANINGS | {name: value_of(each) for name, each in symbols.items()}
     known |= {name: value_of_rows(each) for name, each in rows.items()}
     values = {}
     for number, node in enumerate(graph(latex).nodes):
         sources = [values[slot(source).name] for source in node.sources]
-        if node.sort is Sort.MULTIPLY:
+        if node.type is NodeType.MULTIPLY:
             value = value_of_rows(sources[0].tensor * sources[1].tensor)
-        elif node.sort is Sort.ADD:
+        elif node.type is NodeType.ADD:
             value = value_of_rows(sources[0].tensor + sources[1].tensor)
         else:
             value = evaluated(
@@ -312,41 +312,41 @@ def by_graph(latex, symbols, rows):
 
 
 @each_equation
-def test_a_layer_has_as_inputs_what_its_function_or_sum_is_of(latex):
+def test_layers_have_inputs(latex):
     for node in graph(latex).nodes:
-        if node.sort in (Sort.GATE, Sort.LINEAR):
+        if node.type in (NodeType.GATE, NodeType.LINEAR):
             assert node.inputs
-            assert set(node.by_feature) <= set(node.inputs)
-            assert node.sort is Sort.GATE or not node.added
+            assert set(node.elementwise) <= set(node.inputs)
+            assert node.type is NodeType.GATE or not node.added
 
 
-def test_what_has_weights_is_told_from_what_is_added_and_from_weights_by_feature():
+def test_gate_tells_weighted_from_added_and_elementwise_inputs():
     one = graph(r"h_t &= \tanh(W x_t + u \odot h_{t-1} + c_t)")
     gate = one.nodes[one.names["h_t"]]
     named = {one.name_of(each) for each in gate.inputs}, {one.name_of(each) for each in gate.added}
     assert named == ({"x_t", "h_{t-1}"}, {"c_t"})
-    assert [one.name_of(each) for each in gate.by_feature] == ["h_{t-1}"]
+    assert [one.name_of(each) for each in gate.elementwise] == ["h_{t-1}"]
 
 
-def test_what_something_is_divided_by_has_no_weight():
+def test_a_divisor_has_no_weight():
     one = graph(r"h_t &= \tanh(W x_t + a / h_{t-1} + 2 x_t)")
     gate = one.nodes[one.names["h_t"]]
     assert [one.name_of(each) for each in gate.inputs] == ["x_t"]
     assert len(gate.added) == 1
 
 
-def test_states_and_outputs_are_known():
+def test_states_and_outputs():
     one = graph(EQUATIONS["state space"])
     assert (one.states, one.outputs) == ({"h_{t-1}": "h_t"}, ("h_t", "y_t"))
     assert graph(EQUATIONS["lstm"]).outputs == ("h_t", "c_t")
     assert graph(EQUATIONS["two steps back"]).states == {"h_{t-1}": "h_t"}
 
 
-# --- the drawing shows the graph
+# --- the drawing agrees with the graph
 
 
 @each_equation
-def test_the_lines_of_the_drawing_are_those_of_the_graph(latex):
+def test_drawn_wires_equal_edges_of_the_graph(latex):
     assert edges_drawn(latex) == edges_of(latex)
 
 
@@ -355,24 +355,24 @@ def edges_of(latex):
     edges = Counter()
     for number, node in enumerate(one.nodes):
         for source in node.sources:
-            edges[end_of(latex, source), meaning_of(one, number)] += 1
+            edges[end_of(latex, source), node_text(one, number)] += 1
     for name in one.outputs:
-        edges[end_of(latex, one.names[name]), letters(name)] += 1
+        edges[end_of(latex, one.names[name]), plain_characters(name)] += 1
     return edges
 
 
 def end_of(latex, number):
-    """How the drawing calls a node: by its title, or if it is an input by the letters beside its wire."""
+    """The name of a node in the drawing: its tooltip, or the label of its wire for an input."""
     one = graph(latex)
-    return letters(one.name_of(number)) if one.nodes[number].sort is Sort.INPUT else meaning_of(one, number)
+    return plain_characters(one.name_of(number)) if one.nodes[number].type is NodeType.INPUT else node_text(one, number)
 
 
 def edges_drawn(latex):
     drawing = drawing_of(latex)
     sources, sinks = {}, []
     for number, wire in enumerate(drawing.wires):
-        sources[number] = at(drawing, wire[0][0])
-        sinks += [(number, at(drawing, path[-1]) or joined(drawing, number, path[-1])) for path in wire]
+        sources[number] = endpoint(drawing, wire[0][0])
+        sinks += [(number, endpoint(drawing, path[-1]) or joined(drawing, number, path[-1])) for path in wire]
         for path in wire[1:]:
             assert any(is_on(path[0], one, other) for each in wire if each is not path for one, other in pairwise(each))
     into = {number: [wire for wire, sink in sinks if sink == number] for number in sources}
@@ -384,8 +384,8 @@ def edges_drawn(latex):
     return edges
 
 
-def at(drawing, point):
-    """The title of the block that a wire touches there, or the letters at the end of the wire outside of the cell."""
+def endpoint(drawing, point):
+    """The tooltip of the block that a wire touches at a point, or the label at its end outside the cell."""
     if drawing.cell.left < point[0] < drawing.cell.right and drawing.cell.top < point[1] < drawing.cell.bottom:
         found = [title for title, box in drawing.blocks.items() if box.touches(point)]
         assert len(found) <= 1
@@ -396,11 +396,11 @@ def at(drawing, point):
 
 
 def joined(drawing, number, point):
-    """The number of the wire that a wire goes over into."""
+    """The number of the wire that a wire joins."""
     found = [
         other
         for other, wire in enumerate(drawing.wires)
-        if other != number and at(drawing, wire[0][0]) is None
+        if other != number and endpoint(drawing, wire[0][0]) is None
         for one, end in pairwise(wire[0])
         if is_on(point, one, end)
     ]
@@ -414,48 +414,48 @@ def is_on(point, one, other):
 
 
 @each_equation
-def test_every_name_of_a_signal_is_written(latex):
+def test_every_signal_has_a_label(latex):
     one = graph(latex)
     written = Counter(text for text, _ in drawing_of(latex).labels)
-    inputs = {one.name_of(number) for number, node in enumerate(one.nodes) if node.sort is Sort.INPUT}
-    assert written == Counter(letters(name) for name in {*inputs, *one.names})
+    inputs = {one.name_of(number) for number, node in enumerate(one.nodes) if node.type is NodeType.INPUT}
+    assert written == Counter(plain_characters(name) for name in {*inputs, *one.names})
 
 
 @each_equation
-def test_what_is_added_and_what_has_weights_by_feature_has_a_sign(latex):
-    expected = sum(len(node.added) + len(node.by_feature) for node in graph(latex).nodes)
+def test_added_and_elementwise_inputs_have_a_sign(latex):
+    expected = sum(len(node.added) + len(node.elementwise) for node in graph(latex).nodes)
     assert len(drawing_of(latex).groups("sign")) == expected
 
 
 @each_equation
-def test_each_block_says_what_it_does(latex):
+def test_each_block_has_a_tooltip(latex):
     drawing = drawing_of(latex)
     for number, node in enumerate(graph(latex).nodes):
-        if node.sort is not Sort.INPUT:
-            assert meaning_of(graph(latex), number) in drawing.blocks
-    assert len(drawing.blocks) == sum(node.sort is not Sort.INPUT for node in graph(latex).nodes)
+        if node.type is not NodeType.INPUT:
+            assert node_text(graph(latex), number) in drawing.blocks
+    assert len(drawing.blocks) == sum(node.type is not NodeType.INPUT for node in graph(latex).nodes)
 
 
 @each_equation
-def test_each_block_shows_what_it_does(latex):
+def test_each_block_shows_its_operation(latex):
     drawing, one = drawing_of(latex), graph(latex)
     for number, node in enumerate(one.nodes):
-        shown = drawing.shown.get(meaning_of(one, number))
-        if node.sort in (Sort.MULTIPLY, Sort.ADD):
-            assert shown == SIGNS[node.sort]
+        shown = drawing.shown.get(node_text(one, number))
+        if node.type in (NodeType.MULTIPLY, NodeType.ADD):
+            assert shown == SIGNS[node.type]
         elif node.sources and isinstance(node.expression, Call) and len(node.expression.arguments) == 1:
-            assert shown == letters(node.expression.function.name)
+            assert shown == plain_characters(node.expression.function.name)
         elif node.expression == Binary("-", Number("1"), slot(node.sources[0]) if node.sources else None):
             assert shown == "1 \N{MINUS SIGN}"
         else:
-            assert shown or node.sort is Sort.INPUT
+            assert shown or node.type is NodeType.INPUT
 
 
-SIGNS = {Sort.MULTIPLY: "a cross", Sort.ADD: "a plus"}
+SIGNS = {NodeType.MULTIPLY: "a cross", NodeType.ADD: "a plus"}
 
 
 @each_equation
-def test_a_fork_has_a_dot_and_an_end_a_head(latex):
+def test_forks_have_dots_and_ends_have_arrow_heads(latex):
     drawing = drawing_of(latex)
     for group, wire in zip(drawing.groups("wire"), drawing.wires, strict=True):
         dots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in group.iter(f"{SVG}circle")]
@@ -465,10 +465,10 @@ def test_a_fork_has_a_dot_and_an_end_a_head(latex):
         marks = [each.get("d") for each in group.findall(f"{SVG}g/{SVG}path")]
         heads = [tuple(map(float, head.split("L")[0].split())) for d in marks for head in d.split("M")[1:]]
         ends = [path[-1] for path in wire]
-        assert set(heads) == {end for end in ends if at(drawing, end) is not None}
+        assert set(heads) == {end for end in ends if endpoint(drawing, end) is not None}
 
 
-# --- it is fit to be looked at
+# --- the layout is legible
 
 
 @each_equation
@@ -478,7 +478,7 @@ def test_no_two_blocks_overlap(latex):
 
 
 @each_equation
-def test_no_wire_goes_through_a_block(latex):
+def test_no_wire_crosses_a_block(latex):
     drawing = drawing_of(latex)
     for _, one, other in drawing.segments():
         assert one[0] == other[0] or one[1] == other[1]
@@ -487,17 +487,17 @@ def test_no_wire_goes_through_a_block(latex):
 
 
 @each_equation
-def test_no_wire_goes_along_another(latex):
+def test_no_wire_overlaps_another(latex):
     segments = list(drawing_of(latex).segments())
     for (wire, *one), (other_wire, *other) in combinations(segments, 2):
         upright = [start[0] == end[0] for start, end in (one, other)]
         if wire != other_wire and upright[0] == upright[1]:
             common = length_side_by_side(box_of_segment(*one), box_of_segment(*other), upright=upright[0])
-            assert common <= 15  # for which wires that join go together
+            assert common <= 15  # wires that join run together for so long
 
 
 def length_side_by_side(one, other, *, upright):
-    """For how long two parallel lines run within 10 pixels of each other."""
+    """The length over which two parallel lines are within 10 pixels of each other."""
     across = min(one.right, other.right) - max(one.left, other.left)
     down = min(one.bottom, other.bottom) - max(one.top, other.top)
     apart, common = (-across, down) if upright else (-down, across)
@@ -505,7 +505,7 @@ def length_side_by_side(one, other, *, upright):
 
 
 @each_equation
-def test_wires_only_cross_and_never_turn_on_another(latex):
+def test_wires_do_not_turn_on_other_wires(latex):
     drawing = drawing_of(latex)
     for number, wire in enumerate(drawing.wires):
         for corner in (corner for path in wire for corner in path[1:-1]):
@@ -515,12 +515,12 @@ def test_wires_only_cross_and_never_turn_on_another(latex):
 
 
 def is_join(drawing, point):
-    starts = [wire[0][0] for wire in drawing.wires if at(drawing, wire[0][0]) is None]
+    starts = [wire[0][0] for wire in drawing.wires if endpoint(drawing, wire[0][0]) is None]
     return any(abs(point[0] - x) + abs(point[1] - y) < 16 for x, y in starts)
 
 
 @each_equation
-def test_no_label_is_over_anything(latex):
+def test_no_label_overlaps_anything(latex):
     drawing = drawing_of(latex)
     for at_label, (_, box) in enumerate(drawing.labels):
         assert not any(box.overlaps(other) for other in drawing.blocks.values())
@@ -529,7 +529,7 @@ def test_no_label_is_over_anything(latex):
 
 
 @each_equation
-def test_all_is_within_the_picture(latex):
+def test_everything_is_inside_the_view(latex):
     drawing = drawing_of(latex)
     segments = [box_of_segment(one, other) for _, one, other in drawing.segments()]
     for box in [drawing.cell, *drawing.blocks.values(), *(box for _, box in drawing.labels), *segments]:
@@ -541,61 +541,61 @@ def test_all_is_within_the_picture(latex):
 
 
 @each_equation
-def test_states_go_from_left_to_right_and_other_inputs_come_from_below(latex):
+def test_states_run_left_to_right_and_inputs_enter_from_below(latex):
     one, drawing = graph(latex), drawing_of(latex)
     places = dict(drawing.labels)
     for before, after in one.states.items():
-        assert places[letters(before)].right < drawing.cell.left
-        assert places[letters(after)].left > drawing.cell.right
+        assert places[plain_characters(before)].right < drawing.cell.left
+        assert places[plain_characters(after)].left > drawing.cell.right
     if "x_t" in {one.name_of(number) for number in range(len(one.nodes))}:
-        assert places[letters("x_t")].top > drawing.cell.bottom
+        assert places[plain_characters("x_t")].top > drawing.cell.bottom
 
 
-def test_the_cell_state_of_an_lstm_runs_straight_above_all_else():
+def test_cell_state_of_lstm_runs_straight_at_the_top():
     drawing = drawing_of(EQUATIONS["lstm"])
     places = dict(drawing.labels)
-    level = (places["c" + letters("c_{t-1}")[1:]].bottom, places[letters("c_t")].bottom)
+    level = (places["c" + plain_characters("c_{t-1}")[1:]].bottom, places[plain_characters("c_t")].bottom)
     assert level[0] == level[1]
     assert all(box.bottom + 8 > level[0] for _, box in drawing.labels)
-    assert places[letters("h_{t-1}")].bottom == places[letters("h_t")].bottom
+    assert places[plain_characters("h_{t-1}")].bottom == places[plain_characters("h_t")].bottom
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
-def test_it_is_no_wider_than_a_page(name):
+def test_drawing_fits_the_page_width(name):
     assert float(drawing_of(EQUATIONS[name]).root.get("width")) <= 760
 
 
-# --- it is a good part of a page
+# --- the SVG can be embedded
 
 
 @pytest.mark.parametrize("latex", EQUATIONS.values(), ids=EQUATIONS)
-def test_it_is_one_accessible_element_without_empty_lines_or_ids(latex):
-    svg = draw_step(latex, title="One step of <a> & b")
+def test_svg_is_one_accessible_element_without_empty_lines_or_ids(latex):
+    svg = draw_step(latex, title="One step of <a> & b").svg
     root = ET.fromstring(svg)  # noqa: S314  # our own
     assert root.tag == f"{SVG}svg"
     assert root.get("role") == "img"
     assert root.findtext(f"{SVG}title") == "One step of <a> & b"
     assert all(
-        re.sub(r"[\W_]", "", letters(name)) in re.sub(r"[\W_]", "", root.findtext(f"{SVG}desc"))
+        re.sub(r"[\W_]", "", plain_characters(name)) in re.sub(r"[\W_]", "", root.findtext(f"{SVG}desc"))
         for name in graph(latex).names
     )
     assert all(line.strip() for line in svg.split("\n"))
     assert not [each for each in root.iter() if each.get("id")]
 
 
-def test_it_is_described_in_words():
+def test_alternative_text():
     root = drawing_of(EQUATIONS["gru"]).root
     assert root.findtext(f"{SVG}desc").replace("\N{MINUS SIGN}", "-") == (
-        "From the left comes h_(t-1). From below comes x_t. "
+        "Enters on the left: h_(t-1). Enters from below: x_t. "
         "r_t = \N{GREEK SMALL LETTER SIGMA}(layer(x_t, h_(t-1))). "
         "z_t = \N{GREEK SMALL LETTER SIGMA}(layer(x_t, h_(t-1))). "
         "n_t = tanh(layer(x_t) + r_t ⊙ layer(h_(t-1))). h_t = (1 - z_t) ⊙ n_t + z_t ⊙ h_(t-1). "
-        "A layer is a sum of weights times signals, and of a bias. To the right leaves h_t."
+        "A layer is a weighted sum of signals plus a bias. Leaves on the right: h_t."
     )
 
 
-def test_its_colours_are_those_of_the_page_or_else_dark_on_light():
-    svg = draw_step(EQUATIONS["lstm"], title="One step")
+def test_colors_are_css_variables_with_defaults():
+    svg = draw_step(EQUATIONS["lstm"], title="One step").svg
     colours = re.findall(r"(?:fill|stroke):([^;\"]+)", svg)
     assert set(colours) - {"none"}
     assert all(re.fullmatch(r"none|var\(--(?:rnnkit|md)-[a-z-]+, #[0-9a-f]{3,6}\)", colour) for colour in colours)
@@ -604,14 +604,14 @@ def test_its_colours_are_those_of_the_page_or_else_dark_on_light():
 PROGRAM = """
 import sys
 from rnnkit_cards.drawing import draw_step
-sys.stdout.buffer.write(draw_step(sys.argv[1], title="One step").encode())
+sys.stdout.buffer.write(draw_step(sys.argv[1], title="One step").svg.encode())
 """
 
 
 @pytest.mark.parametrize("name", ["lstm", "two rails"])
-def test_the_same_equation_makes_the_same_drawing(name):
-    svg = draw_step(EQUATIONS[name], title="One step")
-    assert svg == draw_step(EQUATIONS[name], title="One step")
+def test_drawing_is_deterministic(name):
+    svg = draw_step(EQUATIONS[name], title="One step").svg
+    assert svg == draw_step(EQUATIONS[name], title="One step").svg
     for seed in ("1", "2"):
         command = [sys.executable, "-c", PROGRAM, EQUATIONS[name]]
         done = subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": seed}, check=True, capture_output=True)
@@ -633,15 +633,15 @@ CHANGES = {
 @pytest.mark.parametrize(
     ("name", "old", "new"), [(name, *change) for name, changes in CHANGES.items() for change in changes]
 )
-def test_another_equation_makes_another_drawing(name, old, new):
+def test_different_equations_have_different_drawings(name, old, new):
     assert old in EQUATIONS[name]
     changed = EQUATIONS[name].replace(old, new)
     assert seen(changed) != seen(EQUATIONS[name])
 
 
 def seen(latex):
-    """The drawing without what is only said of it."""
-    return re.sub(r"<(title|desc)>.*?</\1>", "", draw_step(latex, title="One step"))
+    """The drawing without titles and descriptions."""
+    return re.sub(r"<(title|desc)>.*?</\1>", "", draw_step(latex, title="One step").svg)
 
 
 REFUSED = {
@@ -654,11 +654,57 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("latex", "words"), REFUSED.items(), ids=REFUSED)
-def test_what_cannot_be_drawn_is_refused(latex, words):
+def test_equations_that_cannot_be_drawn_are_rejected(latex, words):
     with pytest.raises(UnreadableEquationError, match=words):
         draw_step(latex, title="One step")
 
 
-def test_every_installed_kind_with_an_equation_has_a_drawing(kind):
+def test_every_installed_equation_can_be_drawn(kind):
     equation = get_kind(kind).equation
     assert not equation or draw_step(equation, title=kind)
+
+
+# --- the legend explains the signs of the drawing
+
+
+def signs_drawn(latex):
+    """The parts of the legend that the elements of a drawing need, found in its SVG."""
+    drawing, one = drawing_of(latex), graph(latex)
+    boxes = {title for title, block in zip(drawing.blocks, drawing.groups("block"), strict=True) if is_box(block)}
+    sources = {sink for _, sink in edges_drawn(latex)}
+    marks = ["plus" if "h" in each.find(f"{SVG}path").get("d") else "cross" for each in drawing.groups("sign")]
+    found = {
+        "the state enters": bool(one.states),
+        "the input enters": any(box.top > drawing.cell.bottom for _, box in drawing.labels),
+        "lines that merge": any(endpoint(drawing, wire[0][0]) is None for wire in drawing.wires),
+        "a box is a layer": bool(boxes & sources),
+        "a box without an input": bool(boxes - sources),
+        "a small plus": "plus" in marks,
+        "a small cross": "cross" in marks,
+        "a circle with a cross": "a cross" in drawing.shown.values(),
+        "a circle with a plus": "a plus" in drawing.shown.values(),
+        "a rounded shape": any(
+            text not in {"a cross", "a plus"} and title not in boxes for title, text in drawing.shown.items()
+        ),
+    }
+    return {part for part, is_drawn in found.items() if is_drawn}
+
+
+def is_box(block):
+    return block.find(f"{SVG}rect").get("rx") == "6"
+
+
+@each_equation
+def test_legend_explains_exactly_the_signs_of_the_drawing(latex):
+    legend = draw_step(latex, title="One step").legend
+    explained = [part.strip().lower() for part in legend.rstrip(".").split(";")]
+    signs = signs_drawn(latex)
+    assert len(explained) == len(signs)
+    assert all(any(part.startswith(sign) for part in explained) for sign in signs)
+
+
+def test_legend_of_a_plain_rnn_is_short():
+    assert draw_step(EQUATIONS["rnn"], title="One step").legend == (
+        "The state enters on the left and leaves on the right; the input enters from below; "
+        "a box is a layer with weights."
+    )
