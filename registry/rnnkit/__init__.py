@@ -4,7 +4,7 @@
 model = build_model(RecurrentSpec(kind="lstm", input_size=10, hidden_size=20, output_size=5))
 ```
 
-Importing rnnkit imports neither torch nor a plugin, and next to nothing else: each name is looked up on first use.
+Importing rnnkit imports neither torch nor any plugin: each name is imported on first use.
 """
 
 from importlib import import_module
@@ -22,11 +22,20 @@ if TYPE_CHECKING:
         Resolution,
         current_catalog,
         get_kind,
+        get_readout,
         list_kinds,
+        list_readouts,
         resolve_kind,
         set_plugin_policy,
     )
-    from rnnkit.catalog.registration import LocalKind, RegisteredHooks, register_hooks, register_kind
+    from rnnkit.catalog.registration import (
+        LocalKind,
+        LocalReadout,
+        RegisteredHooks,
+        register_hooks,
+        register_kind,
+        register_readout,
+    )
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_
     from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.errors import (
@@ -54,7 +63,7 @@ if TYPE_CHECKING:
     from rnnkit.introspection import FieldDescription, describe_options, describe_spec, kinds_left_out, spec_schema
     from rnnkit.introspection.model_summary import LayerSummary, ModelSummary, summarize_spec
     from rnnkit.kind import Builder, Kind, Paper, Problem
-    from rnnkit.model import Backbone, RecurrentModel, detach_state, flatten_state, map_state, move_state
+    from rnnkit.model import Backbone, Readout, RecurrentModel, detach_state, flatten_state, map_state, move_state
     from rnnkit.options import InitOptions, Options, StackOptions
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
@@ -80,6 +89,7 @@ __all__ = [
     "KindAlias",
     "LayerSummary",
     "LocalKind",
+    "LocalReadout",
     "LockDifference",
     "LockWarning",
     "ModelSummary",
@@ -88,6 +98,7 @@ __all__ = [
     "PluginError",
     "Problem",
     "Provider",
+    "Readout",
     "RecurrentModel",
     "RecurrentSpec",
     "RegisteredHooks",
@@ -109,9 +120,11 @@ __all__ = [
     "detach_state",
     "flatten_state",
     "get_kind",
+    "get_readout",
     "hookimpl",
     "kinds_left_out",
     "list_kinds",
+    "list_readouts",
     "load_model",
     "load_spec",
     "map_state",
@@ -120,6 +133,7 @@ __all__ = [
     "override_spec",
     "register_hooks",
     "register_kind",
+    "register_readout",
     "resolve_kind",
     "save_model",
     "save_spec",
@@ -140,10 +154,19 @@ _ROOMS = {
         "set_plugin_policy",
         "current_catalog",
         "get_kind",
+        "get_readout",
         "list_kinds",
+        "list_readouts",
         "resolve_kind",
     ],
-    "catalog.registration": ["LocalKind", "RegisteredHooks", "register_hooks", "register_kind"],
+    "catalog.registration": [
+        "LocalKind",
+        "LocalReadout",
+        "RegisteredHooks",
+        "register_hooks",
+        "register_kind",
+        "register_readout",
+    ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
@@ -156,7 +179,7 @@ _ROOMS = {
     "introspection": ["FieldDescription", "describe_options", "describe_spec", "kinds_left_out", "spec_schema"],
     "introspection.model_summary": ["LayerSummary", "ModelSummary", "summarize_spec"],
     "kind": ["Builder", "Kind", "Paper", "Problem"],
-    "model": ["Backbone", "RecurrentModel", "detach_state", "flatten_state", "map_state", "move_state"],
+    "model": ["Backbone", "Readout", "RecurrentModel", "detach_state", "flatten_state", "map_state", "move_state"],
     "options": ["InitOptions", "Options", "StackOptions"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }

@@ -8,39 +8,51 @@ import torch
 
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, RecurrentModel
-from rnnkit.specs import RecurrentSpec, UnresolvedOptions, unresolved_kind_error
+from rnnkit.model import Backbone, Readout, RecurrentModel
+from rnnkit.specs import (
+    RecurrentSpec,
+    UnresolvedOptions,
+    UnresolvedReadout,
+    unresolved_kind_error,
+    unresolved_readout_error,
+)
 
 
 def build_model(
     spec: RecurrentSpec[Any], *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
 ) -> RecurrentModel:
-    """The model that a spec describes, freshly initialised as torch initialises its modules.
+    """Build the model that a spec describes, with freshly initialized parameters, as torch initializes its modules.
 
-    The hook `after_build` of the plugin that provides the kind has the last word, and then those of `register_hooks`.
+    The hook `after_build` of the plugin that provides the kind runs last, then those of `register_hooks`.
 
     Args:
-        spec: what to build.
+        spec: the configuration of the model.
         device: where the parameters are created, `"meta"` included, which allocates nothing; None: torch's default.
         dtype: of the parameters; None: torch's default.
 
     Raises:
-        BuildError: `spec` is no spec, or the kind's builder returned no `Backbone`.
-        UnresolvedKindError: the kind of `spec` could not be had when the spec was made; says what to install.
-        PluginError: a hook of the plugin raised something, or a hook returned something.
+        BuildError: `spec` is not a spec, or the kind's builder did not return a `Backbone`.
+        UnresolvedKindError: the kind or the readout of `spec` was not installed when the spec was created; the message
+            says what to install.
+        PluginError: a hook of the plugin raised an error or returned something.
     """
     if not isinstance(spec, RecurrentSpec):
         raise BuildError(
             f"build_model takes a RecurrentSpec, but got a {type(spec).__name__}: "
-            "make one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
+            "create one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
         )
     if isinstance(spec.options, UnresolvedOptions):
         raise unresolved_kind_error(spec.kind, spec.options.plugin)
+    if isinstance(spec.readout, UnresolvedReadout):
+        raise unresolved_readout_error(spec.readout)
     catalog = current_catalog()
     backbone = catalog.get(spec.kind).builder(spec, device=device, dtype=dtype)
     if not isinstance(backbone, Backbone):
         raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
-    model = RecurrentModel(spec, backbone, device=device, dtype=dtype)
-    for call_hook in catalog.after_build(spec.kind):
-        call_hook(spec, model)
+    readout = catalog.readouts.get(spec.readout)(spec, backbone.features, device=device, dtype=dtype)
+    if not isinstance(readout, Readout):
+        raise BuildError(f"The readout {spec.readout!r} must be a subclass of rnnkit.Readout, but makes {readout!r}")
+    model = RecurrentModel(spec, backbone, readout)
+    for manager in catalog.hook_managers(spec.kind):
+        manager.hook.after_build(spec=spec, model=model)
     return model

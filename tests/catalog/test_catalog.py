@@ -454,7 +454,7 @@ def test_build_model_takes_nothing_but_a_spec(given, name):
         build_model(given)
     assert str(caught.value) == (
         f"build_model takes a RecurrentSpec, but got a {name}: "
-        "make one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
+        "create one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
     )
 
 

@@ -328,13 +328,13 @@ def after_build(spec, model): ...
             Noting,
             r"<class '.*Noting'> cannot be used: it is a class. Register an object of it: register_hooks(Noting()).",
         ),
-        (after_build, "it is a function. Make it a method of a class, and register an object of that class."),
+        (after_build, "it is a function. Make it a method of a class, and register an object of it."),
         (object(), "it has no hook `after_build`. Write one, marked with `@rnnkit.hookimpl`."),
         (None, "The hooks of None cannot be used: it has no hook `after_build`."),
         (Unmarked(), "its function `after_build` is not marked. Put `@rnnkit.hookimpl` on it."),
         (
             Misspelt(),
-            "it marks 'after_built', which is no hook of rnnkit. Did you mean 'after_build'? The hooks are",
+            "it marks 'after_built', which is not a hook of rnnkit. Did you mean 'after_build'? The hooks are",
         ),
         (WrongArguments(), "its hook is `after_build(spec, model, device)`. Write `def after_build(spec, model):`."),
         (Registering(), "it has the hook `register_kinds`, which is for plugins. Use rnnkit.register_kind."),
@@ -420,15 +420,13 @@ def test_a_hook_of_a_plugin_that_returns_something_is_refused(plugins):
     plugins.install("mine", source=source, distribution="acme")
     with pytest.raises(PluginError) as caught:
         small_model("mine")
-    assert "its hook `after_build` returned a RecurrentModel. Change the model in place, and return nothing." in str(
-        caught.value
-    )
+    assert "its hook `after_build` returned a RecurrentModel. A hook of rnnkit returns nothing." in str(caught.value)
 
 
 @pytest.mark.parametrize("result", [False, 0, (), "model"])
 def test_a_hook_of_a_user_that_returns_something_is_refused(result):
     register_hooks(hook(lambda model: result))
-    with pytest.raises(PluginError, match=r"its hook `after_build` returned a \w+\. Change the model in"):
+    with pytest.raises(PluginError, match=r"its hook `after_build` returned a \w+\. A hook of rnnkit"):
         small_model("gru")
 
 
@@ -441,7 +439,7 @@ def test_a_hook_of_a_user_that_returns_something_is_refused(result):
         ),
         (
             "@hookimpl\ndef after_built(model): pass",
-            "Did you mean 'after_build'? The hooks are `after_build` and `register_kinds`.",
+            "Did you mean 'after_build'? The hooks are `after_build`, `register_commands`, `register_kinds`",
         ),
         (
             "@hookimpl(specname='after_build')\ndef initialise(net): pass",
@@ -583,7 +581,6 @@ def test_the_docstring_of_a_hook_has_every_argument_and_says_when_it_is_called(n
     documented = re.findall(r"^    (\w+): ", text.partition("Args:")[2], re.MULTILINE)
     assert documented == list(HOOKS[name].parameters)
     assert "Called" in text
-    assert "The hook returns None." in text
 
 
 @pytest.mark.parametrize("name", HOOKS)

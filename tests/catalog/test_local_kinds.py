@@ -155,7 +155,7 @@ def test_a_spec_of_a_local_kind_that_is_gone_says_why():
         build_model(spec)
     assert str(caught.value) == (
         "The local kind 'mine' is not registered in this process. A local kind is known only where register_kind was "
-        "called: call it here too, in a module that worker processes import as well, or make a plugin of it."
+        "called: call it here too, in a module that worker processes also import, or make a plugin of it."
     )
 
 

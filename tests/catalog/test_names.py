@@ -130,7 +130,7 @@ def test_blocking_rnnkit_does_not_hand_its_names_to_a_third_party(claimed):
         with pytest.raises(BlockedKindError) as caught:
             catalog.get(name)
         assert str(caught.value) == (
-            f"The kind {name!r} is installed, but turned off: the distribution 'rnnkit' is blocked by "
+            f"The kind {name!r} is installed but blocked: the distribution 'rnnkit' is blocked by "
             "Catalog(block=...). Change that to use it."
         )
     assert catalog.get("other/lstm").builder.__module__ == claimed
@@ -147,8 +147,8 @@ def two(plugins):
 
 
 AMBIGUOUS = (
-    "The kind 'test_mgu' is provided by several distributions: one 2.0, two 1.0. Say which one you mean, "
-    "'one/test_mgu' or 'two/test_mgu', or turn the others off with RNNKIT_BLOCK_PLUGINS or RNNKIT_ALLOW_PLUGINS."
+    "The kind 'test_mgu' is provided by several distributions: one 2.0, two 1.0. Use a full name, "
+    "'one/test_mgu' or 'two/test_mgu', or block the others with RNNKIT_BLOCK_PLUGINS or RNNKIT_ALLOW_PLUGINS."
 )
 
 
@@ -190,7 +190,7 @@ def test_two_that_are_both_blocked_are_both_named(two):
     with pytest.raises(BlockedKindError) as caught:
         Catalog(block=["one"], allow=["three"]).get("test_mgu")
     assert str(caught.value) == (
-        "The kind 'test_mgu' is installed, but turned off: the distribution 'one' is blocked by Catalog(block=...); "
+        "The kind 'test_mgu' is installed but blocked: the distribution 'one' is blocked by Catalog(block=...); "
         "the distribution 'two' is not among those allowed by Catalog(allow=...). Change that to use it."
     )
 
@@ -267,7 +267,7 @@ def test_the_resolution_of_a_name_that_a_third_party_claims_too(catalog, claimed
 
 def test_the_resolution_of_a_kind_with_one_provider(catalog, mgu):
     assert str(resolve_kind("test_mgu")) == (
-        "test_mgu -> test-mgu/test_mgu: nobody else provides it\n"
+        "test_mgu -> test-mgu/test_mgu: it has no other provider\n"
         f"  test-mgu/test_mgu: {mgu} (distribution test-mgu 1.0, entry point 'test_mgu'), not loaded"
     )
 
@@ -310,7 +310,7 @@ def test_the_resolution_of_a_kind_that_is_blocked(catalog, mgu, monkeypatch):
     resolution = resolve_kind("test_mgu")
     assert resolution.error is BlockedKindError
     assert str(resolution) == (
-        "test_mgu -> nothing: The kind 'test_mgu' is installed, but turned off: the distribution 'test-mgu' is not "
+        "test_mgu -> nothing: The kind 'test_mgu' is installed but blocked: the distribution 'test-mgu' is not "
         "among those allowed by RNNKIT_ALLOW_PLUGINS. Change that to use it.\n"
         f"  test-mgu/test_mgu: {mgu} (distribution test-mgu 1.0, entry point 'test_mgu'), not among those "
         "allowed by RNNKIT_ALLOW_PLUGINS"
@@ -323,7 +323,7 @@ def test_the_resolution_of_a_kind_that_was_found_to_be_broken(catalog, plugins):
         get_kind("test_mgu")
     plugin = f"{module} (distribution test-mgu 1.0, entry point 'test_mgu')"
     assert str(resolve_kind("test_mgu")) == (
-        "test_mgu -> test-mgu/test_mgu: nobody else provides it\n"
+        "test_mgu -> test-mgu/test_mgu: it has no other provider\n"
         f"  test-mgu/test_mgu: {plugin}, broken: importing it raised ZeroDivisionError: division by zero"
     )
 
@@ -361,7 +361,7 @@ UNKNOWN = {
     ),
     "local/mine": (
         "The local kind 'mine' is not registered in this process. A local kind is known only where register_kind was "
-        "called: call it here too, in a module that worker processes import as well, or make a plugin of it."
+        "called: call it here too, in a module that worker processes also import, or make a plugin of it."
     ),
 }
 

@@ -390,7 +390,9 @@ def test_an_alias_of_what_its_distribution_does_not_provide_is_refused(plugins, 
     alias = f"KindAlias(name='fading', kind={new}, since='0.2.0')"
     plugins.install("decay", "fading", source=registers(DECAY, alias), distribution="acme")
     catalog = Catalog()
-    cause = re.escape(f"its alias 'fading' stands for {new}, no kind of acme. Name a kind that has an entry point")
+    cause = re.escape(
+        f"its alias 'fading' stands for {new}, which is not a kind of acme. Name a kind that has an entry point"
+    )
     for name in ("fading", "decay"):
         with pytest.raises(PluginError, match=cause):
             catalog.get(name)
@@ -442,7 +444,7 @@ def test_a_process_of_its_own_has_no_old_names():
     [
         ("since='0.3', instead='gru', removal='1.0'", "acme 0.3, and goes away with 1.0: use 'gru' instead"),
         ("since='0.3', instead='gru'", "acme 0.3: use 'gru' instead"),
-        ("since='0.3', removal='1.0'", "acme 0.3, and goes away with 1.0: nothing takes its place"),
+        ("since='0.3', removal='1.0'", "acme 0.3, and goes away with 1.0: it has no replacement"),
     ],
 )
 def test_a_deprecated_kind_is_built_with_a_warning(plugins, deprecation, says):

@@ -101,7 +101,7 @@ def test_asking_for_a_blocked_kind_says_who_blocks_it(plugins, monkeypatch, rule
             with pytest.raises(BlockedKindError) as caught:
                 ask(name)
             assert str(caught.value) == (
-                f"The kind {name!r} is installed, but turned off: the distribution 'one-plugin' is {by}. "
+                f"The kind {name!r} is installed but blocked: the distribution 'one-plugin' is {by}. "
                 "Change that to use it."
             )
     assert not plugins.imported()

@@ -109,7 +109,7 @@ def test_a_hook_on_the_upper_cell_sees_what_the_readout_reads(fused):
     model, seen = small_model(fused), []
     model.backbone.cells[1].register_forward_hook(lambda _cell, _given, result: seen.append(result[0]))
     y = model(small_input(), lengths=torch.full((BATCH,), TIME))
-    assert_same(model.readout.project(seen[-1]), y)
+    assert_same(model.readout.linear(seen[-1]), y)
 
 
 @stacks

@@ -100,7 +100,7 @@ def test_its_bare_name_stands_for_it(installed):
         print(RecurrentSpec(kind="mgu", input_size=3, hidden_size=4).kind)
         """)
     assert printed.splitlines() == [
-        "mgu -> rnnkit-mgu/mgu: nobody else provides it",
+        "mgu -> rnnkit-mgu/mgu: it has no other provider",
         "  rnnkit-mgu/mgu: rnnkit_mgu (distribution rnnkit-mgu 0.1.0, entry point 'mgu'), not loaded",
         "rnnkit-mgu/mgu",
     ]

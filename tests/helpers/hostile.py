@@ -80,7 +80,7 @@ class Hostile:
         """All that is said to who asks for a kind that is not hidden."""
         return (
             f"The plugin {self.value or self.module} (distribution {self.distribution} {self.version}, "
-            f"entry point {kind!r}) is broken: {self.says} Only its own kinds are affected; to turn it off, add "
+            f"entry point {kind!r}) is broken: {self.says} Only its own kinds are affected; to block it, add "
             f"{self.distribution} to RNNKIT_BLOCK_PLUGINS."
         )
 
@@ -127,7 +127,7 @@ IMPORTS = [
         source=None,
         says=(
             "importing it raised ModuleNotFoundError: No module named 'hostile_own_module_missing'. Its own "
-            "module is not there: install hostile-own-module-missing again."
+            "module is missing: install hostile-own-module-missing again."
         ),
         cause="ModuleNotFoundError",
     ),
@@ -136,7 +136,7 @@ IMPORTS = [
         value="hostile_own_submodule_missing.kinds",
         says=(
             "importing it raised ModuleNotFoundError: No module named 'hostile_own_submodule_missing.kinds'; "
-            "'hostile_own_submodule_missing' is not a package. Its own module is not there: install hostile-own-"
+            "'hostile_own_submodule_missing' is not a package. Its own module is missing: install hostile-own-"
             "submodule-missing again."
         ),
         cause="ModuleNotFoundError",
@@ -244,7 +244,7 @@ IMPORTS = [
     Hostile(
         name="looks-itself-up",
         source="import rnnkit\n\nrnnkit.get_kind(KIND)",
-        says="it asks for its own kind while it is being loaded. Ask later, inside a function.",
+        says="it asks for its own kind while it is being loaded. Ask later, in a function.",
     ),
     Hostile(
         name="looks-around",
@@ -267,8 +267,8 @@ HOOKS = [
         name="misspelt-hook",
         source=f"@hookimpl\ndef register_kind(register): {GOOD}",
         says=(
-            "it marks 'register_kind', which is no hook of rnnkit. Did you mean 'register_kinds'? The hooks are "
-            "`after_build` and `register_kinds`."
+            "it marks 'register_kind', which is not a hook of rnnkit. Did you mean 'register_kinds'? The hooks are "
+            "`after_build`, `register_commands`, `register_kinds`, `register_readouts`."
         ),
     ),
     Hostile(
@@ -325,7 +325,7 @@ HOOKS = [
     Hostile(
         name="looks-itself-up-in-hook",
         source=f"import rnnkit\n\n{HOOK}rnnkit.get_kind(KIND)",
-        says="it asks for its own kind while it is being loaded. Ask later, inside a function.",
+        says="it asks for its own kind while it is being loaded. Ask later, in a function.",
     ),
     Hostile(
         name="plugin-error-in-hook",
@@ -338,17 +338,17 @@ HOOKS = [
     Hostile(
         name="returns-kinds",
         source=f"{HOOK}return [KIND]",
-        says="its hook `register_kinds` returned a list. Call register(kind), and return nothing.",
+        says="its hook `register_kinds` returned a list. A hook of rnnkit returns nothing.",
     ),
     Hostile(
         name="returns-wordless",
         source=f"{WORDLESS}\n{HOOK}return Wordless()",
-        says="its hook `register_kinds` returned a Wordless. Call register(kind), and return nothing.",
+        says="its hook `register_kinds` returned a Wordless. A hook of rnnkit returns nothing.",
     ),
     Hostile(
         name="generator",
         source=f"{HOOK}yield kind(KIND)",
-        says="its hook `register_kinds` returned a generator. Call register(kind), and return nothing.",
+        says="its hook `register_kinds` returned a generator. A hook of rnnkit returns nothing.",
     ),
 ]
 
@@ -357,7 +357,7 @@ RECORDS = [
         name="registers-nothing",
         source=f"{HOOK}pass",
         says=(
-            "it has entry points for 'registers_nothing', but registers none. Register one Kind for each entry "
+            "it has entry points for 'registers_nothing', but registers none. Register one kind for each entry "
             "point, under its name."
         ),
     ),
@@ -367,14 +367,14 @@ RECORDS = [
         source=f"{HOOK}register(kind('one_of_three'))",
         says=(
             "it has entry points for 'one_of_two' and 'two_of_two', but registers 'one_of_three'. Register one "
-            "Kind for each entry point, under its name."
+            "kind for each entry point, under its name."
         ),
     ),
     Hostile(
         name="registers-another",
         source=f"{HOOK}register(kind('Registers_another'))",
         says=(
-            "it has entry points for 'registers_another', but registers 'Registers_another'. Register one Kind "
+            "it has entry points for 'registers_another', but registers 'Registers_another'. Register one kind "
             "for each entry point, under its name."
         ),
     ),
@@ -383,13 +383,13 @@ RECORDS = [
         source=f"{HOOK}{GOOD}; register(kind('lstm'))",
         says=(
             "it has entry points for 'registers_lstm_too', but registers 'lstm' and 'registers_lstm_too'. "
-            "Register one Kind for each entry point, under its name."
+            "Register one kind for each entry point, under its name."
         ),
     ),
     Hostile(
         name="registers-twice",
         source=f"{HOOK}{GOOD}; {GOOD}",
-        says="it registers 'registers_twice' twice. Register each kind once.",
+        says="it registers 'registers_twice' twice. Register each name once.",
     ),
     Hostile(
         name="registers-a-dict",
@@ -414,7 +414,7 @@ RECORDS = [
         name="swallows-the-refusal",
         source=f"from contextlib import suppress\n\n{HOOK}\n    with suppress(Exception): register(KIND)",
         says=(
-            "it has entry points for 'swallows_the_refusal', but registers none. Register one Kind for each entry"
+            "it has entry points for 'swallows_the_refusal', but registers none. Register one kind for each entry"
             " point, under its name."
         ),
     ),
@@ -496,24 +496,24 @@ METADATA = [
         entry_points="[rnnkit]\n= hostile_entry_without_name\n",
         hidden=True,
         says="The distribution 'hostile-entry-without-name' has an entry point named '' (= 'hostile_entry_without_name'"
-        ") in the group 'rnnkit'. The name is the kind: it must not be empty nor have spaces or slashes. Mend it "
-        "there, or remove it with `pip uninstall hostile-entry-without-name`.",
+        ") in the group 'rnnkit'. The name is the name of the kind: it must not be empty or "
+        "contain spaces or slashes. Fix it there, or remove it with `pip uninstall hostile-entry-without-name`.",
     ),
     Hostile(
         name="entry-with-slash",
         entry_points="[rnnkit]\nrnnkit/lstm = hostile_entry_with_slash\n",
         hidden=True,
         says="The distribution 'hostile-entry-with-slash' has an entry point named 'rnnkit/lstm' (= "
-        "'hostile_entry_with_slash') in the group 'rnnkit'. The name is the kind: it must not be empty nor have spaces "
-        "or slashes. Mend it there, or remove it with `pip uninstall hostile-entry-with-slash`.",
+        "'hostile_entry_with_slash') in the group 'rnnkit'. The name is the name of the kind: it must not be empty or "
+        "contain spaces or slashes. Fix it there, or remove it with `pip uninstall hostile-entry-with-slash`.",
     ),
     Hostile(
         name="entry-with-space",
         entry_points="[rnnkit]\nmy lstm = hostile_entry_with_space\n",
         hidden=True,
         says="The distribution 'hostile-entry-with-space' has an entry point named 'my lstm' (= "
-        "'hostile_entry_with_space') in the group 'rnnkit'. The name is the kind: it must not be empty nor have spaces "
-        "or slashes. Mend it there, or remove it with `pip uninstall hostile-entry-with-space`.",
+        "'hostile_entry_with_space') in the group 'rnnkit'. The name is the name of the kind: it must not be empty or "
+        "contain spaces or slashes. Fix it there, or remove it with `pip uninstall hostile-entry-with-space`.",
     ),
 ]
 

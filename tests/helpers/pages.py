@@ -69,13 +69,17 @@ def write_files(blocks, folder):
         if language in ("python", "yaml", "toml") and (match := FILE_NAME.match(code)):
             (folder / match[1]).write_text(code, encoding="utf-8")
     tables = [tomllib.loads(code) for language, code, _ in blocks if language == "toml" and not FILE_NAME.match(code)]
-    entries = [table["project"]["entry-points"]["rnnkit"] for table in tables]
-    if entries:
+    groups = [group for table in tables for group in table["project"]["entry-points"].items()]
+    if groups:
         info = folder / "page-1.0.dist-info"
         info.mkdir()
-        lines = [f"{kind} = {module}\n" for entry in entries for kind, module in entry.items()]
+        lines: dict[str, list[str]] = {}
+        for group, entries in groups:
+            lines.setdefault(group, []).extend(f"{name} = {module}\n" for name, module in entries.items())
         (info / "METADATA").write_text("Name: page\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[rnnkit]\n" + "".join(lines))
+        (info / "entry_points.txt").write_text(
+            "".join(f"[{group}]\n{''.join(of_group)}" for group, of_group in lines.items())
+        )
 
 
 def shell_for(page, folder):

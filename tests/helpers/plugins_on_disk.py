@@ -66,6 +66,7 @@ class PluginsOnDisk:
         distribution: str = "",
         plugin: str = "",
         metadata: str | bytes | None = USUAL,
+        group: str = "rnnkit",
     ) -> str:
         """Write a distribution whose one module has an entry point for each of `kinds`; the module's name.
 
@@ -81,7 +82,7 @@ class PluginsOnDisk:
             distribution,
             module=module,
             source=_registers(kinds) if source is None else source,
-            entry_points=f"[rnnkit]\n{entries}",
+            entry_points=f"[{group}]\n{entries}",
             metadata=metadata,
         )
         self._monkeypatch.syspath_prepend(root)

@@ -74,7 +74,7 @@ def test_options_are_described_in_the_words_of_their_authors(field, description)
         ("hidden_size", "int >= 1 or a list of them"),
         ("output_size", "int >= 1 or null"),
         ("dropout", "float in [0, 1]"),
-        ("readout", '"last" | "mean" | "max" | "all"'),
+        ("readout", '"all" | "last" | "max" | "mean"'),
         ("options", "mapping"),
     ],
 )

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnkit import InputError, StepError, build_model
-from rnnkit.model import Readout
+from rnnkit import InputError, StepError, build_model, get_readout
 from tests.helpers.models import (
     BATCH,
     TIME,
@@ -252,7 +251,7 @@ def test_rows_that_are_all_empty_keep_their_state(name, bidirectional):
 @readouts
 @batch_axis
 def test_a_readout_is_exported_for_any_batch(readout, batch_first):
-    module = Readout(small_spec("gru", readout=readout, batch_first=batch_first, output_size=2), features=6).eval()
+    module = get_readout(readout)(small_spec("gru", readout=readout, batch_first=batch_first, output_size=2), 6).eval()
     dynamic = torch.export.Dim.DYNAMIC
     output, lengths = torch.randn(*((4, 5) if batch_first else (5, 4)), 6), LENGTHS
     axis = 0 if batch_first else 1

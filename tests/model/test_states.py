@@ -14,6 +14,7 @@ from rnnkit import (
     detach_state,
     flatten_state,
     get_kind,
+    get_readout,
     list_kinds,
     map_state,
     move_state,
@@ -407,7 +408,8 @@ def test_a_nested_state_with_a_shared_part_is_restored():
 
 def test_a_model_restores_what_its_backbone_does():
     backbone, state = counted()
-    model = RecurrentModel(RecurrentSpec(kind="gru", input_size=3, hidden_size=3), backbone)
+    spec = RecurrentSpec(kind="gru", input_size=3, hidden_size=3)
+    model = RecurrentModel(spec, backbone, get_readout("last")(spec, backbone.features))
     assert_identical(model.restore_state(flatten_state(state)), state)
 
 

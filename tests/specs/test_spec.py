@@ -286,8 +286,15 @@ OTHER_CASES = [
     ("dropout", True, NUMBER),
     ("dropout", "0.5", NUMBER),
     ("dropout", None, NUMBER),
-    ("readout", "lst", "Input should be 'last', 'mean', 'max' or 'all'"),
-    ("readout", None, "Input should be 'last', 'mean', 'max' or 'all'"),
+    (
+        "readout",
+        "lst",
+        (
+            "No installed plugin provides the readout 'lst'. Did you mean 'last'? Installed readouts: all, last, max, "
+            "mean. To use another, install the distribution that provides it."
+        ),
+    ),
+    ("readout", None, "Input should be a valid string"),
     ("kind", 3, "Input should be a valid string"),
     ("kind", "lsmt", f"No installed plugin provides the kind 'lsmt'. Did you mean 'lstm'? {INSTALLED}"),
     ("kind", "transformer", f"No installed plugin provides the kind 'transformer'. {INSTALLED}"),
@@ -436,8 +443,8 @@ def test_where_no_kind_is_installed_the_message_says_what_to_install():
     with using(Catalog(find=list)):
         problems = refusal(make)
     message = (
-        "Kind 'lstm' cannot be found, because no kind is installed at all, not even rnnkit's own: their entry points "
-        "are made when rnnkit is installed. Run `pip install rnnkit`, or in a checkout `pip install -e .`."
+        "The kind 'lstm' was not found, because no kind is installed at all, not even rnnkit's own: their entry points "
+        "are created when rnnkit is installed. Run `pip install rnnkit`, or in a checkout `pip install -e .`."
     )
     assert problems == [("kind", "lstm", message)]
 

@@ -1,4 +1,4 @@
-"""A spec whose kind cannot be had here: it loads when asked to, is edited, compared and saved, and nothing is lost."""
+"""A spec of a kind that is not installed loads when asked to, can be edited, compared and saved, and loses nothing."""
 
 import copy
 import dataclasses
@@ -337,7 +337,7 @@ def test_a_file_of_a_kind_that_is_not_installed_says_what_to_install(path):
     with pytest.raises(SpecFileError) as caught:
         load_spec(path)
     assert str(caught.value) == (
-        f"{path}:2: kind: The kind 'rnnkit-clock/clock' is provided by rnnkit-clock 1.4, which is not installed here: "
+        f"{path}:2: kind: The kind 'rnnkit-clock/clock' is provided by rnnkit-clock 1.4, which is not installed: "
         'run pip install "rnnkit-clock==1.4" and load the spec again; with allow_unresolved=True it can be read, '
         "changed and saved as it is"
     )
@@ -357,21 +357,21 @@ INSTALL = 'run pip install "rnnkit-clock==1.4" and load the spec again'
 @pytest.mark.parametrize(
     ("changes", "plugin", "message"),
     [
-        ({}, "rnnkit-clock==1.4", f"is provided by rnnkit-clock 1.4, which is not installed here: {INSTALL}"),
+        ({}, "rnnkit-clock==1.4", f"is provided by rnnkit-clock 1.4, which is not installed: {INSTALL}"),
         (
             {"kind": "clock"},
             "rnnkit-clock==1.4",
-            f"'clock' is provided by rnnkit-clock 1.4, which is not installed here: {INSTALL}",
+            f"'clock' is provided by rnnkit-clock 1.4, which is not installed: {INSTALL}",
         ),
-        ({}, None, 'is provided by rnnkit-clock, which is not installed here: run pip install "rnnkit-clock" and'),
+        ({}, None, 'is provided by rnnkit-clock, which is not installed: run pip install "rnnkit-clock" and'),
         (
             {},
             "other==1",
-            'is provided by rnnkit-clock, which is not installed here: run pip install "rnnkit-clock" and',
+            'is provided by rnnkit-clock, which is not installed: run pip install "rnnkit-clock" and',
         ),
         ({"kind": "clock"}, None, "No installed plugin provides the kind 'clock'."),
         ({"kind": "local/clock"}, None, "The local kind 'clock' is not registered in this process."),
-        ({"kind": "new"}, "rnnkit==99.0", "is provided by rnnkit 99.0, but the rnnkit"),
+        ({"kind": "new"}, "rnnkit==99.0", "is provided by rnnkit 99.0, but the installed rnnkit"),
     ],
 )
 def test_building_it_says_what_to_install(changes, plugin, message):
@@ -385,7 +385,7 @@ def test_building_it_says_that_another_version_is_installed(plugins):
     plugins.install("bell", distribution="rnnkit-clock")
     with (
         using(Catalog()),
-        pytest.raises(UnresolvedKindError, match=r"1\.4, but the rnnkit-clock 1\.0 that is installed here has no"),
+        pytest.raises(UnresolvedKindError, match=r"1\.4, but the installed rnnkit-clock 1\.0 has no"),
     ):
         build_model(spec)
 
@@ -397,7 +397,9 @@ def test_building_it_says_that_its_plugin_is_broken_or_turned_off(plugins):
         with using(catalog):
             held = RecurrentSpec.from_dict(CLOCK, allow_unresolved=True)
             assert held == spec
-            with pytest.raises(UnresolvedKindError, match="The kind 'rnnkit-clock/clock' cannot be had here") as caught:
+            with pytest.raises(
+                UnresolvedKindError, match="The kind 'rnnkit-clock/clock' is not available in this environment"
+            ) as caught:
                 build_model(held)
         assert type(caught.value.__cause__) is error
         assert str(caught.value.__cause__) in str(caught.value)
@@ -406,8 +408,6 @@ def test_building_it_says_that_its_plugin_is_broken_or_turned_off(plugins):
 def test_building_it_where_its_kind_has_come_says_how_to_make_it_anew():
     spec = unresolved(kind="local/clock", options={})
     with using(Catalog()), register_kind(Kind(name="clock", builder=object, summary="A test.")):
-        with pytest.raises(
-            UnresolvedKindError, match=r"can by now: make the spec anew with dataclasses\.replace\(spec\)"
-        ):
+        with pytest.raises(UnresolvedKindError, match=r"is now; recreate it with dataclasses\.replace\(spec\)"):
             build_model(spec)
         assert type(dataclasses.replace(spec).options) is Options

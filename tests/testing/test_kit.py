@@ -328,7 +328,9 @@ def test_a_kind_that_is_not_there_is_one_error_and_not_one_for_each_promise():
 
 def test_each_promise_is_put_once_however_often_it_is_asked_for(simple, monkeypatch):
     put_to = []
-    monkeypatch.setattr("rnnkit.testing.pytest_checks.run_check", lambda promise, subject: put_to.append(promise) or PASSED)
+    monkeypatch.setattr(
+        "rnnkit.testing.pytest_checks.run_check", lambda promise, subject: put_to.append(promise) or PASSED
+    )
     tests = [parameter.values[0] for parameter in parametrize_with_checks(simple).args[1]]
     for test in [*tests, *tests]:
         test.check()

@@ -54,7 +54,7 @@ RecurrentSpec(kind="lstm", input_size=3, hidden_size=4.0)  # mistake: float for 
 RecurrentSpec(kind="lstm", input_size=None, hidden_size=4)  # mistake: None for an int
 RecurrentSpec(kind="lstm", input_size=3, hidden_size=4, bias="yes")  # mistake: str for a bool
 RecurrentSpec(kind="lstm", input_size=3, hidden_size=4, dropout="0.5")  # mistake: str for a float
-RecurrentSpec(kind="lstm", input_size=3, hidden_size=4, readout="first")  # mistake: unknown readout
+RecurrentSpec(kind="lstm", input_size=3, hidden_size=4, readout=3)  # mistake: a readout is a name
 RecurrentSpec(kind="lstm", input_size=3, hidden_size=4, options=[2])  # mistake: a list of options
 RecurrentSpec(kind="lstm", input_size=3, hidden_size=4, proj_size=2)  # mistake: an option among the fields
 typed.hidden_size = 8  # mistake: frozen

@@ -50,7 +50,7 @@ from rnnkit_builtin.lstm import LSTMOptions
 # A spec from a mapping of options, from an object of options, and from neither
 
 plain = RecurrentSpec(kind="gru", input_size=3, hidden_size=4, readout="mean")
-assert_type(plain.readout, Literal["last", "mean", "max", "all"])
+assert_type(plain.readout, str)
 assert_type(plain.output_size, int | None)
 
 loose = RecurrentSpec(kind="lstm", input_size=3, hidden_size=4, output_size=2, options={"proj_size": 2})

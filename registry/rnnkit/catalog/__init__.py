@@ -1,6 +1,15 @@
 """Discovers the installed kinds, resolves names to them, and loads the one plugin that is needed."""
 
-from rnnkit.catalog.catalog import Catalog, current_catalog, get_kind, list_kinds, resolve_kind, set_plugin_policy
+from rnnkit.catalog.catalog import (
+    Catalog,
+    current_catalog,
+    get_kind,
+    get_readout,
+    list_kinds,
+    list_readouts,
+    resolve_kind,
+    set_plugin_policy,
+)
 from rnnkit.catalog.discovery import (
     LOCAL,
     OWN,
@@ -32,10 +41,12 @@ __all__ = [
     "current_catalog",
     "entry_points_by_distribution",
     "get_kind",
+    "get_readout",
     "installed_entry_points",
     "is_distribution",
     "is_name",
     "list_kinds",
+    "list_readouts",
     "normalized",
     "resolve_kind",
     "set_plugin_policy",

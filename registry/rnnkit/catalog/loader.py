@@ -1,7 +1,7 @@
-"""Loads one plugin: imports it, calls its hook alone, and takes its kinds, all of them or none.
+"""Loads one plugin: imports it, calls the hook that registers its kinds, and takes all of them or none.
 
-Whatever goes wrong becomes a `PluginError` that names the plugin, the cause and the way out. A plugin may raise
-anything, `SystemExit` included; only an interrupt from the keyboard is not its own doing.
+Every failure becomes a `PluginError` that names the plugin, the cause and the fix. A plugin may raise anything,
+`SystemExit` included; only `KeyboardInterrupt` passes.
 """
 
 from __future__ import annotations
@@ -20,42 +20,31 @@ import pluggy
 
 from rnnkit._messages import describe_exception, join_quoted, short_repr
 from rnnkit._version import __version__
-from rnnkit.catalog.discovery import OWN, Candidate, is_name
-from rnnkit.catalog.hook_validation import AfterBuild, implements, manager_of
+from rnnkit.catalog.discovery import KINDS, OWN, Candidate, is_name
+from rnnkit.catalog.hook_validation import implements, validated_manager
 from rnnkit.catalog.policy import BLOCK
 from rnnkit.deprecation import Deprecation, KindAlias
 from rnnkit.errors import PluginError
 from rnnkit.kind import Kind
 from rnnkit.options import Options
 
-HOOK = "register_kinds"
 _REFERENCE = re.compile(r"[\w.]+(:[\w.]+)?\s*(\[.*\])?")  # `module` or `module:object`, and perhaps extras
 
 
 class LoadedPlugin(NamedTuple):
-    """What a plugin provides.
+    """What a plugin provides in one category.
 
     Attributes:
-        records: the kinds and the old names that it registers.
-        after_build: calls its hook of that name; None: it has none.
+        records: what it registers, by bare name: kinds and their old names, readouts, or commands.
+        manager: its hooks.
     """
 
-    records: list[Kind | KindAlias]
-    after_build: AfterBuild | None
-
-    @property
-    def kinds(self) -> list[Kind]:
-        """The kinds among its records."""
-        return [record for record in self.records if isinstance(record, Kind)]
-
-    @property
-    def aliases(self) -> list[KindAlias]:
-        """The old names among its records."""
-        return [record for record in self.records if isinstance(record, KindAlias)]
+    records: dict[str, Any]
+    manager: pluggy.PluginManager
 
 
 class _Loading(threading.local):
-    """What this thread is loading."""
+    """The plugins that this thread is loading."""
 
     def __init__(self) -> None:
         self.candidates: list[Candidate] = []
@@ -64,35 +53,31 @@ class _Loading(threading.local):
 _loading = _Loading()
 
 
-def load_plugin(candidate: Candidate, promised: set[str], is_of_it: Callable[[str], bool]) -> LoadedPlugin:
-    """What a plugin provides.
+def load_plugin(candidate: Candidate, promised: set[str], is_own: Callable[[str], bool]) -> LoadedPlugin:
+    """Import a plugin and let it register what it provides.
 
     Args:
-        candidate: leads to the plugin.
-        promised: the kinds of all the entry points that lead there.
-        is_of_it: whether its distribution provides a kind.
+        candidate: one of its entry points.
+        promised: the names of all entry points of the same category that lead to it.
+        is_own: tells whether its distribution provides a kind.
 
     Raises:
-        PluginError: it asks for another rnnkit, cannot be imported, or does not keep the contract.
+        PluginError: it requires another rnnkit, cannot be imported, or breaks the contract of plugins.
     """
     with _while_loading(candidate):
         _check_requirement(candidate)
-        manager = _manager(candidate, _imported(candidate))
-        records = _registered(candidate, manager)
+        manager = _manager(candidate, _import(candidate))
+        records = _register(candidate, manager)
     _check_names(candidate, [record.name for record in records], promised)
-    plugin = LoadedPlugin(records, _caller_of_after_build(candidate, manager))
-    _check_aliases(candidate, plugin.aliases, is_of_it)
-    return plugin
+    _check_aliases(candidate, records, is_own)
+    return LoadedPlugin({record.name: record for record in records}, manager)
 
 
 def validate_kind(candidate: Candidate, kind: object) -> None:
-    """Raise `PluginError` unless a candidate's record is one that can be used."""
+    """Raise `PluginError` unless the record of a candidate is a valid `Kind`."""
     if not isinstance(kind, Kind):
         raise plugin_error(candidate, f"it registers {short_repr(kind)}", "Register a rnnkit.Kind")
-    if not is_name(kind.name):
-        raise plugin_error(
-            candidate, f"it names a kind {short_repr(kind.name)}", "Give a plain string without spaces and slashes"
-        )
+    _check_name(candidate, kind.name)
     if not (isinstance(kind.options, type) and issubclass(kind.options, Options)):
         cause = f"the options of its kind {kind.name!r} are {short_repr(kind.options)}"
         raise plugin_error(candidate, cause, "Give a subclass of rnnkit.Options")
@@ -104,14 +89,15 @@ def validate_kind(candidate: Candidate, kind: object) -> None:
         raise plugin_error(candidate, cause, "Give a rnnkit.Deprecation, or None")
 
 
-def plugin_error(candidate: Candidate, cause: str, way_out: str = "") -> PluginError:
-    """The error of a plugin, or of a local kind, that does not keep the contract."""
-    way_out = way_out or "Ask its authors, or install another version"
+def plugin_error(candidate: Candidate, cause: str, fix: str = "") -> PluginError:
+    """The error of a plugin, or of something local, that breaks the contract."""
+    fix = fix or "Ask its authors, or install another version"
+    noun = candidate.category.noun
     if candidate.entry is None:
-        message = f"The local kind {candidate} cannot be registered: {cause}. {way_out}."
+        message = f"The local {noun} {candidate} cannot be registered: {cause}. {fix}."
     else:
         message = (
-            f"The plugin {candidate} is broken: {cause}. {way_out}. Only its own kinds are affected; to turn it off, "
+            f"The plugin {candidate} is broken: {cause}. {fix}. Only its own {noun}s are affected; to block it, "
             f"add {candidate.distribution} to {BLOCK}."
         )
     error = PluginError(message)
@@ -119,7 +105,7 @@ def plugin_error(candidate: Candidate, cause: str, way_out: str = "") -> PluginE
     return error
 
 
-def twice_renamed(old: Candidate, new: Candidate) -> PluginError:
+def alias_of_alias_error(old: Candidate, new: Candidate) -> PluginError:
     """The error of an old name that stands for another old name."""
     return plugin_error(
         old, f"its alias {old.kind!r} stands for {new.kind!r}, which is an alias too", "Name the kind itself"
@@ -127,11 +113,26 @@ def twice_renamed(old: Candidate, new: Candidate) -> PluginError:
 
 
 @contextmanager
+def wrap_plugin_errors(candidate: Candidate, doing: str) -> Iterator[None]:
+    """Convert everything that the block raises into the plugin's error, unless it is one of this plugin already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error, PluginError) and str(error).startswith(f"The plugin {candidate} is broken"):
+            raise
+        cause = f"{doing} raised {describe_exception(error)}"
+        raise plugin_error(candidate, cause, _fix_for(error, candidate)) from error
+
+
+@contextmanager
 def _while_loading(candidate: Candidate) -> Iterator[None]:
-    """A block in which the plugin cannot be loaded once more."""
+    """A block in which the same plugin cannot be loaded once more."""
     if any(each.value == candidate.value for each in _loading.candidates):
+        noun = candidate.category.noun
         raise plugin_error(
-            candidate, "it asks for its own kind while it is being loaded", "Ask later, inside a function"
+            candidate, f"it asks for its own {noun} while it is being loaded", "Ask later, in a function"
         )
     _loading.candidates.append(candidate)
     try:
@@ -140,22 +141,23 @@ def _while_loading(candidate: Candidate) -> Iterator[None]:
         _loading.candidates.pop()
 
 
-@contextmanager
-def wrap_plugin_errors(candidate: Candidate, doing: str) -> Iterator[None]:
-    """Whatever is raised in the block is the plugin's, unless this very plugin has been blamed for it already."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        if isinstance(error, PluginError) and str(error).startswith(f"The plugin {candidate} is broken"):
-            raise
-        raise plugin_error(
-            candidate, f"{doing} raised {describe_exception(error)}", _way_out_of(error, candidate)
-        ) from error
+def _check_requirement(candidate: Candidate) -> None:
+    """Checked before anything is imported: a plugin for another rnnkit may fail in any way."""
+    if candidate.distribution == OWN:
+        return
+    from rnnkit.catalog.requirement import unmet_requirement  # imports packaging, which nothing else needs
+
+    unmet = unmet_requirement(candidate.entry)
+    if unmet is not None:
+        fix = (
+            f'Run `pip install --upgrade "{unmet.needed}"`'
+            if unmet.too_old
+            else f"Install another version of it: `pip install --upgrade {candidate.distribution}`"
+        )
+        raise plugin_error(candidate, f"it needs {unmet.needed}, but rnnkit {__version__} is installed", fix)
 
 
-def _imported(candidate: Candidate) -> Any:
+def _import(candidate: Candidate) -> Any:
     entry = candidate.entry
     if entry is None or not _REFERENCE.fullmatch(candidate.value):
         cause = f"its entry point leads to {candidate.value!r}, which is neither `module` nor `module:object`"
@@ -164,67 +166,45 @@ def _imported(candidate: Candidate) -> Any:
         return entry.load()
 
 
-def _check_requirement(candidate: Candidate) -> None:
-    """Before anything of it is imported, and so fails in whatever way it may."""
-    if candidate.distribution == OWN:
-        return
-    from rnnkit.catalog.requirement import unmet_requirement  # with packaging, which nothing else needs
-
-    unmet = unmet_requirement(candidate.entry)
-    if unmet is not None:
-        way_out = (
-            f'Run `pip install --upgrade "{unmet.needed}"`'
-            if unmet.too_old
-            else f"Install another version of it: `pip install --upgrade {candidate.distribution}`"
-        )
-        raise plugin_error(candidate, f"it needs {unmet.needed}, but rnnkit {__version__} is installed", way_out)
-
-
 def _manager(candidate: Candidate, plugin: Any) -> pluggy.PluginManager:
     with wrap_plugin_errors(candidate, "looking for its hook"):
         if isinstance(plugin, type):
             raise plugin_error(candidate, "its entry point names a class", "Name a module, or an object of that class")
-        manager = manager_of(plugin, partial(plugin_error, candidate))
-        if not implements(manager, HOOK):
-            raise _hookless(candidate, plugin)
+        fail, guard = partial(plugin_error, candidate), partial(wrap_plugin_errors, candidate)
+        manager = validated_manager(plugin, fail, guard)
+        if not implements(manager, candidate.category.hook):
+            raise _missing_hook_error(candidate, plugin)
     return manager
 
 
-def _hookless(candidate: Candidate, plugin: Any) -> PluginError:
+def _missing_hook_error(candidate: Candidate, plugin: Any) -> PluginError:
+    hook = candidate.category.hook
     if inspect.isroutine(plugin):
         return plugin_error(candidate, "its entry point names a function", "Name the module that it is in")
-    if callable(getattr(plugin, HOOK, None)):
-        return plugin_error(candidate, f"its function `{HOOK}` is not marked", "Put `@rnnkit.hookimpl` on it")
+    if callable(getattr(plugin, hook, None)):
+        return plugin_error(candidate, f"its function `{hook}` is not marked", "Put `@rnnkit.hookimpl` on it")
     what = "it" if isinstance(plugin, ModuleType) else short_repr(plugin)
-    return plugin_error(candidate, f"{what} has no hook `{HOOK}`", "Write one, marked with `@rnnkit.hookimpl`")
+    return plugin_error(candidate, f"{what} has no hook `{hook}`", "Write one, marked with `@rnnkit.hookimpl`")
 
 
-def _registered(candidate: Candidate, manager: pluggy.PluginManager) -> list[Kind | KindAlias]:
-    records: list[Kind | KindAlias] = []
+def _register(candidate: Candidate, manager: pluggy.PluginManager) -> list[Any]:
+    records: list[Any] = []
 
-    def register(record: Kind | KindAlias) -> None:
-        if not isinstance(record, KindAlias):
+    def register(record: Any) -> None:
+        if candidate.category != KINDS:
+            _check_name(candidate, getattr(record, "name", None))
+        elif not isinstance(record, KindAlias):
             validate_kind(candidate, record)
         records.append(record)
 
-    with wrap_plugin_errors(candidate, f"its hook `{HOOK}`"):
-        results = manager.hook.register_kinds(register=register)
-    _check_returned(candidate, HOOK, results, "Call register(kind), and return nothing")
+    getattr(manager.hook, candidate.category.hook)(register=register)
     return records
 
 
-def _caller_of_after_build(candidate: Candidate, manager: pluggy.PluginManager) -> AfterBuild | None:
-    def call(spec: Any, model: Any) -> None:
-        with wrap_plugin_errors(candidate, "its hook `after_build`"):
-            results = manager.hook.after_build(spec=spec, model=model)
-        _check_returned(candidate, "after_build", results, "Change the model in place, and return nothing")
-
-    return call if implements(manager, "after_build") else None
-
-
-def _check_returned(candidate: Candidate, hook: str, results: list[Any], way_out: str) -> None:
-    if results:
-        raise plugin_error(candidate, f"its hook `{hook}` returned a {type(results[0]).__name__}", way_out)
+def _check_name(candidate: Candidate, name: object) -> None:
+    if not is_name(name):
+        cause = f"it names a {candidate.category.noun} {short_repr(name)}"
+        raise plugin_error(candidate, cause, "Give a plain string without spaces and slashes")
 
 
 def _check_names(candidate: Candidate, names: list[str], promised: set[str]) -> None:
@@ -232,25 +212,26 @@ def _check_names(candidate: Candidate, names: list[str], promised: set[str]) -> 
         raise plugin_error(
             candidate,
             f"it has entry points for {join_quoted(sorted(promised))}, but registers {join_quoted(sorted(names))}",
-            "Register one Kind for each entry point, under its name",
+            f"Register one {candidate.category.noun} for each entry point, under its name",
         )
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise plugin_error(candidate, f"it registers {twice[0]!r} twice", "Register each kind once")
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise plugin_error(candidate, f"it registers {repeated[0]!r} twice", "Register each name once")
 
 
-def _check_aliases(candidate: Candidate, aliases: list[KindAlias], is_of_it: Callable[[str], bool]) -> None:
-    for alias in aliases:
-        if not (is_name(alias.kind) and is_of_it(alias.kind)):
-            cause = f"its alias {alias.name!r} stands for {short_repr(alias.kind)}, no kind of {candidate.distribution}"
+def _check_aliases(candidate: Candidate, records: list[Any], is_own: Callable[[str], bool]) -> None:
+    for alias in records:
+        if isinstance(alias, KindAlias) and not (is_name(alias.kind) and is_own(alias.kind)):
+            kind = short_repr(alias.kind)
+            cause = f"its alias {alias.name!r} stands for {kind}, which is not a kind of {candidate.distribution}"
             raise plugin_error(candidate, cause, "Name a kind that has an entry point of the same distribution")
 
 
-def _way_out_of(error: BaseException, candidate: Candidate) -> str:
+def _fix_for(error: BaseException, candidate: Candidate) -> str:
     module = candidate.value.partition(":")[0]
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         if f"{module}.".startswith(f"{error.name}."):
-            return f"Its own module is not there: install {candidate.distribution} again"
+            return f"Its own module is missing: install {candidate.distribution} again"
         return f"Install what provides the module {error.name!r}"
     if isinstance(error, AttributeError) and ":" in candidate.value and error.obj is sys.modules.get(module):
         return "Correct the entry point: its module has no such object"

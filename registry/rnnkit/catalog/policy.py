@@ -1,4 +1,4 @@
-"""Which distributions may provide kinds: decided by name, before anything of theirs is imported."""
+"""Decides which distributions may provide kinds, by name, before anything of theirs is imported."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Policy:
     """One rule over distributions.
 
     Attributes:
-        allow: the only third-party distributions that may provide kinds; None: all may. rnnkit's own kinds need not be
-            named.
-        block: distributions that may not, rnnkit's own included.
-        strict: a broken plugin is an error at the first look into the catalog, and not only when its kind is asked
-            for; this loads every plugin.
-        source: where the rule was made, for messages.
+        allow: the only third-party distributions that may provide kinds; None allows all. rnnkit itself is always
+            allowed.
+        block: distributions that may not, rnnkit itself included.
+        strict: whether a broken plugin is an error at the first use of the catalog instead of when its kind is asked
+            for. Loads every plugin.
+        source: where the rule was set, for messages.
     """
 
     allow: frozenset[str] | None
@@ -37,21 +37,45 @@ class Policy:
 
     @classmethod
     def from_environment(cls) -> Policy:
-        """The rule of the environment variables; one that is empty counts as not set."""
+        """The rule of the environment variables; an empty one counts as not set."""
         allow, block = (re.split(r"[\s,]+", os.environ.get(name, "").strip(" ,")) for name in (ALLOW, BLOCK))
         strict = os.environ.get(STRICT, "").lower() not in ("", "0", "false", "no")
         return cls.of(allow=allow if any(allow) else None, block=block, strict=strict, source=ENVIRONMENT)
 
     def objection(self, distribution: str) -> str | None:
-        """Why a distribution may not provide kinds; None if it may."""
+        """The reason why a distribution is blocked; None if it is not."""
         if distribution in self.block:
-            return f"blocked by {self._named(BLOCK, 'block')}"
+            return f"blocked by {self._setting(BLOCK, 'block')}"
         if self.allow is not None and distribution != OWN and distribution not in self.allow:
-            return f"not among those allowed by {self._named(ALLOW, 'allow')}"
+            return f"not among those allowed by {self._setting(ALLOW, 'allow')}"
         return None
 
-    def _named(self, variable: str, argument: str) -> str:
+    def _setting(self, variable: str, argument: str) -> str:
         return variable if self.source == ENVIRONMENT else f"{self.source}({argument}=...)"
+
+
+class Policies:
+    """All rules that hold for a catalog: a distribution must pass each of them."""
+
+    def __init__(self, first: Policy) -> None:
+        self._rules = [first]
+        self._environment: Policy | None = None
+
+    def add(self, policy: Policy) -> None:
+        self._rules.append(policy)
+
+    @property
+    def strict(self) -> bool:
+        return any(rule.strict for rule in self._all())
+
+    def objection(self, distribution: str) -> str | None:
+        """The first reason why a distribution is blocked; None if it is not."""
+        return next(filter(None, (rule.objection(distribution) for rule in self._all())), None)
+
+    def _all(self) -> list[Policy]:
+        if self._environment is None:  # read at the first use, not at import
+            self._environment = Policy.from_environment()
+        return [self._environment, *self._rules]
 
 
 def _names(distributions: Iterable[str]) -> frozenset[str]:

@@ -1,76 +1,77 @@
-"""What the plugins that have been loaded provide, and what was wrong with the others."""
+"""What loaded plugins provide, and why others could not be loaded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rnnkit.catalog.discovery import Candidate, canonical
+from rnnkit.catalog.discovery import KINDS, Candidate, canonical
 from rnnkit.catalog.resolution import Provider
 from rnnkit.errors import PluginError
 
 if TYPE_CHECKING:
-    from rnnkit.catalog.hook_validation import AfterBuild
+    import pluggy
+
     from rnnkit.catalog.loader import LoadedPlugin
     from rnnkit.deprecation import KindAlias
     from rnnkit.kind import Kind
 
 
 class Records:
-    """What loaded plugins provide, by the canonical names of their entry points.
+    """The records of loaded plugins, by canonical name.
 
     Attributes:
-        kinds: their kinds.
-        aliases: their old names.
-        after_build: the hooks of that name, by the kinds of the plugins that have them.
-        broken: what was wrong when a plugin could not be loaded.
+        records: kinds, readouts or commands.
+        aliases: old names of kinds.
+        managers: the hooks of the plugin that registered a record.
+        broken: the cause, where a plugin could not be loaded.
     """
 
     def __init__(self) -> None:
-        self.kinds: dict[str, Kind] = {}
+        self.records: dict[str, Any] = {}
         self.aliases: dict[str, KindAlias] = {}
-        self.after_build: dict[str, AfterBuild] = {}
+        self.managers: dict[str, pluggy.PluginManager] = {}
         self.broken: dict[str, str] = {}
 
-    def take(self, distribution: str, plugin: LoadedPlugin) -> None:
-        """Take what a plugin provides; another thread may have been first: all see one record."""
-        for alias in plugin.aliases:
-            name = canonical(distribution, alias.name)
-            self.aliases.setdefault(name, alias)
-            self.broken.pop(name, None)
-        for kind in plugin.kinds:
-            name = canonical(distribution, kind.name)
-            self.kinds.setdefault(name, kind)
-            self.broken.pop(name, None)
-            if plugin.after_build is not None:
-                self.after_build.setdefault(name, plugin.after_build)
+    def add(self, distribution: str, plugin: LoadedPlugin) -> None:
+        """Add what a plugin provides; if another thread was faster, its records stay."""
+        from rnnkit.deprecation import KindAlias
 
-    def refuse(self, distribution: str, names: set[str], error: PluginError) -> None:
-        """Note what is wrong with a plugin, under those of its names that have not been had before."""
-        full_names = {canonical(distribution, name) for name in names} - self.kinds.keys() - self.aliases.keys()
+        for bare, record in plugin.records.items():
+            name = canonical(distribution, bare)
+            if isinstance(record, KindAlias):
+                self.aliases.setdefault(name, record)
+            else:
+                self.records.setdefault(name, record)
+                self.managers.setdefault(name, plugin.manager)
+            self.broken.pop(name, None)
+
+    def add_broken(self, distribution: str, names: set[str], error: PluginError) -> None:
+        """Remember why a plugin could not be loaded, for those of its names that are not loaded already."""
+        full_names = {canonical(distribution, name) for name in names} - self.records.keys() - self.aliases.keys()
         self.broken |= dict.fromkeys(full_names, error.cause)
 
     def provider(self, candidate: Candidate) -> Provider:
-        """What is known of an installed kind."""
+        """The provider that is known for an installed candidate."""
         name = candidate.name
         if name in self.broken:
             return Provider(candidate, "broken", self.broken[name])
-        if name in self.kinds or name in self.aliases:
+        if name in self.records or name in self.aliases:
             return Provider(candidate, "loaded", self.note(candidate))
         return Provider(candidate, "not loaded")
 
     def note(self, candidate: Candidate) -> str:
-        """That a name is an old one, or its kind deprecated; empty: neither, as far as is known."""
+        """Says that a name is an old one, or its kind deprecated; empty if neither is known."""
         name, distribution = candidate.name, candidate.distribution
         if name in self.aliases:
-            from rnnkit.deprecation import note_of_alias  # here and below: next to never needed
+            from rnnkit.deprecation import note_of_alias  # late, here and below: hardly ever needed
 
             alias = self.aliases[name]
             return note_of_alias(alias, canonical(distribution, alias.kind), distribution)
-        return note_of_kind(self.kinds.get(name), distribution)
+        return deprecation_note(self.records.get(name), distribution) if candidate.category == KINDS else ""
 
 
-def note_of_kind(kind: Kind | None, distribution: str) -> str:
-    """That a kind is deprecated; empty: it is not, as far as is known."""
+def deprecation_note(kind: Kind | None, distribution: str) -> str:
+    """Says that a kind is deprecated; empty if it is not, as far as is known."""
     if kind is None or kind.deprecated is None:
         return ""
     from rnnkit.deprecation import note_of_deprecation

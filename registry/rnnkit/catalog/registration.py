@@ -1,29 +1,33 @@
-"""Kinds that a process registers itself, for notebooks and tests."""
+"""Kinds, readouts and hooks that a process registers itself, for notebooks and tests."""
 
 from __future__ import annotations
 
 import inspect
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import pluggy
 
 from rnnkit._messages import short_repr
-from rnnkit.catalog.catalog import LocalEntry, current_catalog
-from rnnkit.catalog.discovery import LOCAL, Candidate
-from rnnkit.catalog.hook_validation import implements, manager_of
+from rnnkit.catalog.catalog import current_catalog
+from rnnkit.catalog.discovery import CATEGORIES, COMMANDS, LOCAL, READOUTS, Candidate, is_name
+from rnnkit.catalog.hook_validation import implements, validated_manager
+from rnnkit.catalog.index import Index, LocalEntry
 from rnnkit.catalog.loader import validate_kind
 from rnnkit.deprecation import Deprecation
 from rnnkit.errors import PluginError
 from rnnkit.kind import Builder, Kind, Paper, Problem
 from rnnkit.options import Options
 
+if TYPE_CHECKING:
+    from rnnkit.model import Readout
+
 B = TypeVar("B", bound=Builder)
-HOOK = "after_build"
 
 
 class Registration(ABC):
@@ -31,7 +35,7 @@ class Registration(ABC):
 
     @abstractmethod
     def remove(self) -> None:
-        """Take it back."""
+        """Undo the registration."""
 
     def __enter__(self) -> Self:
         return self
@@ -42,7 +46,25 @@ class Registration(ABC):
         self.remove()
 
 
-class LocalKind(Registration):
+class _LocalName(Registration):
+    """A name that this process knows until `remove` is called, or until the `with` block of this object ends."""
+
+    def __init__(self, index: Index, entry: LocalEntry) -> None:
+        self.name = entry.candidate.name
+        """The name to write in a spec, `local/...`."""
+        self._index, self._entry = index, entry
+        self._before = index.add_local(entry)
+        if self._before is not None:
+            noun, kind, origin = index.category.noun, entry.candidate.kind, entry.candidate.value
+            message = f"The local {noun} {kind!r} of {origin} is replaced by its new version"
+            warnings.warn(message, stacklevel=4)
+
+    def remove(self) -> None:
+        """Remove the name, and restore the version that it replaced, if any."""
+        self._index.remove_local(self._entry, self._before)
+
+
+class LocalKind(_LocalName):
     """A kind that this process knows until `remove` is called, or until the `with` block of this object ends."""
 
     def __init__(self, kind: Kind) -> None:
@@ -54,17 +76,7 @@ class LocalKind(Registration):
         origin = f"{getattr(builder, '__module__', None)}.{getattr(builder, '__qualname__', repr(builder))}"
         candidate = Candidate(kind.name, LOCAL, origin)
         validate_kind(candidate, kind)
-        self.name = candidate.name
-        """The name for a spec: `local/` and the kind's own name."""
-        self._catalog = current_catalog()
-        self._entry = LocalEntry(candidate, kind)
-        self._before = self._catalog.add_local(self._entry)
-        if self._before is not None:
-            warnings.warn(f"The local kind {kind.name!r} of {origin} is replaced by its new version", stacklevel=3)
-
-    def remove(self) -> None:
-        """Take the kind away, and put back the version that it replaced, if any."""
-        self._catalog.remove_local(self._entry, self._before)
+        super().__init__(current_catalog(), LocalEntry(candidate, kind))
 
 
 @overload
@@ -118,35 +130,66 @@ def register_kind(kind: Kind | str, /, **fields: Any) -> LocalKind | Callable[[B
     return decorate
 
 
+class LocalReadout(_LocalName):
+    """A readout that this process knows until `remove` is called, or until the `with` block of this object ends."""
+
+    def __init__(self, readout: type[Readout]) -> None:
+        candidate = Candidate(
+            getattr(readout, "name", ""), LOCAL, f"{readout.__module__}.{readout.__qualname__}", category=READOUTS
+        )
+        super().__init__(current_catalog().readouts, LocalEntry(candidate, readout))
+
+
 class RegisteredHooks(Registration):
     """The hooks of an object, which are called until `remove` is, or until the `with` block of this object ends."""
 
     def __init__(self, owner: object) -> None:
         self.owner = owner
-        """What has the hooks."""
-        self._manager = _checked_manager(owner)
+        """The object that has the hooks."""
+        self.manager = _user_manager(owner)
         self._catalog = current_catalog()
         if not self._catalog.add_hooks(self):
-            raise _refusal(owner, "it is registered already", "Register it once, or remove it first")
-
-    def after_build(self, spec: Any, model: Any) -> None:
-        """Call the hook; what it raises passes, with a note that says whose it is."""
-        try:
-            results = self._manager.hook.after_build(spec=spec, model=model)
-        except Exception as error:
-            error.add_note(f"in the hook `{HOOK}` of {short_repr(self.owner)}, which register_hooks registered")
-            raise
-        if results:
-            cause = f"its hook `{HOOK}` returned a {type(results[0]).__name__}"
-            raise _refusal(self.owner, cause, "Change the model in place, and return nothing")
+            raise _hooks_error(owner, "it is registered already", "Register it once, or remove it first")
 
     def remove(self) -> None:
-        """Have the hooks called no more; nothing, if that is so already."""
+        """Stop calling the hooks; does nothing if they have been removed already."""
         self._catalog.remove_hooks(self)
 
 
+def register_readout(readout: type[Readout], /) -> LocalReadout:
+    """Register a readout in this process alone, under the name `local/...`.
+
+    ```python
+    class LastTwo(Readout):
+        name = "last_two"
+        ...
+
+    with register_readout(LastTwo) as readout:
+        build_model(RecurrentSpec(kind="gru", input_size=3, hidden_size=4, readout=readout.name))
+    ```
+
+    The bare name works too, unless it is one of rnnkit's own. Registering the same class again (same module and
+    qualified name, as when a notebook's cell is run again) replaces it, with a warning.
+
+    Args:
+        readout: the class.
+
+    Returns:
+        A context manager that removes it, as its method `remove` does.
+
+    Raises:
+        ReservedKindError: the name is that of one of rnnkit's own readouts, or of another local one.
+        PluginError: it is not a class with a `name`.
+    """
+    if not isinstance(readout, type) or not is_name(getattr(readout, "name", None)):
+        raise PluginError(
+            f"register_readout takes a subclass of rnnkit.Readout with a `name`, but got {short_repr(readout)}"
+        )
+    return LocalReadout(readout)
+
+
 def register_hooks(owner: object) -> RegisteredHooks:
-    """Have the hooks of an object called from now on, after those of the plugins and of objects registered before.
+    """Call the hooks of an object from now on, after those of plugins and of objects that were registered before.
 
     ```python
     class Orthogonal:
@@ -161,35 +204,47 @@ def register_hooks(owner: object) -> RegisteredHooks:
         owner: an object, or a module, with the hook `after_build`, marked with `@hookimpl`.
 
     Returns:
-        A context manager that undoes it, as its method `remove` does.
+        A context manager that removes the hooks, as its method `remove` does.
 
     Raises:
-        PluginError: it has no such hook, or one that rnnkit does not know; it is a class or a function; or it is
+        PluginError: it has no such hook, or one that is not a hook of rnnkit; it is a class or a function; or it is
             registered already.
     """
     return RegisteredHooks(owner)
 
 
-def _checked_manager(owner: object) -> pluggy.PluginManager:
+def _user_manager(owner: object) -> pluggy.PluginManager:
     if isinstance(owner, type):
-        raise _refusal(owner, "it is a class", f"Register an object of it: register_hooks({owner.__name__}())")
+        raise _hooks_error(owner, "it is a class", f"Register an object of it: register_hooks({owner.__name__}())")
     if inspect.isroutine(owner):
-        raise _refusal(owner, "it is a function", "Make it a method of a class, and register an object of that class")
-    manager = manager_of(owner, partial(_refusal, owner))
-    if implements(manager, "register_kinds"):
-        raise _refusal(owner, "it has the hook `register_kinds`, which is for plugins", "Use rnnkit.register_kind")
-    if not implements(manager, HOOK):
-        raise _hookless(owner)
+        raise _hooks_error(owner, "it is a function", "Make it a method of a class, and register an object of it")
+    manager = validated_manager(owner, partial(_hooks_error, owner), partial(_note_owner, owner))
+    for category in CATEGORIES.values():
+        if implements(manager, category.hook):
+            cause, fix = f"it has the hook `{category.hook}`, which is for plugins", f"Use rnnkit.{category.hook[:-1]}"
+            raise _hooks_error(owner, cause, fix if category != COMMANDS else "Make a plugin of it")
+    if not implements(manager, "after_build"):
+        raise _missing_hook_error(owner)
     return manager
 
 
-def _hookless(owner: object) -> PluginError:
-    if callable(getattr(owner, HOOK, None)):
-        return _refusal(owner, f"its function `{HOOK}` is not marked", "Put `@rnnkit.hookimpl` on it")
-    return _refusal(owner, f"it has no hook `{HOOK}`", "Write one, marked with `@rnnkit.hookimpl`")
+@contextmanager
+def _note_owner(owner: object, hook: str) -> Iterator[None]:
+    """Errors of a user's hook pass, with a note."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"in {hook.replace('its', 'the')} of {short_repr(owner)}, which register_hooks registered")
+        raise
 
 
-def _refusal(owner: object, cause: str, way_out: str) -> PluginError:
-    error = PluginError(f"The hooks of {short_repr(owner)} cannot be used: {cause}. {way_out}.")
+def _missing_hook_error(owner: object) -> PluginError:
+    if callable(getattr(owner, "after_build", None)):
+        return _hooks_error(owner, "its function `after_build` is not marked", "Put `@rnnkit.hookimpl` on it")
+    return _hooks_error(owner, "it has no hook `after_build`", "Write one, marked with `@rnnkit.hookimpl`")
+
+
+def _hooks_error(owner: object, cause: str, fix: str) -> PluginError:
+    error = PluginError(f"The hooks of {short_repr(owner)} cannot be used: {cause}. {fix}.")
     error.cause = cause
     return error

@@ -6,8 +6,11 @@ from importlib import import_module
 
 import click
 
-from rnnkit._messages import did_you_mean
+from rnnkit._messages import did_you_mean, short_repr
 from rnnkit._version import __version__
+from rnnkit.catalog import Candidate, current_catalog
+from rnnkit.cli.result import CommandError
+from rnnkit.errors import PluginError, RnnkitError
 
 # What `rnnkit --help` says of each command: the first line of its own help, here so that none need be imported.
 SUMMARIES = {
@@ -33,10 +36,10 @@ Shell completion: eval "$(_RNNKIT_COMPLETE=bash_source rnnkit)", or zsh_source, 
 
 
 class Commands(click.Group):
-    """Imports the module of a command when it is asked for, and that one alone."""
+    """Imports the module, or the plugin, of a command when it is asked for, and no other."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # as click has it
-        return list(SUMMARIES)
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return [*SUMMARIES, *_plugin_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in SUMMARIES:
@@ -44,11 +47,44 @@ class Commands(click.Group):
             return command
         if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
-        raise click.UsageError(f"There is no command {cmd_name!r}.{did_you_mean(cmd_name, SUMMARIES)}", ctx)
+        if current_catalog().commands.resolve(cmd_name).providers:
+            return _plugin_command(cmd_name)
+        known = [*SUMMARIES, *_plugin_commands()]
+        raise click.UsageError(f"There is no command {cmd_name!r}.{did_you_mean(cmd_name, known)}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
+        if found := _plugin_commands():
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(list(found.items()))
+
+
+def _plugin_commands() -> dict[str, str]:
+    """The commands of plugins, with the summary and the name of their distributions. Imports no plugin."""
+    commands = current_catalog().commands
+    found: dict[str, str] = {}
+    for name in commands.names():
+        candidate = commands.resolve(name).require()
+        is_clear = commands.resolve(candidate.kind).chosen is not None and candidate.kind not in SUMMARIES
+        found[candidate.kind if is_clear else name] = _summary(candidate)
+    return found
+
+
+def _summary(candidate: Candidate) -> str:
+    distribution = None if candidate.entry is None else candidate.entry.dist
+    summary = "" if distribution is None else distribution.metadata["Summary"] or ""
+    return " ".join(filter(None, [summary, f"({candidate.distribution})"]))
+
+
+def _plugin_command(name: str) -> click.Command:
+    try:
+        command = current_catalog().commands.get(name)
+    except RnnkitError as error:
+        raise CommandError(error) from error
+    if not isinstance(command, click.Command):
+        raise CommandError(PluginError(f"The command {name!r} must be a click.Command, but is {short_repr(command)}"))
+    return command
 
 
 def module_of(command: str) -> str:

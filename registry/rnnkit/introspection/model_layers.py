@@ -112,8 +112,8 @@ def _layer_of_readout(readout: Any, features: int | None) -> Layer:
     if not isinstance(readout, Readout):  # its user has put something else in its place
         return Layer(READOUT, _class_of(readout, 1), None, _tensors(readout))
     if readout.linear is None:
-        return Layer(READOUT, readout.readout, features, _tensors(readout))
-    what = f"{readout.readout}, {_class_of(readout.linear, 1)}"
+        return Layer(READOUT, readout.name, features, _tensors(readout))
+    what = f"{readout.name}, {_class_of(readout.linear, 1)}"
     return Layer(READOUT, what, getattr(readout.linear, "out_features", None), _tensors(readout))
 
 

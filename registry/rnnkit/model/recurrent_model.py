@@ -13,7 +13,7 @@ from rnnkit import _display
 from rnnkit.errors import InputError, StepError
 from rnnkit.model.backbone import Backbone
 from rnnkit.model.input_checks import check_step
-from rnnkit.model.readouts import Readout
+from rnnkit.model.readout import Readout
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -33,18 +33,11 @@ class RecurrentModel(nn.Module):
         `features` stand in its place.
     """
 
-    def __init__(
-        self,
-        spec: RecurrentSpec[Any],
-        backbone: Backbone,
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
+    def __init__(self, spec: RecurrentSpec[Any], backbone: Backbone, readout: Readout) -> None:
         super().__init__()
         self.spec = spec
         self.backbone = backbone
-        self.readout = Readout(spec, backbone.features, device=device, dtype=dtype)
+        self.readout = readout
 
     if TYPE_CHECKING:
 
@@ -114,7 +107,8 @@ class RecurrentModel(nn.Module):
         self._check_step(x_t)
         time_axis = 1 if self.spec.batch_first else 0
         output, state = self.backbone(x_t.unsqueeze(time_axis), state)
-        return self.readout.project(output.squeeze(time_axis)), state
+        y = self.readout(output)
+        return (y.squeeze(time_axis) if self.readout.per_step else y), state
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -155,7 +149,7 @@ class RecurrentModel(nn.Module):
         padded, lengths = pad_packed_sequence(x, batch_first=self.spec.batch_first)
         output, state = self.backbone(padded, state, lengths=lengths)
         y = self.readout(output, lengths)
-        return (self._packed_like(x, y, lengths) if self.spec.readout == "all" else y), state
+        return (self._packed_like(x, y, lengths) if self.readout.per_step else y), state
 
     def _packed_like(self, x: PackedSequence, y: Tensor, lengths: Tensor) -> PackedSequence:
         """Pack y in the very order of x, rows of one length included, so that their `data` can be compared."""
@@ -168,9 +162,9 @@ class RecurrentModel(nn.Module):
     def _check_step(self, x_t: Tensor) -> None:
         if self.spec.bidirectional:
             raise StepError("step() has no meaning with bidirectional=True: the reverse direction starts at the end")
-        if self.spec.readout not in ("last", "all"):
+        if self.readout.pools:
             raise StepError(
-                f"step() has no meaning with readout={self.spec.readout!r}, which pools over all steps: "
+                f"step() is not available with readout={self.spec.readout!r}, which pools over all steps: "
                 "use 'last' or 'all', or call the model on the whole sequence"
             )
         check_step(x_t, self.spec.input_size)

@@ -3,7 +3,14 @@
 from rnnkit.specs.plain_data import DEEPEST, MOST_VALUES, Path, excess, obstacles
 from rnnkit.specs.provenance import DistributionPin, plugin_of
 from rnnkit.specs.recurrent_spec import RecurrentSpec
-from rnnkit.specs.unresolved import UnresolvedOptions, install_hint, provider_elsewhere, unresolved_kind_error
+from rnnkit.specs.unresolved import (
+    UnresolvedOptions,
+    UnresolvedReadout,
+    install_hint,
+    provider_elsewhere,
+    unresolved_kind_error,
+    unresolved_readout_error,
+)
 
 __all__ = [
     "DEEPEST",
@@ -12,10 +19,12 @@ __all__ = [
     "Path",
     "RecurrentSpec",
     "UnresolvedOptions",
+    "UnresolvedReadout",
     "excess",
     "install_hint",
     "obstacles",
     "plugin_of",
     "provider_elsewhere",
     "unresolved_kind_error",
+    "unresolved_readout_error",
 ]

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import cache, reduce
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, overload
 
 from pydantic import (
     ConfigDict,
@@ -26,15 +26,13 @@ from rnnkit import _display
 from rnnkit._messages import describe_exception, did_you_mean
 from rnnkit.catalog import current_catalog
 from rnnkit.deprecation import warn_of_kind
-from rnnkit.errors import BlockedKindError, PluginError, UnknownKindError
+from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, UnknownKindError
 from rnnkit.kind import Kind, Problem
 from rnnkit.options import Options, StackOptions, one_or_each
-from rnnkit.specs.unresolved import UnresolvedOptions, name_elsewhere
+from rnnkit.specs.unresolved import UnresolvedOptions, UnresolvedReadout, name_elsewhere
 from rnnkit.specs.validation import explain_unknown_fields, pydantic_error
 
 O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
-
-ReadoutName = Literal["last", "mean", "max", "all"]
 
 # strict: `True`, `2.0` and `"2"` are not taken for the integer that they resemble.
 _Size = Annotated[int, Field(ge=1, strict=True)]
@@ -42,6 +40,12 @@ _Layers = Annotated[int, Field(ge=1, le=100_000, strict=True)]  # `hidden_sizes`
 _Sizes = Annotated[tuple[_Size, ...], Field(min_length=1)]
 _Flag = Annotated[bool, Field(strict=True)]
 _Probability = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
+
+
+def _enumerate_readouts(schema: dict[str, Any]) -> None:
+    """The JSON Schema of `readout`: the names that are installed."""
+    schema["enum"] = current_catalog().readouts.names()
+
 
 _ALLOW_UNRESOLVED = object()  # the context of a validation that lets kinds pass that cannot be had here
 _may_be_unresolved = ContextVar("_may_be_unresolved", default=False)  # whether the one that is going on does
@@ -66,8 +70,8 @@ class RecurrentSpec(Generic[O_co]):
             True by default, where PyTorch's default is False.
         dropout: probability with which the output of each layer but the last is zeroed in training, in [0, 1].
         bidirectional: whether each layer also reads the sequence backwards; the two outputs are concatenated.
-        readout: how the output over time becomes one output: `"last"` valid step, `"mean"` or `"max"` over
-            the valid steps, or `"all"` steps.
+        readout: the registered name of what turns the output over time into the model's output: the `"last"` valid
+            step, the `"mean"` or `"max"` over the valid steps, `"all"` steps, or a plugin's; see `list_readouts()`.
         options: what only this kind has, as a mapping or as the kind's own options object. The spec holds the
             typed object afterwards.
 
@@ -88,7 +92,7 @@ class RecurrentSpec(Generic[O_co]):
     batch_first: _Flag = True
     dropout: _Probability = 0.0
     bidirectional: _Flag = False
-    readout: ReadoutName = "last"
+    readout: Annotated[str, Field(strict=True, validate_default=True, json_schema_extra=_enumerate_readouts)] = "last"
     options: Annotated[SerializeAsAny[O_co], Field(validate_default=True)] = dataclasses.field(default_factory=dict)  # type: ignore[assignment]  # a mapping goes in, the validator makes it O_co
 
     if TYPE_CHECKING:
@@ -106,7 +110,7 @@ class RecurrentSpec(Generic[O_co]):
             batch_first: bool = True,
             dropout: float = 0.0,
             bidirectional: bool = False,
-            readout: ReadoutName = "last",
+            readout: str = "last",
             options: Mapping[str, Any] = ...,
         ) -> None: ...
         @overload
@@ -122,7 +126,7 @@ class RecurrentSpec(Generic[O_co]):
             batch_first: bool = True,
             dropout: float = 0.0,
             bidirectional: bool = False,
-            readout: ReadoutName = "last",
+            readout: str = "last",
             options: O_co,
         ) -> None: ...
         def __init__(self, **fields: Any) -> None: ...
@@ -162,6 +166,18 @@ class RecurrentSpec(Generic[O_co]):
                 "set num_layers to 2 or more, or dropout to 0",
             )
         return dropout
+
+    @field_validator("readout", mode="wrap")
+    @classmethod
+    def _readout_is_installed(cls, name: object, validate: Callable[[Any], str]) -> str:
+        checked = validate(name)
+        try:
+            return current_catalog().readouts.canonical(checked)
+        except (AmbiguousKindError, BlockedKindError, UnknownKindError) as error:
+            elsewhere = name_elsewhere(checked)
+            if elsewhere is not None and (_may_be_unresolved.get() or isinstance(name, UnresolvedReadout)):
+                return UnresolvedReadout(elsewhere)
+            raise pydantic_error("unknown_readout", str(error)) from error
 
     @field_validator("options", mode="plain")
     @classmethod

@@ -1,4 +1,4 @@
-"""The options of a kind that cannot be had here."""
+"""Options and readouts of plugins that are not installed, and what to say about them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rnnkit.specs.provenance import DistributionPin
 
 
 class UnresolvedOptions(Options):
-    """Options as they were given, of a kind that cannot be had here, so that nobody knows which ones it has.
+    """The options of a kind that is not available, unchecked and unchanged.
 
-    Equal to others with the same values, in any order and whoever provides the kind.
+    Equal to others with the same values, in any order and whichever distribution provides the kind.
 
     Attributes:
         text: the values as a JSON object.
-        plugin: who provides the kind, as pip would install it: `rnnkit-mgu==0.1.0`; None: nobody has said.
+        plugin: the distribution that provides the kind, as pip installs it: `rnnkit-mgu==0.1.0`; None: unknown.
     """
 
     text: str = "{}"
@@ -34,7 +34,7 @@ class UnresolvedOptions(Options):
         """Options that hold plain data.
 
         Raises:
-            ValueError: a value is no plain data: text, finite numbers, booleans, None, lists and mappings.
+            ValueError: a value is not plain data: text, finite numbers, booleans, None, lists and mappings.
         """
         for path, message, _ in obstacles({"options": values}):
             raise ValueError(f"{'.'.join(path)}: {message}" if path else message)
@@ -44,7 +44,7 @@ class UnresolvedOptions(Options):
     @classmethod
     def _is_an_object(cls, text: str) -> str:
         if not isinstance(json.loads(text), dict):
-            raise ValueError("Input should be a JSON object")  # noqa: TRY004  # pydantic makes a line of a ValueError alone
+            raise ValueError("Input should be a JSON object")  # noqa: TRY004  # pydantic reports only a ValueError
         return text
 
     @field_validator("plugin")
@@ -58,12 +58,12 @@ class UnresolvedOptions(Options):
 
     @property
     def values(self) -> dict[str, Any]:
-        """The options as they were given, in their order; a new dictionary each time."""
+        """The options in their original order; a new dictionary each time."""
         values: dict[str, Any] = json.loads(self.text)
         return values
 
     def provided_by(self, plugin: str | None) -> Self:
-        """The same options with another word on who provides their kind."""
+        """The same options, with another distribution as the provider of their kind."""
         return dataclasses.replace(self, plugin=plugin)
 
     def __eq__(self, other: object) -> bool:
@@ -80,10 +80,16 @@ class UnresolvedOptions(Options):
         return json.dumps(self.values, sort_keys=True)
 
 
-def name_elsewhere(name: str) -> str | None:
-    """The canonical name that a kind has wherever it is installed; None: no kind can have such a name.
+class UnresolvedReadout(str):
+    """The name of a readout that is not available."""
 
-    That of a third party's bare name is known only there: it stays as it is.
+    __slots__ = ()
+
+
+def name_elsewhere(name: str) -> str | None:
+    """The canonical name that a kind has where it is installed; None if no kind can have this name.
+
+    The bare name of a third party's kind stays as it is: its distribution is known only where it is installed.
     """
     distribution, slash, kind = name.rpartition("/")
     if not is_name(kind) or (slash and not is_distribution(normalized(distribution))):
@@ -92,11 +98,11 @@ def name_elsewhere(name: str) -> str | None:
 
 
 def provider_elsewhere(kind: str, plugin: str | None) -> DistributionPin | None:
-    """The distribution that provides a kind: the one that somebody noted down, unless the kind's name has another.
+    """The distribution that provides a kind: the noted one, unless the kind's name has another.
 
     Args:
         kind: the name of the kind.
-        plugin: as it was noted down, `rnnkit-mgu==0.1.0`; None: it was not.
+        plugin: the noted distribution, `rnnkit-mgu==0.1.0`; None: there is none.
     """
     distribution = normalized(kind.rpartition("/")[0])
     noted = None if plugin is None else DistributionPin.parse(plugin)
@@ -106,33 +112,50 @@ def provider_elsewhere(kind: str, plugin: str | None) -> DistributionPin | None:
 
 
 def install_hint(provider: DistributionPin, kind: str) -> str:
-    """Which command installs a kind that is not installed, and why it is not."""
+    """Says which command installs a kind, and why it is not available."""
     version = _installed_version(provider.distribution)
-    but = (
-        "which is not installed here"
+    reason = (
+        "which is not installed"
         if version is None
-        else f"but the {provider.distribution} {version} that is installed here has no such kind"
+        else f"but the installed {provider.distribution} {version} has no such kind"
     )
     return (
         f"The kind {kind!r} is provided by {provider.distribution} {provider.version or ''}".rstrip()
-        + f", {but}: run {provider.installation} and load the spec again"
+        + f", {reason}: run {provider.installation} and load the spec again"
     )
 
 
 def unresolved_kind_error(kind: str, plugin: str | None) -> UnresolvedKindError:
-    """The error of who builds a spec whose kind could not be had when it was made, with what is in the way as cause."""
+    """The error of building a spec whose kind was not available when it was created, with the reason as its cause."""
     try:
         current_catalog().get(kind)
     except UnknownKindError as error:
         provider = provider_elsewhere(kind, plugin)
         return UnresolvedKindError(str(error) if provider is None else install_hint(provider, kind))
     except (AmbiguousKindError, BlockedKindError, PluginError) as error:
-        refusal = UnresolvedKindError(f"The kind {kind!r} cannot be had here. {error}")
-        refusal.__cause__ = error
-        return refusal
+        return _not_available_error("kind", kind, error)
+    return _installed_since_error("kind", kind)
+
+
+def unresolved_readout_error(readout: str) -> UnresolvedKindError:
+    """The same for the readout of a spec."""
+    try:
+        current_catalog().readouts.get(readout)
+    except (UnknownKindError, AmbiguousKindError, BlockedKindError, PluginError) as error:
+        return _not_available_error("readout", readout, error)
+    return _installed_since_error("readout", readout)
+
+
+def _not_available_error(noun: str, name: str, cause: Exception) -> UnresolvedKindError:
+    error = UnresolvedKindError(f"The {noun} {str(name)!r} is not available in this environment. {cause}")
+    error.__cause__ = cause
+    return error
+
+
+def _installed_since_error(noun: str, name: str) -> UnresolvedKindError:
     return UnresolvedKindError(
-        f"The kind {kind!r} could not be had when this spec was made, but can by now: make the spec anew with "
-        "dataclasses.replace(spec), or load it again"
+        f"The {noun} {str(name)!r} was not installed when this spec was created but is now; recreate it with "
+        "dataclasses.replace(spec) or load it again"
     )
 
 

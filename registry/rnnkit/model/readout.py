@@ -1,0 +1,97 @@
+"""The base class of readouts: what turns the backbone's output over time into the model's output."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from rnnkit.model.backbone import padding
+
+if TYPE_CHECKING:
+    from rnnkit.specs import RecurrentSpec
+
+
+class Readout(nn.Module, ABC):
+    """Base class of readouts: selects or pools over time, then applies a linear layer if the spec has an `output_size`.
+
+    A subclass has a `name` and writes `pool`:
+
+    ```python
+    class First(Readout):
+        name = "first"
+
+        def pool(self, output, lengths):
+            return output[:, 0]
+    ```
+
+    Args:
+        spec: gives `output_size`, `bidirectional` and `batch_first`.
+        features: features of the backbone's output, both directions together.
+        device: where parameters are created; None: torch's default.
+        dtype: of what dtype; None: torch's default.
+
+    Attributes:
+        linear: the linear layer; None without an `output_size`.
+
+    Shape:
+        `(batch, time, features)` -> `(batch, output_size)`, or `(batch, time, output_size)` if `per_step`; time first
+        with `batch_first=False`; `features` in place of `output_size` where that is None.
+    """
+
+    name: ClassVar[str]
+    """What a spec writes to get it; the same as the name of the plugin's entry point."""
+
+    per_step: ClassVar[bool] = False
+    """True if it gives an output at each step."""
+
+    pools: ClassVar[bool] = False
+    """True if its output needs later steps, so that a model cannot be run one step at a time."""
+
+    def __init__(
+        self,
+        spec: RecurrentSpec[Any],
+        features: int,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.batch_first = spec.batch_first
+        self.linear = None
+        if spec.output_size is not None:
+            self.linear = nn.Linear(features, spec.output_size, device=device, dtype=dtype)
+
+    @abstractmethod
+    def pool(self, output: Tensor, lengths: Tensor | None) -> Tensor:
+        """The features that the linear layer reads.
+
+        Args:
+            output: the backbone's output, `(batch, time, features)`, zeros past each sequence's length.
+            lengths: valid steps of each sequence, `(batch,)`, int64, possibly 0, on the device of `output`; None: all
+                steps are valid.
+
+        Returns:
+            `(batch, features)`, or `(batch, time, features)` if `per_step`; zeros for a sequence of length 0.
+        """
+
+    def forward(self, output: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The model's output from the backbone's, which is zero past each sequence's length."""
+        output = output if self.batch_first else output.transpose(0, 1)
+        if lengths is not None:
+            lengths = lengths.to(output.device, torch.int64)  # a narrower dtype cannot index, nor go below 0
+        y = self.pool(output, lengths)
+        if self.linear is not None:
+            y = self.linear(y)
+        if not self.per_step:
+            return y
+        if lengths is not None:
+            y = y.masked_fill(self.padding(y, lengths), 0)
+        return y if self.batch_first else y.transpose(0, 1)
+
+    @staticmethod
+    def padding(output: Tensor, lengths: Tensor) -> Tensor:
+        """True where a step of `output`, `(batch, time, features)`, is past its length: `(batch, time, 1)`."""
+        return padding(lengths, output.shape[1], batch_first=True)

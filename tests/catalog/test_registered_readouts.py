@@ -1,0 +1,205 @@
+"""Readouts of plugins and of this process: named, resolved, built, saved and blocked as kinds are."""
+
+import dataclasses
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+import rnnkit
+from rnnkit import (
+    BlockedKindError,
+    BuildError,
+    PluginError,
+    Readout,
+    RecurrentSpec,
+    ReservedKindError,
+    StepError,
+    UnresolvedKindError,
+    build_model,
+    list_readouts,
+    load_model,
+    load_spec,
+    register_readout,
+    save_model,
+    save_spec,
+)
+from rnnkit.catalog.catalog import Catalog, using
+
+FIRST = """
+from rnnkit import Readout, hookimpl
+
+class First(Readout):
+    name = "first"
+
+    def pool(self, output, lengths):
+        return output[:, 0]
+
+@hookimpl
+def register_readouts(register):
+    register(First)
+"""
+GROUP = "rnnkit.readouts"
+
+
+class First(Readout):
+    name = "first"
+
+    def pool(self, output, lengths):
+        return output[:, 0]
+
+
+class Halves(Readout):
+    """A readout at each step that changes the features."""
+
+    name = "halves"
+    per_step = True
+
+    def pool(self, output, lengths):
+        return output / 2
+
+
+def make(**fields):
+    return RecurrentSpec(**{"kind": "gru", "input_size": 3, "hidden_size": 4, "output_size": 2, **fields})
+
+
+def installed(plugins, source=FIRST, name="first", distribution="rnnkit-first"):
+    plugins.install(name, source=source, distribution=distribution, group=GROUP)
+
+
+def test_rnnkits_own_readouts_are_installed_like_any_other():
+    assert list_readouts() == ["all", "last", "max", "mean"]
+    assert list_readouts("m*") == ["max", "mean"]
+
+
+@pytest.mark.parametrize("name", ["first", "rnnkit-first/first", "RNNKIT_First/first"])
+def test_a_readout_of_a_plugin_is_found_by_its_names_and_named_canonically(plugins, name):
+    installed(plugins)
+    with using(Catalog()):
+        assert "rnnkit-first/first" in list_readouts()
+        spec = make(readout=name)
+        assert spec.readout == "rnnkit-first/first"
+        model, x = build_model(spec), torch.randn(2, 5, 3)
+        expected = model.readout.linear(model.backbone(x)[0][:, 0])
+        torch.testing.assert_close(model(x), expected)
+
+
+def test_creating_a_spec_does_not_import_the_plugin_of_its_readout(plugins):
+    installed(plugins, source="raise RuntimeError('imported')")
+    with using(Catalog()):
+        spec = make(readout="first")
+        with pytest.raises(PluginError, match=r"RuntimeError: imported.*Only its own readouts are affected"):
+            build_model(spec)
+
+
+def test_a_readout_that_is_not_installed_says_what_to_install():
+    with pytest.raises(ValidationError, match="pip install rnnkit-first"):
+        make(readout="rnnkit-first/first")
+
+
+def test_a_spec_whose_readout_is_not_installed_is_kept_unchanged_and_builds_once_it_is(plugins, tmp_path):
+    data = {"kind": "gru", "input_size": 3, "hidden_size": 4, "readout": "rnnkit-first/first"}
+    spec = RecurrentSpec.from_dict(data, allow_unresolved=True)
+    assert spec.readout == "rnnkit-first/first"
+    assert rnnkit.RecurrentSpec.from_dict(spec.to_dict(), allow_unresolved=True) == spec
+    save_spec(spec, tmp_path / "spec.yaml")
+    assert load_spec(tmp_path / "spec.yaml", allow_unresolved=True) == spec
+    changed = dataclasses.replace(spec, hidden_size=8)
+    assert (changed.readout, changed.hidden_size) == ("rnnkit-first/first", 8)
+    with pytest.raises(UnresolvedKindError, match=r"not available in this environment.*pip install rnnkit-first"):
+        build_model(spec)
+    installed(plugins)
+    with using(Catalog()):
+        with pytest.raises(UnresolvedKindError, match="was not installed when this spec was created but is now"):
+            build_model(spec)
+        assert type(build_model(RecurrentSpec.from_dict(spec.to_dict())).readout).__name__ == "First"
+
+
+def test_a_blocked_readout_is_refused_with_the_rule_that_blocks_it(plugins):
+    installed(plugins)
+    with using(Catalog(block=["rnnkit-first"])):
+        assert list_readouts() == ["all", "last", "max", "mean"]
+        with pytest.raises(ValidationError, match="blocked by Catalog"):
+            make(readout="first")
+
+
+def test_blocking_rnnkits_own_kinds_leaves_its_readouts():
+    catalog = Catalog(block=["rnnkit"])
+    assert catalog.readouts.names() == ["all", "last", "max", "mean"]
+    with pytest.raises(BlockedKindError):
+        catalog.get("gru")
+
+
+def test_a_local_readout_is_known_until_it_is_removed():
+    with register_readout(First) as readout:
+        assert readout.name == "local/first"
+        model = build_model(make(readout="first"))
+        assert isinstance(model.readout, First)
+        assert model.spec.readout == "local/first"
+    with pytest.raises(
+        ValidationError, match=r"local readout 'first' is not registered in this process.*register_readout"
+    ):
+        make(readout="local/first")
+
+
+def test_a_model_with_a_local_readout_is_saved_and_loaded(tmp_path):
+    with register_readout(First):
+        model = build_model(make(readout="first"))
+        save_model(model, tmp_path / "model.safetensors")
+        x = torch.randn(2, 5, 3)
+        torch.testing.assert_close(load_model(tmp_path / "model.safetensors")(x), model(x))
+
+
+@pytest.mark.parametrize(
+    "readout",
+    [3, "first", Readout, type("NoName", (), {}), First.pool],
+    ids=["number", "name", "abstract", "nameless", "function"],
+)
+def test_what_is_not_a_named_class_is_refused(readout):
+    with pytest.raises(PluginError, match="register_readout takes a subclass of"):
+        register_readout(readout)
+
+
+def test_a_name_of_rnnkits_own_is_reserved():
+    with pytest.raises(ReservedKindError, match="'last' is one of rnnkit's own readouts"):
+        register_readout(type("Last", (First,), {"name": "last"}))
+
+
+def test_a_class_that_is_not_a_readout_is_refused_when_the_model_is_built():
+    class Other(torch.nn.Module):
+        name = "other"
+
+        def __init__(self, spec, features, *, device, dtype):
+            super().__init__()
+
+    with register_readout(Other), pytest.raises(BuildError, match=r"must be a subclass of rnnkit\.Readout"):
+        build_model(make(readout="other"))
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_a_readout_at_each_step_masks_the_padding_steps_and_packs(batch_first):
+    with register_readout(Halves):
+        model = build_model(make(readout="halves", batch_first=batch_first), dtype=torch.float64)
+    x = torch.randn(2, 5, 3, dtype=torch.float64)
+    given = x if batch_first else x.transpose(0, 1)
+    y = model(given, lengths=torch.tensor([5, 2]))
+    y = y if batch_first else y.transpose(0, 1)
+    expected = model.readout.linear(model.backbone(given)[0] / 2)
+    expected = expected if batch_first else expected.transpose(0, 1)
+    torch.testing.assert_close(y[0], expected[0])
+    torch.testing.assert_close(y[1, :2], expected[1, :2])
+    assert (y[1, 2:] == 0).all()
+    state = None
+    for t in range(5):
+        y_t, state = model.step(x[:, t], state)
+        torch.testing.assert_close(y_t, expected[:, t])
+    packed = torch.nn.utils.rnn.pack_padded_sequence(given, [5, 2], batch_first)
+    assert isinstance(model(packed), torch.nn.utils.rnn.PackedSequence)
+
+
+def test_step_is_refused_for_a_readout_that_pools():
+    pooling = type("Pooling", (First,), {"name": "pooling", "pools": True})
+    with register_readout(pooling):
+        model = build_model(make(readout="pooling"))
+    with pytest.raises(StepError, match="which pools over all steps"):
+        model.step(torch.zeros(2, 3))
