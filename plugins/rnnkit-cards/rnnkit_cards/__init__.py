@@ -53,8 +53,8 @@ _MODULES = {
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-# Lazy, because `rnnkit --help` imports `rnnkit_cards.plugin`, and with it this package. Hidden from type checkers,
-# which would otherwise accept any misspelled name.
+# Lazy, because `rnnkit card --help` and shell completion import this package, and need not wait for torch. Hidden from
+# type checkers, which would otherwise accept any misspelled name.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:

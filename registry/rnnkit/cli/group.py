@@ -24,7 +24,6 @@ SUMMARIES = {
     "summary": "Layers, parameters, memory and work of a model.",
     "verify": "Rebuild a saved model and compare its outputs.",
     "check": "Hold a kind to what rnnkit promises of all kinds.",
-    "page": "Write the documentation page of a kind.",
     "new-plugin": "Write a plugin to start from: a kind, with its tests.",
 }
 EPILOG = """
