@@ -1,7 +1,7 @@
-"""Ratios of rnnkit's time and memory to those of the same thing done by hand, measured in one run.
+"""Ratios of the time and memory of rnnkit to those of handwritten code, measured in one run.
 
-Run with `make bench`. On one thread a figure is CPU time, which other programs hardly change; on two it is wall-clock
-time. How a figure is taken is told in `timing.py` and in `memory.py`.
+Run with `make bench`. On one thread a figure is CPU time, which other programs hardly affect; on two threads it is
+wall-clock time. See `timing.py` and `memory.py` for how figures are measured.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ QUICK = {
 }
 
 
-def parsed() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=str(__doc__).splitlines()[0])
     add = parser.add_argument
     add("--kinds", nargs="+", choices=COUNTERPARTS, default=list(COUNTERPARTS))
@@ -40,11 +40,11 @@ def parsed() -> argparse.Namespace:
     add("--against", nargs="+", choices=[TORCH, LOOP, TORCHRECURRENT], default=[TORCH, LOOP, TORCHRECURRENT])
     add("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (default: all)")
     add("--threads", nargs="+", type=int, choices=[1, 2], default=[1, 2][: os.cpu_count() or 1])
-    add("--seconds", type=float, default=3.0, help="how long to measure each thing at least (default: 3)")
-    add("--repeats", type=int, default=3, help="how often to measure memory (default: 3)")
+    add("--seconds", type=float, default=3.0, help="minimum time for each figure (default: 3)")
+    add("--repeats", type=int, default=3, help="number of measurements of memory (default: 3)")
     add("--json", type=Path, default=Path("build/bench.json"))
     add("--picture", type=Path, default=Path("build/bench.png"))
-    add("--quick", action="store_true", help="a minute instead of a quarter of an hour, and rougher")
+    add("--quick", action="store_true", help="one minute instead of fifteen, with less precision")
     if parser.parse_args().quick:
         parser.set_defaults(**QUICK)
     return parser.parse_args()
@@ -59,12 +59,14 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
     if "memory" in arguments.parts and TORCH in arguments.against:
         yield from memory.figures(kinds, arguments.shapes, arguments.repeats)
     if "speed" in arguments.parts:
-        for threads in sorted(arguments.threads):  # the threads of a pool that there is would wait, and be counted
+        for threads in sorted(
+            arguments.threads
+        ):  # ascending: idle threads of an existing pool spin, and count as CPU time
             yield from speed.figures(kinds, arguments.shapes, arguments.against, threads, arguments.seconds)
 
 
-def measured(arguments: argparse.Namespace, console: Console) -> list[Figure]:
-    """All figures, while the terminal says which came last."""
+def measure(arguments: argparse.Namespace, console: Console) -> list[Figure]:
+    """Measure all figures; the terminal shows the last one."""
     done = []
     with console.status("measuring") as status, example_registered():
         for figure in figures(arguments):
@@ -82,20 +84,19 @@ def save(done: list[Figure], arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    arguments = parsed()
-    # Gradients that vanish over many steps become denormal numbers, which some processors compute a hundred times
-    # slower: the figures would tell more of the random weights than of the code. Before there is a pool of threads,
-    # whose threads take the setting over when they are made.
+    arguments = parse_arguments()
+    # Gradients that vanish over many steps become denormal numbers, on which some processors are 100 times slower: the
+    # figures would depend on the random weights. Set before the thread pool exists, since its threads inherit it.
     torch.set_flush_denormal(True)
     console = Console()
     console.width = max(console.width, 120)
-    done = measured(arguments, console)
+    done = measure(arguments, console)
     save(done, arguments)
     picture.draw(done, arguments.picture)
     table.show(done, console)
     unknown = sorted(set(list_kinds()) - set(COUNTERPARTS))
     if unknown:
-        console.print(f"Nobody to measure against: {', '.join(unknown)}")
+        console.print(f"No counterpart to measure against: {', '.join(unknown)}")
     console.print(f"Written to {arguments.json} and {arguments.picture}")
 
 

@@ -1,7 +1,7 @@
-"""What rnnkit is measured against: the same model as people write it without rnnkit.
+"""The handwritten counterparts of kinds.
 
-Constructors take `(input_size, hidden_size, num_layers, output_size)`, and create their parameters in the order in
-which rnnkit does, so that after the same seed both sides have the same weights.
+Constructors take `(input_size, hidden_size, num_layers, output_size)` and create their parameters in the same order as
+rnnkit, so that both sides have the same weights after the same seed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tests.helpers.handwritten import GRUModel, LSTMModel, MultiLayerRNN, RNNModel
 
-Maker = Callable[[int, int, int, int], nn.Module]
+Constructor = Callable[[int, int, int, int], nn.Module]
 
 TORCH, LOOP, TORCHRECURRENT = "torch.nn", "loop", "torchrecurrent"
 
@@ -33,7 +33,7 @@ class TanhRNNModel(nn.Module):
 
 
 class LSTMBelowGRU(nn.Module):
-    """Layers in turn an LSTM and a GRU, as `mixed` has them; of one layer, an LSTM."""
+    """Layers of LSTM and GRU in turn, as in `mixed`."""
 
     def __init__(self, input_dim: int, hidden_dim: int, layer_dim: int, output_dim: int) -> None:
         super().__init__()
@@ -107,11 +107,11 @@ class TorchRecurrentMGU(nn.Module):
         return y
 
 
-_rnn_loop: Maker = MultiLayerRNN
+_rnn_loop: Constructor = MultiLayerRNN
 
 
 def relu_loop(input_dim: int, hidden_dim: int, num_layers: int, output_dim: int) -> nn.Module:
-    """The loop for `rnn`, which is measured with the nonlinearity of `RNNModel`."""
+    """Return the loop for `rnn`, with the nonlinearity of `RNNModel`."""
     loop = _rnn_loop(input_dim, hidden_dim, num_layers, output_dim)
     for module in loop.modules():
         if isinstance(module, nn.RNNCell):
@@ -119,7 +119,7 @@ def relu_loop(input_dim: int, hidden_dim: int, num_layers: int, output_dim: int)
     return loop
 
 
-COUNTERPARTS: dict[str, dict[str, Maker]] = {
+COUNTERPARTS: dict[str, dict[str, Constructor]] = {
     "rnn": {TORCH: RNNModel, LOOP: relu_loop},
     "rnn_cell": {TORCH: TanhRNNModel, LOOP: MultiLayerRNN},
     "lstm": {TORCH: LSTMModel, LOOP: MultiLayerLSTM},
@@ -129,4 +129,4 @@ COUNTERPARTS: dict[str, dict[str, Maker]] = {
     "mixed": {TORCH: LSTMBelowGRU},
     "mgu": {TORCHRECURRENT: TorchRecurrentMGU} if find_spec(TORCHRECURRENT) else {},
 }
-"""For each kind that has somebody to be measured against, the constructors of those."""
+"""The constructors of the counterparts of each kind."""

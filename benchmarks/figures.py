@@ -1,4 +1,4 @@
-"""One figure of the benchmark, and the target that it should meet."""
+"""One figure of the benchmark and its target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BY_HAND_AT_SEED = {"forward": 1.25, "training": 1.10}
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What one thing costs with rnnkit and without."""
+    """The cost of one operation with rnnkit and without."""
 
     what: str
     kind: str
@@ -26,9 +26,9 @@ class Figure:
     ours: float
     theirs: float
     calls: int
-    """How often each side was measured."""
+    """Number of measurements of each side."""
     steady: bool = True
-    """Whether other programs left enough calls undisturbed; a ratio that is not steady says nothing of a target."""
+    """False if other programs disturbed too many calls; the target is then not checked."""
 
     @property
     def ratio(self) -> float:
@@ -36,7 +36,7 @@ class Figure:
 
     @property
     def target(self) -> float | None:
-        """What the ratio should not exceed; None: nobody set one."""
+        """Upper bound of the ratio; None: no target."""
         if self.what in ONCE:
             return ONCE[self.what]
         if self.what == "build":
@@ -50,7 +50,7 @@ class Figure:
         return self.steady and self.target is not None and self.ratio > self.target
 
     def record(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
+        """Return the figure as a JSON object."""
         numbers = {"ours": round(self.ours, 4), "theirs": round(self.theirs, 4), "ratio": round(self.ratio, 4)}
         return {**vars(self), **numbers, "target": self.target, "missed": self.missed}
 

@@ -1,4 +1,4 @@
-"""What a model as a file costs, against torch's own way to write and read its tensors."""
+"""Time to save and load a model, compared with `torch.save` and `torch.load`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.timing import CPU, in_turn, low, milliseconds
 from rnnkit import RecurrentSpec, build_model, load_model, save_model
 
 SIZES = {"0.1 MB": 64, "50 MB": 1440}
-"""The hidden size of an `lstm` of two layers whose weights take about so much."""
+"""By size of the weights, the hidden size of an `lstm` with two layers."""
 
 
 def figures(seconds: float) -> Iterator[Figure]:

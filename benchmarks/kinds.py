@@ -1,4 +1,4 @@
-"""The kinds that are measured, the example of a plugin among them, and the models of both sides of a ratio."""
+"""The measured kinds, including the example plugin, and the models of both sides of a ratio."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rnnkit import Kind, RecurrentSpec, build_model, register_kind
 
 RNNKIT = "rnnkit"
 EXAMPLE = Path(__file__).parents[1] / "docs/examples/rnnkit-mgu/rnnkit_mgu.py"
-NAMES = {"mgu": "local/mgu"}  # even where the example is installed as well
-OPTIONS = {"rnn": {"nonlinearity": "relu"}}  # as the class by hand has it
+NAMES = {"mgu": "local/mgu"}  # even if the example is installed as well
+OPTIONS = {"rnn": {"nonlinearity": "relu"}}  # as in the handwritten class
 
 
 @contextmanager
 def example_registered() -> Iterator[None]:
-    """The kind of the example of a plugin is there, as if it was installed."""
+    """Register the kind of the example plugin."""
     found: list[Kind] = []
     origin = spec_from_file_location(EXAMPLE.stem, EXAMPLE)
     if origin is None or origin.loader is None:
@@ -49,7 +49,7 @@ def spec_of(kind: str, shape: Shape) -> RecurrentSpec[Any]:
 
 
 def build(side: str, kind: str, shape: Shape) -> nn.Module:
-    """The model of one side, after a seed that is the same for all."""
+    """Build the model of one side after a fixed seed."""
     torch.manual_seed(0)
     if side == RNNKIT:
         return build_model(spec_of(kind, shape))

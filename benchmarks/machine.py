@@ -1,4 +1,4 @@
-"""What the figures were taken on."""
+"""The environment of a measurement."""
 
 from __future__ import annotations
 

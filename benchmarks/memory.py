@@ -1,9 +1,9 @@
-"""Peak memory of training: how far it lies above what holds the code and the weights.
+"""Peak memory of training, in addition to the memory of code and weights.
 
-Each reading comes from a fresh interpreter, as what one model gave back another would use again. It builds, trains on
-a sliver of the data, so that all code is loaded, and then reads how much the peak of the resident set grows in a few
-whole steps. glibc keeps what is freed below a threshold, which it raises as it goes: a peak would tell in what order
-tensors are freed, and differ by a fifth from run to run. With a threshold that stays, it tells what is in use.
+Each measurement runs in a new interpreter, since a model would reuse the memory that another model freed. It builds the
+model, trains on a small part of the data to load all code, and then measures the growth of the peak resident set during
+a few steps. By default glibc raises the threshold below which it keeps freed memory, so that the peak depends on the
+order of deallocations and varies by 20 % from run to run; a fixed threshold makes it measure the memory in use.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def figures(kinds: Sequence[str], shapes: Sequence[str], repeats: int) -> Iterator[Figure]:
-    """For each kind with a fast way through time, against torch's module."""
+    """Yield the figures of each kind with fused kernels, compared with torch's module."""
     for kind in (name for name in kinds if name in CELLS):
         for shape in (name for name in shapes if name in MEASURED_SHAPES):
             ours, theirs = (
@@ -54,7 +54,7 @@ def figures(kinds: Sequence[str], shapes: Sequence[str], repeats: int) -> Iterat
 
 
 def in_fresh_process(side: str, kind: str, shape: str, *flags: str) -> float:
-    """MiB that training needs, read by an interpreter of its own."""
+    """Return the memory of training in MiB, measured in a new interpreter."""
     command = [sys.executable, "-m", "benchmarks.memory", side, kind, shape, *flags]
     variables = os.environ | THRESHOLD
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables, cwd=ROOT)
@@ -62,7 +62,7 @@ def in_fresh_process(side: str, kind: str, shape: str, *flags: str) -> float:
 
 
 def growth(side: str, kind: str, shape: str, *, force_step_loop: bool) -> float:
-    """MiB that training needs above what holds the code and the weights."""
+    """Return the memory of training in MiB, without code and weights."""
     model = build(side, kind, SHAPES[shape])
     for module in model.modules():
         if isinstance(module, CellStack):
@@ -77,14 +77,15 @@ def growth(side: str, kind: str, shape: str, *, force_step_loop: bool) -> float:
 
 
 def reset_peak() -> int:
-    """The peak from here on; where the system cannot forget it, what it is."""
+    """Reset the peak, if the system supports it, and return it."""
     if CLEAR.exists():
         CLEAR.write_text("5")
     return peak()
 
 
 def peak() -> int:
-    """Bytes. On Linux not from `getrusage`, where a process starts with the peak of the one that started it."""
+    """Return the peak resident set in bytes."""
+    # not from `getrusage` on Linux, where a process inherits the peak of its parent
     if STATUS.exists():
         found = re.search(r"VmHWM:\s*(\d+) kB", STATUS.read_text())
         if found:

@@ -1,4 +1,4 @@
-"""The ratios as a picture: one panel for each shape, one row in it for each kind."""
+"""Draw the ratios: one panel for each shape, with one row for each kind."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ NOTE = "ratios of time on a log scale: CPU time on 1 thread, wall-clock time on 
 
 
 class Mark(NamedTuple):
-    """How the ratios to one counterpart look: told apart by their shape as well as by their colour."""
+    """The marker of one counterpart; markers differ in shape as well as in colour."""
 
     label: str
     color: str
     marker: str
     filled: bool
     offset: float
-    """Rows above the middle of the kind's row."""
+    """Offset above the middle of the kind's row, in rows."""
 
 
-# colours of Okabe and Ito, which the colour-blind tell apart
+# the palette of Okabe and Ito, which is safe for colour-blind readers
 MARKS = {
     (TORCH, 1): Mark("torch.nn, 1 thread", "#0072B2", "o", True, 0.25),
     (LOOP, 1): Mark("loop over torch's cells, 1 thread", "#D55E00", "D", True, -0.25),
@@ -46,7 +46,7 @@ MARKS = {
 
 
 def draw(figures: Sequence[Figure], path: Path) -> None:
-    """Saves a panel for each of forward and training and each shape, and one of memory."""
+    """Save a picture with a panel for forward and training at each shape, and one for memory."""
     of_models = [figure for figure in figures if figure.what in (*RUNS, "memory")]
     kinds = [name for name in COUNTERPARTS if any(figure.kind == name for figure in of_models)]
     shapes = [name for name in SHAPES if any(figure.shape == name for figure in of_models)]
@@ -68,7 +68,7 @@ def _draw_panels(canvas: Canvas, figures: Sequence[Figure], kinds: Sequence[str]
         _draw_figures(axes, kinds, [figure for figure in figures if (figure.what, figure.shape) == (what, shape)])
     _draw_memory(canvas.add_subplot(grid[0, -1]), [figure for figure in figures if figure.what == "memory"])
     _draw_legend(canvas.add_subplot(grid[1, -1]), figures)
-    canvas.suptitle("rnnkit ÷ the same by hand: left of 1, rnnkit is faster\n", fontsize=15, fontweight="bold")
+    canvas.suptitle("rnnkit ÷ handwritten: left of 1, rnnkit is faster\n", fontsize=15, fontweight="bold")
     canvas.text(0.5, 0.955, NOTE, ha="center", va="top", color=FAINT)
 
 
@@ -100,8 +100,8 @@ def _prepare(axes: Axes, rows: Sequence[str], limits: tuple[float, float], title
     for between in range(len(rows) - 1):
         axes.axhline(between + 0.5, color=GRID, linewidth=0.8, zorder=1)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
-    for place in ("top", "right", "left"):
-        axes.spines[place].set_visible(False)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
 
 
 def _draw_figures(axes: Axes, rows: Sequence[str], figures: Sequence[Figure]) -> None:

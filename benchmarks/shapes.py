@@ -1,4 +1,4 @@
-"""The sizes at which kinds are measured."""
+"""The sizes of the measured models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time of forward and training, of rnnkit and of its counterparts."""
+"""The time of forward and training, for rnnkit and its counterparts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def data_of(shape: Shape) -> Data:
 
 
 def counterparts(kind: str, against: Sequence[str], threads: int) -> list[str]:
-    """Whom a kind is measured against; the loop by hand on one thread only, as more do not help it."""
+    """Return the counterparts of a kind; the handwritten loop on one thread only, since more do not speed it up."""
     return [name for name in COUNTERPARTS[kind] if name in against and not (name == LOOP and threads > 1)]
 
 
@@ -55,7 +55,7 @@ def figures(
 def _figures_of(kind: str, shape: str, others: Sequence[str], threads: int, seconds: float) -> Iterator[Figure]:
     for what in RUNS:
         readings = _readings(what, kind, shape, (RNNKIT, *others), threads=threads, seconds=seconds)
-        times = {side: low(of_side) for side, of_side in readings.items()}
+        times = {side: low(times) for side, times in readings.items()}
         for other in others:
             yield Figure(
                 what=what,
@@ -72,20 +72,21 @@ def _figures_of(kind: str, shape: str, others: Sequence[str], threads: int, seco
 
 
 def _clock(threads: int) -> Clock:
-    """CPU time would add the threads up."""
+    # CPU time is summed over threads
     return CPU if threads == 1 else WALL
 
 
 def _readings(
     what: str, kind: str, shape: str, names: Sequence[str], *, threads: int, seconds: float
 ) -> dict[str, list[float]]:
-    """The times of each side, over models that are built anew: the same model may take 4 % longer elsewhere in memory.
+    """Return the times of each side.
 
-    Where another program has one of two processors, two threads that wait for one another may take seconds for what
-    else takes milliseconds: then each model is called only once.
+    Models are rebuilt several times, because the same model may be 4 % slower at another place in memory. If another
+    program uses one of two processors, two threads that wait for each other may take seconds instead of milliseconds:
+    with two threads, each model is called at least once only.
     """
     readings: dict[str, list[float]] = {side: [] for side in names}
-    earlier = []  # kept, as the next model would take the place of one that is gone
+    earlier = []  # kept alive, so that the next model is allocated elsewhere
     for _ in range(BUILDS):
         models = {side: build(side, kind, SHAPES[shape]) for side in names}
         data = data_of(SHAPES[shape])

@@ -1,4 +1,4 @@
-"""What is paid once: importing rnnkit, the command, listing kinds, building a model, with few plugins and with many."""
+"""One-time costs: importing rnnkit, the command line, listing kinds and building a model, with few and many plugins."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from benchmarks.shapes import OUTPUT_SIZE, SHAPES
 from benchmarks.timing import CPU, in_turn, low, milliseconds
 from rnnkit import build_model
 
-# What rnnkit itself imports of its dependencies; torch is not among them.
+# The dependencies that rnnkit imports; torch is not among them.
 DEPENDENCIES = "import importlib.metadata, pluggy, pydantic, pydantic.dataclasses, typing_extensions"
-# What a command would be written with otherwise: with these imported, none of its work is done yet.
+# Libraries that commands are often written with; importing them is a lower bound of such a command.
 COMMAND_LIBRARIES = "import typer, rich, pydantic"
 COMMANDS = ("--help", "list", "why lstm")
 
@@ -41,8 +41,8 @@ def figures(kinds: Sequence[str], seconds: float) -> Iterator[Figure]:
 
 
 def _figure(what: str, kind: str, shape: str, against: str, readings: dict[str, list[float]]) -> Figure:
-    """The first side of the readings is ours; the others together are what it is measured against."""
-    ours, *others = (low(of_side) for of_side in readings.values())
+    """Return the ratio of the first side to the sum of the others."""
+    ours, *others = map(low, readings.values())
     calls = min(map(len, readings.values()))
     unit = f"ms of {CPU.name}"
     return Figure(
@@ -75,7 +75,7 @@ def _command_figure(command: str, seconds: float) -> Figure:
 
 
 def _process_milliseconds(*arguments: str) -> float:
-    """CPU time of a fresh interpreter with these arguments."""
+    """Return the CPU time of a new interpreter with these arguments."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -83,7 +83,7 @@ def _process_milliseconds(*arguments: str) -> float:
 
 
 def _build_figure(kind: str, seconds: float) -> Figure:
-    """`build_model` against the constructor: the plugin is loaded, and the spec is made, by the first call."""
+    """Compare `build_model` with the constructor; the first call loads the plugin and creates the spec."""
     shape = SHAPES["seed"]
     against = LOOP if kind in CELLS else next(iter(COUNTERPARTS[kind]))
     sizes = (shape.input_size, shape.hidden_size, shape.num_layers, OUTPUT_SIZE)
@@ -100,11 +100,11 @@ def _listing_figure(count: int, folder: Path, seconds: float) -> Figure:
 
 
 def _first_build_figure(count: int, folder: Path, seconds: float) -> Figure:
-    """The first build among many plugins against one with none and a scan."""
-    with TemporaryDirectory() as nothing:
+    """Compare the first build among many plugins with the first build without plugins plus a scan."""
+    with TemporaryDirectory() as empty:
         sides = {
             RNNKIT: partial(plugins.first_build, folder),
-            "alone": partial(plugins.first_build, Path(nothing)),
+            "alone": partial(plugins.first_build, Path(empty)),
             "scan": partial(plugins.scan_beside_torch, folder),
         }
         return _figure("first build", "gru", f"{count} plugins", "alone, and a scan", in_turn(sides, 2 * seconds))

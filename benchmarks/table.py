@@ -1,4 +1,4 @@
-"""The figures as tables for a terminal of 120 columns."""
+"""Print the figures as tables for a terminal of 120 columns."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from benchmarks.shapes import SHAPES
 
 ONCE = ("import", "command", "build", "list_kinds", "first build", "save", "load")
 NOTES = (
-    "÷ nn, ÷ loop: the time of rnnkit divided by that of the other: below 1, rnnkit is faster. ✗ misses its target.",
-    "nn: torch.nn's module, its last step, a Linear; for mixed, an LSTM below a GRU; for mgu, torchrecurrent.MGU.",
-    "loop: torch's cells in a loop by hand. On 1 thread CPU time, on 2 wall-clock time; ~ other programs disturbed it.",
-    "memory: how far training lifts the peak of the resident set, on 1 thread.",
+    "÷ nn, ÷ loop: time of rnnkit divided by that of the counterpart; below 1, rnnkit is faster. ✗ misses its target.",
+    "nn: the module of torch.nn and a Linear on its last step; for mixed, LSTM and GRU; for mgu, torchrecurrent.MGU.",
+    "loop: torch's cells in a handwritten loop. CPU time on 1 thread, wall-clock time on 2; ~ disturbed measurement.",
+    "memory: growth of the peak resident set in training, on 1 thread.",
 )
 RULE = "│"
 
 
 class Lookup:
-    """Figures by what they are of."""
+    """Find figures by operation, kind, shape and counterpart."""
 
     def __init__(self, figures: Sequence[Figure]) -> None:
         self.figures = {(f.what, f.kind, f.shape, f.against, f.threads): f for f in figures}
 
     def module(self, what: str, kind: str, shape: str, threads: int = 1) -> Figure | None:
-        """Against the module by hand: the counterpart that is not the loop."""
+        """Return the figure for the counterpart that is not the loop."""
         others = [name for name in COUNTERPARTS.get(kind, ()) if name != LOOP]
         return self.figures.get((what, kind, shape, others[0], threads)) if others else None
 
@@ -39,7 +39,7 @@ class Lookup:
 
 
 def show(figures: Sequence[Figure], console: Console) -> None:
-    """The tables of what there are figures of."""
+    """Print the tables."""
     of_models = [figure for figure in figures if figure.what not in ONCE]
     of_start = [figure for figure in figures if figure.what in ONCE]
     if of_models:
@@ -53,7 +53,7 @@ def show(figures: Sequence[Figure], console: Console) -> None:
 
 
 def _table_of_models(figures: Sequence[Figure]) -> Table:
-    table = _new_table("rnnkit against the same by hand", ("\n\nkind", "\n\nshape"))
+    table = _new_table("rnnkit compared with handwritten models", ("\n\nkind", "\n\nshape"))
     lookup = Lookup(figures)
     groups = [group for group in GROUPS if any(group.holds(figure) for figure in figures)]
     for group in groups:
@@ -80,7 +80,7 @@ def _add_columns(table: Table, *headings: str) -> None:
 
 
 class Group(NamedTuple):
-    """Columns that belong together."""
+    """A group of columns."""
 
     headings: tuple[str, ...]
     holds: Callable[[Figure], bool]
@@ -104,7 +104,7 @@ def _memory(lookup: Lookup, kind: str, shape: str) -> Sequence[str]:
 
 
 def _measured(figure: Figure | None) -> tuple[str, str, str]:
-    """Our own figure, the ratio, and its target."""
+    """Return rnnkit's figure, the ratio, and its target."""
     if figure is None:
         return "", "", ""
     return _number(figure.ours), _ratio(figure), _target(figure)
@@ -134,7 +134,7 @@ def _target(figure: Figure) -> str:
 
 
 def _table_of_start(figures: Sequence[Figure]) -> Table:
-    table = _new_table("What is paid once", ("what", "kind", "where", "against"))
+    table = _new_table("One-time costs", ("what", "kind", "where", "against"))
     _add_columns(table, "CPU, ms", "of the other", "÷", "target")
     for figure in sorted(figures, key=lambda figure: ONCE.index(figure.what)):
         names = (figure.what, figure.kind, figure.shape, figure.against)

@@ -1,4 +1,4 @@
-"""How times are taken: sides in turn, and of each the time that other programs disturbed least."""
+"""Timing: the sides take turns, and the least disturbed calls of each count."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ FEWEST_CALLS = 5
 
 
 def low(times: Sequence[float]) -> float:
-    """The median of the five least: nearly as undisturbed as the least, and not moved by one or two odd readings.
+    """Return the median of the five shortest times.
 
-    A virtual machine takes off a program's CPU time what its host says to have stolen from it, now and then off the
-    wrong call; a single reading may therefore be far too small, and the least of all would find just that one. Of
-    wall-clock times, one side's only undisturbed call would be compared with the other side's disturbed ones.
+    The minimum is not robust. A virtual machine subtracts the time that its host has stolen from the CPU time of a
+    program, now and then from the wrong call, so that a single reading may be far too small. For wall-clock time, the
+    only undisturbed call of one side would be compared with disturbed calls of the other.
     """
     return median(sorted(times)[:FEWEST_CALLS])
 
 
 def agree(times: Sequence[float], *, within: float) -> bool:
-    """Whether there are five of these and the least differ so little that more of them would change little."""
+    """True if the five shortest times differ so little that more measurements would hardly change the result."""
     return len(times) >= FEWEST_CALLS and sorted(times)[FEWEST_CALLS - 1] <= (1 + within) * low(times)
 
 
@@ -49,10 +49,11 @@ def in_turn(
     at_most: float | None = None,
     fewest: int = FEWEST_CALLS,
 ) -> dict[str, list[float]]:
-    """What each side returns, called for so many seconds and at least `fewest` times each.
+    """Call the sides in turn for `seconds`, and at least `fewest` times each; return their results.
 
-    The sides take turns, so that a machine that slows down slows all; in every order, so that none always comes after
-    the same one. With `at_most`, it goes on for up to so many seconds where other programs disturb too many calls.
+    The sides take turns, so that a machine that slows down affects all of them, and in every order, so that no side
+    always follows the same one. With `at_most`, measuring continues for up to that many seconds while the times of a
+    side disagree.
     """
     readings: dict[str, list[float]] = {side: [] for side in sides}
     start = time.perf_counter()

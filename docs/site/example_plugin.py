@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
+from rnnkit import Catalog
+from rnnkit.testing import use_catalog
 
 EXAMPLE = Path(__file__).parents[1] / "examples/rnnkit-mgu"
 
@@ -25,7 +25,7 @@ def example_installed() -> Iterator[None]:
         added = [folder, str(EXAMPLE)]
         sys.path[:0] = added  # first: what may be installed is not what lies here
         try:
-            with using(Catalog()):
+            with use_catalog(Catalog()):
                 yield
         finally:
             for each in added:

@@ -1,1 +1,1 @@
-"""rnnkit's own kinds, one file each: plugins like any other, found through entry points."""
+"""The built-in kinds, one file each: plugins like any other, found through entry points."""

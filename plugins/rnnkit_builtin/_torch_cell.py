@@ -1,4 +1,4 @@
-"""What `rnn_cell`, `gru_cell` and `lstm_cell` share: the parameters of torch's cells, and torch's kernels on them."""
+"""The base class of `rnn_cell`, `gru_cell` and `lstm_cell`: the parameters of torch's cells, and its fused kernels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # in the order in whi
 
 
 class GateNorm(nn.Module):
-    """Layer normalization of groups of features, each group by itself, with gains and without biases."""
+    """Layer normalization of groups of features, each group separately, with gains and without biases."""
 
     def __init__(self, sizes: Sequence[int], *, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
         super().__init__()
@@ -33,20 +33,20 @@ class TorchCell(Cell):
     """A cell whose parameters have the names, shapes and order of those of torch's cells.
 
     Args:
-        input_size: features of the input at one step.
-        hidden_size: features of the hidden state.
-        gates: for each group of gates that `layer_norm` normalizes together, how many they are.
-        bias: whether there are biases.
-        layer_norm: whether the products with x_t and with h_{t-1} are normalized, each by itself, before their biases
-            are added.
-        device: where the parameters are created; None: torch's default.
-        dtype: of what dtype; None: torch's default.
+        input_size: number of features of the input at one step.
+        hidden_size: number of features of the hidden state.
+        gates: the number of gates in each group that `layer_norm` normalizes together.
+        bias: True to add biases.
+        layer_norm: True to normalize the products with x_t and with h_{t-1}, each separately, before their biases are
+            added.
+        device: device of the parameters; None: torch's default.
+        dtype: dtype of the parameters; None: torch's default.
 
     Attributes:
         weight_ih: `(gates * hidden_size, input_size)`.
         weight_hh: `(gates * hidden_size, hidden_size)`.
-        bias_ih: `(gates * hidden_size,)`; None: there is none.
-        bias_hh: `(gates * hidden_size,)`; None: there is none.
+        bias_ih: `(gates * hidden_size,)`, or None.
+        bias_hh: `(gates * hidden_size,)`, or None.
     """
 
     accepts_none_state: ClassVar[bool] = True
@@ -72,29 +72,29 @@ class TorchCell(Cell):
         self.norm_hh = GateNorm(sizes, device=device, dtype=dtype) if layer_norm else None
 
     def _symbols(self, gates: str) -> dict[str, Any]:
-        """The weights and biases under the names that equations give them, `W_{ir}` for the gate r in x_t."""
-        found: dict[str, Any] = {}
+        """Return the weights and biases by their symbols in equations, such as `W_{ir}` for the gate r and x_t."""
+        symbols: dict[str, Any] = {}
         for source, weight, bias in (("i", self.weight_ih, self.bias_ih), ("h", self.weight_hh, self.bias_hh)):
             weights = weight.chunk(len(gates))
             biases = [0] * len(gates) if bias is None else bias.chunk(len(gates))
-            found |= {f"W_{{{source}{gate}}}": rows for gate, rows in zip(gates, weights, strict=True)}
-            found |= {f"b_{{{source}{gate}}}": rows for gate, rows in zip(gates, biases, strict=True)}
-        return found
+            symbols |= {f"W_{{{source}{gate}}}": block for gate, block in zip(gates, weights, strict=True)}
+            symbols |= {f"b_{{{source}{gate}}}": block for gate, block in zip(gates, biases, strict=True)}
+        return symbols
 
     @abstractmethod
     def kernel(self) -> Kernel | None:
-        """The kernel of torch that computes the step over time; None: there is none."""
+        """Return torch's kernel for this cell; None if it has none, as with layer normalization."""
 
     def project(self, x: Tensor) -> Any:
-        return _read(x, self.weight_ih, self.bias_ih, self.norm_ih)
+        return _linear(x, self.weight_ih, self.bias_ih, self.norm_ih)
 
-    def _recur(self, h: Tensor) -> Tensor:
-        """What the gates read of the hidden state: `(batch, gates * hidden_size)`."""
-        return _read(h, self.weight_hh, self.bias_hh, self.norm_hh)
+    def _project_state(self, h: Tensor) -> Tensor:
+        """Project the hidden state to the gates: `(batch, gates * hidden_size)`."""
+        return _linear(h, self.weight_hh, self.bias_hh, self.norm_hh)
 
 
 def unroll(self: TorchCell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
-    """`Cell.unroll` for cells that have a kernel. Each class takes it by itself, beside the step that it stands for."""
+    """`Cell.unroll` on torch's kernels. Each cell class assigns it beside its own `step`, to which it must be equal."""
     result = unroll_layers([self], x, (state,), lengths, directions=1, dropout=0.0)
     return result if result is NotImplemented else (result[0], result[1][0])
 
@@ -108,55 +108,58 @@ def unroll_layers(
     directions: int,
     dropout: float,
 ) -> Any:
-    """`Cell.unroll_layers` for cells that have a kernel."""
+    """`Cell.unroll_layers` on torch's kernels, as `nn.RNNBase.forward` calls them."""
     kernel, hidden_size = cells[0].kernel(), cells[0].hidden_size
     if kernel is None:
         return NotImplemented
-    by_cell = [_weights(cell) for cell in cells]
-    counts = {len(weights) for weights in by_cell}
+    weights_by_cell = [_weights(cell) for cell in cells]
+    counts = {len(weights) for weights in weights_by_cell}
+    # one call of a kernel has one hidden size, and biases in all layers or in none
     if len(counts) > 1 or any(cell.kernel() is not kernel or cell.hidden_size != hidden_size for cell in cells[1:]):
         return NotImplemented
-    weights = [weight for of_cell in by_cell for weight in of_cell]
+    weights = [weight for cell_weights in weights_by_cell for weight in cell_weights]
+    # has_biases, num_layers, dropout, train, bidirectional
     settings = (weights, counts == {4}, len(cells) // directions, dropout, dropout > 0, directions == 2)
-    make_state: Any = cells[0].State
+    state_class: Any = cells[0].State
     if lengths is None or states is None:
-        before = _zeros(x, cells) if states is None else _stacked(states)
-        output, *final = kernel(x, before, *settings, False)
-        return output, _unstacked(final, make_state)
+        initial = _zero_state(x, cells) if states is None else _stack_states(states)
+        output, *final = kernel(x, initial, *settings, False)  # batch_first=False
+        return output, _unstack_states(final, state_class)
     packed: Any = pack_padded_sequence(x, lengths.cpu(), enforce_sorted=False)
-    in_order = [map_state(lambda part: part.index_select(0, packed.sorted_indices), state) for state in states]
-    data, *final = kernel(packed.data, packed.batch_sizes, _stacked(in_order), *settings)
+    # packing sorts the sequences by length, so the states must be in the same order
+    sorted_states = [map_state(lambda part: part.index_select(0, packed.sorted_indices), state) for state in states]
+    data, *final = kernel(packed.data, packed.batch_sizes, _stack_states(sorted_states), *settings)
     output, _ = pad_packed_sequence(PackedSequence(data, *packed[1:]), total_length=len(x))
-    return output, _unstacked([part.index_select(1, packed.unsorted_indices) for part in final], make_state)
+    return output, _unstack_states([part.index_select(1, packed.unsorted_indices) for part in final], state_class)
 
 
 def _weights(cell: TorchCell) -> list[Any]:
-    own = cell._parameters  # noqa: SLF001  # asked at every call, and four times as quick as the attributes
-    weights = [own[name] if name in own else getattr(cell, name) for name in _NAMES]
+    parameters = cell._parameters  # noqa: SLF001  # four times as fast as attributes, and this runs at every call
+    weights = [parameters[name] if name in parameters else getattr(cell, name) for name in _NAMES]
     return weights if weights[-1] is not None else weights[:2]
 
 
-def _zeros(x: Tensor, cells: Sequence[TorchCell]) -> Any:
-    """What `_stacked` makes of states that are zeros."""
+def _zero_state(x: Tensor, cells: Sequence[TorchCell]) -> Any:
+    """Return the result of `_stack_states` for states that are all zeros."""
     zeros = torch.zeros(len(cells), x.shape[1], cells[0].hidden_size, device=x.device, dtype=x.dtype)
     parts = len(cells[0].state_shapes(0))
     return zeros if parts == 1 else [zeros] * parts
 
 
-def _stacked(states: Sequence[Any]) -> Any:
-    """The states as a kernel takes them: each part `(cells, batch, features)`, and a single part as a bare tensor."""
+def _stack_states(states: Sequence[Any]) -> Any:
+    """Stack the states for a kernel: each part is `(cells, batch, features)`; a single part is passed as a tensor."""
     if len(states) == 1:
-        parts = [part.contiguous().unsqueeze(0) for part in states[0]]
+        parts = [part.contiguous().unsqueeze(0) for part in states[0]]  # cuDNN requires contiguous states
     else:
         parts = [torch.stack(part) for part in zip(*states, strict=True)]
     return parts[0] if len(parts) == 1 else parts
 
 
-def _unstacked(parts: Sequence[Tensor], make_state: Any) -> tuple[Any, ...]:
-    return tuple([make_state(*of_cell) for of_cell in zip(*[part.unbind() for part in parts], strict=True)])
+def _unstack_states(parts: Sequence[Tensor], state_class: Any) -> tuple[Any, ...]:
+    return tuple([state_class(*state) for state in zip(*[part.unbind() for part in parts], strict=True)])
 
 
-def _read(x: Tensor, weight: Tensor, bias: Tensor | None, norm: GateNorm | None) -> Tensor:
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, norm: GateNorm | None) -> Tensor:
     if norm is None:
         return F.linear(x, weight, bias)
     product: Tensor = norm(F.linear(x, weight))

@@ -16,7 +16,7 @@ CHO = Paper(
     year=2014,
     link="https://arxiv.org/abs/1406.1078",
 )
-# The reset gate acts after the matrix product, as in torch and cuDNN; in the published paper, v3, it acts before.
+# The reset gate is applied after the matrix product, as in torch and cuDNN; in the paper (v3), before it.
 GRU_STEP = r"""
     r_t &= \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr}) \\
     z_t &= \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz}) \\
@@ -24,7 +24,7 @@ GRU_STEP = r"""
     h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
 """
 GRU_MEANINGS = {
-    "r_t": "reset gate: how much the new values read of the old state",
+    "r_t": "reset gate: how much of the old state the new values read",
     "z_t": "update gate: how much of the old state stays",
     "n_t": "new values for the state",
 }

@@ -16,12 +16,12 @@ from rnnkit_builtin.gru import CHO, GRU_MEANINGS, GRU_STEP
 class GRUCell(TorchCell):
     """One step of a GRU, with the parameters of `torch.nn.GRUCell`; its state is `CellState(h)`.
 
-    The reset gate acts after the matrix product, as in torch, cuDNN and Keras's default; in the published paper (arXiv
-    1406.1078v3), and in Keras with `reset_after=False`, it acts before. The update gate keeps, as in torch: with z_t at
-    1 the state stays; in Chung et al. (arXiv 1412.3555) it replaces.
+    The reset gate is applied after the matrix product, as in torch, cuDNN and Keras by default; in the paper (arXiv
+    1406.1078v3) and in Keras with `reset_after=False`, before it. As in torch, the update gate keeps the old state:
+    z_t = 1 leaves it unchanged. In Chung et al. (arXiv 1412.3555) z_t = 1 replaces it.
 
-    With `layer_norm` (Ba et al., arXiv 1607.06450, the GRU of the supplement), LN(W_i x_t) and LN(W_h h_{t-1}) stand in
-    the place of the four products; those of r and z are normalized together, those of n by themselves.
+    With `layer_norm` (Ba et al., arXiv 1607.06450, the GRU of the supplement), LN(W_i x_t) and LN(W_h h_{t-1}) replace
+    the four products. The products of r and z are normalized together, those of n separately.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class GRUCell(TorchCell):
 
     def step(self, projected_t: tuple[Tensor, Tensor], state: CellState) -> tuple[Tensor, CellState]:
         x_rz, x_n = projected_t
-        h_rz, h_n = self._recur(state.h).split([2 * self.hidden_size, self.hidden_size], -1)
+        h_rz, h_n = self._project_state(state.h).split([2 * self.hidden_size, self.hidden_size], -1)
         r, z = torch.sigmoid(x_rz + h_rz).chunk(2, -1)
         n = torch.tanh(x_n + r * h_n)
         h = (1 - z) * n + z * state.h

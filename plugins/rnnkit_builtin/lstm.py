@@ -30,12 +30,12 @@ LSTM_MEANINGS = {
     "i_t": "input gate: how much of the new values enters the cell state",
     "f_t": "forget gate: how much of the cell state stays",
     "g_t": "new values for the cell state",
-    "o_t": "output gate: how much of the cell state shows in the hidden state",
+    "o_t": "output gate: how much of the cell state enters the hidden state",
 }
 
 
 class LSTMState(NamedTuple):
-    """The state of an LSTM: what it says and what it remembers."""
+    """The state of an LSTM."""
 
     h_n: Tensor
     """Hidden state, `(num_layers * directions, batch, proj_size or hidden_size)`."""
@@ -67,30 +67,30 @@ class LSTMBackbone(TorchBackbone):
         if spec.options.forget_bias is not None:
             for layer in rnn.all_weights:
                 _, _, bias_ih, bias_hh, *_ = layer
-                start_forget_bias(bias_ih, bias_hh, spec.options.forget_bias)
+                init_forget_bias(bias_ih, bias_hh, spec.options.forget_bias)
 
     def state_shapes(self, batch_size: int) -> Any:
-        h_n: Any = torch.Size((self.rows, batch_size, self.rnn.proj_size or self.rnn.hidden_size))
-        c_n: Any = torch.Size((self.rows, batch_size, self.rnn.hidden_size))
+        h_n: Any = torch.Size((self.state_layers, batch_size, self.rnn.proj_size or self.rnn.hidden_size))
+        c_n: Any = torch.Size((self.state_layers, batch_size, self.rnn.hidden_size))
         return LSTMState(h_n, c_n)
 
     def symbols(self) -> dict[str, Tensor]:
         return self._symbols("ifgo")
 
-    def _named(self, final: Any) -> LSTMState:
+    def _make_state(self, final: Any) -> LSTMState:
         return LSTMState(*final)
 
 
 @torch.no_grad()
-def start_forget_bias(bias_ih: Tensor, bias_hh: Tensor, value: float) -> None:
-    """Let the two biases of the forget gate, the second of four, start with a sum of `value`."""
+def init_forget_bias(bias_ih: Tensor, bias_hh: Tensor, value: float) -> None:
+    """Initialize the two biases of the forget gate, the second of four, so that their sum is `value`."""
     bias_ih.chunk(4)[1].fill_(value)
     bias_hh.chunk(4)[1].zero_()
 
 
-def _broken_rules(spec: RecurrentSpec[LSTMOptions]) -> Iterator[Problem]:
+def _check_spec(spec: RecurrentSpec[LSTMOptions]) -> Iterator[Problem]:
     if spec.options.forget_bias is not None and not spec.bias:
-        yield Problem("options.forget_bias", "With bias=False there is no bias to start anywhere: leave it at None")
+        yield Problem("options.forget_bias", "forget_bias requires bias=True: set it, or leave forget_bias at None")
     if spec.options.proj_size >= spec.hidden_sizes[0]:
         yield Problem(
             "options.proj_size",
@@ -106,7 +106,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="lstm",
             builder=LSTMBackbone,
             options=LSTMOptions,
-            check=_broken_rules,
+            check=_check_spec,
             summary="Long short-term memory: a cell state guarded by an input, a forget and an output gate.",
             # With proj_size, h_t is the last line multiplied by W_{hr} (Sak et al., arXiv 1402.1128).
             equation=LSTM_STEP,

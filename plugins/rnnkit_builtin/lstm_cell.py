@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rnnkit import Kind, cell_kind, hookimpl
 from rnnkit_builtin._torch_cell import Kernel, TorchCell, unroll, unroll_layers
-from rnnkit_builtin.lstm import HOCHREITER, LSTM_MEANINGS, LSTM_STEP, start_forget_bias
+from rnnkit_builtin.lstm import HOCHREITER, LSTM_MEANINGS, LSTM_STEP, init_forget_bias
 
 
 class LSTMCellState(NamedTuple):
@@ -25,11 +25,11 @@ class LSTMCellState(NamedTuple):
 class LSTMCell(TorchCell):
     """One step of an LSTM, with the parameters of `torch.nn.LSTMCell`; its state is `LSTMCellState(h, c)`.
 
-    The rows of the weights are those of the gates i, f, g and o, in this order, as in torch and Keras; other frameworks
-    have i, g, f, o. There are no peepholes: the gates do not read c.
+    The weights hold the gates in the order i, f, g, o, as in torch and Keras; other frameworks use i, g, f, o. There
+    are no peepholes: the gates do not read c.
 
-    With `layer_norm` (Ba et al., arXiv 1607.06450, equations 20 to 22), the gates read LN(W_i x_t) + LN(W_h h_{t-1})
-    and the biases, all four gates normalized together, and h_t is o_t times tanh(LN(c_t)).
+    With `layer_norm` (Ba et al., arXiv 1607.06450, equations 20 to 22), the gates are computed from LN(W_i x_t) +
+    LN(W_h h_{t-1}) plus biases, with all four gates normalized together, and h_t = o_t * tanh(LN(c_t)).
     """
 
     State = LSTMCellState
@@ -54,7 +54,7 @@ class LSTMCell(TorchCell):
         return torch.lstm if self.norm_ih is None else None
 
     def step(self, projected_t: Tensor, state: LSTMCellState) -> tuple[Tensor, LSTMCellState]:
-        i, f, g, o = (projected_t + self._recur(state.h)).chunk(4, -1)
+        i, f, g, o = (projected_t + self._project_state(state.h)).chunk(4, -1)
         c = torch.sigmoid(f) * state.c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c if self.norm_c is None else self.norm_c(c))
         return h, LSTMCellState(h, c)
@@ -67,7 +67,7 @@ class LSTMCell(TorchCell):
 
     def set_forget_bias(self, value: float) -> None:
         if self.bias_ih is not None and self.bias_hh is not None:
-            start_forget_bias(self.bias_ih, self.bias_hh, value)
+            init_forget_bias(self.bias_ih, self.bias_hh, value)
 
 
 @hookimpl

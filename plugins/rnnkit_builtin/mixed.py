@@ -1,4 +1,4 @@
-"""The kind `mixed`: a stack with another kind of cell in each layer."""
+"""The kind `mixed`: a stack with a different kind of cell in each layer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rnnkit import (
     resolve_kind,
 )
 
-IN_TURN = ("lstm_cell", "gru_cell")
+DEFAULT_CELLS = ("lstm_cell", "gru_cell")
 
 
 class MixedOptions(StackOptions):
@@ -39,7 +39,7 @@ class MixedOptions(StackOptions):
     @field_validator("cells")
     @classmethod
     def _canonical(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """As a spec does with its `kind`: a saved spec means the same wherever it is read."""
+        # as a spec does with its `kind`: a saved spec means the same in every environment
         return names if names is None else tuple(_canonical_name(name) for name in names)
 
 
@@ -49,28 +49,28 @@ def _canonical_name(name: str) -> str:
     except UnknownKindError as error:
         raise ValueError(str(error)) from error
     if kind.cell is None:
-        raise ValueError(f"The kind {name!r} has no cell to put into a layer: choose a kind such as 'lstm_cell'")
+        raise ValueError(f"The kind {name!r} is not made of one cell: choose a kind such as 'lstm_cell'")
     chosen = resolve_kind(name).chosen
     return name if chosen is None else chosen.name
 
 
-def _names_fit_layers(spec: RecurrentSpec[MixedOptions]) -> Iterator[Problem]:
+def _check_spec(spec: RecurrentSpec[MixedOptions]) -> Iterator[Problem]:
     names = spec.options.cells
     if names is not None and (not names or spec.num_layers % len(names)):
         yield Problem(
             "options.cells",
-            f"cells has {len(names)} names, which do not fit num_layers={spec.num_layers}: give one for each layer, or "
-            "a pattern whose length divides num_layers",
+            f"cells has {len(names)} names, but num_layers={spec.num_layers}: give one name for each layer, or a "
+            "pattern whose length divides num_layers",
         )
 
 
-def _cells(spec: RecurrentSpec[MixedOptions]) -> list[partial[Cell]]:
-    names = spec.options.cells or IN_TURN
+def _layer_cells(spec: RecurrentSpec[MixedOptions]) -> list[partial[Cell]]:
+    names = spec.options.cells or DEFAULT_CELLS
     return [_with_defaults(get_kind(names[layer % len(names)])) for layer in range(spec.num_layers)]
 
 
 def _with_defaults(kind: Kind) -> partial[Cell]:
-    """The cell of a kind with that kind's own options at their defaults."""
+    """Return the cell of a kind with the kind's own options at their defaults."""
     cell: Any = kind.cell
     own = {field.name for field in fields(kind.options)} - {field.name for field in fields(StackOptions)}
     defaults = kind.options()
@@ -81,10 +81,10 @@ def _with_defaults(kind: Kind) -> partial[Cell]:
 def register_kinds(register: Callable[[Kind], None]) -> None:
     register(
         cell_kind(
-            _cells,
+            _layer_cells,
             name="mixed",
             options=MixedOptions,
-            check=_names_fit_layers,
+            check=_check_spec,
             summary="A stack whose layers have different kinds of cells, as an LSTM below a GRU.",
         )
     )

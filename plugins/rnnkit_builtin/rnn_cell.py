@@ -27,7 +27,8 @@ class RNNCellOptions(StackOptions):
 class RNNCell(TorchCell):
     """One step of Elman's network, with the parameters of `torch.nn.RNNCell`; its state is `CellState(h)`.
 
-    With `layer_norm`, phi reads LN(W_ih x_t + W_hh h_{t-1}) + b_ih + b_hh (Ba et al., arXiv 1607.06450, equation 4).
+    With `layer_norm`, phi is applied to LN(W_ih x_t + W_hh h_{t-1}) + b_ih + b_hh (Ba et al., arXiv 1607.06450,
+    equation 4).
     """
 
     recurrent_dropout_parts: ClassVar[tuple[str, ...]] = ("h",)
@@ -59,7 +60,7 @@ class RNNCell(TorchCell):
         if self.norm is None:
             h = self._phi(projected_t + F.linear(state.h, self.weight_hh, self.bias_hh))
         else:
-            h = self._phi(self._biased(self.norm(projected_t + F.linear(state.h, self.weight_hh))))
+            h = self._phi(self._add_biases(self.norm(projected_t + F.linear(state.h, self.weight_hh))))
         return h, CellState(h)
 
     def symbols(self) -> dict[str, Any]:
@@ -72,7 +73,7 @@ class RNNCell(TorchCell):
     def _phi(self) -> Callable[[Tensor], Tensor]:
         return torch.tanh if self.nonlinearity == "tanh" else torch.relu
 
-    def _biased(self, normalized: Tensor) -> Tensor:
+    def _add_biases(self, normalized: Tensor) -> Tensor:
         if self.bias_ih is None or self.bias_hh is None:
             return normalized
         return normalized + self.bias_ih + self.bias_hh

@@ -1,7 +1,7 @@
-"""What rnnkit raises on purpose: one class per mistake, all of them `RnnkitError`.
+"""The errors of rnnkit: one class per mistake, all of them `RnnkitError`.
 
-The catalog's errors are no `ValueError`: pydantic would turn those into a line of a `ValidationError` and lose
-their class. A field of a spec that has the wrong type or range raises pydantic's own `ValidationError`.
+The catalog's errors are not `ValueError`s: pydantic would turn those into a line of a `ValidationError` and lose
+their class. A field of a spec with a wrong type or range raises pydantic's own `ValidationError`.
 """
 
 from __future__ import annotations
@@ -13,64 +13,64 @@ if TYPE_CHECKING:
 
 
 class RnnkitError(Exception):
-    """The base of every error that rnnkit raises on purpose."""
+    """The base class of all errors of rnnkit."""
 
 
 class UnknownKindError(RnnkitError, LookupError):
-    """No installed plugin provides the kind that was asked for."""
+    """The kind is not installed."""
 
 
 class AmbiguousKindError(RnnkitError, LookupError):
-    """Several distributions provide a kind of the name that was asked for, and none of them goes before the others."""
+    """Several distributions provide a kind of this name, and none of them takes precedence."""
 
 
 class BlockedKindError(RnnkitError, LookupError):
-    """The distribution that provides the kind has been turned off."""
+    """The distribution that provides the kind is blocked."""
 
 
 class ReservedKindError(RnnkitError):
-    """A local kind was given a name that is rnnkit's own, or that another local kind has."""
+    """A local kind has a name of rnnkit's own, or of another local kind."""
 
 
 class PluginError(RnnkitError):
-    """A plugin was found, but it does not keep the contract of plugins."""
+    """A plugin is broken: it cannot be imported, or it breaks the contract of plugins."""
 
     cause: str = ""
-    """What is wrong, in short."""
+    """The cause, in short."""
 
 
 class BuildError(RnnkitError, TypeError):
-    """`build_model` was given no spec, a builder returned no backbone, or the cells of a stack do not go together."""
+    """`build_model` got no spec, a builder returned no backbone, or the cells of a stack do not fit together."""
 
 
 class InputError(RnnkitError, ValueError):
-    """The input, the lengths or the state given to a model have a shape, dtype or value that it cannot take."""
+    """The input, the lengths or the state of a model have a wrong shape, dtype or value."""
 
 
 class StepError(RnnkitError, RuntimeError):
-    """Single steps were asked of a model that cannot take them, or whose output at one step depends on later steps."""
+    """The model cannot run single steps, or its output at one step depends on later steps."""
 
 
 class UnresolvedKindError(UnknownKindError):
-    """A model was asked for whose plugin is not installed here."""
+    """A model cannot be built because its plugin is not installed."""
 
 
 class SpecFileError(RnnkitError, ValueError):
-    """A file holds no valid spec, or an override of one is not valid."""
+    """A file is not a valid spec, or an override of a spec is not valid."""
 
     def __init__(self, message: str, problems: tuple[FileProblem, ...] = ()) -> None:
         super().__init__(message)
         self.problems = problems
-        """What is wrong, one by one."""
+        """All problems, one by one."""
 
 
 class CheckpointError(RnnkitError, ValueError):
-    """A file holds no model that can be loaded, or a model cannot be saved to one."""
+    """A file cannot be loaded as a model, or a model cannot be saved."""
 
 
 class LockWarning(UserWarning):
-    """A file was written with another version of its plugin than the one that is installed."""
+    """A file was written with another version of its plugin than the installed one."""
 
 
 class DeprecatedKindWarning(FutureWarning):
-    """A kind was asked for by an old name, or one that goes away."""
+    """A kind was used by an old name, or is deprecated."""

@@ -1,4 +1,4 @@
-"""The record of a kind: all that the catalog, the build and the documentation know of it."""
+"""The record of a kind: everything that the catalog, the build and the documentation know about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Paper(NamedTuple):
-    """The publication that a kind comes from."""
+    """The publication of a kind."""
 
     title: str
     authors: str
@@ -27,16 +27,16 @@ class Paper(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a spec: the field (`"options.proj_size"`) and what to do about it."""
+    """A problem with a spec: the field (`"options.proj_size"`), and what to do about it."""
 
     field: str
     message: str
 
 
 class Builder(Protocol):
-    """Makes the backbone that a spec describes.
+    """Builds the backbone that a spec describes.
 
-    Called by `build_model` with a spec whose `options` are already of the kind's options class. Parameters are
+    Called by `build_model` with a spec whose `options` are an instance of the kind's options class. Parameters are
     created on `device` and in `dtype` (None: torch's defaults); nothing is allocated on any other device.
     """
 
@@ -45,29 +45,31 @@ class Builder(Protocol):
     ) -> Backbone: ...
 
 
-def _nothing_to_check(_spec: RecurrentSpec[Any], /) -> Iterable[Problem]:
+def _no_problems(_spec: RecurrentSpec[Any], /) -> Iterable[Problem]:
     """The check of a kind without rules between fields."""
     return ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A family of recurrent networks under a name.
+    """A named family of recurrent networks.
 
     Attributes:
-        name: what a spec says to get it; the same as the name of the plugin's entry point.
-        builder: makes a backbone from a spec.
-        options: the class of the fields that only this kind has; `Options` itself for none.
+        name: the name that a spec uses; the same as the name of the plugin's entry point.
+        builder: builds a backbone from a spec.
+        options: the class of the fields that only this kind has; `Options` itself if there are none.
         summary: one sentence.
-        equation: the update of one step in LaTeX, which the code computes; empty: none is given.
-        meanings: from a symbol of the equation, as LaTeX has it, to what it means, in words that begin in lower case.
-            What every equation knows (`x_t`, the parts of the state, tanh) needs none, nor do weights and biases.
-        paper: where it was published; None: nowhere.
+        equation: the update of one step in LaTeX, which the code computes; empty if none is given.
+        meanings: what the symbols of the equation mean: from LaTeX to a phrase that begins in lower case. `x_t`, the
+            parts of the state, weights, biases and functions such as tanh need none.
+        paper: its publication; None if there is none.
         check: yields a `Problem` for each rule between fields that a spec breaks (`proj_size < hidden_size`).
-            Called when a spec is made, after each field alone was found valid.
-        sizes_per_layer: whether it takes a tuple as `hidden_size`, one size for each layer.
-        cell: the cell that the kind is a stack of, which `cell_kind` sets; None: it is no such stack, or has several.
-        deprecated: that it goes away, or what takes its place, of which every spec of it warns; None: it stays.
+            Called when a spec is created, after each field has been found valid by itself.
+        sizes_per_layer: whether `hidden_size` may be a tuple with one size for each layer.
+        cell: the class of the cells that the kind is a stack of, set by `cell_kind`; None if it is not such a stack, or
+            has several classes.
+        deprecated: when it will be removed and what replaces it; every spec of the kind warns. None: it is not
+            deprecated.
     """
 
     name: str
@@ -77,7 +79,7 @@ class Kind:
     equation: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict, hash=False)
     paper: Paper | None = None
-    check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = _nothing_to_check
+    check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = _no_problems
     sizes_per_layer: bool = False
     cell: type[Cell] | None = None
     deprecated: Deprecation | None = None

@@ -27,7 +27,7 @@ from rnnkit import (
     register_kind,
 )
 from rnnkit.catalog import current_catalog
-from rnnkit.catalog.catalog import using
+from rnnkit.testing import use_catalog
 
 BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
 SIZES = {"input_size": 3, "hidden_size": 4}
@@ -247,7 +247,7 @@ def test_what_is_registered_after_the_hook_has_returned_does_not_count(plugins):
 def test_what_a_plugin_raises_does_not_pass_for_a_wrong_spec(plugins, mistake):
     """pydantic would take a ValueError or an AssertionError for a problem of the field `kind`."""
     plugins.install("test_mgu", source=mistake)
-    with using(Catalog()), pytest.raises(PluginError, match=r"entry point 'test_mgu'\) is broken: .*typo"):
+    with use_catalog(Catalog()), pytest.raises(PluginError, match=r"entry point 'test_mgu'\) is broken: .*typo"):
         RecurrentSpec(kind="test_mgu", **SIZES)
 
 
@@ -259,7 +259,7 @@ def test_a_check_that_fails_by_itself_is_the_plugins_mistake(plugins, check):
         register(kind("test_mgu", check={check}))
     """
     plugins.install("test_mgu", source=source, distribution="test-mgu")
-    with using(Catalog()), pytest.raises(PluginError, match="The check of the kind 'test-mgu/test_mgu' failed"):
+    with use_catalog(Catalog()), pytest.raises(PluginError, match="The check of the kind 'test-mgu/test_mgu' failed"):
         RecurrentSpec(kind="test_mgu", **SIZES)
 
 
@@ -276,7 +276,7 @@ def test_options_that_no_json_has_read_back_equal():
         names: frozenset[str] = frozenset()
 
     many = replace(get_kind("gru"), name="test_many", options=ManyOptions)
-    with using(Catalog()), register_kind(many):
+    with use_catalog(Catalog()), register_kind(many):
         options = {"color": Color.RED, "names": frozenset(["a"])}
         spec = RecurrentSpec(kind="test_many", input_size=3, hidden_size=4, options=options)
         assert spec.to_dict()["options"] == {"color": "red", "names": ["a"]}
@@ -309,7 +309,7 @@ def test_using_puts_a_catalog_in_place_until_the_block_ends(plugins):
     before = current_catalog()
     assert before.names("lstm") == ["lstm"]  # and has looked at what is installed
     plugins.install("test_mgu", distribution="test-mgu")
-    with using(Catalog()) as catalog:
+    with use_catalog(Catalog()) as catalog:
         assert current_catalog() is catalog
         assert list_kinds("test_mgu") == ["test-mgu/test_mgu"]
         assert get_kind("test_mgu") is catalog.get("test_mgu")
@@ -319,7 +319,7 @@ def test_using_puts_a_catalog_in_place_until_the_block_ends(plugins):
 
 def test_using_restores_the_catalog_when_the_block_raises():
     before = current_catalog()
-    with pytest.raises(ZeroDivisionError), using(Catalog()):
+    with pytest.raises(ZeroDivisionError), use_catalog(Catalog()):
         raise ZeroDivisionError
     assert current_catalog() is before
 
@@ -376,7 +376,7 @@ def register_kinds(register):
 @pytest.fixture
 def leaky(plugins):
     plugins.install("test_leaky", source=SOURCE_OF_A_PLUGIN, distribution="leaky")
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         yield lambda **fields: RecurrentSpec(**{"kind": "test_leaky"} | SIZES | fields)
 
 
@@ -436,7 +436,7 @@ def test_a_builder_that_returns_no_backbone_is_refused(plugins):
         register(kind("test_mgu", builder=lambda spec, *, device, dtype: 3))
     """
     plugins.install("test_mgu", source=source, distribution="test-mgu")
-    with using(Catalog()), pytest.raises(BuildError) as caught:
+    with use_catalog(Catalog()), pytest.raises(BuildError) as caught:
         build_model(RecurrentSpec(kind="test_mgu", **SIZES))
     assert str(caught.value) == "The builder of kind 'test-mgu/test_mgu' must return a rnnkit.Backbone, but returned 3"
 

@@ -26,8 +26,8 @@ from rnnkit import (
     summarize_spec,
     verify_model,
 )
-from rnnkit.catalog.catalog import using
 from rnnkit.catalog.registration import register_hooks
+from rnnkit.testing import use_catalog
 from tests.helpers.models import small_input, small_model, small_spec
 from tests.helpers.pages import ROOT
 
@@ -104,7 +104,7 @@ def hook(function):
 @pytest.fixture(autouse=True)
 def catalog():
     """A catalog of its own for each test, so that none sees another's hooks."""
-    with using(Catalog()) as catalog:
+    with use_catalog(Catalog()) as catalog:
         yield catalog
 
 
@@ -283,7 +283,7 @@ def test_removing_one_leaves_the_others_in_their_order():
 def test_hooks_belong_to_the_catalog_in_which_they_were_registered():
     outer, inner = Noting(), Noting()
     registered = register_hooks(outer)
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_hooks(inner)
         small_model("gru")
         registered.remove()  # from where it is

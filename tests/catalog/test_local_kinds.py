@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rnnkit import (
+    Catalog,
     Kind,
     Options,
     PluginError,
@@ -19,15 +20,14 @@ from rnnkit import (
     register_kind,
     resolve_kind,
 )
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
+from rnnkit.testing import use_catalog
 from tests.helpers.models import small_input, small_spec
 
 
 @pytest.fixture(autouse=True)
 def catalog():
     """A catalog of its own for each test, so that none sees another's kinds."""
-    with using(Catalog()) as catalog:
+    with use_catalog(Catalog()) as catalog:
         yield catalog
 
 

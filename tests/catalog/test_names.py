@@ -21,7 +21,7 @@ from rnnkit import (
     register_kind,
     resolve_kind,
 )
-from rnnkit.catalog.catalog import using
+from rnnkit.testing import use_catalog
 from tests.helpers.plugins_on_disk import write_distribution
 
 SIZES = {"input_size": 3, "hidden_size": 4}
@@ -70,7 +70,7 @@ def test_kinds_are_told_apart_by_case_and_distributions_by_letters(mgu, name):
 
 @pytest.mark.parametrize("names", [NAMES_OF_LSTM, NAMES_OF_MGU], ids=["own", "third-party"])
 def test_a_spec_holds_the_canonical_name_whichever_it_was_given(mgu, names):
-    with using(Catalog()) as catalog:
+    with use_catalog(Catalog()) as catalog:
         specs = {RecurrentSpec(kind=name, **SIZES) for name in names}
         assert {spec.kind for spec in specs} == {catalog.canonical(names[0])}
         [spec] = specs
@@ -80,10 +80,10 @@ def test_a_spec_holds_the_canonical_name_whichever_it_was_given(mgu, names):
 
 
 def test_a_saved_spec_stays_unambiguous_when_another_distribution_brings_the_same_kind(plugins, mgu):
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         spec = RecurrentSpec(kind="test_mgu", **SIZES)
     plugins.install("test_mgu", distribution="another")
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         assert RecurrentSpec.from_dict(spec.to_dict()) == spec
 
 
@@ -91,7 +91,7 @@ def test_listing_gives_canonical_names(plugins, mgu):
     plugins.install("test_mgu", "lstm", distribution="another")
     third_party = ["another/lstm", "another/test_mgu", "test-mgu/test_mgu"]
     assert Catalog().names() == sorted([*INSTALLED.split(", "), *third_party])
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         assert list_kinds("test_mgu") == third_party[1:]
         assert list_kinds("*/lstm") == ["another/lstm", "lstm"]
         assert list_kinds("rnnkit/*") == INSTALLED.split(", ")
@@ -109,7 +109,7 @@ def claimed(plugins):
 
 
 def test_a_third_party_cannot_take_a_name_of_rnnkits_own(plugins, claimed):
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         spec = RecurrentSpec(kind="lstm", **SIZES)
         assert spec.kind == "lstm"
         assert build_model(spec).backbone.rnn.hidden_size == 4
@@ -117,7 +117,7 @@ def test_a_third_party_cannot_take_a_name_of_rnnkits_own(plugins, claimed):
 
 
 def test_a_third_partys_kind_of_a_reserved_name_is_had_with_its_distribution(claimed):
-    with using(Catalog()) as catalog:
+    with use_catalog(Catalog()) as catalog:
         assert get_kind("other/lstm").builder.__module__ == claimed
         assert RecurrentSpec(kind="other/lstm", **SIZES).kind == "other/lstm"
         assert get_kind("lstm").builder.__module__ != claimed
@@ -176,7 +176,7 @@ def test_what_is_said_of_two_does_not_depend_on_who_is_found_first(two, monkeypa
 
 
 def test_a_spec_with_a_bare_name_of_two_raises_the_same_error(two):
-    with using(Catalog()), pytest.raises(AmbiguousKindError) as caught:
+    with use_catalog(Catalog()), pytest.raises(AmbiguousKindError) as caught:
         RecurrentSpec(kind="test_mgu", **SIZES)
     assert str(caught.value) == AMBIGUOUS
 
@@ -246,7 +246,7 @@ def test_a_distribution_may_be_called_local(plugins):
 @pytest.fixture
 def catalog(plugins):
     """In place of the process's own: sees what a test installs before its first question."""
-    with using(Catalog()) as catalog:
+    with use_catalog(Catalog()) as catalog:
         yield catalog
 
 

@@ -33,9 +33,9 @@ from rnnkit import (
     spec_schema,
     verify_model,
 )
-from rnnkit.catalog.catalog import using
 from rnnkit.deprecation import Deprecation, KindAlias
 from rnnkit.errors import DeprecatedKindWarning
+from rnnkit.testing import use_catalog
 from tests.helpers.commands import run, run_process
 from tests.helpers.models import small_input, small_model, small_spec
 from tests.helpers.pages import ROOT
@@ -76,16 +76,14 @@ def registers(*records):
 
 DECAY = "decay_kind('decay')"
 ALIAS = "KindAlias(name='fading', kind='decay', since='0.2.0', removal='1.0')"
-RENAMED = (
-    "The kind {!r} is an old name of 'acme/decay' since acme 0.2.0, and goes away with 1.0: write 'acme/decay' instead"
-)
+RENAMED = "The kind {!r} is an old name of 'acme/decay' since acme 0.2.0, and will be removed in 1.0: write 'acme/decay' instead"
 
 
 @pytest.fixture
 def acme(plugins):
     """A distribution `acme` whose kind `decay` was called `fading` once."""
     plugins.install("decay", "fading", source=registers(DECAY, ALIAS), distribution="acme")
-    with using(Catalog()) as catalog:
+    with use_catalog(Catalog()) as catalog:
         yield catalog
 
 
@@ -93,7 +91,7 @@ def acme(plugins):
 def before(plugins):
     """A catalog from before: `acme` has a kind `fading`, which is called so."""
     plugins.install("fading", source=registers("decay_kind('fading')"), distribution="acme")
-    with using(Catalog()) as catalog:
+    with use_catalog(Catalog()) as catalog:
         yield catalog
 
 
@@ -186,7 +184,7 @@ def test_an_old_spec_file_is_read_and_saved_under_the_new_name(before, plugins, 
 def catalog_with_alias(plugins):
     """What an upgrade of `acme` leaves: found first, and so in the place of the distribution before."""
     plugins.install("decay", "fading", source=registers(DECAY, ALIAS), distribution="acme")
-    return using(Catalog())
+    return use_catalog(Catalog())
 
 
 def test_an_old_checkpoint_is_loaded_verified_and_saved_under_the_new_name(before, plugins, tmp_path):
@@ -207,7 +205,7 @@ def test_an_old_checkpoint_is_loaded_verified_and_saved_under_the_new_name(befor
 
 def test_a_spec_that_could_not_be_had_takes_the_new_name_when_it_can(plugins):
     data = {"kind": "acme/fading", "options": {"decay": 0.25}, **SIZES}
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         unresolved, given = warned(lambda: RecurrentSpec.from_dict(data, allow_unresolved=True))
         assert (unresolved.kind, given) == ("acme/fading", [])
     with catalog_with_alias(plugins):
@@ -244,7 +242,7 @@ def test_listing_and_resolving_import_nothing_and_warn_of_nothing(acme, plugins)
 def test_a_resolution_says_of_a_loaded_plugin_that_the_name_is_an_old_one(acme, plugins):
     acme.get("decay")
     [module] = plugins.imported()
-    note = "an old name of 'acme/decay' since acme 0.2.0, and goes away with 1.0"
+    note = "an old name of 'acme/decay' since acme 0.2.0, and will be removed in 1.0"
     assert str(resolve_kind("fading")) == (
         f"fading -> acme/decay: it is {note}\n"
         f"  acme/fading: {module} (distribution acme 1.0, entry point 'fading'), loaded, {note}\n"
@@ -255,7 +253,7 @@ def test_a_resolution_says_of_a_loaded_plugin_that_the_name_is_an_old_one(acme, 
 def test_the_removal_need_not_be_known(plugins):
     alias = "KindAlias(name='fading', kind='decay', since='2024.1')"
     plugins.install("decay", "fading", source=registers(DECAY, alias), distribution="acme")
-    with using(Catalog()), pytest.warns(DeprecatedKindWarning) as given:
+    with use_catalog(Catalog()), pytest.warns(DeprecatedKindWarning) as given:
         RecurrentSpec(kind="fading", **SIZES)
     assert str(given[0].message) == (
         "The kind 'fading' is an old name of 'acme/decay' since acme 2024.1: write 'acme/decay' instead"
@@ -265,7 +263,7 @@ def test_the_removal_need_not_be_known(plugins):
 def test_rnnkit_list_marks_the_old_name_when_the_plugin_is_loaded(acme):
     assert [row["note"] for row in facts("list", "acme/*")] == ["", ""]
     notes = {row["kind"]: row["note"] for row in facts("list", "acme/*", "--load")}
-    old = "an old name of 'acme/decay' since acme 0.2.0, and goes away with 1.0"
+    old = "an old name of 'acme/decay' since acme 0.2.0, and will be removed in 1.0"
     assert notes == {"acme/decay": "", "acme/fading": old}
 
 
@@ -308,7 +306,7 @@ def test_rnnkit_validate_warns_once_of_a_file_with_the_old_name(acme, tmp_path):
 def test_the_schema_takes_what_can_be_loaded_by_old_and_by_new_names(plugins, old):
     """However the names are sorted, of which the first has its plugin loaded."""
     plugins.install("decay", old, source=registers(DECAY, ALIAS.replace("fading", old)), distribution="acme")
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         schema = spec_schema()
     Draft202012Validator.check_schema(schema)
     names = schema["properties"]["kind"]["enum"]
@@ -340,13 +338,13 @@ def add_entry_point(plugins, module, kind, value):
 
 def test_an_alias_in_a_module_of_its_own_loads_the_kind_and_the_kind_does_not_load_it(plugins):
     first, second = installed_apart(plugins, kind=registers(DECAY), other=registers(ALIAS))
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         get_kind("decay")
         assert plugins.imported() == [first]
         assert warned(lambda: RecurrentSpec(kind="fading", **SIZES).kind) == ("acme/decay", renamed("fading"))
         assert plugins.imported() == [first, second]
     plugins.forget()
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         assert warned(lambda: RecurrentSpec(kind="fading", **SIZES).kind) == ("acme/decay", renamed("fading"))
         assert plugins.imported() == [first, second]
 
@@ -416,7 +414,7 @@ def test_a_strict_policy_finds_an_alias_that_leads_nowhere(plugins):
 @pytest.mark.parametrize(
     ("record", "fields", "says"),
     [
-        (KindAlias, {"name": "a", "kind": "b", "since": 0.3}, "since of a KindAlias should be a text such as '0.3'"),
+        (KindAlias, {"name": "a", "kind": "b", "since": 0.3}, "since of a KindAlias should be a string such as '0.3'"),
         (KindAlias, {"name": "a", "kind": "b", "since": ""}, "since of a KindAlias .* but is ''"),
         (KindAlias, {"name": "a", "kind": "b", "since": "1", "removal": 2}, "removal of a KindAlias .* but is 2"),
         (Deprecation, {"since": None}, "since of a Deprecation .* but is None"),
@@ -442,15 +440,15 @@ def test_a_process_of_its_own_has_no_old_names():
 @pytest.mark.parametrize(
     ("deprecation", "says"),
     [
-        ("since='0.3', instead='gru', removal='1.0'", "acme 0.3, and goes away with 1.0: use 'gru' instead"),
+        ("since='0.3', instead='gru', removal='1.0'", "acme 0.3, and will be removed in 1.0: use 'gru' instead"),
         ("since='0.3', instead='gru'", "acme 0.3: use 'gru' instead"),
-        ("since='0.3', removal='1.0'", "acme 0.3, and goes away with 1.0: it has no replacement"),
+        ("since='0.3', removal='1.0'", "acme 0.3, and will be removed in 1.0: it has no replacement"),
     ],
 )
 def test_a_deprecated_kind_is_built_with_a_warning(plugins, deprecation, says):
     kind = f"decay_kind('decay', deprecated=Deprecation({deprecation}))"
     plugins.install("decay", source=registers(kind), distribution="acme")
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         spec, given = warned(lambda: RecurrentSpec(kind="decay", **SIZES))
         message = f"The kind 'acme/decay' is deprecated since {says}"
         assert given == [(DeprecatedKindWarning, message, __file__)]
@@ -462,7 +460,7 @@ def leaving(plugins):
     """A distribution `acme` whose kind `decay` goes away, and had an old name, too."""
     kind = "decay_kind('decay', deprecated=Deprecation(since='0.3', instead='gru'))"
     plugins.install("decay", "fading", source=registers(kind, ALIAS), distribution="acme")
-    with using(Catalog()) as catalog:
+    with use_catalog(Catalog()) as catalog:
         yield catalog
 
 
@@ -491,7 +489,7 @@ def test_the_commands_show_that_a_kind_is_deprecated(leaving):
 
 def test_a_local_kind_may_be_deprecated_to_see_how_that_looks():
     kind = replace(get_kind("gru"), name="mine", deprecated=Deprecation(since="0.3", instead="gru"))
-    with using(Catalog()), register_kind(kind):
+    with use_catalog(Catalog()), register_kind(kind):
         given = warned(lambda: small_spec("mine"))[1]
     assert [message for _, message, _ in given] == [
         "The kind 'local/mine' is deprecated since local 0.3: use 'gru' instead"
@@ -529,7 +527,7 @@ def needs(*lines):
 )
 def test_a_plugin_that_asks_for_another_rnnkit_is_refused_before_it_is_imported(plugins, line, needed, way_out):
     plugins.install("decay", source="raise RuntimeError('imported')", distribution="acme", metadata=needs(line))
-    with using(Catalog()) as catalog:
+    with use_catalog(Catalog()) as catalog:
         assert "acme/decay" in list_kinds()
         with pytest.raises(PluginError) as caught:
             RecurrentSpec(kind="decay", **SIZES)
@@ -607,7 +605,7 @@ def test_a_module_with_several_kinds_builds_each_of_them(plugins, tmp_path):
 
 def check_round_trips(kinds, folder):
     """Each kind is built, saved and loaded."""
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         for name in kinds:
             file, model, x = folder / f"{name}.safetensors", small_model(name), small_input()
             assert model.spec.kind == f"acme/{name}"
@@ -617,7 +615,7 @@ def check_round_trips(kinds, folder):
 
 def test_a_module_for_each_kind_is_imported_for_that_kind_alone(plugins, tmp_path):
     _, second = installed_apart(plugins, kind=registers(DECAY), other=registers("decay_kind('fading')"))
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         assert get_kind("fading").name == "fading"
         assert plugins.imported() == [second]
     check_round_trips(["decay", "fading"], tmp_path)
@@ -640,7 +638,7 @@ one, two = Provider("slow", "fast"), Provider("decay")
 """
     module = plugins.install("slow", "fast", source=source, plugin="one", distribution="acme")
     add_entry_point(plugins, module, "decay", f"{module}:two")
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         get_kind("fast")
         assert plugins.module(module).calls == [("slow", "fast")]
     check_round_trips(["slow", "fast", "decay"], tmp_path)
@@ -660,7 +658,7 @@ GOLDEN_SPECS = {
 def golden(monkeypatch):
     """The plugin as it is found where it is installed; nobody changes its files."""
     monkeypatch.syspath_prepend(GOLDEN)
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         yield small_golden
     sys.modules.pop("rnnkit_golden", None)
 

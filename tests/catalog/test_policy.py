@@ -15,7 +15,7 @@ from rnnkit import (
     list_kinds,
     set_plugin_policy,
 )
-from rnnkit.catalog.catalog import using
+from rnnkit.testing import use_catalog
 from tests.helpers.plugins_on_disk import PluginsOnDisk
 
 OWN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
@@ -96,7 +96,7 @@ def test_a_distribution_must_pass_every_rule(plugins, monkeypatch):
 def test_asking_for_a_blocked_kind_says_who_blocks_it(plugins, monkeypatch, rule, variable, by, name):
     if variable:
         monkeypatch.setenv(*variable)
-    with using(Catalog(**rule)):
+    with use_catalog(Catalog(**rule)):
         for ask in (get_kind, lambda kind: RecurrentSpec(kind=kind, input_size=1, hidden_size=1)):
             with pytest.raises(BlockedKindError) as caught:
                 ask(name)
@@ -114,7 +114,7 @@ def test_rnnkits_own_kinds_can_be_blocked_by_name_only(plugins):
 
 
 def test_a_call_controls_the_catalog_in_use_from_then_on(plugins):
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         assert get_kind("test_one").name == "test_one"
         set_plugin_policy(block=["one-plugin"])
         assert list_kinds("*test_*") == ["two-plugin/test_two"]
@@ -134,7 +134,7 @@ def test_strictness_makes_a_broken_plugin_an_error_at_the_first_look(plugins, mo
         Catalog().names()
     assert usable(Catalog(block=["broken-plugin"])) == ["one-plugin/test_one", "two-plugin/test_two"]
     monkeypatch.setenv("RNNKIT_STRICT_PLUGINS", "0")
-    with using(Catalog()), pytest.raises(PluginError):
+    with use_catalog(Catalog()), pytest.raises(PluginError):
         set_plugin_policy(strict=True)
 
 

@@ -10,9 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from rnnkit import Kind, UnknownKindError, build_model, get_kind, register_kind
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
+from rnnkit import Catalog, Kind, UnknownKindError, build_model, get_kind, register_kind
+from rnnkit.testing import use_catalog
 from tests.helpers.models import small_spec
 
 THREADS = 64
@@ -50,7 +49,7 @@ def test_many_threads_build_different_kinds_for_the_first_time(plugins, at_impor
         barrier.wait()
         return build_model(small_spec(f"test_{number % 8}"))
 
-    with using(Catalog()) as catalog, ThreadPoolExecutor(THREADS) as pool:
+    with use_catalog(Catalog()) as catalog, ThreadPoolExecutor(THREADS) as pool:
         models = list(pool.map(build, range(THREADS), timeout=60))
         kinds = {model.spec.kind for model in models}
         assert len(kinds) == 8
@@ -63,7 +62,7 @@ def test_threads_and_a_plugin_that_another_thread_imports_by_itself(plugins):
     slow = "time.sleep(0.2); rnnkit.get_kind('test_other')"
     module = plugins.install("test_slow", source=BUILDS.format(at_import=slow, kind="test_slow"))
     plugins.install("test_other", source=BUILDS.format(at_import="time.sleep(0.1)", kind="test_other"))
-    with using(Catalog()), ThreadPoolExecutor(2) as pool:
+    with use_catalog(Catalog()), ThreadPoolExecutor(2) as pool:
         direct = pool.submit(__import__, module)
         asked = pool.submit(get_kind, "test_slow")
         assert asked.result(timeout=60).name == "test_slow"

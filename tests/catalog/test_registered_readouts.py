@@ -24,7 +24,7 @@ from rnnkit import (
     save_model,
     save_spec,
 )
-from rnnkit.catalog.catalog import Catalog, using
+from rnnkit.testing import Catalog, use_catalog
 
 FIRST = """
 from rnnkit import Readout, hookimpl
@@ -75,7 +75,7 @@ def test_rnnkits_own_readouts_are_installed_like_any_other():
 @pytest.mark.parametrize("name", ["first", "rnnkit-first/first", "RNNKIT_First/first"])
 def test_a_readout_of_a_plugin_is_found_by_its_names_and_named_canonically(plugins, name):
     installed(plugins)
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         assert "rnnkit-first/first" in list_readouts()
         spec = make(readout=name)
         assert spec.readout == "rnnkit-first/first"
@@ -86,7 +86,7 @@ def test_a_readout_of_a_plugin_is_found_by_its_names_and_named_canonically(plugi
 
 def test_creating_a_spec_does_not_import_the_plugin_of_its_readout(plugins):
     installed(plugins, source="raise RuntimeError('imported')")
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         spec = make(readout="first")
         with pytest.raises(PluginError, match=r"RuntimeError: imported.*Only its own readouts are affected"):
             build_model(spec)
@@ -109,7 +109,7 @@ def test_a_spec_whose_readout_is_not_installed_is_kept_unchanged_and_builds_once
     with pytest.raises(UnresolvedKindError, match=r"not available in this environment.*pip install rnnkit-first"):
         build_model(spec)
     installed(plugins)
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         with pytest.raises(UnresolvedKindError, match="was not installed when this spec was created but is now"):
             build_model(spec)
         assert type(build_model(RecurrentSpec.from_dict(spec.to_dict())).readout).__name__ == "First"
@@ -117,7 +117,7 @@ def test_a_spec_whose_readout_is_not_installed_is_kept_unchanged_and_builds_once
 
 def test_a_blocked_readout_is_refused_with_the_rule_that_blocks_it(plugins):
     installed(plugins)
-    with using(Catalog(block=["rnnkit-first"])):
+    with use_catalog(Catalog(block=["rnnkit-first"])):
         assert list_readouts() == ["all", "last", "max", "mean"]
         with pytest.raises(ValidationError, match="blocked by Catalog"):
             make(readout="first")

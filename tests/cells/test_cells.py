@@ -1,4 +1,4 @@
-"""A cell is one time step: that of torch's cells, a module like any other within a stack, and a kind once written."""
+"""Cells: equal to torch's cells, ordinary modules within a stack, and the basis of new kinds."""
 
 import inspect
 import re
@@ -24,7 +24,7 @@ OF_TORCH = {RNNCell: nn.RNNCell, GRUCell: nn.GRUCell, LSTMCell: nn.LSTMCell}
 stacks = pytest.mark.parametrize("stack", STACKS)
 fused_kinds = pytest.mark.parametrize("fused", ["rnn_cell", "gru_cell", "lstm_cell"])
 cell_classes = pytest.mark.parametrize("cell_class", OF_TORCH)
-directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 with_or_without_lengths = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["no_lengths", "lengths"])
 
 
@@ -36,14 +36,14 @@ def assert_same(actual, expected):
 
 
 def bare(state):
-    """As torch's cells take it: a tensor where the state has one part."""
+    """Return the state as torch's cells take it: a tensor if it has one part."""
     return state[0] if len(state) == 1 else tuple(state)
 
 
 @cell_classes
 @pytest.mark.parametrize("bias", [False, True], ids=["no_bias", "bias"])
 @pytest.mark.parametrize("given", [False, True], ids=["no_state", "given_state"])
-def test_a_cell_called_by_itself_is_that_of_torch(cell_class, bias, given):
+def test_cell_equals_the_cell_of_torch(cell_class, bias, given):
     cell = cell_class(3, 6, bias=bias, dtype=torch.float64)
     reference = OF_TORCH[cell_class](3, 6, bias=bias, dtype=torch.float64)
     reference.load_state_dict(cell.state_dict())
@@ -58,7 +58,7 @@ def test_a_cell_called_by_itself_is_that_of_torch(cell_class, bias, given):
 
 @cell_classes
 @pytest.mark.parametrize("bias", [False, True], ids=["no_bias", "bias"])
-def test_a_cell_takes_the_weights_of_torch(cell_class, bias):
+def test_cell_loads_the_state_dict_of_torch(cell_class, bias):
     cell, reference = cell_class(3, 6, bias=bias), OF_TORCH[cell_class](3, 6, bias=bias)
     x_t = torch.randn(BATCH, 3)
     cell.load_state_dict(reference.state_dict())
@@ -67,7 +67,7 @@ def test_a_cell_takes_the_weights_of_torch(cell_class, bias):
 
 
 @cell_classes
-def test_the_same_seed_gives_the_weights_of_torch(cell_class):
+def test_same_seed_gives_the_weights_of_torch(cell_class):
     torch.manual_seed(3)
     cell = cell_class(3, 6)
     torch.manual_seed(3)
@@ -76,19 +76,19 @@ def test_the_same_seed_gives_the_weights_of_torch(cell_class):
     assert all(torch.equal(*pair) for pair in zip(cell.parameters(), reference.parameters(), strict=True))
 
 
-def test_a_cell_of_elman_has_the_nonlinearity_relu_too():
+def test_rnn_cell_with_relu_equals_the_cell_of_torch():
     cell, reference = RNNCell(3, 6, nonlinearity="relu"), nn.RNNCell(3, 6, nonlinearity="relu")
     reference.load_state_dict(cell.state_dict())
     x_t = torch.randn(BATCH, 3)
     torch.testing.assert_close(cell(x_t)[0], reference(x_t))
 
 
-# Within a stack it is a module like any other
+# Hooks, parametrizations and replaced cells in a stack
 
 
 @fused_kinds
-def test_a_hook_on_a_cell_sees_every_step(fused):
-    """What a loop written by hand would show it: x_t and the state before, the output and the state after."""
+def test_forward_hook_on_a_cell_runs_at_every_step(fused):
+    """It gets x_t and the state before, the output and the state after, as in a handwritten loop."""
     model, x, state = small_model(fused), small_input(), None
     seen = []
     handle = model.backbone.cells[0].register_forward_hook(lambda _cell, given, result: seen.append((given, result)))
@@ -105,7 +105,7 @@ def test_a_hook_on_a_cell_sees_every_step(fused):
 
 
 @fused_kinds
-def test_a_hook_on_the_upper_cell_sees_what_the_readout_reads(fused):
+def test_hook_on_the_last_cell_gets_the_input_of_the_readout(fused):
     model, seen = small_model(fused), []
     model.backbone.cells[1].register_forward_hook(lambda _cell, _given, result: seen.append(result[0]))
     y = model(small_input(), lengths=torch.full((BATCH,), TIME))
@@ -130,8 +130,8 @@ def test_a_hook_on_the_upper_cell_sees_what_the_readout_reads(fused):
     ],
 )
 @pytest.mark.parametrize("index", [0, 3])
-def test_hooks_of_every_sort_are_called_at_every_step(stack, register, index):
-    """Also where only the state of a step is used later, and not its output."""
+def test_all_types_of_hooks_run_at_every_step(stack, register, index):
+    """Even if only the state of a step is used later, and not its output."""
     model, called = small_model(stack, bidirectional=True), []
     handle = register(model.backbone.cells[index], lambda module, *_: called.append(module))
     try:
@@ -142,8 +142,8 @@ def test_hooks_of_every_sort_are_called_at_every_step(stack, register, index):
 
 
 @fused_kinds
-def test_a_backward_hook_sees_the_whole_gradient_of_an_output(fused):
-    """What flows back from later steps too: as in a loop that keeps each hidden state's gradient."""
+def test_backward_hook_gets_the_whole_gradient_of_an_output(fused):
+    """Including the gradient from later steps, as `retain_grad` shows it in a handwritten loop."""
     model, x = small_model(fused, output_size=None, num_layers=1), small_input()
     (cell,), seen, state, hidden = model.backbone.cells, [], None, []
     for x_t in x.unbind(1):
@@ -158,8 +158,8 @@ def test_a_backward_hook_sees_the_whole_gradient_of_an_output(fused):
 
 @fused_kinds
 @directions
-def test_what_a_hook_returns_is_used(fused, bidirectional):
-    """It doubles the output of a single layer, and leaves the state as it is."""
+def test_result_of_a_hook_is_used(fused, bidirectional):
+    """The hook doubles the output of a single layer and keeps the state."""
     fields = {"bidirectional": bidirectional, "num_layers": 1, "readout": "all", "output_size": None}
     model, x = small_model(fused, **fields), small_input()
     y, state = model(x, return_state=True)
@@ -177,7 +177,7 @@ class Echo(Cell):
 
 
 @pytest.mark.parametrize("fused", ["rnn_cell", "gru_cell"])
-def test_a_replaced_cell_is_used(fused):
+def test_replaced_cell_is_used(fused):
     model, x = small_model(fused), small_input()
     model.backbone.cells[0] = Echo(3, 6)
     _, state = model(x, return_state=True)
@@ -185,14 +185,14 @@ def test_a_replaced_cell_is_used(fused):
 
 
 def counting(_given, state):
-    """A step that adds one to all of the state."""
+    """A step that adds one to every part of the state."""
     after = map_state(lambda part: part + 1, state)
     return after[0], after
 
 
 @fused_kinds
 @pytest.mark.parametrize("method", ["forward", "step"])
-def test_a_patched_cell_is_used(fused, method):
+def test_patched_method_of_a_cell_is_used(fused, method):
     model = small_model(fused)
     setattr(model.backbone.cells[0], method, counting)
     _, state = model(small_input(), return_state=True)
@@ -208,7 +208,7 @@ class Halved(nn.Module):
 
 
 def reference_of(model):
-    """The same on torch's own module, with the weights that the cells have in effect."""
+    """Return the equivalent model on torch's module, with the effective weights of the cells."""
     reference = small_model(model.spec.kind.removesuffix("_cell"))
     with torch.no_grad():
         for layer, cell in enumerate(model.backbone.cells):
@@ -221,7 +221,7 @@ def reference_of(model):
 @fused_kinds
 @pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("layer", [0, 1])
-def test_a_parametrized_weight_is_used(fused, name, layer):
+def test_parametrized_weight_is_used(fused, name, layer):
     model, x = small_model(fused), small_input()
     before = getattr(model.backbone.cells[layer], name).clone()
     parametrize.register_parametrization(model.backbone.cells[layer], name, Halved())
@@ -234,21 +234,21 @@ def test_a_parametrized_weight_is_used(fused, name, layer):
 @fused_kinds
 @pytest.mark.parametrize("name", ["weight_ih", "weight_hh"])
 @pytest.mark.parametrize("layer", [0, 1])
-def test_a_pruned_weight_is_used(fused, name, layer):
+def test_pruned_weight_is_used(fused, name, layer):
     model, x = small_model(fused), small_input()
     cell = model.backbone.cells[layer]
     prune.l1_unstructured(cell, name, amount=0.5)
     assert getattr(cell, name).eq(0).sum() == getattr(cell, name).numel() // 2
     assert_same(model(x), reference_of(model)(x))
     with torch.no_grad():
-        getattr(cell, f"{name}_orig").mul_(2)  # as an optimizer's step would, after which the weight is made anew
+        getattr(cell, f"{name}_orig").mul_(2)  # as a step of an optimizer would
     y = model(x)
-    assert_same(y, reference_of(model)(x))  # after the call, which makes the weight from its new values
+    assert_same(y, reference_of(model)(x))  # after the call, in which a hook recomputes the weight
 
 
 @fused_kinds
-def test_dropout_scales_what_it_keeps(fused):
-    """The second layer reads the first one's output times a mask of 0 and 1 / (1 - dropout)."""
+def test_dropout_scales_the_remaining_features(fused):
+    """The input of the second layer is the output of the first times a mask of 0 and 1 / (1 - dropout)."""
     model = small_model(fused, dropout=0.25, output_size=None, readout="all")
     below, above = (small_model(fused.removesuffix("_cell"), num_layers=1, input_size=size) for size in (3, 6))
     for part, cell in zip((below, above), model.backbone.cells, strict=True):
@@ -268,7 +268,7 @@ def test_dropout_scales_what_it_keeps(fused):
 
 @stacks
 @pytest.mark.parametrize("batch_first", [False, True], ids=["time_first", "batch_first"])
-def test_the_states_at_all_steps_are_those_of_step(stack, batch_first):
+def test_all_states_equal_the_states_of_step(stack, batch_first):
     model, x = small_model(stack, readout="all", batch_first=batch_first), small_input(batch_first=batch_first)
     time_axis = 1 if batch_first else 0
     state = random_state(model)
@@ -283,33 +283,33 @@ def test_the_states_at_all_steps_are_those_of_step(stack, batch_first):
 
 @stacks
 @directions
-def test_past_a_rows_length_all_states_are_zeros(stack, bidirectional):
+def test_all_states_are_zeros_past_the_length(stack, bidirectional):
     model, x = small_model(stack, bidirectional=bidirectional), small_input()
     state = random_state(model)
     output, states = model.backbone.all_states(x, state, lengths=LENGTHS)
     assert_same(output, model.backbone(x, state, lengths=LENGTHS)[0])
-    for row, length in enumerate(LENGTHS.tolist()):
-        assert all(part[row, length:].eq(0).all() for part in leaves(states))
-        assert all(part[row, :length].ne(0).all() for part in leaves(states))
+    for index, length in enumerate(LENGTHS.tolist()):
+        assert all(part[index, length:].eq(0).all() for part in leaves(states))
+        assert all(part[index, :length].ne(0).all() for part in leaves(states))
 
 
 @stacks
 @with_or_without_lengths
-def test_each_direction_has_the_state_of_what_it_has_read(stack, lengths):
-    """At step t forward of the row up to t, and the reverse direction of the row from t on."""
+def test_all_states_of_each_direction(stack, lengths):
+    """At step t the forward state has read the sequence up to t, the reverse state from its end down to t."""
     model, x = small_model(stack, num_layers=1, bidirectional=True), small_input()
     state = random_state(model)
     _, states = model.backbone.all_states(x, state, lengths=lengths)
-    for row, length in enumerate([TIME] * BATCH if lengths is None else lengths.tolist()):
-        start = map_state(lambda part, at=row: part[at : at + 1], state)
+    for index, length in enumerate([TIME] * BATCH if lengths is None else lengths.tolist()):
+        start = map_state(lambda part, at=index: part[at : at + 1], state)
         for t in range(length):
-            of_head, _ = model.backbone(x[row : row + 1, : t + 1], start)[1]
-            _, of_tail = model.backbone(x[row : row + 1, t:length], start)[1]
-            at_t = map_state(lambda part, at=row, t=t: part[at : at + 1, t], states)
+            of_head, _ = model.backbone(x[index : index + 1, : t + 1], start)[1]
+            _, of_tail = model.backbone(x[index : index + 1, t:length], start)[1]
+            at_t = map_state(lambda part, at=index, t=t: part[at : at + 1, t], states)
             assert_same(at_t, (of_head, of_tail))
 
 
-# Cells that somebody else writes
+# Custom cells
 
 
 class NoProjection(Cell):
@@ -325,7 +325,7 @@ class NoProjection(Cell):
 
 
 class TwoProjections(NoProjection):
-    """h_t = tanh(W x_t + s_t h_{t-1}), where s_t is a number: the mean of x_t."""
+    """h_t = tanh(W x_t + s_t h_{t-1}), where s_t is the mean of x_t."""
 
     def project(self, x):
         return F.linear(x, self.weight), x.mean(-1, keepdim=True)
@@ -355,7 +355,7 @@ class Memory(NamedTuple):
 
 
 class UnequalParts(TwoProjections):
-    """The parts of the state have other widths than the hidden state, and one has an axis more."""
+    """The parts of the state have other sizes than the hidden state, and one has an additional axis."""
 
     State = Memory
 
@@ -384,31 +384,31 @@ def model_of(cell_class, **changes):
         return small_model(kind.name, output_size=None, readout="all", **changes)
 
 
-def by_hand(model, x, lengths):
-    """Row after row, layer after layer, each way by itself: outputs with zeros past the length, and final states."""
-    rows = [row_by_hand(model, row[:length]) for row, length in zip(x, lengths, strict=True)]
-    outputs = [F.pad(output, (0, 0, 0, x.shape[1] - len(output))) for output, _ in rows]
-    return torch.stack(outputs), map_state(lambda *parts: torch.cat(parts), *(final for _, final in rows))
+def run_separately(model, x, lengths):
+    """Run each sequence, layer and direction separately; return outputs, zero past the length, and final states."""
+    results = [run_sequence(model, sequence[:length]) for sequence, length in zip(x, lengths, strict=True)]
+    outputs = [F.pad(output, (0, 0, 0, x.shape[1] - len(output))) for output, _ in results]
+    return torch.stack(outputs), map_state(lambda *parts: torch.cat(parts), *(final for _, final in results))
 
 
-def row_by_hand(model, row):
-    """One row, `(time, features)`."""
-    cells, ways, final = model.backbone.cells, model.spec.directions, []
-    for first in range(0, len(cells), ways):
+def run_sequence(model, sequence):
+    """Run one sequence, `(time, features)`."""
+    cells, count, final = model.backbone.cells, model.spec.directions, []
+    for first in range(0, len(cells), count):
         outputs = []
-        for cell in cells[first : first + ways]:
+        for cell in cells[first : first + count]:
             backwards = len(outputs) == 1
-            output, state = way_by_hand(cell, row.flip(0) if backwards else row)
+            output, state = run_cell(cell, sequence.flip(0) if backwards else sequence)
             outputs.append(output.flip(0) if backwards else output)
             final.append(state)
-        row = torch.cat(outputs, dim=-1)
-    return row, tuple(final)
+        sequence = torch.cat(outputs, dim=-1)
+    return sequence, tuple(final)
 
 
-def way_by_hand(cell, row):
-    state = cell.initial_state(1, dtype=row.dtype)
-    outputs = [row.new_zeros(0, cell.output_size)]
-    for x_t in row:
+def run_cell(cell, sequence):
+    state = cell.initial_state(1, dtype=sequence.dtype)
+    outputs = [sequence.new_zeros(0, cell.output_size)]
+    for x_t in sequence:
         output, state = cell(x_t[None], state)
         outputs.append(output)
     return torch.cat(outputs), state
@@ -417,15 +417,15 @@ def way_by_hand(cell, row):
 @own_cells
 @directions
 @with_or_without_lengths
-def test_a_cell_that_somebody_writes_is_a_kind(cell_class, bidirectional, lengths):
-    """Three layers of other sizes each; a step, `project` or not, is all that they have."""
+def test_custom_cell_is_a_kind(cell_class, bidirectional, lengths):
+    """Three layers of different sizes, from cells with a `step` and perhaps a `project`."""
     model, x = model_of(cell_class, hidden_size=(3, 4, 2), num_layers=3, bidirectional=bidirectional), small_input()
     actual = model(x, lengths=lengths, return_state=True)
-    assert_same(actual, by_hand(model, x, [TIME] * BATCH if lengths is None else lengths.tolist()))
+    assert_same(actual, run_separately(model, x, [TIME] * BATCH if lengths is None else lengths.tolist()))
 
 
 @own_cells
-def test_a_cell_that_somebody_writes_can_be_streamed(cell_class):
+def test_custom_cell_can_be_streamed(cell_class):
     model, x, state = model_of(cell_class), small_input(), None
     outputs = []
     for x_t in x.unbind(1):
@@ -435,17 +435,17 @@ def test_a_cell_that_somebody_writes_can_be_streamed(cell_class):
 
 
 @own_cells
-def test_rows_of_a_state_that_somebody_writes_start_anew(cell_class):
+def test_state_of_a_custom_cell_can_be_reset(cell_class):
     model = model_of(cell_class)
-    state, rows = random_state(model), torch.tensor([True, False, False, True])
-    anew = model.reset_state(state, rows)
+    state, mask = random_state(model), torch.tensor([True, False, False, True])
+    reset = model.reset_state(state, mask)
     assert_same(
-        map_state(lambda part: part[rows], anew), map_state(lambda part: part[rows], model.initial_state(BATCH))
+        map_state(lambda part: part[mask], reset), map_state(lambda part: part[mask], model.initial_state(BATCH))
     )
-    assert_same(map_state(lambda part: part[~rows], anew), map_state(lambda part: part[~rows], state))
+    assert_same(map_state(lambda part: part[~mask], reset), map_state(lambda part: part[~mask], state))
 
 
-def test_the_first_state_is_what_the_cell_says():
+def test_initial_state_is_that_of_the_cell():
     for options in ({}, {"learn_initial_state": True}):
         model = model_of(StartsAtOne, options=options)
         assert all(part.eq(1).all() for part in leaves(model.initial_state(BATCH)))
@@ -454,16 +454,16 @@ def test_the_first_state_is_what_the_cell_says():
 
 
 @directions
-def test_the_features_are_those_of_the_output(bidirectional):
+def test_features_follow_output_size(bidirectional):
     model = model_of(WideOutput, hidden_size=(3, 4), bidirectional=bidirectional)
-    ways = model.spec.directions
-    assert model.backbone.features == ways * 8
-    assert [cell.input_size for cell in model.backbone.cells] == [INPUT_SIZE] * ways + [ways * 6] * ways
+    count = model.spec.directions
+    assert model.backbone.features == count * 8
+    assert [cell.input_size for cell in model.backbone.cells] == [INPUT_SIZE] * count + [count * 6] * count
 
 
 @pytest.fixture
 def simple_cell():
-    """The class in the docstring of `Cell`."""
+    """Return the class in the docstring of `Cell`."""
     (source,) = re.findall(r"```python\n(.*?)```", inspect.getdoc(Cell), flags=re.DOTALL)
     names = {"__name__": __name__, "Cell": Cell, "CellState": CellState, "F": F, "torch": torch}
     exec(source, names)  # noqa: S102  # our own documentation
@@ -479,7 +479,7 @@ def layer_by_formula(cell, x):
     return torch.stack(every, dim=1)
 
 
-def test_the_example_in_the_documentation_of_a_cell_is_a_kind(simple_cell):
+def test_docstring_example_is_a_kind(simple_cell):
     x = small_input()
     with register_kind(cell_kind(simple_cell, name="simple", summary="Elman's network without biases.")) as kind:
         model = small_model(kind.name, output_size=None, readout="all")
@@ -487,15 +487,15 @@ def test_the_example_in_the_documentation_of_a_cell_is_a_kind(simple_cell):
     assert_same(model(x), layer_by_formula(upper, layer_by_formula(lower, x)))
 
 
-def test_the_example_in_the_documentation_of_a_cell_works_alone(simple_cell):
+def test_docstring_example_works_without_a_stack(simple_cell):
     cell, x = simple_cell(INPUT_SIZE, 6, dtype=torch.float64), small_input()
     first, state = cell(x[:, 0])
     second, _ = cell(x[:, 1], state)
     assert_same(torch.stack([first, second], dim=1), layer_by_formula(cell, x[:, :2]))
 
 
-def test_the_example_in_the_documentation_of_a_cell_stacks_in_a_builder_too(simple_cell):
-    """Without `cell_kind`, and without the options of a stack."""
+def test_docstring_example_in_a_handwritten_builder(simple_cell):
+    """Without `cell_kind` and `StackOptions`."""
 
     def build(spec, *, device, dtype):
         return CellStack(spec, [simple_cell] * spec.num_layers, device=device, dtype=dtype)
@@ -507,7 +507,7 @@ def test_the_example_in_the_documentation_of_a_cell_stacks_in_a_builder_too(simp
     assert_same(model(x), layer_by_formula(upper, layer_by_formula(lower, x)))
 
 
-# Options of a cell's own
+# A cell's own options
 
 
 class Slope(StackOptions):
@@ -515,7 +515,7 @@ class Slope(StackOptions):
 
 
 class Sloped(NoProjection):
-    """Its output is the state times `slope`."""
+    """The output is the state times `slope`."""
 
     def __init__(self, input_size, hidden_size, *, slope=1.0, device=None, dtype=None):
         super().__init__(input_size, hidden_size, device=device, dtype=dtype)
@@ -526,13 +526,13 @@ class Sloped(NoProjection):
         return self.slope * h, after
 
 
-def test_an_option_goes_to_the_constructor_of_the_cells():
+def test_own_option_is_passed_to_the_constructor():
     with register_kind(cell_kind(Sloped, name="sloped", summary="Made for one test.", options=Slope)) as kind:
         model = small_model(kind.name, output_size=None, options={"slope": 3.0})
     y, state = model(small_input(), return_state=True)
     assert_same(y, 3 * state[-1].h)
 
 
-def test_an_option_that_the_constructor_does_not_take_is_refused():
-    with pytest.raises(TypeError, match="NoProjection must take slope, as Slope has it"):
+def test_option_that_the_constructor_does_not_take_is_refused():
+    with pytest.raises(TypeError, match="NoProjection must take slope, which Slope defines"):
         cell_kind(NoProjection, name="own", summary="Made for one test.", options=Slope)

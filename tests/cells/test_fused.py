@@ -1,4 +1,4 @@
-"""Every fast way computes what the plain loop of steps computes, and stands down where it could be wrong."""
+"""Fused paths are equal to the step loop, and are not used where they could differ from it."""
 
 import functools
 from collections import Counter
@@ -49,13 +49,13 @@ OF_TORCH = {
 networks = pytest.mark.parametrize("network", NETWORKS)
 networks_of_one_kernel = pytest.mark.parametrize("network", OF_TORCH)
 fused_kinds = pytest.mark.parametrize("fused", ["rnn_cell", "gru_cell", "lstm_cell"])
-directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 modes = pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 with_or_without_lengths = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["no_lengths", "lengths"])
 
 
 class TorchCalls(TorchFunctionMode):
-    """Counts the calls of torch's functions from Python, within its `with` block."""
+    """Counts calls of torch's functions from Python within a `with` block."""
 
     def __init__(self):
         super().__init__()
@@ -71,19 +71,19 @@ class TorchCalls(TorchFunctionMode):
 
     @property
     def products(self):
-        """Matrix products in Python: `project` of a built-in cell takes one, and so does each of its steps."""
+        """Matrix products in Python: one for `project` of a built-in cell, and one for each step."""
         return self.names["linear"]
 
 
 def network_model(network, *, options=None, **changes):
-    """The output is that of the backbone at every step."""
+    """Return a model that outputs the backbone's output at every step."""
     fields = {**NETWORKS[network], **changes}
     fields["options"] = {**fields.get("options", {}), **(options or {})}
     return small_model(**fields, output_size=None, readout="all")
 
 
 def with_gradients(model, x, state=None, lengths=None):
-    """Output, final state, and the gradients of the input, of the state and of every parameter."""
+    """Return output, final state, and the gradients of the input, the state and every parameter."""
     x = x.detach().clone().requires_grad_()
     state = state and map_state(lambda part: part.detach().clone().requires_grad_(), state)
     y, final = model(x, state, lengths=lengths, return_state=True)
@@ -92,14 +92,14 @@ def with_gradients(model, x, state=None, lengths=None):
 
 
 def counted(model, *arguments):
-    """What `with_gradients` returns, and the calls of torch's functions on the way."""
+    """Return the result of `with_gradients`, and the calls of torch's functions during it."""
     with TorchCalls() as calls:
         result = with_gradients(model, *arguments)
     return result, calls
 
 
-def plainly(model, *arguments):
-    """The same one step after another."""
+def in_step_loop(model, *arguments):
+    """Return the result of `with_gradients` in the step loop."""
     model.backbone.force_step_loop = True
     result, calls = counted(model, *arguments)
     model.backbone.force_step_loop = False
@@ -111,14 +111,14 @@ def assert_same(actual, expected, dtype=torch.float64):
     torch.testing.assert_close(leaves(actual), leaves(expected), **TOLERANCES[dtype])
 
 
-def assert_fast_equals_plain(model, x, state=None, lengths=None):
-    fast, calls = counted(model, x, state, lengths)
+def assert_fused_equals_step_loop(model, x, state=None, lengths=None):
+    fused, calls = counted(model, x, state, lengths)
     assert calls.kernels
-    assert calls.products == 0, "a step was taken in Python"
-    assert_same(fast, plainly(model, x, state, lengths), x.dtype)
+    assert calls.products == 0, "a step ran in Python"
+    assert_same(fused, in_step_loop(model, x, state, lengths), x.dtype)
 
 
-# The same numbers
+# Equal to the step loop
 
 
 @networks
@@ -126,16 +126,16 @@ def assert_fast_equals_plain(model, x, state=None, lengths=None):
 @pytest.mark.parametrize("num_layers", [1, 3])
 @directions
 @with_or_without_lengths
-def test_the_fast_way_equals_the_plain_loop(network, dtype, num_layers, bidirectional, lengths):
+def test_fused_path_equals_step_loop(network, dtype, num_layers, bidirectional, lengths):
     model = network_model(network, dtype=dtype, num_layers=num_layers, bidirectional=bidirectional)
-    assert_fast_equals_plain(model, small_input(dtype=dtype), random_state(model), lengths)
+    assert_fused_equals_step_loop(model, small_input(dtype=dtype), random_state(model), lengths)
 
 
 @networks
 @pytest.mark.parametrize("bias", [False, True], ids=["no_bias", "bias"])
 @with_or_without_lengths
-def test_the_fast_way_equals_the_plain_loop_from_the_initial_state(network, bias, lengths):
-    assert_fast_equals_plain(network_model(network, bias=bias), small_input(), None, lengths)
+def test_fused_path_equals_step_loop_from_initial_state(network, bias, lengths):
+    assert_fused_equals_step_loop(network_model(network, bias=bias), small_input(), None, lengths)
 
 
 @networks
@@ -151,38 +151,38 @@ def test_the_fast_way_equals_the_plain_loop_from_the_initial_state(network, bias
     ids=["sizes", "sizes_no_bias", "residual", "layer_norm", "residual_layer_norm"],
 )
 @with_or_without_lengths
-def test_the_fast_way_equals_the_plain_loop_whatever_stands_between_the_layers(network, changes, lengths):
+def test_fused_path_equals_step_loop_with_operations_between_layers(network, changes, lengths):
     model = network_model(network, bidirectional=True, **changes)
-    assert_fast_equals_plain(model, small_input(), random_state(model), lengths)
+    assert_fused_equals_step_loop(model, small_input(), random_state(model), lengths)
 
 
 @networks
 @pytest.mark.parametrize("hidden_size", [6, (4, 6)], ids=["one_size", "sizes"])
 @with_or_without_lengths
-def test_the_fast_way_equals_the_plain_loop_from_a_learned_state(network, hidden_size, lengths):
+def test_fused_path_equals_step_loop_from_learned_state(network, hidden_size, lengths):
     options = {"learn_initial_state": True}
     model = network_model(network, bidirectional=True, hidden_size=hidden_size, options=options)
     with torch.no_grad():
         for parameter in model.backbone.initial.parameters():
             parameter.normal_()
-    assert_fast_equals_plain(model, small_input(), None, lengths)
+    assert_fused_equals_step_loop(model, small_input(), None, lengths)
 
 
 @networks
 @with_or_without_lengths
-def test_the_fast_way_equals_the_plain_loop_with_time_first(network, lengths):
+def test_fused_path_equals_step_loop_with_time_first(network, lengths):
     model = network_model(network, batch_first=False, bidirectional=True)
-    assert_fast_equals_plain(model, small_input(batch_first=False), random_state(model), lengths)
+    assert_fused_equals_step_loop(model, small_input(batch_first=False), random_state(model), lengths)
 
 
-# The same as torch's own modules
+# Equal to torch's modules
 
 
 def weights_for_torch(model):
-    """What torch's own module of the same network takes as its state dict."""
-    ways = model.spec.directions
+    """Return the weights as a state dict of torch's module."""
+    count = model.spec.directions
     return {
-        f"{name}_l{index // ways}{'_reverse' * (index % ways)}": weight
+        f"{name}_l{index // count}{'_reverse' * (index % count)}": weight
         for index, cell in enumerate(model.backbone.cells)
         for name, weight in cell.state_dict().items()
     }
@@ -206,8 +206,8 @@ def assert_same_state(final, of_torch):
 @pytest.mark.parametrize("bias", [False, True], ids=["no_bias", "bias"])
 @directions
 @modes
-def test_a_stack_is_the_module_of_torch_with_its_weights(network, bias, bidirectional, training):
-    """Dropout too: the same seed drops the same features."""
+def test_stack_equals_the_module_of_torch(network, bias, bidirectional, training):
+    """Dropout included: the same seed drops the same features."""
     model = network_model(network, bias=bias, bidirectional=bidirectional, num_layers=3, dropout=0.4).train(training)
     reference, x = module_of_torch(network, model), small_input()
     torch.manual_seed(7)
@@ -221,7 +221,7 @@ def test_a_stack_is_the_module_of_torch_with_its_weights(network, bias, bidirect
 @networks_of_one_kernel
 @directions
 @modes
-def test_a_stack_is_the_module_of_torch_on_a_packed_sequence(network, bidirectional, training):
+def test_stack_equals_the_module_of_torch_on_packed_sequences(network, bidirectional, training):
     model = network_model(network, bidirectional=bidirectional, dropout=0.4).train(training)
     reference = module_of_torch(network, model)
     packed = pack_padded_sequence(small_input(), torch.tensor([2, 5, 1, 3]), batch_first=True, enforce_sorted=False)
@@ -233,7 +233,7 @@ def test_a_stack_is_the_module_of_torch_on_a_packed_sequence(network, bidirectio
     assert_same_state(final, of_torch)
 
 
-# The fast way is used
+# The fused path is used
 
 
 @fused_kinds
@@ -255,29 +255,29 @@ def test_a_stack_is_the_module_of_torch_on_a_packed_sequence(network, bidirectio
         "one_layer",
         "three_layers",
         "dropout",
-        "learned_start",
+        "learned_state",
         "sizes",
-        "sizes_both_directions",
+        "sizes_bidirectional",
         "residual",
         "layer_norm",
         "variational_dropout",
     ],
 )
-def test_one_kernel_runs_the_stack_or_each_cell_of_it(fused, training, changes, kernels):
+def test_number_of_kernel_calls(fused, training, changes, kernels):
     model = small_model(fused, output_size=None, **changes).train(training)
     _, calls = counted(model, small_input())
     assert sum(calls.kernels.values()) == kernels
     assert calls.products == 0
 
 
-def test_each_layer_of_a_mixed_stack_has_its_own_kernel():
+def test_each_layer_of_a_mixed_stack_runs_its_own_kernel():
     _, calls = counted(small_model("mixed", output_size=None), small_input())
     assert calls.kernels == {"lstm": 1, "gru": 1}
     assert calls.products == 0
 
 
 @fused_kinds
-def test_the_parameters_of_functional_call_are_used(fused):
+def test_parameters_of_functional_call_are_used(fused):
     model, other = (small_model(fused, output_size=None) for _ in range(2))
     x = small_input()
     with TorchCalls() as calls:
@@ -287,11 +287,11 @@ def test_the_parameters_of_functional_call_are_used(fused):
     assert not torch.allclose(y, model(x))
 
 
-# It stands down where somebody has touched a cell, and comes back
+# Not used for modified cells, and used again after the change is undone
 
 
 def nothing(*_):
-    """The hook that sees everything and changes nothing."""
+    """A hook that changes nothing."""
 
 
 def hooked(method):
@@ -303,7 +303,7 @@ def hooked_everywhere(function):
 
 
 def patched(method):
-    """The object's own attribute, though it does the same."""
+    """Set an equivalent method on the instance."""
 
     def patch(cell):
         setattr(cell, method, getattr(cell, method))
@@ -322,7 +322,7 @@ def pruned(cell):
     return lambda: prune.remove(cell, "weight_hh")
 
 
-TOUCHES = {
+MODIFICATIONS = {
     "forward_hook": hooked("register_forward_hook"),
     "forward_pre_hook": hooked("register_forward_pre_hook"),
     "backward_hook": hooked("register_full_backward_hook"),
@@ -333,7 +333,7 @@ TOUCHES = {
     "project": patched("project"),
     "step": patched("step"),
 }
-HOOKS_EVERYWHERE = [
+GLOBAL_HOOKS = [
     "register_module_forward_hook",
     "register_module_forward_pre_hook",
     "register_module_full_backward_hook",
@@ -343,35 +343,35 @@ HOOKS_EVERYWHERE = [
 
 @fused_kinds
 @pytest.mark.parametrize("index", [0, 3])
-@pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
-def test_a_touched_cell_is_run_step_by_step_until_it_is_as_before(fused, index, touch):
-    """The other three cells keep their kernels."""
+@pytest.mark.parametrize("modify", MODIFICATIONS.values(), ids=MODIFICATIONS)
+def test_modified_cell_runs_the_step_loop_until_restored(fused, index, modify):
+    """The other three cells still run on kernels."""
     model, x = small_model(fused, output_size=None, readout="all", bidirectional=True), small_input()
     arguments = (x, random_state(model), LENGTHS)
-    expected = plainly(model, *arguments)
+    expected = in_step_loop(model, *arguments)
     with ExitStack() as stack:
-        stack.callback(touch(model.backbone.cells[index]))
-        touched, calls = counted(model, *arguments)
+        stack.callback(modify(model.backbone.cells[index]))
+        modified, calls = counted(model, *arguments)
         assert sum(calls.kernels.values()) == 3
         assert calls.products >= TIME
-    assert_same(without_parameters(touched), without_parameters(expected))
+    assert_same(without_parameters(modified), without_parameters(expected))
     again, calls = counted(model, *arguments)
     assert sum(calls.kernels.values()) == 1
     assert_same(without_parameters(again), without_parameters(expected))
 
 
 def without_parameters(result):
-    """Of `with_gradients` all but the gradients of parameters, whose order a parametrization changes."""
+    """Drop the gradients of parameters, whose order a parametrization changes, from a result of `with_gradients`."""
     y, final, gradients = result
     return y, final, gradients[: 1 + len(leaves(final))]
 
 
 @fused_kinds
-@pytest.mark.parametrize("function", HOOKS_EVERYWHERE)
-def test_with_a_hook_on_every_module_all_cells_are_run_step_by_step(fused, function):
+@pytest.mark.parametrize("function", GLOBAL_HOOKS)
+def test_global_hook_makes_all_cells_run_the_step_loop(fused, function):
     model, x = small_model(fused, output_size=None, readout="all", bidirectional=True), small_input()
     arguments = (x, random_state(model), LENGTHS)
-    expected = plainly(model, *arguments)
+    expected = in_step_loop(model, *arguments)
     with ExitStack() as stack:
         stack.callback(getattr(torch_module, function)(nothing).remove)
         hooked, calls = counted(model, *arguments)
@@ -381,14 +381,14 @@ def test_with_a_hook_on_every_module_all_cells_are_run_step_by_step(fused, funct
 
 
 @fused_kinds
-def test_a_hook_elsewhere_leaves_the_kernels_alone(fused):
+def test_hook_on_another_module_keeps_the_kernels(fused):
     model = small_model(fused, output_size=None)
     model.backbone.register_forward_hook(nothing)
     assert sum(counted(model, small_input())[1].kernels.values()) == 1
 
 
 @fused_kinds
-def test_the_plain_loop_is_taken_on_request(fused):
+def test_force_step_loop(fused):
     model, x = small_model(fused, output_size=None, num_layers=1), small_input()
     model.backbone.force_step_loop = True
     _, calls = counted(model, x)
@@ -400,7 +400,7 @@ def test_the_plain_loop_is_taken_on_request(fused):
 
 @fused_kinds
 @with_or_without_lengths
-def test_all_states_takes_every_step(fused, lengths):
+def test_all_states_runs_the_step_loop(fused, lengths):
     model, x = small_model(fused, bidirectional=True), small_input()
     with TorchCalls() as calls:
         output, _ = model.backbone.all_states(x, lengths=lengths)
@@ -408,26 +408,26 @@ def test_all_states_takes_every_step(fused, lengths):
     assert_same(output, model.backbone(x, lengths=lengths)[0])
 
 
-# It stands down where something acts on each step
+# Not used with options that act on each step
 
 
 @fused_kinds
 @modes
-def test_zoneout_takes_every_step(fused, training):
+def test_zoneout_runs_the_step_loop(fused, training):
     model = small_model(fused, output_size=None, options={"zoneout": 0.3}).train(training)
     assert not counted(model, small_input())[1].kernels
 
 
 @pytest.mark.parametrize("fused", ["rnn_cell", "lstm_cell"])
 @pytest.mark.parametrize("hidden_size", [6, (4, 6)], ids=["one_size", "sizes"])
-def test_recurrent_dropout_takes_every_step_of_training_alone(fused, hidden_size):
+def test_recurrent_dropout_runs_the_step_loop_in_training_only(fused, hidden_size):
     options = {"recurrent_dropout": 0.3}
     model, x = small_model(fused, output_size=None, hidden_size=hidden_size, options=options), small_input()
     assert not counted(model.train(), x)[1].kernels
-    assert_fast_equals_plain(model.eval(), x)
+    assert_fused_equals_step_loop(model.eval(), x)
 
 
-# It stands down under transforms, for which the kernels have no rules
+# Not used under transforms, for which the kernels have no rules
 
 
 def direction(x):
@@ -435,7 +435,7 @@ def direction(x):
 
 
 def by_vmap(model, x):
-    return vmap(lambda row: model(row[None])[0])(x)
+    return vmap(lambda sequence: model(sequence[None])[0])(x)
 
 
 def by_grad(model, x):
@@ -452,7 +452,7 @@ def by_dual_level(model, x):
 
 
 def by_functional_call(model, x):
-    """The gradients of the first cell's weights."""
+    """Return the gradients of the first cell's weights."""
     first = dict(list(model.named_parameters())[:1])
     (gradient,) = grad(lambda first: functional_call(model, first, (x,)).square().sum())(first).values()
     return gradient
@@ -475,11 +475,11 @@ TRANSFORMS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own rules of forward mode use it
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's forward-mode rules use it
 @fused_kinds
 @directions
 @pytest.mark.parametrize(("transformed", "expected"), TRANSFORMS.values(), ids=TRANSFORMS)
-def test_under_a_transform_every_step_is_taken(fused, bidirectional, transformed, expected):
+def test_transforms_run_the_step_loop(fused, bidirectional, transformed, expected):
     model, x = small_model(fused, output_size=None, bidirectional=bidirectional), small_input()
     with TorchCalls() as calls:
         actual = transformed(model, x)
@@ -490,11 +490,11 @@ def test_under_a_transform_every_step_is_taken(fused, bidirectional, transformed
     assert_same(actual, of_kernel)
 
 
-# Cells derived from the built-in ones
+# Subclasses of built-in cells
 
 
 class HalfStep(LSTMCell):
-    """Half of each new hidden state."""
+    """Halves each new hidden state."""
 
     def step(self, projected_t, state):
         _, (h, c) = super().step(projected_t, state)
@@ -506,7 +506,7 @@ class HalfStepInherited(HalfStep):
 
 
 class Halving:
-    """Stands before a cell class in a list of bases, and knows nothing of it."""
+    """A mixin that is not a cell."""
 
     def step(self, projected_t, state):
         h, _ = super().step(projected_t, state)
@@ -522,7 +522,7 @@ class OtherProject(GRUCell):
         return super().project(x.abs())
 
 
-class NoFastWay(LSTMCell):
+class NoUnroll(LSTMCell):
     def unroll(self, x, state, lengths):
         return NotImplemented
 
@@ -530,7 +530,7 @@ class NoFastWay(LSTMCell):
 
 
 class HalfUnroll(HalfStep):
-    """The fast way that belongs to the step; it counts its calls."""
+    """Has an `unroll` for its own step, and counts the calls."""
 
     unrolled = 0
 
@@ -545,12 +545,19 @@ class HalfUnroll(HalfStep):
 
     def ends(self, states, lengths):
         h, c = (torch.stack(part) for part in zip(*states, strict=True))
-        rows = torch.arange(len(lengths))
-        return LSTMCellState(h[lengths, rows], c[lengths, rows])
+        batch = torch.arange(len(lengths))
+        return LSTMCellState(h[lengths, batch], c[lengths, batch])
+
+
+class OnlyUnroll:
+    """A mixin with an `unroll` that belongs to no step."""
+
+    def unroll(self, x, state, lengths):
+        return pytest.fail("an unroll without a step was called")
 
 
 class Renamed(GRUCell):
-    """Nothing is changed."""
+    """Changes nothing."""
 
 
 def model_of(cell, **changes):
@@ -559,7 +566,7 @@ def model_of(cell, **changes):
 
 
 def by_hand(cell, x):
-    """A single layer, one call of the cell after another."""
+    """Run one layer, one call of the cell after another."""
     outputs, state = [], None
     for x_t in x.unbind(1):
         output, state = cell(x_t, state)
@@ -567,9 +574,9 @@ def by_hand(cell, x):
     return torch.stack(outputs, dim=1), (state,)
 
 
-@pytest.mark.parametrize("derived", [HalfStep, HalfStepInherited, HalfStepOfMixin, OtherProject, NoFastWay])
+@pytest.mark.parametrize("derived", [HalfStep, HalfStepInherited, HalfStepOfMixin, OtherProject, NoUnroll])
 @pytest.mark.parametrize("changes", [{}, {"hidden_size": (4, 6)}], ids=["one_size", "sizes"])
-def test_a_derived_cell_for_which_the_kernel_is_wrong_takes_every_step(derived, changes):
+def test_subclass_with_another_step_runs_the_step_loop(derived, changes):
     model, x = model_of(derived, **changes), small_input()
     actual, calls = counted(model, x)
     assert not calls.kernels
@@ -580,17 +587,17 @@ def test_a_derived_cell_for_which_the_kernel_is_wrong_takes_every_step(derived, 
 
 @directions
 @with_or_without_lengths
-def test_a_derived_cell_that_overrides_the_step_and_the_fast_way_has_its_own(bidirectional, lengths):
+def test_subclass_that_overrides_step_and_unroll_runs_its_own_unroll(bidirectional, lengths):
     model, x = model_of(HalfUnroll, bidirectional=bidirectional), small_input()
     arguments = (x, random_state(model), lengths)
-    fast, calls = counted(model, *arguments)
+    fused, calls = counted(model, *arguments)
     assert not calls.kernels
     assert [cell.unrolled for cell in model.backbone.cells] == [1] * len(model.backbone.cells)
-    assert_same(fast, plainly(model, *arguments))
+    assert_same(fused, in_step_loop(model, *arguments))
 
 
 @pytest.mark.parametrize("method", ["step", "project"])
-def test_a_class_that_is_patched_while_it_is_in_use_takes_every_step(method, monkeypatch):
+def test_patched_class_runs_the_step_loop_until_restored(method, monkeypatch):
     model, x = small_model("gru_cell"), small_input()
     monkeypatch.setattr(GRUCell, method, functools.partialmethod(getattr(GRUCell, method)))
     _, calls = counted(model, x)
@@ -600,7 +607,31 @@ def test_a_class_that_is_patched_while_it_is_in_use_takes_every_step(method, mon
     assert calls.kernels == {"gru": 1}
 
 
-def test_a_fast_way_of_its_own_goes_before_an_inherited_one_through_all_layers():
+def test_class_with_a_patched_unroll_runs_the_step_loop(monkeypatch):
+    model, x = small_model("gru_cell", options={"residual": True}), small_input()
+    monkeypatch.setattr(GRUCell, "unroll", lambda *_: pytest.fail("the patched unroll was called"))
+    _, calls = counted(model, x)
+    assert not calls.kernels
+
+
+class UnrollOfAMixin(OnlyUnroll, LSTMCell):
+    pass
+
+
+def test_unroll_of_a_class_without_step_is_not_used():
+    _, calls = counted(model_of(UnrollOfAMixin), small_input())
+    assert not calls.kernels
+
+
+class RestoredStep(HalfStep):
+    step = LSTMCell.step
+
+
+def test_subclass_that_restores_the_step_runs_the_kernel():
+    assert_fused_equals_step_loop(model_of(RestoredStep), small_input(), None, LENGTHS)
+
+
+def test_overridden_unroll_disables_the_inherited_unroll_layers():
     class OwnUnroll(GRUCell):
         def unroll(self, x, state, lengths):
             return NotImplemented
@@ -615,20 +646,20 @@ class StartsAtOne(GRUCell):
 
 
 @directions
-def test_a_start_of_its_own_reaches_the_kernel(bidirectional):
+def test_overridden_initial_state_reaches_the_kernel(bidirectional):
     model, x = model_of(StartsAtOne, bidirectional=bidirectional), small_input()
     assert model.initial_state(1)[0].h.eq(1).all()
     (output, *_), calls = counted(model, x)
     assert calls.kernels == {"gru": 1}
-    assert_same(output, plainly(model, x)[0])
+    assert_same(output, in_step_loop(model, x)[0])
     assert_same(output, model(x, model.initial_state(len(x))))
 
 
-def test_a_derived_cell_that_changes_nothing_keeps_the_kernel():
-    assert_fast_equals_plain(model_of(Renamed), small_input(), None, LENGTHS)
+def test_subclass_without_changes_runs_the_kernel():
+    assert_fused_equals_step_loop(model_of(Renamed), small_input(), None, LENGTHS)
 
 
-def test_deriving_a_cell_changes_nothing_for_those_that_are_there():
+def test_subclassing_does_not_affect_other_classes():
     class Base(LSTMCell):
         step = LSTMCell.step
         unroll = LSTMCell.unroll
@@ -642,10 +673,10 @@ def test_deriving_a_cell_changes_nothing_for_those_that_are_there():
 
     assert issubclass(Base, Base)
     assert not issubclass(Base, Changed)
-    assert_fast_equals_plain(model_of(Unchanged), small_input())
+    assert_fused_equals_step_loop(model_of(Unchanged), small_input())
 
 
-def test_a_cell_of_another_class_among_the_others_takes_its_own_way():
+def test_cell_of_another_class_in_a_stack_runs_the_step_loop():
     model, x = small_model("lstm_cell", output_size=None, num_layers=3), small_input()
     model.backbone.cells[1] = HalfStep(6, 6, dtype=torch.float64)
     _, calls = counted(model, x, random_state(model), LENGTHS)
@@ -655,20 +686,20 @@ def test_a_cell_of_another_class_among_the_others_takes_its_own_way():
 
 @fused_kinds
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_a_cell_without_bias_among_others_with_bias_is_run_as_it_is(fused, index):
+def test_cells_with_and_without_bias_in_one_stack(fused, index):
     model, x = small_model(fused, output_size=None, num_layers=3), small_input()
     replaced = model.backbone.cells[index]
     model.backbone.cells[index] = type(replaced)(replaced.input_size, 6, bias=False, dtype=torch.float64)
-    assert_fast_equals_plain(model, x, random_state(model), LENGTHS)
+    assert_fused_equals_step_loop(model, x, random_state(model), LENGTHS)
 
 
-# A cell with a fast way of its own
+# A third-party cell with executors
 
 
 class SumCell(Cell):
-    """h_t = h_{t-1} + W x_t, which is a running sum; notes down what its fast ways are asked."""
+    """A running sum, h_t = h_{t-1} + W x_t; records the calls of its executors."""
 
-    asked = ()
+    calls = ()
 
     def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
         super().__init__(input_size, hidden_size, device=device, dtype=dtype)
@@ -682,12 +713,12 @@ class SumCell(Cell):
         return h, CellState(h)
 
     def unroll(self, x, state, lengths):
-        SumCell.asked += (("unroll", x, lengths, 0.0),)
+        SumCell.calls += (("unroll", x, lengths, 0.0),)
         return self.summed(x, state, lengths)
 
     @staticmethod
     def unroll_layers(cells, x, states, lengths, *, directions, dropout):
-        SumCell.asked += (("unroll_layers", x, lengths, dropout),)
+        SumCell.calls += (("unroll_layers", x, lengths, dropout),)
         if directions == 2 or dropout > 0:
             return NotImplemented
         final = []
@@ -704,14 +735,14 @@ class SumCell(Cell):
 
 @pytest.fixture
 def sums(monkeypatch):
-    """Makes models of `SumCell`, which has been asked nothing yet."""
-    monkeypatch.setattr(SumCell, "asked", ())
+    """Return a function that builds models of `SumCell`, without recorded calls."""
+    monkeypatch.setattr(SumCell, "calls", ())
     with register_kind(cell_kind(SumCell, name="sums", summary="Running sums.")) as kind:
         yield lambda **changes: small_model(kind.name, output_size=None, readout="all", **changes)
 
 
-def names_asked():
-    return [name for name, *_ in SumCell.asked]
+def called_names():
+    return [name for name, *_ in SumCell.calls]
 
 
 @directions
@@ -721,19 +752,19 @@ def names_asked():
     [{}, {"options": {"residual": True}}, {"hidden_size": (4, 6)}, {"num_layers": 1}],
     ids=["two_layers", "residual", "sizes", "one_layer"],
 )
-def test_the_fast_ways_of_a_third_party_equal_the_plain_loop(sums, bidirectional, lengths, changes):
+def test_executors_of_a_third_party_equal_the_step_loop(sums, bidirectional, lengths, changes):
     model, x = sums(bidirectional=bidirectional, **changes), small_input()
     arguments = (x, random_state(model), lengths)
-    fast = with_gradients(model, *arguments)
-    asked = names_asked()
-    assert asked, "the fast way was not taken"
-    assert_same(fast, plainly(model, *arguments))
-    assert names_asked() == asked, "the plain loop took it too"
+    fused = with_gradients(model, *arguments)
+    called = called_names()
+    assert called, "no executor was called"
+    assert_same(fused, in_step_loop(model, *arguments))
+    assert called_names() == called, "the step loop called an executor"
 
 
-def test_a_third_partys_fast_way_through_all_layers_comes_first(sums):
+def test_unroll_layers_is_tried_first(sums):
     sums()(small_input())
-    assert names_asked() == ["unroll_layers"]
+    assert called_names() == ["unroll_layers"]
 
 
 @pytest.mark.parametrize(
@@ -746,36 +777,36 @@ def test_a_third_partys_fast_way_through_all_layers_comes_first(sums):
     ],
     ids=["declined_directions", "declined_dropout", "residual", "zoneout"],
 )
-def test_a_third_partys_fast_way_through_one_cell_comes_next(sums, changes, expected):
+def test_unroll_is_tried_next(sums, changes, expected):
     sums(**changes)(small_input())
-    assert names_asked() == expected
+    assert called_names() == expected
 
 
 @pytest.mark.parametrize(("training", "expected"), [(True, 0.5), (False, 0.0)])
-def test_the_dropout_of_now_reaches_the_fast_way(sums, training, expected):
+def test_executor_gets_the_effective_dropout(sums, training, expected):
     sums(dropout=0.5).train(training)(small_input())
-    assert SumCell.asked[0][-1] == expected
+    assert SumCell.calls[0][-1] == expected
 
 
 @pytest.mark.parametrize("batch_first", [False, True], ids=["time_first", "batch_first"])
 @directions
-def test_a_fast_way_gets_time_first_and_lengths_of_at_least_one(sums, batch_first, bidirectional):
+def test_executor_gets_time_first_and_lengths_of_at_least_one(sums, batch_first, bidirectional):
     model = sums(batch_first=batch_first, bidirectional=bidirectional, num_layers=1)
     x = small_input(batch_first=batch_first)
     model(x, lengths=LENGTHS)
     expected = (x.transpose(0, 1) if batch_first else x).masked_fill(
         torch.arange(TIME)[:, None, None] >= LENGTHS[:, None], 0
     )
-    for name, given, lengths, _ in SumCell.asked[: 2 if bidirectional else 1]:
+    for name, given, lengths, _ in SumCell.calls[: 2 if bidirectional else 1]:
         assert lengths.tolist() == [5, 1, 1, 3], name
         assert torch.equal(given, expected), name
-    assert all(given.shape == (TIME, BATCH, INPUT_SIZE) for _, given, *_ in SumCell.asked)
+    assert all(given.shape == (TIME, BATCH, INPUT_SIZE) for _, given, *_ in SumCell.calls)
 
 
-def test_rows_run_backwards_reach_the_fast_way_in_their_order_of_reading(sums):
-    """Each row's valid steps backwards, from its own end."""
+def test_executor_gets_reversed_sequences_for_the_reverse_direction(sums):
+    """Each sequence is reversed within its own length."""
     model, x = sums(bidirectional=True, num_layers=1), small_input()
     model(x, lengths=LENGTHS)
-    _, given, _, _ = SumCell.asked[-1]
-    for row, length in enumerate(LENGTHS.tolist()):
-        assert torch.equal(given[:length, row], x[row, :length].flip(0))
+    _, given, _, _ = SumCell.calls[-1]
+    for index, length in enumerate(LENGTHS.tolist()):
+        assert torch.equal(given[:length, index], x[index, :length].flip(0))

@@ -1,4 +1,4 @@
-"""How weights start: as torch's own by default, else orthogonal recurrent blocks and a chosen forget bias."""
+"""Weight initialization: torch's default, orthogonal recurrent weights and the bias of the forget gate."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ KINDS = ["rnn", "gru", "lstm", "rnn_cell", "gru_cell", "lstm_cell"]
 kinds = pytest.mark.parametrize("name", KINDS)
 with_mixed = pytest.mark.parametrize("name", [*KINDS, "mixed"])
 forgetful = pytest.mark.parametrize("name", ["lstm", "lstm_cell"])
-directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 biases = pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
 ORTHOGONAL = {"recurrent_init": "orthogonal"}
 
@@ -25,7 +25,7 @@ def seeded_model(name, **changes):
 
 
 def weights_of(model):
-    """For each layer and direction, weight_ih, weight_hh and, if there are biases, bias_ih and bias_hh."""
+    """Return weight_ih, weight_hh and, if there are biases, bias_ih and bias_hh of each layer and direction."""
     rnn = getattr(model.backbone, "rnn", None)
     if rnn is not None:
         return [list(weights) for weights in rnn.all_weights]
@@ -47,7 +47,7 @@ def assert_orthonormal_rows(block, **tolerances):
 @directions
 @biases
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-def test_by_default_weights_start_as_those_of_torchs_module_under_the_same_seed(name, bidirectional, bias, dtype):
+def test_default_weights_equal_those_of_torch_under_the_same_seed(name, bidirectional, bias, dtype):
     model = seeded_model(name, bidirectional=bidirectional, bias=bias, dtype=dtype)
     torch.manual_seed(7)
     module = TORCH_MODULES[name.removesuffix("_cell")](
@@ -57,7 +57,7 @@ def test_by_default_weights_start_as_those_of_torchs_module_under_the_same_seed(
         torch.testing.assert_close(ours, list(theirs), rtol=1e-14, atol=0)
 
 
-def test_the_default_can_be_named():
+def test_default_can_be_given_explicitly():
     named = seeded_model("lstm_cell", options={"recurrent_init": "default", "forget_bias": None}).state_dict()
     assert all(torch.equal(weight, named[key]) for key, weight in seeded_model("lstm_cell").state_dict().items())
 
@@ -70,7 +70,7 @@ def test_the_default_can_be_named():
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 3e-2)], ids=str
 )
-def test_the_recurrent_block_of_each_gate_is_orthogonal(name, bidirectional, dtype, tolerance):
+def test_recurrent_block_of_each_gate_is_orthogonal(name, bidirectional, dtype, tolerance):
     blocks = recurrent_blocks(small_model(name, bidirectional=bidirectional, dtype=dtype, options=ORTHOGONAL))
     for block in blocks:
         assert block.dtype == dtype
@@ -80,13 +80,13 @@ def test_the_recurrent_block_of_each_gate_is_orthogonal(name, bidirectional, dty
 
 
 @with_mixed
-def test_without_the_option_no_block_is_orthogonal(name):
+def test_default_blocks_are_not_orthogonal(name):
     for block in recurrent_blocks(small_model(name)):
         assert not torch.allclose(block @ block.T, torch.eye(HIDDEN, dtype=torch.float64), atol=0.1)
 
 
 @directions
-def test_with_a_projection_the_columns_are_orthonormal(bidirectional):
+def test_columns_are_orthonormal_with_a_projection(bidirectional):
     options = {**ORTHOGONAL, "proj_size": 2}
     blocks = recurrent_blocks(small_model("lstm", bidirectional=bidirectional, options=options))
     assert len(blocks) == 4 * 2 * (1 + bidirectional)
@@ -97,22 +97,22 @@ def test_with_a_projection_the_columns_are_orthonormal(bidirectional):
 
 @kinds
 @directions
-def test_orthogonal_weights_leave_the_scale_of_all_others(name, bidirectional):
-    """Biases and the weights of the input are within torch's bounds, 1 / sqrt(hidden_size), and not constant."""
+def test_other_weights_keep_the_default_initialization(name, bidirectional):
+    """Biases and input weights are within torch's bounds, 1 / sqrt(hidden_size), and not constant."""
     for weight_ih, _, *others in weights_of(small_model(name, bidirectional=bidirectional, options=ORTHOGONAL)):
         for weight in (weight_ih, *others):
             assert weight.abs().max() <= HIDDEN**-0.5
             assert weight.unique().numel() == weight.numel()
 
 
-def test_layers_of_different_sizes_have_orthogonal_blocks_of_their_own_size():
+def test_orthogonal_blocks_have_the_size_of_their_layer():
     model = small_model("gru_cell", hidden_size=(5, 4), options=ORTHOGONAL)
     for size, cell in zip((5, 4), model.backbone.cells, strict=True):
         for block in cell.weight_hh.split(size):
             assert_orthonormal_rows(block)
 
 
-def test_layer_norm_and_orthogonal_weights_go_together():
+def test_orthogonal_weights_with_layer_norm():
     model = small_model("lstm_cell", options={**ORTHOGONAL, "layer_norm": "gates", "forget_bias": 1.0})
     for cell in model.backbone.cells:
         assert all(norm.weight.eq(1).all() for norm in (*cell.norm_ih.norms, *cell.norm_hh.norms, cell.norm_c))
@@ -121,7 +121,7 @@ def test_layer_norm_and_orthogonal_weights_go_together():
 
 
 class TwoMatrices(Cell):
-    """A cell with one recurrent matrix for each of two gates, and a bias whose name is like theirs."""
+    """A cell with one recurrent matrix for each of two gates, and a vector with a similar name."""
 
     def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
         super().__init__(input_size, hidden_size, device=device, dtype=dtype)
@@ -136,7 +136,7 @@ class TwoMatrices(Cell):
         return h, CellState(h)
 
 
-def test_every_recurrent_matrix_of_a_cell_is_orthogonal_and_nothing_else():
+def test_only_recurrent_matrices_of_a_cell_are_orthogonal():
     with register_kind(cell_kind(TwoMatrices, name="two", summary="Has two.")) as local:
         [cell] = small_model(local.name, num_layers=1, options=ORTHOGONAL).backbone.cells
     for weight in (cell.weight_hf, cell.weight_hn):
@@ -147,20 +147,20 @@ def test_every_recurrent_matrix_of_a_cell_is_orthogonal_and_nothing_else():
 
 
 @with_mixed
-def test_orthogonal_weights_repeat_under_a_seed(name):
+def test_orthogonal_weights_are_reproducible(name):
     first, second = (seeded_model(name, options=ORTHOGONAL).state_dict() for _ in range(2))
     third = small_model(name, options=ORTHOGONAL).state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert not all(torch.equal(first[key], third[key]) for key in first)
 
 
-# The forget gate's bias
+# The bias of the forget gate
 
 
 @forgetful
 @directions
 @pytest.mark.parametrize("value", [1.0, -0.5, 0, 3])
-def test_the_biases_of_the_forget_gate_start_with_this_sum_and_all_else_as_before(name, bidirectional, value):
+def test_forget_bias_sets_the_sum_of_both_biases_and_nothing_else(name, bidirectional, value):
     model = seeded_model(name, bidirectional=bidirectional, options={"forget_bias": value})
     before = seeded_model(name, bidirectional=bidirectional)
     forget = slice(HIDDEN, 2 * HIDDEN)  # the second of the gates i, f, g and o
@@ -173,8 +173,8 @@ def test_the_biases_of_the_forget_gate_start_with_this_sum_and_all_else_as_befor
         assert all(map(torch.equal, weights, old)), "something else has changed"
 
 
-def test_a_forget_bias_lets_the_forget_gate_start_open():
-    """Where the input and the hidden state are zero, c is multiplied by the sigmoid of the bias."""
+def test_forget_bias_opens_the_forget_gate():
+    """With zero input and zero hidden state, c is multiplied by the sigmoid of the bias."""
     model = small_model("lstm_cell", num_layers=1, options={"forget_bias": 2.0})
     [cell] = model.backbone.cells
     zero = torch.zeros(1, HIDDEN, dtype=torch.float64)
@@ -182,14 +182,14 @@ def test_a_forget_bias_lets_the_forget_gate_start_open():
     torch.testing.assert_close(with_memory - without, torch.sigmoid(zero + 2))
 
 
-def test_a_mixed_stack_of_lstms_has_the_forget_bias_in_each_layer():
+def test_forget_bias_in_each_layer_of_a_mixed_stack():
     model = small_model("mixed", options={"cells": ("lstm_cell",), "forget_bias": 1.0})
     for cell in model.backbone.cells:
         assert (cell.bias_ih + cell.bias_hh).chunk(4)[1].eq(1).all()
 
 
 @forgetful
-def test_a_forget_bias_goes_with_orthogonal_weights(name):
+def test_forget_bias_with_orthogonal_weights(name):
     model = small_model(name, bidirectional=True, options={**ORTHOGONAL, "forget_bias": 1.0})
     for _, _, bias_ih, bias_hh in weights_of(model):
         assert (bias_ih + bias_hh).chunk(4)[1].eq(1).all()
@@ -197,20 +197,20 @@ def test_a_forget_bias_goes_with_orthogonal_weights(name):
         assert_orthonormal_rows(block)
 
 
-# Without memory
+# On the meta device
 
 
 @with_mixed
 @directions
-def test_on_the_meta_device_nothing_is_computed(name, bidirectional):
-    """100,000 features would take a hundred gigabytes and more, and years of QR decompositions."""
+def test_meta_device_computes_nothing(name, bidirectional):
+    """100,000 features would take over 100 GB, and years of QR decompositions."""
     forget = {"forget_bias": 1.0} if name.startswith("lstm") else {}
     spec = small_spec(name, hidden_size=100_000, bidirectional=bidirectional, options={**ORTHOGONAL, **forget})
     assert all(parameter.is_meta for parameter in build_model(spec, device="meta").parameters())
 
 
 @with_mixed
-def test_weights_that_start_orthogonal_are_ordinary_parameters(name):
+def test_orthogonal_weights_are_ordinary_parameters(name):
     model = small_model(name, options={**ORTHOGONAL, **({"forget_bias": 1.0} if name.startswith("lstm") else {})})
     for weight in (weight for weights in weights_of(model) for weight in weights):
         assert isinstance(weight, nn.Parameter)
@@ -240,7 +240,7 @@ def test_orthogonal_fills_each_block_in_place(rows, columns, hidden_size, dtype,
         assert_orthonormal_rows(block if hidden_size <= columns else block.T, rtol=0, atol=tolerance)
 
 
-def test_orthogonal_blocks_are_torchs_own_one_after_another():
+def test_orthogonal_blocks_equal_those_of_torch():
     torch.manual_seed(3)
     weight = orthogonal_(torch.empty(12, 4, dtype=torch.float64), 4)
     torch.manual_seed(3)
@@ -248,6 +248,6 @@ def test_orthogonal_blocks_are_torchs_own_one_after_another():
     assert torch.equal(weight, torch.cat(expected))
 
 
-def test_orthogonal_leaves_a_tensor_on_the_meta_device_as_it_is():
+def test_orthogonal_ignores_tensors_on_the_meta_device():
     weight = torch.empty(400_000, 100_000, device="meta")
     assert orthogonal_(weight, 100_000) is weight

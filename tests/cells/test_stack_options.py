@@ -1,4 +1,4 @@
-"""Every option of a stack of cells does what its docstring says, by formulas written out here in float64."""
+"""Options of stacks of cells, compared with formulas in float64."""
 
 import copy
 import pickle
@@ -43,38 +43,40 @@ from tests.helpers.models import (
 LENGTHS = torch.tensor([5, 2, 0, 3])
 STACKS = ["rnn_cell", "gru_cell", "lstm_cell", "mixed"]
 TORCH_CELLS = {RNNCell: nn.RNNCell, GRUCell: nn.GRUCell, LSTMCell: nn.LSTMCell}
-TWO_OF_ONE_SORT = {"cells": ("rnn_cell", "lstm_cell")}  # both may have recurrent dropout
+MASKABLE_CELLS = {"cells": ("rnn_cell", "lstm_cell")}  # both support recurrent dropout
 stacks = pytest.mark.parametrize("stack", STACKS)
-directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 biases = pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
 maskable = pytest.mark.parametrize(
-    ("stack", "own"), [("rnn_cell", {}), ("lstm_cell", {}), ("mixed", TWO_OF_ONE_SORT)], ids=["rnn", "lstm", "mixed"]
+    ("stack", "own"), [("rnn_cell", {}), ("lstm_cell", {}), ("mixed", MASKABLE_CELLS)], ids=["rnn", "lstm", "mixed"]
 )
 
 
-# What they are compared with: torch's own cells in a loop
+# The reference: torch's cells in a loop
 
 
-def composed(model, x, state, *, way=None, drop=lambda x, _layer: x, finish=lambda output, _read, _layer: output):
-    """The output and the final state of the model's cells, layer by layer.
+def composed(
+    model, x, state, *, make_step=None, drop=lambda x, _layer: x, finish=lambda output, _layer_input, _layer: output
+):
+    """Run the model's cells layer by layer; return the output and the final state.
 
     Args:
-        model: gives the cells.
+        model: the model with the cells.
         x: `(batch, time, features)`.
         state: the state before the first step.
-        way: from a cell and its index to its step, from x_t and a state to the next state; None: that of torch.
-        drop: what is done to what a layer above the first reads.
-        finish: what a layer hands on, from what its cells put out, what it read before `drop`, and its index.
+        make_step: maps a cell and its index to its step, a function of x_t and the state; None: torch's cell.
+        drop: dropout, applied to the input of each layer above the first.
+        finish: maps the output of a layer's cells, its input before `drop`, and its index to the output of the layer.
     """
     cells, count, finals = model.backbone.cells, model.spec.directions, []
     for layer in range(model.spec.num_layers):
-        read, ways = (drop(x, layer) if layer else x), []
+        layer_input, directions = (drop(x, layer) if layer else x), []
         for index in range(layer * count, layer * count + count):
-            step = way(cells[index], index) if way else torch_way(cells[index])
-            outputs, final = through_time(step, read, state[index], reverse=index > layer * count)
-            ways.append(outputs)
+            step = make_step(cells[index], index) if make_step else torch_step(cells[index])
+            outputs, final = through_time(step, layer_input, state[index], reverse=index > layer * count)
+            directions.append(outputs)
             finals.append(final)
-        x = finish(torch.cat(ways, dim=-1), x, layer)
+        x = finish(torch.cat(directions, dim=-1), x, layer)
     return x, tuple(finals)
 
 
@@ -86,8 +88,8 @@ def through_time(step, x, state, *, reverse):
     return torch.stack(outputs[::-1] if reverse else outputs, dim=1), state
 
 
-def torch_way(cell):
-    """The step of torch's own cell, with the parameters of ours."""
+def torch_step(cell):
+    """Return the step of torch's cell with the parameters of ours."""
     make = TORCH_CELLS[type(cell)]
     twin = make(cell.input_size, cell.hidden_size, bias=cell.bias_ih is not None, device="meta")
 
@@ -100,7 +102,7 @@ def torch_way(cell):
 
 
 def randomized(model):
-    """All parameters random: gains, biases and initial states too, which start at ones and zeros."""
+    """Randomize all parameters, including gains, biases and initial states."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.5)
@@ -108,7 +110,7 @@ def randomized(model):
 
 
 def given(model):
-    """An input and a state that want gradients."""
+    """Return an input and a state that require gradients."""
     return small_input().requires_grad_(), map_state(torch.Tensor.requires_grad_, random_state(model))
 
 
@@ -118,7 +120,7 @@ def assert_same(actual, expected):
 
 
 def assert_same_with_gradients(model, inputs, actual, expected):
-    """Also the gradients of the input, of the state before and of every parameter of the backbone."""
+    """Outputs, states and the gradients of the input, initial state and parameters of the backbone are equal."""
     assert_same(actual, expected)
     wanted = [*leaves(inputs), *model.backbone.parameters()]
     assert_same(torch.autograd.grad(total(*actual), wanted), torch.autograd.grad(total(*expected), wanted))
@@ -130,7 +132,7 @@ def seeded(call, seed=5):
 
 
 def watched(model, x, state):
-    """For each cell, what it read at each of its steps, the state before and the state after."""
+    """Return the input, the state before and the state after each step of each cell."""
     seen = [[] for _ in model.backbone.cells]
     handles = [
         cell.register_forward_hook(lambda _cell, inputs, result, steps=steps: steps.append((*inputs, result[1])))
@@ -145,12 +147,12 @@ def watched(model, x, state):
 # Between layers
 
 
-def residual(output, read, layer):
-    return output + read if layer else output
+def residual(output, layer_input, layer):
+    return output + layer_input if layer else output
 
 
 def normalized_output(model):
-    def finish(output, _read, layer):
+    def finish(output, _layer_input, layer):
         norm = model.backbone.norms[layer]
         return F.layer_norm(output, output.shape[-1:], norm.weight, norm.bias)
 
@@ -159,7 +161,7 @@ def normalized_output(model):
 
 @stacks
 @directions
-def test_a_residual_layer_adds_what_it_reads(stack, bidirectional):
+def test_residual_layer_adds_its_input(stack, bidirectional):
     model = small_model(stack, num_layers=3, bidirectional=bidirectional, options={"residual": True})
     inputs = given(model)
     expected = composed(model, *inputs, finish=residual)
@@ -168,8 +170,8 @@ def test_a_residual_layer_adds_what_it_reads(stack, bidirectional):
 
 @stacks
 @directions
-def test_dropout_cuts_the_branch_and_leaves_the_skip(stack, bidirectional):
-    """Dropping everything leaves a cell that reads zeros, and the sum with what came in."""
+def test_dropout_acts_on_the_branch_and_not_on_the_skip_connection(stack, bidirectional):
+    """With dropout=1 the cell reads zeros, and the layer's input is added undropped."""
     model = small_model(stack, num_layers=3, bidirectional=bidirectional, dropout=1.0, options={"residual": True})
     inputs = given(model)
     expected = composed(model, *inputs, drop=lambda x, _layer: x * 0, finish=residual)
@@ -178,8 +180,8 @@ def test_dropout_cuts_the_branch_and_leaves_the_skip(stack, bidirectional):
 
 @stacks
 @directions
-def test_layer_norm_of_the_output_normalizes_what_a_layer_hands_on(stack, bidirectional):
-    """Of both directions together; the states are those of the cells."""
+def test_output_layer_norm_normalizes_the_output_of_each_layer(stack, bidirectional):
+    """Over both directions together; the states are not normalized."""
     model = small_model(stack, bidirectional=bidirectional, options={"layer_norm": "output"})
     inputs = given(randomized(model))
     expected = composed(model, *inputs, finish=normalized_output(model))
@@ -187,7 +189,7 @@ def test_layer_norm_of_the_output_normalizes_what_a_layer_hands_on(stack, bidire
 
 
 @directions
-def test_a_residual_layer_adds_what_it_reads_after_the_layer_norm(bidirectional):
+def test_residual_connection_follows_the_layer_norm(bidirectional):
     options = {"residual": True, "layer_norm": "output"}
     model = randomized(small_model("mixed", num_layers=3, bidirectional=bidirectional, options=options))
     inputs, norm = given(model), normalized_output(model)
@@ -197,7 +199,7 @@ def test_a_residual_layer_adds_what_it_reads_after_the_layer_norm(bidirectional)
 
 @stacks
 @directions
-def test_layers_of_different_sizes_are_their_composition(stack, bidirectional):
+def test_layers_of_different_sizes(stack, bidirectional):
     model = small_model(stack, num_layers=3, hidden_size=(5, 7, 4), bidirectional=bidirectional)
     inputs = given(model)
     output, final = model.backbone(*inputs)
@@ -212,7 +214,7 @@ def test_layers_of_different_sizes_are_their_composition(stack, bidirectional):
 
 
 def normalized(x, gain, bias=0.0):
-    """Equation 4 of the paper: by the mean and the variance of a row's features; torch's epsilon."""
+    """Equation 4 of the paper, with torch's epsilon."""
     mean = x.mean(-1, keepdim=True)
     variance = (x - mean).square().mean(-1, keepdim=True)
     return gain * (x - mean) / (variance + 1e-5).sqrt() + bias
@@ -253,25 +255,25 @@ NORMALIZED = {RNNCell: normalized_rnn, GRUCell: normalized_gru, LSTMCell: normal
 
 @pytest.mark.parametrize(
     ("stack", "own"),
-    [*((stack, {}) for stack in STACKS), ("mixed", TWO_OF_ONE_SORT)],
+    [*((stack, {}) for stack in STACKS), ("mixed", MASKABLE_CELLS)],
     ids=[*STACKS, "mixed-rnn-lstm"],
 )
 @directions
 @biases
-def test_layer_norm_inside_the_gates_is_its_formula(stack, own, bidirectional, bias):
+def test_layer_norm_inside_the_gates_equals_its_formula(stack, own, bidirectional, bias):
     options = {"layer_norm": "gates", **own}
     model = randomized(small_model(stack, bidirectional=bidirectional, bias=bias, options=options))
     inputs = given(model)
 
-    def way(cell, _index):
+    def make_step(cell, _index):
         return lambda x_t, state: NORMALIZED[type(cell)](cell, x_t, state)
 
-    assert_same_with_gradients(model, inputs, model.backbone(*inputs), composed(model, *inputs, way=way))
+    assert_same_with_gradients(model, inputs, model.backbone(*inputs), composed(model, *inputs, make_step=make_step))
 
 
 @stacks
 @pytest.mark.parametrize("where", ["output", "gates"])
-def test_gains_start_at_one_and_their_biases_at_zero(stack, where):
+def test_gains_are_initialized_to_one_and_biases_to_zero(stack, where):
     model = small_model(stack, options={"layer_norm": where})
     norms = [module for module in model.backbone.modules() if isinstance(module, nn.LayerNorm)]
     assert len(norms) >= model.spec.num_layers
@@ -283,15 +285,17 @@ def test_gains_start_at_one_and_their_biases_at_zero(stack, where):
 
 
 def between_layers(model, x, state):
-    """For each layer above the first, what the layer below put out divides of what it reads: `(batch, time, ...)`."""
+    """Return the dropout masks between layers, `(batch, time, ...)`: the input of a layer over the output below."""
     count = model.spec.directions
     seen = [[torch.stack(parts, dim=1) for parts in columns(steps)] for steps in watched(model, x, state)]
     masks = []
     for first in range(count, len(seen), count):
-        read = seen[first][0]
-        below = [h if way == 0 else h.flip(1) for way, (_, h) in enumerate(seen[first - count : first])]
-        masks.append((read / torch.cat(below, dim=-1)).detach())
-        assert count == 1 or torch.equal(seen[first + 1][0].flip(1), read), "the directions read different things"
+        layer_input = seen[first][0]
+        below = [h.flip(1) if reverse else h for reverse, (_, h) in enumerate(seen[first - count : first])]
+        masks.append((layer_input / torch.cat(below, dim=-1)).detach())
+        assert count == 1 or torch.equal(seen[first + 1][0].flip(1), layer_input), (
+            "the directions read different inputs"
+        )
     return masks
 
 
@@ -300,16 +304,16 @@ def columns(steps):
 
 
 def assert_is_mask(mask, dropout):
-    """Of zeros and 1 / (1 - dropout), different for each row and feature."""
+    """The mask has the values 0 and 1 / (1 - dropout), and differs between sequences and features."""
     kept = mask.ne(0)
     torch.testing.assert_close(mask, kept.to(mask.dtype) / (1 - dropout))
-    assert not torch.equal(kept, kept[:1].expand_as(kept)), "all rows have the same mask"
-    assert not torch.equal(kept, kept[..., :1].expand_as(kept)), "all features of a row are dropped together"
+    assert not torch.equal(kept, kept[:1].expand_as(kept)), "all sequences have the same mask"
+    assert not torch.equal(kept, kept[..., :1].expand_as(kept)), "all features of a sequence are dropped together"
 
 
 @stacks
 @directions
-def test_variational_dropout_has_one_mask_for_all_steps_of_a_row(stack, bidirectional):
+def test_variational_dropout_has_one_mask_for_all_steps(stack, bidirectional):
     options = {"variational_dropout": True}
     model = small_model(stack, num_layers=3, bidirectional=bidirectional, dropout=0.25, options=options)
     first, second = between_layers(model, *given(model))
@@ -320,7 +324,7 @@ def test_variational_dropout_has_one_mask_for_all_steps_of_a_row(stack, bidirect
     assert not torch.allclose(between_layers(model, *given(model))[0], first), "one mask for all calls"
 
 
-def test_without_the_option_each_step_has_a_mask_of_its_own():
+def test_plain_dropout_has_a_mask_for_each_step():
     model = small_model("lstm_cell", dropout=0.25)
     [mask] = between_layers(model, *given(model))
     assert_is_mask(mask[:, 0], 0.25)
@@ -329,7 +333,7 @@ def test_without_the_option_each_step_has_a_mask_of_its_own():
 
 @stacks
 @directions
-def test_variational_dropout_with_its_masks_is_the_composition(stack, bidirectional):
+def test_variational_dropout_equals_its_formula(stack, bidirectional):
     options = {"variational_dropout": True}
     model = small_model(stack, num_layers=3, bidirectional=bidirectional, dropout=0.25, options=options)
     inputs = given(model)
@@ -343,28 +347,28 @@ def test_variational_dropout_with_its_masks_is_the_composition(stack, bidirectio
 
 @maskable
 @directions
-def test_recurrent_dropout_with_its_mask_is_its_formula(stack, own, bidirectional):
-    """h_t = f(x_t, mask * h_{t-1}) with one mask for all steps; the c of an LSTM is read as it is."""
+def test_recurrent_dropout_equals_its_formula(stack, own, bidirectional):
+    """h_t = f(x_t, mask * h_{t-1}) with one mask for all steps; the c of an LSTM is not masked."""
     model = small_model(stack, bidirectional=bidirectional, options={"recurrent_dropout": 0.25, **own})
     inputs = given(model)
     masks = seeded(lambda: recurrent_masks(model, *inputs))
 
-    def way(cell, index):
-        step = torch_way(cell)
+    def make_step(cell, index):
+        step = torch_step(cell)
         return lambda x_t, state: step(x_t, state._replace(h=masks[index] * state.h))
 
-    expected = composed(model, *inputs, way=way)
+    expected = composed(model, *inputs, make_step=make_step)
     assert_same_with_gradients(model, inputs, seeded(lambda: model.backbone(*inputs)), expected)
 
 
 def recurrent_masks(model, x, state):
-    """What each cell's hidden state was multiplied by before its first step."""
+    """Return the mask of each cell's hidden state at its first step."""
     first_steps = [steps[0] for steps in watched(model, x, state)]
-    return [(read.h / before.h).detach() for (_, read, _), before in zip(first_steps, state, strict=True)]
+    return [(masked.h / before.h).detach() for (_, masked, _), before in zip(first_steps, state, strict=True)]
 
 
 @maskable
-def test_each_row_and_feature_has_a_recurrent_mask_of_its_own(stack, own):
+def test_recurrent_masks_differ_between_sequences_and_features(stack, own):
     model = small_model(stack, bidirectional=True, options={"recurrent_dropout": 0.25, **own})
     inputs = given(model)
     masks = recurrent_masks(model, *inputs)
@@ -375,7 +379,7 @@ def test_each_row_and_feature_has_a_recurrent_mask_of_its_own(stack, own):
 
 
 @pytest.mark.parametrize("name", ["variational_dropout", "recurrent_dropout"])
-def test_masks_drop_about_as_much_as_they_say(name):
+def test_dropout_masks_have_their_rate(name):
     options = {"recurrent_dropout": 0.3} if name == "recurrent_dropout" else {name: True}
     dropout = 0.3 if name == "variational_dropout" else 0.0
     model = small_model("lstm_cell", hidden_size=64, dropout=dropout, options=options)
@@ -393,7 +397,7 @@ def test_masks_drop_about_as_much_as_they_say(name):
     ids=["variational_dropout", "recurrent_dropout"],
 )
 @directions
-def test_masks_do_nothing_in_evaluation(changes, bidirectional):
+def test_dropout_masks_are_not_applied_in_evaluation(changes, bidirectional):
     model = small_model("lstm_cell", bidirectional=bidirectional, **changes)
     plain = small_model("lstm_cell", bidirectional=bidirectional)
     plain.load_state_dict(model.state_dict())
@@ -411,22 +415,22 @@ zoneouts = pytest.mark.parametrize(("stack", "zoneout"), ZONEOUTS, ids=[f"{s}-{z
 
 @zoneouts
 @directions
-def test_zoneout_with_its_masks_is_its_formula(stack, zoneout, bidirectional):
-    """Each feature of the state keeps its value or takes the new one, which is computed from what was kept before."""
+def test_zoneout_equals_its_formula(stack, zoneout, bidirectional):
+    """Each feature of the state keeps its value or takes the new one."""
     model = small_model(stack, bidirectional=bidirectional, options={"zoneout": zoneout})
     inputs = given(model)
     masks = seeded(lambda: zoneout_masks(model, *inputs))
 
-    def way(cell, index):
-        step, mask = torch_way(cell), iter(masks[index])
+    def make_step(cell, index):
+        step, mask = torch_step(cell), iter(masks[index])
         return lambda x_t, state: map_state(torch.where, next(mask), state, step(x_t, state))
 
-    expected = composed(model, *inputs, way=way)
+    expected = composed(model, *inputs, make_step=make_step)
     assert_same_with_gradients(model, inputs, seeded(lambda: model.backbone(*inputs)), expected)
 
 
 def zoneout_masks(model, x, state):
-    """For each cell and each of its steps, in the order in which it takes them, where its state kept its value."""
+    """Return for each step of each cell, in the order of its steps, where the state kept its value."""
     _, every = model.backbone.all_states(x, state)
     masks = []
     for index, (start, after) in enumerate(zip(state, every, strict=True)):
@@ -443,8 +447,8 @@ def test_zoneout_averages_in_evaluation(stack, zoneout, bidirectional):
     model = small_model(stack, bidirectional=bidirectional, options={"zoneout": zoneout}).eval()
     inputs = given(model)
 
-    def way(cell, _index):
-        step = torch_way(cell)
+    def make_step(cell, _index):
+        step = torch_step(cell)
 
         def averaged(x_t, state):
             rates = type(state)(*(zoneout if isinstance(zoneout, tuple) else [zoneout] * len(state)))
@@ -453,33 +457,33 @@ def test_zoneout_averages_in_evaluation(stack, zoneout, bidirectional):
 
         return averaged
 
-    assert_same_with_gradients(model, inputs, model.backbone(*inputs), composed(model, *inputs, way=way))
+    assert_same_with_gradients(model, inputs, model.backbone(*inputs), composed(model, *inputs, make_step=make_step))
 
 
 @pytest.mark.parametrize("zoneout", [0.3, (0.1, 0.6), (0.0, 0.5), (0.5, 0.0)], ids=str)
-def test_zoneout_keeps_about_as_much_as_it_says(zoneout):
+def test_zoneout_masks_have_their_rate(zoneout):
     model = small_model("lstm_cell", hidden_size=32, num_layers=1, options={"zoneout": zoneout})
     [masks] = zoneout_masks(model, torch.randn(32, 20, INPUT_SIZE, dtype=torch.float64), random_state(model, batch=32))
     rates = zoneout if isinstance(zoneout, tuple) else (zoneout, zoneout)
     for part, rate in zip(zip(*masks, strict=True), rates, strict=True):
         kept = torch.stack(part)
         assert kept.double().mean().item() == pytest.approx(rate, abs=0.02 if rate else 0.0)
-        axes = () if rate == 0 else (0, 1, 2)  # steps, rows, features
+        axes = () if rate == 0 else (0, 1, 2)  # steps, sequences, features
         assert not any(torch.equal(kept, kept.narrow(axis, 0, 1).expand_as(kept)) for axis in axes)
 
 
 @maskable
 @directions
-def test_zoneout_keeps_what_was_there_before_recurrent_dropout(stack, own, bidirectional):
-    """The mask is on what the cell reads; a feature that keeps its value keeps the whole of it."""
+def test_zoneout_keeps_the_state_before_recurrent_dropout(stack, own, bidirectional):
+    """The dropout mask acts on the cell's input state only; zoneout keeps the undropped value."""
     options = {"recurrent_dropout": 0.25, "zoneout": 0.3, **own}
     model = small_model(stack, bidirectional=bidirectional, options=options)
     inputs = given(model)
     dropped = seeded(lambda: recurrent_masks(model, *inputs))
     kept = seeded(lambda: zoneout_masks(model, *inputs))
 
-    def way(cell, index):
-        step, keeps = torch_way(cell), iter(kept[index])
+    def make_step(cell, index):
+        step, keeps = torch_step(cell), iter(kept[index])
 
         def both(x_t, state):
             after = step(x_t, state._replace(h=dropped[index] * state.h))
@@ -487,11 +491,11 @@ def test_zoneout_keeps_what_was_there_before_recurrent_dropout(stack, own, bidir
 
         return both
 
-    expected = composed(model, *inputs, way=way)
+    expected = composed(model, *inputs, make_step=make_step)
     assert_same_with_gradients(model, inputs, seeded(lambda: model.backbone(*inputs)), expected)
 
 
-def test_the_parts_of_a_state_are_zoned_out_apart():
+def test_parts_of_a_state_have_separate_zoneout_masks():
     model = small_model("lstm_cell", options={"zoneout": 0.5})
     [masks, *_] = zoneout_masks(model, *given(model))
     assert not all(torch.equal(mask.h, mask.c) for mask in masks)
@@ -500,13 +504,13 @@ def test_the_parts_of_a_state_are_zoned_out_apart():
 # A learned initial state
 
 
-def learning(stack, **changes):
+def with_learned_state(stack, **changes):
     options = {"learn_initial_state": True, **changes.pop("options", {})}
     return small_model(stack, options=options, readout="all", **changes)
 
 
 def learned_state(model):
-    """The parameters, where the parts of the state of one row stand."""
+    """Return the parameters of the initial state in the layout of a state."""
     return tuple(
         cell.State(*(model.get_parameter(f"backbone.initial.{index}.{part}") for part in cell.State._fields))
         for index, cell in enumerate(model.backbone.cells)
@@ -515,8 +519,8 @@ def learned_state(model):
 
 @stacks
 @directions
-def test_a_learned_initial_state_is_a_parameter_for_each_layer_direction_and_part(stack, bidirectional):
-    model = learning(stack, bidirectional=bidirectional, hidden_size=(5, 4))
+def test_learned_initial_state_has_a_parameter_for_each_layer_direction_and_part(stack, bidirectional):
+    model = with_learned_state(stack, bidirectional=bidirectional, hidden_size=(5, 4))
     learned = {name: p.shape for name, p in model.named_parameters() if name.startswith("backbone.initial.")}
     expected = {
         f"backbone.initial.{index}.{part}": (cell.hidden_size,)
@@ -529,8 +533,8 @@ def test_a_learned_initial_state_is_a_parameter_for_each_layer_direction_and_par
 
 @stacks
 @directions
-def test_a_learned_initial_state_starts_at_zero(stack, bidirectional):
-    model = learning(stack, bidirectional=bidirectional)
+def test_learned_initial_state_is_initialized_to_zero(stack, bidirectional):
+    model = with_learned_state(stack, bidirectional=bidirectional)
     plain = small_model(stack, readout="all", bidirectional=bidirectional)
     missing, unexpected = plain.load_state_dict(model.state_dict(), strict=False)
     assert missing == []
@@ -542,8 +546,8 @@ def test_a_learned_initial_state_starts_at_zero(stack, bidirectional):
 @stacks
 @directions
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["no_lengths", "lengths"])
-def test_a_learned_initial_state_is_where_a_row_starts(stack, bidirectional, lengths):
-    model = randomized(learning(stack, bidirectional=bidirectional))
+def test_learned_initial_state_is_used_by_forward(stack, bidirectional, lengths):
+    model = randomized(with_learned_state(stack, bidirectional=bidirectional))
     state, x = model.initial_state(BATCH), small_input()
     assert_same(state, map_state(lambda part: part.expand(BATCH, -1), learned_state(model)))
     y, final = model(x, lengths=lengths, return_state=True)
@@ -553,16 +557,16 @@ def test_a_learned_initial_state_is_where_a_row_starts(stack, bidirectional, len
 
 
 @stacks
-def test_a_learned_initial_state_is_where_a_stream_starts(stack):
-    model = randomized(learning(stack))
+def test_learned_initial_state_is_used_by_step(stack):
+    model = randomized(with_learned_state(stack))
     x = small_input()
     assert_same(model.step(x[:, 0]), model.step(x[:, 0], model.initial_state(BATCH)))
     assert_same(model.step(x[:, 0])[0], model(x)[:, 0])
 
 
 @stacks
-def test_a_state_that_is_given_goes_before_the_learned_one(stack):
-    model, other = randomized(learning(stack)), learning(stack)
+def test_given_state_overrides_the_learned_one(stack):
+    model, other = randomized(with_learned_state(stack)), with_learned_state(stack)
     other.load_state_dict(model.state_dict())
     with torch.no_grad():
         for parameter in other.backbone.initial.parameters():
@@ -574,24 +578,24 @@ def test_a_state_that_is_given_goes_before_the_learned_one(stack):
 
 @stacks
 @directions
-def test_a_learned_initial_state_gets_the_gradient_of_all_its_rows(stack, bidirectional):
-    """A row without steps has the learned state as its final one, and so counts too."""
-    model, x = randomized(learning(stack, bidirectional=bidirectional)), small_input()
+def test_learned_initial_state_gets_the_gradient_of_all_sequences(stack, bidirectional):
+    """Including sequences of length 0, whose final state is the learned one."""
+    model, x = randomized(with_learned_state(stack, bidirectional=bidirectional)), small_input()
     state = map_state(lambda part: part.detach().repeat(BATCH, 1).requires_grad_(), learned_state(model))
     of_learned = torch.autograd.grad(total(*model(x, lengths=LENGTHS, return_state=True)), leaves(learned_state(model)))
     of_given = torch.autograd.grad(total(*model(x, state, lengths=LENGTHS, return_state=True)), leaves(state))
     assert_same(of_learned, [part.sum(0) for part in of_given])
 
 
-def test_a_learned_initial_state_comes_where_and_in_what_it_is_asked_for():
-    model = learning("lstm_cell")
+def test_learned_initial_state_has_the_requested_device_and_dtype():
+    model = with_learned_state("lstm_cell")
     assert {part.dtype for part in leaves(model.initial_state(2, dtype=torch.float32))} == {torch.float32}
     assert all(part.is_meta for part in leaves(model.initial_state(2, device="meta")))
     assert {part.dtype for part in leaves(model.initial_state(2))} == {torch.float64}
 
 
 class Warm(Cell):
-    """A cell that does not start at zero."""
+    """A cell whose initial state is not zero."""
 
     def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
         super().__init__(input_size, hidden_size, device=device, dtype=dtype)
@@ -607,7 +611,7 @@ class Warm(Cell):
 
 
 @pytest.mark.parametrize("learned", [False, True], ids=["fixed", "learned"])
-def test_the_initial_state_is_what_the_cell_says(learned):
+def test_initial_state_is_that_of_the_cell(learned):
     with register_kind(cell_kind(Warm, name="warm", summary="Starts at a half.")) as local:
         model = small_model(local.name, options={"learn_initial_state": learned})
     assert all(part.eq(0.5).all() for part in leaves(model.initial_state(BATCH)))
@@ -616,7 +620,7 @@ def test_the_initial_state_is_what_the_cell_says(learned):
 # Layers of different kinds
 
 
-def test_layers_of_different_kinds_are_one_layer_models_on_top_of_each_other():
+def test_mixed_stack_equals_stacked_one_layer_models():
     names = ("rnn_cell", "lstm_cell", "gru_cell")
     model = small_model("mixed", num_layers=3, readout="all", output_size=None, options={"cells": names})
     x, state = small_input(), random_state(model)
@@ -642,21 +646,21 @@ def test_layers_of_different_kinds_are_one_layer_models_on_top_of_each_other():
     ids=["default", "one", "pattern", "one_for_each_layer"],
 )
 @directions
-def test_fewer_names_than_layers_repeat(names, num_layers, expected, bidirectional):
+def test_names_of_cells_repeat(names, num_layers, expected, bidirectional):
     model = small_model("mixed", num_layers=num_layers, bidirectional=bidirectional, options={"cells": names})
     found = [type(cell) for cell in model.backbone.cells]
     assert found == [cell for cell in expected for _ in range(model.spec.directions)]
 
 
 @directions
-def test_the_pattern_of_kinds_is_torchs_own_cells_in_turn(bidirectional):
+def test_mixed_stack_equals_the_cells_of_torch(bidirectional):
     names = ("rnn_cell", "lstm_cell", "gru_cell")
     model = small_model("mixed", num_layers=3, bidirectional=bidirectional, options={"cells": names})
     inputs = given(model)
     assert_same_with_gradients(model, inputs, model.backbone(*inputs), composed(model, *inputs))
 
 
-def test_the_names_of_kinds_become_canonical_and_survive_json():
+def test_names_of_cells_become_canonical_and_survive_json():
     spec = small_spec("mixed", options={"cells": ["rnnkit/lstm_cell", "gru_cell"]})
     assert spec.options.cells == ("lstm_cell", "gru_cell")
     assert spec == small_spec("mixed", options={"cells": ("lstm_cell", "gru_cell")})
@@ -665,7 +669,7 @@ def test_the_names_of_kinds_become_canonical_and_survive_json():
     assert type(again.options) is MixedOptions
 
 
-def test_a_local_kind_can_be_a_layer():
+def test_local_kind_in_a_mixed_stack():
     with register_kind(cell_kind(Warm, name="warm", summary="Starts at a half.")):
         spec = small_spec("mixed", options={"cells": ("lstm_cell", "warm")})
         assert spec.options.cells == ("lstm_cell", "local/warm")
@@ -673,10 +677,10 @@ def test_a_local_kind_can_be_a_layer():
         model = build_model(spec, dtype=torch.float64)
     inputs = given(model)
 
-    def way(cell, _index):
-        return torch_way(cell) if isinstance(cell, LSTMCell) else lambda x_t, state: cell.step(x_t, state)[1]
+    def make_step(cell, _index):
+        return torch_step(cell) if isinstance(cell, LSTMCell) else lambda x_t, state: cell.step(x_t, state)[1]
 
-    assert_same_with_gradients(model, inputs, model.backbone(*inputs), composed(model, *inputs, way=way))
+    assert_same_with_gradients(model, inputs, model.backbone(*inputs), composed(model, *inputs, make_step=make_step))
 
 
 class ScaledOptions(StackOptions):
@@ -684,7 +688,7 @@ class ScaledOptions(StackOptions):
 
 
 class Scaled(Warm):
-    """A cell whose constructor leaves the default to the options of its kind."""
+    """A cell whose constructor has no default for an option of its kind."""
 
     def __init__(self, input_size, hidden_size, *, scale, device=None, dtype=None):
         super().__init__(input_size, hidden_size, device=device, dtype=dtype)
@@ -697,19 +701,19 @@ def scaled():
         yield local.name
 
 
-def test_a_cell_in_a_mixed_stack_has_the_options_of_its_kind_at_their_defaults(scaled):
+def test_cells_of_a_mixed_stack_have_the_default_options_of_their_kind(scaled):
     model = small_model("mixed", options={"cells": ("lstm_cell", scaled)})
     assert model.backbone.cells[1].scale == 3.0
 
 
-def test_orthogonal_weights_go_with_the_options_of_a_kind(scaled):
+def test_orthogonal_weights_with_own_options(scaled):
     model = small_model(scaled, options={"recurrent_init": "orthogonal", "scale": 2.0})
     assert model.backbone.cells[1].scale == 2.0
     weight = model.backbone.cells[1].weight_hh
     torch.testing.assert_close(weight @ weight.T, torch.eye(6, dtype=torch.float64))
 
 
-# Every option at once with all that is promised of a model
+# Every option with the invariants of a model
 
 OPTION_SETS = {
     "plain": {},
@@ -740,21 +744,21 @@ RANDOM = ["variational_dropout", "recurrent_dropout", "zoneout", "zoneout_of_eac
 LSTM_ONLY = {"forget_bias", "zoneout_of_each_part"}
 
 
-def can_honour(stack, name):
+def supports(stack, name):
     if name in LSTM_ONLY:
         return stack == "lstm_cell"
     return name != "recurrent_dropout" or stack in {"rnn_cell", "lstm_cell"}
 
 
-CASES = [(stack, name) for name in OPTION_SETS for stack in STACKS if can_honour(stack, name)]
+CASES = [(stack, name) for name in OPTION_SETS for stack in STACKS if supports(stack, name)]
 options = pytest.mark.parametrize(("stack", "name"), CASES, ids=[f"{s}-{n}" for s, n in CASES])
 
 
-def optioned(stack, name, **changes):
+def model_with(stack, name, **changes):
     return randomized(small_model(stack, **{"readout": "all", **OPTION_SETS[name], **changes}))
 
 
-def test_no_option_of_stacks_is_left_out_here():
+def test_every_option_of_stacks_is_tested_here():
     tried = {option for changes in OPTION_SETS.values() for option in changes.get("options", {})}
     assert tried == {field.name for field in fields(StackOptions)}
     assert set(STACKS) == {name for name in list_kinds("rnnkit/*") if issubclass(get_kind(name).options, StackOptions)}
@@ -762,7 +766,7 @@ def test_no_option_of_stacks_is_left_out_here():
 
 @options
 def test_two_halves_equal_the_whole(stack, name):
-    model, x = optioned(stack, name).eval(), small_input()
+    model, x = model_with(stack, name).eval(), small_input()
     state = random_state(model)
     whole, final = model(x, state, return_state=True)
     y_first, between = model(x[:, :2], state, return_state=True)
@@ -772,7 +776,7 @@ def test_two_halves_equal_the_whole(stack, name):
 
 @options
 def test_step_by_step_equals_forward(stack, name):
-    model, x = optioned(stack, name).eval(), small_input()
+    model, x = model_with(stack, name).eval(), small_input()
     outputs, state = [], None
     for x_t in x.unbind(1):
         y_t, state = model.step(x_t, state)
@@ -782,13 +786,13 @@ def test_step_by_step_equals_forward(stack, name):
 
 @options
 @directions
-def test_padding_changes_nothing(stack, name, bidirectional):
-    """Each row is what it is alone, cut at its length: outputs, states, and the gradients of all parameters."""
-    model, x = optioned(stack, name, bidirectional=bidirectional).eval(), small_input()
+def test_padding_does_not_change_results(stack, name, bidirectional):
+    """Outputs, states and gradients equal those of each sequence alone, cut at its length."""
+    model, x = model_with(stack, name, bidirectional=bidirectional).eval(), small_input()
     state = random_state(model)
     padded = x.masked_fill((torch.arange(TIME) >= LENGTHS[:, None])[..., None], float("nan"))
     together = model(padded, state, lengths=LENGTHS, return_state=True)
-    alone = each_row_alone(model, x, state)
+    alone = each_sequence_alone(model, x, state)
     assert_same(together, alone)
     parameters = list(model.parameters())
     of_together, of_alone = (
@@ -798,13 +802,13 @@ def test_padding_changes_nothing(stack, name, bidirectional):
     assert_same(of_together, of_alone)
 
 
-def each_row_alone(model, x, state):
+def each_sequence_alone(model, x, state):
     outputs, finals = [], []
-    for row, length in enumerate(LENGTHS.tolist()):
-        final = map_state(lambda part, row=row: part[row : row + 1], state)
+    for index, length in enumerate(LENGTHS.tolist()):
+        final = map_state(lambda part, index=index: part[index : index + 1], state)
         y = x.new_zeros(1, 0, model.spec.output_size)
         if length:
-            y, final = model(x[row : row + 1, :length], final, return_state=True)
+            y, final = model(x[index : index + 1, :length], final, return_state=True)
         outputs.append(F.pad(y, (0, 0, 0, TIME - length)))
         finals.append(final)
     return torch.cat(outputs), map_state(lambda *parts: torch.cat(parts), *finals)
@@ -812,20 +816,20 @@ def each_row_alone(model, x, state):
 
 @options
 @directions
-def test_a_plain_loop_computes_the_same(stack, name, bidirectional):
-    model = optioned(stack, name, bidirectional=bidirectional).eval()
+def test_step_loop_equals_the_fused_path(stack, name, bidirectional):
+    model = model_with(stack, name, bidirectional=bidirectional).eval()
     inputs = given(model)
-    fast = model.backbone(*inputs, lengths=LENGTHS)
+    fused = model.backbone(*inputs, lengths=LENGTHS)
     model.backbone.force_step_loop = True
-    plain = model.backbone(*inputs, lengths=LENGTHS)
-    assert_same(fast, plain)
+    looped = model.backbone(*inputs, lengths=LENGTHS)
+    assert_same(fused, looped)
     wanted = [*leaves(inputs), *model.backbone.cells.parameters()]
-    assert_same(torch.autograd.grad(total(*fast), wanted), torch.autograd.grad(total(*plain), wanted))
+    assert_same(torch.autograd.grad(total(*fused), wanted), torch.autograd.grad(total(*looped), wanted))
 
 
 @options
-def test_a_clone_computes_the_same(stack, name):
-    model, other, x = optioned(stack, name), optioned(stack, name), small_input()
+def test_copies_compute_the_same(stack, name):
+    model, other, x = model_with(stack, name), model_with(stack, name), small_input()
     other.load_state_dict(model.state_dict())
     expected = model.eval()(x)
     for clone in (other, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
@@ -835,8 +839,8 @@ def test_a_clone_computes_the_same(stack, name):
 
 @options
 @directions
-def test_the_meta_device_allocates_nothing(stack, name, bidirectional):
-    """100,000 features would take a hundred gigabytes and more."""
+def test_meta_device_allocates_nothing(stack, name, bidirectional):
+    """100,000 features would take over 100 GB."""
     changes = OPTION_SETS[name] if "hidden_size" in OPTION_SETS[name] else {"hidden_size": 100_000, **OPTION_SETS[name]}
     model = build_model(small_spec(stack, bidirectional=bidirectional, **changes), device="meta")
     assert all(tensor.is_meta for tensor in [*model.parameters(), *model.buffers()])
@@ -847,7 +851,7 @@ def test_the_meta_device_allocates_nothing(stack, name, bidirectional):
 
 
 @options
-def test_a_spec_with_the_option_survives_json(stack, name):
+def test_spec_survives_json(stack, name):
     spec = small_spec(stack, **OPTION_SETS[name])
     again = RecurrentSpec.from_json(spec.to_json())
     assert again == spec
@@ -856,8 +860,8 @@ def test_a_spec_with_the_option_survives_json(stack, name):
 
 @pytest.mark.parametrize(("stack", "name"), [case for case in CASES if case[1] in RANDOM], ids="-".join)
 @directions
-def test_a_seed_repeats_what_happens_in_training(stack, name, bidirectional):
-    model, x = optioned(stack, name, bidirectional=bidirectional).train(), small_input()
+def test_training_is_reproducible_under_a_seed(stack, name, bidirectional):
+    model, x = model_with(stack, name, bidirectional=bidirectional).train(), small_input()
     once, again = (seeded(lambda: model(x, lengths=LENGTHS, return_state=True)) for _ in range(2))
     assert all(map(torch.equal, leaves(once), leaves(again)))
     assert not torch.allclose(model(x, lengths=LENGTHS), once[0])
@@ -865,9 +869,9 @@ def test_a_seed_repeats_what_happens_in_training(stack, name, bidirectional):
 
 @pytest.mark.parametrize(("stack", "name"), [case for case in CASES if case[1] in RANDOM], ids="-".join)
 @directions
-def test_training_keeps_the_states_of_rows_that_have_ended(stack, name, bidirectional):
-    """The row without steps keeps its state; the content of the padding changes nothing under one seed."""
-    model, x = optioned(stack, name, bidirectional=bidirectional).train(), small_input()
+def test_finished_sequences_keep_their_state_in_training(stack, name, bidirectional):
+    """A sequence of length 0 keeps its state; the content of the padding has no effect under one seed."""
+    model, x = model_with(stack, name, bidirectional=bidirectional).train(), small_input()
     state = random_state(model)
     padded = x.masked_fill((torch.arange(TIME) >= LENGTHS[:, None])[..., None], float("nan"))
     clean, dirty = (seeded(lambda z=z: model(z, state, lengths=LENGTHS, return_state=True)) for z in (x, padded))
@@ -875,7 +879,7 @@ def test_training_keeps_the_states_of_rows_that_have_ended(stack, name, bidirect
     assert_same(map_state(lambda part: part[2], dirty[1]), map_state(lambda part: part[2], state))
 
 
-# Parts of a state that are no floating-point numbers
+# Integer parts of a state
 
 
 class Counting(NamedTuple):
@@ -901,14 +905,14 @@ class Counter(Cell):
         return Counting(torch.Size((batch_size, self.hidden_size)), torch.Size((batch_size, 1)))
 
     def step(self, projected_t, state):
-        read = F.linear(projected_t, self.weight_ih) + F.linear(state.h, self.weight_hh)
-        h = torch.tanh(read + state.count)
+        summed = F.linear(projected_t, self.weight_ih) + F.linear(state.h, self.weight_hh)
+        h = torch.tanh(summed + state.count)
         return h, Counting(h, state.count + 1)
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 @pytest.mark.parametrize("options", [{"learn_initial_state": True}, {"zoneout": 0.5}, {"zoneout": (0.5, 0.5)}], ids=str)
-def test_whole_numbers_in_a_state_are_neither_learned_nor_zoned_out(options, training):
+def test_integer_parts_of_a_state_are_not_learned_or_zoned_out(options, training):
     with register_kind(cell_kind(Counter, name="counter", summary="Made for one test.")) as kind:
         model = small_model(kind.name, options=options).train(training)
     assert all(parameter.is_floating_point() for parameter in model.parameters())

@@ -1,4 +1,4 @@
-"""A universal option that the fused paths do not know turns them off; knowing it wrongly is found by the kit."""
+"""A new universal option disables the fused paths; a fused path that ignores an option fails the kit."""
 
 import os
 import shutil
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# A new universal option: its field, and the place where it acts. Nothing else knows of it.
+# A new universal option: its field, and the place where it acts. No other module mentions it.
 FIELD = ("    residual: bool = False\n", "    residual: bool = False\n    layer_scale: float = 1.0\n")
 EFFECT = (
     "            output = self.norms[layer](output)\n",
     "            output = self.norms[layer](output)\n        output = output * self.options.layer_scale\n",
 )
-# The fault: the fused path of all layers claims to know the option.
+# The fault: the fused path of all layers claims to support the option.
 CLAIM = ('    "learn_initial_state": _always,\n', '    "learn_initial_state": _always,\n    "layer_scale": _always,\n')
 
 COMPARE = """
@@ -30,7 +30,7 @@ for kind in ("rnn_cell", "gru_cell", "lstm_cell", "mixed"):
 """
 CHECK = """
 from rnnkit.testing import check_kind
-report = check_kind("gru_cell", only=["executors_equal_the_step_loop"])
+report = check_kind("gru_cell", only=["executors_equal_step_loop"])
 print(report)
 raise SystemExit(bool(report.failed))
 """
@@ -38,7 +38,7 @@ raise SystemExit(bool(report.failed))
 
 @pytest.fixture
 def with_new_option(tmp_path):
-    """A copy of the source roots with a new universal option, and perhaps with more edits; runs a program on it."""
+    """Return a function that runs a program on a copy of the sources with a new universal option and more edits."""
 
     def run(program, *more):
         for root in ("registry", "plugins"):
@@ -57,17 +57,17 @@ def with_new_option(tmp_path):
     return run
 
 
-def test_an_option_that_the_fused_paths_do_not_know_is_honoured(with_new_option):
+def test_new_option_is_honoured_without_fused_support(with_new_option):
     finished = with_new_option(COMPARE)
     assert finished.returncode == 0, finished.stderr
 
 
-def test_the_kit_finds_a_fused_path_that_ignores_an_option(with_new_option):
+def test_kit_finds_a_fused_path_that_ignores_an_option(with_new_option):
     finished = with_new_option(CHECK, ("cells/fused", CLAIM))
     assert finished.returncode == 1, finished.stdout + finished.stderr
     assert "layer_scale" in finished.stdout
 
 
-def test_the_kit_passes_where_the_fused_paths_leave_the_option_alone(with_new_option):
+def test_kit_passes_if_the_fused_paths_do_not_claim_the_option(with_new_option):
     finished = with_new_option(CHECK)
     assert finished.returncode == 0, finished.stdout + finished.stderr

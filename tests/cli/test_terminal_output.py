@@ -80,7 +80,7 @@ COMMANDS = {
     "verify": "verify saved.safetensors",
     "verify-drifted": "verify drifted.safetensors",
     "verify-unreadable": "verify model.yaml",
-    "check": "check gru --only fields_take_effect --only record_is_complete --only step_matches_its_equation",
+    "check": "check gru --only fields_take_effect --only record_is_complete --only step_matches_equation",
     "check-broken": "check acme-cells/mgu --only record --only output",
     "check-unknown": "check gru --only pading_changes_nothing",
     "new-plugin": f"new-plugin {NEW} --kind leaky",

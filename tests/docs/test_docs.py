@@ -8,9 +8,8 @@ import pytest
 
 from docs.pictures import draw
 from docs.site.example_plugin import example_installed
-from rnnkit import list_kinds
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
+from rnnkit import Catalog, list_kinds
+from rnnkit.testing import use_catalog
 from tests.helpers.pages import DOCS, ELSEWHERE, EXCERPT, PAGES, ROOT, blocks_of, run_page
 
 OF_THE_EXAMPLE = DOCS / "kinds/mgu.md"  # the kind of a plugin
@@ -20,7 +19,7 @@ OF_THE_EXAMPLE = DOCS / "kinds/mgu.md"  # the kind of a plugin
 def test_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    with example_installed() if page == OF_THE_EXAMPLE else using(Catalog()):
+    with example_installed() if page == OF_THE_EXAMPLE else use_catalog(Catalog()):
         run_page(page, tmp_path)
 
 

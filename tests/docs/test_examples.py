@@ -12,9 +12,8 @@ import torch
 import torchrecurrent
 from matplotlib import cbook
 
-from rnnkit import build_model
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
+from rnnkit import Catalog, build_model
+from rnnkit.testing import use_catalog
 from tests.helpers.models import leaves, random_state, small_input, small_model
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples"
@@ -162,7 +161,7 @@ def test_a_chunk_starts_from_the_values_of_the_one_before_without_their_history(
 def test_the_cell_of_the_page_computes_what_torchrecurrent_does():
     """Two layers; torchrecurrent has two biases for each gate, whose sum is the one of the page."""
     theirs = torchrecurrent.UGRNN(3, 6, num_layers=2, batch_first=True).double()
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         exec(first_code_of(EXAMPLES.parent / "plugins/cells.md"), {"__name__": "page"})  # noqa: S102  # our own page
         model = small_model("ugrnn")
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Equations are computed from their LaTeX as it is meant, and what is not understood is refused, not guessed."""
+"""Equations are evaluated as their LaTeX is meant; anything unknown is an error."""
 
 import math
 
@@ -7,19 +7,19 @@ import torch
 from torch.nn import functional as F
 
 from rnnkit import get_kind
-from rnnkit.equation import Equation, EquationError, UnreadableEquationError, name_of
+from rnnkit.equation import FUNCTIONS, Equation, EquationError, UnreadableEquationError, evaluation, name_of
 
-X = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]], dtype=torch.float64)  # two rows
+X = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]], dtype=torch.float64)  # two sequences
 H = torch.tensor([[2.0, 1.0], [-1.0, 4.0]], dtype=torch.float64)
 W = torch.tensor([[1.0, 2.0, -1.0], [0.0, 3.0, 0.5]], dtype=torch.float64)
 U = torch.tensor([[0.5, -1.0], [2.0, 0.0]], dtype=torch.float64)
 B = torch.tensor([0.25, -0.75], dtype=torch.float64)
 SYMBOLS = {"W": W, "U": U, "b": B, r"\alpha": 0.5, "a": torch.tensor(2.0, dtype=torch.float64), r"\phi": torch.relu}
 SYMBOLS |= {"g": torch.tensor([3.0], dtype=torch.float64)}
-ROWS = {"x_t": X, "h_{t-1}": H}
+BATCHED = {"x_t": X, "h_{t-1}": H}
 WX, UH = X @ W.T, H @ U.T
 
-MEANINGS = {
+EXPRESSIONS = {
     # sums and products
     r"W x_t + b": WX + B,
     r"Wx_t+b": WX + B,
@@ -65,81 +65,81 @@ MEANINGS = {
     r"\mathrm{softplus}(b)": F.softplus(B),
     r"\operatorname{softmax}(W x_t)": torch.softmax(WX, -1),
     r"U \tanh(h_{t-1})": torch.tanh(H) @ U.T,
-    # columns one above the other
+    # concatenated columns
     r"[h_{t-1}; x_t]": torch.cat([H, X], 1),
     r"[h_{t-1}, b]": torch.cat([H, B.expand(2, 2)], 1),
     r"W [b; g]": W @ torch.tensor([0.25, -0.75, 3.0], dtype=torch.float64),
-    # how it looks
+    # layout commands
     r"\, W \; x_t \quad + \! b": WX + B,
     r"{W} x_{t}": WX,
 }
 
 
-def computed(latex, **symbols):
-    return Equation(f"y &= {latex}").evaluate(SYMBOLS | symbols, ROWS)["y"]
+def evaluate(latex, **symbols):
+    return Equation(f"y &= {latex}").evaluate(SYMBOLS | symbols, BATCHED)["y"]
 
 
-@pytest.mark.parametrize(("latex", "expected"), MEANINGS.items(), ids=MEANINGS)
-def test_an_expression_means_what_it_says(latex, expected):
-    torch.testing.assert_close(computed(latex), expected)
+@pytest.mark.parametrize(("latex", "expected"), EXPRESSIONS.items(), ids=EXPRESSIONS)
+def test_value_of_an_expression(latex, expected):
+    torch.testing.assert_close(evaluate(latex), expected)
 
 
-REFUSED = {
+UNREADABLE = {
     r"\text{old} h_{t-1}": r"`\\text` after `y =` cannot be read",
     r"W^T x_t": r"`W\^T` cannot be read: it would be a transpose",
     r"W^\top x_t": "it would be a transpose",
     r"W^{\top} x_t": "it would be a transpose",
     r"W * x_t": r"`\*` after `y = W` cannot be read",
     r"\sum_i h_{t-1}": r"`\\sum` after `y =` cannot be read",
-    r"\tanh W x_t": "what a function is of needs brackets",
-    r"\tanh": "a function without its argument|gives no value",
-    r"\tanh + b": "a function without its argument",
-    r"(b, b)": "gives no value",
+    r"\tanh W x_t": "the argument of a function needs parentheses",
+    r"\tanh": "a function without an argument|has no value",
+    r"\tanh + b": "a function without an argument",
+    r"(b, b)": "has no value",
     r"(b; b)": "`;` after",
     r"a / 2 b": "as part of a divisor",
-    r"(b": "the end of the line after .* where `\\)` should stand",
-    r"[b)": r"`\)` after .* where `\]` should stand",
+    r"(b": "the end of the line after .* where `\\)` is expected",
+    r"[b)": r"`\)` after .* where `\]` is expected",
     r"b)": r"`\)` after `y = b` cannot be read",
     r"b ++ b": r"`\+` after",
-    r"(b)^{n}": "before something that is not a number",
+    r"(b)^{n}": "with an exponent that is not a number",
     r"h_{t-1": "the end of the line",
     r"b_1_2": "in a second _",
     "": "the end of the line after `y =`",
 }
 
 
-@pytest.mark.parametrize(("latex", "words"), REFUSED.items(), ids=REFUSED)
-def test_what_is_not_understood_is_refused_with_the_place(latex, words):
+@pytest.mark.parametrize(("latex", "words"), UNREADABLE.items(), ids=UNREADABLE)
+def test_unsupported_latex_is_an_error_with_its_position(latex, words):
     with pytest.raises(UnreadableEquationError, match=words):
-        computed(latex)
+        evaluate(latex)
 
 
 @pytest.mark.parametrize("latex", ["W x_t", "f_t, i_t &= b", "b &= ", "2 &= b"])
-def test_a_line_gives_one_name_a_value(latex):
+def test_each_line_must_define_one_name(latex):
     with pytest.raises(UnreadableEquationError):
         Equation(latex)
 
 
-NONSENSE = {
+INVALID = {
     "h_{t-1} b": r"a column of 2 stands before a column of 2: write \\odot",
     "h_{t-1} W": "a column of 2 stands before a matrix of 2 x 3",
     "W h_{t-1}": "a matrix of 2 x 3 cannot be multiplied by a column of 2",
     "W U": "a matrix of 2 x 3 cannot be multiplied by a matrix of 2 x 2",
-    "b + x_t": "a column of 2 and a column of 3 do not go together",
-    "W + b": "a matrix of 2 x 3 and a column of 2 do not go together feature by feature",
+    "b + x_t": "a column of 2 and a column of 3 cannot be combined",
+    "W + b": "a matrix of 2 x 3 and a column of 2 cannot be combined element-wise",
     "[W; U]": "only columns can",
-    "[b; 1]": "a column of 2 and a number cannot be stacked",
-    "U^2": "has a power, which could mean two things",
+    "[b; 1]": "a column of 2 and a number cannot be concatenated",
+    "U^2": "has a power, which is ambiguous",
     "V x_t": "V has no value",
     "y + b": "y has no value",
-    r"\operatorname{LN}(b)": r"\\mathrm{LN} has no value",  # layer norm is no logarithm
+    r"\operatorname{LN}(b)": r"\\mathrm{LN} has no value",  # layer norm, not the logarithm
 }
 
 
-@pytest.mark.parametrize(("latex", "words"), NONSENSE.items(), ids=NONSENSE)
-def test_what_does_not_go_together_is_an_error_of_its_line(latex, words):
+@pytest.mark.parametrize(("latex", "words"), INVALID.items(), ids=INVALID)
+def test_invalid_operations_are_errors_with_their_line(latex, words):
     with pytest.raises(EquationError, match=f"in the line of y: .*{words}"):
-        computed(latex)
+        evaluate(latex)
 
 
 @pytest.mark.parametrize(
@@ -153,17 +153,17 @@ def test_what_does_not_go_together_is_an_error_of_its_line(latex, words):
     ],
     ids=str,
 )
-def test_a_name_is_one_however_it_is_spelled(spellings):
+def test_spellings_of_a_name_are_normalized(spellings):
     assert len({name_of(each) for each in spellings}) == 1
 
 
 @pytest.mark.parametrize("latex", ["W h", "", "W_", "2", "W +", "W^2", r"\unknown"])
-def test_what_is_no_name_is_refused(latex):
+def test_name_of_requires_a_name(latex):
     with pytest.raises(UnreadableEquationError):
         name_of(latex)
 
 
-def test_a_line_reads_the_lines_before_it_and_each_row_has_values_of_its_own():
+def test_lines_use_earlier_lines_and_batched_values():
     equation = Equation(r"""
         \begin{aligned}
         r_t &= \sigma(W x_t), \\[2pt]
@@ -171,7 +171,7 @@ def test_a_line_reads_the_lines_before_it_and_each_row_has_values_of_its_own():
         h_t &= \tilde{h}_t \odot r_t.
         \end{aligned}
     """)
-    found = equation.evaluate(SYMBOLS, ROWS)
+    found = equation.evaluate(SYMBOLS, BATCHED)
     r = torch.sigmoid(WX)
     expected = torch.tanh((r * H) @ U.T + B) * r
     assert equation.defined == ("r_t", r"\tilde{h}_t", "h_t")
@@ -179,23 +179,23 @@ def test_a_line_reads_the_lines_before_it_and_each_row_has_values_of_its_own():
     torch.testing.assert_close(found["h_t"], expected)
 
 
-def test_a_symbol_may_mean_something_else_than_usual():
-    torch.testing.assert_close(computed(r"\sigma(b)", **{r"\sigma": F.hardsigmoid}), F.hardsigmoid(B))
-    torch.testing.assert_close(computed(r"\operatorname{LN}(b)", **{r"\mathrm{LN}": torch.cosh}), torch.cosh(B))
+def test_symbols_override_functions():
+    torch.testing.assert_close(evaluate(r"\sigma(b)", **{r"\sigma": F.hardsigmoid}), F.hardsigmoid(B))
+    torch.testing.assert_close(evaluate(r"\operatorname{LN}(b)", **{r"\mathrm{LN}": torch.cosh}), torch.cosh(B))
 
 
-def test_a_function_may_make_one_number_of_each_row():
-    norm = computed(r"h_{t-1} \odot \mathrm{norm}(h_{t-1})", **{r"\mathrm{norm}": lambda h: h.norm(dim=-1)})
+def test_a_function_may_reduce_features():
+    norm = evaluate(r"h_{t-1} \odot \mathrm{norm}(h_{t-1})", **{r"\mathrm{norm}": lambda h: h.norm(dim=-1)})
     torch.testing.assert_close(norm, H * H.norm(dim=1, keepdim=True))
 
 
-def test_a_matrix_may_be_another_one_for_each_row():
+def test_matrices_may_be_batched():
     memory = torch.arange(8, dtype=torch.float64).reshape(2, 2, 2)
-    found = Equation("y &= C_{t-1} h_{t-1}").evaluate({}, ROWS | {"C_{t-1}": memory})["y"]
+    found = Equation("y &= C_{t-1} h_{t-1}").evaluate({}, BATCHED | {"C_{t-1}": memory})["y"]
     torch.testing.assert_close(found, torch.stack([memory[0] @ H[0], memory[1] @ H[1]]))
 
 
-def test_gradients_flow_through_symbols_and_rows():
+def test_gradients_flow_through_symbols_and_batched_values():
     weight, x = W.clone().requires_grad_(), X.clone().requires_grad_()
     y = Equation(r"y &= \tanh(W x_t)").evaluate({"W": weight}, {"x_t": x})["y"]
     by_hand = torch.tanh(x @ weight.T)
@@ -203,7 +203,7 @@ def test_gradients_flow_through_symbols_and_rows():
         torch.testing.assert_close(actual, expected)
 
 
-def test_numbers_do_not_widen_float32():
+def test_numbers_do_not_promote_float32():
     found = Equation("y &= 0.5 x_t + 1 - \\max(0, x_t)").evaluate({}, {"x_t": X.float()})["y"]
     assert found.dtype == torch.float32
     assert math.isclose(found[0, 0].item(), 0.5)
@@ -212,3 +212,8 @@ def test_numbers_do_not_widen_float32():
 def test_the_equations_of_installed_kinds_can_be_read(kind):
     equation = get_kind(kind).equation
     assert not equation or "h_t" in Equation(equation).defined
+
+
+def test_every_known_function_can_be_evaluated():
+    functions = {name for name, meaning in evaluation.MEANINGS.items() if callable(meaning)}
+    assert functions == FUNCTIONS

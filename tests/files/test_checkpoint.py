@@ -23,17 +23,17 @@ from torch.nn.utils import parametrizations, prune
 import rnnkit
 from rnnkit import (
     Backbone,
+    Catalog,
     CheckpointError,
     LockWarning,
     RecurrentSpec,
     UnresolvedKindError,
     register_kind,
 )
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
 from rnnkit.files.checkpoint import read_header
 from rnnkit.files.checkpoint.checkpoint_file import load_model, save_model, verify_model
 from rnnkit.files.checkpoint.header import read_spec_data
+from rnnkit.testing import use_catalog
 from tests.golden.checkpoints.write import FOLDER, SPECS
 from tests.helpers.checkpoint_files import ZEROS, edited, take_apart
 from tests.helpers.models import leaves, small_input, small_model, small_spec
@@ -689,7 +689,7 @@ def register_kinds(register):
 def third_party(plugins, path):
     """A file of a model whose kind is that of the distribution `third-party` 1.0, which is installed."""
     plugins.install("other", source=REGISTERS, distribution="third-party")
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         save_model(small_model("other"), path)
         yield path
 
@@ -715,7 +715,7 @@ def test_another_version_of_the_plugin_is_a_warning_or_an_error(third_party):
 
 
 def test_a_model_without_its_plugin_says_what_to_install(third_party):
-    with using(Catalog(block=[])), pytest.MonkeyPatch.context() as patch:
+    with use_catalog(Catalog(block=[])), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [folder for folder in sys.path if str(third_party.parent) not in folder])
         for act in (load_model, verify_model):
             with pytest.raises(UnresolvedKindError, match=re.escape('pip install "third-party==1.0"')):
@@ -762,7 +762,7 @@ class Shifted(Backbone):
 
 @pytest.fixture
 def local():
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("shifted")(Shifted)
         yield
 
@@ -824,7 +824,7 @@ def test_a_kind_that_ties_its_weights_cannot_take_two_in_the_place_of_one(local,
 def test_a_local_kind_has_no_plugin_in_its_file(local, path):
     save_model(small_model("shifted"), path)
     assert "plugin" not in read_spec_data(path)
-    with using(Catalog()), pytest.raises(UnresolvedKindError, match="shifted"):
+    with use_catalog(Catalog()), pytest.raises(UnresolvedKindError, match="shifted"):
         load_model(path)
 
 
@@ -884,7 +884,7 @@ def test_a_kind_that_computes_otherwise_now_is_told_from_rounding(local, path, f
         output, final = Shifted.run(self, x, state, lengths)
         return output * factor, Part(final.h * factor)
 
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("shifted")(type("Shifted", (Shifted,), {"run": run}))
         verification = verify_model(path)
     assert verification.ok is ok

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnkit import BlockedKindError, Options, RecurrentSpec, SpecFileError, register_kind
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
+from rnnkit import BlockedKindError, Catalog, Options, RecurrentSpec, SpecFileError, register_kind
 from rnnkit.files.spec import load_spec, override_spec
 from rnnkit.files.spec.assignments import Assignment, assigned
+from rnnkit.testing import use_catalog
 from rnnkit_builtin.lstm import LSTMOptions
 from tests.specs.test_spec_properties import reproducible, specs
 
@@ -93,7 +92,7 @@ class TextOptions(Options):
 @pytest.fixture
 def text():
     """A spec whose kind has options that take text."""
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("text", options=TextOptions)(object)
         yield RecurrentSpec(kind="text", input_size=3, hidden_size=4)
 
@@ -143,7 +142,7 @@ def test_a_value_that_is_wrong_beside_text_that_is_right_is_told(text):
 @given(value=st.text(st.characters(exclude_categories=["Cs", "Cc"])))
 @reproducible
 def test_any_text_in_quotes_is_that_text(value):
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("text", options=TextOptions)(object)
         spec = RecurrentSpec(kind="text", input_size=3, hidden_size=4)
         quoted = value.replace("'", "''")
@@ -266,7 +265,7 @@ def test_a_rule_that_an_override_breaks_elsewhere_is_told_where_it_stands(tmp_pa
 
 
 def test_the_catalogs_errors_name_the_override():
-    with using(Catalog(block=["rnnkit"])), pytest.raises(BlockedKindError) as caught:
+    with use_catalog(Catalog(block=["rnnkit"])), pytest.raises(BlockedKindError) as caught:
         override_spec(LSTM, ["kind=gru"])
     assert caught.value.__notes__ == ["in override 'kind=gru'"]
 

@@ -17,6 +17,7 @@ import rnnkit
 from rnnkit import (
     AmbiguousKindError,
     BlockedKindError,
+    Catalog,
     CheckpointError,
     Options,
     PluginError,
@@ -27,12 +28,11 @@ from rnnkit import (
     list_kinds,
     register_kind,
 )
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
 from rnnkit.files import atomic_write
 from rnnkit.files.checkpoint.checkpoint_file import save_model
 from rnnkit.files.spec import load_spec, save_spec
 from rnnkit.specs import DistributionPin, plugin_of
+from rnnkit.testing import use_catalog
 from tests.golden.specs.write import FOLDER, SPECS, SUFFIXES
 from tests.helpers.models import small_spec
 from tests.specs.test_spec_properties import reproducible, specs
@@ -117,7 +117,7 @@ class RateOptions(Options):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_none_that_is_no_default_survives(suffix, tmp_path):
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("rated", options=RateOptions)(object)
         spec = RecurrentSpec(kind="rated", input_size=3, hidden_size=4, options={"rate": None, "rates": (1.0, None)})
         save_spec(spec, tmp_path / f"model{suffix}")
@@ -125,7 +125,7 @@ def test_a_none_that_is_no_default_survives(suffix, tmp_path):
 
 
 def test_the_spec_of_a_local_kind_names_no_plugin(tmp_path):
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("mine")(object)
         save_spec(RecurrentSpec(kind="mine", input_size=3, hidden_size=4), tmp_path / "model.json")
         assert "plugin" not in json.loads((tmp_path / "model.json").read_text())
@@ -134,7 +134,7 @@ def test_the_spec_of_a_local_kind_names_no_plugin(tmp_path):
 
 def test_the_spec_of_a_third_partys_kind_names_its_version(plugins, tmp_path):
     plugins.install("clock", distribution="Rnnkit_Clock")
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         save_spec(RecurrentSpec(kind="clock", input_size=3, hidden_size=4), tmp_path / "model.json")
     data = json.loads((tmp_path / "model.json").read_text())
     assert (data["kind"], data["plugin"]) == ("rnnkit-clock/clock", "rnnkit-clock==1.0")
@@ -345,7 +345,7 @@ def test_a_value_is_told_also_where_the_rule_has_its_digits(write):
     class TenOptions(Options):
         order: Annotated[int, Field(ge=10)] = 10
 
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("ten", options=TenOptions)(object)
         [line] = problems_of(write("kind: ten\ninput_size: 3\nhidden_size: 4\noptions: {order: 1}"))
     assert line == "model.yaml:4: options.order: Input should be greater than or equal to 10, but is 1"
@@ -378,7 +378,7 @@ def test_what_a_kind_says_cannot_break_them_either(write):
     def check(_spec):
         yield Problem("input_size", "first\n\nsecond")
 
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("talkative", check=check)(object)
         [line] = problems_of(write("kind: talkative\ninput_size: 3\nhidden_size: 4"))
     assert line == "model.yaml:2: input_size: first  second (given: 3)"
@@ -517,7 +517,7 @@ def test_the_catalogs_errors_say_where_the_kind_stands(write, plugins):
     plugins.install("clash", "broken", distribution="first", source="raise OSError('no licence')")
     plugins.install("clash", distribution="second")
     expected = {"clash": AmbiguousKindError, "first/broken": PluginError, "lstm": BlockedKindError}
-    with using(Catalog(block=["rnnkit"])):
+    with use_catalog(Catalog(block=["rnnkit"])):
         for kind, error in expected.items():
             path = write(f"# a comment\nkind: {kind}\ninput_size: 3\nhidden_size: 4\n")
             with pytest.raises(error) as caught:
@@ -564,7 +564,7 @@ class OddOptions(Options):
 )
 def test_what_no_file_can_hold_is_refused_and_the_old_file_stays(value, message, write):
     path = write("as it was")
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("odd", options=OddOptions)(object)
         spec = RecurrentSpec(kind="odd", input_size=3, hidden_size=4, options=OddOptions(anything=value))
         with pytest.raises(SpecFileError, match=re.escape(message)):
@@ -658,7 +658,7 @@ def test_the_longest_name_that_a_file_can_have_is_written(tmp_path):
 def test_the_provider_of_a_kind_is_what_pip_would_install(plugins):
     plugins.install("clock", distribution="rnnkit-clock")
     plugins.install("bell", distribution="rnnkit-bell", metadata=b"Name: rnnkit-bell\n")
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("mine")(object)
         assert plugin_of("rnnkit-clock/clock") == "rnnkit-clock==1.0"
         assert plugin_of("rnnkit-bell/bell") == "rnnkit-bell"  # its version is not known

@@ -1,4 +1,4 @@
-"""A kind that is no stack of cells, written out by hand: a plugin to put faults into."""
+"""A kind that is not a stack of cells, in a plugin to plant faults in."""
 
 from typing import NamedTuple
 
@@ -55,4 +55,4 @@ class Echo(Backbone):
 
 @hookimpl
 def register_kinds(register):
-    register(Kind(name="echo", builder=Echo, summary="A test of everything that is no cell."))
+    register(Kind(name="echo", builder=Echo, summary="A kind that is not a stack of cells."))

@@ -6,9 +6,9 @@ import sys
 
 from click.testing import CliRunner
 
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
+from rnnkit import Catalog
 from rnnkit.cli.group import commands
+from rnnkit.testing import use_catalog
 
 COMMAND = "from rnnkit.__main__ import main; main()"
 
@@ -16,7 +16,7 @@ COMMAND = "from rnnkit.__main__ import main; main()"
 def run(*arguments, width=80, **environment):
     """What a command prints and its exit status, in this process and with the kinds that are installed now."""
     environment = {"COLUMNS": str(width), **environment}
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         result = CliRunner().invoke(commands, [*map(str, arguments)], prog_name="rnnkit", env=environment)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -1,6 +1,6 @@
-"""Deliberate faults, put into plugins as edits of their text, each with the promise that it breaks.
+"""Deliberate faults as edits of the source of a plugin, each with the check that it fails.
 
-The first plugin is the one that `rnnkit new-plugin` writes: these are ways in which its author may go wrong.
+The first plugin is the one that `rnnkit new-plugin` writes; its faults are mistakes that an author may make.
 """
 
 from pathlib import Path
@@ -16,32 +16,32 @@ class Fault(NamedTuple):
     Attributes:
         name: what is wrong.
         check: the check that should catch it.
-        edits: each a piece of text that occurs once, and what stands there instead.
+        edits: pairs of a text that occurs once and its replacement.
     """
 
     name: str
     check: str
     edits: tuple[tuple[str, str], ...]
 
-    def put_into(self, text):
-        """The text of a plugin with the fault in it."""
+    def apply(self, text):
+        """The source of a plugin with the fault."""
         for old, new in self.edits:
-            assert text.count(old) == 1, f"{self.name}: {old!r} stands there {text.count(old)} times"
+            assert text.count(old) == 1, f"{self.name}: {old!r} occurs {text.count(old)} times"
             text = text.replace(old, new)
         return text
 
 
-def scaffolded(kind="leaky"):
-    """The module of the plugin that `rnnkit new-plugin` writes."""
+def cell_plugin(kind="leaky"):
+    """The source of the plugin that `rnnkit new-plugin` writes."""
     return next(file.text for file in project_files(names_of(f"rnnkit-{kind}")) if file.path == f"rnnkit_{kind}.py")
 
 
-def by_hand():
-    """The module of the plugin that is no stack of cells."""
+def backbone_plugin():
+    """The source of a plugin that is not a stack of cells."""
     return Path(__file__).with_name("backbone_plugin.py").read_text(encoding="utf-8")
 
 
-# Places in the plugin of the scaffold
+# Lines of the cell plugin
 
 _START = "        super().__init__(input_size, hidden_size, device=device, dtype=dtype)\n"
 _RECURRENT = "        self.weight_hh = self.new_parameter(hidden_size, hidden_size)\n"
@@ -71,7 +71,7 @@ def instead(place, *lines):
 
 
 def method(text):
-    """Another method of the cell."""
+    """Add a method to the cell."""
     return (_SYMBOLS, text.strip("\n") + "\n\n" + _SYMBOLS)
 
 
@@ -89,14 +89,14 @@ _UNROLL = """
 
 
 def unroll(old, new):
-    """A fast way through the whole sequence with something wrong in it."""
+    """Add an `unroll` with a fault."""
     assert _UNROLL.count(old) == 1, old
     return method(_UNROLL.replace(old, new))
 
 
 _BACKWARD = '''
 class Squash(torch.autograd.Function):
-    """tanh with a backward pass by hand."""
+    """tanh with a custom backward pass."""
 
     @staticmethod
     def forward(x: Any) -> Any:
@@ -116,18 +116,18 @@ class Squash(torch.autograd.Function):
 
 
 def backward(slope):
-    """A backward pass by hand with something wrong in it."""
+    """Replace tanh by a function with a faulty backward pass."""
     return (
         (_CLASS, _BACKWARD.replace("SLOPE", slope).lstrip() + _CLASS),
         (_CANDIDATE, _CANDIDATE.replace("torch.tanh", "Squash.apply")),
     )
 
 
-OF_CELLS = [
+CELL_FAULTS = [
     # time and state
     Fault(
-        "keeps something from step to step outside of the state",
-        "two_halves_equal_the_whole",
+        "carries a value from step to step outside of the state",
+        "chunks_equal_full_sequence",
         (
             after(_LEAK, "self.count = 0.0"),
             before(_RETURN, "self.count = state.h.abs().sum() / (1 + abs(self.count)); h_t = h_t + 0.1 * self.count"),
@@ -147,7 +147,7 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "looks at the whole sequence",
+        "reads the whole sequence",
         "step_equals_forward",
         (instead(_PROJECT, "return F.linear(x - x.mean(0), self.weight_ih, self.bias)"),),
     ),
@@ -158,7 +158,7 @@ OF_CELLS = [
     ),
     Fault(
         "starts in another dtype",
-        "state_has_its_layout",
+        "state_layout",
         (
             method("""
     def initial_state(self, batch_size: int, **_where: Any) -> CellState:
@@ -167,47 +167,47 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "puts out other features than it says",
-        "output_has_its_shape",
+        "returns another number of features than declared",
+        "output_shape",
         (instead(_RETURN, "return torch.cat([h_t, h_t], -1), CellState(h_t)"),),
     ),
     Fault(
-        "fails where there is no row",
-        "an_empty_batch_works",
+        "fails on an empty batch",
+        "empty_batch",
         (before(_RETURN, "h_t = h_t + 0 * state.h.max()"),),
     ),
     # padding
     Fault(
         "leaks padding into the state",
-        "padding_changes_nothing",
+        "padding_has_no_effect",
         (unroll("new if lengths is None else torch.where((t < lengths)[:, None], new, h)", "new"),),
     ),
     # gradients
     Fault(
-        "forgets the gradient of a gate",
-        "gradients_are_the_derivatives",
+        "detaches a gate",
+        "gradients_pass_gradcheck",
         (after(_CANDIDATE, "candidate = candidate.detach()"),),
     ),
     Fault(
         "cuts the gradient through time",
-        "gradients_are_the_derivatives",
+        "gradients_pass_gradcheck",
         (instead(_NEW, "h_t = (1 - self.leak) * state.h.detach() + self.leak * candidate"),),
     ),
-    Fault("has a wrong backward pass", "gradients_are_the_derivatives", backward("gradient * (1 - y)")),
+    Fault("has a wrong backward pass", "gradients_pass_gradcheck", backward("gradient * (1 - y)")),
     Fault(
-        "has a backward pass that is right once only",
+        "has a wrong double backward",
         "double_backward",
         backward("gradient * (1 - y * y).detach()"),
     ),
     Fault(
         "has no gradient at zero",
-        "every_parameter_learns",
+        "every_parameter_is_trained",
         (instead(_NEW, "h_t = (1 - self.leak) * torch.sqrt(state.h * state.h) + self.leak * candidate"),),
     ),
-    # fast ways
+    # fused paths
     Fault(
-        "has a fast way that computes a gate in less precision",
-        "executors_equal_the_step_loop",
+        "has a fused path that computes a gate in float32",
+        "executors_equal_step_loop",
         (
             unroll(
                 "torch.tanh(projected_t + F.linear(h, self.weight_hh))",
@@ -216,8 +216,8 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "has a fast way that is off by the last bit of a gate in float32",
-        "executors_equal_the_step_loop",
+        "has a fused path that is off by the last bit of a float32 gate",
+        "executors_equal_step_loop",
         (
             unroll(
                 "            new =",
@@ -227,8 +227,8 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "has a fast way that is wrong in the last feature",
-        "executors_equal_the_step_loop",
+        "has a fused path that is wrong in the last feature",
+        "executors_equal_step_loop",
         (
             unroll(
                 "            new =",
@@ -238,79 +238,79 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "has a fast way whose gradient is wrong",
-        "executors_equal_the_step_loop",
+        "has a fused path with a wrong gradient",
+        "executors_equal_step_loop",
         (unroll("            new =", "            candidate = candidate + 0.1 * (h - h.detach())\n            new ="),),
     ),
     # options and the record
     Fault("ignores an option", "options_take_effect", (instead(_LEAK, "self.leak = 0.5"),)),
     Fault(
-        "ignores that it should have no bias",
+        "ignores bias=False",
         "fields_take_effect",
         (instead(_BIAS, "self.bias = self.new_parameter(hidden_size)"),),
     ),
     Fault(
-        "takes whatever is given as an option",
-        "options_are_checked",
+        "accepts any value of an option",
+        "options_are_validated",
         ((_OPTION, "    leak: Any = 0.5\n"), instead(_LEAK, "self.leak = float(leak)")),
     ),
     Fault(
-        "fails to build what its specs may ask for",
-        "what_a_spec_takes_can_be_built",
+        "fails to build valid specs",
+        "valid_specs_build_and_run",
         (after(_START, "if not bias:", "    raise NotImplementedError('a bias is needed')"),),
     ),
-    Fault("says nothing of itself", "record_is_complete", ((_SUMMARY, 'summary=""'),)),
-    Fault("links to nowhere", "record_is_complete", ((_LINK, 'link="see the paper"'),)),
+    Fault("has no summary", "record_is_complete", ((_SUMMARY, 'summary=""'),)),
+    Fault("has an invalid link", "record_is_complete", ((_LINK, 'link="see the paper"'),)),
     Fault(
-        "does not say what its option means",
+        "does not document its option",
         "record_is_complete",
         (("        leak: how much of the state each step replaces.\n", ""),),
     ),
     Fault(
-        "computes another equation than it shows",
-        "step_matches_its_equation",
+        "does not compute its equation",
+        "step_matches_equation",
         (instead(_NEW, "h_t = (1 - self.leak) * state.h + self.leak * candidate * candidate"),),
     ),
     Fault(
-        "returns the state that it was given",
-        "step_matches_its_equation",
+        "returns the previous state",
+        "step_matches_equation",
         (instead(_RETURN, "return h_t, CellState(state.h)"),),
     ),
-    # being alone
-    Fault("changes its input", "nothing_given_is_changed", (before(_PROJECT, "x.mul_(0.5)"),)),
+    # independence
+    Fault("modifies its input", "inputs_are_not_modified", (before(_PROJECT, "x.mul_(0.5)"),)),
     Fault(
-        "changes the state that it is given",
-        "nothing_given_is_changed",
+        "modifies the given state",
+        "inputs_are_not_modified",
         (before(_CANDIDATE, "with torch.no_grad():", "    state.h.mul_(0.5)"),),
     ),
     Fault(
-        "lets rows see one another",
+        "mixes sequences",
         "sequences_are_independent",
         (after(_CANDIDATE, "candidate = candidate - candidate.mean(0)"),),
     ),
     Fault(
-        "drops out in evaluation too",
-        "evaluation_draws_nothing",
+        "applies dropout in evaluation mode",
+        "evaluation_is_deterministic",
         (after(_CANDIDATE, "candidate = F.dropout(candidate, 0.1)"),),
     ),
     Fault(
-        "uses the global random state",
-        "evaluation_draws_nothing",
+        "draws random numbers in evaluation mode",
+        "evaluation_is_deterministic",
         (before(_CANDIDATE, "torch.rand(1)"),),
     ),
     Fault(
-        "starts from the random numbers of another library",
-        "weights_repeat_under_a_seed",
+        "draws weights with another library",
+        "seeded_initialization",
         (
             after(_LEAK, "with torch.no_grad():", "    self.weight_hh.mul_(random.random())"),
             ("from typing import Annotated, Any\n", "from typing import Annotated, Any\nimport random\n"),
         ),
     ),
-    Fault("sets the seed", "weights_repeat_under_a_seed", (after(_START, "torch.manual_seed(0)"),)),
+    Fault("sets the seed", "seeded_initialization", (after(_START, "torch.manual_seed(0)"),)),
     # layers
     Fault(
         "shares weights between layers",
-        "layers_have_weights_of_their_own",
+        "layers_do_not_share_weights",
         (
             instead(
                 _RECURRENT,
@@ -328,7 +328,7 @@ OF_CELLS = [
     # dtype and device
     Fault(
         "has a constant in the wrong dtype",
-        "dtype_follows",
+        "dtype_is_consistent",
         (
             instead(
                 _NEW,
@@ -339,7 +339,7 @@ OF_CELLS = [
     ),
     Fault(
         "has a constant on the CPU",
-        "device_follows",
+        "device_is_consistent",
         (
             instead(
                 _NEW,
@@ -349,8 +349,8 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "has a tensor that does not move along",
-        "device_follows",
+        "has a tensor that is not moved",
+        "device_is_consistent",
         (
             after(_LEAK, "self.leaks = torch.full((hidden_size,), leak, device=device, dtype=dtype)"),
             instead(_NEW, "h_t = (1 - self.leaks) * state.h + self.leaks * candidate"),
@@ -358,13 +358,13 @@ OF_CELLS = [
     ),
     # training
     Fault(
-        "has a parameter that does nothing",
-        "every_parameter_learns",
+        "has an unused parameter",
+        "every_parameter_is_trained",
         (after(_LEAK, "self.unused = self.new_parameter(hidden_size)"),),
     ),
     Fault(
-        "remembers nothing",
-        "loss_falls",
+        "ignores its state",
+        "loss_decreases",
         (
             instead(_CANDIDATE, "candidate = torch.tanh(projected_t + F.linear(0 * state.h, self.weight_hh))"),
             instead(_NEW, "h_t = 0 * state.h + candidate"),
@@ -372,7 +372,7 @@ OF_CELLS = [
     ),
     # systems
     Fault(
-        "has weights that are not saved",
+        "has a weight that is not saved",
         "state_dict_round_trip",
         (
             after(
@@ -384,7 +384,7 @@ OF_CELLS = [
         ),
     ),
     Fault(
-        "keeps a copy of its weights",
+        "caches a copy of its weights",
         "state_dict_round_trip",
         (
             after(_LEAK, "self.copied: Any = None"),
@@ -394,7 +394,7 @@ OF_CELLS = [
     ),
     Fault(
         "cannot be pickled",
-        "pickles",
+        "pickle_round_trip",
         (
             after(_LEAK, "self.activation = lambda x: torch.tanh(x)"),
             (_CANDIDATE, _CANDIDATE.replace("torch.tanh", "self.activation")),
@@ -402,7 +402,7 @@ OF_CELLS = [
     ),
 ]
 
-# Places in the plugin that is no stack of cells
+# Lines of the backbone plugin
 
 _RECURS = "        self.recurs = nn.ModuleList(nn.Linear(hidden_size, hidden_size, **make) for _ in range(count))\n"
 _ROWS = "        rows = list((self.initial_state(x.shape[1]) if state is None else state).h)\n"
@@ -412,10 +412,10 @@ _ORDER = "        for t in reversed(range(time)) if reverse else range(time):\n"
 _KEPT = "            h = new if lengths is None else torch.where((t < lengths)[:, None], new, h)\n"
 _OUTPUTS = "            outputs[t] = h\n"
 
-OF_BACKBONES = [
+BACKBONE_FAULTS = [
     Fault(
-        "reverses padding along with the rows",
-        "padding_changes_nothing",
+        "reverses padding along with the sequences",
+        "padding_has_no_effect",
         (
             (
                 _KEPT,
@@ -425,37 +425,37 @@ OF_BACKBONES = [
     ),
     Fault(
         "returns the state at the end of the padding",
-        "padding_changes_nothing",
+        "padding_has_no_effect",
         ((_KEPT, "            h = new\n"),),
     ),
     Fault(
-        "reverses the wrong way",
-        "each_direction_reads_its_own_side",
+        "does not reverse",
+        "each_direction_is_causal",
         ((_ORDER, "        for t in range(time):\n"),),
     ),
     Fault(
-        "leaves the reverse direction in its own order",
-        "each_direction_reads_its_own_side",
+        "returns the reverse direction in reversed order",
+        "each_direction_is_causal",
         ((_OUTPUTS, "            outputs[time - 1 - t if reverse else t] = h\n"),),
     ),
     Fault(
-        "exchanges the states of its layers",
-        "two_halves_equal_the_whole",
+        "swaps the states of its layers",
+        "chunks_equal_full_sequence",
         ((_LAST, "        rows = rows[::-1]\n" + _LAST),),
     ),
     Fault(
-        "returns a state of other shapes than it says",
-        "state_has_its_layout",
+        "returns a state of other shapes than declared",
+        "state_layout",
         ((_LAST, _LAST.replace("torch.stack(rows)", "torch.stack(rows)[:1]")),),
     ),
     Fault(
-        "ignores the state that it is given",
-        "two_halves_equal_the_whole",
+        "ignores the given state",
+        "chunks_equal_full_sequence",
         ((_ROWS, "        rows = list(self.initial_state(x.shape[1]).h)\n"),),
     ),
     Fault(
-        "ignores which axis is time",
-        "time_first_is_the_transpose",
+        "ignores batch_first",
+        "batch_first_is_a_transpose",
         (
             ("        x = x.transpose(0, 1) if self.batch_first else x\n", "        x = x.transpose(0, 1)\n"),
             (_LAST, _LAST.replace("(x.transpose(0, 1) if self.batch_first else x)", "x.transpose(0, 1)")),
@@ -463,18 +463,18 @@ OF_BACKBONES = [
         ),
     ),
     Fault(
-        "drops out the last output",
-        "dropout_acts_between_layers",
+        "applies dropout to the last output",
+        "dropout_between_layers",
         ((_LAST, "        x = F.dropout(x, self.spec.dropout, self.training)\n" + _LAST),),
     ),
     Fault(
-        "never drops out",
-        "dropout_acts_between_layers",
+        "never applies dropout",
+        "dropout_between_layers",
         (("            if layer > 0 and self.training:\n", "            if layer > 0 and not self.input_size:\n"),),
     ),
     Fault(
-        "has one set of weights for both directions",
-        "layers_have_weights_of_their_own",
+        "shares weights between directions",
+        "layers_do_not_share_weights",
         (
             (
                 _RECURS,
@@ -484,13 +484,13 @@ OF_BACKBONES = [
         ),
     ),
     Fault(
-        "reads both directions with one set of weights",
-        "every_parameter_learns",
+        "uses one set of weights for both directions",
+        "every_parameter_is_trained",
         ((_WAY, _WAY.replace("self.through(row,", "self.through(row - direction,")),),
     ),
     Fault(
         "skips a layer",
-        "layers_feed_one_another",
+        "output_depends_on_every_layer",
         (("            x = torch.cat(ways, -1)\n", "            x = torch.cat(ways, -1) if layer != 1 else x\n"),),
     ),
 ]

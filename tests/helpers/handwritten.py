@@ -1,7 +1,7 @@
-"""The classes that rnnkit replaces, as people write them by hand: what a spec is compared with.
+"""Handwritten models that rnnkit replaces, to compare specs with.
 
-They stand here as the notes that rnnkit grew from have them, except that `RNNModel` keeps the final state in
-`hn` where the notes print its shape.
+They are written as in the notes that rnnkit is based on, except that `RNNModel` keeps the final state in `hn` where the
+notes print its shape.
 """
 
 from typing import NamedTuple
@@ -80,14 +80,14 @@ class GRUModel(nn.Module):
 
 
 class ByHand(NamedTuple):
-    """A handwritten class, and what makes a spec say the same."""
+    """A handwritten class and its equivalent in a spec."""
 
     build: type[nn.Module]
     options: dict[str, str]
     recurrent: str
-    """The attribute that holds its recurrent part."""
+    """Attribute of the class with its recurrent part."""
     ours: str
-    """The attribute of our backbone that holds the same."""
+    """Attribute of the backbone with the same part."""
 
 
 HANDWRITTEN = {

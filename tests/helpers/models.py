@@ -1,4 +1,4 @@
-"""Small models to test with, and what tests do with every model."""
+"""Small models for tests, and functions of states."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ BATCH, TIME, INPUT_SIZE = 4, 5, 3
 
 
 def small_spec(kind, **changes) -> RecurrentSpec[Any]:
-    """Two layers of four; sizes that no two axes share."""
+    """Return a spec with two layers, in which no two axes have the same size."""
     fields = {"input_size": INPUT_SIZE, "hidden_size": 6, "num_layers": 2, "output_size": 2, **changes}
     return RecurrentSpec(kind=kind, **fields)
 
@@ -29,7 +29,7 @@ def random_state(model, batch=BATCH):
 
 
 def map_state(function, *states):
-    """The state whose every tensor is `function` of the tensors in its place in `states`."""
+    """Apply a function to corresponding tensors of states; written without rnnkit, for comparison."""
     if isinstance(states[0], torch.Tensor):
         return function(*states)
     parts = [map_state(function, *parts) for parts in zip(*states, strict=True)]
@@ -37,12 +37,12 @@ def map_state(function, *states):
 
 
 def leaves(state):
-    """The tensors of a state, in order."""
+    """Return the tensors of a state in order."""
     return [state] if isinstance(state, torch.Tensor) else [leaf for part in state for leaf in leaves(part)]
 
 
 def total(y, state, weights_seed=1):
-    """A scalar that every entry of output and state changes, each by another amount."""
+    """Return a weighted sum of all values of output and state, each with another weight."""
     generator = torch.Generator().manual_seed(weights_seed)
     parts = [y, *leaves(state)]
     return sum((part * torch.randn(part.shape, generator=generator, dtype=part.dtype)).sum() for part in parts)

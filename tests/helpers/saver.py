@@ -1,6 +1,6 @@
-"""What processes do that save models until they are killed: `python -m tests.helpers.saver EXPERIMENT FOLDER`.
+"""Experiments with processes that are killed while they save a model: `python -m tests.helpers.saver NAME FOLDER`.
 
-Prints what came of it as JSON. Each process to be killed is a fork of this one, which has imported torch already.
+Prints the result as JSON. The killed processes are forks of this one, which has already imported torch.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ KILLS = 50
 
 
 class Target:
-    """A path to which two models are saved, and what the file holds after either."""
+    """A path, two models to save there, and the content of the file for each."""
 
     def __init__(self, folder, hidden_size=8):
         self.path = folder / "model.safetensors"
@@ -35,18 +35,18 @@ class Target:
         return self.path.read_bytes()
 
     def holds(self):
-        """0 or 1: which model is in the file; None: neither, or a part of one."""
+        """Return the index of the model in the file, 0 or 1; None: neither is there as a whole."""
         content = self.path.read_bytes()
         load_model(self.path)
         return self.contents.index(content) if content in self.contents else None
 
 
 def names_in(folder):
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
-def forked(act):
-    """The number of a new process that does this, and nothing else."""
+def run_in_fork(act):
+    """Run a function in a forked process; return its process ID."""
     process = os.fork()
     if process:
         return process
@@ -56,12 +56,12 @@ def forked(act):
         os._exit(0)
 
 
-def kill_oneself():
+def kill_this_process():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def at_line(number, act):
-    """Do something at the given line of those that rnnkit runs while it writes, counted from 0."""
+    """Call `act` at the given line, counted from 0, of those that rnnkit runs while it writes."""
     left = number
 
     def trace(frame, event, _argument):
@@ -78,7 +78,7 @@ def at_line(number, act):
 
 
 def killed_at_each_line(folder):
-    """The new model is saved over the old one, by a process that is killed at line after line."""
+    """Save a new model over an old one in a process that is killed at each line in turn."""
     target = Target(folder)
     held = []
     ended = 0
@@ -86,33 +86,33 @@ def killed_at_each_line(folder):
         save_model(target.models[0], target.path)
 
         def save_until_killed():
-            at_line(len(held), kill_oneself)
+            at_line(len(held), kill_this_process)
             save_model(target.models[1], target.path)
 
-        _, status = os.waitpid(forked(save_until_killed), 0)
+        _, status = os.waitpid(run_in_fork(save_until_killed), 0)
         ended = not os.WIFSIGNALED(status)
         held.append(target.holds())
     return {"held": held}
 
 
 def killed_at_any_moment(folder):
-    """Two models are saved in turn, by a process that is killed after a few of them, wherever it is then."""
+    """Save two models in turn in a process that is killed at a random moment."""
     target = Target(folder, hidden_size=200)
-    moments = random.Random(0)  # noqa: S311  # no secret
+    moments = random.Random(0)  # noqa: S311  # not for cryptography
     held = []
     for _ in range(KILLS):
         read, write = os.pipe()
 
-        def save_on_and_on(write=write):
+        def save_repeatedly(write=write):
             while True:
                 for model in target.models:
                     save_model(model, target.path)
                     os.write(write, b".")
 
-        process = forked(save_on_and_on)
+        process = run_in_fork(save_repeatedly)
         for _ in range(moments.randint(1, 2)):
             os.read(read, 1)
-        for _ in range(moments.randrange(10**6)):  # some milliseconds, without a clock
+        for _ in range(moments.randrange(10**6)):  # a few milliseconds, without a clock
             pass
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
@@ -123,14 +123,14 @@ def killed_at_any_moment(folder):
 
 
 def two_at_once(folder):
-    """Two processes save a model each to one path, again and again, while this one reads it."""
+    """Two processes save a model each to one path repeatedly, while this one reads it."""
     target = Target(folder, hidden_size=100)
 
     def save_often(model):
         for _ in range(40):
             save_model(model, target.path)
 
-    processes = {forked(lambda model=model: save_often(model)) for model in target.models}
+    processes = {run_in_fork(lambda model=model: save_often(model)) for model in target.models}
     read = []
     while processes:
         weight = next(load_model(target.path).parameters())
@@ -141,25 +141,28 @@ def two_at_once(folder):
 
 
 def no_space(folder):
-    """A model is saved where a file cannot be as long as it is."""
+    """Save a model under a limit on the file size."""
     target = Target(folder)
-    said = []
+    exit_codes = []
 
-    def save_in_little_space(limit):
+    def save_under_limit(limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         with contextlib.suppress(RnnkitError, OSError):
             save_model(target.models[0], target.path)
-            os._exit(1)  # it was saved all the same
+            os._exit(1)  # the model was saved
         os._exit(2)
 
     size = len(target.contents[0])
     for limit in (0, 100, size // 2, size - 1, size):
-        _, status = os.waitpid(forked(lambda limit=limit: save_in_little_space(limit)), 0)
-        said.append(os.waitstatus_to_exitcode(status))
-    return {"ended": said, "held": [target.holds()], "files": names_in(folder)}
+        _, status = os.waitpid(run_in_fork(lambda limit=limit: save_under_limit(limit)), 0)
+        exit_codes.append(os.waitstatus_to_exitcode(status))
+    return {"exit_codes": exit_codes, "held": [target.holds()], "files": names_in(folder)}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    experiments = {each.__name__: each for each in (killed_at_each_line, killed_at_any_moment, two_at_once, no_space)}
+    experiments = {
+        experiment.__name__: experiment
+        for experiment in (killed_at_each_line, killed_at_any_moment, two_at_once, no_space)
+    }
     print(json.dumps(experiments[sys.argv[1]](Path(sys.argv[2]))))  # noqa: T201  # what it is for

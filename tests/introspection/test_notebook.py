@@ -10,10 +10,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from rnnkit import Backbone, Kind, Options, RecurrentSpec, build_model, register_kind
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
+from rnnkit import Backbone, Catalog, Kind, Options, RecurrentSpec, build_model, register_kind
 from rnnkit.specs import UnresolvedOptions
+from rnnkit.testing import use_catalog
 from tests.helpers.models import small_model, small_spec
 
 HOSTILE = "<script>alert('&\"')<!--"
@@ -249,5 +248,5 @@ def test_what_has_not_even_a_repr_is_shown_all_the_same():
 
 def test_a_spec_whose_kind_is_gone_is_shown():
     spec = small_spec("lstm")
-    with using(Catalog(list)):
+    with use_catalog(Catalog(list)):
         assert json.dumps(values(spec)["hidden_size"]) == '"6"'

@@ -15,6 +15,7 @@ from pydantic import Field, PlainValidator, ValidationError
 
 from rnnkit import (
     BlockedKindError,
+    Catalog,
     Kind,
     Options,
     PluginError,
@@ -24,10 +25,9 @@ from rnnkit import (
     list_kinds,
     register_kind,
 )
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
 from rnnkit.files.spec import load_spec, save_spec
 from rnnkit.introspection import kinds_left_out, spec_schema
+from rnnkit.testing import use_catalog
 from tests.helpers.models import small_spec
 from tests.helpers.plugins_on_disk import PluginsOnDisk
 from tests.specs.test_spec_properties import FIELDS, damaged_data, reproducible, specs
@@ -66,7 +66,7 @@ def schema_of_local(options, **fields):
 @pytest.fixture
 def plugins(tmp_path, monkeypatch):
     installed = PluginsOnDisk(tmp_path, monkeypatch)
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         yield installed
     installed.forget()
 
@@ -308,7 +308,7 @@ def test_kinds_that_cannot_be_used_are_left_out_and_named(plugins):
     broken = plugins.install("broken", source="raise RuntimeError('out of order')").replace("_", "-")
     refusing = plugins.install("refusing", source=REFUSING).replace("_", "-")
     blocked = plugins.install("blocked").replace("_", "-")
-    with using(Catalog(block=[blocked])):
+    with use_catalog(Catalog(block=[blocked])):
         schema, reasons = spec_schema(), kinds_left_out()
         assert sorted(reasons) == sorted([f"{broken}/broken", f"{refusing}/refusing", f"{blocked}/blocked"])
         for kind, error in {"broken": PluginError, "refusing": PluginError, "blocked": BlockedKindError}.items():
@@ -328,7 +328,7 @@ def test_a_kind_that_is_asked_for_and_unknown_is_an_error():
 
 
 def test_nothing_passes_where_no_kind_is_installed():
-    with using(Catalog(list)):
+    with use_catalog(Catalog(list)):
         validate = Draft202012Validator(spec_schema())
     assert not validate.is_valid(LSTM)
 

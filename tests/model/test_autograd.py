@@ -1,4 +1,4 @@
-"""What the conformance kit does not ask of a stack with a fast way: second derivatives and autocast in a plain loop."""
+"""Second derivatives, autocast and long sequences, on the fused path and in the step loop."""
 
 import pytest
 import torch
@@ -11,13 +11,13 @@ from tests.helpers.models import leaves, map_state, random_state, small_input, s
 
 STACKS = [kind for kind in list_kinds() if hasattr(small_model(kind).backbone, "cells")]
 LENGTHS = torch.tensor([5, 2, 0, 3])
-directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 with_or_without_lengths = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["no_lengths", "lengths"])
-# every installed kind as it is, and the stacks among them one step after another too
-ways = pytest.mark.parametrize(
+# every installed kind as it is, and every stack also in the step loop
+kinds_and_step_loops = pytest.mark.parametrize(
     ("name", "force_step_loop"),
     [(name, False) for name in list_kinds()] + [(name, True) for name in STACKS],
-    ids=[*list_kinds(), *(f"{name}_in_a_plain_loop" for name in STACKS)],
+    ids=[*list_kinds(), *(f"{name}_in_the_step_loop" for name in STACKS)],
 )
 
 
@@ -36,7 +36,7 @@ def assert_close(actual, expected, **tolerances):
 
 
 def as_function(name, force_step_loop):
-    """A small network as a function of its input, its state and its parameters, and values for them."""
+    """Return a small network as a function of its input, state and parameters, and values for them."""
     sizes = {"input_size": 2, "hidden_size": 2, "output_size": None, "readout": "all"}
     model = model_of(name, force_step_loop=force_step_loop, bidirectional=True, **sizes)
     state = random_state(model, batch=3)
@@ -52,14 +52,14 @@ def as_function(name, force_step_loop):
     return function, [*(value.requires_grad_() for value in values), *model.parameters()]
 
 
-@ways
-def test_the_second_derivatives_are_those_of_the_gradients(name, force_step_loop):
+@kinds_and_step_loops
+def test_second_derivatives_match_numerical_ones(name, force_step_loop):
     function, values = as_function(name, force_step_loop)
     assert gradgradcheck(function, values, fast_mode=True)
 
 
 def gradient_penalty(model, x, lengths):
-    """The gradients of a function of gradients."""
+    """Return the gradients of a gradient penalty."""
     x = x.clone().requires_grad_()
     y, final = model(x, lengths=lengths, return_state=True)
     value = sum(part.square().sum() for part in [y, *leaves(final)])
@@ -68,10 +68,10 @@ def gradient_penalty(model, x, lengths):
     return torch.autograd.grad(gradient.square().sum(), wanted, materialize_grads=True)
 
 
-@ways
+@kinds_and_step_loops
 @directions
 @with_or_without_lengths
-def test_a_gradient_of_gradients_in_float32_is_that_in_float64(name, force_step_loop, bidirectional, lengths):
+def test_gradient_penalty_in_float32_is_close_to_float64(name, force_step_loop, bidirectional, lengths):
     model = model_of(name, force_step_loop=force_step_loop, bidirectional=bidirectional, dtype=torch.float32)
     x = small_input(dtype=torch.float32)
     narrow = gradient_penalty(model, x, lengths)
@@ -79,12 +79,12 @@ def test_a_gradient_of_gradients_in_float32_is_that_in_float64(name, force_step_
     assert_close(tuple(part.double() for part in narrow), wide, rtol=1e-3, atol=1e-4)
 
 
-# A map over rows
+# vmap over sequences
 
 
-def own_rows(model):
-    """The function of one row of the input."""
-    return lambda row: model(row[None])[0]
+def per_sequence(model):
+    """Return the model as a function of one sequence."""
+    return lambda sequence: model(sequence[None])[0]
 
 
 REGULARIZERS = {
@@ -96,10 +96,9 @@ REGULARIZERS = {
 
 
 @pytest.mark.parametrize("changes", REGULARIZERS.values(), ids=REGULARIZERS)
-def test_in_training_each_row_of_a_map_draws_numbers_of_its_own(changes):
-    """Or all rows draw the same, if the map is told so."""
+def test_vmap_randomness_is_honoured_in_training(changes):
     model, x = small_model("lstm_cell", **changes), small_input()[:1].expand(4, -1, -1)
-    different, same = (vmap(own_rows(model), randomness=how)(x) for how in ("different", "same"))
+    different, same = (vmap(per_sequence(model), randomness=how)(x) for how in ("different", "same"))
     assert len(different.unique(dim=0)) == 4
     assert_close(same, same[:1].expand_as(same))
 
@@ -107,10 +106,10 @@ def test_in_training_each_row_of_a_map_draws_numbers_of_its_own(changes):
 # Autocast
 
 
-@ways
+@kinds_and_step_loops
 @directions
 @with_or_without_lengths
-def test_autocast_computes_nearly_the_same(name, force_step_loop, bidirectional, lengths):
+def test_autocast_is_close_to_float32(name, force_step_loop, bidirectional, lengths):
     model = model_of(name, force_step_loop=force_step_loop, bidirectional=bidirectional, dtype=torch.float32)
     x = small_input(dtype=torch.float32)
     expected, expected_state = model(x, lengths=lengths, return_state=True)
@@ -131,7 +130,7 @@ def test_autocast_computes_nearly_the_same(name, force_step_loop, bidirectional,
 
 
 class OneDtype(Cell):
-    """h_t = (h_{t-1} + tanh(W x_t + U h_{t-1})) / 2 by a function that takes tensors of one dtype alone."""
+    """h_t = (h_{t-1} + tanh(W x_t + U h_{t-1})) / 2 by functions that refuse mixed dtypes."""
 
     def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
         super().__init__(input_size, hidden_size, device=device, dtype=dtype)
@@ -149,7 +148,7 @@ class OneDtype(Cell):
 
 @directions
 @with_or_without_lengths
-def test_under_autocast_a_step_reads_one_dtype(bidirectional, lengths):
+def test_a_step_gets_one_dtype_under_autocast(bidirectional, lengths):
     with register_kind(cell_kind(OneDtype, name="one_dtype", summary="Made for one test.")) as kind:
         model = small_model(kind.name, bidirectional=bidirectional, dtype=torch.float32)
     x = small_input(dtype=torch.float32)
@@ -163,8 +162,8 @@ def test_under_autocast_a_step_reads_one_dtype(bidirectional, lengths):
 # Long sequences
 
 
-@ways
-def test_4096_steps_are_four_times_1024(name, force_step_loop):
+@kinds_and_step_loops
+def test_4096_steps_equal_four_pieces_of_1024(name, force_step_loop):
     """Forward and backward: nothing overflows, and no step is lost between the pieces."""
     sizes = {"hidden_size": 4, "num_layers": 1, "readout": "all"}
     model = model_of(name, force_step_loop=force_step_loop, **sizes)

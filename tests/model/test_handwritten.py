@@ -1,4 +1,4 @@
-"""Each handwritten class against the spec that says the same: same weights, same numbers, same shapes."""
+"""Each handwritten class compared with the equivalent spec: weights, outputs, gradients and shapes."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def pair(request):
     return model, by_hand.build(*SIZES.values()), by_hand
 
 
-def test_same_weights_same_numbers(pair):
+def test_same_weights_give_same_outputs_and_gradients(pair):
     model, other, by_hand = pair
     getattr(model.backbone, by_hand.ours).load_state_dict(getattr(other, by_hand.recurrent).state_dict())
     model.readout.linear.load_state_dict(other.fc.state_dict())
@@ -31,7 +31,7 @@ def test_same_weights_same_numbers(pair):
         torch.testing.assert_close(parameter.grad, expected.grad)
 
 
-def test_same_seed_same_weights(pair):
+def test_same_seed_gives_same_weights(pair):
     model, _, by_hand = pair
     torch.manual_seed(3)
     other = by_hand.build(*SIZES.values())
@@ -41,13 +41,13 @@ def test_same_seed_same_weights(pair):
         assert torch.equal(parameter, expected)
 
 
-def test_no_parameter_or_buffer_more(pair):
+def test_no_additional_parameters_or_buffers(pair):
     model, other, *_ = pair
     assert [p.shape for p in model.parameters()] == [p.shape for p in other.parameters()]
     assert not list(model.buffers())
 
 
-def test_the_printed_shapes(pair):
+def test_output_and_state_shapes(pair):
     model, *_ = pair
     y, state = model(torch.randn(BATCH, TIME, 10), return_state=True)
     assert y.shape == (3, 5)

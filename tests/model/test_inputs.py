@@ -1,4 +1,4 @@
-"""Input that does not fit is refused, with what was expected and what came."""
+"""Invalid inputs are refused with what was expected and what was given."""
 
 from collections import namedtuple
 
@@ -9,7 +9,7 @@ from rnnkit import Backbone, InputError, RecurrentSpec
 from tests.helpers.models import BATCH, TIME, random_state, small_input, small_model
 
 
-def refusal(call):
+def error_message(call):
     with pytest.raises(InputError) as caught:
         call()
     return str(caught.value)
@@ -47,32 +47,32 @@ def refusal(call):
     ],
     ids=["unbatched", "too_wide", "would_broadcast", "no_steps", "four_axes"],
 )
-def test_a_wrong_shape(kind, shape, message):
+def test_wrong_input_shape_is_refused(kind, shape, message):
     model = small_model(kind)
-    assert refusal(lambda: model(torch.zeros(shape, dtype=torch.float64))) == message
+    assert error_message(lambda: model(torch.zeros(shape, dtype=torch.float64))) == message
 
 
-def test_a_wrong_shape_with_time_first(kind):
+def test_wrong_input_shape_with_time_first_is_refused(kind):
     model = small_model(kind, batch_first=False)
-    assert refusal(lambda: model(torch.zeros(TIME, 3, dtype=torch.float64))) == (
+    assert error_message(lambda: model(torch.zeros(TIME, 3, dtype=torch.float64))) == (
         "The input must have the shape (time, batch, input_size) = (*, *, 3); for one sequence without a batch axis "
         "write x.unsqueeze(1), but has the shape (5, 3)"
     )
-    assert "at least one step" in refusal(lambda: model(torch.zeros(0, BATCH, 3, dtype=torch.float64)))
+    assert "at least one step" in error_message(lambda: model(torch.zeros(0, BATCH, 3, dtype=torch.float64)))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.complex128], ids=str)
-def test_a_wrong_dtype(kind, dtype):
+def test_wrong_input_dtype_is_refused(kind, dtype):
     model = small_model(kind)
-    assert refusal(lambda: model(torch.zeros(BATCH, TIME, 3, dtype=dtype))) == (
+    assert error_message(lambda: model(torch.zeros(BATCH, TIME, 3, dtype=dtype))) == (
         f"The model is torch.float64, but the input is {dtype}: convert one, as in x.to(torch.float64)"
     )
 
 
-def test_no_tensor_at_all(kind):
+def test_list_input_is_refused(kind):
     model = small_model(kind)
     message = "The input must be a tensor or a PackedSequence, but is a list"
-    assert refusal(lambda: model([[[1.0, 2.0, 3.0]]])) == message
+    assert error_message(lambda: model([[[1.0, 2.0, 3.0]]])) == message
 
 
 @pytest.mark.parametrize(
@@ -87,54 +87,54 @@ def test_no_tensor_at_all(kind):
     ],
     ids=["list", "float", "bool", "too_few", "scalar", "two_axes"],
 )
-def test_lengths_of_a_wrong_shape_or_dtype(kind, lengths, found):
+def test_lengths_of_wrong_shape_or_dtype_are_refused(kind, lengths, found):
     model = small_model(kind)
-    assert refusal(lambda: model(small_input(), lengths=lengths)) == (
+    assert error_message(lambda: model(small_input(), lengths=lengths)) == (
         f"lengths must be an integer tensor of shape (batch,) = (4,), but is {found}"
     )
 
 
 @pytest.mark.parametrize(("lengths", "extent"), [([5, 6, 0, 1], "0 to 6"), ([5, -1, 2, 1], "-1 to 5")])
-def test_lengths_out_of_range(kind, lengths, extent):
+def test_lengths_out_of_range_are_refused(kind, lengths, extent):
     model = small_model(kind)
-    assert refusal(lambda: model(small_input(), lengths=torch.tensor(lengths))) == (
+    assert error_message(lambda: model(small_input(), lengths=torch.tensor(lengths))) == (
         f"Each of lengths must be between 0 and the number of steps, 5, but they range from {extent}"
     )
 
 
-def test_a_state_of_another_batch_does_not_broadcast(kind):
+def test_state_of_another_batch_size_does_not_broadcast(kind):
     model = small_model(kind)
-    message = refusal(lambda: model(small_input(), random_state(model, batch=1)))
+    message = error_message(lambda: model(small_input(), random_state(model, batch=1)))
     assert message.startswith("state")
     assert f"{BATCH}, 6)" in message
     assert "1, 6)" in message
 
 
-def test_a_state_of_another_dtype(kind):
+def test_state_of_another_dtype_is_refused(kind):
     model = small_model(kind)
-    message = refusal(lambda: model(small_input(), model.initial_state(BATCH, dtype=torch.float32)))
+    message = error_message(lambda: model(small_input(), model.initial_state(BATCH, dtype=torch.float32)))
     assert "must be torch.float64 as the input is" in message
     assert "a torch.float32 tensor" in message
 
 
 @pytest.mark.parametrize("state", [torch.zeros(2, BATCH, 6), [], (), ((),) * 5, 0], ids=repr)
-def test_a_state_of_another_layout(kind, state):
+def test_state_of_another_layout_is_refused(kind, state):
     model = small_model(kind)
-    assert refusal(lambda: model(small_input(), state)).startswith("state")
+    assert error_message(lambda: model(small_input(), state)).startswith("state")
 
 
-def test_a_state_with_other_names_is_refused(kind):
-    """As one whose parts stand in another order."""
+def test_state_with_other_field_names_is_refused(kind):
+    """Its parts may be in another order."""
     model = small_model(kind)
     state = model.initial_state(BATCH)
     named = state if hasattr(state, "_fields") else state[0]
-    other = namedtuple("Other", reversed([f"{name}_other" for name in named._fields]))(*named)  # noqa: PYI024  # names made up here
-    message = refusal(lambda: model(small_input(), other if named is state else (other, *state[1:])))
+    other = namedtuple("Other", reversed([f"{name}_other" for name in named._fields]))(*named)  # noqa: PYI024  # names are computed
+    message = error_message(lambda: model(small_input(), other if named is state else (other, *state[1:])))
     assert f"{type(named).__name__}({named._fields[0]}=" in message
     assert f"but is Other({', '.join(other._fields)})" in message
 
 
-def test_plain_tuples_will_do_for_a_state(kind):
+def test_plain_tuples_are_accepted_as_state(kind):
     model = small_model(kind)
     state = random_state(model)
     plain = tuple(part if isinstance(part, torch.Tensor) else tuple(part) for part in state)
@@ -145,7 +145,7 @@ def test_plain_tuples_will_do_for_a_state(kind):
     assert all(type(a) is type(b) for a, b in zip(final, state, strict=True))
 
 
-def test_a_backbone_without_parameters_is_where_its_buffers_are():
+def test_backbone_without_parameters_takes_dtype_from_buffers():
     class Reservoir(Backbone):
         def __init__(self):
             super().__init__(RecurrentSpec(kind="gru", input_size=3, hidden_size=4), features=3)
@@ -159,10 +159,10 @@ def test_a_backbone_without_parameters_is_where_its_buffers_are():
 
     reservoir = Reservoir()
     assert reservoir(small_input())[0].dtype == torch.float64
-    assert "torch.float64, but the input is torch.float32" in refusal(lambda: reservoir(small_input().float()))
+    assert "torch.float64, but the input is torch.float32" in error_message(lambda: reservoir(small_input().float()))
 
 
-def test_a_backbone_need_not_zero_its_own_padding():
+def test_base_class_zeroes_the_padding_of_the_output():
     class Ones(Backbone):
         def __init__(self):
             super().__init__(RecurrentSpec(kind="gru", input_size=3, hidden_size=4), features=3)
@@ -178,12 +178,12 @@ def test_a_backbone_need_not_zero_its_own_padding():
     assert output.sum(dim=(1, 2)).tolist() == [15, 6, 0, 9]
 
 
-def test_a_step_takes_one_step(kind):
+def test_step_refuses_whole_sequences(kind):
     model = small_model(kind)
-    assert refusal(lambda: model.step(small_input())) == (
+    assert error_message(lambda: model.step(small_input())) == (
         "step() takes one step, (batch, input_size) = (*, 3), but got the shape (4, 5, 3)"
     )
-    assert "has the shape (4, 1, 2)" in refusal(lambda: model.step(small_input()[:, 0, :2]))
-    assert refusal(lambda: model.step([1.0, 2.0, 3.0])) == (
+    assert "has the shape (4, 1, 2)" in error_message(lambda: model.step(small_input()[:, 0, :2]))
+    assert error_message(lambda: model.step([1.0, 2.0, 3.0])) == (
         "step() takes one step, (batch, input_size) = (*, 3), but got a list of 3"
     )

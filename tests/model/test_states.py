@@ -1,4 +1,4 @@
-"""What a caller does with a state: cut its history, start rows anew, move it, save it, map over it."""
+"""Operations on states: detach, reset, move, save, restore and map."""
 
 from typing import Any, NamedTuple
 
@@ -23,12 +23,12 @@ from tests.helpers.models import BATCH, TIME, leaves, random_state, small_input,
 
 HIDDEN = 6
 STACKS = [name for name in list_kinds() if get_kind(name).sizes_per_layer]
-ROWS = torch.tensor([True, False, True, False])
+MASK = torch.tensor([True, False, True, False])
 stacks = pytest.mark.parametrize("stack", STACKS)
-directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 
 
-def refusal(call):
+def error_message(call):
     with pytest.raises(InputError) as caught:
         call()
     return str(caught.value)
@@ -40,7 +40,7 @@ def assert_same(actual, expected):
 
 
 def assert_identical(actual, expected):
-    """The same layout of the same tensors, bit by bit."""
+    """Layouts and tensors are equal, bit by bit."""
     assert type(actual) is type(expected)
     if isinstance(expected, Tensor):
         assert actual.dtype == expected.dtype
@@ -51,7 +51,7 @@ def assert_identical(actual, expected):
 
 
 def learning_model(stack, **changes):
-    """A stack that has learned where to start."""
+    """Return a stack with a random learned initial state."""
     model = small_model(stack, options={"learn_initial_state": True}, **changes)
     with torch.no_grad():
         for parameter in model.backbone.initial.parameters():
@@ -59,29 +59,29 @@ def learning_model(stack, **changes):
     return model
 
 
-def of_row(state, row):
-    """One row of a state, whose batch axis is the last but one."""
-    return map_state(lambda part: part.narrow(part.dim() - 2, row, 1), state)
+def of_sequence(state, index):
+    """Return the state of one sequence; the batch axis of each part is the last but one."""
+    return map_state(lambda part: part.narrow(part.dim() - 2, index, 1), state)
 
 
-# A state made up for what no installed kind has: parts without a batch, of integers, and nested
+# A state with parts that no installed kind has: without a batch axis, of integers, and nested
 
 
 class Clock(NamedTuple):
     shared: Tensor
-    """How many steps anybody has made; no axis of the batch."""
+    """Number of steps so far; without a batch axis."""
     steps: Tensor
-    """How many steps each row has made, `(batch,)`, int64."""
+    """Number of steps of each sequence, `(batch,)`, int64."""
 
 
 class Memory(NamedTuple):
     trace: tuple[Tensor, Tensor]
-    """What was seen, once for the last rows first: `(2, batch, 3)`, and `(batch, 3)`."""
+    """Sums of the input, `(2, batch, 3)` and `(batch, 3)`."""
     clock: Clock
 
 
 class Counting(Backbone):
-    """Adds up what it reads, and counts."""
+    """Sums its input and counts the steps."""
 
     def __init__(self):
         super().__init__(RecurrentSpec(kind="gru", input_size=3, hidden_size=3), features=3)
@@ -103,16 +103,16 @@ class Counting(Backbone):
 
 
 def counted():
-    """A backbone, and a state of four rows that has seen something."""
+    """Return a backbone, and a state of four sequences after some steps."""
     backbone = Counting()
     return backbone, detach_state(backbone(small_input())[1])
 
 
-# Cutting the history
+# Detaching
 
 
 @directions
-def test_a_detached_state_has_the_same_values_and_no_history(kind, bidirectional):
+def test_detached_state_has_the_same_values_and_no_graph(kind, bidirectional):
     model = small_model(kind, bidirectional=bidirectional)
     _, state = model(small_input(), return_state=True)
     assert all(part.requires_grad for part in leaves(state))
@@ -122,7 +122,7 @@ def test_a_detached_state_has_the_same_values_and_no_history(kind, bidirectional
 
 
 @pytest.mark.parametrize("cut", [True, False], ids=["cut", "whole"])
-def test_back_propagation_ends_where_a_state_was_detached(kind, cut):
+def test_backpropagation_ends_at_a_detached_state(kind, cut):
     model = small_model(kind)
     first, second = (part.requires_grad_() for part in small_input().split([2, TIME - 2], dim=1))
     _, state = model(first, return_state=True)
@@ -132,7 +132,7 @@ def test_back_propagation_ends_where_a_state_was_detached(kind, cut):
     assert (of_first is None) if cut else of_first.ne(0).any()
 
 
-def test_truncated_back_propagation_is_the_gradient_of_each_piece_alone(kind):
+def test_truncated_bptt_equals_the_gradients_of_separate_pieces(kind):
     model, x = small_model(kind), small_input()
     accumulated, pieces, state = model, [], None
     for piece in x.split(2, dim=1):
@@ -145,66 +145,66 @@ def test_truncated_back_propagation_is_the_gradient_of_each_piece_alone(kind):
     assert_same([parameter.grad for parameter in parameters], torch.autograd.grad(sum(losses), parameters))
 
 
-# Starting rows anew
+# Resetting
 
 
 @directions
-def test_rows_that_are_reset_start_anew_and_the_others_stay(kind, bidirectional):
+def test_reset_changes_only_the_masked_sequences(kind, bidirectional):
     model = small_model(kind, bidirectional=bidirectional)
     state = random_state(model)
     before = map_state(torch.clone, state)
-    reset, start = model.reset_state(state, ROWS), model.initial_state(BATCH)
-    for row, anew in enumerate(ROWS.tolist()):
-        assert_identical(of_row(reset, row), of_row(start if anew else state, row))
+    reset, start = model.reset_state(state, MASK), model.initial_state(BATCH)
+    for index, masked in enumerate(MASK.tolist()):
+        assert_identical(of_sequence(reset, index), of_sequence(start if masked else state, index))
     assert_identical(state, before)
 
 
-@pytest.mark.parametrize("anew", [True, False])
-def test_all_rows_or_none_can_be_reset(kind, anew):
+@pytest.mark.parametrize("value", [True, False])
+def test_reset_of_all_or_no_sequences(kind, value):
     model = small_model(kind)
     state = random_state(model)
-    reset = model.reset_state(state, torch.full((BATCH,), anew))
-    assert_identical(reset, model.initial_state(BATCH) if anew else state)
+    reset = model.reset_state(state, torch.full((BATCH,), value))
+    assert_identical(reset, model.initial_state(BATCH) if value else state)
 
 
 @stacks
 @directions
-def test_rows_that_are_reset_start_where_the_model_has_learned_to(stack, bidirectional):
+def test_reset_restores_the_learned_initial_state(stack, bidirectional):
     model = learning_model(stack, bidirectional=bidirectional)
     state, start = random_state(model), model.initial_state(BATCH)
     assert all(part.ne(0).all() for part in leaves(start))
-    reset = model.reset_state(state, ROWS)
-    for row, anew in enumerate(ROWS.tolist()):
-        assert_same(of_row(reset, row), of_row(start if anew else state, row))
+    reset = model.reset_state(state, MASK)
+    for index, masked in enumerate(MASK.tolist()):
+        assert_same(of_sequence(reset, index), of_sequence(start if masked else state, index))
 
 
 @stacks
-def test_a_learned_initial_state_gets_a_gradient_through_a_reset(stack):
+def test_learned_initial_state_gets_gradients_through_a_reset(stack):
     model = learning_model(stack)
-    state = model.reset_state(random_state(model), ROWS)
+    state = model.reset_state(random_state(model), MASK)
     learned = list(model.backbone.initial.parameters())
     for gradient in torch.autograd.grad(sum(part.sum() for part in leaves(state)), learned):
-        assert gradient.eq(ROWS.sum()).all()
+        assert gradient.eq(MASK.sum()).all()
 
 
-def test_a_reset_keeps_the_dtype_of_the_state(kind):
+def test_reset_keeps_the_dtype_of_the_state(kind):
     model = small_model(kind)
-    reset = model.reset_state(move_state(random_state(model), dtype=torch.float32), ROWS)
+    reset = model.reset_state(move_state(random_state(model), dtype=torch.float32), MASK)
     assert {part.dtype for part in leaves(reset)} == {torch.float32}
 
 
-def test_what_all_rows_share_is_not_reset():
+def test_parts_without_a_batch_axis_are_not_reset():
     backbone, state = counted()
-    (pair, last), clock = backbone.reset_state(state, ROWS)
-    assert pair.eq(0).all(-1).all(0).tolist() == ROWS.tolist()
-    assert last.eq(0).all(-1).tolist() == ROWS.tolist()
+    (pair, last), clock = backbone.reset_state(state, MASK)
+    assert pair.eq(0).all(-1).all(0).tolist() == MASK.tolist()
+    assert last.eq(0).all(-1).tolist() == MASK.tolist()
     assert clock.shared.item() == TIME
     assert clock.steps.tolist() == [0, TIME, 0, TIME]
     assert clock.steps.dtype == torch.int64
 
 
 @pytest.mark.parametrize(
-    ("rows", "found"),
+    ("mask", "found"),
     [
         ([True, False, True, False], "a list of 4"),
         (torch.tensor([1, 0, 1, 0]), "a torch.int64 tensor of shape (4,)"),
@@ -216,35 +216,35 @@ def test_what_all_rows_share_is_not_reset():
     ],
     ids=["list", "int", "float", "two_axes", "scalar", "bool", "None"],
 )
-def test_what_is_no_mask_over_rows_is_refused(kind, rows, found):
+def test_invalid_mask_is_refused(kind, mask, found):
     model = small_model(kind)
-    message = f"rows must be a torch.bool tensor of shape (batch,), but is {found}"
-    assert refusal(lambda: model.reset_state(random_state(model), rows)) == message
+    message = f"mask must be a torch.bool tensor of shape (batch,), but is {found}"
+    assert error_message(lambda: model.reset_state(random_state(model), mask)) == message
 
 
 @pytest.mark.parametrize("count", [BATCH - 1, BATCH + 1, 1, 0])
-def test_a_mask_over_another_number_of_rows_is_refused(kind, count):
-    """A mask over one row would broadcast. The message has both numbers."""
+def test_mask_of_another_batch_size_is_refused(kind, count):
+    """A mask of size 1 would broadcast. The message has both sizes."""
     model = small_model(kind)
-    message = refusal(lambda: model.reset_state(random_state(model), torch.ones(count, dtype=torch.bool)))
+    message = error_message(lambda: model.reset_state(random_state(model), torch.ones(count, dtype=torch.bool)))
     assert f"{BATCH}, {HIDDEN})" in message
     assert f"{count}, {HIDDEN})" in message
 
 
 # Streams
 
-ENDS = [(3,), (2, 4), (), (1, 2, 3)]  # for each row, after which steps its sequence has ended and another begins
+ENDS = [(3,), (2, 4), (), (1, 2, 3)]  # for each stream, the steps after which a sequence ends and another begins
 
 
-def test_a_stream_whose_rows_end_at_different_times_is_each_sequence_alone(kind):
+def test_batched_streams_equal_separate_sequences(kind):
     model, x = small_model(kind, readout="all"), small_input()
-    assert_same(streamed(model, x), each_sequence_alone(model, x))
+    assert_same(streamed(model, x), separate_sequences(model, x))
 
 
 @stacks
-def test_each_sequence_of_a_stream_starts_where_the_model_has_learned_to(stack):
+def test_each_sequence_of_a_stream_starts_from_the_learned_state(stack):
     model, x = learning_model(stack, readout="all"), small_input()
-    assert_same(streamed(model, x), each_sequence_alone(model, x))
+    assert_same(streamed(model, x), separate_sequences(model, x))
 
 
 def streamed(model, x):
@@ -256,17 +256,17 @@ def streamed(model, x):
     return torch.stack(outputs, dim=1)
 
 
-def each_sequence_alone(model, x):
-    rows = []
-    for row, ends in enumerate(ENDS):
-        pieces = x[row : row + 1].tensor_split(ends, dim=1)
-        rows.append(torch.cat([model(piece) for piece in pieces], dim=1))
-    return torch.cat(rows)
+def separate_sequences(model, x):
+    outputs = []
+    for index, ends in enumerate(ENDS):
+        pieces = x[index : index + 1].tensor_split(ends, dim=1)
+        outputs.append(torch.cat([model(piece) for piece in pieces], dim=1))
+    return torch.cat(outputs)
 
 
 @pytest.mark.parametrize("start", ["None", "given"])
 @pytest.mark.parametrize("batch_first", [True, False], ids=["batch_first", "time_first"])
-def test_steps_and_pieces_can_be_mixed(kind, start, batch_first):
+def test_step_and_forward_can_be_mixed(kind, start, batch_first):
     model = small_model(kind, readout="all", batch_first=batch_first)
     state = None if start == "None" else random_state(model)
     x, time = small_input(batch_first=batch_first), 1 if batch_first else 0
@@ -280,7 +280,7 @@ def test_steps_and_pieces_can_be_mixed(kind, start, batch_first):
 # Moving
 
 
-def test_a_moved_state_has_the_dtype_and_the_same_layout(kind):
+def test_moved_state_has_the_new_dtype_and_the_same_layout(kind):
     model = small_model(kind)
     state = random_state(model)
     narrow = move_state(state, dtype=torch.float32)
@@ -289,8 +289,8 @@ def test_a_moved_state_has_the_dtype_and_the_same_layout(kind):
     assert model.float()(x, narrow).dtype == torch.float32
 
 
-def test_a_state_moves_to_another_device(kind):
-    """The device without memory is one that every machine has."""
+def test_state_moves_to_another_device(kind):
+    """On the meta device, which every machine has."""
     state = random_state(small_model(kind))
     moved = move_state(state, "meta")
     assert type(moved) is type(state)
@@ -299,12 +299,12 @@ def test_a_state_moves_to_another_device(kind):
     assert {part.dtype for part in leaves(moved)} == {torch.float64}
 
 
-def test_a_state_that_moves_nowhere_is_the_same(kind):
+def test_move_without_arguments_changes_nothing(kind):
     state = random_state(small_model(kind))
     assert_identical(move_state(state), state)
 
 
-def test_integers_keep_their_dtype_and_move_all_the_same():
+def test_integer_parts_move_and_keep_their_dtype():
     _, state = counted()
     moved = move_state(state, torch.device("meta"), torch.bfloat16)
     assert [part.dtype for part in leaves(moved)] == [torch.bfloat16, torch.bfloat16, torch.int64, torch.int64]
@@ -314,7 +314,7 @@ def test_integers_keep_their_dtype_and_move_all_the_same():
     assert narrow.trace[1].dtype == torch.float32
 
 
-def test_the_gradient_goes_through_a_move(kind):
+def test_gradients_flow_through_a_move(kind):
     model = small_model(kind)
     _, state = model(small_input(), return_state=True)
     moved = move_state(state, dtype=torch.float32)
@@ -326,7 +326,7 @@ def test_the_gradient_goes_through_a_move(kind):
 
 
 def state_to_save(model):
-    """What a forward pass returns, with lengths and its history: a state as it comes."""
+    """Return the state of a forward pass with lengths, including its graph."""
     _, state = model(small_input(), lengths=torch.tensor([5, 2, 0, 3]), return_state=True)
     return state
 
@@ -366,13 +366,13 @@ def assert_survives_safetensors(safetensors, model, when, folder):
 
 @directions
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_the_tensors_to_save_are_copies_without_history_each_in_memory_of_its_own(kind, bidirectional, when):
+def test_flattened_tensors_are_detached_copies_in_separate_memory(kind, bidirectional, when):
     model = small_model(kind, bidirectional=bidirectional)
     assert_are_copies(model.initial_state(BATCH) if when == "before" else state_to_save(model))
 
 
 @stacks
-def test_so_are_those_of_a_learned_state(stack):
+def test_flattened_tensors_of_a_learned_state_are_copies(stack):
     assert_are_copies(learning_model(stack).initial_state(BATCH))
 
 
@@ -395,7 +395,7 @@ def assert_are_copies(state):
         ("mixed", {}, ["0.h", "0.c", "1.h"]),
     ],
 )
-def test_the_tensors_of_a_state_stand_under_their_paths(built_in, changes, paths):
+def test_flattened_tensors_have_their_paths(built_in, changes, paths):
     assert list(flatten_state(small_model(built_in, **changes).initial_state(2))) == paths
 
 
@@ -406,7 +406,7 @@ def test_a_nested_state_with_a_shared_part_is_restored():
     assert_identical(backbone.restore_state(dict(reversed(tensors.items()))), state)
 
 
-def test_a_model_restores_what_its_backbone_does():
+def test_model_restores_as_its_backbone_does():
     backbone, state = counted()
     spec = RecurrentSpec(kind="gru", input_size=3, hidden_size=3)
     model = RecurrentModel(spec, backbone, get_readout("last")(spec, backbone.features))
@@ -414,19 +414,19 @@ def test_a_model_restores_what_its_backbone_does():
 
 
 @pytest.mark.parametrize("batch", [0, 1, 7])
-def test_a_state_of_any_number_of_rows_is_restored(kind, batch):
+def test_states_of_any_batch_size_are_restored(kind, batch):
     model = small_model(kind)
     state = random_state(model, batch=batch)
     assert_identical(model.restore_state(flatten_state(state)), state)
 
 
 def saved():
-    """A model, and the tensors of a state of four rows."""
+    """Return a model, and the flattened tensors of a state of four sequences."""
     model = small_model("lstm_cell")
     return model, flatten_state(random_state(model))
 
 
-PATHS = "The tensors of this model's state are 0.h, 0.c, 1.h, 1.c, but got "
+PATHS = "The state of this model has the tensors 0.h, 0.c, 1.h, 1.c, but got "
 
 
 @pytest.mark.parametrize(
@@ -453,22 +453,22 @@ PATHS = "The tensors of this model's state are 0.h, 0.c, 1.h, 1.c, but got "
     ],
     ids=["missing", "extra", "renamed", "none", "list", "None", "narrow", "fewer_rows", "three_axes"],
 )
-def test_tensors_of_no_state_of_the_model_are_refused(change, message):
+def test_tensors_that_are_not_a_state_of_the_model_are_refused(change, message):
     model, tensors = saved()
     change(tensors)
-    assert refusal(lambda: model.restore_state(tensors)) == message
+    assert error_message(lambda: model.restore_state(tensors)) == message
 
 
-def test_scalars_are_no_state(kind):
+def test_scalars_are_not_restored(kind):
     model = small_model(kind)
     tensors = {path: torch.zeros(()) for path in flatten_state(model.initial_state(1))}
-    assert "tensor of shape ()" in refusal(lambda: model.restore_state(tensors))
+    assert "tensor of shape ()" in error_message(lambda: model.restore_state(tensors))
 
 
 # Mapping
 
 
-def test_states_of_one_layout_are_mapped_side_by_side(kind):
+def test_several_states_of_one_layout_are_mapped_together(kind):
     model = small_model(kind)
     first, second, third = (random_state(model) for _ in range(3))
     mapped = map_state(lambda a, b, c: a + 2 * b - c, first, second, third)
@@ -486,16 +486,16 @@ def test_a_nested_state_keeps_its_names():
     assert type(sizes.clock) is Clock
 
 
-def test_what_stands_for_a_tensor_may_be_anything():
-    """As the shapes of a state, which are tuples themselves, and the rates of zoneout."""
+def test_leaves_may_be_any_object():
+    """Shapes, which are tuples themselves, and rates of zoneout."""
     shapes = Counting().state_shapes(2)
     assert map_state(len, shapes) == Memory((3, 2), Clock(0, 1))
     assert map_state(lambda name: name.upper(), Clock("a", "b")) == Clock("A", "B")
 
 
-def test_states_of_different_layouts_are_not_mapped_together():
+def test_states_of_different_layouts_are_refused():
     two, three = (small_model("gru_cell", num_layers=n).initial_state(1) for n in (2, 3))
-    with pytest.raises(ValueError, match="not of one layout"):
+    with pytest.raises(ValueError, match="different layouts"):
         map_state(torch.add, two, three)
 
 
@@ -507,21 +507,21 @@ def test_states_of_different_layouts_are_not_mapped_together():
     [{"hidden_size": 5}, {"num_layers": 3}, {"bidirectional": True}],
     ids=["hidden_size", "num_layers", "both_directions"],
 )
-def test_the_state_of_a_model_of_another_shape_is_refused(kind, changes):
+def test_state_of_a_model_of_another_shape_is_refused(kind, changes):
     model, other = small_model(kind), small_model(kind, **changes)
     state = random_state(other)
-    assert refusal(lambda: model(small_input(), state)).startswith("state")
-    assert refusal(lambda: model.step(small_input()[:, 0], state)).startswith("state")
-    assert refusal(lambda: model.reset_state(state, ROWS)).startswith("state")
-    assert refusal(lambda: model.restore_state(flatten_state(state)))
+    assert error_message(lambda: model(small_input(), state)).startswith("state")
+    assert error_message(lambda: model.step(small_input()[:, 0], state)).startswith("state")
+    assert error_message(lambda: model.reset_state(state, MASK)).startswith("state")
+    assert error_message(lambda: model.restore_state(flatten_state(state)))
 
 
-def test_the_state_of_a_model_of_another_kind_is_refused():
+def test_state_of_a_model_of_another_kind_is_refused():
     model, other = small_model("gru_cell"), small_model("lstm_cell")
     message = "state[0] must be CellState(h=(4, 6)), but is LSTMCellState(h, c)"
     state = random_state(other)
-    assert refusal(lambda: model(small_input(), state)) == message
-    assert refusal(lambda: model.reset_state(state, ROWS)) == message
-    assert refusal(lambda: model.restore_state(flatten_state(state))) == (
-        "The tensors of this model's state are 0.h, 1.h, but got 0.c, 0.h, 1.c, 1.h"
+    assert error_message(lambda: model(small_input(), state)) == message
+    assert error_message(lambda: model.reset_state(state, MASK)) == message
+    assert error_message(lambda: model.restore_state(flatten_state(state))) == (
+        "The state of this model has the tensors 0.h, 1.h, but got 0.c, 0.h, 1.c, 1.h"
     )

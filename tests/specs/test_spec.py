@@ -9,9 +9,8 @@ from typing import Literal
 import pytest
 from pydantic import ValidationError
 
-from rnnkit import Options, RecurrentSpec, get_kind, list_kinds
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
+from rnnkit import Catalog, Options, RecurrentSpec, get_kind, list_kinds
+from rnnkit.testing import use_catalog
 from rnnkit_builtin.lstm import LSTMOptions
 from rnnkit_builtin.rnn import RNNOptions
 
@@ -440,7 +439,7 @@ def test_an_unknown_kind_hides_no_other_problem():
 
 
 def test_where_no_kind_is_installed_the_message_says_what_to_install():
-    with using(Catalog(find=list)):
+    with use_catalog(Catalog(find=list)):
         problems = refusal(make)
     message = (
         "The kind 'lstm' was not found, because no kind is installed at all, not even rnnkit's own: their entry points "

@@ -57,9 +57,9 @@ def options(**values):
 
 # Between layers
 
-ONE_LAYER = "A residual connection spans a layer above the first: set num_layers above 1"
-ONE_SIZE = "A layer's input and output are added, so all need one size, but hidden_size=(6, 5)"
-NO_DROPOUT = "It says how dropout is drawn: set dropout above 0"
+ONE_LAYER = "residual=True has no effect with num_layers=1; use num_layers >= 2"
+ONE_SIZE = "residual=True requires layers of one size, but hidden_size=(6, 5)"
+NO_DROPOUT = "variational_dropout=True has no effect with dropout=0; set dropout above 0"
 ONE_FEATURE = "Normalizing a single feature always gives zero: set hidden_size above 1"
 BETWEEN = [
     *((stack, {"num_layers": 1, **options(residual=True)}, "residual", True, ONE_LAYER) for stack in STACKS),
@@ -89,10 +89,9 @@ def test_what_can_be_between_layers_is_taken(stack):
 # What a cell cannot honour
 
 NO_FORGET_GATE = "{} has no forget gate: leave it at None"
-NO_BIAS = "With bias=False there is no bias to start anywhere: leave it at None"
+NO_BIAS = "forget_bias requires bias=True: set it, or leave forget_bias at None"
 NO_MASK = (
-    "The state of {} is not read by matrix products only, so that a mask that stays would let it vanish or explode: "
-    "use zoneout"
+    "The state of {} is not read by matrix products only, and a fixed mask would make it vanish or explode: use zoneout"
 )
 OTHER_PARTS = "The state of {} has {}: give one number for each, or one number for all cells and parts"
 ONE_PART, TWO_PARTS = "1 part, h", "2 parts, h, c"
@@ -178,7 +177,7 @@ def _others():
         yield
 
 
-NO_CHOICE = "Bare has no choice about its biases: leave bias at True"
+NO_CHOICE = "Bare does not support bias=False: leave bias at True"
 NO_NORM = "Bare has no layer norm in its gates: use 'output' or 'none'"
 NO_WEIGHT = "Bare has no recurrent weight: leave it at 'default'"
 OF_OTHERS = [
@@ -220,9 +219,7 @@ def test_layers_whose_outputs_differ_have_no_residual_connection():
     spec = make("mixed", **options(cells=("lstm_cell", "wide"), residual=True))
     with pytest.raises(BuildError) as caught:
         build_model(spec)
-    assert str(caught.value) == (
-        "A residual connection needs layers of one size, but their outputs have [6, 12] features"
-    )
+    assert str(caught.value) == ("residual=True requires layers of one size, but their outputs have [6, 12] features")
 
 
 class StiffOptions(StackOptions):
@@ -232,7 +229,7 @@ class StiffOptions(StackOptions):
 def test_an_options_class_with_a_field_that_the_cell_does_not_take_is_the_authors_mistake():
     with pytest.raises(TypeError) as caught:
         cell_kind(Bare, name="stiff", summary="A test.", options=StiffOptions)
-    assert str(caught.value) == "Bare must take stiffness, as StiffOptions has it"
+    assert str(caught.value) == "Bare must take stiffness, which StiffOptions defines"
 
 
 # Sizes of layers
@@ -392,14 +389,14 @@ def test_an_unknown_option_of_a_stack_is_refused_with_the_closest_one(stack):
 )
 def test_a_pattern_that_does_not_fit_the_layers_is_refused(names, num_layers):
     message = (
-        f"cells has {len(names)} names, which do not fit num_layers={num_layers}: give one for each layer, or a "
+        f"cells has {len(names)} names, but num_layers={num_layers}: give one name for each layer, or a "
         "pattern whose length divides num_layers"
     )
     fields = {"num_layers": num_layers, **options(cells=names)}
     assert refusal_of("mixed", fields) == [("options.cells", names, message)]
 
 
-NO_CELL = "The kind {!r} has no cell to put into a layer: choose a kind such as 'lstm_cell'"
+NO_CELL = "The kind {!r} is not made of one cell: choose a kind such as 'lstm_cell'"
 NAMES = [
     (("lstm",), NO_CELL.format("lstm")),
     (("lstm_cell", "mixed"), NO_CELL.format("mixed")),

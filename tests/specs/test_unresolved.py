@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from rnnkit import (
     AmbiguousKindError,
     BlockedKindError,
+    Catalog,
     Kind,
     Options,
     PluginError,
@@ -24,10 +25,9 @@ from rnnkit import (
     build_model,
     register_kind,
 )
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
 from rnnkit.files.spec import load_spec, override_spec, save_spec
 from rnnkit.specs import UnresolvedOptions
+from rnnkit.testing import use_catalog
 from tests.golden.specs.write import FOLDER, SPECS, SUFFIXES
 from tests.specs.test_spec_properties import reproducible
 
@@ -137,7 +137,7 @@ def in_toml(value):
 def test_a_file_passes_through_an_environment_without_its_plugin(name, suffix, tmp_path):
     """Its content stays the same to the byte."""
     golden, again = FOLDER / f"{name}{suffix}", tmp_path / f"model{suffix}"
-    with using(Catalog(block=["rnnkit"])):
+    with use_catalog(Catalog(block=["rnnkit"])):
         spec = load_spec(golden, allow_unresolved=True)
         assert type(spec.options) is UnresolvedOptions
         save_spec(spec, again)
@@ -264,9 +264,9 @@ def test_it_is_held_only_when_asked_for(plugins):
     with pytest.raises(ValidationError):
         RecurrentSpec.from_dict(CLOCK)
     plugins.install("clock", distribution="rnnkit-clock", source="raise OSError('no licence')")
-    with using(Catalog(block=["rnnkit"])), pytest.raises(BlockedKindError):
+    with use_catalog(Catalog(block=["rnnkit"])), pytest.raises(BlockedKindError):
         RecurrentSpec(**CLOCK | {"kind": "lstm"})
-    with using(Catalog()), pytest.raises(PluginError):
+    with use_catalog(Catalog()), pytest.raises(PluginError):
         RecurrentSpec(**CLOCK)
 
 
@@ -280,7 +280,7 @@ def test_one_that_is_held_lets_no_other_pass():
             with pytest.raises(ValidationError):
                 RecurrentSpec(**CLOCK)
 
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         register_kind("nosy", options=Nosy)(object)
         assert RecurrentSpec.from_dict({"kind": "nosy", **SIZES}, allow_unresolved=True).options == Nosy()
     unresolved()
@@ -291,7 +291,7 @@ def test_one_that_is_held_lets_no_other_pass():
 def test_an_ambiguous_name_stays_an_error(plugins):
     plugins.install("clock", distribution="first")
     plugins.install("clock", distribution="second")
-    with using(Catalog()), pytest.raises(AmbiguousKindError):
+    with use_catalog(Catalog()), pytest.raises(AmbiguousKindError):
         RecurrentSpec.from_dict(CLOCK | {"kind": "clock"}, allow_unresolved=True)
 
 
@@ -313,7 +313,7 @@ def test_options_are_an_object(text):
 def test_where_the_plugin_is_installed_the_file_gives_the_kinds_own_options(plugins, path):
     without = load_spec(path, allow_unresolved=True)
     plugins.install("clock", distribution="rnnkit-clock", source=SOURCE)
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         spec = load_spec(path, allow_unresolved=True)
         assert type(spec.options).__name__ == "ClockOptions"
         assert (spec.options.periods, spec.options.gate.bias) == ((1, None, 2.5), True)
@@ -324,7 +324,7 @@ def test_where_the_plugin_is_installed_the_file_gives_the_kinds_own_options(plug
 def test_where_the_plugin_is_installed_its_options_are_checked(plugins):
     spec = unresolved(options={"periods": ["one"], "gate": {"bias": 1}})
     plugins.install("clock", distribution="rnnkit-clock", source=SOURCE)
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         fields = [field for field, _ in refusal(lambda: dataclasses.replace(spec))]
     assert {"options.gate.bias"} < set(fields)
     assert all(field.startswith(("options.periods.0", "options.gate")) for field in fields)
@@ -384,7 +384,7 @@ def test_building_it_says_that_another_version_is_installed(plugins):
     spec = unresolved(plugin="rnnkit-clock==1.4")
     plugins.install("bell", distribution="rnnkit-clock")
     with (
-        using(Catalog()),
+        use_catalog(Catalog()),
         pytest.raises(UnresolvedKindError, match=r"1\.4, but the installed rnnkit-clock 1\.0 has no"),
     ):
         build_model(spec)
@@ -394,7 +394,7 @@ def test_building_it_says_that_its_plugin_is_broken_or_turned_off(plugins):
     spec = unresolved()
     plugins.install("clock", distribution="rnnkit-clock", source="raise OSError('no licence')")
     for catalog, error in [(Catalog(), PluginError), (Catalog(block=["rnnkit-clock"]), BlockedKindError)]:
-        with using(catalog):
+        with use_catalog(catalog):
             held = RecurrentSpec.from_dict(CLOCK, allow_unresolved=True)
             assert held == spec
             with pytest.raises(
@@ -407,7 +407,7 @@ def test_building_it_says_that_its_plugin_is_broken_or_turned_off(plugins):
 
 def test_building_it_where_its_kind_has_come_says_how_to_make_it_anew():
     spec = unresolved(kind="local/clock", options={})
-    with using(Catalog()), register_kind(Kind(name="clock", builder=object, summary="A test.")):
+    with use_catalog(Catalog()), register_kind(Kind(name="clock", builder=object, summary="A test.")):
         with pytest.raises(UnresolvedKindError, match=r"is now; recreate it with dataclasses\.replace\(spec\)"):
             build_model(spec)
         assert type(dataclasses.replace(spec).options) is Options

@@ -1,4 +1,4 @@
-"""The kit's promises of shapes, states and numbers: healthy kinds of every sort keep them, each fault breaks one."""
+"""The checks of shapes, states and numerics: correct kinds pass them, and each fault fails one."""
 
 import random
 from dataclasses import replace
@@ -27,9 +27,10 @@ from rnnkit import (
 from rnnkit.testing import all_checks, check_kind
 from rnnkit.testing.checks import placement
 from rnnkit_builtin.gru import GRUBackbone
+from tests.helpers.cells import SimpleCell
 
-MODULES = "shapes states padding directions layers independence derivatives executors placement".split()  # noqa: SIM905  # one line
-PROMISES = [each.name for each in all_checks() if each.function.__module__.rsplit(".")[-1] in MODULES]
+MODULES = "shapes states padding directions layers independence gradients executors placement".split()  # noqa: SIM905  # one line
+CHECKS = [each.name for each in all_checks() if each.function.__module__.rsplit(".")[-1] in MODULES]
 
 
 def record_of(made, **fields):
@@ -39,33 +40,16 @@ def record_of(made, **fields):
     return cell_kind(made, name="made", summary="Made for a test.", **fields)
 
 
-def put(record, *promises):
-    """The report of a kind that exists as long as that takes."""
+def report_of(record, *checks):
+    """The report of a kind that is registered for the checks only."""
     with register_kind(record) as kind:
-        return check_kind(kind.name, only=promises or PROMISES)
+        return check_kind(kind.name, only=checks or CHECKS)
 
 
-# Healthy kinds of every sort
+# Correct kinds
 
 
-class Plain(Cell):
-    """h_t = tanh(W x_t + U h_{t-1} + b)."""
-
-    def __init__(self, input_size, hidden_size, *, bias=True, device=None, dtype=None):
-        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
-        self.weight_ih = self.new_parameter(hidden_size, input_size)
-        self.weight_hh = self.new_parameter(hidden_size, hidden_size)
-        self.bias = self.new_parameter(hidden_size) if bias else None
-
-    def project(self, x):
-        return F.linear(x, self.weight_ih, self.bias)
-
-    def step(self, projected_t, state):
-        h = torch.tanh(projected_t + F.linear(state.h, self.weight_hh))
-        return h, CellState(h)
-
-
-class Identity(Plain):
+class Identity(SimpleCell):
     """Starts from matrices that are the same in every layer and under every seed, and from zeros."""
 
     def __init__(self, *sizes, **where):
@@ -79,7 +63,7 @@ class Identity(Plain):
         return h, CellState(h)
 
 
-class Reservoir(Plain):
+class Reservoir(SimpleCell):
     """Learns nothing: its weights are buffers."""
 
     def __init__(self, *sizes, **where):
@@ -89,7 +73,7 @@ class Reservoir(Plain):
             self.register_buffer(name, weight.detach())
 
 
-class Noisy(Plain):
+class Noisy(SimpleCell):
     """Is another at each call of training, and has statistics that training changes."""
 
     def __init__(self, *sizes, **where):
@@ -106,7 +90,7 @@ class Noisy(Plain):
         return super().step(projected_t + noise, state)
 
 
-class Tied(Plain):
+class Tied(SimpleCell):
     """Reads the state twice through one matrix, under two names."""
 
     def __init__(self, *sizes, **where):
@@ -117,7 +101,7 @@ class Tied(Plain):
         return super().step(projected_t + F.linear(state.h, self.weight_again) / 2, state)
 
 
-class Wide(Plain):
+class Wide(SimpleCell):
     """Its output is wider than its state, and a constant number is no buffer."""
 
     def __init__(self, *sizes, **where):
@@ -131,7 +115,7 @@ class Wide(Plain):
 
 
 class Sums(Cell):
-    """h_t = h_{t-1} + W x_t, which is a running sum: there is a faster way."""
+    """h_t = h_{t-1} + W x_t, which is a running sum: there is a fused path."""
 
     def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
         super().__init__(input_size, hidden_size, device=device, dtype=dtype)
@@ -171,7 +155,7 @@ class LayeredSums(Sums):
 
 class Clock(NamedTuple):
     shared: Tensor  # how many calls there were: no axis of the batch
-    steps: Tensor  # how many steps each row has made: int64
+    steps: Tensor  # how many steps each sequence has made: int64
 
 
 class Memory(NamedTuple):
@@ -256,15 +240,15 @@ def in_one_layer_and_direction(spec):
         yield Problem("hidden_size", "It has four heads")
 
 
-NO_FAST_WAY = "executors_equal_the_step_loop"
-ONE_OF_EACH = {NO_FAST_WAY, "directions_are_symmetric", "dropout_acts_between_layers", "each_layer_has_its_size"}
-HEALTHY = {
-    "plain": (record_of(Plain), {NO_FAST_WAY}),
-    "identity": (record_of(Identity), {NO_FAST_WAY}),
-    "reservoir": (record_of(Reservoir), {NO_FAST_WAY, "layers_feed_one_another"}),
-    "noisy": (record_of(Noisy), {NO_FAST_WAY}),
-    "tied": (record_of(Tied), {NO_FAST_WAY}),
-    "wide": (record_of(Wide), {NO_FAST_WAY}),
+NO_FUSED_PATH = "executors_equal_step_loop"
+ONE_OF_EACH = {NO_FUSED_PATH, "directions_are_symmetric", "dropout_between_layers", "hidden_size_per_layer"}
+CORRECT = {
+    "plain": (record_of(SimpleCell), {NO_FUSED_PATH}),
+    "identity": (record_of(Identity), {NO_FUSED_PATH}),
+    "reservoir": (record_of(Reservoir), {NO_FUSED_PATH, "output_depends_on_every_layer"}),
+    "noisy": (record_of(Noisy), {NO_FUSED_PATH}),
+    "tied": (record_of(Tied), {NO_FUSED_PATH}),
+    "wide": (record_of(Wide), {NO_FUSED_PATH}),
     "sums": (record_of(Sums), set()),
     "layered_sums": (record_of(LayeredSums), set()),
     "counting": (record_of(Counting, check=in_one_layer_and_direction), ONE_OF_EACH),
@@ -273,95 +257,95 @@ HEALTHY = {
 }
 
 
-@pytest.mark.parametrize(("record", "beyond_it"), HEALTHY.values(), ids=HEALTHY)
-def test_healthy_kinds_of_every_sort_keep_all_that_they_can(record, beyond_it):
-    report = put(record)
+@pytest.mark.parametrize(("record", "not_applicable"), CORRECT.values(), ids=CORRECT)
+def test_correct_kinds_pass(record, not_applicable):
+    report = report_of(record)
     report.require()
-    assert {each.check.name for each in report.not_applicable} == beyond_it
+    assert {each.check.name for each in report.not_applicable} == not_applicable
 
 
-# Faults, each caught by the promise that should
+# Faults, each caught by one check
 
 FAULTS = []
 
 
-def breaks(promise, words, **fields):
-    """The cell, backbone or builder below breaks a promise, for a reason in which these words stand."""
+def fails(check_name, words, **fields):
+    """The decorated cell, backbone or builder fails a check with a reason that contains these words."""
 
     def decorate(made):
-        FAULTS.append(pytest.param(promise, words, record_of(made, **fields), id=f"{made.__name__}-{promise}"))
+        FAULTS.append(pytest.param(check_name, words, record_of(made, **fields), id=f"{made.__name__}-{check_name}"))
         return made
 
     return decorate
 
 
 class Gru(GRUBackbone):
-    """A healthy backbone of torch's own module, whose `run` faults change."""
+    """A correct backbone of torch's module; faults change its `run`."""
 
 
-def gru(promise, words, **fields):
-    return breaks(promise, words, options=InitOptions, **fields)
+def gru(check_name, words, **fields):
+    return fails(check_name, words, options=InitOptions, **fields)
 
 
 # Shapes
 
 
-@gru("output_has_its_shape", "the output of the backbone is (4, 5, 12), but should be (4, 5, 6)")
+@gru("output_shape", "the output of the backbone is (4, 5, 12), but should be (4, 5, 6)")
 class CountsOneDirection(Gru):
     def __init__(self, spec, **where):
         super().__init__(spec, **where)
         self.features = spec.hidden_size
 
 
-@gru("output_has_its_shape", "the output of the backbone is (5, 4, 6), but should be (4, 5, 6)")
+@gru("output_shape", "the output of the backbone is (5, 4, 6), but should be (4, 5, 6)")
 class AnswersTimeFirst(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output.transpose(0, 1), final
 
 
-@gru("time_first_is_the_transpose", "the output with time first is")
+@gru("batch_first_is_a_transpose", "with batch_first=False, the output is")
 class ReadsRowsBackwards(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return (output if self.batch_first else output.flip(1)), final
 
 
-@gru("time_first_is_the_transpose", "the final state with time first .h_n is")
+@gru("batch_first_is_a_transpose", "with batch_first=False, the final state .h_n is")
 class EndsWithRowsBackwards(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output, (final if self.batch_first else map_state(lambda part: part.flip(1), final))
 
 
-@gru("time_first_is_the_transpose", "must be a tensor of shape")
+@gru("batch_first_is_a_transpose", "must be a tensor of shape")
 class AlwaysBatchFirst(Gru):
     def __init__(self, spec, **where):
         super().__init__(replace(spec, batch_first=True), **where)
         self.batch_first = spec.batch_first
 
 
-@breaks("an_empty_batch_works", "max(): Expected reduction dim")
-class ScalesByTheLargest(Plain):
+@fails("empty_batch", "max(): Expected reduction dim")
+class ScalesByTheLargest(SimpleCell):
     def step(self, projected_t, state):
         return super().step(projected_t / projected_t.detach().abs().max().clamp(min=1), state)
 
 
-@gru("an_empty_batch_works", "the final state of no rows [0] is a torch.float64 tensor of shape (1, 2, 6)")
+@gru("empty_batch", "the final state of an empty batch [0] is a torch.float64 tensor of shape (1, 2, 6)")
 class HasOneRowAtLeast(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output, (self.initial_state(1) if 0 in x.shape else final)
 
 
-@breaks("one_step_of_one_sequence_works", "the output of one step of one row is")
-class CentersOverTheBatch(Plain):
+@fails("single_step_of_one_sequence", "the output of one step of one sequence is")
+class CentersOverTheBatch(SimpleCell):
     def project(self, x):
         return super().project(x - x.mean(-2, keepdim=True))
 
 
-@breaks("one_step_of_one_sequence_works", "it raised")
-class Squeezes(Plain):
+@fails("single_step_of_one_sequence", "it raised")
+class Squeezes(SimpleCell):
     def step(self, projected_t, state):
         h = torch.tanh(projected_t.squeeze() + F.linear(state.h.squeeze(), self.weight_hh))
         return h, CellState(h)
@@ -371,16 +355,16 @@ class Orders(StackOptions):
     order: int = 1
 
 
-@breaks("what_a_spec_takes_can_be_built", "order must be positive", options=Orders)
-class WithoutACheck(Plain):
+@fails("valid_specs_build_and_run", "order must be positive", options=Orders)
+class WithoutACheck(SimpleCell):
     def __init__(self, *sizes, order=1, **where):
         super().__init__(*sizes, **where)
         if order < 1:
             raise RuntimeError("order must be positive")
 
 
-@breaks("what_a_spec_takes_can_be_built", "the output is not finite", options=Orders)
-class DividesByTheOrder(Plain):
+@fails("valid_specs_build_and_run", "the output is not finite", options=Orders)
+class DividesByTheOrder(SimpleCell):
     def __init__(self, *sizes, order=1, **where):
         super().__init__(*sizes, **where)
         self.order = order
@@ -390,22 +374,22 @@ class DividesByTheOrder(Plain):
         return h / self.order, after
 
 
-@gru("what_a_spec_takes_can_be_built", "the output is not finite")
+@gru("valid_specs_build_and_run", "the output is not finite")
 class DividesByZeroWithoutAState(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output / (state is not None), final
 
 
-@gru("what_a_spec_takes_can_be_built", "from the state of another call, the output is not finite")
+@gru("valid_specs_build_and_run", "and the state of another call, the output is not finite")
 class DividesByZeroWithAState(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output / (state is None), final
 
 
-@breaks("what_a_spec_takes_can_be_built", "unsupported operand")
-class NeedsItsBias(Plain):
+@fails("valid_specs_build_and_run", "unsupported operand")
+class NeedsItsBias(SimpleCell):
     def project(self, x):
         return F.linear(x, self.weight_ih) + self.bias
 
@@ -413,14 +397,14 @@ class NeedsItsBias(Plain):
 # States
 
 
-@breaks("state_has_its_layout", "the final state is tuple(tuple((1, 6))")
-class ForgetsTheNames(Plain):
+@fails("state_layout", "the final state is tuple(tuple((1, 6))")
+class ForgetsTheNames(SimpleCell):
     def step(self, projected_t, state):
         h, _ = super().step(projected_t, CellState(state[0]))
         return h, (h,)
 
 
-@gru("state_has_its_layout", "but state_shapes(1) is HiddenState(h_n=(2, 1, 7))")
+@gru("state_layout", "but state_shapes(1) is HiddenState(h_n=(2, 1, 7))")
 class SaysAnotherShape(Gru):
     def initial_state(self, batch_size, **where):
         return map_state(lambda part: part[..., :-1], super().initial_state(batch_size, **where))
@@ -429,8 +413,8 @@ class SaysAnotherShape(Gru):
         return map_state(lambda shape: torch.Size((*shape[:-1], shape[-1] + 1)), super().state_shapes(batch_size))
 
 
-@breaks("state_has_its_layout", "the final state has the dtypes")
-class WidensItsState(Plain):
+@fails("state_layout", "the final state has dtypes")
+class WidensItsState(SimpleCell):
     def initial_state(self, batch_size, *, device=None, dtype=None):
         return map_state(Tensor.float, super().initial_state(batch_size, device=device, dtype=dtype))
 
@@ -438,26 +422,26 @@ class WidensItsState(Plain):
         return super().step(projected_t, CellState(state.h.to(projected_t)))
 
 
-@gru("initial_state_is_the_start", "without a state, the output and state")
+@gru("default_initial_state", "without a state, the output and state")
 class StartsElsewhere(Gru):
     def initial_state(self, batch_size, **where):
         return map_state(lambda part: part + 1, super().initial_state(batch_size, **where))
 
 
-@breaks("initial_state_is_the_start", "initial_state gives a tensor on cpu, but was asked for meta")
-class StartsOnTheCPU(Plain):
+@fails("default_initial_state", "initial_state returns a tensor on cpu instead of meta")
+class StartsOnTheCPU(SimpleCell):
     def initial_state(self, batch_size, *, device=None, dtype=None):
         return CellState(torch.zeros(batch_size, self.hidden_size, dtype=dtype))
 
 
-@breaks("initial_state_is_the_start", "initial_state gives a torch.float64 tensor, but was asked for torch.float32")
-class StartsInItsOwnDtype(Plain):
+@fails("default_initial_state", "initial_state returns a torch.float64 tensor instead of torch.float32")
+class StartsInItsOwnDtype(SimpleCell):
     def initial_state(self, batch_size, *, device=None, dtype=None):
         return super().initial_state(batch_size, device=device, dtype=self.weight_hh.dtype)
 
 
-@breaks("state_survives_being_saved", "from the state that was read, the output and state")
-class RemembersInTheModule(Plain):
+@fails("state_round_trip", "from the loaded state, the output and state")
+class RemembersInTheModule(SimpleCell):
     memory = 0
 
     def step(self, projected_t, state):
@@ -465,24 +449,24 @@ class RemembersInTheModule(Plain):
         return super().step(projected_t * (1 + 0.1 * self.memory), state)
 
 
-@breaks("sequences_can_be_reset", "after a reset of the rows 0 and 2, the state of the rows [0, 2]")
-class DrawsItsStart(Plain):
+@fails("reset_state_per_sequence", "after resetting sequences 0 and 2, the state of sequences [0, 2]")
+class DrawsItsStart(SimpleCell):
     def initial_state(self, batch_size, *, device=None, dtype=None):
         return CellState(torch.randn(batch_size, self.hidden_size, device=device, dtype=dtype))
 
 
-class MixesRows(Plain):
+class MixesRows(SimpleCell):
     def step(self, projected_t, state):
         return super().step(projected_t + state.h.mean(0), state)
 
 
-breaks("sequences_can_be_reset", "after a reset of the rows 0 and 2, the output of the rows [0, 2]")(MixesRows)
-breaks("sequences_are_independent", "in a batch, the output is")(MixesRows)
+fails("reset_state_per_sequence", "after resetting sequences 0 and 2, the output of sequences [0, 2]")(MixesRows)
+fails("sequences_are_independent", "in a batch, the output is")(MixesRows)
 
 
-@gru("empty_sequences_keep_their_state", "with lengths=[0, 0, 0, 0], the state of the rows of length 0")
+@gru("zero_length_keeps_state", "with lengths=[0, 0, 0, 0], the state of sequences of length 0")
 class TakesAStepAnyway(Gru):
-    def _without_empty_rows(self, final, state, empty):
+    def _restore_empty(self, final, state, empty):
         return final
 
 
@@ -494,11 +478,11 @@ class ReadsPadding(Gru):
         return super().run(x, state, None)
 
 
-gru("padding_changes_nothing", "where the padding is nan, the final state [0] is")(ReadsPadding)
-gru("empty_sequences_keep_their_state", "the state of the rows of length 0")(ReadsPadding)
+gru("padding_has_no_effect", "with padding of nan, the final state [0] is")(ReadsPadding)
+gru("zero_length_keeps_state", "the state of sequences of length 0")(ReadsPadding)
 
 
-@gru("padding_changes_nothing", "where the padding is nan, the output is")
+@gru("padding_has_no_effect", "with padding of nan, the output is")
 class StartsInThePadding(Gru):
     """Has the right state, and a reverse direction that begins at the end of the tensor."""
 
@@ -507,7 +491,7 @@ class StartsInThePadding(Gru):
         return super().run(x, state, None)[0], final
 
 
-@gru("padding_changes_nothing", "where the padding is nan, the gradient by input 0 is")
+@gru("padding_has_no_effect", "with padding of nan, the gradient by input 0 is")
 class HasAGradientInThePadding(Gru):
     def forward(self, x, state=None, *, lengths=None):
         output, final = super().forward(x, state, lengths=lengths)
@@ -515,7 +499,7 @@ class HasAGradientInThePadding(Gru):
         return output + (finite - finite.detach()).sum(), final
 
 
-@gru("padding_changes_nothing", "at padding of 1e+30, the gradient by input 0 is")
+@gru("padding_has_no_effect", "in padding of 1e+30, the gradient by input 0 is")
 class HasAHintOfAGradientInThePadding(Gru):
     def forward(self, x, state=None, *, lengths=None):
         output, final = super().forward(x, state, lengths=lengths)
@@ -533,7 +517,7 @@ class IsAnotherWithLengths(Gru):
 # Directions
 
 
-@gru("each_direction_reads_its_own_side", "the influence on the reverse output")
+@gru("each_direction_is_causal", "the influence of later inputs on the reverse output")
 class LeavesTheReverseReversed(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
@@ -541,19 +525,19 @@ class LeavesTheReverseReversed(Gru):
         return torch.cat([forward, *(part.flip(1) for part in reverse)], dim=-1), final
 
 
-@breaks("each_direction_reads_its_own_side", "the influence on the forward output")
-class CentersOverTime(Plain):
+@fails("each_direction_is_causal", "the influence of later inputs on the forward output")
+class CentersOverTime(SimpleCell):
     def project(self, x):
         return super().project(x - x.mean(0) if x.dim() == 3 else x)
 
 
-@breaks("each_direction_reads_its_own_side", "the forward output at the steps [0, 1, 2, 3, 4] does not depend")
-class AnswersTheStateBefore(Plain):
+@fails("each_direction_is_causal", "the forward output at steps [0, 1, 2, 3, 4] does not depend")
+class AnswersTheStateBefore(SimpleCell):
     def step(self, projected_t, state):
         return state.h, super().step(projected_t, state)[1]
 
 
-@gru("directions_are_symmetric", "the output in the mirror is")
+@gru("directions_are_symmetric", "with swapped directions, the output is")
 class HalvesTheReverse(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
@@ -563,14 +547,14 @@ class HalvesTheReverse(Gru):
         return output, final
 
 
-@gru("directions_are_symmetric", "the final state in the mirror")
+@gru("directions_are_symmetric", "with swapped directions, the final state")
 class InterchangesStates(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output, final._replace(h_n=torch.cat([final.h_n[:1], final.h_n[1:] / 2]))
 
 
-@gru("directions_are_symmetric", "the forward half of the output, beside one direction,")
+@gru("directions_are_symmetric", "compared with a unidirectional model, the forward output")
 class IsAnotherInOneDirection(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
@@ -580,8 +564,8 @@ class IsAnotherInOneDirection(Gru):
 # Layers
 
 
-@breaks("layers_have_weights_of_their_own", "weights are shared: cells.1.weight_hh with cells.0.weight_hh")
-class SharesAMatrix(Plain):
+@fails("layers_do_not_share_weights", "weights are shared: cells.1.weight_hh with cells.0.weight_hh")
+class SharesAMatrix(SimpleCell):
     made: ClassVar[dict[Any, nn.Parameter]] = {}
 
     def __init__(self, input_size, hidden_size, **where):
@@ -590,8 +574,8 @@ class SharesAMatrix(Plain):
         self.weight_hh = self.made.setdefault(key, self.weight_hh)
 
 
-@breaks("layers_have_weights_of_their_own", "start with the same random values: cells.0.weight_hh and cells.1")
-class StartsAllEqual(Plain):
+@fails("layers_do_not_share_weights", "have the same random initial values: cells.0.weight_hh and cells.1")
+class StartsAllEqual(SimpleCell):
     def __init__(self, *sizes, **where):
         super().__init__(*sizes, **where)
         generator = torch.Generator().manual_seed(torch.initial_seed())
@@ -600,7 +584,7 @@ class StartsAllEqual(Plain):
 
 
 class Layers(Backbone):
-    """A healthy stack of modules of torch in one direction, which faults arrange in other ways."""
+    """A correct stack of torch modules in one direction; faults change it."""
 
     def __init__(self, spec, *, device, dtype):
         super().__init__(spec, features=spec.hidden_size)
@@ -630,14 +614,14 @@ def one_way(spec):
         yield Problem("bidirectional", "It has one direction")
 
 
-@breaks("layers_have_weights_of_their_own", "weights are shared: inside.1.weight", check=one_way)
+@fails("layers_do_not_share_weights", "weights are shared: inside.1.weight", check=one_way)
 class OneModuleForAll(Layers):
     def made(self, *sizes, **where):
         kept = self.__dict__.setdefault("kept", {})
         return kept.setdefault(sizes[-1], super().made(*sizes, **where))
 
 
-@breaks("layers_have_weights_of_their_own", "there are 294 weights, in both directions as in one")
+@fails("layers_do_not_share_weights", "there are 294 weights, in two directions as in one")
 class OneModuleForBothDirections(Backbone):
     def __init__(self, spec, *, device, dtype):
         super().__init__(spec, features=spec.directions * spec.hidden_size)
@@ -653,13 +637,13 @@ class OneModuleForBothDirections(Backbone):
         return x, ()
 
 
-@breaks("layers_have_weights_of_their_own", "with 2 layers there are 252 weights, and as many or more", check=one_way)
+@fails("layers_do_not_share_weights", "with 2 layers there are 252 weights, no more than", check=one_way)
 class HasOneLayerAlways(Layers):
     def __init__(self, spec, **where):
         super().__init__(replace(spec, num_layers=1), **where)
 
 
-@breaks("layers_feed_one_another", "with 2 layers there are 252 weights that the output depends on", check=one_way)
+@fails("output_depends_on_every_layer", "with 2 layers there are 252 weights that the output depends on", check=one_way)
 class ReadsTheInputInEachLayer(Layers):
     def run(self, x, state, lengths):
         self.__dict__["first"] = x
@@ -669,32 +653,32 @@ class ReadsTheInputInEachLayer(Layers):
         return F.pad(self.first, (0, self.inside[index].input_size - self.first.shape[-1]))
 
 
-@breaks("dropout_acts_between_layers", "what the output depends on the input", check=one_way)
+@fails("dropout_between_layers", "the gradient of the output", check=one_way)
 class DropsNothing(Layers):
     def read(self, x, index):
         return x
 
 
-@breaks("dropout_acts_between_layers", "it is dropped before the first layer", check=one_way)
+@fails("dropout_between_layers", "the input is dropped", check=one_way)
 class DropsTheInput(Layers):
     def read(self, x, index):
         return F.dropout(x, self.dropout, self.training)
 
 
-@breaks("dropout_acts_between_layers", "all of the last output is dropped", check=one_way)
+@fails("dropout_between_layers", "the last output is dropped", check=one_way)
 class DropsTheOutput(Layers):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return F.dropout(output, self.dropout, self.training), final
 
 
-@breaks("dropout_acts_between_layers", "in evaluation, the output with dropout=0.5", check=one_way)
+@fails("dropout_between_layers", "in evaluation, the output with dropout=0.5", check=one_way)
 class DropsInEvaluation(Layers):
     def read(self, x, index):
         return F.dropout(x, self.dropout) if index else x
 
 
-@breaks("dropout_acts_between_layers", "two calls give the same", check=one_way)
+@fails("dropout_between_layers", "two calls give the same output", check=one_way)
 class DropsTheSameAlways(Layers):
     def read(self, x, index):
         with torch.random.fork_rng():
@@ -703,61 +687,59 @@ class DropsTheSameAlways(Layers):
 
 
 def of_the_first_size(spec, **where):
-    return CellStack(replace(spec, hidden_size=spec.hidden_sizes[0]), [Plain] * spec.num_layers, **where)
+    return CellStack(replace(spec, hidden_size=spec.hidden_sizes[0]), [SimpleCell] * spec.num_layers, **where)
 
 
 def of_the_last_size(spec, **where):
-    return CellStack(replace(spec, hidden_size=spec.hidden_sizes[-1]), [Plain] * spec.num_layers, **where)
+    return CellStack(replace(spec, hidden_size=spec.hidden_sizes[-1]), [SimpleCell] * spec.num_layers, **where)
 
 
 def of_other_cells_with_sizes(spec, **where):
-    cell = Identity if isinstance(spec.hidden_size, tuple) else Plain
+    cell = Identity if isinstance(spec.hidden_size, tuple) else SimpleCell
     return CellStack(spec, [cell] * spec.num_layers, **where)
 
 
 def of_sizes_reversed(spec, **where):
-    return CellStack(replace(spec, hidden_size=spec.hidden_sizes[::-1]), [Plain] * spec.num_layers, **where)
+    return CellStack(replace(spec, hidden_size=spec.hidden_sizes[::-1]), [SimpleCell] * spec.num_layers, **where)
 
 
 SIZES = {"options": StackOptions, "sizes_per_layer": True}
-breaks("each_layer_has_its_size", "the output has 6 features, not those of the last size", **SIZES)(of_the_first_size)
-breaks("each_layer_has_its_size", "there are 492 weights, as if layers were of one size", **SIZES)(of_the_last_size)
-breaks("each_layer_has_its_size", "the output with hidden_size=(6, 6) is", **SIZES)(of_other_cells_with_sizes)
-breaks("each_layer_has_its_size", "the output has 6 features, not those of the last size", **SIZES)(of_sizes_reversed)
+fails("hidden_size_per_layer", "the output has 6 features, which is not the last size", **SIZES)(of_the_first_size)
+fails("hidden_size_per_layer", "there are 492 weights, as if all layers had one size", **SIZES)(of_the_last_size)
+fails("hidden_size_per_layer", "the output with hidden_size=(6, 6) is", **SIZES)(of_other_cells_with_sizes)
+fails("hidden_size_per_layer", "the output has 6 features, which is not the last size", **SIZES)(of_sizes_reversed)
 
 
 # Independence
 
 
-@gru("sequences_are_independent", "in a batch, the final state, row by row, [0] is")
+@gru("sequences_are_independent", "in a batch, by sequence, the final state [0] is")
 class EndsWithTheMean(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output, map_state(lambda part: part - part.mean(1, keepdim=True), final)
 
 
-@breaks("nothing_given_is_changed", "after a call, of what was given, the x is")
-class ScalesItsInputInPlace(Plain):
+@fails("inputs_are_not_modified", "after a call, of the arguments, the x is")
+class ScalesItsInputInPlace(SimpleCell):
     def project(self, x):
         return super().project(x.mul_(0.5))
 
 
-@breaks("nothing_given_is_changed", "after a call, of what was given, the state [")
-class ScalesItsStateInPlace(Plain):
+@fails("inputs_are_not_modified", "after a call, of the arguments, the state [")
+class ScalesItsStateInPlace(SimpleCell):
     def step(self, projected_t, state):
         return super().step(projected_t, CellState(state.h.mul_(0.5) if not state.h.requires_grad else state.h))
 
 
-@gru("nothing_given_is_changed", "after a call, of what was given, the lengths is 1 at [2], but should be 0")
+@gru("inputs_are_not_modified", "after a call, of the arguments, the lengths is 1 at [2], but should be 0")
 class ClampsLengthsInPlace(Gru):
     def run(self, x, state, lengths):
         return super().run(x, state, lengths if lengths is None else lengths.clamp_(min=1))
 
 
-@breaks(
-    "nothing_given_is_changed", "after a call in evaluation, of the model's state_dict, ['backbone.cells.0.seen'] is"
-)
-class CountsInEvaluation(Plain):
+@fails("inputs_are_not_modified", "after a call in evaluation mode, in the state_dict, ['backbone.cells.0.seen'] is")
+class CountsInEvaluation(SimpleCell):
     def __init__(self, *sizes, **where):
         super().__init__(*sizes, **where)
         self.register_buffer("seen", torch.zeros((), device=where.get("device")))
@@ -767,8 +749,8 @@ class CountsInEvaluation(Plain):
         return super().project(x)
 
 
-@breaks("calls_are_independent", "after other calls, the output and state")
-class KeepsTheLargest(Plain):
+@fails("calls_are_independent", "after other calls, the output and state")
+class KeepsTheLargest(SimpleCell):
     """Scales by the largest input that it has ever seen."""
 
     largest = 0.0
@@ -778,28 +760,28 @@ class KeepsTheLargest(Plain):
         return super().project(x / (self.largest or 1.0))
 
 
-@breaks("evaluation_draws_nothing", "a call in evaluation draws random numbers")
-class DropsAlways(Plain):
+@fails("evaluation_is_deterministic", "a call in evaluation mode draws random numbers")
+class DropsAlways(SimpleCell):
     def step(self, projected_t, state):
         return super().step(F.dropout(projected_t, 0.5), state)
 
 
-@breaks("evaluation_draws_nothing", "a call in evaluation draws random numbers")
-class DrawsWithPython(Plain):
+@fails("evaluation_is_deterministic", "a call in evaluation mode draws random numbers")
+class DrawsWithPython(SimpleCell):
     def step(self, projected_t, state):
         return super().step(projected_t * random.uniform(0.9, 1.1), state)  # noqa: S311  # no secret
 
 
-@breaks("evaluation_draws_nothing", "the output and state of a second call")
-class DrawsFromItsOwn(Plain):
+@fails("evaluation_is_deterministic", "the output and state of a second call")
+class DrawsFromItsOwn(SimpleCell):
     generator = np.random.default_rng(0)
 
     def step(self, projected_t, state):
         return super().step(projected_t * self.generator.uniform(0.9, 1.1), state)
 
 
-@breaks("weights_repeat_under_a_seed", "of the weights under the same seed of torch,")
-class DrawsItsWeightsWithNumPy(Plain):
+@fails("seeded_initialization", "with the same seed, in the weights,")
+class DrawsItsWeightsWithNumPy(SimpleCell):
     def __init__(self, *sizes, **where):
         super().__init__(*sizes, **where)
         with torch.no_grad():
@@ -807,15 +789,15 @@ class DrawsItsWeightsWithNumPy(Plain):
             self.weight_hh.copy_(torch.from_numpy(drawn))
 
 
-@breaks("weights_repeat_under_a_seed", "making the model sets the seed")
-class SetsTheSeed(Plain):
+@fails("seeded_initialization", "building the model sets torch's seed")
+class SetsTheSeed(SimpleCell):
     def __init__(self, *sizes, **where):
         torch.manual_seed(0)
         super().__init__(*sizes, **where)
 
 
-@breaks("weights_repeat_under_a_seed", "the weights are the same under every seed of torch")
-class HasASeedOfItsOwn(Plain):
+@fails("seeded_initialization", "the weights are the same with every seed")
+class HasASeedOfItsOwn(SimpleCell):
     def __init__(self, *sizes, **where):
         with torch.random.fork_rng():
             torch.manual_seed(0)
@@ -825,8 +807,8 @@ class HasASeedOfItsOwn(Plain):
 # Derivatives
 
 
-@breaks("gradients_are_the_derivatives", "Jacobian mismatch for output 0")
-class ForgetsTheGradientOfAGate(Plain):
+@fails("gradients_pass_gradcheck", "Jacobian mismatch for output 0")
+class ForgetsTheGradientOfAGate(SimpleCell):
     def step(self, projected_t, state):
         gate = torch.sigmoid(projected_t).detach()
         h, _ = super().step(projected_t, state)
@@ -834,13 +816,13 @@ class ForgetsTheGradientOfAGate(Plain):
         return h, CellState(h)
 
 
-# Fast ways
+# Fused paths
 
-FAST = "executors_equal_the_step_loop"
+FUSED = "executors_equal_step_loop"
 
 
-class Gated(Plain):
-    """A healthy cell with a fast way: the same loop, without the stack around it."""
+class Gated(SimpleCell):
+    """A correct cell with a fused path: the same loop, without the stack."""
 
     def __init__(self, *sizes, **where):
         super().__init__(*sizes, **where)
@@ -859,12 +841,12 @@ class Gated(Plain):
     def unroll(self, x, state, lengths):
         outputs, states = [], [state]
         for projected_t in self.project(x):
-            output, after = self.fast_step(projected_t, states[-1])
+            output, after = self.fused_step(projected_t, states[-1])
             outputs.append(output)
             states.append(after)
         return torch.stack(outputs), self.end(states, lengths)
 
-    def fast_step(self, projected_t, state):
+    def fused_step(self, projected_t, state):
         return self.stepped(projected_t, state, self.gate(state))
 
     def end(self, states, lengths):
@@ -873,28 +855,28 @@ class Gated(Plain):
         return CellState(torch.stack([state.h for state in states])[lengths, torch.arange(len(lengths))])
 
 
-@breaks(FAST, "the output is")
+@fails(FUSED, "the output is")
 class HasAGateInFloat32(Gated):
-    def fast_step(self, projected_t, state):
+    def fused_step(self, projected_t, state):
         return self.stepped(projected_t, state, self.gate(state).float().to(projected_t))
 
 
-@breaks(FAST, ", 5], but should be")
+@fails(FUSED, ", 5], but should be")
 class IsOffInTheLastUnit(Gated):
-    def fast_step(self, projected_t, state):
+    def fused_step(self, projected_t, state):
         off = torch.ones_like(projected_t)
         off[..., 5:] = 1 + 1e-9
         return self.stepped(projected_t * off, state, self.gate(state))
 
 
-@breaks(FAST, "the output is")
+@fails(FUSED, "the output is")
 class IsOffInTheLastStep(Gated):
     def unroll(self, x, state, lengths):
         output, after = super().unroll(x, state, lengths)
         return torch.cat([output[:-1], output[-1:] * (1 + 1e-9)]), after
 
 
-@breaks(FAST, "lengths=[7, 1, 0, 4, 7]")
+@fails(FUSED, "lengths=[7, 1, 0, 4, 7]")
 class IsOffWithLengths(Gated):
     def end(self, states, lengths):
         return super().end(states, None if lengths is None else lengths - 1)
@@ -913,13 +895,13 @@ class Scaled(torch.autograd.Function):
         return gradient * context.factor, None
 
 
-@breaks(FAST, "gradient by ")
+@fails(FUSED, "gradient by ")
 class IsOffInItsBackwardPass(Gated):
-    def fast_step(self, projected_t, state):
+    def fused_step(self, projected_t, state):
         return self.stepped(projected_t, state, Scaled.apply(self.gate(state), 1 + 1e-6))
 
 
-@breaks("gradients_are_the_derivatives", "with force_step_loop=True, Jacobian mismatch")
+@fails("gradients_pass_gradcheck", "with force_step_loop=True, Jacobian mismatch")
 class IsOffInTheBackwardPassOfItsStep(Gated):
     def step(self, projected_t, state):
         return self.stepped(projected_t, state, Scaled.apply(self.gate(state), 0.5))
@@ -927,7 +909,7 @@ class IsOffInTheBackwardPassOfItsStep(Gated):
     unroll = Gated.unroll  # which was written after this step
 
 
-@breaks(FAST, "with dropout=1.0 in training, the output is")
+@fails(FUSED, "with dropout=1.0 in training, the output is")
 class DropsTheLastOutput(LayeredSums):
     @staticmethod
     def unroll_layers(cells, x, states, lengths, *, directions, dropout):
@@ -935,14 +917,14 @@ class DropsTheLastOutput(LayeredSums):
         return result if result is NotImplemented else (F.dropout(result[0], dropout, training=dropout > 0), result[1])
 
 
-@breaks(FAST, "in float32, beside the plain loop in float64, the output")
+@fails(FUSED, "in float32, compared with the step loop in float64, the output")
 class IsCoarseInFloat32(Gated):
-    def fast_step(self, projected_t, state):
+    def fused_step(self, projected_t, state):
         gate = self.gate(state)
         return self.stepped(projected_t, state, gate.bfloat16().to(gate) if gate.dtype == torch.float32 else gate)
 
 
-class DeclinesAlways(Plain):
+class DeclinesAlways(SimpleCell):
     def unroll(self, x, state, lengths):
         return NotImplemented
 
@@ -954,8 +936,8 @@ class OverridesTheStepAlone(Sums):
 
 
 @pytest.mark.parametrize("cell", [DeclinesAlways, OverridesTheStepAlone])
-def test_a_fast_way_that_is_never_taken_is_told_of(cell):
-    result = put(record_of(cell), FAST)[FAST]
+def test_a_fused_path_that_is_never_taken_is_not_applicable(cell):
+    result = report_of(record_of(cell), FUSED)[FUSED]
     assert result.outcome == "not applicable"
     assert "never taken" in result.reason
 
@@ -963,14 +945,14 @@ def test_a_fast_way_that_is_never_taken_is_told_of(cell):
 # Dtypes and devices
 
 
-@breaks("dtype_follows", "same dtype")
-class MakesTheDefaultDtype(Plain):
+@fails("dtype_is_consistent", "same dtype")
+class MakesTheDefaultDtype(SimpleCell):
     def project(self, x):
         return super().project(x) + torch.zeros(self.hidden_size)
 
 
-@breaks("dtype_follows", "same dtype")
-class KeepsTheDtypeItWasBuiltIn(Plain):
+@fails("dtype_is_consistent", "same dtype")
+class KeepsTheDtypeItWasBuiltIn(SimpleCell):
     def __init__(self, *sizes, dtype=None, **where):
         super().__init__(*sizes, dtype=dtype, **where)
         self.built_in = self.weight_hh.dtype
@@ -980,8 +962,8 @@ class KeepsTheDtypeItWasBuiltIn(Plain):
         return h.to(self.built_in), CellState(h)
 
 
-@breaks("dtype_follows", "torch's default dtype is changed")
-class SetsTheDefaultDtype(Plain):
+@fails("dtype_is_consistent", "a call changes torch's default dtype")
+class SetsTheDefaultDtype(SimpleCell):
     def project(self, x):
         torch.set_default_dtype(x.dtype if x.dtype != torch.bfloat16 else torch.float32)
         return super().project(x)
@@ -992,8 +974,8 @@ class Traced(NamedTuple):
     trace: Tensor
 
 
-@breaks("dtype_follows", "in a model built in torch.float64: the state is torch.float32")
-class TracesInFloat32(Plain):
+@fails("dtype_is_consistent", "in a model built with torch.float64, the state is torch.float32")
+class TracesInFloat32(SimpleCell):
     State = Traced
 
     def initial_state(self, batch_size, *, device=None, dtype=None):
@@ -1005,8 +987,8 @@ class TracesInFloat32(Plain):
         return h, Traced(h, state.trace + h.float())
 
 
-@breaks("float32_is_near_float64", "in float32, the output is")
-class MultipliesInBfloat16(Plain):
+@fails("float32_is_close_to_float64", "in float32, the output is")
+class MultipliesInBfloat16(SimpleCell):
     """Where it is not float64."""
 
     def step(self, projected_t, state):
@@ -1015,35 +997,35 @@ class MultipliesInBfloat16(Plain):
         return super().step(projected_t - recurrent + narrow, state)
 
 
-@breaks("float32_is_near_float64", "in float32, the output is")
-class TakesLargeFromLarge(Plain):
+@fails("float32_is_close_to_float64", "in float32, the output is")
+class TakesLargeFromLarge(SimpleCell):
     def project(self, x):
         return super().project(x) + 1e5 - 1e5
 
 
-@breaks("gradients_are_the_derivatives", "Jacobian mismatch")
-class ComputesInFloat32Always(Plain):
+@fails("gradients_pass_gradcheck", "Jacobian mismatch")
+class ComputesInFloat32Always(SimpleCell):
     def step(self, projected_t, state):
         h = torch.tanh((projected_t + F.linear(state.h, self.weight_hh)).float()).to(projected_t)
         return h, CellState(h)
 
 
-@breaks("device_follows", "is given a tensor of shape (6,) of the device cpu")
-class KeepsAConstantOnTheCPU(Plain):
+@fails("device_is_consistent", "gets a tensor of shape (6,) on the device cpu")
+class KeepsAConstantOnTheCPU(SimpleCell):
     scale = torch.ones(6)
 
     def step(self, projected_t, state):
         return super().step(projected_t * self.scale.to(projected_t.dtype), state)
 
 
-@breaks("device_follows", "is given a tensor of shape (6,) of the device cpu")
-class MakesATensorOnTheCPU(Plain):
+@fails("device_is_consistent", "gets a tensor of shape (6,) on the device cpu")
+class MakesATensorOnTheCPU(SimpleCell):
     def project(self, x):
         return super().project(x) + torch.zeros(self.hidden_size)
 
 
-@breaks("device_follows", "the model makes a tensor of shape (6, 6) on the device cpu")
-class DrawsOnTheCPU(Plain):
+@fails("device_is_consistent", "creates a tensor of shape (6, 6) on the device cpu")
+class DrawsOnTheCPU(SimpleCell):
     def __init__(self, *sizes, device=None, **where):
         super().__init__(*sizes, device=device, **where)
         self.weight_hh = nn.Parameter(
@@ -1051,10 +1033,11 @@ class DrawsOnTheCPU(Plain):
         )
 
 
-@breaks(
-    "device_follows", "of a model moved to the device meta, backbone.cells.0.mask, backbone.cells.1.mask is on another"
+@fails(
+    "device_is_consistent",
+    "in a model moved to the meta device, backbone.cells.0.mask, backbone.cells.1.mask is on another device",
 )
-class DoesNotMove(Plain):
+class DoesNotMove(SimpleCell):
     def __init__(self, *sizes, **where):
         super().__init__(*sizes, **where)
         self.register_buffer("mask", torch.ones(self.hidden_size, device=where.get("device")))
@@ -1066,7 +1049,7 @@ class DoesNotMove(Plain):
         return self
 
 
-@breaks("device_follows", "the output or state of a model on the device meta is on another")
+@fails("device_is_consistent", "the output or state of a model on the meta device is on another device")
 class CountsOnTheCPU(Forgetful):
     def state_shapes(self, batch_size):
         return torch.Size((batch_size,))
@@ -1075,32 +1058,32 @@ class CountsOnTheCPU(Forgetful):
         return super().run(x, state, lengths)[0], torch.ones(x.shape[0 if self.batch_first else 1])
 
 
-class Looks(Plain):
+class Looks(SimpleCell):
     """At values, which a device without memory does not have."""
 
     def project(self, x):
         return super().project(x if float(x.detach().abs().sum()) else x + 1)
 
 
-def test_what_looks_at_values_cannot_be_run_on_meta_which_is_no_fault():
-    result = put(record_of(Looks), "device_follows")["device_follows"]
+def test_a_cell_that_reads_values_is_not_applicable_on_meta():
+    result = report_of(record_of(Looks), "device_is_consistent")["device_is_consistent"]
     assert result.outcome == "not applicable"
-    assert "no values are known" in result.reason
+    assert "which has no values" in result.reason
 
 
 def on_each_device(record, monkeypatch):
     """The result where the CPU stands for the accelerators that a machine may have."""
     monkeypatch.setattr(placement, "_accelerators", lambda: {"cpu": torch.float64})
-    return put(record, "device_follows")["device_follows"]
+    return report_of(record, "device_is_consistent")["device_is_consistent"]
 
 
-def test_a_model_on_an_accelerator_is_held_to_the_cpu(monkeypatch):
-    result = on_each_device(record_of(Plain), monkeypatch)
+def test_accelerators_are_compared_with_the_cpu(monkeypatch):
+    result = on_each_device(record_of(SimpleCell), monkeypatch)
     assert result.outcome == "passed"
     assert result.figures["devices"] == "meta, cpu"
 
 
-class DiffersOnceMoved(Plain):
+class DiffersOnceMoved(SimpleCell):
     def _apply(self, function, recurse=True):
         super()._apply(function, recurse)
         self.moved = True
@@ -1110,21 +1093,18 @@ class DiffersOnceMoved(Plain):
         return super().project(x) + getattr(self, "moved", False)
 
 
-def test_what_differs_on_an_accelerator_is_a_fault(monkeypatch):
+def test_a_difference_on_an_accelerator_is_a_failure(monkeypatch):
     result = on_each_device(record_of(DiffersOnceMoved), monkeypatch)
     assert result.outcome == "failed"
     assert "on the device cpu, the output is" in result.reason
 
 
-# All of them
-
-
-@pytest.mark.parametrize(("promise", "words", "record"), FAULTS)
-def test_a_fault_breaks_the_promise_that_should_catch_it(promise, words, record):
-    result = put(record, promise)[promise]
+@pytest.mark.parametrize(("check", "words", "record"), FAULTS)
+def test_a_fault_fails_its_check(check, words, record):
+    result = report_of(record, check)[check]
     assert result.outcome == "failed", result.reason
     assert words in " ".join(result.reason.split())
 
 
-def test_there_is_a_fault_for_every_promise():
-    assert {fault.values[0] for fault in FAULTS} == set(PROMISES)
+def test_every_check_has_a_fault():
+    assert {fault.values[0] for fault in FAULTS} == set(CHECKS)

@@ -1,4 +1,4 @@
-"""The kit's promises of records, options, equations, training and systems: healthy kinds keep them, faults do not."""
+"""The checks of records, options, equations, training and systems: correct kinds pass them, each fault fails one."""
 
 import random
 from dataclasses import replace
@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from rnnkit import (
     Backbone,
+    Catalog,
     Cell,
     CellStack,
-    CellState,
     Kind,
     Options,
     Paper,
@@ -25,44 +25,17 @@ from rnnkit import (
     cell_kind,
     register_kind,
 )
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
-from rnnkit.testing import all_checks, check_kind
+from rnnkit.testing import all_checks, check_kind, use_catalog
+from rnnkit.testing._lynx_data import TRAPPED, lynx_data
 from rnnkit.testing.checks import data_parallel
-from rnnkit.testing.lynx_data import TRAPPED, lynx_data
+from tests.helpers.cells import SimpleCell
 
-MODULES = ["records", "option_effects", "equations", "learning", "copies", "transforms"]
-PROMISES = [each.name for each in all_checks() if each.function.__module__.rsplit(".")[-1] in MODULES]
-PARALLEL = "data_parallel_equals_one_process"
+MODULES = ["records", "option_effects", "equations", "learning", "serialization", "transforms"]
+CHECKS = [each.name for each in all_checks() if each.function.__module__.rsplit(".")[-1] in MODULES]
+PARALLEL = "ddp_equals_single_process"
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/rnnkit-mgu/rnnkit_mgu.py"
 PAPER = Paper(title="Finding Structure in Time", authors="J. L. Elman", year=1990, link="https://example.org/elman")
 EQUATION = r"h_t &= \tanh(W x_t + U h_{t-1} + b)"
-
-
-class Plain(Cell):
-    """h_t = tanh(W x_t + U h_{t-1} + b)."""
-
-    def __init__(self, input_size, hidden_size, *, bias=True, device=None, dtype=None):
-        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
-        self.weight_ih = self.new_parameter(hidden_size, input_size)
-        self.weight_hh = self.new_parameter(hidden_size, hidden_size)
-        self.bias = self.new_parameter(hidden_size) if bias else None
-
-    def project(self, x):
-        return F.linear(x, self.weight_ih, self.bias)
-
-    def step(self, projected_t, state):
-        h = self.squash(projected_t + self.recur(state.h))
-        return h, CellState(h)
-
-    def squash(self, x):
-        return torch.tanh(x)
-
-    def recur(self, h):
-        return F.linear(h, self.weight_hh)
-
-    def symbols(self):
-        return {"W": self.weight_ih, "U": self.weight_hh, "b": 0 if self.bias is None else self.bias}
 
 
 def record_of(made, **fields):
@@ -72,28 +45,28 @@ def record_of(made, **fields):
     return cell_kind(made, **fields) if is_cell else Kind(builder=made, **fields)
 
 
-def put(record, *promises, **how):
-    """The report of a kind that exists as long as that takes."""
+def report_of(record, *checks, **arguments):
+    """The report of a kind that is registered for the checks only."""
     with register_kind(record) as kind:
-        return check_kind(kind.name, only=promises or PROMISES, **how)
+        return check_kind(kind.name, only=checks or CHECKS, **arguments)
 
 
-def result_of(record, promise, **how):
-    [result] = put(record, promise, **how).results
+def result_of(record, check, **arguments):
+    [result] = report_of(record, check, **arguments).results
     return result
 
 
-def assert_breaks(record, promise, words, **how):
-    result = result_of(record, promise, **how)
+def assert_fails(record, check, words, **arguments):
+    result = result_of(record, check, **arguments)
     assert result.outcome == "failed", result.reason
     assert words in result.reason
 
 
-# Healthy kinds
+# Correct kinds
 
 
 def mgu():
-    """The record of the example of a plugin."""
+    """The record of the example plugin."""
     spec = spec_from_file_location("rnnkit_mgu", EXAMPLE)
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -103,7 +76,7 @@ def mgu():
 
 
 class OddOptions(Options):
-    """The options of a kind that is no stack of cells.
+    """The options of a kind that is not a stack of cells.
 
     Attributes:
         window: how many steps are averaged.
@@ -115,7 +88,7 @@ class OddOptions(Options):
 
 
 class Odd(Backbone):
-    """Reads a mean of the last steps; its state has a tuple in a tuple, and a number of calls that all rows share."""
+    """Reads a mean of the last steps; its state is nested, with a number of calls that all sequences share."""
 
     def __init__(self, spec, *, device, dtype):
         super().__init__(spec, features=spec.hidden_size)
@@ -141,7 +114,7 @@ class Odd(Backbone):
 
 
 def of_one_layer(spec):
-    """What a kind refuses that is in one piece, and cannot do without a bias."""
+    """The problems of a spec for a kind with one layer, one direction and a bias."""
     if spec.num_layers > 1:
         yield Problem("num_layers", "It has one layer")
     if spec.bidirectional:
@@ -150,24 +123,24 @@ def of_one_layer(spec):
         yield Problem("bias", "It cannot do without")
 
 
-HEALTHY = {
-    "mgu": (mgu(), {"pickles"}),  # its module was not imported by its name
-    "plain": (record_of(Plain), set()),
+CORRECT = {
+    "mgu": (mgu(), {"pickle_round_trip"}),  # its module was not imported by its name
+    "plain": (record_of(SimpleCell), set()),
     "no_backbone_of_ours": (
         record_of(Odd, options=OddOptions, check=of_one_layer, equation="", paper=None),
-        {"step_matches_its_equation"},
+        {"step_matches_equation"},
     ),
 }
 
 
-@pytest.mark.parametrize(("record", "beyond_it"), HEALTHY.values(), ids=HEALTHY)
-def test_a_healthy_kind_keeps_all_that_it_can(record, beyond_it):
-    report = put(record)
+@pytest.mark.parametrize(("record", "not_applicable"), CORRECT.values(), ids=CORRECT)
+def test_correct_kinds_pass(record, not_applicable):
+    report = report_of(record)
     report.require()
-    assert {each.check.name for each in report.not_applicable} == beyond_it
+    assert {each.check.name for each in report.not_applicable} == not_applicable
 
 
-def test_the_lynx_are_those_that_were_trapped():
+def test_lynx_data():
     assert (len(TRAPPED), sum(TRAPPED), TRAPPED[0], max(TRAPPED), TRAPPED[-1]) == (114, 175_334, 269, 6_991, 3_396)
     task = lynx_data()
     assert tuple(task.past.shape) == (106, 8, 1)
@@ -175,19 +148,19 @@ def test_the_lynx_are_those_that_were_trapped():
     slope, constant = torch.tensor([[each.item(), 1] for each in task.past[:, -1]], dtype=torch.float64).T
     fitted = torch.linalg.lstsq(torch.stack([slope, constant], 1), task.next).solution
     residual = task.next - slope[:, None] * fitted[0] - fitted[1]
-    assert task.loss_of_a_line == pytest.approx(residual.square().mean().item())
+    assert task.linear_baseline == pytest.approx(residual.square().mean().item())
 
 
-# Faults, each caught by the promise that should
+# Faults, each caught by one check
 
 FAULTS = []
 
 
-def breaks(promise, words, **fields):
-    """The cell or backbone below breaks a promise, for a reason in which these words stand."""
+def fails(check_name, words, **fields):
+    """The decorated cell or backbone fails a check with a reason that contains these words."""
 
     def decorate(made):
-        FAULTS.append(pytest.param(promise, words, record_of(made, **fields), id=f"{made.__name__}-{promise}"))
+        FAULTS.append(pytest.param(check_name, words, record_of(made, **fields), id=f"{made.__name__}-{check_name}"))
         return made
 
     return decorate
@@ -200,17 +173,20 @@ RECORDS = {
     "a_title": ({"summary": "A cell"}, "the summary must end with a period"),
     "two_sentences": ({"summary": "It has one gate. It forgets."}, "the summary must be one sentence"),
     "two_lines": ({"summary": "One\nand two."}, "the summary must be on one line"),
-    "a_page": ({"summary": f"A {'very ' * 30}long one."}, "the summary must have 100 characters at most, but has 161"),
+    "a_page": ({"summary": f"A {'very ' * 30}long one."}, "the summary must have at most 100 characters, but has 161"),
     "not_raw": ({"equation": "h_t &= \tanh(x_t)"}, r"the equation has '\t' in 'h_t &= \tanh(x_t)'"),
     "not_raw_either": ({"equation": "\rho_t &= x_t"}, r"the equation has '\r' in"),
-    "of_python": ({"equation": r"h_t &= torch.tanh(x_t)"}, "the equation must be LaTeX, but has 'torch.'"),
-    "without_backslash": ({"equation": r"h_t &= tanh(x_t)"}, "the equation must be LaTeX, but has 'tanh'"),
-    "unbalanced": ({"equation": r"h_{t &= x_t \{"}, "the equation has 1 opening braces, but 0 closing ones"),
-    "no_title": ({"paper": PAPER._replace(title="")}, "the title of the paper must be words"),
-    "no_authors": ({"paper": PAPER._replace(authors=None)}, "the authors of the paper must be words, but are None"),
+    "of_python": ({"equation": r"h_t &= torch.tanh(x_t)"}, "the equation must be LaTeX, but contains 'torch.'"),
+    "without_backslash": ({"equation": r"h_t &= tanh(x_t)"}, "the equation must be LaTeX, but contains 'tanh'"),
+    "unbalanced": ({"equation": r"h_{t &= x_t \{"}, "the equation has 1 opening braces, but 0 closing braces"),
+    "no_title": ({"paper": PAPER._replace(title="")}, "the title of the paper must be a nonempty string"),
+    "no_authors": (
+        {"paper": PAPER._replace(authors=None)},
+        "the authors of the paper must be a nonempty string, but is None",
+    ),
     "year": (
         {"paper": PAPER._replace(year=20016)},
-        "the year of the paper must be that of a publication, but is 20016",
+        "the year of the paper must be a year of publication, but is 20016",
     ),
     "year_as_text": ({"paper": PAPER._replace(year="2016")}, "but is '2016'"),
     "link": ({"paper": PAPER._replace(link="arXiv 1603.09420")}, "the link to the paper must start with https://"),
@@ -218,12 +194,14 @@ RECORDS = {
 
 
 @pytest.mark.parametrize(("fields", "words"), RECORDS.values(), ids=RECORDS)
-def test_what_is_wrong_with_a_record_is_said(fields, words):
-    assert_breaks(record_of(Plain, **fields), "record_is_complete", words)
+def test_problems_of_a_record(fields, words):
+    assert_fails(record_of(SimpleCell, **fields), "record_is_complete", words)
 
 
-def test_all_that_is_wrong_with_a_record_is_said_at_once():
-    result = result_of(record_of(Plain, summary="", equation="{", paper=PAPER._replace(year=1)), "record_is_complete")
+def test_all_problems_of_a_record_are_reported():
+    result = result_of(
+        record_of(SimpleCell, summary="", equation="{", paper=PAPER._replace(year=1)), "record_is_complete"
+    )
     assert result.reason.count(";") == 2
 
 
@@ -232,8 +210,8 @@ def test_all_that_is_wrong_with_a_record_is_said_at_once():
     [r"h_t &= \tanh(x_t)", "\n\t\th_t &= x_t \\\\\n\t\tc_t &= h_t\n", r"h_t &= W_{\exp} x^{*}_t", ""],
     ids=["raw", "indented", "with_names", "none"],
 )
-def test_an_equation_may_be_indented_and_empty(equation):
-    assert result_of(record_of(Plain, equation=equation), "record_is_complete").outcome == "passed"
+def test_valid_equations(equation):
+    assert result_of(record_of(SimpleCell, equation=equation), "record_is_complete").outcome == "passed"
 
 
 class UndocumentedOptions(StackOptions):
@@ -242,29 +220,27 @@ class UndocumentedOptions(StackOptions):
     scale: float = 1.0
 
 
-@breaks(
-    "record_is_complete", "the docstring of UndocumentedOptions must say what scale means", options=UndocumentedOptions
-)
-class Scaled(Plain):
-    """Has an option, and heeds it."""
+@fails("record_is_complete", "the docstring of UndocumentedOptions must describe scale", options=UndocumentedOptions)
+class Scaled(SimpleCell):
+    """Uses its option."""
 
     def __init__(self, *sizes, scale=1.0, **rest):
         super().__init__(*sizes, **rest)
         self.scale = scale
 
-    def squash(self, x):
+    def activation(self, x):
         return torch.tanh(self.scale * x)
 
 
-def test_a_record_that_is_replaced_when_it_is_built_does_not_lead_to_the_kind():
+def test_a_record_that_building_replaces():
     def build(spec, *, device, dtype):
         with pytest.warns(UserWarning, match="is replaced by its new version"):
             register_kind(Kind(name="made", builder=build, summary="Another.", options=StackOptions))
-        return CellStack(spec, [Plain] * spec.num_layers, device=device, dtype=dtype)
+        return CellStack(spec, [SimpleCell] * spec.num_layers, device=device, dtype=dtype)
 
-    with using(Catalog()):
-        words = "after one is built, get_kind('local/made') is another record"
-        assert_breaks(record_of(build, options=StackOptions), "name_leads_to_the_kind", words)
+    with use_catalog(Catalog()):
+        words = "after building a model, get_kind('local/made') returns another record"
+        assert_fails(record_of(build, options=StackOptions), "name_resolves_to_kind", words)
 
 
 # Options
@@ -274,7 +250,7 @@ def kind_with(option, default, **namespace):
     """The record of a kind with one option of a type."""
     namespace |= {"__annotations__": {"option": option}, "option": default, "__doc__": "Made."}
 
-    class Heeding(Plain):
+    class Heeding(SimpleCell):
         def __init__(self, *sizes, option, **rest):
             super().__init__(*sizes, **rest)
 
@@ -296,70 +272,70 @@ def named(value):
 OPTIONS = {
     "changes_what_it_made": (
         kind_with(Annotated[float, PlainValidator(doubled)], 1.0),
-        "specs_survive_files",
-        "after to_dict and from_dict the spec is",
+        "spec_round_trip",
+        "after to_dict and from_dict, the spec is",
     ),
     "takes_anything": (
         kind_with(Annotated[str, BeforeValidator(str)], "x"),
-        "options_are_checked",
-        "options.option takes any object",
+        "options_are_validated",
+        "options.option accepts any object",
     ),
-    "has_no_type": (kind_with(Any, None), "options_are_checked", "options.option takes any object"),
+    "has_no_type": (kind_with(Any, None), "options_are_validated", "options.option accepts any object"),
     "raises_something_else": (
         kind_with(Annotated[str, BeforeValidator(told_apart)], "x"),
-        "options_are_checked",
-        "'object' object has no attribute 'lower', no ValidationError",
+        "options_are_validated",
+        "'object' object has no attribute 'lower', not a ValidationError",
     ),
     "raises_something_else_for_a_mapping": (
         kind_with(Annotated[str, BeforeValidator(named)], "x"),
-        "options_are_checked",
+        "options_are_validated",
         "options.option={'no such': 'value'} raised",
     ),
-    "is_ignored": (kind_with(float, 1.0), "options_take_effect", "options.option=0.5 changed nothing"),
+    "is_ignored": (kind_with(float, 1.0), "options_take_effect", "options.option=0.5 had no effect"),
     "is_an_ignored_choice": (
         kind_with(Literal["a", "b", "c"], "a"),
         "options_take_effect",
-        "options.option='b' and options.option='c' changed nothing",
+        "options.option='b' and options.option='c' had no effect",
     ),
-    "is_an_ignored_flag": (kind_with(bool, False), "options_take_effect", "options.option=True changed nothing"),
+    "is_an_ignored_flag": (kind_with(bool, False), "options_take_effect", "options.option=True had no effect"),
 }
 
 
-@pytest.mark.parametrize(("record", "promise", "words"), OPTIONS.values(), ids=OPTIONS)
-def test_an_option_that_is_wrong_breaks_a_promise(record, promise, words):
-    assert_breaks(record, promise, words)
+@pytest.mark.parametrize(("record", "check", "words"), OPTIONS.values(), ids=OPTIONS)
+def test_faulty_options(record, check, words):
+    assert_fails(record, check, words)
 
 
-def test_options_that_can_be_set_break_a_promise(monkeypatch):
+def test_mutable_options(monkeypatch):
     monkeypatch.setattr(UndocumentedOptions, "__setattr__", object.__setattr__)
-    assert_breaks(record_of(Scaled, options=UndocumentedOptions), "options_are_checked", "can be set")
+    assert_fails(record_of(Scaled, options=UndocumentedOptions), "options_are_validated", "can be assigned")
 
 
-def test_an_option_for_whose_type_there_is_no_idea_is_named_and_tried_if_its_author_gives_a_value():
+def test_an_option_without_sample_values_is_reported_and_tried_if_a_value_is_given():
     record = kind_with(Annotated[str, Field(pattern="^(one|two)$")], "one")
     result = result_of(record, "options_take_effect")
     assert result.outcome == "passed"
-    assert "options.option: no other value of it was found; give one in `options`" in result.left_out
-    assert_breaks(record, "options_take_effect", "options.option='two' changed nothing", options=[{"option": "two"}])
+    assert "options.option: no other value was found; give one in `options`" in result.left_out
+    assert_fails(record, "options_take_effect", "options.option='two' had no effect", options=[{"option": "two"}])
 
 
-def test_a_value_that_is_the_default_is_no_change():
+def test_a_given_default_value_is_not_a_change():
     [result] = check_kind("rnn_cell", only=["options_take_effect"], options=[{"nonlinearity": "tanh"}]).results
     assert result.outcome == "passed", result.reason
 
 
-def test_an_option_that_needs_another_is_tried_with_it():
+def test_an_option_that_depends_on_another_is_tried_with_it():
     class TiedOptions(StackOptions):
         gated: bool = False
         slope: float = 1.0
 
-    class Tied(Plain):
+    class Tied(SimpleCell):
         def __init__(self, *sizes, gated=False, slope=1.0, **rest):
             super().__init__(*sizes, **rest)
             self.slope = slope if gated else 1.0
             self.offset = float(gated)
 
-        def squash(self, x):
+        def activation(self, x):
             return torch.tanh(self.slope * x) + self.offset
 
     def check(spec):
@@ -375,11 +351,11 @@ def test_an_option_that_needs_another_is_tried_with_it():
 
 
 def ignoring(**fields):
-    """The record of a kind whose builder takes some fields to be always the same."""
+    """The record of a kind whose builder ignores some fields."""
 
     def build(spec, *, device, dtype):
         spec = replace(spec, **fields)
-        return CellStack(spec, [Plain] * spec.num_layers, device=device, dtype=dtype)
+        return CellStack(spec, [SimpleCell] * spec.num_layers, device=device, dtype=dtype)
 
     return record_of(build, options=StackOptions)
 
@@ -387,16 +363,16 @@ def ignoring(**fields):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"num_layers": 2}, "num_layers=1 and num_layers=3 changed nothing"),
-        ({"bias": True}, "bias=False changed nothing"),
-        ({"bidirectional": False}, "bidirectional=True changed nothing"),
-        ({"dropout": 0.0}, "dropout=0.25 changed nothing"),
-        ({"hidden_size": 6}, "hidden_size=12 and hidden_size=18 changed nothing"),
+        ({"num_layers": 2}, "num_layers=1 and num_layers=3 had no effect"),
+        ({"bias": True}, "bias=False had no effect"),
+        ({"bidirectional": False}, "bidirectional=True had no effect"),
+        ({"dropout": 0.0}, "dropout=0.25 had no effect"),
+        ({"hidden_size": 6}, "hidden_size=12 and hidden_size=18 had no effect"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_a_field_that_is_ignored_breaks_a_promise(fields, words):
-    assert_breaks(ignoring(**fields), "fields_take_effect", words)
+def test_ignored_fields(fields, words):
+    assert_fails(ignoring(**fields), "fields_take_effect", words)
 
 
 # Equations
@@ -405,54 +381,63 @@ def test_a_field_that_is_ignored_breaks_a_promise(fields, words):
 @pytest.mark.parametrize(
     ("equation", "words"),
     [
-        (r"h_t &= \tanh(W x_t - U h_{t-1} + b)", "beside the equation, the output and state of a step"),
-        (r"h_t &= \tanh(W x_t + U (h_{t-1} + b))", "beside the equation, the output"),
-        (r"h_t &= \tanh(W x_t + V h_{t-1} + b)", "`symbols` of Plain does not say what V of the equation stands for"),
-        (r"h_t &= \tanh(W x_t + b)", "says what U stands for, which the equation does not have"),
+        (r"h_t &= \tanh(W x_t - U h_{t-1} + b)", "compared with the equation, the output and state of a step"),
+        (r"h_t &= \tanh(W x_t + U (h_{t-1} + b))", "compared with the equation, the output"),
+        (
+            r"h_t &= \tanh(W x_t + V h_{t-1} + b)",
+            "`symbols` of SimpleCell has no value for V of the equation",
+        ),
+        (r"h_t &= \tanh(W x_t + b)", "has a value for U, which the equation does not contain"),
         (
             r"s_t &= \tanh(W x_t + U h_{t-1} + b)",
-            "the equation has no line for h_t, which the state has as h; it has s_t",
+            "the equation does not define h_t, for the field h of the state; it defines s_t",
         ),
         (r"h_t &= \tanh(x_t W + U h_{t-1} + b)", "a column of 3 stands before a matrix of 6 x 3"),
     ],
 )
-def test_another_equation_breaks_a_promise(equation, words):
-    record = record_of(Plain, equation=equation)
-    assert_breaks(record, "step_matches_its_equation", words)
+def test_wrong_equations(equation, words):
+    record = record_of(SimpleCell, equation=equation)
+    assert_fails(record, "step_matches_equation", words)
 
 
-@breaks("step_matches_its_equation", "['weight_hh'] is 0")
-class ForgetsAGradient(Plain):
-    def recur(self, h):
+@fails("step_matches_equation", "['weight_hh'] is 0")
+class ForgetsAGradient(SimpleCell):
+    def recurrence(self, h):
         return F.linear(h, self.weight_hh.detach())
 
 
-@breaks(
-    "step_matches_its_equation",
-    "`symbols` of Misspells has a name that is none in LaTeX: `h` after `W _ i` cannot be read",
+@fails(
+    "step_matches_equation",
+    "`symbols` of Misspells has a name that is not valid LaTeX: `h` after `W _ i` cannot be read",
 )
-class Misspells(Plain):
+class Misspells(SimpleCell):
     def symbols(self):
         return {"W_ih": self.weight_ih}
 
 
-class Unnamed(Plain):
+class Unnamed(SimpleCell):
     symbols = Cell.symbols
 
 
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        (record_of(Plain, equation=""), "its record has no equation"),
-        (record_of(Unnamed), "Unnamed does not say what the symbols of its equation stand for: write its method"),
-        (record_of(Plain, equation=r"h_t &= \sum_i x_t"), r"in the equation, `\sum` after `h _ t =` cannot be read"),
-        (record_of(Plain, equation=r"h_t &= \tanh W x_t + U b h_{t-1}"), "what a function is of needs brackets"),
-        (record_of(ignoring().builder, options=StackOptions), "it is no stack of one sort of cell"),
+        (record_of(SimpleCell, equation=""), "its record has no equation"),
+        (record_of(Unnamed), "Unnamed does not define `symbols`, which maps the symbols of the equation"),
+        (
+            record_of(SimpleCell, equation=r"h_t &= \sum_i x_t"),
+            r"in the equation, `\sum` after `h _ t =` cannot be read",
+        ),
+        (
+            record_of(SimpleCell, equation=r"h_t &= \tanh W x_t + U b h_{t-1}"),
+            "the argument of a function needs parentheses",
+        ),
+        (record_of(ignoring().builder, options=StackOptions), "not a stack of a single cell type"),
     ],
     ids=["no_equation", "no_symbols", "unknown_sign", "no_brackets", "no_cell"],
 )
-def test_an_equation_that_cannot_be_compared_says_why(record, words):
-    result = result_of(record, "step_matches_its_equation")
+def test_equations_that_cannot_be_compared_are_not_applicable(record, words):
+    result = result_of(record, "step_matches_equation")
     assert result.outcome == "not applicable"
     assert words in result.reason
 
@@ -460,125 +445,125 @@ def test_an_equation_that_cannot_be_compared_says_why(record, words):
 # Training
 
 
-@breaks("every_parameter_learns", "backbone.cells.0.unused has no gradient in 4 steps")
-class HasAnUnusedParameter(Plain):
+@fails("every_parameter_is_trained", "backbone.cells.0.unused has no gradient in 4 steps")
+class HasAnUnusedParameter(SimpleCell):
     def __init__(self, *sizes, **rest):
         super().__init__(*sizes, **rest)
         self.unused = self.new_parameter(2)
 
 
-@breaks("every_parameter_learns", "backbone.cells.0.weight_hh has no gradient in 4 steps")
-class DetachesAWeight(Plain):
-    def recur(self, h):
+@fails("every_parameter_is_trained", "backbone.cells.0.weight_hh has no gradient in 4 steps")
+class DetachesAWeight(SimpleCell):
+    def recurrence(self, h):
         return F.linear(h, self.weight_hh.detach())
 
 
-@breaks("every_parameter_learns", "is not finite")
-class DividesByZero(Plain):
-    def squash(self, x):
+@fails("every_parameter_is_trained", "is not finite")
+class DividesByZero(SimpleCell):
+    def activation(self, x):
         return torch.where(x > 0, torch.sqrt(x), x) * self.weight_hh[0, 0]
 
 
-@breaks("every_parameter_learns", "backbone.cells.0.weight_hh does not change")
-class SetsAWeightAnew(Plain):
+@fails("every_parameter_is_trained", "backbone.cells.0.weight_hh does not change")
+class SetsAWeightAnew(SimpleCell):
     def project(self, x):
         with torch.no_grad():
             self.weight_hh.fill_(0.25)
         return super().project(x)
 
-    def recur(self, h):
+    def recurrence(self, h):
         return F.linear(h, self.weight_hh)
 
 
-@breaks("loss_falls", "the last output depends on the last input alone, so that the state does nothing")
-class Forgets(Plain):
-    def recur(self, h):
+@fails("loss_decreases", "the last output depends on the last input only: the state has no effect")
+class Forgets(SimpleCell):
+    def recurrence(self, h):
         return F.linear(0 * h, self.weight_hh)
 
 
-@breaks("loss_falls", "in 100 steps the loss falls from")
-class LearnsTheWrongWay(Plain):
-    def squash(self, x):
+@fails("loss_decreases", "in 100 steps the loss decreases from")
+class LearnsTheWrongWay(SimpleCell):
+    def activation(self, x):
         return torch.tanh(2 * x.detach() - x)
 
 
-@breaks("training_repeats_under_a_seed", "after a second training under the same seed, of the parameters,")
-class DrawsElsewhere(Plain):
-    def squash(self, x):
+@fails("seeded_training", "after a second training with the same seed, in the parameters,")
+class DrawsElsewhere(SimpleCell):
+    def activation(self, x):
         return torch.tanh(x) * (random.random() if self.training else 1)  # noqa: S311  # that is the fault
 
 
 # Copies
 
 
-@breaks("state_dict_round_trip", "after load_state_dict, of the other model, the output and state")
-@breaks("saves_and_loads", "after load_model, the output and state")
-class HidesAWeight(Plain):
+@fails("state_dict_round_trip", "after load_state_dict, the output and state")
+@fails("checkpoint_round_trip", "after load_model, the output and state")
+class HidesAWeight(SimpleCell):
     def __init__(self, *sizes, **rest):
         super().__init__(*sizes, **rest)
         self.weights = [torch.randn_like(self.weight_hh)]
 
-    def recur(self, h):
+    def recurrence(self, h):
         return F.linear(h, self.weight_hh + self.weights[0])
 
 
-@breaks("state_dict_round_trip", "after load_state_dict, of the other model, the output and state")
-class KeepsWhatItMadeOfAWeight(Plain):
+@fails("state_dict_round_trip", "after load_state_dict, the output and state")
+class KeepsWhatItMadeOfAWeight(SimpleCell):
     made = None
 
-    def recur(self, h):
+    def recurrence(self, h):
         if self.made is None or self.training:
             self.made = self.weight_hh.detach().exp()
         return F.linear(h, self.made)
 
 
-@breaks("deep_copy_is_independent", "of a copy after a change of the original, the output and state")
-class ReadsTheWeightsOfItsMaker(Plain):
+@fails("deep_copy_is_independent", "after changing the original, the output and state of a copy")
+class ReadsTheWeightsOfItsMaker(SimpleCell):
     def __init__(self, *sizes, **rest):
         super().__init__(*sizes, **rest)
-        self.recurrence = lambda h: F.linear(h, self.weight_hh)
+        self.closure = lambda h: F.linear(h, self.weight_hh)
 
-    def recur(self, h):
-        return self.recurrence(h)
+    def recurrence(self, h):
+        return self.closure(h)
 
 
-@breaks("deep_copy_is_independent", "raised RuntimeError: Only Tensors created explicitly by the user")
-class KeepsItsLastOutput(Plain):
-    def squash(self, x):
+@fails("deep_copy_is_independent", "raised RuntimeError: Only Tensors created explicitly by the user")
+class KeepsItsLastOutput(SimpleCell):
+    def activation(self, x):
         self.last = torch.tanh(x)
         return self.last
 
 
-@breaks("pickles", "<lambda>")
+@fails("pickle_round_trip", "<lambda>")
 class HoldsALambda(ReadsTheWeightsOfItsMaker):
     def __init__(self, *sizes, **rest):
         super().__init__(*sizes, **rest)
-        self.activation = lambda x: x
+        self.function = lambda x: x
 
 
-@breaks("saves_and_loads", "it raised CheckpointError")
-class GrowsWithUse(Plain):
-    def squash(self, x):
+@fails("checkpoint_round_trip", "it raised CheckpointError")
+class GrowsWithUse(SimpleCell):
+    def activation(self, x):
         self.register_buffer("seen", x.detach()[:0])
         return torch.tanh(x)
 
 
-def test_a_local_kind_of_a_class_made_in_a_function_is_no_fault():
-    class Made(Plain):
+def test_a_local_kind_may_have_a_class_defined_in_a_function():
+    class Made(SimpleCell):
         pass
 
-    report = put(record_of(Made), "pickles", "specs_survive_files", PARALLEL)
-    assert report["pickles"].outcome == "not applicable"
-    assert "pickle finds classes of modules only" in report["pickles"].reason
-    assert report["specs_survive_files"].outcome == "passed"
-    assert report[PARALLEL].reason == "another process does not know a kind of this process alone"
+    report = report_of(record_of(Made), "pickle_round_trip", "spec_round_trip", PARALLEL)
+    assert report["pickle_round_trip"].outcome == "not applicable"
+    assert "pickle cannot find classes defined inside a function" in report["pickle_round_trip"].reason
+    assert report["spec_round_trip"].outcome == "passed"
+    assert report[PARALLEL].reason == "other processes cannot build a kind that is registered in this process only"
 
 
 # Transforms
 
 
 class Cube(torch.autograd.Function):
-    """x ** 3, with rules by hand, of which a class below has a wrong one."""
+    """x ** 3, with custom rules; subclasses have wrong ones."""
 
     generate_vmap_rule = False
 
@@ -630,37 +615,37 @@ class NoSecond(Cube):
 
 
 def through(function):
-    """A cell that goes through a function with rules of its own."""
+    """A cell that applies a function with custom rules."""
 
-    class Through(Plain):
-        def squash(self, x):
+    class Through(SimpleCell):
+        def activation(self, x):
             return torch.tanh(function.apply(x))
 
     return Through
 
 
-TRANSFORMS = ["vmap_equals_a_loop", "per_sample_gradients", "forward_mode", "double_backward"]
+TRANSFORMS = ["vmap_equals_loop", "per_sample_gradients", "forward_mode_gradients", "double_backward"]
 
 
-def test_rules_by_hand_that_are_right_break_no_promise():
-    report = put(record_of(through(Cube)), *TRANSFORMS)
+def test_correct_custom_rules_pass():
+    report = report_of(record_of(through(Cube)), *TRANSFORMS)
     assert [each.outcome for each in report.results] == ["passed"] * 4, str(report)
 
 
 @pytest.mark.parametrize(
-    ("function", "promise", "words"),
+    ("function", "check", "words"),
     [
-        (WrongMap, "vmap_equals_a_loop", "under vmap the output is"),
-        (WrongMap, "per_sample_gradients", "of each row the gradient"),
-        (WrongTangent, "forward_mode", "the derivative in one direction is"),
+        (WrongMap, "vmap_equals_loop", "under vmap, the output is"),
+        (WrongMap, "per_sample_gradients", "the gradient of each sequence"),
+        (WrongTangent, "forward_mode_gradients", "the directional derivative is"),
         (WrongSecond, "double_backward", "Jacobian mismatch"),
     ],
 )
-def test_a_rule_by_hand_that_is_wrong_breaks_a_promise(function, promise, words):
-    assert_breaks(record_of(through(function)), promise, words)
+def test_wrong_custom_rules(function, check, words):
+    assert_fails(record_of(through(function)), check, words)
 
 
-def test_a_rule_that_is_missing_is_told_and_no_fault():
+def test_missing_rules_are_not_applicable():
     class Bare(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -670,7 +655,7 @@ def test_a_rule_that_is_missing_is_told_and_no_fault():
         def backward(ctx, gradient):
             return gradient
 
-    report = put(record_of(through(Bare)), *TRANSFORMS)
+    report = report_of(record_of(through(Bare)), *TRANSFORMS)
     assert {each.check.name: each.outcome for each in report.results} == {
         name: "passed" if name == "double_backward" else "not applicable" for name in TRANSFORMS
     }
@@ -679,32 +664,32 @@ def test_a_rule_that_is_missing_is_told_and_no_fault():
     assert "once_differentiable" in result.reason
 
 
-@breaks("per_sample_gradients", ".weight_hh'] is 0")
-class ReadsAWeightElsewhere(Plain):
+@fails("per_sample_gradients", ".weight_hh'] is 0")
+class ReadsAWeightElsewhere(SimpleCell):
     def __init__(self, *sizes, **rest):
         super().__init__(*sizes, **rest)
         self.elsewhere = [self.weight_hh]
 
-    def recur(self, h):
+    def recurrence(self, h):
         return F.linear(h, self.elsewhere[0])
 
 
-@breaks("autocast_is_near", "under autocast, of two calls, the output and state")
-class LosesDigits(Plain):
-    def squash(self, x):
+@fails("autocast_is_close", "under autocast, the outputs and states of two calls")
+class LosesDigits(SimpleCell):
+    def activation(self, x):
         return torch.tanh((x + 1000) - 1000)
 
 
-@breaks("autocast_is_near", "is not finite")
-class Overflows(Plain):
-    def squash(self, x):
+@fails("autocast_is_close", "is not finite")
+class Overflows(SimpleCell):
+    def activation(self, x):
         steep = torch.where(x.abs() < 2**-7, torch.sqrt(x - x), x) if x.dtype == torch.bfloat16 else x
         return torch.tanh(steep)
 
 
-@pytest.mark.parametrize(("promise", "words", "record"), FAULTS)
-def test_a_fault_is_caught_by_its_promise(promise, words, record):
-    assert_breaks(record, promise, words)
+@pytest.mark.parametrize(("check", "words", "record"), FAULTS)
+def test_a_fault_fails_its_check(check, words, record):
+    assert_fails(record, check, words)
 
 
 # Processes
@@ -744,20 +729,20 @@ DISTRIBUTED = """
     ],
     ids=["over_the_batch", "ends_the_process"],
 )
-def test_what_cannot_be_trained_in_two_processes_breaks_a_promise(plugins, h, words):
+def test_kinds_that_cannot_be_trained_in_two_processes(plugins, h, words):
     plugins.install("test_distributed", source=DISTRIBUTED.replace("{h}", h))
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         [result] = check_kind("test_distributed", only=[PARALLEL]).results
     assert result.outcome == "failed", result.reason
     assert words in result.reason
 
 
-def test_where_processes_cannot_train_together_that_is_no_fault_of_the_kind(monkeypatch):
+def test_unavailable_distributed_training_is_not_applicable(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(data_parallel, "_loopback", lambda: {"GLOO_SOCKET_IFNAME": "no_such_interface"})
         [result] = check_kind("rnn", only=[PARALLEL]).results
         assert result.outcome == "not applicable"
-        assert "two processes cannot train together here: init_process_group raised" in result.reason
+        assert "distributed training does not work on this machine: init_process_group raised" in result.reason
     monkeypatch.setattr(torch.distributed, "is_gloo_available", lambda: False)
     [result] = check_kind("rnn", only=[PARALLEL]).results
-    assert result.reason == "this torch has no torch.distributed with gloo"
+    assert result.reason == "torch.distributed with gloo is not available"

@@ -1,4 +1,4 @@
-"""Each built-in kind computes the equation that its record shows: outputs, states and gradients, in float64."""
+"""Each built-in kind computes the equation of its record: outputs, states and gradients, in float64."""
 
 import pytest
 import torch
@@ -8,24 +8,24 @@ from rnnkit.equation import Equation
 from tests.helpers.models import leaves, random_state, small_input, small_model, total
 
 GATES = {"rnn": "", "gru": "rzn", "lstm": "ifgo"}
-GATES |= {f"{kind}_cell": gates for kind, gates in GATES.items()}  # in the order of torch's stacked weights
+GATES |= {f"{kind}_cell": gates for kind, gates in GATES.items()}  # in the order of torch's weights
 NONLINEARITIES = [{"nonlinearity": "tanh"}, {"nonlinearity": "relu"}]
 TORCH = [*(("rnn", options) for options in NONLINEARITIES), ("gru", {}), ("lstm", {}), ("lstm", {"proj_size": 2})]
 STACKS = [*(("rnn_cell", options) for options in NONLINEARITIES), ("gru_cell", {}), ("lstm_cell", {})]
 CASES = [
-    pytest.param(kind, options, way, id="-".join([kind, *map(str, options.values()), way]))
-    for cases, ways in [(TORCH, ["torch"]), (STACKS, ["fused", "plain"])]
+    pytest.param(kind, options, path, id="-".join([kind, *map(str, options.values()), path]))
+    for cases, paths in [(TORCH, ["torch"]), (STACKS, ["fused", "step_loop"])]
     for kind, options in cases
-    for way in ways
+    for path in paths
 ]
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
-@pytest.mark.parametrize(("built_in", "options", "way"), CASES)
-def test_a_kind_computes_its_equation(built_in, options, way, bidirectional, bias):
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+@pytest.mark.parametrize(("built_in", "options", "path"), CASES)
+def test_kinds_compute_their_equations(built_in, options, path, bidirectional, bias):
     model = small_model(built_in, options=options, bidirectional=bidirectional, bias=bias, num_layers=3)
-    if way == "plain":
+    if path == "step_loop":
         model.backbone.force_step_loop = True
     x, state = small_input().requires_grad_(), random_state(model)
     for part in leaves(state):
@@ -44,25 +44,25 @@ def test_a_kind_computes_its_equation(built_in, options, way, bidirectional, bia
 
 
 def by_equation(model, x, state):
-    """The output and the final state, from the equation alone, one layer and direction after another."""
+    """The output and the final state from the equation, one layer and direction after another."""
     directions = 2 if model.spec.bidirectional else 1
     per_layer = layers_of(state)
     finals = []
     for layer in range(model.spec.num_layers):
-        ways = []
+        outputs = []
         for direction in range(directions):
-            row = layer * directions + direction
-            outputs, final = unrolled(model, row, x, per_layer[row], reverse=direction == 1)
-            ways.append(outputs)
+            index = layer * directions + direction
+            output, final = unroll(model, index, x, per_layer[index], reverse=direction == 1)
+            outputs.append(output)
             finals.append(final)
-        x = torch.cat(ways, dim=-1)
+        x = torch.cat(outputs, dim=-1)
     return x, like_state(state, finals)
 
 
-def unrolled(model, row, x, parts, *, reverse):
+def unroll(model, index, x, parts, *, reverse):
     kind = model.spec.kind
     equation, names = Equation(get_kind(kind).equation), "hc" if "lstm" in kind else "h"
-    weights, projection = symbols(model, row)
+    weights, projection = symbols(model, index)
     weights[r"\phi"] = getattr(torch, getattr(model.spec.options, "nonlinearity", "tanh"))
     state = dict(zip(names, parts, strict=True))
     outputs = [None] * x.shape[1]
@@ -76,28 +76,28 @@ def unrolled(model, row, x, parts, *, reverse):
     return torch.stack(outputs, dim=1), list(state.values())
 
 
-def symbols(model, row):
-    """The weights of one layer and direction under the names that the equation gives them, and the projection."""
+def symbols(model, index):
+    """The weights of one layer and direction by their symbols in the equation, and the projection."""
     gates, bias = GATES[model.spec.kind], model.spec.bias
     if model.spec.kind.endswith("_cell"):
-        of = model.backbone.cells[row].__getattr__
+        of = model.backbone.cells[index].__getattr__
         suffix = ""
     else:
         of = model.backbone.rnn.__getattr__
         directions = 2 if model.spec.bidirectional else 1
-        suffix = f"_l{row // directions}" + ("_reverse" if row % directions else "")
+        suffix = f"_l{index // directions}" + ("_reverse" if index % directions else "")
     found = {}
     for source in "ih":
         weight = of(f"weight_{source}h{suffix}")
         biases = of(f"bias_{source}h{suffix}") if bias else torch.zeros(len(weight), dtype=weight.dtype)
-        for index, gate in enumerate(gates or "h"):
-            found[f"W_{{{source}{gate}}}"] = weight.chunk(len(gates) or 1)[index]
-            found[f"b_{{{source}{gate}}}"] = biases.chunk(len(gates) or 1)[index]
+        for place, gate in enumerate(gates or "h"):
+            found[f"W_{{{source}{gate}}}"] = weight.chunk(len(gates) or 1)[place]
+            found[f"b_{{{source}{gate}}}"] = biases.chunk(len(gates) or 1)[place]
     return found, of(f"weight_hr{suffix}") if getattr(model.spec.options, "proj_size", 0) else None
 
 
 def layers_of(state):
-    """For each layer and direction, its parts: torch's kinds stack them along the first axis of each part."""
+    """The state of each layer and direction; kinds of torch modules stack them along the first axis."""
     stacked = isinstance(state[0], torch.Tensor)
     return list(zip(*state, strict=True)) if stacked else list(state)
 

@@ -1,4 +1,4 @@
-"""For each type that an option may have there are values to try, which the option takes; none is its default."""
+"""Sample values of options are valid and differ from the default."""
 
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, PlainValidator, field_validator
 
 from rnnkit import Options, get_kind
-from rnnkit.testing.sample_values import in_turn, sample_option_values
+from rnnkit.testing.sample_values import interleave, sample_option_values
 
 
 class Merge(Enum):
@@ -21,7 +21,7 @@ class Window(Options):
 
 
 def values_of(annotation, default):
-    """The values of an option of this type, of which each is taken, is not the default, and comes once."""
+    """The sample values of an option of this type, which must be valid, distinct and not the default."""
     made = type("Made", (Options,), {"__annotations__": {"option": annotation}, "option": default})
     values = sample_option_values(made)["option"]
     assert all(made(option=value).option == value for value in values)
@@ -30,7 +30,7 @@ def values_of(annotation, default):
     return values
 
 
-FIRST = {  # the likeliest value of each type
+FIRST = {  # the first value of each type
     "bool": (bool, False, True),
     "literal": (Literal["tanh", "relu", "none"], "tanh", "relu"),
     "enum": (Merge, Merge.SUM, Merge.MEAN),
@@ -60,24 +60,24 @@ FIRST = {  # the likeliest value of each type
 
 
 @pytest.mark.parametrize(("annotation", "default", "first"), FIRST.values(), ids=FIRST)
-def test_the_likeliest_value_of_a_type_comes_first(annotation, default, first):
+def test_first_value_of_each_type(annotation, default, first):
     values = values_of(annotation, default)
     assert (type(values[0]), values[0]) == (type(first), first)
 
 
-def test_every_choice_is_among_the_values():
+def test_every_choice_is_a_sample_value():
     assert values_of(Literal["a", "b", "c", "d"], "b") == ["a", "c", "d"]
     assert values_of(bool, True) == [False]
     assert values_of(Literal["a"] | None, None) == ["a"]
 
 
-def test_each_type_of_a_union_has_its_turn():
+def test_union_types_alternate():
     values = values_of(float | tuple[float, ...], 0.0)
     assert {type(value) for value in values[:2]} == {float, tuple}
     assert {len(value) for value in values if isinstance(value, tuple)} >= {1, 2}
 
 
-def test_an_option_that_holds_options_has_values_for_each_of_those():
+def test_nested_options():
     values = values_of(Window, Window())
     assert Window(shape="bell") in values
     assert Window(size=1) in values
@@ -88,11 +88,11 @@ def test_an_option_that_holds_options_has_values_for_each_of_those():
     [(Any, None), (Annotated[object, PlainValidator(str)], "x"), (Literal["one"], "one")],
     ids=["any", "of_its_own", "no_choice"],
 )
-def test_where_there_is_no_idea_there_is_no_value(annotation, default):
+def test_types_without_sample_values(annotation, default):
     assert values_of(annotation, default) == []
 
 
-def test_what_a_validator_refuses_is_none_whatever_it_raises():
+def test_values_that_a_validator_rejects_are_left_out():
     class Picky(Options):
         odd: int = 1
         kind: str = "lstm_cell"
@@ -115,5 +115,5 @@ def test_what_a_validator_refuses_is_none_whatever_it_raises():
     assert values["kind"] == ["gru_cell"]
 
 
-def test_values_take_turns():
-    assert list(in_turn([[1, 2, 3], "a", []])) == [1, "a", 2, 3]
+def test_interleave():
+    assert list(interleave([[1, 2, 3], "a", []])) == [1, "a", 2, 3]

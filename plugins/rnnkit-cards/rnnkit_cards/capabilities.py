@@ -23,18 +23,20 @@ class Capability(NamedTuple):
 
 
 CAPABILITIES = (
-    Capability("bidirectional", ("each_direction_reads_its_own_side", "directions_are_symmetric")),
-    Capability("variable-length sequences", ("padding_changes_nothing", "empty_sequences_keep_their_state")),
-    Capability("streaming, one step at a time", ("step_equals_forward", "sequences_can_be_reset"), "how_to/streams.md"),
-    Capability("truncated BPTT over long sequences", ("two_halves_equal_the_whole",)),
-    Capability("a `hidden_size` per layer", ("each_layer_has_its_size",)),
-    Capability("serialization of models and states", ("saves_and_loads", "state_survives_being_saved")),
-    Capability("any device and dtype, including `meta`", ("device_follows", "dtype_follows")),
-    Capability("autocast to bfloat16", ("autocast_is_near",)),
-    Capability("data-parallel training", ("data_parallel_equals_one_process",)),
-    Capability("`torch.func.vmap` over the batch", ("vmap_equals_a_loop",)),
+    Capability("bidirectional", ("each_direction_is_causal", "directions_are_symmetric")),
+    Capability("variable-length sequences", ("padding_has_no_effect", "zero_length_keeps_state")),
+    Capability(
+        "streaming, one step at a time", ("step_equals_forward", "reset_state_per_sequence"), "how_to/streams.md"
+    ),
+    Capability("truncated BPTT over long sequences", ("chunks_equal_full_sequence",)),
+    Capability("a `hidden_size` per layer", ("hidden_size_per_layer",)),
+    Capability("serialization of models and states", ("checkpoint_round_trip", "state_round_trip")),
+    Capability("any device and dtype, including `meta`", ("device_is_consistent", "dtype_is_consistent")),
+    Capability("autocast to bfloat16", ("autocast_is_close",)),
+    Capability("data-parallel training", ("ddp_equals_single_process",)),
+    Capability("`torch.func.vmap` over the batch", ("vmap_equals_loop",)),
     Capability("per-sample gradients", ("per_sample_gradients",)),
-    Capability("forward-mode differentiation", ("forward_mode",)),
+    Capability("forward-mode differentiation", ("forward_mode_gradients",)),
     Capability("second derivatives", ("double_backward",)),
 )
 # what comes before the kind's own error message

@@ -16,9 +16,8 @@ import pytest
 import torch
 
 from rnnkit import get_kind
-from rnnkit.equation import MEANINGS, Binary, Call, Equation, Number, UnreadableEquationError
-from rnnkit.equation.evaluation import evaluated
-from rnnkit.equation.values import value_of, value_of_rows
+from rnnkit.equation import Binary, Call, Equation, Number, UnreadableEquationError
+from rnnkit.equation.evaluation import MEANINGS, as_value, batched_value, evaluate
 from rnnkit_cards.drawing import draw_step
 from rnnkit_cards.drawing.alt_text import node_text
 from rnnkit_cards.drawing.graph import NodeType, slot
@@ -294,17 +293,17 @@ def test_graph_computes_the_equation(latex):
 
 def by_graph(latex, symbols, rows):
     """The signal of each node: computed from its operation for circles, from its expression for others."""
-    known = MEANINGS | {name: value_of(each) for name, each in symbols.items()}
-    known |= {name: value_of_rows(each) for name, each in rows.items()}
+    known = MEANINGS | {name: as_value(each) for name, each in symbols.items()}
+    known |= {name: batched_value(each) for name, each in rows.items()}
     values = {}
     for number, node in enumerate(graph(latex).nodes):
         sources = [values[slot(source).name] for source in node.sources]
         if node.type is NodeType.MULTIPLY:
-            value = value_of_rows(sources[0].tensor * sources[1].tensor)
+            value = batched_value(sources[0].tensor * sources[1].tensor)
         elif node.type is NodeType.ADD:
-            value = value_of_rows(sources[0].tensor + sources[1].tensor)
+            value = batched_value(sources[0].tensor + sources[1].tensor)
         else:
-            value = evaluated(
+            value = evaluate(
                 node.expression, known | {slot(each).name: values[slot(each).name] for each in node.sources}
             )
         values[slot(number).name] = value

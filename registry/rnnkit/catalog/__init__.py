@@ -9,6 +9,7 @@ from rnnkit.catalog.catalog import (
     list_readouts,
     resolve_kind,
     set_plugin_policy,
+    use_catalog,
 )
 from rnnkit.catalog.discovery import (
     LOCAL,
@@ -50,4 +51,5 @@ __all__ = [
     "normalized",
     "resolve_kind",
     "set_plugin_policy",
+    "use_catalog",
 ]

@@ -126,13 +126,19 @@ _catalog = Catalog()
 
 
 def current_catalog() -> Catalog:
-    """The catalog that specs and `build_model` use: one per process, unless `using` has replaced it."""
+    """The catalog that specs and `build_model` use: one per process, unless `use_catalog` replaced it."""
     return _catalog
 
 
 @contextmanager
-def using(catalog: Catalog) -> Iterator[Catalog]:
-    """Replace the process's catalog until the block ends; for tests."""
+def use_catalog(catalog: Catalog) -> Iterator[Catalog]:
+    """Replace the catalog of the process within the block, for tests.
+
+    ```python
+    with use_catalog(Catalog()):  # scans the installed plugins again
+        print(list_kinds())
+    ```
+    """
     global _catalog  # noqa: PLW0603  # the process has one, and it is swapped here only
     before, _catalog = _catalog, catalog
     try:

@@ -112,12 +112,12 @@ def register_kind(kind: Kind | str, /, **fields: Any) -> LocalKind | Callable[[B
         **fields: with a name, the other fields of the record.
 
     Returns:
-        Of a record, a `LocalKind`: a context manager that undoes the registration. Of a name, a decorator that returns
-        the builder as it is. Its docstring's first line is the summary, unless one is given.
+        For a record, a `LocalKind`: a context manager that undoes the registration. For a name, a decorator that
+        returns the builder unchanged. The first line of its docstring is the summary, unless one is given.
 
     Raises:
         ReservedKindError: the name is that of one of rnnkit's own kinds, or of another local kind.
-        PluginError: the record is no valid kind; an old name, as a `KindAlias` is, has a plugin only.
+        PluginError: the record is not a valid kind. Only plugins can register a `KindAlias`.
     """
     if not isinstance(kind, str):
         return LocalKind(kind)

@@ -1,4 +1,4 @@
-"""Whether this rnnkit is one that a plugin's distribution asks for, by its metadata alone."""
+"""Checks, from metadata alone, whether a plugin's distribution supports this version of rnnkit."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from rnnkit.catalog.discovery import OWN
 _LOWER_BOUNDS = (">=", ">", "~=", "==")
 
 
-class Unmet(NamedTuple):
-    """A version that a distribution asks for, and that this rnnkit is not.
+class UnmetRequirement(NamedTuple):
+    """A requirement of a distribution that the installed rnnkit does not meet.
 
     Attributes:
-        needed: as pip reads it: `rnnkit>=0.3`.
-        too_old: whether it is a later one.
+        needed: the requirement, `rnnkit>=0.3`.
+        too_old: whether a later rnnkit would meet it.
     """
 
     needed: str
     too_old: bool
 
 
-def unmet_requirement(entry: EntryPoint | None) -> Unmet | None:
-    """What the distribution of an entry point asks of rnnkit and does not get; None: nothing, as far as can be read."""
-    for versions in _versions_asked_for(entry):
+def unmet_requirement(entry: EntryPoint | None) -> UnmetRequirement | None:
+    """The unmet requirement of the distribution of an entry point; None if there is none, or it cannot be read."""
+    for versions in _required_versions(entry):
         if not versions.contains(__version__, prereleases=True):
-            return Unmet(f"{OWN}{versions}", too_old=_is_too_old(versions))
+            return UnmetRequirement(f"{OWN}{versions}", too_old=_is_too_old(versions))
     return None
 
 
-def _versions_asked_for(entry: EntryPoint | None) -> Iterator[SpecifierSet]:
-    for line in _lines(entry):
+def _required_versions(entry: EntryPoint | None) -> Iterator[SpecifierSet]:
+    for line in _requirements(entry):
         with suppress(InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
             requirement = Requirement(line)
             marker = requirement.marker
@@ -48,16 +48,16 @@ def _versions_asked_for(entry: EntryPoint | None) -> Iterator[SpecifierSet]:
                 yield requirement.specifier
 
 
-def _lines(entry: EntryPoint | None) -> list[str]:
+def _requirements(entry: EntryPoint | None) -> list[str]:
     if entry is None or entry.dist is None:
         return []
     try:
         return entry.dist.requires or []
-    except Exception:  # noqa: BLE001  # metadata that cannot be read ask for nothing
+    except Exception:  # noqa: BLE001  # unreadable metadata require nothing
         return []
 
 
 def _is_too_old(versions: SpecifierSet) -> bool:
-    """Whether one of the versions that are asked for is later than this one."""
+    """True if one of the required versions is later than this one."""
     named = (each.version.removesuffix(".*") for each in versions if each.operator in _LOWER_BOUNDS)
     return any(Version(version) > Version(__version__) for version in named)

@@ -2,7 +2,7 @@
 
 from rnnkit.cells.cell import Cell, CellState, state_fields
 from rnnkit.cells.construction import constructor_parameters, output_features
-from rnnkit.cells.fused import unroll_fast, unroll_layers_fast
+from rnnkit.cells.fused import unroll_fused, unroll_layers_fused
 from rnnkit.cells.initialization import orthogonal_
 from rnnkit.cells.kind_builder import cell_kind
 from rnnkit.cells.stack import CellStack
@@ -16,6 +16,6 @@ __all__ = [
     "orthogonal_",
     "output_features",
     "state_fields",
-    "unroll_fast",
-    "unroll_layers_fast",
+    "unroll_fused",
+    "unroll_layers_fused",
 ]

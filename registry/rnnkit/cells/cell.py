@@ -1,4 +1,4 @@
-"""One time step of one layer: what the author of a new kind writes."""
+"""The base class of cells: one time step of one layer, the part of a kind that its author writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rnnkit.cells.initialization import orthogonal_
 
 
 class CellState(NamedTuple):
-    """The state of a cell whose only memory is its hidden state."""
+    """The state of a cell that has a hidden state and nothing else."""
 
     h: Tensor
     """`(batch, hidden_size)`."""
@@ -23,9 +23,9 @@ class CellState(NamedTuple):
 class Cell(nn.Module, ABC):
     r"""Base class of cells: one time step of one layer in one direction.
 
-    A subclass makes its parameters with `new_parameter` and writes `step`. Whatever of the step depends on the input
-    alone goes into `project`, which runs once for all time steps. `CellStack` makes a network of it, and `cell_kind` a
-    kind. $h_t = \tanh(W_{ih} x_t + W_{hh} h_{t-1})$ is
+    A subclass creates its parameters with `new_parameter` and implements `step`. The part of the step that depends on
+    the input alone goes into `project`, which runs once for all time steps. `CellStack` builds a network from a cell
+    class, and `cell_kind` a kind. For example, $h_t = \tanh(W_{ih} x_t + W_{hh} h_{t-1})$ is
 
     ```python
     class SimpleCell(Cell):
@@ -42,44 +42,42 @@ class Cell(nn.Module, ABC):
             return h, CellState(h)
     ```
 
-    A cell offers more by having more, and what it has not is refused when a spec asks for it:
+    A cell supports more of a spec by defining more. A spec that needs a feature the cell does not define is refused:
 
-    | a spec asks for | the cell has |
+    | the spec sets | the cell defines |
     |---|---|
     | `bias=False` | a parameter `bias` of its constructor |
-    | an option of the kind itself | a parameter of its constructor by that name |
+    | an option of the kind itself | a parameter of its constructor with the same name |
     | `layer_norm="gates"` | a parameter `layer_norm` of its constructor, which is then True |
     | `forget_bias` | the method `set_forget_bias` |
     | `recurrent_init="orthogonal"` | `recurrent_weights()`: by default, every matrix named `weight_h...` |
-    | `recurrent_dropout` | `recurrent_dropout_parts`, the parts of the state that only matrix products read |
+    | `recurrent_dropout` | `recurrent_dropout_parts`, the parts of the state that are read by matrix products only |
 
     Args:
-        input_size: features of the input at one step.
-        hidden_size: features of the hidden state.
-        device: where `new_parameter` creates parameters; None: torch's default.
-        dtype: of what dtype; None: torch's default.
+        input_size: number of features of the input at one step.
+        hidden_size: number of features of the hidden state.
+        device: device of the parameters that `new_parameter` creates; None: torch's default.
+        dtype: dtype of these parameters; None: torch's default.
 
     Attributes:
-        output_size: features of the output at one step; `hidden_size` unless the subclass sets another.
+        output_size: number of features of the output at one step; `hidden_size` unless the subclass sets another.
     """
 
     State: ClassVar[type[tuple[Any, ...]]] = CellState
-    """The class of the state: a NamedTuple of tensors, each with the batch first."""
+    """The class of the state: a NamedTuple of tensors, each with the batch as its first axis."""
 
     recurrent_dropout_parts: ClassVar[tuple[str, ...]] = ()
-    """The parts of the state that `step` uses in matrix products only, which `recurrent_dropout` may therefore mask."""
+    """The parts of the state that `step` reads in matrix products only.
+
+    `recurrent_dropout` masks these parts. A part that is carried over element-wise, such as the cell state of an LSTM,
+    must not be listed: with a fixed mask it would vanish or explode.
+    """
 
     accepts_none_state: ClassVar[bool] = False
-    """Whether `unroll_layers` takes None for states that are all zeros, which saves making them."""
+    """True if `unroll_layers` accepts None in place of states that are all zeros, so that none are allocated."""
 
-    unroll_fits: ClassVar[bool] = False
-    """Whether the class that wrote `unroll` knew the `step` and the `project` that this class has."""
-
-    unroll_layers_fits: ClassVar[bool] = False
-    """The same of `unroll_layers`, which must know `unroll` too."""
-
-    made_with: ClassVar[tuple[Any, Any]]
-    """The `step` and the `project` that the class was made with; somebody may have patched it since."""
+    _unroll_origin: ClassVar[tuple[Any, ...]] = ()
+    _unroll_layers_origin: ClassVar[tuple[Any, ...]] = ()
 
     def __init__(
         self,
@@ -97,34 +95,37 @@ class Cell(nn.Module, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.unroll_fits = _knows(cls, "unroll", ("step", "project"))
-        cls.unroll_layers_fits = _knows(cls, "unroll_layers", ("step", "project", "unroll"))
-        cls.made_with = (cls.step, cls.project)
+        # The methods that an executor was written for: `fused.py` compares them with those of the cell that runs.
+        # They are recorded when the class is created, before anyone can patch them.
+        if "unroll" in vars(cls):
+            cls._unroll_origin = (cls.step, cls.project, cls.unroll)
+        if "unroll_layers" in vars(cls):
+            cls._unroll_layers_origin = (cls.step, cls.project, cls.unroll, cls.unroll_layers)
 
     def new_parameter(self, *shape: int) -> nn.Parameter:
-        """A parameter that starts uniform in +-1 / sqrt(hidden_size), as those of torch's recurrent modules."""
+        """Create a parameter, initialized uniformly in +-1 / sqrt(hidden_size) as in torch's recurrent modules."""
         parameter = nn.Parameter(torch.empty(shape, **self._new))
         bound = 1 / math.sqrt(self.hidden_size)
         nn.init.uniform_(parameter, -bound, bound)
         return parameter
 
     def project(self, x: Tensor) -> Any:
-        """The part of the step that depends on the input alone, for all time steps at once.
+        """Compute the part of the step that depends on the input alone, for all time steps at once.
 
         Args:
             x: `(..., input_size)`.
 
         Returns:
-            A tensor, or a tuple of tensors, whose axes but the last are those of x. x itself, unless overridden.
+            A tensor or a tuple of tensors, `(..., features)` each; x itself unless overridden.
         """
         return x
 
     @abstractmethod
     def step(self, projected_t: Any, state: Any) -> tuple[Tensor, Any]:
-        """One time step.
+        """Compute one time step. This method defines the cell; every executor must be equal to it.
 
         Args:
-            projected_t: what `project` made of x_t: `(batch, ...)`, a tuple if `project` returns one.
+            projected_t: the result of `project` at this step: `(batch, ...)`, a tuple if `project` returns a tuple.
             state: the state before the step, a `State`.
 
         Returns:
@@ -132,19 +133,21 @@ class Cell(nn.Module, ABC):
         """
 
     def unroll(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
-        """A faster way through the whole sequence, if the cell has one; it must compute what `step` does.
+        """Run the cell over a whole sequence: an executor, equal to the step loop and faster.
 
-        It is not used where it could be wrong: when a subclass overrides `step` or `project` and not `unroll`; with
-        hooks or parametrizations on the cell; when somebody needs each step; under the transforms of `torch.func`.
+        It is used only where it is known to be equal. The stack falls back to the step loop if a subclass overrides
+        `step` or `project` without overriding `unroll`, if one of these methods is replaced or patched, if the cell has
+        hooks or parametrizations, if an option or `all_states` needs each step, and under the transforms of
+        `torch.func`.
 
         Args:
-            x: `(time, batch, input_size)`; finite past each row's length, and nothing more.
+            x: `(time, batch, input_size)`; finite past the length of each sequence, and otherwise arbitrary there.
             state: the state before the first step, a `State`.
-            lengths: valid steps of each row, `(batch,)`, int64 in [1, time]; None: all are valid.
+            lengths: number of valid steps of each sequence, `(batch,)`, int64 in [1, time]; None: all are valid.
 
         Returns:
-            The output, `(time, batch, output_size)`, whatever past each row's length, and the state after each row's
-            last valid step; or `NotImplemented`, after which the stack takes one step after another.
+            The output, `(time, batch, output_size)`, arbitrary past the length of each sequence, and the state after
+            the last valid step of each sequence; or `NotImplemented`, for which the stack runs the step loop.
         """
         return NotImplemented
 
@@ -158,37 +161,37 @@ class Cell(nn.Module, ABC):
         directions: int,
         dropout: float,
     ) -> Any:
-        """A faster way through all layers at once, as `unroll` is through one; used where nothing acts between layers.
+        """Run all layers over a whole sequence: an executor as `unroll`, for stacks without operations between layers.
 
         Args:
             cells: one for each layer and direction, in the order of `CellStack.cells`, all of this class.
             x: as in `unroll`.
-            states: one for each cell; None, if `accepts_none_state` of this class: all are zeros.
+            states: one for each cell; None if all are zeros, which is passed only if `accepts_none_state` is True.
             lengths: as in `unroll`; None if `states` is None.
-            directions: 1, or 2: every second cell reads the sequence backwards.
-            dropout: probability with which the output of each layer but the last is zeroed now; 0 in evaluation.
+            directions: 1, or 2 for a bidirectional stack, where every second cell reads the sequence in reverse.
+            dropout: probability of zeroing a feature of the output of each layer but the last; 0 in evaluation.
 
         Returns:
-            The last layer's output, `(time, batch, directions * output_size)`, and a tuple of final states, one for
-            each cell; or `NotImplemented`, after which the stack takes one cell after another.
+            The output of the last layer, `(time, batch, directions * output_size)`, and a tuple of final states, one
+            for each cell; or `NotImplemented`, for which the stack runs one cell after another.
         """
         return NotImplemented
 
     def state_shapes(self, batch_size: int) -> Any:
-        """The state with a `torch.Size` in the place of each tensor; `(batch, hidden_size)` unless overridden."""
+        """Return the state with a `torch.Size` in place of each tensor; `(batch, hidden_size)` unless overridden."""
         shape = torch.Size((batch_size, self.hidden_size))
         return self.State(*[shape] * len(state_fields(type(self))))
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Any:
-        """The state before the first step; zeros unless overridden."""
+        """Return the state before the first step; zeros unless overridden."""
         shapes = self.state_shapes(batch_size)
-        # the sizes one by one: torch takes twice the time to read a `torch.Size`
+        # Unpacked: `torch.zeros` takes twice as long to parse a `torch.Size`, and this runs at every call.
         return self.State(*[torch.zeros(*shape, device=device, dtype=dtype) for shape in shapes])
 
     def recurrent_weights(self) -> list[Tensor]:
-        """The matrices that read the state: `(gates * hidden_size, features of the state)` each."""
+        """Return the matrices that multiply the state, `(gates * hidden_size, features)` each."""
         return [
             parameter
             for name, parameter in self.named_parameters()
@@ -196,13 +199,13 @@ class Cell(nn.Module, ABC):
         ]
 
     def set_forget_bias(self, value: float) -> None:
-        """Let the bias of the forget gate, the sum if there are two, start at a value; for cells with such a gate."""
+        """Initialize the bias of the forget gate, or the sum of its two biases, for cells that have such a gate."""
         raise NotImplementedError
 
     def symbols(self) -> Mapping[str, Any]:
-        r"""What the symbols of the kind's equation stand for, so that equation and step can be held against each other.
+        r"""Return the values of the symbols in the kind's equation, so that `rnnkit.testing` can verify `step`.
 
-        `rnnkit.testing` then computes the equation, from its LaTeX, beside the step:
+        The kit evaluates the LaTeX of the equation with these values and compares the result with `step`:
 
         ```python
         def symbols(self):
@@ -210,20 +213,28 @@ class Cell(nn.Module, ABC):
         ```
 
         Returns:
-            From each symbol, as LaTeX has it, to a number, a function, or a tensor: of one axis for a column, of two
-            for a matrix, as parameters and slices of them, through which gradients flow. 0 stands for a bias that the
-            cell does not have. Left out is what every equation knows: `x_t`, the parts of the state (`h_{t-1}` of a
-            part `h`), and what has one meaning, such as `\sigma`, `\tanh` and `\max`. Empty unless overridden.
+            A mapping from each symbol, written as in the LaTeX, to a number, a function or a tensor: one axis for a
+            column, two for a matrix. Give parameters or slices of them, so that gradients flow; give 0 for a bias that
+            the cell does not have. Omit `x_t`, the parts of the state (`h_{t-1}` of a part `h`) and functions with a
+            fixed meaning, such as `\sigma`, `\tanh` and `\max`. Empty unless overridden.
         """
         return {}
 
     def init_orthogonal(self) -> None:
-        """Let each gate's block of the recurrent weights start as an orthogonal matrix."""
+        """Initialize the block of each gate in the recurrent weights as an orthogonal matrix."""
         for weight in self.recurrent_weights():
             orthogonal_(weight, self.hidden_size)
 
     def forward(self, x_t: Tensor, state: Any | None = None) -> tuple[Tensor, Any]:
-        """One time step of the input itself: `(batch, input_size)`; the state None is `initial_state`."""
+        """Compute one time step from an input that is not projected.
+
+        Args:
+            x_t: `(batch, input_size)`.
+            state: the state before the step; None: `initial_state`.
+
+        Returns:
+            The output, `(batch, output_size)`, and the state after the step.
+        """
         if state is None:
             state = self.initial_state(len(x_t), device=x_t.device, dtype=x_t.dtype)
         return self.step(self.project(x_t), state)
@@ -237,18 +248,6 @@ class Cell(nn.Module, ABC):
 
 
 def state_fields(cell: type[Cell]) -> tuple[str, ...]:
-    """The names of the parts of a cell's state."""
+    """Return the names of the parts of a cell's state."""
     fields: tuple[str, ...] = getattr(cell.State, "_fields", ())
     return fields
-
-
-def _knows(cls: type[Cell], method: str, others: tuple[str, ...]) -> bool:
-    """Whether the class that a class has a method from is none that one of the other methods was written after."""
-    # not by issubclass, which must not be asked of an abstract class before it is finished
-    known = _writer(cls, method).__mro__
-    return all(_writer(cls, other) in known for other in others)
-
-
-def _writer(cls: type, method: str) -> type:
-    """The class that a class has a method from."""
-    return next(each for each in cls.__mro__ if method in vars(each))

@@ -1,4 +1,4 @@
-"""The cells of a stack: made from a spec, and started as its options say."""
+"""Create the cells of a stack from a spec, and initialize them as its options ask."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
 
 
-CellMaker = type[Cell] | partial[Any]
-"""A class of cells, or one with some arguments of its constructor filled in."""
+CellFactory = type[Cell] | partial[Any]
+"""A class of cells, or a `partial` of one."""
 
 
-def cell_class(maker: CellMaker) -> type[Cell]:
-    """The class of the cells that are made."""
-    cell: type[Cell] = maker.func if isinstance(maker, partial) else maker  # type: ignore[assignment]  # of a class, by contract
+def cell_class(factory: CellFactory) -> type[Cell]:
+    """Return the class of the cells that a factory creates."""
+    cell: type[Cell] = factory.func if isinstance(factory, partial) else factory  # type: ignore[assignment]  # a partial of a class
     return cell
 
 
 def constructor_parameters(cell: type[Cell]) -> frozenset[str]:
-    """The names that a cell's constructor takes, those of its base classes included where it hands on `**kwargs`."""
+    """Return the parameter names of a cell's constructor, including those of base classes if it takes `**kwargs`."""
     names: set[str] = set()
-    for each in cell.__mro__:
-        if "__init__" in vars(each):
-            parameters = inspect.signature(vars(each)["__init__"]).parameters.values()
+    for base in cell.__mro__:
+        if "__init__" in vars(base):
+            parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
             names |= {parameter.name for parameter in parameters}
             if all(parameter.kind is not inspect.Parameter.VAR_KEYWORD for parameter in parameters):
                 break
     return frozenset(names)
 
 
-def make_layers(spec: RecurrentSpec[Any], cells: Sequence[CellMaker], **where: Any) -> list[list[Cell]]:
-    """The cells of each layer, one for each direction."""
+def make_layers(spec: RecurrentSpec[Any], factories: Sequence[CellFactory], **factory_kwargs: Any) -> list[list[Cell]]:
+    """Create the cells of each layer, one for each direction; `factory_kwargs` are `device` and `dtype`."""
     layers: list[list[Cell]] = []
     size = spec.input_size
-    for make, hidden_size in zip(cells, spec.hidden_sizes, strict=True):
-        arguments = arguments_for(make, spec)
-        layers.append([make(size, hidden_size, **arguments, **where) for _ in range(spec.directions)])
+    for factory, hidden_size in zip(factories, spec.hidden_sizes, strict=True):
+        kwargs = {**cell_arguments(factory, spec), **factory_kwargs}
+        layers.append([factory(size, hidden_size, **kwargs) for _ in range(spec.directions)])
         size = output_features(layers[-1])
     for cell in (cell for layer in layers for cell in layer):
         _initialize(cell, spec.options)
     return layers
 
 
-def arguments_for(maker: CellMaker, spec: RecurrentSpec[Any]) -> dict[str, Any]:
-    """What a cell's constructor is called with, beside its sizes and where its parameters are created."""
-    wanted: dict[str, Any] = {"bias": spec.bias}
+def cell_arguments(factory: CellFactory, spec: RecurrentSpec[Any]) -> dict[str, Any]:
+    """Return the arguments of a cell's constructor other than its sizes, device and dtype."""
+    arguments: dict[str, Any] = {"bias": spec.bias}
     if isinstance(spec.options, StackOptions):
-        wanted["layer_norm"] = spec.options.layer_norm == "gates"
-        wanted |= own_fields(spec.options, StackOptions)
-    taken = constructor_parameters(cell_class(maker))
-    return {name: value for name, value in wanted.items() if name in taken}
+        arguments["layer_norm"] = spec.options.layer_norm == "gates"
+        arguments |= own_fields(spec.options, StackOptions)
+    accepted = constructor_parameters(cell_class(factory))
+    return {name: value for name, value in arguments.items() if name in accepted}
 
 
 def _initialize(cell: Cell, options: Any) -> None:
@@ -72,12 +72,13 @@ def _initialize(cell: Cell, options: Any) -> None:
             cell.set_forget_bias(options.forget_bias)
 
 
-def learned_state(cell: Cell, **where: Any) -> nn.ParameterDict:
-    """A parameter for each floating-point part of the state of one row, which starts where the cell does."""
-    start = zip(state_fields(type(cell)), cell.initial_state(1, **where), strict=True)
-    return nn.ParameterDict({name: nn.Parameter(part[0].clone()) for name, part in start if part.is_floating_point()})
+def learned_state(cell: Cell, **factory_kwargs: Any) -> nn.ParameterDict:
+    """Create a parameter for each floating-point part of the initial state, with the cell's own value."""
+    initial = zip(state_fields(type(cell)), cell.initial_state(1, **factory_kwargs), strict=True)
+    # clone: `part[0]` is a view, and a cell may return the same tensor for two parts or a tensor that it keeps
+    return nn.ParameterDict({name: nn.Parameter(part[0].clone()) for name, part in initial if part.is_floating_point()})
 
 
 def output_features(layer: Sequence[Cell]) -> int:
-    """Of the output of a layer, all directions together."""
+    """Return the number of output features of a layer, over all directions."""
     return sum(cell.output_size for cell in layer)

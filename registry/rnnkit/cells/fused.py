@@ -1,4 +1,7 @@
-"""The fast ways through time that cells bring along, taken where they cannot be wrong."""
+"""Choose between a cell's own executor (`unroll`, `unroll_layers`) and the step loop.
+
+An executor is used only where it is known to be equal to the step loop: in doubt, the step loop runs.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from rnnkit.cells._unroll import needs_module_call, select_rows
 from rnnkit.cells.cell import Cell
-from rnnkit.cells.unroll import needs_module_call, select_rows
 from rnnkit.model import transforms_are_active
 from rnnkit.options import StackOptions
-
-_PATCHABLE = frozenset({"forward", "project", "step", "unroll"})
 
 _Condition = Callable[[Any, bool], bool]
 
@@ -26,8 +27,8 @@ def _in_evaluation(_value: Any, training: bool) -> bool:
     return not training
 
 
-# For each option, the values and the modes under which a fused path stays right. An option that is not listed turns
-# the fused path off unless it has its default: a new option is never silently ignored.
+# For each option, the values and the modes in which a fused path is equal to the step loop. An option that is missing
+# here disables the fused path unless it has its default, so that a new option is never silently ignored.
 _FUSED_LAYERS: Mapping[str, _Condition] = {
     "recurrent_init": _always,
     "forget_bias": _always,
@@ -35,7 +36,7 @@ _FUSED_LAYERS: Mapping[str, _Condition] = {
     "layer_norm": lambda value, _training: value != "output",
     "recurrent_dropout": _in_evaluation,
 }
-# `CellStack` itself applies what acts between the layers.
+# One cell at a time is fused, so options that act between layers are applied by `CellStack`.
 _FUSED_CELLS: Mapping[str, _Condition] = {
     **_FUSED_LAYERS,
     "layer_norm": _always,
@@ -45,11 +46,11 @@ _FUSED_CELLS: Mapping[str, _Condition] = {
 
 
 class FusedPaths(NamedTuple):
-    """Which fused paths some options allow.
+    """The fused paths that the options of a stack allow.
 
     Attributes:
-        cells: a cell's own `unroll`, for one layer in one direction.
-        layers: the cells' own `unroll_layers`, for all layers at once.
+        cells: True if a cell may run its `unroll`, for one layer in one direction.
+        layers: True if the cells may run their `unroll_layers`, for all layers at once.
     """
 
     cells: bool
@@ -57,9 +58,9 @@ class FusedPaths(NamedTuple):
 
 
 def fused_paths(options: StackOptions, *, training: bool) -> FusedPaths:
-    """The fused paths that compute the same as the step loop under these options.
+    """Return the fused paths that are equal to the step loop under these options.
 
-    Only the options of `StackOptions` are looked at: a kind's own options go to the constructor of its cells.
+    Only the fields of `StackOptions` matter: the kind's own options go to the constructor of its cells.
     """
     return FusedPaths(
         cells=_all_allow(_FUSED_CELLS, options, training=training),
@@ -68,7 +69,8 @@ def fused_paths(options: StackOptions, *, training: bool) -> FusedPaths:
 
 
 def _all_allow(conditions: Mapping[str, _Condition], options: StackOptions, *, training: bool) -> bool:
-    defaults = StackOptions()  # a subclass may have another default, under which the option acts
+    # Not the defaults of the kind's own options class: a default that is changed there does act.
+    defaults = StackOptions()
     for option in (field.name for field in fields(StackOptions)):
         value = getattr(options, option)
         condition = conditions.get(option)
@@ -77,15 +79,17 @@ def _all_allow(conditions: Mapping[str, _Condition], options: StackOptions, *, t
     return True
 
 
-def unroll_fast(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
-    """What the cell's own `unroll` makes of a sequence, or `NotImplemented` where that could be wrong."""
-    if not cell.unroll_fits or _is_touched(cell) or transforms_are_active():
+def unroll_fused(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
+    """Call the cell's own `unroll`, or return `NotImplemented` if its result could differ from the step loop."""
+    cls = type(cell)
+    # An executor belongs to the `step` and `project` of the class that defines it: if one of them has been overridden
+    # or patched since, the executor computes something else.
+    if cls._unroll_origin != (cls.step, cls.project, cls.unroll) or _is_modified(cell) or transforms_are_active():
         return NotImplemented
-    at_least_one = None if lengths is None else lengths.clamp(min=1)
-    return _keeping_empty_rows(cell.unroll(x, state, at_least_one), state, lengths)
+    return _restore_empty(cell.unroll(x, state, _at_least_one(lengths)), state, lengths)
 
 
-def unroll_layers_fast(
+def unroll_layers_fused(
     cells: Sequence[Cell],
     x: Tensor,
     states: tuple[Any, ...] | None,
@@ -94,34 +98,38 @@ def unroll_layers_fast(
     directions: int,
     dropout: float,
 ) -> Any:
-    """What the cells' own `unroll_layers` makes of a sequence, or `NotImplemented` where that could be wrong."""
-    kind = type(cells[0])
-    if not kind.unroll_layers_fits or transforms_are_active():
+    """Call the cells' own `unroll_layers`, or return `NotImplemented` if its result could differ from the step loop."""
+    cls = type(cells[0])
+    if cls._unroll_layers_origin != (cls.step, cls.project, cls.unroll, cls.unroll_layers) or transforms_are_active():
         return NotImplemented
-    for cell in cells:
-        if type(cell) is not kind or _is_touched(cell):
+    for cell in cells:  # a loop, not `any()`: this runs at every call, and a generator costs more than the checks
+        if type(cell) is not cls or _is_modified(cell):
             return NotImplemented
-    at_least_one = None if lengths is None else lengths.clamp(min=1)
-    result = kind.unroll_layers(cells, x, states, at_least_one, directions=directions, dropout=dropout)
-    return _keeping_empty_rows(result, states, lengths)
+    result = cls.unroll_layers(cells, x, states, _at_least_one(lengths), directions=directions, dropout=dropout)
+    return _restore_empty(result, states, lengths)
 
 
-def _is_touched(cell: Cell) -> bool:
-    """Whether somebody has changed what this one object does, by hooks, parametrizations or new methods."""
-    kind = type(cell)
-    step, project = kind.made_with
+def _is_modified(cell: Cell) -> bool:
+    """True if hooks, parametrizations or attributes of this one object change what it computes."""
+    own = cell.__dict__
     return (
-        kind.step is not step
-        or kind.project is not project
-        or "parametrizations" in cell._modules  # what parametrize.is_parametrized asks, without its exception
-        or not _PATCHABLE.isdisjoint(cell.__dict__)
+        "step" in own
+        or "project" in own
+        or "unroll" in own
+        # as `parametrize.is_parametrized`, which is slower: for most modules it raises and catches an AttributeError
+        or "parametrizations" in cell._modules
         or needs_module_call(cell)
     )
 
 
-def _keeping_empty_rows(result: Any, before: Any, lengths: Tensor | None) -> Any:
-    """The same without the one step that rows of length 0 have run."""
+def _at_least_one(lengths: Tensor | None) -> Tensor | None:
+    # torch's packing refuses sequences of length 0. They run one step, which `_restore_empty` undoes.
+    return None if lengths is None else lengths.clamp(min=1)
+
+
+def _restore_empty(result: Any, initial: Any, lengths: Tensor | None) -> Any:
+    """Give sequences of length 0 back their initial state."""
     if lengths is None or result is NotImplemented:
         return result
-    output, after = result
-    return output, select_rows(lengths == 0, before, after)
+    output, final = result
+    return output, select_rows(lengths == 0, initial, final)

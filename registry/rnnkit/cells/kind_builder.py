@@ -1,4 +1,4 @@
-"""From a cell to a kind: the record, its builder, and the check that refuses what its cells cannot do."""
+"""Create a kind from a cell: its record, its builder, and the check of specs that its cells do not support."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import torch
 
 from rnnkit.cells.cell import Cell, state_fields
-from rnnkit.cells.construction import CellMaker, arguments_for, cell_class, constructor_parameters
+from rnnkit.cells.construction import CellFactory, cell_arguments, cell_class, constructor_parameters
 from rnnkit.cells.stack import CellStack
 from rnnkit.deprecation import Deprecation
 from rnnkit.kind import Kind, Paper, Problem
 from rnnkit.options import StackOptions, own_fields
 from rnnkit.specs import RecurrentSpec
 
-Cells = Callable[[RecurrentSpec[Any]], Sequence[CellMaker]]
+Cells = Callable[[RecurrentSpec[Any]], Sequence[CellFactory]]
 Check = Callable[[RecurrentSpec[Any]], Iterable[Problem]]
 
 
@@ -31,7 +31,7 @@ def cell_kind(
     check: Check = lambda _spec: (),
     deprecated: Deprecation | None = None,
 ) -> Kind:
-    """The kind that stacks a cell: layers, both directions, lengths, states, streaming, and all of `StackOptions`.
+    """Create the kind that stacks a cell: layers, directions, lengths, states, streaming and all of `StackOptions`.
 
     ```python
     @hookimpl
@@ -40,28 +40,32 @@ def cell_kind(
     ```
 
     Args:
-        cell: the class of the cells; see `Cell` for what it may offer. For several classes, a function from a spec in
-            which `check` found no problem to the class of each layer's cells, from the bottom up.
-        name: what a spec says to get it; the same as the name of the plugin's entry point.
+        cell: the class of the cells; see `Cell` for the features that it may define. To use several classes, give a
+            function that takes a spec without problems and returns the class of the cells of each layer, from the
+            bottom up.
+        name: the kind's name, equal to the name of the plugin's entry point.
         summary: one sentence.
-        equation: the update of one step in LaTeX, which the cell computes.
-        meanings: what its symbols mean, as `Kind` has it; None: nothing needs to be said.
-        paper: where it was published.
-        options: `StackOptions`, or a subclass of it. Its own fields go to the cell's constructor, under their names.
-        check: yields a `Problem` for each rule between fields that a spec breaks, beyond what the cells cannot honour.
-        deprecated: that the kind goes away, or what takes its place; None: it stays.
+        equation: the update of one step in LaTeX; must be equal to the cell's `step`.
+        meanings: the meanings of the symbols, as in `Kind`; None: there is nothing to explain.
+        paper: the publication that introduced the cell.
+        options: `StackOptions`, or a subclass of it. The fields that a subclass adds are passed to the constructor of
+            the cell by name.
+        check: yields a `Problem` for each rule between fields that a spec breaks, in addition to the limitations of the
+            cells.
+        deprecated: a note that the kind will be removed or replaced; None: it is not deprecated.
 
     Raises:
         TypeError: the options have a field that the cell's constructor does not take.
     """
-    cells = _cells_of_each_layer(cell, options)
+    cells = _layer_factories(cell, options)
 
     def build(spec: RecurrentSpec[Any], *, device: torch.device | str | None, dtype: torch.dtype | None) -> CellStack:
         return CellStack(spec, cells(spec), device=device, dtype=dtype)
 
-    build.__module__, build.__qualname__ = cell.__module__, cell.__qualname__  # how a local kind knows its next version
+    # a local kind that is registered again replaces the one whose builder has the same name
+    build.__module__, build.__qualname__ = cell.__module__, cell.__qualname__
 
-    def checked(spec: RecurrentSpec[Any]) -> Iterable[Problem]:
+    def check_spec(spec: RecurrentSpec[Any]) -> Iterable[Problem]:
         return list(check(spec)) or stack_problems(spec, cells(spec))
 
     return Kind(
@@ -72,60 +76,62 @@ def cell_kind(
         equation=equation,
         meanings=meanings or {},
         paper=paper,
-        check=checked,
+        check=check_spec,
         sizes_per_layer=True,
         cell=cell if isinstance(cell, type) else None,
         deprecated=deprecated,
     )
 
 
-def _cells_of_each_layer(cell: type[Cell] | Cells, options: type[StackOptions]) -> Cells:
+def _layer_factories(cell: type[Cell] | Cells, options: type[StackOptions]) -> Cells:
     if not isinstance(cell, type):
         return cell
-    untaken = own_fields(options(), StackOptions).keys() - constructor_parameters(cell)
-    if untaken:
-        raise TypeError(f"{cell.__name__} must take {', '.join(sorted(untaken))}, as {options.__name__} has it")
+    missing = own_fields(options(), StackOptions).keys() - constructor_parameters(cell)
+    if missing:
+        raise TypeError(f"{cell.__name__} must take {', '.join(sorted(missing))}, which {options.__name__} defines")
     return lambda spec: [cell] * spec.num_layers
 
 
-def stack_problems(spec: RecurrentSpec[Any], cells: Sequence[CellMaker]) -> Iterator[Problem]:
-    """What a stack of these cells cannot honour."""
+def stack_problems(spec: RecurrentSpec[Any], factories: Sequence[CellFactory]) -> Iterator[Problem]:
+    """Yield the problems of a spec for a stack of these cells."""
     options: StackOptions = spec.options
-    yield from _problems_of_layers(spec, options)
-    told: dict[str, Problem] = {}  # by field: what is beyond several cells is said of the lowest
-    for maker in reversed(cells):
-        told |= {problem.field: problem for problem in _problems_of_cell(spec, options, maker)}
-    yield from told.values()
+    yield from _layer_problems(spec, options)
+    by_field: dict[str, Problem] = {}  # one for each field: the problem of the lowest layer
+    for factory in reversed(factories):
+        by_field |= {problem.field: problem for problem in _cell_problems(spec, options, factory)}
+    yield from by_field.values()
 
 
-def _problems_of_layers(spec: RecurrentSpec[Any], options: StackOptions) -> Iterator[Problem]:
+def _layer_problems(spec: RecurrentSpec[Any], options: StackOptions) -> Iterator[Problem]:
     if options.residual and spec.num_layers == 1:
-        yield Problem("options.residual", "A residual connection spans a layer above the first: set num_layers above 1")
+        yield Problem("options.residual", "residual=True has no effect with num_layers=1; use num_layers >= 2")
     elif options.residual and len(set(spec.hidden_sizes)) > 1:
         sizes = f"hidden_size={spec.hidden_size}"
-        yield Problem("options.residual", f"A layer's input and output are added, so all need one size, but {sizes}")
+        yield Problem("options.residual", f"residual=True requires layers of one size, but {sizes}")
     if options.variational_dropout and spec.dropout == 0:
-        yield Problem("options.variational_dropout", "It says how dropout is drawn: set dropout above 0")
+        yield Problem(
+            "options.variational_dropout", "variational_dropout=True has no effect with dropout=0; set dropout above 0"
+        )
     if options.layer_norm == "output" and 1 in [size * spec.directions for size in spec.hidden_sizes]:
         yield Problem("options.layer_norm", "Normalizing a single feature always gives zero: set hidden_size above 1")
 
 
-def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, maker: CellMaker) -> Iterator[Problem]:
-    cell = cell_class(maker)
-    taken, parts = constructor_parameters(cell), state_fields(cell)
-    if not spec.bias and "bias" not in taken:
-        yield Problem("bias", f"{cell.__name__} has no choice about its biases: leave bias at True")
-    if options.layer_norm == "gates" and "layer_norm" not in taken:
+def _cell_problems(spec: RecurrentSpec[Any], options: StackOptions, factory: CellFactory) -> Iterator[Problem]:
+    cell = cell_class(factory)
+    accepted, parts = constructor_parameters(cell), state_fields(cell)
+    if not spec.bias and "bias" not in accepted:
+        yield Problem("bias", f"{cell.__name__} does not support bias=False: leave bias at True")
+    if options.layer_norm == "gates" and "layer_norm" not in accepted:
         yield Problem("options.layer_norm", f"{cell.__name__} has no layer norm in its gates: use 'output' or 'none'")
     if options.forget_bias is not None and cell.set_forget_bias is Cell.set_forget_bias:
         yield Problem("options.forget_bias", f"{cell.__name__} has no forget gate: leave it at None")
     if options.forget_bias is not None and not spec.bias:
-        yield Problem("options.forget_bias", "With bias=False there is no bias to start anywhere: leave it at None")
+        yield Problem("options.forget_bias", "forget_bias requires bias=True: set it, or leave forget_bias at None")
     if options.recurrent_dropout and not cell.recurrent_dropout_parts:
         yield Problem(
             "options.recurrent_dropout",
-            f"The state of {cell.__name__} is not read by matrix products only, so that a mask that stays would let it "
-            "vanish or explode: use zoneout",
+            f"The state of {cell.__name__} is not read by matrix products only, and a fixed mask would make it vanish "
+            "or explode: use zoneout",
         )
     if isinstance(options.zoneout, tuple) and len(options.zoneout) != len(parts):
         yield Problem(
@@ -133,9 +139,9 @@ def _problems_of_cell(spec: RecurrentSpec[Any], options: StackOptions, maker: Ce
             f"The state of {cell.__name__} has {len(parts)} part{'s' * (len(parts) > 1)}, {', '.join(parts)}: "
             "give one number for each, or one number for all cells and parts",
         )
-    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(maker, spec):
+    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(factory, spec):
         yield Problem("options.recurrent_init", f"{cell.__name__} has no recurrent weight: leave it at 'default'")
 
 
-def _has_recurrent_weights(maker: CellMaker, spec: RecurrentSpec[Any]) -> bool:
-    return bool(maker(1, 1, **arguments_for(maker, spec), device="meta").recurrent_weights())
+def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any]) -> bool:
+    return bool(factory(1, 1, **cell_arguments(factory, spec), device="meta").recurrent_weights())

@@ -1,4 +1,4 @@
-"""Layers and directions of cells: what turns one time step into a whole network."""
+"""The stack: layers and directions of cells, unrolled over time."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rnnkit.cells.cell import Cell
-from rnnkit.cells.construction import CellMaker, learned_state, make_layers, output_features
-from rnnkit.cells.fused import fused_paths, unroll_fast, unroll_layers_fast
-from rnnkit.cells.regularization import apply_dropout, apply_regularization
-from rnnkit.cells.unroll import (
-    Rows,
+from rnnkit.cells._regularization import apply_dropout, apply_regularization
+from rnnkit.cells._unroll import (
+    SequenceEnds,
     cast_for_autocast,
     freeze_finished_rows,
     record_states,
-    reversed_in_time,
+    reverse_in_time,
     step_inputs,
     step_loop,
 )
+from rnnkit.cells.cell import Cell
+from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
+from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, as_wide, map_state
+from rnnkit.model import Backbone, expand_mask, map_state
 from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
@@ -33,33 +33,32 @@ class CellStack(Backbone):
     """A network of cells: layers, directions, dropout, lengths, states, streaming, and all of `StackOptions`.
 
     Args:
-        spec: what the network is; its options say more if they are `StackOptions`.
-        cells: the class of the cells of each layer, from the bottom up. A constructor is called with `device` and
-            `dtype` and, of `bias`, `layer_norm` and the kind's own options, with those that it takes. Fill in others
-            with `functools.partial`.
-        device: where the parameters are created; None: torch's default.
-        dtype: of what dtype; None: torch's default.
+        spec: the configuration; options that are not `StackOptions` count as their defaults.
+        cells: the class of the cells of each layer, from the bottom up. A constructor is called with `device`, `dtype`,
+            and those of `bias`, `layer_norm` and the kind's own options that it takes. Set other arguments with
+            `functools.partial`.
+        device: device of the parameters; None: torch's default.
+        dtype: dtype of the parameters; None: torch's default.
 
     Raises:
-        BuildError: the options ask for residual connections, and the cells' outputs are not of one size.
+        BuildError: `residual=True`, and the outputs of the layers have different sizes.
 
     Attributes:
         cells: one cell for each layer and direction, in torch's order: layer 0 forward, layer 0 reverse, layer 1
             forward, and so on.
         norms: with `layer_norm="output"`, the normalization of each layer's output.
-        initial: with `learn_initial_state`, the initial state of each cell, part by part.
-        force_step_loop: set it to True to run one `step` after another even where a cell has a faster `unroll`, such
-            as torch's fused kernels.
+        initial: with `learn_initial_state`, the parts of the initial state of each cell.
+        force_step_loop: True to run the step loop even if an executor is available, such as torch's fused kernels.
 
     Shape:
-        The state is a tuple with one state for each cell, in the order of `cells`, each a NamedTuple of tensors with
-        the batch first.
+        The state is a tuple of one state for each cell, in the order of `cells`. Each is a NamedTuple of tensors with
+        the batch as their first axis.
     """
 
     def __init__(
         self,
         spec: RecurrentSpec[Any],
-        cells: Sequence[CellMaker],
+        cells: Sequence[CellFactory],
         *,
         device: torch.device | str | None,
         dtype: torch.dtype | None,
@@ -73,7 +72,7 @@ class CellStack(Backbone):
         self._force_step_loop = False
         self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
         if self.options.residual and len(set(sizes)) > 1:
-            raise BuildError(f"A residual connection needs layers of one size, but their outputs have {sizes} features")
+            raise BuildError(f"residual=True requires layers of one size, but their outputs have {sizes} features")
         self.cells = nn.ModuleList(cell for layer in layers for cell in layer)
         if self.options.layer_norm == "output":
             self.norms = nn.ModuleList(nn.LayerNorm(size, device=device, dtype=dtype) for size in sizes)
@@ -85,8 +84,8 @@ class CellStack(Backbone):
         return self._force_step_loop
 
     @force_step_loop.setter
-    def force_step_loop(self, plain: bool) -> None:
-        self._force_step_loop = plain
+    def force_step_loop(self, value: bool) -> None:
+        self._force_step_loop = value
 
     def state_shapes(self, batch_size: int) -> Any:
         return tuple(cell.state_shapes(batch_size) for cell in self._cells())
@@ -94,120 +93,133 @@ class CellStack(Backbone):
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Any:
-        """The state before the first step of `batch_size` rows: what the cells say, or what was learned."""
-        where, of = self._place(device, dtype)
-        states = tuple([cell.initial_state(batch_size, device=where, dtype=of) for cell in self._cells()])
+        """Return the state before the first step: that of the cells, or the learned one."""
+        device, dtype = self._device_and_dtype(device, dtype)
+        states = tuple([cell.initial_state(batch_size, device=device, dtype=dtype) for cell in self._cells()])
         if not self.options.learn_initial_state:
             return states
-        starts: list[Any] = list(self.initial)
-        return tuple([_as_learned(state, start) for state, start in zip(states, starts, strict=True)])
+        learned: list[Any] = list(self.initial)
+        return tuple([_with_learned(state, parameters) for state, parameters in zip(states, learned, strict=True)])
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
-        return self._through_layers(x, state, lengths, recorded=None)
+        return self._run_layers(x, state, lengths, recorded=None)
 
     def all_states(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
-        """The output and the state after every step, in a plain loop.
+        """Return the output and the state after every step, computed by the step loop.
 
         Args:
             x: `(batch, time, input_size)`.
             state: the state that an earlier call returned; None: `initial_state`.
-            lengths: valid steps of each row, `(batch,)`; None: all are valid.
+            lengths: number of valid steps of each sequence, `(batch,)`; None: all are valid.
 
         Returns:
-            The output of `forward`, and the state in its layout, with the axis of time where x has it: each part is
-            `(batch, time, ...)`. That of the reverse direction at step t has read the row from its end down to t. Past
-            a row's length the states are zeros.
+            The output of `forward`, and the states in the layout of a state, with the time axis where x has it: each
+            part is `(batch, time, ...)`. The state of the reverse direction at step t has read the sequence from its
+            end down to t. Past the length of a sequence the states are zeros.
 
         Raises:
-            InputError: the input, the state or the lengths do not fit.
+            InputError: the input, the state or the lengths are not valid.
         """
-        x, state, lengths, past = self._admitted(x, state, lengths)
+        x, state, lengths, padding = self._validate_inputs(x, state, lengths)
         recorded: list[Any] = []
-        output, _ = self._through_layers(x, state, lengths, recorded)
+        output, _ = self._run_layers(x, state, lengths, recorded)
         states = tuple(recorded)
         if self.batch_first:
             states = map_state(lambda part: part.transpose(0, 1), states)
-        if past is None:
+        if padding is None:
             return output, states
-        rows = past.squeeze(-1)
-        return output.masked_fill(past, 0), map_state(lambda part: part.masked_fill(as_wide(rows, part), 0), states)
+        mask = padding.squeeze(-1)
+        states = map_state(lambda part: part.masked_fill(expand_mask(mask, part), 0), states)
+        return output.masked_fill(padding, 0), states
 
-    def _through_layers(
+    def _run_layers(
         self, x: Tensor, state: Any, lengths: Tensor | None, recorded: list[Any] | None
     ) -> tuple[Tensor, Any]:
-        x = x.transpose(0, 1) if self.batch_first else x  # time first from here on
+        """Run all layers; append the states of every step to `recorded`, one entry for each cell, unless it is None."""
+        x = x.transpose(0, 1) if self.batch_first else x  # `(time, batch, ...)` in all methods below
         if recorded is None and not self._force_step_loop and self._fused_paths[self.training].layers:
-            result = self._through_all_layers(x, state, lengths)
+            result = self._run_layers_fused(x, state, lengths)
             if result is not NotImplemented:
                 return (result[0].transpose(0, 1) if self.batch_first else result[0]), result[1]
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        rows = Rows.of(lengths, len(x))
+        ends = SequenceEnds.of(lengths, len(x))
         final: list[Any] = []
-        for first in range(0, len(state), self.directions):
-            read = self._dropped(x) if first > 0 else x
-            ways = []
-            for index in range(first, first + self.directions):
-                cell: Any = self.cells[index]
-                output, after = self._through_cell(cell, read, state[index], rows, recorded, reverse=index > first)
-                ways.append(output)
-                final.append(after)
-            output = ways[0] if len(ways) == 1 else torch.cat(ways, dim=-1)
-            x = self._finished(output, x, first // self.directions)
+        for layer in range(len(state) // self.directions):
+            layer_input = self._apply_dropout(x) if layer > 0 else x
+            output, states = self._run_layer(layer, layer_input, state, ends, recorded)
+            x = self._layer_output(output, x, layer)
+            final += states
         return (x.transpose(0, 1) if self.batch_first else x), tuple(final)
 
-    def _through_all_layers(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
+    def _run_layers_fused(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
         cells = self._cells()
-        if state is None and (lengths is not None or not self._may_start_with_none(cells)):
+        if state is None and (lengths is not None or not self._accepts_none_state(cells)):
             state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
         dropout = self.dropout if self.training else 0.0
-        return unroll_layers_fast(cells, x, state, lengths, directions=self.directions, dropout=dropout)
+        return unroll_layers_fused(cells, x, state, lengths, directions=self.directions, dropout=dropout)
 
-    def _may_start_with_none(self, cells: Sequence[Cell]) -> bool:
+    def _accepts_none_state(self, cells: Sequence[Cell]) -> bool:
         if self.options.learn_initial_state:
             return False
         return all(cell.accepts_none_state and type(cell).initial_state is Cell.initial_state for cell in cells)
 
-    def _through_cell(
-        self, cell: Cell, x: Tensor, state: Any, rows: Rows, recorded: list[Any] | None, *, reverse: bool
+    def _run_layer(
+        self, layer: int, x: Tensor, state: Any, ends: SequenceEnds, recorded: list[Any] | None
+    ) -> tuple[Tensor, list[Any]]:
+        outputs, final = [], []
+        for direction in range(self.directions):
+            index = layer * self.directions + direction
+            cell: Any = self.cells[index]
+            output, cell_state = self._run_direction(cell, x, state[index], ends, recorded, reverse=direction == 1)
+            outputs.append(output)
+            final.append(cell_state)
+        return (outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)), final
+
+    def _run_direction(
+        self, cell: Cell, x: Tensor, state: Any, ends: SequenceEnds, recorded: list[Any] | None, *, reverse: bool
     ) -> tuple[Tensor, Any]:
         if reverse:
-            x = reversed_in_time(x, rows.sources)
+            x = reverse_in_time(x, ends.reversal)
         states: list[Any] | None = None if recorded is None else []
-        output, final = self._unrolled(cell, x, state, rows, states)
+        output, final = self._run_cell(cell, x, state, ends, states)
         if recorded is not None and states is not None:
-            every = map_state(lambda *parts: torch.stack(parts), *states)
-            recorded.append(map_state(lambda part: reversed_in_time(part, rows.sources), every) if reverse else every)
-        return (reversed_in_time(output, rows.sources) if reverse else output), final
+            stacked = map_state(lambda *parts: torch.stack(parts), *states)
+            recorded.append(
+                map_state(lambda part: reverse_in_time(part, ends.reversal), stacked) if reverse else stacked
+            )
+        return (reverse_in_time(output, ends.reversal) if reverse else output), final
 
-    def _unrolled(self, cell: Cell, x: Tensor, state: Any, rows: Rows, states: list[Any] | None) -> tuple[Tensor, Any]:
+    def _run_cell(
+        self, cell: Cell, x: Tensor, state: Any, ends: SequenceEnds, states: list[Any] | None
+    ) -> tuple[Tensor, Any]:
         if states is None and not self._force_step_loop and self._fused_paths[self.training].cells:
-            result = unroll_fast(cell, x, state, rows.lengths)
+            result = unroll_fused(cell, x, state, ends.lengths)
             if result is not NotImplemented:
-                return result  # type: ignore[no-any-return]  # its type is that of the cell's own state
+                return result  # type: ignore[no-any-return]  # a pair, by the contract of `unroll`
         state = cast_for_autocast(state)
-        step, steps = step_inputs(cell, x)
+        step, inputs = step_inputs(cell, x)
         step = apply_regularization(step, self.options, cell, state, len(x), training=self.training)
-        if rows.past is not None:
-            step = freeze_finished_rows(step, rows.past)
-        return step_loop(step if states is None else record_states(step, states), steps, state)
+        if ends.finished is not None:
+            step = freeze_finished_rows(step, ends.finished)
+        return step_loop(step if states is None else record_states(step, states), inputs, state)
 
-    def _dropped(self, x: Tensor) -> Tensor:
+    def _apply_dropout(self, x: Tensor) -> Tensor:
         if self.dropout == 0 or not self.training:
             return x
         return apply_dropout(x, self.dropout, one_mask=self.options.variational_dropout)
 
-    def _finished(self, output: Tensor, read: Tensor, layer: int) -> Tensor:
-        """What a layer hands on, from what its cells put out and what came in."""
+    def _layer_output(self, output: Tensor, layer_input: Tensor, layer: int) -> Tensor:
+        """Apply the options that act between layers; `layer_input` is the input before dropout."""
         if self.options.layer_norm == "output":
             output = self.norms[layer](output)
-        return output + read if self.options.residual and layer > 0 else output
+        return output + layer_input if self.options.residual and layer > 0 else output
 
     def _cells(self) -> list[Any]:
         return list(self.cells)
 
 
-def _as_learned(state: Any, start: nn.ParameterDict) -> Any:
-    """A state with the parts that are learned in the place of those that the cell starts with."""
-    before = state._asdict()
-    learned = {name: row.expand_as(before[name]).to(before[name]) for name, row in start.items()}
+def _with_learned(state: Any, parameters: nn.ParameterDict) -> Any:
+    """Replace the parts of a state that are learned."""
+    initial = state._asdict()
+    learned = {name: part.expand_as(initial[name]).to(initial[name]) for name, part in parameters.items()}
     return state._replace(**learned)

@@ -11,9 +11,9 @@ import click
 from rnnkit import RnnkitError, current_catalog
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
-from rnnkit.cli.equation import equation_text
 from rnnkit.cli.escape import as_text, in_a_file
 from rnnkit.cli.result import CommandResult, json_option
+from rnnkit.equation import equation_text
 from rnnkit.errors import DeprecatedKindWarning
 
 if TYPE_CHECKING:

@@ -1,13 +1,17 @@
-"""Equations in LaTeX: read as a tree, which can be computed and printed."""
+"""Equations in LaTeX: parsed into a tree, which can be printed as text and evaluated.
 
-from rnnkit.equation.equation import Equation, Line, name_of
-from rnnkit.equation.reader import Reader
-from rnnkit.equation.tokens import UnreadableEquationError, lines_of
-from rnnkit.equation.tree import (
+Does not import torch; `rnnkit.equation.evaluation` does.
+"""
+
+from rnnkit.equation._equation import Equation, Line, name_of
+from rnnkit.equation._reader import FUNCTIONS, Reader, lines_of
+from rnnkit.equation._text import equation_text
+from rnnkit.equation._tree import (
     Arguments,
     Beside,
     Binary,
     Call,
+    EquationError,
     Name,
     Number,
     Power,
@@ -15,13 +19,13 @@ from rnnkit.equation.tree import (
     Stacked,
     Tree,
     Unary,
+    UnreadableEquationError,
     names_in,
     resolved,
 )
-from rnnkit.equation.values import MEANINGS, EquationError
 
 __all__ = [
-    "MEANINGS",
+    "FUNCTIONS",
     "Arguments",
     "Beside",
     "Binary",
@@ -38,6 +42,7 @@ __all__ = [
     "Tree",
     "Unary",
     "UnreadableEquationError",
+    "equation_text",
     "lines_of",
     "name_of",
     "names_in",

@@ -1,19 +1,20 @@
-"""Computes a tree from what its names stand for."""
+"""Evaluates equations with torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce, singledispatch
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rnnkit.equation.tokens import UnreadableEquationError
-from rnnkit.equation.tree import (
+from rnnkit.equation._equation import Line, name_of
+from rnnkit.equation._tree import (
     Arguments,
     Binary,
     Call,
+    EquationError,
     Name,
     Number,
     Power,
@@ -21,9 +22,22 @@ from rnnkit.equation.tree import (
     Stacked,
     Tree,
     Unary,
+    UnreadableEquationError,
     resolved,
 )
-from rnnkit.equation.values import EquationError, Value, applied, combined, concatenated, power, product, value_of
+from rnnkit.equation._values import (
+    MEANINGS,
+    Value,
+    apply_function,
+    as_value,
+    batched_value,
+    combine,
+    concatenate,
+    power,
+    product,
+)
+
+__all__ = ["MEANINGS", "Value", "as_value", "batched_value", "evaluate", "evaluate_lines"]
 
 Values = Mapping[str, Any]
 
@@ -31,81 +45,103 @@ _UNARY: dict[str, Callable[..., Tensor]] = {"-": torch.neg, "sqrt": torch.sqrt}
 _BINARY: dict[str, Callable[..., Tensor]] = {"+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div}
 
 
-def evaluated(tree: Tree, values: Values) -> Any:
-    """The value of a tree, or the function that it is.
+def evaluate_lines(lines: Iterable[Line], symbols: Values, batched: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The value of each line; see `Equation.evaluate`."""
+    values: dict[str, Any] = dict(MEANINGS)
+    values |= {name_of(name): as_value(value) for name, value in symbols.items()}
+    values |= {name_of(name): batched_value(value) for name, value in batched.items()}
+    defined: dict[str, Tensor] = {}
+    for line in lines:
+        values[line.name] = _line_value(line, values)
+        defined[line.name] = values[line.name].tensor
+    return defined
+
+
+def _line_value(line: Line, values: Values) -> Value:
+    try:
+        value: Any = evaluate(line.tree, values)
+    except EquationError as error:
+        raise EquationError(f"in the line of {line.name}: {error}") from error
+    if not isinstance(value, Value):
+        raise UnreadableEquationError(f"the line of {line.name} has no value")
+    return value
+
+
+def evaluate(tree: Tree, values: Values) -> Any:
+    """The value of a tree, which may be a function.
 
     Raises:
-        EquationError: a name has no value, or something does not go together.
+        EquationError: a name has no value, or shapes do not match.
         UnreadableEquationError: a function has no argument.
     """
-    return _evaluated(resolved(tree, lambda name, _: callable(_looked_up(name.name, values))), values)
+    return _evaluate(resolved(tree, lambda name, _: callable(_look_up(name.name, values))), values)
 
 
 @singledispatch
-def _evaluated(tree: Tree, _values: Values) -> Any:
+def _evaluate(tree: Tree, _values: Values) -> Any:
     raise AssertionError(f"a resolved tree has no {type(tree).__name__}")
 
 
-@_evaluated.register
+@_evaluate.register
 def _(tree: Name, values: Values) -> Any:
-    return _looked_up(tree.name, values)
+    return _look_up(tree.name, values)
 
 
-@_evaluated.register
+@_evaluate.register
 def _(tree: Number, _values: Values) -> Any:
-    return value_of(float(tree.digits))
+    return as_value(float(tree.digits))
 
 
-@_evaluated.register
+@_evaluate.register
 def _(tree: Unary, values: Values) -> Any:
-    return combined(_UNARY[tree.sign], _value(tree.of, values))
+    return combine(_UNARY[tree.sign], _value(tree.of, values))
 
 
-@_evaluated.register
+@_evaluate.register
 def _(tree: Binary, values: Values) -> Any:
     return _between(tree.sign, _value(tree.left, values), _value(tree.right, values))
 
 
-@_evaluated.register
+@_evaluate.register
 def _(tree: Power, values: Values) -> Any:
     return power(_value(tree.base, values), tree.number)
 
 
-@_evaluated.register
+@_evaluate.register
 def _(tree: Product, values: Values) -> Any:
     return reduce(product, [_value(part, values) for part in tree.parts])
 
 
-@_evaluated.register
+@_evaluate.register
 def _(tree: Stacked, values: Values) -> Any:
-    return concatenated([_value(part, values) for part in tree.parts])
+    return concatenate([_value(part, values) for part in tree.parts])
 
 
-@_evaluated.register
+@_evaluate.register
 def _(tree: Call, values: Values) -> Any:
-    return applied(_looked_up(tree.function.name, values), [_value(each, values) for each in tree.arguments])
+    return apply_function(_look_up(tree.function.name, values), [_value(each, values) for each in tree.arguments])
 
 
-@_evaluated.register
+@_evaluate.register
 def _(tree: Arguments, values: Values) -> Any:
     return [_value(part, values) for part in tree.parts]
 
 
 def _between(sign: str, left: Value, right: Value) -> Value:
     if sign != ".":
-        return combined(_BINARY[sign], left, right)
-    return combined(torch.mul, left, right) if left.axes == right.axes == 1 else product(left, right)
+        return combine(_BINARY[sign], left, right)
+    return combine(torch.mul, left, right) if left.axes == right.axes == 1 else product(left, right)
 
 
 def _value(tree: Tree, values: Values) -> Value:
-    """The value, which must be one."""
-    value = _evaluated(tree, values)
+    """The value of a tree that is not a function."""
+    value = _evaluate(tree, values)
     if isinstance(value, Value):
         return value
-    raise UnreadableEquationError("a function without its argument, or arguments without a function, cannot be read")
+    raise UnreadableEquationError("a function without an argument, or arguments without a function, cannot be read")
 
 
-def _looked_up(name: str, values: Values) -> Any:
+def _look_up(name: str, values: Values) -> Any:
     if name not in values:
         raise EquationError(f"{name} has no value")
     return values[name]

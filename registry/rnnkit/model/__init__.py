@@ -1,22 +1,22 @@
-"""The model: a backbone and a readout, their state, and the checks of their input."""
+"""The model: a backbone and a readout, functions of states, and validation of inputs."""
 
-from rnnkit.model.backbone import Backbone, padding
+from rnnkit.model.backbone import Backbone, padding_mask
 from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
-from rnnkit.model.state import as_wide, detach_state, flatten_state, map_state, move_state, paths
+from rnnkit.model.state import detach_state, expand_mask, flatten_state, flatten_with_paths, map_state, move_state
 from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 
 __all__ = [
     "Backbone",
     "Readout",
     "RecurrentModel",
-    "as_wide",
     "autocast_is_on",
     "detach_state",
+    "expand_mask",
     "flatten_state",
+    "flatten_with_paths",
     "map_state",
     "move_state",
-    "padding",
-    "paths",
+    "padding_mask",
     "transforms_are_active",
 ]

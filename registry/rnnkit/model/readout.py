@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from rnnkit.model.backbone import padding
+from rnnkit.model.backbone import padding_mask
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -94,4 +94,4 @@ class Readout(nn.Module, ABC):
     @staticmethod
     def padding(output: Tensor, lengths: Tensor) -> Tensor:
         """True where a step of `output`, `(batch, time, features)`, is past its length: `(batch, time, 1)`."""
-        return padding(lengths, output.shape[1], batch_first=True)
+        return padding_mask(lengths, output.shape[1], batch_first=True)

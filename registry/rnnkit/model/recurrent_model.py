@@ -1,4 +1,4 @@
-"""The model: a backbone, a readout, and the spec that says what they are."""
+"""The model: a backbone, a readout, and the spec that describes them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from rnnkit import _display
 from rnnkit.errors import InputError, StepError
+from rnnkit.model._input_checks import check_step
 from rnnkit.model.backbone import Backbone
-from rnnkit.model.input_checks import check_step
 from rnnkit.model.readout import Readout
 
 if TYPE_CHECKING:
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class RecurrentModel(nn.Module):
-    """What `build_model` returns: an ordinary `torch.nn.Module` that carries its spec.
+    """The model that `build_model` returns: an ordinary `torch.nn.Module` that carries its spec.
 
     Attributes:
-        spec: what the model was built from.
+        spec: the spec that the model was built from.
         backbone: the recurrent network.
-        readout: what turns the backbone's output over time into the model's output.
+        readout: turns the output of the backbone into the output of the model.
 
     Shape:
         `(batch, time, input_size)` -> `(batch, output_size)`, or `(batch, time, output_size)` with the readout
-        `all`. Time comes first with `batch_first=False`. Where the spec has no `output_size`, the backbone's
-        `features` stand in its place.
+        `all`. Time comes first with `batch_first=False`. Without an `output_size` in the spec, the last axis has the
+        `features` of the backbone.
     """
 
     def __init__(self, spec: RecurrentSpec[Any], backbone: Backbone, readout: Readout) -> None:
@@ -66,22 +66,22 @@ class RecurrentModel(nn.Module):
         lengths: Tensor | None = None,
         return_state: bool = False,
     ) -> Any:
-        """The output of the whole sequence.
+        """Compute the output for whole sequences.
 
         Args:
-            x: `(batch, time, input_size)`, or a `PackedSequence`, which brings its own lengths. One sequence
-                without a batch axis is refused: write `x.unsqueeze(0)`.
-            state: where to start: a state that this model returned; None: `initial_state`.
-            lengths: valid steps of each row, `(batch,)`, integers in [0, time]; None: all are valid. What x holds
-                past them, NaN included, changes no output, state or gradient.
-            return_state: also return the state after each row's last valid step.
+            x: `(batch, time, input_size)`, or a `PackedSequence`, which has its own lengths. A sequence without a
+                batch axis is refused: use `x.unsqueeze(0)`.
+            state: the initial state, such as a state that this model returned; None: `initial_state`.
+            lengths: number of valid steps of each sequence, `(batch,)`, integers in [0, time]; None: all are valid.
+                Values of x past them, NaN included, have no effect on outputs, states and gradients.
+            return_state: True to return the state after the last valid step of each sequence as well.
 
         Returns:
-            The output, or the output and the state. A `PackedSequence` with the readout `all` gives one back,
-            packed as the input was; every other readout gives rows in the order of the unpacked batch.
+            The output, or the output and the state. For a `PackedSequence` and the readout `all`, the output is a
+            `PackedSequence` in the order of the input; for other readouts, it is in the order of the unpacked batch.
 
         Raises:
-            InputError: the input, the state or the lengths do not fit.
+            InputError: the input, the state or the lengths are not valid.
         """
         if isinstance(x, PackedSequence):
             y, state = self._forward_packed(x, state, lengths)
@@ -91,18 +91,18 @@ class RecurrentModel(nn.Module):
         return (y, state) if return_state else y
 
     def step(self, x_t: Tensor, state: Any | None = None) -> tuple[Tensor, Any]:
-        """The output of one step, and the state to give to the next: `forward` in pieces, for streams.
+        """Compute the output of one step and the next state: `forward` step by step, for streaming inference.
 
         Args:
             x_t: `(batch, input_size)`.
-            state: what the step before returned; None: `initial_state`.
+            state: the state that the previous step returned; None: `initial_state`.
 
         Returns:
             The output, `(batch, output_size)`, and the state.
 
         Raises:
-            StepError: the model reads both directions or pools over time, so that an output depends on later steps.
-            InputError: the input or the state does not fit.
+            StepError: the output depends on later steps, because the model is bidirectional or pools over time.
+            InputError: the input or the state is not valid.
         """
         self._check_step(x_t)
         time_axis = 1 if self.spec.batch_first else 0
@@ -113,26 +113,26 @@ class RecurrentModel(nn.Module):
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Any:
-        """The state before the first step of `batch_size` rows, on the model's device and in its dtype unless given."""
+        """Return the state before the first step, on the device and in the dtype of the model by default."""
         return self.backbone.initial_state(batch_size, device=device, dtype=dtype)
 
-    def reset_state(self, state: Any, rows: Tensor) -> Any:
-        """The state in which some rows start anew, as where a stream has ended and another takes its place.
+    def reset_state(self, state: Any, mask: Tensor) -> Any:
+        """Reset the state of some sequences, for example where a stream has ended and another takes its place.
 
         Args:
             state: a state that this model returned.
-            rows: which rows of the batch start anew: `(batch,)`, of dtype bool.
+            mask: `(batch,)` of dtype bool; True for the sequences to reset to `initial_state`.
 
         Raises:
-            InputError: the state or the mask does not fit.
+            InputError: the state or the mask is not valid.
         """
-        return self.backbone.reset_state(state, rows)
+        return self.backbone.reset_state(state, mask)
 
     def restore_state(self, tensors: Mapping[str, Tensor]) -> Any:
-        """The state whose tensors `flatten_state` gave, as after `torch.load`.
+        """Rebuild a state from the tensors that `flatten_state` returned, for example after `torch.load`.
 
         Raises:
-            InputError: the tensors are not those of a state of this model.
+            InputError: the tensors do not form a state of this model.
         """
         return self.backbone.restore_state(tensors)
 
@@ -140,7 +140,6 @@ class RecurrentModel(nn.Module):
         return f"kind={self.spec.kind!r}"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a table of the layers."""
         return _display.render_html(self)
 
     def _forward_packed(self, x: PackedSequence, state: Any | None, lengths: Tensor | None) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""A state is what a backbone carries from one step to the next: tensors in (named) tuples, nested as it likes."""
+"""Functions of states. A state is a pytree of tuples and NamedTuples of tensors, passed from one step to the next."""
 
 from __future__ import annotations
 
@@ -12,53 +12,56 @@ from rnnkit.errors import InputError
 
 
 def map_state(function: Callable[..., Any], *states: Any) -> Any:
-    """The state with `function(*parts)` in the place of each tensor; several states of one layout go side by side.
+    """Apply a function to each tensor of a state, or to the corresponding tensors of several states.
 
     Raises:
-        InputError: the states are not of one layout.
+        InputError: the states have different layouts.
     """
     first = states[0]
-    if not isinstance(first, tuple) or isinstance(first, torch.Size):
+    if _is_leaf(first):
         return function(*states)
     if any(not isinstance(other, tuple) or len(other) != len(first) for other in states):
-        raise InputError("The states are not of one layout")
+        raise InputError("The states have different layouts")
     parts = [map_state(function, *parts) for parts in zip(*states, strict=True)]
     return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
 
 
 def detach_state(state: Any) -> Any:
-    """The same values without their history: where truncated back-propagation through time cuts."""
+    """Detach each tensor from the graph, as truncated backpropagation through time needs between chunks."""
     return map_state(Tensor.detach, state)
 
 
 def move_state(state: Any, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Any:
-    """The state on another device, and its floating-point parts in another dtype; None leaves either as it is."""
+    """Move the state to a device, and cast its floating-point parts to a dtype; None leaves either unchanged."""
 
-    def moved(part: Tensor) -> Tensor:
+    def move(part: Tensor) -> Tensor:
         return part.to(device=device, dtype=dtype if part.is_floating_point() else None)
 
-    return map_state(moved, state)
+    return map_state(move, state)
 
 
 def flatten_state(state: Any) -> dict[str, Tensor]:
-    """Each tensor of the state under its path, as `"h_n"` or `"0.h"`: what `torch.save` and safetensors take.
+    """Return the tensors of the state by path, such as `"h_n"` or `"0.h"`, to save them by `torch.save` or safetensors.
 
-    The tensors are copies, without their history, each in memory of its own. `RecurrentModel.restore_state` makes the
-    state again.
+    The tensors are detached copies. `RecurrentModel.restore_state` rebuilds the state.
     """
-    return {path: part.detach().clone(memory_format=torch.contiguous_format) for path, part in paths(state)}
+    # clone: parts of a state may be views of one tensor. safetensors refuses shared memory, and `torch.save` would
+    # write the whole base tensor for each view.
+    return {
+        path: part.detach().clone(memory_format=torch.contiguous_format) for path, part in flatten_with_paths(state)
+    }
 
 
 def unflatten_state(tensors: Mapping[str, Tensor], shapes: Any) -> Any:
-    """The state of the layout of `shapes` whose tensors stand in `tensors` under their paths.
+    """Build a state with the layout of `shapes` from tensors by path.
 
     Raises:
-        InputError: a path is missing, or there is one that the layout does not have.
+        InputError: a path is missing or unknown, or a value is not a tensor.
     """
-    expected = [path for path, _ in paths(shapes)]
+    expected = [path for path, _ in flatten_with_paths(shapes)]
     if sorted(tensors) != sorted(expected):
         found = ", ".join(sorted(tensors)) or "none"
-        raise InputError(f"The tensors of this model's state are {', '.join(expected)}, but got {found}")
+        raise InputError(f"The state of this model has the tensors {', '.join(expected)}, but got {found}")
     for path, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise InputError(f"{path} must be a tensor, but is a {type(tensor).__name__}")
@@ -66,14 +69,20 @@ def unflatten_state(tensors: Mapping[str, Tensor], shapes: Any) -> Any:
     return map_state(lambda _shape: tensors[next(parts)], shapes)
 
 
-def as_wide(mask: Tensor, part: Tensor) -> Tensor:
-    """A mask over the first axes of a part of a state, with as many axes as the part has."""
+def expand_mask(mask: Tensor, part: Tensor) -> Tensor:
+    """Append axes to a mask over the first axes of `part`, so that it broadcasts over the others."""
     return mask[(...,) + (None,) * (part.dim() - mask.dim())]
 
 
-def paths(state: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """What stands in the place of each tensor, with its path."""
-    if not isinstance(state, tuple) or isinstance(state, torch.Size):
+def flatten_with_paths(state: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the leaves of a state with their paths."""
+    if _is_leaf(state):
         return [(prefix.removesuffix("."), state)]
     names = getattr(state, "_fields", range(len(state)))
-    return [found for name, part in zip(names, state, strict=True) for found in paths(part, f"{prefix}{name}.")]
+    return [
+        leaf for name, part in zip(names, state, strict=True) for leaf in flatten_with_paths(part, f"{prefix}{name}.")
+    ]
+
+
+def _is_leaf(part: Any) -> bool:
+    return not isinstance(part, tuple) or isinstance(part, torch.Size)  # torch.Size, in `state_shapes`, is a tuple

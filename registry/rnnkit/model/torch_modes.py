@@ -1,4 +1,4 @@
-"""What torch does to tensors on their way: transforms, under which fused kernels have no rules, and autocast."""
+"""Whether torch's function transforms or autocast are active."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from torch.autograd import forward_ad
 
 
 def transforms_are_active() -> bool:
-    """Within `torch.func` (vmap, grad, jvp, ...), or a level of forward-mode automatic differentiation."""
-    # Neither has a public question for it; these are the ones that torch asks itself.
+    """True inside a transform of `torch.func` (vmap, grad, jvp, ...) or a level of forward-mode differentiation.
+
+    torch's fused kernels have no rules for either.
+    """
+    # torch has no public function for this; these are the checks that it uses itself.
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0  # noqa: SLF001
 
 
 def autocast_is_on(device_type: str) -> bool:
-    """Also for device types that have no autocast, such as `meta`, for which torch raises an error."""
+    """True if autocast is enabled; False for device types without autocast, such as `meta`, where torch raises."""
     return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)

@@ -1,4 +1,4 @@
-"""What a model is, before it exists."""
+"""`RecurrentSpec`: the configuration of a model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from rnnkit.specs.validation import explain_unknown_fields, pydantic_error
 
 O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
 
-# strict: `True`, `2.0` and `"2"` are not taken for the integer that they resemble.
+# strict: `True`, `2.0` and `"2"` are not integers.
 _Size = Annotated[int, Field(ge=1, strict=True)]
 _Layers = Annotated[int, Field(ge=1, le=100_000, strict=True)]  # `hidden_sizes` has an entry for each
 _Sizes = Annotated[tuple[_Size, ...], Field(min_length=1)]
@@ -47,16 +47,16 @@ def _enumerate_readouts(schema: dict[str, Any]) -> None:
     schema["enum"] = current_catalog().readouts.names()
 
 
-_ALLOW_UNRESOLVED = object()  # the context of a validation that lets kinds pass that cannot be had here
-_may_be_unresolved = ContextVar("_may_be_unresolved", default=False)  # whether the one that is going on does
+_ALLOW_UNRESOLVED = object()  # the context of a validation that accepts kinds that are not available
+_may_be_unresolved = ContextVar("_may_be_unresolved", default=False)  # whether the current validation does
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))
 class RecurrentSpec(Generic[O_co]):
-    """A recurrent model in words: what `build_model` builds.
+    """The configuration of a recurrent model: what `build_model` builds.
 
-    Frozen, hashable, comparable and picklable; change one with `dataclasses.replace`. Making a spec looks up its
-    kind, and so imports the plugin of that kind, and no other.
+    Frozen, hashable, comparable and picklable; change one with `dataclasses.replace`. Creating a spec
+    imports the plugin of its kind, and no other.
 
     Attributes:
         kind: the registered name of a family of recurrent networks; `list_kinds()` lists them.
@@ -77,10 +77,10 @@ class RecurrentSpec(Generic[O_co]):
 
     Raises:
         pydantic.ValidationError: one or more fields are wrong; lists all of them.
-        PluginError: the plugin of the kind does not keep the contract of plugins.
+        PluginError: the plugin of the kind is broken.
 
     Warns:
-        DeprecatedKindWarning: the plugin has renamed the kind, of which the spec has the new name, or lets it go.
+        DeprecatedKindWarning: the plugin has renamed the kind (the spec holds the new name), or will remove it.
     """
 
     kind: str
@@ -146,7 +146,7 @@ class RecurrentSpec(Generic[O_co]):
 
     @field_validator("num_layers")
     @classmethod
-    def _each_layer_has_a_size(cls, num_layers: int, info: ValidationInfo) -> int:
+    def _has_a_size_for_each_layer(cls, num_layers: int, info: ValidationInfo) -> int:
         sizes = info.data.get("hidden_size")
         if isinstance(sizes, tuple) and len(sizes) != num_layers:
             raise pydantic_error(
@@ -158,7 +158,7 @@ class RecurrentSpec(Generic[O_co]):
 
     @field_validator("dropout")
     @classmethod
-    def _dropout_has_layers_to_act_between(cls, dropout: float, info: ValidationInfo) -> float:
+    def _dropout_has_an_effect(cls, dropout: float, info: ValidationInfo) -> float:
         if dropout > 0 and info.data.get("num_layers") == 1:
             raise pydantic_error(
                 "dropout_with_one_layer",
@@ -182,46 +182,45 @@ class RecurrentSpec(Generic[O_co]):
     @field_validator("options", mode="plain")
     @classmethod
     def _options_belong_to_the_kind(cls, options: object, info: ValidationInfo) -> object:
-        if "kind" not in info.data:  # refused already, and nobody knows which options it would have
+        if "kind" not in info.data:  # an error already; its options are unknown
             return options
-        kind = (
-            _kind_if_here(info.data["kind"]) if _may_be_unresolved.get() else current_catalog().get(info.data["kind"])
-        )
+        name = info.data["kind"]
+        kind = _kind_if_available(name) if _may_be_unresolved.get() else current_catalog().get(name)
         if kind is None:
             return _unresolved(options)
-        if type(options) is kind.options:  # a subclass would be another kind's: every class derives from Options
+        if type(options) is kind.options:  # not isinstance: a subclass belongs to another kind
             return options
         if isinstance(options, UnresolvedOptions):
             options = options.values
         if not isinstance(options, Mapping):
-            raise pydantic_error("wrong_options", _wrong_options(kind, options))
+            raise pydantic_error("wrong_options", _wrong_options_message(kind, options))
         try:
             return _make_options(kind.options, options)
         except ValidationError as error:
-            raise explain_unknown_fields(error, lambda name: _no_such_option(name, kind)) from None
+            raise explain_unknown_fields(error, lambda name: _unknown_option_message(name, kind)) from None
 
     @model_validator(mode="wrap")
     @classmethod
     def _all_problems_at_once(
         cls, data: Any, validate: Callable[[Any], RecurrentSpec[O_co]], info: ValidationInfo
     ) -> RecurrentSpec[O_co]:
-        allowed = info.context is _ALLOW_UNRESOLVED or isinstance(_given(data).get("options"), UnresolvedOptions)
+        allowed = info.context is _ALLOW_UNRESOLVED or isinstance(_given_fields(data).get("options"), UnresolvedOptions)
         token = _may_be_unresolved.set(allowed)
         try:
             spec = validate(data)
         except ValidationError as error:
-            raise explain_unknown_fields(error, lambda name: _no_such_field(name, data)) from None
+            raise explain_unknown_fields(error, lambda name: _unknown_field_message(name, data)) from None
         finally:
             _may_be_unresolved.reset(token)
-        problems = _broken_rules(spec)
+        problems = _kind_problems(spec)
         if problems:
             raise ValidationError.from_exception_data("RecurrentSpec", problems)
-        _warn_of_kind(_given(data).get("kind"), spec)
+        _warn_of_kind(_given_fields(data).get("kind"), spec)
         return spec
 
     @property
     def hidden_sizes(self) -> tuple[int, ...]:
-        """The hidden size of each layer, from the bottom up."""
+        """The hidden size of each layer, from the first to the last."""
         return self.hidden_size if isinstance(self.hidden_size, tuple) else (self.hidden_size,) * self.num_layers
 
     @property
@@ -230,7 +229,7 @@ class RecurrentSpec(Generic[O_co]):
         return 2 if self.bidirectional else 1
 
     def __repr__(self) -> str:
-        """The call that makes this spec again; options as plain data, so that it can be pasted without an import."""
+        """The call that creates this spec; options as plain data, so that it can be pasted without an import."""
         return f"RecurrentSpec({', '.join(f'{name}={value!r}' for name, value in self.to_dict().items())})"
 
     def to_dict(self) -> dict[str, Any]:
@@ -244,8 +243,8 @@ class RecurrentSpec(Generic[O_co]):
 
         Args:
             data: the fields.
-            allow_unresolved: whether the kind may be one that cannot be had here. The options are kept then as
-                they are, in an `UnresolvedOptions`; everything else is checked.
+            allow_unresolved: whether the plugin of the kind or of the readout may be missing. Options of a missing
+                kind are kept unchecked, in an `UnresolvedOptions`; everything else is checked.
 
         Raises:
             pydantic.ValidationError: one or more fields are wrong; lists all of them.
@@ -270,7 +269,7 @@ class RecurrentSpec(Generic[O_co]):
         return _adapter().validate_json(text, context=_ALLOW_UNRESOLVED if allow_unresolved else None)
 
     def _repr_html_(self) -> str:
-        """How a notebook shows it."""
+        """The HTML that a notebook displays."""
         return _display.render_html(self)
 
 
@@ -279,14 +278,14 @@ def _adapter() -> TypeAdapter[RecurrentSpec[Any]]:
     return TypeAdapter(RecurrentSpec)
 
 
-def _given(data: Any) -> Mapping[str, Any]:
-    """The fields that somebody made a spec of, or tried to."""
+def _given_fields(data: Any) -> Mapping[str, Any]:
+    """The fields that were given to the constructor."""
     given = data.kwargs if isinstance(data, ArgsKwargs) else data
     return given if isinstance(given, Mapping) else {}
 
 
 def _current_name(name: str) -> str:
-    """The canonical name of a kind, the new one where its plugin has renamed it."""
+    """The canonical name of a kind; the new one if its plugin has renamed it."""
     try:
         return current_catalog().current_name(name)
     except PluginError:
@@ -296,14 +295,14 @@ def _current_name(name: str) -> str:
 
 
 def _warn_of_kind(asked: object, spec: RecurrentSpec[Any]) -> None:
-    """Warn who has made a spec by an old name, or of a deprecated kind; here, since it is made once."""
+    """Warn about an old name or a deprecated kind: here, so that each spec warns once."""
     if isinstance(asked, str) and not isinstance(spec.options, UnresolvedOptions):
         warn_of_kind(current_catalog().alias_message(asked))
         warn_of_kind(current_catalog().deprecation(spec.kind))
 
 
-def _kind_if_here(name: str) -> Kind | None:
-    """The record of a kind; None: it cannot be had here."""
+def _kind_if_available(name: str) -> Kind | None:
+    """The record of a kind; None if it is not available."""
     try:
         return current_catalog().get(name)
     except (BlockedKindError, PluginError, UnknownKindError):
@@ -319,10 +318,10 @@ def _unresolved(options: object) -> UnresolvedOptions:
 
 
 def _make_options(cls: type[Options], values: Mapping[Any, Any]) -> Options:
-    """Options from Python values or, where those do not fit, from plain data, as `to_dict` writes it.
+    """Options from Python values or, failing that, from plain data, as `to_dict` writes it.
 
-    Plain data has a list for a tuple and a string for an enumeration's member; pydantic's strict mode takes them from
-    JSON only.
+    Plain data has a list for a tuple and a string for a member of an enumeration, which pydantic's strict mode accepts
+    from JSON only.
     """
     try:
         return cls(**{str(name): value for name, value in values.items()})
@@ -332,38 +331,38 @@ def _make_options(cls: type[Options], values: Mapping[Any, Any]) -> Options:
         except PydanticSerializationError:
             raise error from None
         except ValidationError as error_of_plain_data:
-            raise (error_of_plain_data if _minds_lists(error) else error) from None
+            raise (error_of_plain_data if _is_about_lists(error) else error) from None
 
 
-def _minds_lists(error: ValidationError) -> bool:
-    """Whether an error is about lists in the place of tuples, which hide what is wrong in them."""
+def _is_about_lists(error: ValidationError) -> bool:
+    """True if an error is about lists in place of tuples, which hides what is wrong inside them."""
     return any(line["type"] == "tuple_type" and isinstance(line["input"], list) for line in error.errors())
 
 
-def _broken_rules(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
-    """What the kind's own check finds. A check that fails by itself is the plugin's mistake, not the user's."""
+def _kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
+    """The problems that the kind's own check finds. An error in the check is the plugin's fault, not the user's."""
     if isinstance(spec.options, UnresolvedOptions):
         return []
     kind = current_catalog().get(spec.kind)
     if isinstance(spec.hidden_size, tuple) and not kind.sizes_per_layer:
-        return [_broken_rule(spec, Problem("hidden_size", _one_size(kind)))]
+        return [_kind_problem(spec, Problem("hidden_size", _one_size_message(kind)))]
     try:
         problems = list(kind.check(spec))
-        return [_broken_rule(spec, Problem(*problem)) for problem in problems]
+        return [_kind_problem(spec, Problem(*problem)) for problem in problems]
     except Exception as error:
         raise PluginError(
             f"The check of the kind {spec.kind!r} failed on {spec!r}: {describe_exception(error)}"
         ) from error
 
 
-def _broken_rule(spec: RecurrentSpec[Any], problem: Problem) -> InitErrorDetails:
+def _kind_problem(spec: RecurrentSpec[Any], problem: Problem) -> InitErrorDetails:
     path = problem.field.split(".")
     return InitErrorDetails(
         type=pydantic_error("kind_rule", problem.message), loc=tuple(path), input=reduce(getattr, path, spec)
     )
 
 
-def _one_size(kind: Kind) -> str:
+def _one_size_message(kind: Kind) -> str:
     return (
         f"The kind {kind.name!r} has one hidden_size for all layers: give one integer, or choose a kind that is a "
         "stack of cells, such as 'lstm_cell'"
@@ -374,15 +373,15 @@ def _field_names(dataclass: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(dataclass)]
 
 
-def _no_such_field(name: str, data: Any) -> str:
-    asked = _given(data).get("kind")
-    kind = _kind_if_here(asked) if isinstance(asked, str) else None
+def _unknown_field_message(name: str, data: Any) -> str:
+    asked = _given_fields(data).get("kind")
+    kind = _kind_if_available(asked) if isinstance(asked, str) else None
     if kind is not None and name in _field_names(kind.options):
         return f"{name!r} is an option of the kind {asked!r}: write options={{{name!r}: ...}}"
     return f"A RecurrentSpec has no field {name!r}.{did_you_mean(name, _field_names(RecurrentSpec))}"
 
 
-def _no_such_option(name: str, kind: Kind) -> str:
+def _unknown_option_message(name: str, kind: Kind) -> str:
     names = _field_names(kind.options)
     if name in _field_names(StackOptions):
         return f"The kind {kind.name!r} has no option {name!r}. Stacks of cells have it, such as 'lstm_cell'"
@@ -390,7 +389,7 @@ def _no_such_option(name: str, kind: Kind) -> str:
     return f"The kind {kind.name!r} has no option {name!r}.{did_you_mean(name, names)} {has}"
 
 
-def _wrong_options(kind: Kind, options: object) -> str:
+def _wrong_options_message(kind: Kind, options: object) -> str:
     if options is None:  # in YAML, `options:` with nothing below it
         return f"The options of the kind {kind.name!r} are a mapping: leave them out, or write {{}}, for the defaults"
     return (

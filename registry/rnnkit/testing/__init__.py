@@ -1,20 +1,21 @@
-"""The conformance kit: holds a kind to what rnnkit promises of every kind.
+"""The conformance kit: checks that every kind must pass.
 
 ```python
 print(check_kind("mgu"))
 
 @parametrize_with_checks("mgu")
-def test_a_promise_is_kept(promise):
-    promise.check()
+def test_conformance(check):
+    check.run()
 ```
 
-Of rnnkit only commands and the page of a kind import it; it needs pytest only for `parametrize_with_checks`.
+Only `parametrize_with_checks` needs pytest.
 """
 
-from rnnkit.testing.check import Check, CheckFailedError, all_checks
-from rnnkit.testing.check_runner import check_kind
-from rnnkit.testing.kind_report import CheckResult, KindReport
-from rnnkit.testing.pytest_checks import KindCheck, parametrize_with_checks
+from rnnkit.catalog import use_catalog
+from rnnkit.testing._check import Check, CheckFailedError, all_checks
+from rnnkit.testing._parametrize import KindCheck, parametrize_with_checks
+from rnnkit.testing._report import CheckResult, KindReport
+from rnnkit.testing._runner import check_kind
 
 __all__ = [
     "Check",
@@ -25,4 +26,5 @@ __all__ = [
     "all_checks",
     "check_kind",
     "parametrize_with_checks",
+    "use_catalog",
 ]

@@ -1,4 +1,4 @@
-"""Other values that the options of a kind may have, found by their types."""
+"""Sample values of options, derived from their types."""
 
 from __future__ import annotations
 
@@ -16,74 +16,74 @@ from rnnkit import Options
 from rnnkit.introspection import schema_of
 from rnnkit.options import plain_defaults
 
-_MOST = 8  # values of one field
-_MOST_ITEMS = 16  # values that the items of a list are tried with
+_MAX_VALUES = 8  # of one field
+_MAX_ITEMS = 16  # values of the items of a list
 _LENGTHS = (1, 2, 3, 4)  # of lists
-_LARGEST = 64  # of integers, which are often sizes
-# What strings of layers often name; then what patterns often ask for.
+_MAX_INTEGER = 64  # integers are often sizes
+# Common names in options of layers, then strings that common patterns match.
 _STRINGS = ("relu", "tanh", "sigmoid", "sum", "mean", "none", "gru_cell", "lstm_cell", "a", "A", "1", "a1", "1x1")
 
 _Schema = Mapping[str, Any]
 
 
 def sample_option_values(options: type[Options]) -> dict[str, list[Any]]:
-    """For each field of a class of options, some values other than its default that the field alone takes.
+    """For each field of an options class, valid values other than the default, most useful first.
 
-    The likeliest come first. A field for whose type there is no idea has none.
+    The list is empty for types that the kit has no values for.
 
     Raises:
-        PluginError: one of its fields has a type of the plugin's own that refuses to be described.
+        PluginError: a field has a custom type without a JSON Schema.
     """
     schema, defaults = schema_of(options), plain_defaults(options)
-    ideas, schemas = _Ideas(schema.get("$defs", {})), schema["properties"]
+    candidates, schemas = _Candidates(schema.get("$defs", {})), schema["properties"]
     names = [field.name for field in fields(options)]
-    return {name: _taken(options, name, ideas.of(schemas.get(name, {}), defaults[name])) for name in names}
+    return {name: _valid_values(options, name, candidates.of(schemas.get(name, {}), defaults[name])) for name in names}
 
 
 def is_choice(value: Any) -> bool:
-    """Whether a value is one of a few, each of which means something of its own, unlike a number among others."""
+    """Whether a value is one of a few choices, rather than a number."""
     return isinstance(value, bool | str | Enum)
 
 
-def in_turn(several: Iterable[Iterable[Any]]) -> Iterator[Any]:
-    """The first of each, then the second of each, and so on."""
+def interleave(several: Iterable[Iterable[Any]]) -> Iterator[Any]:
+    """The first item of each, then the second of each, and so on."""
     nothing = object()
-    for of_each in zip_longest(*several, fillvalue=nothing):
-        yield from (each for each in of_each if each is not nothing)
+    for items in zip_longest(*several, fillvalue=nothing):
+        yield from (each for each in items if each is not nothing)
 
 
-def _taken(options: type[Options], name: str, ideas: Iterator[Any]) -> list[Any]:
-    """Those ideas that a field takes, as it takes them: an enumeration's member for its name, a tuple for a list."""
+def _valid_values(options: type[Options], name: str, candidates: Iterator[Any]) -> list[Any]:
+    """The candidates that a field accepts, after validation: enumeration members, tuples for lists."""
     adapter, default = TypeAdapter(options), getattr(options(), name)
     found: list[Any] = []
-    for idea in ideas:
+    for candidate in candidates:
         try:
-            value = getattr(adapter.validate_json(to_json({name: idea})), name)
-        except Exception:  # noqa: BLE001, S112  # however a validator of the plugin refuses it
+            value = getattr(adapter.validate_json(to_json({name: candidate})), name)
+        except Exception:  # noqa: BLE001, S112  # a validator of the plugin may raise anything
             continue
-        if not _is_among(value, [default, *found]):
+        if not _contains([default, *found], value):
             found.append(value)
-        if len(found) == _MOST:
+        if len(found) == _MAX_VALUES:
             break
     return found
 
 
-def _is_among(value: Any, others: Sequence[Any]) -> bool:
-    return any(type(value) is type(other) and value == other for other in others)
+def _contains(values: Sequence[Any], value: Any) -> bool:
+    return any(type(value) is type(other) and value == other for other in values)
 
 
-class _Ideas:
-    """Values that a JSON Schema allows, or may, in plain data; they may hold the default, and one several times."""
+class _Candidates:
+    """Plain data that a JSON Schema may allow. It may contain the default, duplicates and invalid values."""
 
     def __init__(self, definitions: Mapping[str, _Schema]) -> None:
         self._definitions = definitions
 
     def of(self, schema: _Schema, default: Any, depth: int = 3) -> Iterator[Any]:
-        """Values that a schema allows, in the place of a default, which lie in so many others at most."""
+        """Candidates for a schema, close to the default; `depth` limits the nesting."""
         if "$ref" in schema:
             schema = self._definitions[schema["$ref"].rpartition("/")[2]]
         branches = [branch for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key, [])]
-        yield from in_turn([self.of(branch, default, depth) for branch in branches])
+        yield from interleave([self.of(branch, default, depth) for branch in branches])
         yield from schema.get("enum", [])
         if "const" in schema:
             yield schema["const"]
@@ -111,27 +111,27 @@ class _Ideas:
         if "prefixItems" in schema:
             yield from self._fixed_arrays(schema["prefixItems"], default, depth)
             return
-        now = default if isinstance(default, list) else []
-        ideas = self.of(schema.get("items", {}), now[0] if now else default, depth)
-        items = [each for each in islice(ideas, _MOST_ITEMS) if each not in (default, *now)]
-        others = {*_LENGTHS, schema.get("minItems", 1)} - {len(now)}
-        lengths = [*[len(now)] * bool(now), *sorted(others)]
+        current = default if isinstance(default, list) else []
+        candidates = self.of(schema.get("items", {}), current[0] if current else default, depth)
+        items = [each for each in islice(candidates, _MAX_ITEMS) if each not in (default, *current)]
+        others = {*_LENGTHS, schema.get("minItems", 1)} - {len(current)}
+        lengths = [*[len(current)] * bool(current), *sorted(others)]
         yield from ([item] * length for item in items for length in lengths)
-        yield from (now + items[:1], now[1:], now[::-1], items[:2])  # sets take items that differ
+        yield from (current + items[:1], current[1:], current[::-1], items[:2])  # sets need distinct items
 
     def _fixed_arrays(self, schemas: Sequence[_Schema], default: Any, depth: int) -> Iterator[list[Any]]:
-        now = default if isinstance(default, list) else [None] * len(schemas)
-        of_places = zip(schemas, now, strict=True)
-        ideas = [[*islice(self.of(schema, each, depth), _MOST_ITEMS)] for schema, each in of_places]
-        yield from (list(each) for each in zip(*ideas, strict=False))
-        for place, others in enumerate(ideas):
-            yield from ([*now[:place], each, *now[place + 1 :]] for each in others)
+        current = default if isinstance(default, list) else [None] * len(schemas)
+        pairs = zip(schemas, current, strict=True)
+        candidates = [[*islice(self.of(schema, each, depth), _MAX_ITEMS)] for schema, each in pairs]
+        yield from (list(each) for each in zip(*candidates, strict=False))
+        for index, others in enumerate(candidates):
+            yield from ([*current[:index], each, *current[index + 1 :]] for each in others)
 
     def _objects(self, schema: _Schema, default: Any, depth: int) -> Iterator[dict[str, Any]]:
-        now = default if isinstance(default, dict) else {}
-        for name, of_property in schema.get("properties", {}).items():
-            before = now.get(name, of_property.get("default"))
-            yield from ({**now, name: each} for each in islice(self.of(of_property, before, depth), _MOST_ITEMS))
+        current = default if isinstance(default, dict) else {}
+        for name, property_schema in schema.get("properties", {}).items():
+            before = current.get(name, property_schema.get("default"))
+            yield from ({**current, name: each} for each in islice(self.of(property_schema, before, depth), _MAX_ITEMS))
 
 
 def _integers(schema: _Schema, default: Any) -> Iterator[int]:
@@ -139,13 +139,13 @@ def _integers(schema: _Schema, default: Any) -> Iterator[int]:
     step = schema.get("multipleOf", 1)
     yield from (start + step, start + 2 * step, 2 * start, start // 2)
     for bound, sign in _bounds(schema):
-        yield from (each for each in (bound, bound + sign * step) if abs(each) <= _LARGEST)
+        yield from (each for each in (bound, bound + sign * step) if abs(each) <= _MAX_INTEGER)
     yield from range(step, 5 * step, step)
     yield from (start - step, 0)
 
 
 def _numbers(schema: _Schema, default: Any) -> Iterator[float]:
-    """Between the bounds, half and twice the default, and of several sizes."""
+    """Numbers between the bounds, half and twice the default, and numbers of several magnitudes."""
     start = float(default) if isinstance(default, int | float) else 0.0
     bounds = _bounds(schema)
     if len(bounds) == 2:
@@ -158,14 +158,14 @@ def _numbers(schema: _Schema, default: Any) -> Iterator[float]:
 
 
 def _bounds(schema: _Schema) -> list[tuple[Any, int]]:
-    """The lowest value or what is below it, and the highest or what is above it; each with the way that is inside."""
+    """The lower and the upper bound, inclusive or exclusive, each with the sign of the direction inwards."""
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     return [(bound, sign) for bound, sign in ((low, 1), (high, -1)) if bound is not None]
 
 
 def _strings(schema: _Schema, default: Any) -> Iterator[str]:
-    """Words; and what looks like the default, which may have a form that no pattern tells: `3x3`, `2020-01-31`."""
+    """Common words, and variations of the default, which may have a format such as `3x3` or `2020-01-31`."""
     start = default if isinstance(default, str) else ""
     changed = [re.sub(r"\d", _next_digit, start), re.sub(r"[a-yA-Y]", lambda each: chr(ord(each[0]) + 1), start)]
     in_pattern = changed if start and "pattern" in schema else []

@@ -1,4 +1,4 @@
-"""The kind `mgu` keeps what rnnkit promises of every kind, and computes its paper's equations."""
+"""The kind `mgu` passes the conformance checks and computes the equations of its paper."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rnnkit.testing import KindCheck, parametrize_with_checks
 from rnnkit_mgu import MGUCell
 
 BATCH, TIME = 4, 5
-both = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +32,11 @@ def small_input() -> Tensor:
 
 
 @parametrize_with_checks("rnnkit-mgu/mgu", minimum=48)
-def test_a_promise_is_kept(promise: KindCheck) -> None:
-    promise.check()
+def test_conformance(check: KindCheck) -> None:
+    check.run()
 
 
-def test_the_kind_is_found_by_its_name() -> None:
+def test_kind_is_registered() -> None:
     model = small_model()
     assert model.spec.kind == "rnnkit-mgu/mgu"
     assert get_kind("mgu").cell is MGUCell
@@ -47,8 +47,8 @@ def test_the_kind_is_found_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
-@both
-def test_outputs_states_and_gradients_are_the_equations(bidirectional: bool, bias: bool) -> None:
+@directions
+def test_outputs_states_and_gradients_match_the_equations(bidirectional: bool, bias: bool) -> None:
     backbone = small_model(bidirectional=bidirectional, bias=bias).backbone
     x = small_input().requires_grad_()
     state = tuple(CellState(torch.randn_like(h, requires_grad=True)) for (h,) in backbone.initial_state(BATCH))
@@ -56,7 +56,7 @@ def test_outputs_states_and_gradients_are_the_equations(bidirectional: bool, bia
     assert any(name.endswith("bias") for name in backbone.state_dict()) == bias
 
     output, final = backbone(x, state)
-    expected_output, expected_final = by_hand(backbone, x, state)
+    expected_output, expected_final = reference(backbone, x, state)
 
     torch.testing.assert_close(output, expected_output)
     torch.testing.assert_close(final, expected_final)
@@ -66,25 +66,25 @@ def test_outputs_states_and_gradients_are_the_equations(bidirectional: bool, bia
     )
 
 
-def by_hand(backbone: Any, x: Tensor, state: tuple[CellState, ...]) -> tuple[Tensor, tuple[CellState, ...]]:
-    """One layer after another, one direction after another, one step after another."""
+def reference(backbone: Any, x: Tensor, state: tuple[CellState, ...]) -> tuple[Tensor, tuple[CellState, ...]]:
+    """The output and the final state, computed step by step."""
     final: list[CellState] = []
     for layer in range(0, len(state), backbone.directions):
-        ways = []
+        directions = []
         for reverse in range(backbone.directions):
             cell, h = backbone.cells[layer + reverse], state[layer + reverse].h
             outputs = []
             for x_t in reversed(x.unbind(1)) if reverse else x.unbind(1):
                 h = paper_step(cell, x_t, h)
                 outputs.append(h)
-            ways.append(torch.stack(outputs[::-1] if reverse else outputs, dim=1))
+            directions.append(torch.stack(outputs[::-1] if reverse else outputs, dim=1))
             final.append(CellState(h))
-        x = torch.cat(ways, dim=-1)
+        x = torch.cat(directions, dim=-1)
     return x, tuple(final)
 
 
 def paper_step(cell: MGUCell, x_t: Tensor, h: Tensor) -> Tensor:
-    """The equations as the paper has them, with one W_f and one W_h for h and x side by side."""
+    """The equations of the paper, with one W_f and one W_h for the concatenation of h and x."""
     w_if, w_in = cell.weight_ih.chunk(2)
     b_f, b_h = (0, 0) if cell.bias is None else cell.bias.chunk(2)
     w_f, w_h = torch.cat([cell.weight_hf, w_if], dim=1), torch.cat([cell.weight_hn, w_in], dim=1)
@@ -94,24 +94,24 @@ def paper_step(cell: MGUCell, x_t: Tensor, h: Tensor) -> Tensor:
 
 
 def scalar(output: Tensor, final: tuple[CellState, ...]) -> Tensor:
-    """A number that every entry changes, each by another amount."""
+    """A scalar that depends on every entry with a different weight."""
     entries = torch.cat([output.flatten(), *(h.flatten() for (h,) in final)])
     return entries @ torch.linspace(-1, 2, len(entries), dtype=entries.dtype)
 
 
-# What every stack of cells offers
+# Options of every stack of cells
 
 
 @pytest.mark.parametrize(
     "options", [{"forget_bias": 1.0}, {"recurrent_dropout": 0.1}, {"layer_norm": "gates"}], ids=str
 )
-def test_what_the_cell_cannot_honour_is_refused(options: dict[str, Any]) -> None:
+def test_options_that_the_cell_does_not_support(options: dict[str, Any]) -> None:
     [name] = options
     with pytest.raises(ValidationError, match=f"(?m)^options.{name}\n.*MGUCell"):
         small_model(options=options)
 
 
-def test_orthogonal_recurrent_weights_are_orthogonal() -> None:
+def test_orthogonal_initialization() -> None:
     for cell in small_model(options={"recurrent_init": "orthogonal"}).backbone.cells:
         for weight in (cell.weight_hf, cell.weight_hn):
             torch.testing.assert_close(weight @ weight.T, torch.eye(6, dtype=torch.float64))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from rnnkit.equation import (
-    MEANINGS,
+    FUNCTIONS,
     Arguments,
     Binary,
     Call,
@@ -190,7 +190,7 @@ class _GraphBuilder:
 
 
 def _refuse_bare_functions(tree: Tree) -> None:
-    if isinstance(tree, Name) and callable(MEANINGS.get(tree.name)):
+    if isinstance(tree, Name) and tree.name in FUNCTIONS:
         raise UnreadableEquationError(f"{tree.name} cannot be drawn: it is a function without its argument")
     for child in tree.children:
         _refuse_bare_functions(child)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rnnkit.equation import MEANINGS
+from rnnkit.equation import FUNCTIONS
 
 _TIME = re.compile(r"(?<![A-Za-z\\])t(?:[-+]\d+)?(?![A-Za-z0-9])")
 _PAST = re.compile(r"(?<![A-Za-z\\])t-\d")
@@ -47,8 +47,8 @@ def one_step_later(name: str) -> str:
 def is_function(name: str, before_brackets: bool) -> bool:
     r"""True if a name that is not a signal is a function: `\sigma`, `\sigma_g`; before brackets also a word, or `f`."""
     base, scripts = base_and_scripts(name)
-    if name in MEANINGS or base in MEANINGS:
-        return callable(MEANINGS.get(name, MEANINGS.get(base)))
+    if name in FUNCTIONS or base in FUNCTIONS:
+        return True
     is_letter = base in _FUNCTIONS and (len(base) > 1 or not scripts)
     return before_brackets and (is_letter or _WORD.fullmatch(base) is not None)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rnnkit._messages import describe_exception
 from rnnkit.build import build_model
 from rnnkit.files.checkpoint.record import Fingerprint, Number
-from rnnkit.model import RecurrentModel, paths
+from rnnkit.model import RecurrentModel, flatten_with_paths
 
 ROWS, STEPS = 2, 4
 _MOST = 256  # values of the output, and of the state
@@ -84,7 +84,7 @@ def _put(model: nn.Module, name: str, tensor: Tensor) -> None:
 
 def _parts(state: Any) -> list[Tensor]:
     """The tensors of a state; a kind without one may have anything in its place."""
-    return [part for _, part in paths(state) if isinstance(part, Tensor)]
+    return [part for _, part in flatten_with_paths(state) if isinstance(part, Tensor)]
 
 
 def _sample(tensors: Sequence[Tensor]) -> tuple[Number, ...]:

@@ -1,1 +1,1 @@
-"""The promises, each module about one thing."""
+"""The checks, one module for each subject."""

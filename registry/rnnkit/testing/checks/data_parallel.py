@@ -1,4 +1,4 @@
-"""What a kind promises of training in several processes at once."""
+"""Training in several processes with DistributedDataParallel."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ import torch
 from torch import Tensor, distributed
 
 from rnnkit.catalog import STRICT
-from rnnkit.testing.check import CheckFailedError, NotApplicableError, check
-from rnnkit.testing.check_context import Case, CheckContext, new_lengths
-from rnnkit.testing.parallel_worker import CANNOT, WORLD, Task
+from rnnkit.testing._check import CheckFailedError, NotApplicableError, check
+from rnnkit.testing._context import Case, CheckContext, new_lengths
+from rnnkit.testing._ddp_worker import UNAVAILABLE, WORLD_SIZE, Task
 
-_PATIENCE = 120.0  # seconds
-_QUOTED = 500  # characters of what a process has printed
-_RAISED = re.compile(r"^(?:\[rank\d\]: ?)?[\w.]+(?:Error|Exception|Interrupt)\b.*\Z", re.MULTILINE | re.DOTALL)
+_TIMEOUT = 120.0  # seconds
+_MAX_CHARS = 500  # of a process's output in a message
+_EXCEPTION = re.compile(r"^(?:\[rank\d\]: ?)?[\w.]+(?:Error|Exception|Interrupt)\b.*\Z", re.MULTILINE | re.DOTALL)
 
 
 @check("systems")
-def data_parallel_equals_one_process(context: CheckContext) -> None:
-    """Two processes with `DistributedDataParallel`, each with half of the rows, train as one does with all of them.
+def ddp_equals_single_process(context: CheckContext) -> None:
+    """Two processes with `DistributedDataParallel` and half of the batch each train like one process with all of it.
 
-    A parameter has no gradient, a weight is no parameter of the module, or something is taken over the batch.
+    A parameter has no gradient, a weight is not a parameter of the module, or a statistic is computed over the batch.
     """
-    context.needs(not context.kind_under_test.is_local, "another process does not know a kind of this process alone")
+    context.skip_unless(
+        not context.kind.is_local, "other processes cannot build a kind that is registered in this process only"
+    )
     available = distributed.is_available() and distributed.is_gloo_available()
-    context.needs(available, "this torch has no torch.distributed with gloo")
+    context.skip_unless(available, "torch.distributed with gloo is not available")
     for case in context.cases(({},), batch_first=True, readout="last"):
         task = _task(case)
         expected = task.train(task.model())
-        for rank, result in enumerate(_in_processes(task)):
-            context.same(result, expected, f"in process {rank} of {WORLD}, the")
+        for rank, result in enumerate(_train_in_processes(task)):
+            context.assert_close(result, expected, f"in process {rank} of {WORLD_SIZE}, the")
 
 
 def _task(case: Case) -> Task:
@@ -48,62 +50,63 @@ def _task(case: Case) -> Task:
     return Task(case.spec, model.state_dict(), x, new_lengths(), goal)
 
 
-def _in_processes(task: Task) -> list[dict[str, Tensor]]:
-    """What each of the processes finds."""
+def _train_in_processes(task: Task) -> list[dict[str, Tensor]]:
+    """The results of each process."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         task.write(folder)
-        processes = [_started(folder, rank) for rank in range(WORLD)]
+        processes = [_start(folder, rank) for rank in range(WORLD_SIZE)]
         try:
-            statuses = [process.wait(_PATIENCE) for process in processes]
+            statuses = [process.wait(_TIMEOUT) for process in processes]
         except subprocess.TimeoutExpired as error:
-            raise CheckFailedError(f"the processes did not end in {_PATIENCE:g} s") from error
+            raise CheckFailedError(f"the processes did not end within {_TIMEOUT:g} s") from error
         finally:
-            _end(processes)
-        _check(statuses, [_printed(folder, rank) for rank in range(WORLD)])
-        return [torch.load(folder / f"result{rank}.pt", weights_only=True) for rank in range(WORLD)]
+            _kill(processes)
+        _check_exit(statuses, [_error_output(folder, rank) for rank in range(WORLD_SIZE)])
+        return [torch.load(folder / f"result{rank}.pt", weights_only=True) for rank in range(WORLD_SIZE)]
 
 
-def _started(folder: Path, rank: int) -> subprocess.Popen[bytes]:
-    """A process that finds the same modules as this one, and the other process without a network."""
-    path = os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100  # which keeps links as they are
+def _start(folder: Path, rank: int) -> subprocess.Popen[bytes]:
+    """Start a process with the same sys.path as this one, which finds the other processes without a network."""
+    path = os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100  # keeps symbolic links
     environment = {name: value for name, value in os.environ.items() if name != STRICT}
     own = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **_loopback()}
-    with (folder / f"printed{rank}.txt").open("wb") as printed:
-        return subprocess.Popen(  # noqa: S603  # this very Python
-            [sys.executable, "-P", "-m", "rnnkit.testing.parallel_worker", str(folder), str(rank)],
+    with (folder / f"output{rank}.txt").open("wb") as output:
+        return subprocess.Popen(  # noqa: S603  # the same Python
+            [sys.executable, "-P", "-m", "rnnkit.testing._ddp_worker", str(folder), str(rank)],
             stdin=subprocess.DEVNULL,
-            stdout=printed,
+            stdout=output,
             stderr=subprocess.STDOUT,
             env=environment | own,
         )
 
 
 def _loopback() -> dict[str, str]:
-    """What tells gloo to use the interface that leads nowhere else, `lo` or `lo0`, where its name can be found."""
+    """The environment variable that binds gloo to the loopback interface, `lo` or `lo0`, if its name is known."""
     names = [name for _, name in socket.if_nameindex() if name.startswith("lo")] if os.name == "posix" else []
     return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
 
 
-def _end(processes: list[Any]) -> None:
+def _kill(processes: list[Any]) -> None:
     for process in processes:
         process.kill()
         process.wait()
 
 
-def _printed(folder: Path, rank: int) -> str:
-    """What a process has raised, if it shows an exception; else the end of what it has printed."""
-    text = (folder / f"printed{rank}.txt").read_text(encoding="utf-8", errors="replace").strip()
-    raised = _RAISED.search(text)
-    return textwrap.shorten(raised[0], _QUOTED, placeholder="...") if raised else text[-_QUOTED:]
+def _error_output(folder: Path, rank: int) -> str:
+    """The exception in the output of a process; without one, the end of the output."""
+    text = (folder / f"output{rank}.txt").read_text(encoding="utf-8", errors="replace").strip()
+    exception = _EXCEPTION.search(text)
+    return textwrap.shorten(exception[0], _MAX_CHARS, placeholder="...") if exception else text[-_MAX_CHARS:]
 
 
-def _check(statuses: list[int], printed: list[str]) -> None:
-    """Each process must have come to its end; what happened to one of them tells what the other ones say."""
-    if CANNOT in statuses:
-        raise NotApplicableError(f"two processes cannot train together here: {printed[statuses.index(CANNOT)]}")
+def _check_exit(statuses: list[int], outputs: list[str]) -> None:
+    """Report all processes that failed, since an error in one makes the others fail too."""
+    if UNAVAILABLE in statuses:
+        reason = outputs[statuses.index(UNAVAILABLE)]
+        raise NotApplicableError(f"distributed training does not work on this machine: {reason}")
     wrong = [
-        f"process {rank} of {WORLD} ended with exit status {status}, after it had printed\n{printed[rank]}"
+        f"process {rank} of {WORLD_SIZE} failed with exit status {status} and the output\n{outputs[rank]}"
         for rank, status in enumerate(statuses)
         if status
     ]

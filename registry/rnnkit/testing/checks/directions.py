@@ -1,4 +1,4 @@
-"""What a kind promises of its two directions."""
+"""The two directions of a bidirectional model."""
 
 from __future__ import annotations
 
@@ -11,108 +11,110 @@ import torch
 from torch import Tensor
 
 from rnnkit import InputError, RecurrentModel, map_state
-from rnnkit.testing.check import check
-from rnnkit.testing.check_context import BATCH, Case, CheckContext, derivatives, random_state, total
+from rnnkit.testing._check import check
+from rnnkit.testing._context import BATCH, Case, CheckContext, derivatives, random_state, total
 from rnnkit.testing.kind_under_test import Changes
 
 
 @check("numerics")
-def each_direction_reads_its_own_side(context: CheckContext) -> None:
-    """The output of a step depends on the input up to that step; of the reverse direction on that from it on.
+def each_direction_is_causal(context: CheckContext) -> None:
+    """The forward output of a step depends only on inputs up to that step, the reverse output only on later ones.
 
-    The input or the output of the reverse direction was not turned around in time, or something is taken over all
-    steps, such as a mean.
+    The input or the output of the reverse direction is not reversed in time, or a statistic such as a mean is computed
+    over all steps.
     """
-    # in one layer, where there are two directions: those of the next would read both
-    both_ways = {**context.kind_under_test.one_layer, "bidirectional": True}
-    for case in context.cases(_variants(context), [{"bidirectional": False}, both_ways], batch_first=True):
+    # with two directions one layer only: the second layer reads both
+    bidirectional = {**context.kind.one_layer, "bidirectional": True}
+    for case in context.cases(_variants(context), [{"bidirectional": False}, bidirectional], batch_first=True):
         model, x = case.model(), case.input().requires_grad_()
         output, _ = model.backbone(x)
-        forward, *reverse = _ways(context, output) if case.spec.bidirectional else [output]
-        _check_side(context, "forward", _reach(forward, x))
-        for way in reverse:
-            _check_side(context, "reverse", _reach(way, x).flip(0, 1))
+        forward, *reverse = _split_directions(context, output) if case.spec.bidirectional else [output]
+        _check_causal(context, "forward", _influence(forward, x))
+        for direction in reverse:
+            _check_causal(context, "reverse", _influence(direction, x).flip(0, 1))
 
 
 @check("numerics")
 def directions_are_symmetric(context: CheckContext) -> None:
-    """With the weights of its directions exchanged, a model gives on reversed input the reversed output, exchanged.
+    """Swapping the weights of the directions and reversing the input swaps and reverses the output.
 
-    The directions do not compute the same, or the reverse one is not turned around in time. The forward one must also
-    be what a model of one direction computes.
+    The directions compute different functions, or the reverse direction is not reversed in time. The forward direction
+    must also equal a unidirectional model.
     """
-    for case in context.cases(
-        _variants(context), [context.kind_under_test.one_layer], bidirectional=True, batch_first=True
-    ):
+    for case in context.cases(_variants(context), [context.kind.one_layer], bidirectional=True, batch_first=True):
         model, mirror, x = case.model(), case.model(), case.input()
         weights = model.backbone.state_dict()
-        mirror.backbone.load_state_dict(_exchanged(context, weights))
-        with context.capability("a model of one direction with the weights of the forward one"):
-            alone = Case(replace(case.spec, bidirectional=False)).model()
-            alone.backbone.load_state_dict({name: each for name, each in weights.items() if not _is_reverse(name)})
-        _check_symmetry(context, model, mirror, alone, x)
+        mirror.backbone.load_state_dict(_swap_weights(context, weights))
+        with context.optional_feature("a unidirectional model with the weights of the forward direction"):
+            forward = Case(replace(case.spec, bidirectional=False)).model()
+            forward.backbone.load_state_dict({name: each for name, each in weights.items() if not _is_reverse(name)})
+        _check_symmetry(context, model, mirror, forward, x)
 
 
 def _variants(context: CheckContext) -> list[Changes]:
-    """Those in which nothing of rnnkit's own acts on both directions together."""
-    return [each for each in context.kind_under_test.variants if each.get("options", {}).get("layer_norm") != "output"]
+    """All but those with layer norm over both directions together."""
+    return [each for each in context.kind.variants if each.get("options", {}).get("layer_norm") != "output"]
 
 
-def _check_side(context: CheckContext, direction: str, reach: Tensor) -> None:
-    """Hold each step, in the order in which a direction reads them, to depend on itself and on those before alone."""
-    what = f"the influence on the {direction} output at a step of its direction of the input at another"
-    context.same(reach.triu(1), torch.zeros_like(reach), what)
-    blind = reach.diagonal().eq(0).nonzero().flatten().tolist()
-    context.that(not blind, f"the {direction} output at the steps {blind} does not depend on the input of that step")
+def _check_causal(context: CheckContext, direction: str, influence: Tensor) -> None:
+    """Steps are in the order of the direction: each output must depend on its own input and not on later ones."""
+    what = f"the influence of later inputs on the {direction} output"
+    context.assert_close(influence.triu(1), torch.zeros_like(influence), what)
+    blind = influence.diagonal().eq(0).nonzero().flatten().tolist()
+    context.assert_true(
+        not blind, f"the {direction} output at steps {blind} does not depend on the input of the same step"
+    )
 
 
 def _check_symmetry(
-    context: CheckContext, model: RecurrentModel, mirror: RecurrentModel, alone: RecurrentModel, x: Tensor
+    context: CheckContext, model: RecurrentModel, mirror: RecurrentModel, forward: RecurrentModel, x: Tensor
 ) -> None:
     output, _ = model.backbone(x)
-    context.same(
-        _ways(context, output)[0], alone.backbone(x)[0], "the forward half of the output, beside one direction,"
+    context.assert_close(
+        _split_directions(context, output)[0],
+        forward.backbone(x)[0],
+        "compared with a unidirectional model, the forward output",
     )
     state = random_state(model)
-    exchanged = _exchanged_state(state, model, alone)
-    output, final = model.backbone(x, None if exchanged is None else state)
-    mirrored, mirrored_final = mirror.backbone(x.flip(1), exchanged)
-    forward, reverse = _ways(context, mirrored.flip(1))
-    context.same(torch.cat([reverse, forward], dim=-1), output, "the output in the mirror")
-    if exchanged is not None:
-        context.same(_exchanged_state(mirrored_final, model, alone), final, "the final state in the mirror")
+    swapped = _swap_state(state, model, forward)
+    output, final = model.backbone(x, None if swapped is None else state)
+    mirrored, mirrored_final = mirror.backbone(x.flip(1), swapped)
+    first, second = _split_directions(context, mirrored.flip(1))
+    context.assert_close(torch.cat([second, first], dim=-1), output, "with swapped directions, the output")
+    if swapped is not None:
+        context.assert_close(
+            _swap_state(mirrored_final, model, forward), final, "with swapped directions, the final state"
+        )
 
 
-def _ways(context: CheckContext, output: Tensor) -> list[Tensor]:
-    """The output of each direction."""
+def _split_directions(context: CheckContext, output: Tensor) -> list[Tensor]:
+    """The outputs of the two directions."""
     features = output.shape[-1]
-    context.needs(
-        features % 2 == 0, f"the {features} features of the output are not those of one direction and another"
-    )
+    context.skip_unless(features % 2 == 0, f"the {features} output features are not those of two equal directions")
     return list(output.chunk(2, dim=-1))
 
 
-def _reach(output: Tensor, x: Tensor) -> Tensor:
-    """How much the output at each step depends on the input at each: `(time of output, time of input)`."""
+def _influence(output: Tensor, x: Tensor) -> Tensor:
+    """How much the output of each step depends on the input of each step: `(output step, input step)`."""
     by_step = [derivatives(total(at_t), x)[0] for at_t in output.unbind(1)]
     return torch.stack([gradient.abs().amax((0, 2)) for gradient in by_step])
 
 
 def _is_reverse(name: str) -> bool:
-    """Whether a weight of a backbone of one layer, by its name, is of the reverse direction."""
+    """Whether a weight of a one-layer backbone belongs to the reverse direction, by its name."""
     return bool(re.match(r"(cells|initial)\.1\.", name) or re.search(r"_reverse(\.|$)", name))
 
 
-def _exchanged(context: CheckContext, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _swap_weights(context: CheckContext, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of each direction under the names of the other."""
     partners = {name: partner for name in weights for partner in _partners(name) if partner in weights}
-    alone = [name for name in weights if name not in partners]
-    context.needs(not alone, f"the names of {', '.join(alone)} do not tell which direction they are of")
+    unknown = [name for name in weights if name not in partners]
+    context.skip_unless(not unknown, f"the direction of {', '.join(unknown)} cannot be told from the name")
     return {name: weights[partner] for name, partner in partners.items()}
 
 
 def _partners(name: str) -> list[str]:
-    """What the same weight of the other direction may be called, as in a stack of cells or in torch's modules."""
+    """Possible names of the same weight of the other direction, in a stack of cells or in torch's modules."""
     if re.match(r"(cells|initial)\.[01]\.", name):
         first, index, rest = name.split(".", 2)
         return [f"{first}.{1 - int(index)}.{rest}"]
@@ -122,17 +124,17 @@ def _partners(name: str) -> list[str]:
     return [".".join([*parts[:i], f"{part}_reverse", *parts[i + 1 :]]) for i, part in enumerate(parts)]
 
 
-def _exchanged_state(state: Any, model: RecurrentModel, alone: RecurrentModel) -> Any:
-    """The state of each direction in the place of the other; None: there is no telling which is which."""
+def _swap_state(state: Any, model: RecurrentModel, forward: RecurrentModel) -> Any:
+    """The state with its directions swapped; None if its layout does not show the directions."""
     if hasattr(model.backbone, "cells"):
         return state[::-1]
     try:
-        return map_state(_rows_exchanged, state, alone.backbone.state_shapes(BATCH))
-    except (InputError, ValueError):  # the layout differs, or the axes do
+        return map_state(_swap_halves, state, forward.backbone.state_shapes(BATCH))
+    except (InputError, ValueError):  # the structure or the number of axes differs
         return None
 
 
-def _rows_exchanged(part: Tensor, of_one: torch.Size) -> Tensor:
-    """The two halves exchanged along the axis that is twice as long as in one direction."""
-    axes = [axis for axis, (both, one) in enumerate(zip(part.shape, of_one, strict=True)) if both == 2 * one]
+def _swap_halves(part: Tensor, forward: torch.Size) -> Tensor:
+    """Swap the halves along the axis that is twice as long as in one direction."""
+    axes = [axis for axis, (two, one) in enumerate(zip(part.shape, forward, strict=True)) if two == 2 * one]
     return torch.cat(part.chunk(2, axes[0])[::-1], axes[0]) if axes else part

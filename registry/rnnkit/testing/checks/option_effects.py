@@ -1,4 +1,4 @@
-"""What a kind promises of the fields of a spec and of its options: that they do something."""
+"""The effects of the fields of a spec and of the options."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from rnnkit import RecurrentSpec
-from rnnkit.testing.check import check
-from rnnkit.testing.check_context import Case, CheckContext, gradients, total
-from rnnkit.testing.comparison import largest_difference
+from rnnkit.testing._check import check
+from rnnkit.testing._comparison import largest_difference
+from rnnkit.testing._context import Case, CheckContext, gradients, total
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 from rnnkit.testing.sample_values import is_choice, sample_option_values
 
 _TIME = 8
 _LENGTHS = (_TIME, 2, 0, 3)
-# What some options need, to be taken or to do anything.
+# Some options are valid, or have an effect, in some contexts only.
 _CONTEXTS: tuple[Changes, ...] = (
     {},
     {"num_layers": 2, "dropout": 0.5},
@@ -27,139 +27,133 @@ _CONTEXTS: tuple[Changes, ...] = (
     {"num_layers": 3},
     {"num_layers": 1},
 )
-_OF_OTHERS = 2  # values of each other option, which one may need as well
+_MAX_OTHERS = 2  # values of each other option, for options that depend on it
 
 
 @check("registration")
 def fields_take_effect(context: CheckContext) -> None:
-    """Each field of a spec changes something that one can see, if the kind takes it.
+    """Each field of a spec that the kind accepts has a visible effect.
 
-    The builder does not hand it on; what a kind cannot do is refused by the `check` of its record.
+    The builder ignores the field. If the kind does not support it, reject it in the `check` of the record.
     """
     effects = _Effects(context)
-    for changes in _changes_of_fields(context.kind_under_test):
-        effects.look_for([changes], _CONTEXTS)
-    effects.judge()
+    for changes in _field_changes(context.kind):
+        effects.try_any([changes], _CONTEXTS)
+    effects.assert_all()
 
 
 @check("registration")
 def options_take_effect(context: CheckContext) -> None:
-    """Each option changes something that one can see: every choice that it offers, or one of its numbers at least.
+    """Each option has a visible effect: every one of its choices, or at least one of its numbers.
 
-    The builder does not hand the option on, nothing reads it, or two of its choices mean the same.
+    The builder ignores the option, or two of its choices are equivalent.
     """
-    effects, values = _Effects(context), _values_of_options(context.kind_under_test)
-    context.needs(values, "it has no options")
-    for name, of_option in values.items():
-        contexts = [*_CONTEXTS, *context.kind_under_test.given_options, *_other_options(values, name)]
-        for alternatives in _alternatives(of_option):
-            effects.look_for([{"options": {name: value}} for value in alternatives], contexts)
-        if not of_option:
-            effects.leave_out(f"options.{name}: no other value of it was found; give one in `options`")
-    effects.judge()
+    effects, values = _Effects(context), _option_values(context.kind)
+    context.skip_unless(values, "it has no options")
+    for name, candidates in values.items():
+        contexts = [*_CONTEXTS, *context.kind.given_options, *_other_options(values, name)]
+        for alternatives in _alternatives(candidates):
+            effects.try_any([{"options": {name: value}} for value in alternatives], contexts)
+        if not candidates:
+            context.leave_out(f"options.{name}: no other value was found; give one in `options`")
+    effects.assert_all()
 
 
 class _Effects:
-    """Looks for what changes of a spec do."""
+    """Looks for the effects of changes of a spec."""
 
     def __init__(self, context: CheckContext) -> None:
         self._context = context
         self._seen: dict[Any, Any] = {}
         self._tried = 0
-        self._without: dict[str, Case] = {}  # what has no effect, and a spec in which it has none
+        self._without: dict[str, Case] = {}  # changes without an effect, and a spec for each
 
-    def look_for(self, alternatives: Sequence[Changes], contexts: Sequence[Changes]) -> None:
-        """Note whether one of some changes does something in one of some contexts; or that the kind takes none."""
-        pairs = [pair for changes in alternatives for pair in _pairs(self._context.kind_under_test, changes, contexts)]
+    def try_any(self, alternatives: Sequence[Changes], contexts: Sequence[Changes]) -> None:
+        """Record whether one of the alternatives has an effect in one of the contexts."""
+        pairs = [pair for changes in alternatives for pair in _pairs(self._context.kind, changes, contexts)]
         if not pairs:
-            self.leave_out(
-                self._context.kind_under_test.refusal(**alternatives[0]) or f"{_in_words(alternatives[0])}: no change"
-            )
+            problem = self._context.kind.problem(**alternatives[0])
+            self._context.leave_out(problem or f"{_describe(alternatives[0])}: no change")
             return
         self._tried += 1
         if not any(self._differ(*pair) for pair in pairs):
-            self._without[_in_words(alternatives[0])] = Case(pairs[0][1])
+            self._without[_describe(alternatives[0])] = Case(pairs[0][1])
 
-    def leave_out(self, what: str) -> None:
-        """Note what was not tried."""
-        if what not in self._context.left_out:
-            self._context.left_out.append(what)
-
-    def judge(self) -> None:
-        """Everything that was tried must have done something."""
+    def assert_all(self) -> None:
+        """All changes that were tried must have an effect."""
         context = self._context
-        context.needs(self._tried, f"nothing could be tried: {'; '.join(context.left_out)}")
+        context.skip_unless(self._tried, f"there was nothing to try: {'; '.join(context.left_out)}")
         context.figures["changes"] = self._tried
         context.case = next(iter(self._without.values()), None)
-        context.that(
+        context.assert_true(
             not self._without,
-            f"{' and '.join(self._without)} changed nothing: neither the parameters and how they start, nor output, "
-            "state and gradients, in evaluation and in training",
+            f"{' and '.join(self._without)} had no effect on initial parameters, output, state and gradients, in "
+            "evaluation and in training",
         )
 
     def _differ(self, before: RecurrentSpec[Any], after: RecurrentSpec[Any]) -> bool:
-        """Whether anything that one can see of two specs differs; what is random even under a seed does not count."""
+        """Whether a view of two specs differs; views that are random even with a seed do not count."""
         self._context.case = Case(after)
         for view in _VIEWS:
-            seen = self._of(view, before)
-            if _are_same(seen, self._of(view, before, again=True)) and not _are_same(seen, self._of(view, after)):
+            seen = self._view(view, before)
+            if _equal(seen, self._view(view, before, again=True)) and not _equal(seen, self._view(view, after)):
                 return True
         return False
 
-    def _of(self, view: Any, spec: RecurrentSpec[Any], *, again: bool = False) -> Any:
+    def _view(self, view: Any, spec: RecurrentSpec[Any], *, again: bool = False) -> Any:
         key = (view, spec, again)
         if key not in self._seen:
             self._seen[key] = view(Case(spec))
         return self._seen[key]
 
 
-def _changes_of_fields(kind_under_test: KindUnderTest) -> Iterator[Changes]:
-    base = kind_under_test.spec()
+def _field_changes(kind: KindUnderTest) -> Iterator[Changes]:
+    base = kind.spec()
     yield from ({"input_size": base.input_size * times} for times in (2, 3))
     yield from ({"hidden_size": base.hidden_sizes[0] * times} for times in (2, 3))
     yield from ({"num_layers": layers} for layers in (1, 2, 3) if layers != base.num_layers)
     yield from ({"bias": not base.bias}, {"bidirectional": not base.bidirectional}, {"dropout": 0.25})
-    yield from kind_under_test.sizes_per_layer
+    yield from kind.sizes_per_layer
 
 
-def _values_of_options(kind_under_test: KindUnderTest) -> dict[str, list[Any]]:
-    """Values of each option, those that its author gives first."""
-    values = sample_option_values(kind_under_test.record.options)
-    for given in kind_under_test.given_options:
+def _option_values(kind: KindUnderTest) -> dict[str, list[Any]]:
+    """Values of each option, first those that the caller gave."""
+    values = sample_option_values(kind.record.options)
+    for given in kind.given_options:
         for name, value in given["options"].items():
             values[name] = [value, *values.get(name, [])]
     return values
 
 
 def _alternatives(values: Sequence[Any]) -> list[list[Any]]:
-    """Each choice by itself, and all numbers and the like together, of which one need do something."""
+    """Each choice alone, and all other values together, of which at least one must have an effect."""
     choices = [[value] for value in values if is_choice(value)]
     others = [value for value in values if not is_choice(value)]
     return [*choices, others] if others else choices
 
 
 def _other_options(values: Mapping[str, Sequence[Any]], name: str) -> Iterator[Changes]:
-    for other, of_other in values.items():
+    for other, candidates in values.items():
         if other != name:
-            yield from ({"options": {other: value}} for value in of_other[:_OF_OTHERS])
+            yield from ({"options": {other: value}} for value in candidates[:_MAX_OTHERS])
 
 
 def _pairs(
-    kind_under_test: KindUnderTest, changes: Changes, contexts: Sequence[Changes]
+    kind: KindUnderTest, changes: Changes, contexts: Sequence[Changes]
 ) -> Iterator[tuple[RecurrentSpec[Any], RecurrentSpec[Any]]]:
-    """The specs without the changes and with them, in each context in which the kind takes both."""
+    """The specs without and with the changes, in each context in which the kind accepts both."""
     options = changes.get("options", {})
     for context in contexts:
-        rest = {name: value for name, value in context.get("options", {}).items() if name not in options}
-        before = {**context, "options": rest}
-        after = {**context, **changes, "options": {**rest, **options}}
-        if kind_under_test.takes(**before) and kind_under_test.takes(**after):
-            pair = kind_under_test.spec(**before), kind_under_test.spec(**after)
+        others = {name: value for name, value in context.get("options", {}).items() if name not in options}
+        before = {**context, "options": others}
+        after = {**context, **changes, "options": {**others, **options}}
+        if kind.accepts(**before) and kind.accepts(**after):
+            pair = kind.spec(**before), kind.spec(**after)
             if pair[0] != pair[1]:
                 yield pair
 
 
-def _in_words(changes: Changes) -> str:
+def _describe(changes: Changes) -> str:
     options = changes.get("options", {})
     return ", ".join(
         [f"{name}={value!r}" for name, value in changes.items() if name != "options"]
@@ -167,13 +161,13 @@ def _in_words(changes: Changes) -> str:
     )
 
 
-def _are_same(one: Any, other: Any) -> bool:
-    """Bit for bit: an option may choose between two ways to compute the same, which differ by rounding alone."""
+def _equal(one: Any, other: Any) -> bool:
+    """Bit for bit: an option may select between two algorithms that differ only in rounding."""
     return not largest_difference(one, other, relative=0, absolute=0).message
 
 
 def _input(case: Case) -> Tensor:
-    """Input that looks random, of which fewer features are the first of more."""
+    """Deterministic input; the features of a smaller size are the first ones of a larger size."""
     steps = torch.arange(len(_LENGTHS) * _TIME, dtype=torch.float64).reshape(len(_LENGTHS), _TIME, 1)
     features = torch.arange(1, case.spec.input_size + 1)
     x = 2 * torch.sin(features * (steps + features.sqrt()))
@@ -181,7 +175,7 @@ def _input(case: Case) -> Tensor:
 
 
 def _parameters(case: Case) -> Any:
-    return dict(case.model(moved=False).named_parameters())
+    return dict(case.model(perturb=False).named_parameters())
 
 
 def _results(case: Case, *, training: bool, padded: bool) -> Any:

@@ -1,4 +1,4 @@
-"""What a kind promises of rows of different lengths."""
+"""Variable-length sequences."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from rnnkit import RecurrentModel
-from rnnkit.model import padding
-from rnnkit.testing.check import check
-from rnnkit.testing.check_context import (
+from rnnkit.model import padding_mask
+from rnnkit.testing._check import check
+from rnnkit.testing._context import (
     BATCH,
     BATCH_AXES,
     DIRECTIONS,
@@ -21,37 +21,37 @@ from rnnkit.testing.check_context import (
     random_state,
     with_gradients,
 )
-from rnnkit.testing.per_sequence import batch_axes, each_row_alone, parts_by_row
+from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
 
 _CONTENTS = (math.nan, math.inf, 1e30, 0.0)
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 @check("numerics")
-def padding_changes_nothing(context: CheckContext) -> None:
-    """What the input holds past a row's length changes nothing: each row gets what it gets alone, cut at its length.
+def padding_has_no_effect(context: CheckContext) -> None:
+    """Padding has no effect, whatever it holds: each sequence equals the same sequence alone, cut to its length.
 
-    Steps past the length are taken: the last state is that at the end of the tensor, or the reverse direction starts
-    there, or a multiplication by zero is meant to undo them.
+    Steps past the length are computed: the final state is that of the last padded step, the reverse direction starts in
+    the padding, or padding is multiplied by zero, which keeps NaN.
     """
-    for case in context.cases([*context.kind_under_test.variants, *BATCH_AXES[1:]], DIRECTIONS):
+    for case in context.cases([*context.kind.variants, *BATCH_AXES[1:]], DIRECTIONS):
         model, x, state = case.model(), case.input().requires_grad_(), random_state(case.model())
-        expected = with_gradients(model.backbone, *each_row_alone(model, x, state, LENGTHS), x)
-        past = padding(torch.tensor(LENGTHS), TIME, batch_first=case.spec.batch_first)
+        expected = with_gradients(model.backbone, *run_sequences_alone(model, x, state, LENGTHS), x)
+        past = padding_mask(torch.tensor(LENGTHS), TIME, batch_first=case.spec.batch_first)
         for content in _CONTENTS:
             padded = x.detach().masked_fill(past, content).requires_grad_()
-            actual = with_gradients(model.backbone, *_together(model, padded, state), padded)
-            context.each_same(actual, expected, f"where the padding is {content},")
+            actual = with_gradients(model.backbone, *_run_batch(model, padded, state), padded)
+            context.assert_each_close(actual, expected, f"with padding of {content},")
             for name in ("output", "gradient by input 0"):
                 at_padding = actual[name].masked_fill(~past, 0)
-                context.equal(at_padding, torch.zeros_like(at_padding), f"at padding of {content}, the {name}")
+                context.assert_equal(at_padding, torch.zeros_like(at_padding), f"in padding of {content}, the {name}")
 
 
 @check("numerics")
 def full_lengths_equal_no_lengths(context: CheckContext) -> None:
-    """Where every row is as long as the input, lengths change nothing, whatever integer dtype they have.
+    """Lengths that all equal the number of steps have no effect, in any integer dtype.
 
-    Rows with lengths take another way through the code, which is not quite the same.
+    The code path with lengths differs from the one without.
     """
     for case in context.cases(readout="all"):
         model, x, state = case.model(), case.input(), random_state(case.model())
@@ -59,9 +59,9 @@ def full_lengths_equal_no_lengths(context: CheckContext) -> None:
         for dtype in _INTEGERS:
             lengths = torch.full((BATCH,), TIME, dtype=dtype)
             actual = model(x, state, lengths=lengths, return_state=True)
-            context.same(actual, expected, f"with full lengths of {dtype}, the output and state")
+            context.assert_close(actual, expected, f"with full lengths of {dtype}, the output and state")
 
 
-def _together(model: RecurrentModel, x: Tensor, state: Any) -> tuple[Tensor, list[Tensor]]:
+def _run_batch(model: RecurrentModel, x: Tensor, state: Any) -> tuple[Tensor, list[Tensor]]:
     output, final = model.backbone(x, state, lengths=torch.tensor(LENGTHS))
-    return output, parts_by_row(final, batch_axes(model))
+    return output, batched_parts(final, batch_axes(model))

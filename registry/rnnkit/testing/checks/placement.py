@@ -1,4 +1,4 @@
-"""What a kind promises of dtypes and devices."""
+"""Dtypes and devices."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnkit import RecurrentModel, build_model, move_state
-from rnnkit.testing.check import CheckFailedError, check
-from rnnkit.testing.check_context import LENGTHS, Case, CheckContext, random_state, with_gradients
-from rnnkit.testing.comparison import leaves
+from rnnkit.testing._check import CheckFailedError, check
+from rnnkit.testing._comparison import leaves
+from rnnkit.testing._context import LENGTHS, Case, CheckContext, random_state, with_gradients
 
 _DTYPES = (torch.float64, torch.float32, torch.bfloat16)
-# What may have a tensor of the CPU beside one of another device.
-_MIXING = {"copy_", "_to_copy", "index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"}
+# Operations that accept CPU tensors together with tensors of another device.
+_MIXED_DEVICES = {"copy_", "_to_copy", "index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"}
 
 
 @check("numerics")
-def dtype_follows(context: CheckContext) -> None:
-    """Parameters, outputs and states are of the dtype that the model was built in, or moved to since.
+def dtype_is_consistent(context: CheckContext) -> None:
+    """Parameters, outputs and states have the dtype that the model was built with or moved to.
 
-    A tensor is made without `dtype=`, and so of torch's default, or is kept where `to` does not find it.
+    A tensor is created without `dtype=`, or is neither a parameter nor a buffer, so that `to` does not convert it.
     """
     for dtype in _DTYPES:
         for case in context.cases():
             default = torch.float64 if dtype != torch.float64 else torch.float32
             with _default_dtype(context, default):
-                _check_dtype(context, case, case.model(dtype=dtype, moved=False), dtype, "built in")
-                _check_dtype(context, case, case.model(dtype=default, moved=False).to(dtype), dtype, "moved to")
+                _check_dtype(context, case, case.model(dtype=dtype, perturb=False), dtype, "built with")
+                _check_dtype(context, case, case.model(dtype=default, perturb=False).to(dtype), dtype, "moved to")
 
 
 @check("numerics")
-def float32_is_near_float64(context: CheckContext) -> None:
-    """Outputs, states and gradients in float32 are those in float64, but for rounding.
+def float32_is_close_to_float64(context: CheckContext) -> None:
+    """Outputs, states and gradients in float32 equal those in float64 up to rounding.
 
-    Something is computed in a narrower dtype, or small numbers are taken from large ones.
+    A value is computed in a narrower dtype, or cancellation loses digits.
     """
     for case in context.cases():
         narrow, wide = case.model(dtype=torch.float32), case.model(dtype=torch.float32).double()
@@ -46,15 +46,17 @@ def float32_is_near_float64(context: CheckContext) -> None:
         found = {name: move_state(each, dtype=torch.float64) for name, each in _results(narrow, x, state).items()}
         expected = _results(wide, x.double(), move_state(state, dtype=torch.float64))
         for name, each in found.items():
-            rounding = 1e-4 if "gradient" not in name else 1e-3  # a gradient may be a sum that nearly cancels
-            context.same(each, expected[name], f"in float32, the {name}", relative=rounding, absolute=rounding / 10)
+            rounding = 1e-4 if "gradient" not in name else 1e-3  # a gradient may be a sum with cancellation
+            context.assert_close(
+                each, expected[name], f"in float32, the {name}", relative=rounding, absolute=rounding / 10
+            )
 
 
 @check("numerics")
-def device_follows(context: CheckContext) -> None:
-    """The model is made, moved and run on any device, and makes tensors of no other: on `meta`, and on what there is.
+def device_is_consistent(context: CheckContext) -> None:
+    """The model can be built on, moved to and run on `meta` and available accelerators, without tensors elsewhere.
 
-    A tensor is made without `device=`, or is neither a parameter nor a buffer, so that `to` does not find it.
+    A tensor is created without `device=`, or is neither a parameter nor a buffer, so that `to` does not move it.
     """
     for case in context.cases():
         _check_meta(context, case)
@@ -64,41 +66,41 @@ def device_follows(context: CheckContext) -> None:
 
 
 def _check_meta(context: CheckContext, case: Case) -> None:
-    """Hold a model to make nothing beside a device without memory, which every machine has, and to follow it there."""
-    with _NothingElsewhere():  # type: ignore[no-untyped-call]  # torch's own
+    """The meta device shows tensors on a wrong device on any machine."""
+    with _OnlyMetaTensors():  # type: ignore[no-untyped-call]  # missing in torch's stubs
         built = build_model(case.spec, device="meta")
-    moved = case.model(dtype=torch.float32, moved=False).to("meta")
+    moved = case.model(dtype=torch.float32, perturb=False).to("meta")
     for model, how in ((built, "built on"), (moved, "moved to")):
-        left = [name for name, each in _kept(model) if not each.is_meta]
-        context.that(not left, f"of a model {how} the device meta, {', '.join(left)} is on another")
+        left = [name for name, each in _named_tensors(model) if not each.is_meta]
+        context.assert_true(not left, f"in a model {how} the meta device, {', '.join(left)} is on another device")
     y, final = _run_on_meta(context, moved, case.input(time=2, dtype=torch.float32).to("meta"))
     stay = all(each.is_meta for each in leaves((y, final)))
-    context.that(stay, "the output or state of a model on the device meta is on another")
+    context.assert_true(stay, "the output or state of a model on the meta device is on another device")
 
 
 def _check_dtype(context: CheckContext, case: Case, model: RecurrentModel, dtype: torch.dtype, how: str) -> None:
-    # not every function of torch is there in bfloat16, which is no fault of the kind
-    with context.capability(f"computing in {dtype}") if dtype == torch.bfloat16 else nullcontext():
+    # torch does not implement every function in bfloat16
+    with context.optional_feature(f"computing in {dtype}") if dtype == torch.bfloat16 else nullcontext():
         y, final = model(case.input(dtype=dtype), lengths=torch.tensor(LENGTHS), return_state=True)
-    named = [*_kept(model), ("the output", y), *(("the state", part) for part in leaves(final))]
+    named = [*_named_tensors(model), ("the output", y), *(("the state", part) for part in leaves(final))]
     wrong = {name: part.dtype for name, part in named if part.is_floating_point() and part.dtype != dtype}
-    said = ", ".join(f"{name} is {found}" for name, found in wrong.items())
-    context.that(not wrong, f"with torch's default {torch.get_default_dtype()}, in a model {how} {dtype}: {said}")
+    dtypes = ", ".join(f"{name} is {found}" for name, found in wrong.items())
+    default = torch.get_default_dtype()
+    context.assert_true(not wrong, f"with the default dtype {default}, in a model {how} {dtype}, {dtypes}")
 
 
-def _kept(model: RecurrentModel) -> list[tuple[str, Tensor]]:
-    """What a model moves along, under its name."""
+def _named_tensors(model: RecurrentModel) -> list[tuple[str, Tensor]]:
     return [*model.named_parameters(), *model.named_buffers()]
 
 
 @contextmanager
 def _default_dtype(context: CheckContext, dtype: torch.dtype) -> Iterator[None]:
-    """Another default of torch's within the block, which must leave it alone."""
+    """Set torch's default dtype within the block, which must not change it."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         yield
-        context.that(torch.get_default_dtype() == dtype, "torch's default dtype is changed")
+        context.assert_true(torch.get_default_dtype() == dtype, "a call changes torch's default dtype")
     finally:
         torch.set_default_dtype(before)
 
@@ -107,28 +109,28 @@ def _results(model: RecurrentModel, x: Tensor, state: Any) -> dict[str, Any]:
     return with_gradients(model, *model(x, state, lengths=torch.tensor(LENGTHS, device=x.device), return_state=True))
 
 
-class _NothingElsewhere(TorchDispatchMode):
-    """Within its block, no tensor with more than one number is made on another device than `meta`."""
+class _OnlyMetaTensors(TorchDispatchMode):
+    """Fails if an operation creates a tensor on another device than `meta`; scalars are allowed."""
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
         found = [each for each in _tensors(result) if not each.is_meta and each.dim() > 0]
         if found:
-            made = f"a tensor of shape {tuple(found[0].shape)} on the device {found[0].device}"
-            raise CheckFailedError(f"to be built on the device meta, the model makes {made}, by {function}")
+            tensor = f"a tensor of shape {tuple(found[0].shape)} on the device {found[0].device}"
+            raise CheckFailedError(f"while building on the meta device, {function} creates {tensor}")
         return result
 
 
-class _NothingMixed(TorchDispatchMode):
-    """Within its block, no operation has tensors of `meta` and of another device; single numbers are no matter."""
+class _NoMixedDevices(TorchDispatchMode):
+    """Fails if an operation mixes `meta` tensors with tensors of another device; scalars are allowed."""
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = _tensors((args, kwargs or {}))
         found = [each for each in given if not each.is_meta and each.dim() > 0]
         mixed = found and any(each.is_meta for each in given)
-        if mixed and function.overloadpacket.__name__ not in _MIXING:
-            other = f"a tensor of shape {tuple(found[0].shape)} of the device {found[0].device}"
-            raise CheckFailedError(f"on the device meta, {function} is given {other}")
+        if mixed and function.overloadpacket.__name__ not in _MIXED_DEVICES:
+            tensor = f"a tensor of shape {tuple(found[0].shape)} on the device {found[0].device}"
+            raise CheckFailedError(f"on the meta device, {function} gets {tensor}")
         return function(*args, **(kwargs or {}))
 
 
@@ -141,38 +143,38 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 def _run_on_meta(context: CheckContext, model: RecurrentModel, x: Tensor) -> Any:
-    with context.capability("a call on the device meta, where no values are known,"):
+    with context.optional_feature("a call on the meta device, which has no values,"):
         try:
-            with _NothingMixed():  # type: ignore[no-untyped-call]  # torch's own
+            with _NoMixedDevices():  # type: ignore[no-untyped-call]  # missing in torch's stubs
                 return model(x, return_state=True)
         except RuntimeError as error:
-            if "same device" in str(error):  # some of torch's functions look by themselves, and first
-                raise CheckFailedError(f"on the device meta: {error}") from error
+            if "same device" in str(error):  # some functions of torch check the devices themselves
+                raise CheckFailedError(f"on the meta device: {error}") from error
             raise
 
 
 def _accelerators() -> dict[str, torch.dtype]:
-    """The devices that this machine has beside its CPU, each with the widest dtype that it has."""
+    """The available accelerators, each with its widest floating-point dtype."""
     found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return {name: torch.float64 if name == "cuda" else torch.float32 for name, there in found.items() if there}
 
 
 def _check_device(context: CheckContext, case: Case, device: str, dtype: torch.dtype) -> None:
-    """Hold a model on a device to what it gives on the CPU."""
+    """Compare a model on a device with the same model on the CPU."""
     x, model = case.input(dtype=dtype), case.model(dtype=dtype)
     state = random_state(model)
     expected = _results(model, x, state)
-    with _not_there(context, device):
+    with _skip_if_not_implemented(context, device):
         build_model(case.spec, device=device, dtype=dtype)(x.to(device))
         found = _results(case.model(dtype=dtype).to(device), x.to(device), move_state(state, device))
     relative, absolute = (1e-6, 1e-8) if dtype == torch.float64 else (1e-3, 1e-4)
-    context.each_same(found, expected, f"on the device {device},", relative=relative, absolute=absolute)
+    context.assert_each_close(found, expected, f"on the device {device},", relative=relative, absolute=absolute)
 
 
 @contextmanager
-def _not_there(context: CheckContext, device: str) -> Iterator[None]:
-    """Not every function of torch is there on every device, which is no fault of the kind."""
+def _skip_if_not_implemented(context: CheckContext, device: str) -> Iterator[None]:
+    """Torch does not implement every function on every device."""
     try:
         yield
     except NotImplementedError as error:
-        context.needs(False, f"on the device {device}, {error}")
+        context.skip_unless(False, f"on the device {device}, {error}")

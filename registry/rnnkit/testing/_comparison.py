@@ -1,4 +1,4 @@
-"""How far two collections of tensors are from each other, and where."""
+"""Compares nested collections of tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Difference(NamedTuple):
 
     Attributes:
         size: the largest absolute difference of two entries.
-        message: what is wrong, as the end of a sentence; empty: it is rounding.
+        message: the end of a sentence that describes the difference; empty if it is within rounding.
     """
 
     size: float
@@ -33,14 +33,14 @@ def largest_difference(actual: Any, expected: Any, *, relative: float, absolute:
     """Compare tensors, and nested tuples, lists and mappings of them, part by part.
 
     Args:
-        actual: what there is.
-        expected: what there should be.
-        relative: the difference that counts as rounding, as a part of the value expected.
-        absolute: the same where that is about zero.
-        path: where in the whole these stand.
+        actual: the computed values.
+        expected: the expected values.
+        relative: the relative tolerance.
+        absolute: the absolute tolerance.
+        path: the path of `actual` in the whole collection, for the message.
     """
     if isinstance(actual, Tensor) and isinstance(expected, Tensor):
-        return _of_tensors(actual, expected, relative, absolute, path)
+        return _compare_tensors(actual, expected, relative, absolute, path)
     pairs, mismatch = _pairs(actual, expected, path)
     if mismatch:
         return Difference(float("inf"), mismatch)
@@ -52,31 +52,31 @@ def largest_difference(actual: Any, expected: Any, *, relative: float, absolute:
 
 
 def _pairs(actual: Any, expected: Any, path: str) -> tuple[dict[str, tuple[Any, Any]], str]:
-    """What stands in the same place of both; or what is different about the places."""
+    """The parts of both by their paths; or a message if the structures differ."""
     if isinstance(actual, Mapping) and isinstance(expected, Mapping):
         if actual.keys() != expected.keys():
             return {}, f"{path} has {sorted(actual)}, but should have {sorted(expected)}"
         return {f"{path}[{name!r}]": (actual[name], expected[name]) for name in expected}, ""
     if not isinstance(actual, tuple | list) or not isinstance(expected, tuple | list) or len(actual) != len(expected):
-        return {}, f"{path} is {_sort(actual)}, but should be {_sort(expected)}"
+        return {}, f"{path} is {_type_text(actual)}, but should be {_type_text(expected)}"
     names = getattr(expected, "_fields", None)
     keys = [f".{name}" for name in names] if names else [f"[{index}]" for index in range(len(expected))]
     return {path + key: pair for key, pair in zip(keys, zip(actual, expected, strict=True), strict=True)}, ""
 
 
-def _of_tensors(actual: Tensor, expected: Tensor, relative: float, absolute: float, path: str) -> Difference:
+def _compare_tensors(actual: Tensor, expected: Tensor, relative: float, absolute: float, path: str) -> Difference:
     if actual.shape != expected.shape or actual.dtype != expected.dtype:
-        return Difference(float("inf"), f"{path} is {_sort(actual)}, but should be {_sort(expected)}".strip())
+        return Difference(float("inf"), f"{path} is {_type_text(actual)}, but should be {_type_text(expected)}".strip())
     a, b = (tensor.detach().to("cpu", torch.float64) for tensor in (actual, expected))
     apart = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, (a - b).abs().nan_to_num(nan=torch.inf))
     size = float(apart.max()) if apart.numel() else 0.0
     excess = apart - (absolute + relative * b.abs().nan_to_num(posinf=0.0))
     if not excess.numel() or not (excess > 0).any():
         return Difference(size, "")
-    return Difference(size, _where(a, b, excess, path))
+    return Difference(size, _largest_excess(a, b, excess, path))
 
 
-def _where(a: Tensor, b: Tensor, excess: Tensor, path: str) -> str:
+def _largest_excess(a: Tensor, b: Tensor, excess: Tensor, path: str) -> str:
     worst = int(excess.argmax())
     index = [int(each) for each in torch.unravel_index(torch.tensor(worst), a.shape)]
     count = int((excess > 0).sum())
@@ -87,7 +87,7 @@ def _where(a: Tensor, b: Tensor, excess: Tensor, path: str) -> str:
     ).strip()
 
 
-def _sort(value: Any) -> str:
+def _type_text(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
     if isinstance(value, tuple | list):

@@ -1,7 +1,7 @@
-"""Refuses input, lengths and states that do not fit, with what was expected and what came.
+"""Validate the input, lengths and states of a model; each error states what was expected and what was given.
 
-Shapes and dtypes are always checked: they are known while tracing too. The values of `lengths` are checked in
-eager mode only, because looking at values breaks `torch.compile`, `torch.export` and `torch.func.vmap`.
+Shapes and dtypes are always checked, since they are known while tracing too. The values of `lengths` are checked in
+eager mode only, because reading values breaks `torch.compile`, `torch.export` and `torch.func.vmap`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: bool) -> None:
-    """Raise `InputError` unless x is `(batch, time, input_size)` (or time first), has a step, and is of `dtype`."""
+    """Raise `InputError` unless x is `(batch, time, input_size)` or time first, with a step or more, and of `dtype`."""
     if not isinstance(x, Tensor):
         raise InputError(f"The input must be a tensor or a PackedSequence, but is a {type(x).__name__}")
     shape = x.shape
@@ -29,14 +29,14 @@ def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: 
 
 
 def check_step(x_t: Tensor, input_size: int) -> None:
-    """Raise `InputError` unless x_t has the two axes of one step; `check_input` looks at the rest."""
+    """Raise `InputError` unless x_t has the two axes of one step; `check_input` checks everything else."""
     if not isinstance(x_t, Tensor) or x_t.dim() != 2:
         found = f"the shape {tuple(x_t.shape)}" if isinstance(x_t, Tensor) else _describe(x_t)
         raise InputError(f"step() takes one step, (batch, input_size) = (*, {input_size}), but got {found}")
 
 
 def check_lengths(lengths: Tensor, batch: int, time: int) -> None:
-    """Raise `InputError` unless lengths is `(batch,)`, of an integer dtype, and each in [0, time]."""
+    """Raise `InputError` unless lengths is `(batch,)`, of an integer dtype, with values in [0, time]."""
     if not isinstance(lengths, Tensor) or lengths.shape != (batch,) or lengths.dtype not in _INTEGERS:
         raise InputError(
             f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe(lengths)}"
@@ -51,17 +51,18 @@ def check_lengths(lengths: Tensor, batch: int, time: int) -> None:
         )
 
 
-def check_rows(rows: Tensor) -> None:
-    """Raise `InputError` unless rows is a mask over the rows of a batch."""
-    if not isinstance(rows, Tensor) or rows.dim() != 1 or rows.dtype != torch.bool:
-        raise InputError(f"rows must be a torch.bool tensor of shape (batch,), but is {_describe(rows)}")
+def check_mask(mask: Tensor) -> None:
+    """Raise `InputError` unless mask is `(batch,)`, of dtype bool."""
+    if not isinstance(mask, Tensor) or mask.dim() != 1 or mask.dtype != torch.bool:
+        raise InputError(f"mask must be a torch.bool tensor of shape (batch,), but is {_describe(mask)}")
 
 
 def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str = "state") -> Any:
-    """The state in the layout of `shapes`: a plain tuple will do for one with names, but no tuple with other names.
+    """Return the state in the layout of `shapes`; a plain tuple is accepted in place of a NamedTuple.
 
     Raises:
-        InputError: it has another layout, or other shapes, or a floating-point part that is not of `dtype`, if given.
+        InputError: the state has another layout, field names or shapes, or a floating-point part that is not of
+            `dtype`; None: any dtype.
     """
     if isinstance(shapes, torch.Size):
         _check_part(state, shapes, dtype, where)
@@ -88,10 +89,10 @@ def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:
     sizes = f"(*, *, {input_size})"
     if x.dim() == 2:
         batch_axis = 0 if batch_first else 1
-        way_out = f"; for one sequence without a batch axis write x.unsqueeze({batch_axis})"
+        hint = f"; for one sequence without a batch axis write x.unsqueeze({batch_axis})"
     else:
-        way_out = " with at least one step" if x.dim() == 3 and x.shape[2] == input_size else ""
-    return f"The input must have the shape {axes} = {sizes}{way_out}, but has the shape {tuple(x.shape)}"
+        hint = " with at least one step" if x.dim() == 3 and x.shape[2] == input_size else ""
+    return f"The input must have the shape {axes} = {sizes}{hint}, but has the shape {tuple(x.shape)}"
 
 
 def _layout(shapes: Any) -> str:

@@ -1,4 +1,4 @@
-"""Puts promises to a kind."""
+"""Runs checks on a kind."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 from rnnkit._messages import describe_exception
 from rnnkit._version import __version__
 from rnnkit.specs import plugin_of
-from rnnkit.testing.check import Check, CheckFailedError, NotApplicableError, all_checks, checks_like
-from rnnkit.testing.check_context import CheckContext
-from rnnkit.testing.kind_report import CheckResult, KindReport
+from rnnkit.testing._check import Check, CheckFailedError, NotApplicableError, all_checks, select_checks
+from rnnkit.testing._context import CheckContext
+from rnnkit.testing._report import CheckResult, KindReport
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 
 def check_kind(
     kind: str, *, spec: Changes | None = None, options: Sequence[Changes] = (), only: Iterable[str] | None = None
 ) -> KindReport:
-    """Hold a kind to what rnnkit promises of every kind.
+    """Run the conformance checks on a kind.
 
     ```python
     report = check_kind("mgu")
@@ -27,38 +27,37 @@ def check_kind(
     report.require()
     ```
 
-    Takes some seconds, on the CPU, and leaves the state of torch's random numbers as it was.
+    Takes some seconds on the CPU. The state of torch's random number generators is restored.
 
     Args:
-        kind: its name, of a plugin or of this process.
-        spec: fields that every spec of it must have, where it does not take the small sizes that the kit tries.
-        options: options to put every promise to, beside the defaults and other values of the kind's own options that
-            the kit finds by their types.
-        only: names of promises to put to it, parts of names, or patterns as in a shell; None: all.
+        kind: the name of the kind.
+        spec: fields of every spec, for kinds that do not accept the small sizes that the kit tries.
+        options: options to run every check with, in addition to the defaults and the values that the kit derives from
+            the types of the kind's options.
+        only: names of checks, parts of names, or patterns as in a shell; None: all checks.
 
     Raises:
-        UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind cannot be had.
-        ValueError: it takes no spec that the kit tries, or there is no promise of such a name.
+        UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind is not available.
+        ValueError: the kind accepts none of the specs that the kit tries, or no check matches `only`.
     """
-    checks = all_checks() if only is None else checks_like(only)
+    checks = all_checks() if only is None else select_checks(only)
     kind_under_test = KindUnderTest(kind, fields=spec, options=options)
-    return report_of(kind_under_test, [run_check(check, kind_under_test) for check in checks])
+    return make_report(kind_under_test, [run_check(check, kind_under_test) for check in checks])
 
 
-def report_of(kind_under_test: KindUnderTest, results: Iterable[CheckResult]) -> KindReport:
-    """The report of some results."""
+def make_report(kind_under_test: KindUnderTest, results: Iterable[CheckResult]) -> KindReport:
     versions = {"rnnkit": __version__, "torch": str(torch.__version__)}
     return KindReport(kind_under_test.name, plugin_of(kind_under_test.name), versions, tuple(results))
 
 
 def run_check(check: Check, kind_under_test: KindUnderTest) -> CheckResult:
-    """Put one promise to a kind."""
+    """Run one check on a kind."""
     context = CheckContext(kind_under_test)
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices), torch.enable_grad(), warnings.catch_warnings():
-        warnings.simplefilter("default")  # one is no broken promise, even where warnings are errors
+        warnings.simplefilter("default")  # a warning is not a failure, even under -W error
         torch.manual_seed(0)
-        error = _error_of(check, context)
+        error = _run(check, context)
     if isinstance(error, NotApplicableError):
         return CheckResult(check, "not applicable", str(error), context.figures, tuple(context.left_out), error)
     if error is not None:
@@ -66,10 +65,10 @@ def run_check(check: Check, kind_under_test: KindUnderTest) -> CheckResult:
     return CheckResult(check, "passed", "", context.figures, tuple(context.left_out))
 
 
-def _error_of(check: Check, context: CheckContext) -> Exception | None:
+def _run(check: Check, context: CheckContext) -> Exception | None:
     try:
         check.function(context)
-    except Exception as error:  # noqa: BLE001  # whatever the kind raises is what comes of it
+    except Exception as error:  # noqa: BLE001  # any exception of the kind is a result
         return error
     if not context.compared:
         return CheckFailedError(f"{check.name} compared nothing")

@@ -1,6 +1,6 @@
-r"""What an equation says, as a tree: how its parts are put together, before any of them has a value.
+r"""The syntax tree of an equation.
 
-A tree is read as it is written. `\phi (x)` may be a function of x or a product, and `resolved` tells which.
+`\phi (x)` may be a function call or a product: the reader returns both as `Beside`, and `resolved` decides.
 """
 
 from __future__ import annotations
@@ -9,39 +9,47 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from rnnkit.equation.tokens import UnreadableEquationError
+from rnnkit.errors import RnnkitError
+
+
+class EquationError(RnnkitError, ValueError):
+    """An equation cannot be evaluated: a symbol has no value, or shapes do not match."""
+
+
+class UnreadableEquationError(RnnkitError, ValueError):
+    """An equation contains LaTeX that rnnkit does not support."""
 
 
 class Tree:
-    """A part of an equation."""
+    """A node of the tree."""
 
     @property
     def children(self) -> tuple[Tree, ...]:
-        """What it is put together from, from left to right; the function of a `Call` is none of it."""
+        """The operands, from left to right; without the function of a `Call`."""
         return ()
 
     def with_children(self, _children: tuple[Tree, ...], /) -> Tree:
-        """The same put together from others."""
+        """A copy with other operands."""
         return self
 
 
 @dataclass(frozen=True)
 class Name(Tree):
-    """A symbol, in the form of `name_of`."""
+    """A symbol, as `name_of` normalizes it."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Number(Tree):
-    """A number as it is written."""
+    """A number, as written."""
 
     digits: str
 
 
 @dataclass(frozen=True)
 class Unary(Tree):
-    """`-` before something, or the root of it."""
+    """A minus sign, or a square root."""
 
     sign: Literal["-", "sqrt"]
     of: Tree
@@ -56,7 +64,7 @@ class Unary(Tree):
 
 @dataclass(frozen=True)
 class Binary(Tree):
-    r"""Something between two others: `*` is feature by feature, `.` is `\cdot`, which may also be between matrices."""
+    r"""A binary operation: `*` is element-wise, `.` is `\cdot`, which may also stand between matrices."""
 
     sign: Literal["+", "-", "*", ".", "/"]
     left: Tree
@@ -72,14 +80,13 @@ class Binary(Tree):
 
 @dataclass(frozen=True)
 class Power(Tree):
-    """A power, whose exponent is a number or a fraction of two, such as `1/2`."""
+    """A power; the exponent is a number or a fraction such as `1/2`."""
 
     base: Tree
     exponent: str
 
     @property
     def number(self) -> float:
-        """The exponent."""
         above, _, below = self.exponent.partition("/")
         return float(above) / float(below or 1)
 
@@ -92,7 +99,7 @@ class Power(Tree):
 
 
 class Factor(NamedTuple):
-    """One of several things side by side."""
+    """One of several adjacent factors."""
 
     tree: Tree
     in_brackets: bool
@@ -100,7 +107,7 @@ class Factor(NamedTuple):
 
 @dataclass(frozen=True)
 class Beside(Tree):
-    """Things side by side, some of which may be functions of the next. There are at least two."""
+    """Two or more adjacent factors, each a function of the next or multiplied with it."""
 
     factors: tuple[Factor, ...]
 
@@ -115,8 +122,6 @@ class Beside(Tree):
 
 @dataclass(frozen=True)
 class _Several(Tree):
-    """Parts of one sort."""
-
     parts: tuple[Tree, ...]
 
     @property
@@ -128,20 +133,20 @@ class _Several(Tree):
 
 
 class Stacked(_Several):
-    """Columns one above the other."""
+    """Concatenated column vectors."""
 
 
 class Arguments(_Several):
-    """What a function of several is given, in brackets."""
+    """The arguments of a function, in parentheses."""
 
 
 class Product(_Several):
-    """Things multiplied as matrices are, from the left. Only in a resolved tree."""
+    """A matrix product, evaluated from the left. In resolved trees only."""
 
 
 @dataclass(frozen=True)
 class Call(Tree):
-    """A function of one thing or several. Only in a resolved tree."""
+    """A function call. In resolved trees only."""
 
     function: Name
     arguments: tuple[Tree, ...]
@@ -155,11 +160,11 @@ class Call(Tree):
 
 
 IsFunction: TypeAlias = Callable[[Name, bool], bool]
-"""Whether a name stands for a function, told the name and whether brackets come next."""
+"""Whether a name is a function, given the name and whether its next factor is in parentheses."""
 
 
 def names_in(tree: Tree) -> Iterator[str]:
-    """The names in a tree, functions among them, from left to right."""
+    """The names in a tree, including functions, from left to right."""
     if isinstance(tree, Name):
         yield tree.name
     if isinstance(tree, Call):
@@ -169,10 +174,10 @@ def names_in(tree: Tree) -> Iterator[str]:
 
 
 def resolved(tree: Tree, is_function: IsFunction) -> Tree:
-    """The tree with a `Call` or a `Product` where it has things side by side.
+    """Replace each `Beside` by a `Call` or a `Product`.
 
     Raises:
-        UnreadableEquationError: what a function is of is several things without brackets around them.
+        UnreadableEquationError: the argument of a function is a product without parentheses.
     """
     if isinstance(tree, Beside):
         factors = _with_calls(tree.factors, is_function)
@@ -182,14 +187,14 @@ def resolved(tree: Tree, is_function: IsFunction) -> Tree:
 
 
 def _with_calls(factors: tuple[Factor, ...], is_function: IsFunction) -> tuple[Tree, ...]:
-    """A function takes the next factor, which needs brackets if there are more: not `tanh W x`."""
+    """A function takes the next factor, which needs parentheses if more follow: `tanh W x` is ambiguous."""
     found: list[Tree] = []
-    in_brackets = True  # the leftmost that was found
+    in_brackets = True  # the leftmost factor so far
     for factor in reversed(factors):
         tree = factor.tree
         if found and isinstance(tree, Name) and is_function(tree, in_brackets):
             if len(found) > 1 and not in_brackets:
-                raise UnreadableEquationError(r"what a function is of needs brackets, as in `\tanh(W x)`")
+                raise UnreadableEquationError(r"the argument of a function needs parentheses, as in `\tanh(W x)`")
             tree = _call(tree, found.pop(0))
         found.insert(0, tree)
         in_brackets = factor.in_brackets

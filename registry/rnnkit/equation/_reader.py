@@ -1,19 +1,35 @@
-"""Reads the LaTeX of one line of an equation into a tree."""
+"""Parses the LaTeX of an equation into a tree, and raises an error for anything that it does not know."""
 
 from __future__ import annotations
 
 import re
 
-from rnnkit.equation.tokens import UnreadableEquationError
-from rnnkit.equation.tree import Arguments, Beside, Binary, Factor, Name, Number, Power, Stacked, Tree, Unary
-from rnnkit.equation.values import MEANINGS
+from rnnkit.equation._tree import (
+    Arguments,
+    Beside,
+    Binary,
+    Factor,
+    Name,
+    Number,
+    Power,
+    Stacked,
+    Tree,
+    Unary,
+    UnreadableEquationError,
+)
+
+_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\.\d+|[^\s&~]")
+# Commands that affect the layout only.
+_LAYOUT = re.compile(r"\\[,;:!> ]|\\(?:q?quad|left|right|[bB]igg?[lrm]?|displaystyle|textstyle|nonumber)(?![A-Za-z])")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:aligned|align|split|gathered|gather|equation)\*?\}")
+_LINE_END = re.compile(r"\\\\(?:\[[^\]]*\])?")
 
 _CLOSING = {"(": ")", "[": "]", r"\{": r"\}", "{": "}"}
-_TIMES = {r"\odot", r"\circ", r"\times"}  # feature by feature
+_TIMES = {r"\odot", r"\circ", r"\times"}  # element-wise
 _FRACTIONS = {r"\frac", r"\dfrac", r"\tfrac"}
 _ROOT = r"\sqrt"
-_WORDS = {r"\operatorname", r"\mathrm", r"\mathsf", r"\mathit"}  # what is in their braces is one word
-_LAYER_NORM = r"\mathrm{LN}"  # no logarithm in capitals, as `ReLU` is `relu`
+_WORDS = {r"\operatorname", r"\mathrm", r"\mathsf", r"\mathit"}  # their argument is one word
+_LAYER_NORM = r"\mathrm{LN}"  # not the logarithm, although `ReLU` is `relu`
 _ACCENTS = {r"\tilde", r"\hat", r"\bar", r"\dot", r"\vec", r"\check", r"\widetilde", r"\widehat", r"\overline"}
 _FONTS = {r"\mathbf", r"\boldsymbol", r"\bm", r"\mathcal", r"\mathbb", r"\mathfrak"}
 _GREEK = (
@@ -21,16 +37,33 @@ _GREEK = (
     r"\rho \sigma \tau \upsilon \phi \varphi \chi \psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Upsilon "
     r"\Phi \Psi \Omega \ell"
 )
-_NAMES = {*_GREEK.split(), *_ACCENTS, *_FONTS, *_WORDS, *MEANINGS}
+_MATH_FUNCTIONS = ("tanh", "exp", "log", "ln", "sin", "cos", "sinh", "cosh", "max", "min")
+_WORD_FUNCTIONS = (*_MATH_FUNCTIONS, "sigmoid", "relu", "softplus", "silu", "gelu", "elu", "sign", "softmax")
+FUNCTIONS = frozenset(
+    {r"\sigma", *(f"\\{name}" for name in _MATH_FUNCTIONS), *(f"\\mathrm{{{name}}}" for name in _WORD_FUNCTIONS)}
+)
+"""The names of functions that have the same meaning in every equation."""
+_NAMES = {*_GREEK.split(), *_ACCENTS, *_FONTS, *_WORDS, *FUNCTIONS}
 _TRANSPOSES = {"^T", r"^{\top}", r"^{\intercal}"}
 _POWER = re.compile(r"-?\d+(\.\d+)?(/\d+)?")
 _NUMBER = re.compile(r"\d.*|\.\d+")
 
 
-class Reader:
-    """Reads the tokens of one line, from the loosest bond to the closest.
+def lines_of(latex: str) -> list[list[str]]:
+    r"""The tokens of each line, which ends in `\\`. Empty lines are left out."""
+    lines = (_tokens(line) for line in _LINE_END.split(_ENVIRONMENT.sub("", latex)))
+    return [line for line in lines if line]
 
-    Each method raises `UnreadableEquationError` at a token that cannot stand there.
+
+def _tokens(line: str) -> list[str]:
+    tokens = _TOKEN.findall(_LAYOUT.sub(" ", line))
+    return tokens[:-1] if tokens and tokens[-1] in ",.;" else tokens
+
+
+class Reader:
+    """A recursive-descent parser of one line.
+
+    Each method raises `UnreadableEquationError` at an unexpected token.
     """
 
     def __init__(self, tokens: list[str]) -> None:
@@ -39,24 +72,24 @@ class Reader:
 
     @property
     def next(self) -> str:
-        """The token that comes next; empty at the end."""
+        """The next token; empty at the end."""
         return self._tokens[self._at]
 
     def take(self, expected: str | None = None) -> str:
-        """Go past the next token, which must be the one that is expected, or at least some token."""
+        """Consume the next token, which must be `expected` if that is given."""
         token = self.next
         if not token or expected not in (None, token):
-            raise self._unreadable("" if expected is None else f"where `{expected}` should stand")
+            raise self._unreadable("" if expected is None else f"where `{expected}` is expected")
         self._at += 1
         return token
 
     def end(self) -> None:
-        """Nothing more may come."""
+        """Require the end of the line."""
         if self.next:
             raise self._unreadable()
 
     def sum(self) -> Tree:
-        """Terms with `+` and `-` between them, and perhaps a sign before the first."""
+        """Terms separated by `+` and `-`, with an optional sign before the first."""
         is_negative = self.next in ("+", "-") and self.take() == "-"
         tree = Unary("-", self._term()) if is_negative else self._term()
         while self.next in ("+", "-"):
@@ -81,7 +114,7 @@ class Reader:
     def _divisor(self) -> Tree:
         factor = self._factor()
         if self._starts_factor():
-            raise self._unreadable(r"as part of a divisor, which needs \frac,")
+            raise self._unreadable(r"as part of a divisor, which requires \frac,")
         return factor.tree
 
     def _side_by_side(self) -> Tree:
@@ -115,7 +148,7 @@ class Reader:
         return tree
 
     def _bracket(self) -> Tree:
-        """One thing in brackets, one column above another in square ones, or the arguments of a function."""
+        """An expression in brackets, concatenated columns in square brackets, or the arguments of a function."""
         opening = self.take()
         trees = [self.sum()]
         while self.next == "," or (self.next == ";" and opening == "["):
@@ -135,19 +168,19 @@ class Reader:
         return self.next in _NAMES or (len(self.next) == 1 and self.next.isascii() and self.next.isalpha())
 
     def name(self) -> str:
-        r"""A name in its one form: `W_{ih}`, `\tilde{h}_t`, `\mathrm{relu}`."""
+        r"""A name in its normalized form: `W_{ih}`, `\tilde{h}_t`, `\mathrm{relu}`."""
         if not self._starts_name():
             raise self._unreadable()
         base = self.take()
         if base in _WORDS:
             word = f"\\mathrm{{{self._script()}}}"
-            base = word.lower() if word.lower() in MEANINGS and word != _LAYER_NORM else word
+            base = word.lower() if word.lower() in FUNCTIONS and word != _LAYER_NORM else word
         elif base in _ACCENTS | _FONTS:
             base = f"{base}{{{self._script()}}}"
         return base + self._scripts(base)
 
     def _scripts(self, base: str) -> str:
-        """The subscript, the superscript and the primes after a name, in this order, as far as it has them."""
+        """The subscript, the superscript and the primes of a name, in this order."""
         found = {"_": "", "^": "", "'": ""}
         while self.next in found and not self._at_power():
             sign = self.take()
@@ -159,7 +192,7 @@ class Reader:
         return "".join(found.values())
 
     def _script(self) -> str:
-        """What belongs to a subscript, a superscript, an accent or a font: one token, or what is in braces."""
+        """The argument of a subscript, superscript, accent or font: one token, or the content of braces."""
         if self.next != "{":
             return self.take()
         self.take()
@@ -171,7 +204,7 @@ class Reader:
         return found[:-1]
 
     def _at_power(self) -> bool:
-        """Whether a number comes next as an exponent; other superscripts are part of a name."""
+        """Whether a number follows as an exponent; other superscripts are part of the name."""
         if self.next != "^":
             return False
         ahead = Reader(self._tokens[self._at + 1 : -1])
@@ -179,7 +212,7 @@ class Reader:
 
     def _exponent(self) -> str:
         if not self._at_power():
-            raise self._unreadable("before something that is not a number")
+            raise self._unreadable("with an exponent that is not a number")
         self.take("^")
         return self._script()
 

@@ -1,4 +1,4 @@
-"""What came of putting every promise to a kind."""
+"""The results of the checks of one kind."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal
 
-from rnnkit.testing.check import Check, CheckFailedError
+from rnnkit.testing._check import Check, CheckFailedError
 
 Outcome = Literal["passed", "failed", "not applicable"]
 _WIDTH = 100
-_NAMES = 34  # columns of the longest name of a promise
+_NAMES = 34  # columns of the longest name of a check
 _MARKS = {"passed": "passed", "failed": "FAILED", "not applicable": "n/a"}
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What came of putting one promise to a kind.
+    """The result of one check.
 
     Attributes:
-        promise: which one.
+        check: the check.
         outcome: `passed`, `failed` or `not applicable`.
-        reason: what is wrong, or why it is not applicable; empty: it is kept.
-        figures: what was measured, by name: how many cases there were, the largest difference, and so on.
-        left_out: what the kind refuses, and so was not tried.
-        error: what was raised, if it failed.
+        reason: why the check failed or is not applicable; empty if it passed.
+        figures: measured values by name: the number of cases, the largest difference and so on.
+        left_out: the configurations that the kind rejects, which were not tried.
+        error: the exception, if there was one.
     """
 
     check: Check
@@ -38,31 +38,31 @@ class CheckResult:
     error: BaseException | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """As plain data, ready for JSON."""
         return {
             "check": self.check.name,
             "tier": self.check.tier,
             "text": self.check.text,
             "outcome": self.outcome,
             "reason": self.reason,
-            "figures": {name: _plain(value) for name, value in self.figures.items()},
+            "figures": {name: _to_json_value(value) for name, value in self.figures.items()},
             "left_out": list(self.left_out),
         }
 
     def text(self, width: int = _WIDTH) -> str:
-        """As lines of a table of a width."""
+        """As lines of a table, at most `width` columns wide."""
         line = f"  {_MARKS[self.outcome]:<6}  {self.check.name:<{_NAMES}}  "
         if self.outcome == "passed":
             space = " " * len(line)
             return (
-                textwrap.fill(_figures(self.figures), width, initial_indent=line, subsequent_indent=space)
+                textwrap.fill(_format_figures(self.figures), width, initial_indent=line, subsequent_indent=space)
                 or line.rstrip()
             )
         return f"{line.rstrip()}\n{_indented(self.explanation, width)}"
 
     @property
     def explanation(self) -> str:
-        """What is wrong and what the usual cause is; or why it is not applicable."""
+        """The reason; for a failed check also its text and the usual cause."""
         if self.outcome != "failed":
             return self.reason
         usual = f"\nUsually: {self.check.cause}" if self.check.cause else ""
@@ -71,13 +71,13 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class KindReport:
-    """What came of putting promises to a kind; its text is a table. What is not applicable is what the kind cannot do.
+    """The results of all checks of a kind; printed, a table.
 
     Attributes:
         kind: the canonical name of the kind.
-        plugin: who provides it, as `rnnkit-mgu==0.1.0`; None: this process.
-        versions: of rnnkit and torch.
-        results: of each promise, in their order.
+        plugin: the distribution that provides the kind, as `rnnkit-mgu==0.1.0`; None: registered in this process.
+        versions: the versions of rnnkit and torch.
+        results: one for each check, in order.
     """
 
     kind: str
@@ -87,24 +87,24 @@ class KindReport:
 
     @property
     def passed(self) -> tuple[CheckResult, ...]:
-        """The promises that are kept."""
-        return self._with("passed")
+        """The checks that passed."""
+        return self._filter("passed")
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
-        """The promises that are broken."""
-        return self._with("failed")
+        """The checks that failed."""
+        return self._filter("failed")
 
     @property
     def not_applicable(self) -> tuple[CheckResult, ...]:
-        """The promises that say nothing about this kind, because of what it cannot do."""
-        return self._with("not applicable")
+        """The checks that do not apply, because the kind does not support the feature."""
+        return self._filter("not applicable")
 
     def __getitem__(self, name: str) -> CheckResult:
-        """The result of the promise of a name.
+        """The result of the check of this name.
 
         Raises:
-            KeyError: it was not put to the kind.
+            KeyError: the check was not run.
         """
         for each in self.results:
             if each.check.name == name:
@@ -112,13 +112,13 @@ class KindReport:
         raise KeyError(name)
 
     def require(self) -> None:
-        """Raise `CheckFailedError`, with all that is wrong, if a promise is broken."""
+        """Raise `CheckFailedError` with the whole report if a check failed."""
         if self.failed:
             names = ", ".join(each.check.name for each in self.failed)
-            raise CheckFailedError(f"The kind {self.kind!r} breaks {names}:\n{self}")
+            raise CheckFailedError(f"Kind {self.kind!r} fails {names}:\n{self}")
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """As plain data, ready for JSON."""
         return {
             "kind": self.kind,
             "plugin": self.plugin,
@@ -127,14 +127,14 @@ class KindReport:
         }
 
     def text(self, width: int = _WIDTH) -> str:
-        """A table of a width, tier after tier, and what the kind refuses."""
+        """A table grouped by tier, at most `width` columns wide, and the configurations that the kind rejects."""
         lines = [self._heading()]
         for tier, results in groupby(self.results, key=lambda each: each.check.tier):
             lines += [f"\n{tier}", *(each.text(width) for each in results)]
-        refused = dict.fromkeys(each for result in self.results for each in result.left_out)
-        if refused:
-            lines.append("\nrefused by the kind, and so not tried")
-            lines += [_indented(each, width, 2) for each in refused]
+        rejected = dict.fromkeys(each for result in self.results for each in result.left_out)
+        if rejected:
+            lines.append("\nrejected by the kind, not tried")
+            lines += [_indented(each, width, 2) for each in rejected]
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -143,22 +143,22 @@ class KindReport:
     def _heading(self) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         counts = f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.not_applicable)} not applicable"
-        return f"{self.kind} ({self.plugin or 'of this process'}) with {versions}\n{counts}"
+        return f"{self.kind} ({self.plugin or 'registered in this process'}) with {versions}\n{counts}"
 
-    def _with(self, outcome: Outcome) -> tuple[CheckResult, ...]:
+    def _filter(self, outcome: Outcome) -> tuple[CheckResult, ...]:
         return tuple(each for each in self.results if each.outcome == outcome)
 
 
-def _plain(value: float | str) -> float | int | str:
-    """As JSON has it, which has no infinity."""
+def _to_json_value(value: float | str) -> float | int | str:
+    """JSON has neither infinity nor NaN."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _figures(figures: Mapping[str, float | int | str]) -> str:
-    return ", ".join(_figure(name, value) for name, value in figures.items())
+def _format_figures(figures: Mapping[str, float | int | str]) -> str:
+    return ", ".join(_format_figure(name, value) for name, value in figures.items())
 
 
-def _figure(name: str, value: float | str) -> str:
+def _format_figure(name: str, value: float | str) -> str:
     if name == "cases":
         return f"{value} case{'s' * (value != 1)}"
     return f"{name} {value:.2g}" if isinstance(value, float) else f"{name} {value}"

@@ -1,4 +1,4 @@
-"""A small real task: how many lynx will be trapped next year?"""
+"""A small forecasting task on real data: the number of lynx trapped next year."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ _PAST = 8  # years, about a cycle
 
 
 class Lynx(NamedTuple):
-    """The task: what the years before a year say of it. All numbers are log10, less their mean.
+    """Windows of eight years and the year after each; log10 of the counts, less the mean.
 
     Attributes:
-        past: of eight years in a row, `(batch, time, 1)`.
-        next: of the year after, `(batch, 1)`.
+        past: eight consecutive years, `(batch, time, 1)`.
+        next: the year after, `(batch, 1)`.
     """
 
     past: Tensor
     next: Tensor
 
     @property
-    def loss_of_a_line(self) -> float:
-        """The mean square that is left by the best line through the last year alone, as least squares finds it."""
-        return loss_of_least_squares(self.past[:, -1], self.next)
+    def linear_baseline(self) -> float:
+        """The mean squared error of linear regression on the last year alone."""
+        return least_squares_loss(self.past[:, -1], self.next)
 
 
-def loss_of_least_squares(features: Tensor, target: Tensor) -> float:
-    """The mean square that the best linear function of some features, with a constant, leaves of `(batch, 1)`."""
+def least_squares_loss(features: Tensor, target: Tensor) -> float:
+    """The mean squared error of linear regression, with an intercept, of `target`, `(batch, 1)`, on `features`."""
     given = torch.cat([features, torch.ones_like(target)], dim=1)
     weights = torch.linalg.lstsq(given, target, driver="gelsd").solution
     return float((given @ weights - target).square().mean())
 
 
 def lynx_data(dtype: torch.dtype = torch.float64) -> Lynx:
-    """Every nine years in a row."""
+    """The task: every nine consecutive years."""
     years = torch.tensor(TRAPPED, dtype=torch.float64).log10()
-    rows = (years - years.mean()).to(dtype).unfold(0, _PAST + 1, 1)
-    return Lynx(rows[:, :-1, None], rows[:, -1:])
+    windows = (years - years.mean()).to(dtype).unfold(0, _PAST + 1, 1)
+    return Lynx(windows[:, :-1, None], windows[:, -1:])

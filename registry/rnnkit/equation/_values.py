@@ -1,0 +1,147 @@
+"""The values in an equation: numbers, columns and matrices, with an optional batch axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnnkit.equation._tree import EquationError
+
+Function = Callable[..., Tensor]
+
+_TYPES = ("a number", "a column", "a matrix")
+
+
+class Value(NamedTuple):
+    """A number, a column or a matrix, or a batch of them.
+
+    Attributes:
+        tensor: `(...)`, `(..., size)` or `(..., rows, columns)`, with an optional leading batch axis.
+        axes: the number of axes without the batch: 0, 1 or 2.
+    """
+
+    tensor: Tensor
+    axes: int
+
+    def __str__(self) -> str:
+        sizes = " x ".join(str(size) for size in self.tensor.shape[self.tensor.dim() - self.axes :])
+        return f"{_TYPES[self.axes]} of {sizes}" if self.axes else _TYPES[0]
+
+
+def as_value(symbol: Any) -> Any:
+    """A number or a tensor of up to two axes as a `Value`; a function unchanged."""
+    if callable(symbol) and not isinstance(symbol, Tensor):
+        return symbol
+    tensor = symbol if isinstance(symbol, Tensor) else torch.tensor(symbol, dtype=torch.float64)
+    return _value(tensor, tensor.dim())
+
+
+def batched_value(tensor: Tensor) -> Value:
+    """A tensor with a batch axis, `(batch, ...)`, as a `Value`."""
+    return _value(tensor, tensor.dim() - 1)
+
+
+def combine(operation: Function, *values: Value) -> Value:
+    """Apply an element-wise operation, such as a sum. Numbers broadcast."""
+    axes = max(value.axes for value in values)
+    if any(value.axes not in (0, axes) for value in values):
+        raise EquationError(f"{_join(values)} cannot be combined element-wise")
+    try:
+        return Value(operation(*(_expand(value, axes) for value in values)), axes)
+    except RuntimeError as error:
+        raise EquationError(f"{_join(values)} cannot be combined: their shapes do not match") from error
+
+
+def product(left: Value, right: Value) -> Value:
+    """The product of adjacent factors: a number times anything, or a matrix times a matrix or a column."""
+    if 0 in (left.axes, right.axes) or _is_number(left) or _is_number(right):
+        return combine(torch.mul, left, right)
+    if left.axes == 1:
+        raise EquationError(f"{left} stands before {right}: write \\odot for the element-wise product")
+    try:
+        if right.axes == 2:
+            return Value(left.tensor @ right.tensor, 2)
+        return Value((left.tensor @ right.tensor.unsqueeze(-1)).squeeze(-1), 1)
+    except RuntimeError as error:
+        raise EquationError(f"{left} cannot be multiplied by {right}") from error
+
+
+def power(base: Value, exponent: float) -> Value:
+    """An element-wise power."""
+    if base.axes == 2:
+        raise EquationError(f"{base} has a power, which is ambiguous")
+    return Value(base.tensor**exponent, base.axes)
+
+
+def concatenate(values: Sequence[Value]) -> Value:
+    """Concatenate columns."""
+    if any(value.axes != 1 for value in values):
+        raise EquationError(f"{_join(values)} cannot be concatenated: only columns can")
+    batch = torch.broadcast_shapes(*(value.tensor.shape[:-1] for value in values))
+    return Value(torch.cat([value.tensor.expand(*batch, -1) for value in values], dim=-1), 1)
+
+
+def apply_function(function: Callable[..., Any], values: Sequence[Value]) -> Value:
+    """Apply a function to values whose last axis is that of the features."""
+    axes = max(value.axes for value in values)
+    tensors = [_expand(value, axes) for value in values]
+    batch = max(tensor.dim() for tensor in tensors) - axes
+    result = function(*tensors)
+    return _value(result, result.dim() - batch)
+
+
+def _value(tensor: Tensor, axes: int) -> Value:
+    if not 0 <= axes < len(_TYPES):
+        raise EquationError(f"a tensor of shape {tuple(tensor.shape)} is not a number, column or matrix")
+    return Value(tensor, axes)
+
+
+def _expand(value: Value, axes: int) -> Tensor:
+    """The tensor with trailing axes added. A zero-dimensional tensor stays one: it does not promote the dtype."""
+    return value.tensor[(..., *(None,) * (axes - value.axes))] if value.tensor.dim() else value.tensor
+
+
+def _is_number(value: Value) -> bool:
+    """Whether a column has a single feature, such as a parameter of shape `(1,)`."""
+    return value.axes == 1 and value.tensor.shape[-1] == 1
+
+
+def _join(values: Sequence[Value]) -> str:
+    return " and ".join(str(value) for value in values)
+
+
+_FUNCTIONS: dict[str, Function] = {
+    "tanh": torch.tanh,
+    "exp": torch.exp,
+    "log": torch.log,
+    "ln": torch.log,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "sinh": torch.sinh,
+    "cosh": torch.cosh,
+    "max": torch.maximum,
+    "min": torch.minimum,
+}
+_WORDS: dict[str, Function] = {
+    **_FUNCTIONS,
+    "sigmoid": torch.sigmoid,
+    "relu": F.relu,
+    "softplus": F.softplus,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "elu": F.elu,
+    "sign": torch.sign,
+    "softmax": partial(torch.softmax, dim=-1),
+}
+# Names with a fixed meaning, unless the cell assigns them another value.
+MEANINGS: dict[str, Any] = {
+    r"\sigma": torch.sigmoid,
+    r"\mathbf{1}": as_value(1.0),
+    **{f"\\{name}": function for name, function in _FUNCTIONS.items()},
+    **{f"\\mathrm{{{name}}}": function for name, function in _WORDS.items()},
+}
