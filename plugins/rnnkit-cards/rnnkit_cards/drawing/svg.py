@@ -52,10 +52,12 @@ def render_svg(scene: Scene, grid: Grid, sizes: Sizes, *, title: str, descriptio
 def _opening(view: Area) -> str:
     width, height = view.right - view.left, view.bottom - view.top
     shown = min(width * _SCALE, _WIDEST)
+    # visible overflow: fallback fonts are wider than those that the labels were measured for
     box = " ".join(_number(each) for each in (view.left, view.top, width, height))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rnnkit-step" role="img" viewBox="{box}" '
-        f'width="{shown:.0f}" height="{shown * height / width:.0f}" style="min-width:{shown * _NARROWEST:.0f}px">'
+        f'width="{shown:.0f}" height="{shown * height / width:.0f}" overflow="visible" '
+        f'style="min-width:{shown * _NARROWEST:.0f}px">'
     )
 
 
