@@ -20,6 +20,7 @@ from docs.site.kinds import FOLDER, pages
 from docs.site.kinds_index import ENTRIES
 from rnnkit import (
     Backbone,
+    Catalog,
     Cell,
     CellState,
     InputError,
@@ -34,11 +35,9 @@ from rnnkit import (
     list_kinds,
     register_kind,
 )
-from rnnkit.catalog import Catalog
-from rnnkit.catalog.catalog import using
 from rnnkit.equation import FUNCTIONS as KNOWN_FUNCTIONS
 from rnnkit.equation import Equation, name_of
-from rnnkit.testing import all_checks
+from rnnkit.testing import all_checks, use_catalog
 from rnnkit_cards import (
     Links,
     card_path,
@@ -80,7 +79,7 @@ def _with_example():
 
 def run_card(*arguments):
     """What `rnnkit card` prints and its exit status, with the kinds that are installed now."""
-    with using(Catalog()):
+    with use_catalog(Catalog()):
         result = CliRunner().invoke(command, [*map(str, arguments)], prog_name="rnnkit card", env={"COLUMNS": "80"})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
