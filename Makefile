@@ -42,7 +42,7 @@ docs-screenshots: docs
 	$(BIN)/python -m docs.site.chromium
 	$(BIN)/python -m docs.site.screenshots
 
-$(READY): pyproject.toml constraints.txt requirements-dev.txt
+$(READY): pyproject.toml plugins/rnnkit-cards/pyproject.toml constraints.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	touch $@

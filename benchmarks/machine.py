@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.by_hand import TORCHRECURRENT
 from rnnkit import __version__
-from rnnkit.kind_page.machine import this_machine
+from rnnkit_cards.machine import this_machine
 
 
 def describe() -> dict[str, str | int | None]:

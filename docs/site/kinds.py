@@ -13,14 +13,14 @@ from pathlib import Path
 
 from docs.site.example_plugin import example_installed
 from docs.site.kinds_index import ENTRIES, index_text
-from rnnkit.kind_page import (
+from rnnkit_cards import (
     Measurements,
-    links_beside,
+    card_path,
+    card_text,
+    links_for,
     load_measurements,
     measure,
     measurements_path,
-    page_path,
-    page_text,
     save_measurements,
 )
 
@@ -31,7 +31,7 @@ def pages(folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
     """Each page and what should stand in it; the kinds must be there, as `example_installed` has them."""
     measured = {kind: load_measurements(measurements_path(folder, kind)) for kind in ENTRIES}
     for kind, measurements in measured.items():
-        yield page_path(folder, kind), page_text(kind, measurements, links=links_beside(FOLDER))
+        yield card_path(folder, kind), card_text(kind, measurements, links=links_for(FOLDER))
     yield folder / "index.md", index_text(measured)
 
 

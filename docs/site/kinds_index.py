@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import NamedTuple
 
-from rnnkit.kind_page import Measurements, Speed
-from rnnkit.kind_page.capabilities import streams
-from rnnkit.kind_page.equation_lines import gates_of
-from rnnkit.kind_page.sections.cost import parameter_count, taken
-from rnnkit.kind_page.sections.facts import surnames
-from rnnkit.kind_page.sections.learning import percent
-from rnnkit.kind_page.specimen import Specimen
+from rnnkit_cards import CardContext, Measurements, Speed
+from rnnkit_cards.capabilities import supports_streaming
+from rnnkit_cards.equation_lines import gates_of
+from rnnkit_cards.sections.cost import measured_on, parameter_count
+from rnnkit_cards.sections.header import surnames
+from rnnkit_cards.sections.learning import percent
 
 
 class Entry(NamedTuple):
@@ -70,14 +69,14 @@ relative to `torch.nn.LSTM`, which is 1, in CPU time of one thread, with {sizes}
 *Digits* is the accuracy on the demo task after {epochs} epochs, of which a percent or two are chance. Each page has the
 details.
 
-{taken}
+{measured_on}
 """
 LARGEST_BAR = 1.5
 
 
 def index_text(measured: Mapping[str, Measurements]) -> str:
     """The page, from what was measured of each kind that is to stand in the table, in their order there."""
-    rows = [_row(Specimen.of(kind), measured[kind]) for kind in ENTRIES if kind in measured]
+    rows = [_row(CardContext.of(kind), measured[kind]) for kind in ENTRIES if kind in measured]
     return "\n".join([FRONT_MATTER, _intro(measured), *_table(rows), "", _notes(measured)])
 
 
@@ -94,8 +93,8 @@ def _intro(measured: Mapping[str, Measurements]) -> str:
 def _notes(measured: Mapping[str, Measurements]) -> str:
     example = measured["lstm"]
     sizes = ", ".join(f"`{name}` {size}" for name, size in speed_at(example, "medium").sizes.items())
-    told = sorted({taken(each) for kind, each in measured.items() if "/" not in kind})
-    return NOTES.format(sizes=sizes, epochs=len(example.learning.accuracies), taken="\n\n".join(told))
+    sentences = sorted({measured_on(each) for kind, each in measured.items() if "/" not in kind})
+    return NOTES.format(sizes=sizes, epochs=len(example.learning.accuracies), measured_on="\n\n".join(sentences))
 
 
 def speed_at(measurements: Measurements, shape: str) -> Speed:
@@ -140,59 +139,59 @@ HEADINGS = {
 }
 
 
-def _row(kind: Specimen, measurements: Measurements) -> Row:
-    entry, medium = ENTRIES[kind.name], speed_at(measurements, "medium")
+def _row(card: CardContext, measurements: Measurements) -> Row:
+    entry, medium = ENTRIES[card.name], speed_at(measurements, "medium")
     cells = {
         "what it is for": Cell(escape(entry.purpose)),
-        "states": _states(kind),
-        "gates": _gates(kind),
-        "parameters": _parameters(kind),
+        "states": _states(card),
+        "gates": _gates(card),
+        "parameters": _parameters(card),
         "forward": _ratio(medium.forward.ratio),
         "training": _ratio(medium.training.ratio),
         "digits": Cell(percent(measurements.learning.accuracies[-1]), measurements.learning.accuracies[-1]),
-        "streaming": Cell("yes" if streams(measurements) else "no"),
-        "paper": _paper(kind),
+        "streaming": Cell("yes" if supports_streaming(measurements) else "no"),
+        "paper": _paper(card),
     }
-    return Row(_filters(kind, measurements, entry), _name(kind), cells)
+    return Row(_filters(card, measurements, entry), _name(card), cells)
 
 
-def _filters(kind: Specimen, measurements: Measurements, entry: Entry) -> dict[str, str]:
+def _filters(card: CardContext, measurements: Measurements, entry: Entry) -> dict[str, str]:
     answers = {
-        "streaming": streams(measurements),
-        "sizes": kind.record.sizes_per_layer,
-        "kernel": has_torch_kernel(kind),
-        "own": kind.distribution == "rnnkit",
+        "streaming": supports_streaming(measurements),
+        "sizes": card.record.sizes_per_layer,
+        "kernel": has_torch_kernel(card),
+        "own": card.distribution == "rnnkit",
     }
     return {"family": entry.family, **{name: "yes" if answer else "no" for name, answer in answers.items()}}
 
 
-def has_torch_kernel(kind: Specimen) -> bool:
+def has_torch_kernel(card: CardContext) -> bool:
     """Whether torch's own kernels run it, over all steps at once."""
-    return bool(kind.torch_module) or any(getattr(cell, "kernel", None) is not None for cell in kind.cells)
+    return bool(card.torch_module) or any(getattr(cell, "kernel", None) is not None for cell in card.cells)
 
 
-def _name(kind: Specimen) -> str:
-    bare = kind.name.rpartition("/")[2]
-    provider = "" if kind.distribution == "rnnkit" else f"<small>{escape(kind.distribution)}</small>"
+def _name(card: CardContext) -> str:
+    bare = card.name.rpartition("/")[2]
+    provider = "" if card.distribution == "rnnkit" else f"<small>{escape(card.distribution)}</small>"
     return f'<a href="{bare}.html"><code>{escape(bare)}</code></a>{provider}'
 
 
-def _states(kind: Specimen) -> Cell:
-    parts = list(kind.state_parts)
-    if len({type(cell) for cell in kind.cells}) > 1:
+def _states(card: CardContext) -> Cell:
+    parts = list(card.state_parts)
+    if len({type(cell) for cell in card.cells}) > 1:
         return Cell("of its cells", 0)
     return Cell(", ".join(f"<i>{escape(part)}</i>" for part in parts), len(parts))
 
 
-def _gates(kind: Specimen) -> Cell:
-    if not kind.record.equation:
+def _gates(card: CardContext) -> Cell:
+    if not card.record.equation:
         return Cell("of its cells", 0)
-    count = len(gates_of(kind.record.equation))
+    count = len(gates_of(card.record.equation))
     return Cell(str(count), count)
 
 
-def _parameters(kind: Specimen) -> Cell:
-    count, _ = parameter_count(kind)
+def _parameters(card: CardContext) -> Cell:
+    count, _ = parameter_count(card)
     return Cell("not known", 0) if count is None else Cell(f"{count:,}", count)
 
 
@@ -200,8 +199,8 @@ def _ratio(ratio: float) -> Cell:
     return Cell(f"{ratio:.2f}", ratio, min(ratio / LARGEST_BAR, 1))
 
 
-def _paper(kind: Specimen) -> Cell:
-    paper = kind.record.paper
+def _paper(card: CardContext) -> Cell:
+    paper = card.record.paper
     if paper is None:
         return Cell("none", 0)
     return Cell(f'<a href="{escape(paper.link)}">{escape(surnames(paper.authors))}, {paper.year}</a>', paper.year)

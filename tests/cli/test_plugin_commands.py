@@ -53,7 +53,7 @@ def test_help_lists_it_with_the_summary_of_its_distribution_and_imports_no_plugi
     module = install(source="raise RuntimeError('imported')")
     result = run("--help")
     assert result.exit_code == 0
-    assert "Commands of plugins:\n  hello  Greets. (rnnkit-hello)\n" in result.stdout
+    assert "  hello  Greets. (rnnkit-hello)\n" in result.stdout
     assert module not in plugins.imported()
 
 

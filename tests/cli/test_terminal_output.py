@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 
 import pytest
@@ -116,8 +116,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def installed_here(group):
-    return [entry for entry in entry_points(group=group) if entry.dist.name in ["rnnkit", *PLUGINS]]
+def installed_here():
+    found = (entry for group in discovery.CATEGORIES for entry in entry_points(group=group))
+    return EntryPoints(entry for entry in found if entry.dist.name in ["rnnkit", *PLUGINS])
 
 
 def write_models(folder):

@@ -24,7 +24,6 @@ SUMMARIES = {
     "summary": "Show layers, parameters, memory and multiply-adds.",
     "verify": "Rebuild a saved model and compare its outputs.",
     "check": "Run the conformance checks on a kind.",
-    "page": "Write the documentation page of a kind.",
     "new-plugin": "Create a plugin project: a kind, with its tests.",
 }
 EPILOG = """

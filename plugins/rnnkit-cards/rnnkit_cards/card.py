@@ -1,0 +1,63 @@
+"""Assembles a model card from its sections."""
+
+from __future__ import annotations
+
+import json
+
+from rnnkit import InputError
+from rnnkit_cards.card_context import CardContext
+from rnnkit_cards.links import NO_LINKS, Links
+from rnnkit_cards.measurements import Measurements
+from rnnkit_cards.sections.capability_table import capabilities
+from rnnkit_cards.sections.cost import parameters, speed
+from rnnkit_cards.sections.equation_and_step import equation, one_step
+from rnnkit_cards.sections.example import example
+from rnnkit_cards.sections.header import header
+from rnnkit_cards.sections.learning import learning
+from rnnkit_cards.sections.options import options
+from rnnkit_cards.sections.references import generated_by, references
+from rnnkit_cards.sections.shapes import shapes
+
+STYLE = "assets/stylesheets/kinds.css"
+
+
+def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS) -> str:
+    """Return the model card of a kind in Markdown, with its drawings as inline SVG.
+
+    The text depends on the record of the kind and on the measurements only, not on the date or the machine.
+
+    Args:
+        kind: name of the kind.
+        measurements: result of `measure`.
+        links: links to rnnkit's documentation.
+
+    Raises:
+        UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind is not available, or its record is
+            invalid.
+        InputError: the measurements belong to another kind.
+    """
+    card = CardContext.of(kind)
+    if measurements.kind != card.name:
+        raise InputError(f"The card of {card.name!r} needs measurements of it, but got those of {measurements.kind!r}")
+    sections = [
+        header(card, measurements, links),
+        equation(card, links),
+        one_step(card),
+        options(card, links),
+        shapes(card, links),
+        example(card, links),
+        capabilities(measurements, links),
+        learning(measurements),
+        speed(measurements),
+        parameters(card),
+        references(card, links),
+        generated_by(card),
+    ]
+    return "\n\n".join([_front_matter(card, links), *filter(None, sections)]) + "\n"
+
+
+def _front_matter(card: CardContext, links: Links) -> str:
+    description = f"The kind {card.name}: its equation, options, shapes and speed. {card.record.summary}"
+    # the stylesheet is part of rnnkit's site only
+    style = [f"styles: [{STYLE}]"] if links.base is not None else []
+    return "\n".join(["---", f"description: {json.dumps(description, ensure_ascii=False)}", *style, "---"])

@@ -1,0 +1,1 @@
+"""The sections of a card: each function returns Markdown for a kind and its measurements."""

@@ -1,0 +1,64 @@
+"""What a kind supports and rejects, from the report of the conformance kit."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from rnnkit_cards.capabilities import CAPABILITIES, short_reason, support
+from rnnkit_cards.links import Links
+from rnnkit_cards.markdown import code, collapsed, table
+from rnnkit_cards.measurements import CheckOutcome, Measurements
+
+_OUTCOMES = {"failed": "**failed**"}
+
+
+def capabilities(measurements: Measurements, links: Links) -> str:
+    """A table of features, the values that the kind rejects, and all checks in a collapsed block."""
+    parts = ["## Capabilities", _counts(measurements, links), _table(measurements, links)]
+    rejected = dict.fromkeys(each for outcome in measurements.checks for each in outcome.left_out)
+    if rejected:
+        items = "\n".join(f"- {_rejection(each)}" for each in rejected)
+        parts.append(f"The kind rejects when the spec is created:\n\n{items}")
+    parts.append(collapsed(f"All {len(measurements.checks)} conformance checks", _all_checks(measurements)))
+    return "\n\n".join(parts)
+
+
+def _counts(measurements: Measurements, links: Links) -> str:
+    outcomes = [each.outcome for each in measurements.checks]
+    kit = links.to("plugins/testing.md", "Conformance checks")
+    counts = [f"{outcomes.count('passed')} passed"]
+    if "failed" in outcomes:
+        counts.append(f"**{outcomes.count('failed')} failed**")
+    if "not applicable" in outcomes:
+        counts.append(f"{outcomes.count('not applicable')} not applicable")
+    return f"{kit}: {', '.join(counts)}."
+
+
+def _table(measurements: Measurements, links: Links) -> str:
+    rows = []
+    for capability in CAPABILITIES:
+        answer, reason = support(capability, measurements)
+        feature = links.to(capability.page, capability.feature) if capability.page else capability.feature
+        rows.append([feature, answer if answer == "yes" else f"**{answer}**", reason])
+    if any(reason for _, _, reason in rows):
+        return table(["feature", "supported", "reason"], rows)
+    return table(["feature", "supported"], [row[:2] for row in rows])
+
+
+def _rejection(rejected: str) -> str:
+    """`options.forget_bias=0.5: reason`, with the field as code."""
+    field, colon, reason = rejected.partition(": ")
+    return f"{code(field)}: {reason}" if colon else rejected
+
+
+def _all_checks(measurements: Measurements) -> str:
+    parts = []
+    for tier, outcomes in groupby(measurements.checks, key=lambda each: each.tier):
+        rows = [[_OUTCOMES.get(each.outcome, each.outcome), _check(each)] for each in outcomes]
+        parts.append(f"**{tier.capitalize()}**\n\n" + table(["outcome", "check"], rows))
+    return "\n\n".join(parts)
+
+
+def _check(outcome: CheckOutcome) -> str:
+    reason = f" *{short_reason(outcome)}*" if outcome.outcome != "passed" else ""
+    return f"{code(outcome.check)}: {outcome.text}{reason}"

@@ -1,0 +1,60 @@
+"""The cost of a kind: time relative to torch's LSTM, and parameters."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from rnnkit import RecurrentSpec, RnnkitError, summarize_spec
+from rnnkit_cards.card_context import CardContext
+from rnnkit_cards.markdown import table
+from rnnkit_cards.measurements import Measurements, Speed, Timing
+
+_SIZES = {"input_size": 64, "hidden_size": 128, "num_layers": 1}
+
+
+def speed(measurements: Measurements) -> str:
+    """Times at each shape relative to torch's LSTM, with the date and the machine."""
+    rows = [[_shape(each), _ratio(each.forward), _ratio(each.training)] for each in measurements.speed]
+    intro = (
+        "Time relative to `torch.nn.LSTM` of the same sizes; less than 1 is faster. CPU time on one thread, the two "
+        "interleaved in one run, the median of the five shortest times of each. Ratios on a GPU differ."
+    )
+    times = table(["shape", "forward", "training"], rows, right=(1, 2))
+    return "\n\n".join(["## Speed", intro, times, measured_on(measurements)])
+
+
+def measured_on(measurements: Measurements) -> str:
+    """A sentence with the date, the machine and the versions of the measurements."""
+    machine, versions = measurements.machine, measurements.versions
+    cores = "" if machine.cores is None else f", {machine.cores} core{'s' * (machine.cores != 1)}"
+    plugin = versions.get("plugin")
+    shown = {"rnnkit": versions.get("rnnkit"), "torch": versions.get("torch"), "Python": versions.get("python")}
+    used = [f"{name} {version}" for name, version in shown.items() if version]
+    if plugin and not plugin.startswith("rnnkit=="):
+        used.insert(1, plugin.replace("==", " "))
+    return f"Measured on {measurements.date}: {machine.processor}{cores}, {machine.system}; {', '.join(used)}."
+
+
+def parameters(card: CardContext) -> str:
+    """The number of parameters of one layer."""
+    count, reason = parameter_count(card)
+    sizes = ", ".join(f"`{name}` {size}" for name, size in _SIZES.items() if name != "num_layers")
+    text = f"**{count:,}** with {sizes} and one layer, without a readout." if count is not None else reason
+    return f"## Parameters\n\n{text}"
+
+
+def parameter_count(card: CardContext) -> tuple[int | None, str]:
+    """The number of parameters of one layer, or None and the reason if the kind rejects the sizes."""
+    try:
+        return summarize_spec(RecurrentSpec.from_dict({"kind": card.name, **_SIZES}), time=1).parameters, ""
+    except (ValidationError, RnnkitError) as error:
+        return None, f"Not known: {' '.join(str(error).split())}"
+
+
+def _shape(each: Speed) -> str:
+    sizes = ", ".join(f"`{name}` {size}" for name, size in each.sizes.items())
+    return f"**{each.shape}**: {sizes}"
+
+
+def _ratio(timing: Timing) -> str:
+    return f"**{timing.ratio:.2f}**<br>{timing.milliseconds:.1f} ms against {timing.lstm_milliseconds:.1f} ms"

@@ -1,0 +1,48 @@
+"""The title of a card, the summary of the kind, and its key facts."""
+
+from __future__ import annotations
+
+from rnnkit_cards.capabilities import supports_streaming
+from rnnkit_cards.card_context import CardContext
+from rnnkit_cards.links import Links
+from rnnkit_cards.markdown import code
+from rnnkit_cards.measurements import Measurements
+
+
+def header(card: CardContext, measurements: Measurements, links: Links) -> str:
+    """The title, the summary, and a list of facts."""
+    facts = {
+        "Provided by": _provider(card),
+        "Paper": _paper(card),
+        "Implementation": _implementation(card),
+        "Streaming": links.to("how_to/streams.md", "yes" if supports_streaming(measurements) else "no"),
+        "Hidden size": "one for all layers, or one per layer" if card.record.sizes_per_layer else "one for all layers",
+    }
+    lines = [f"- **{name}:** {fact}" for name, fact in facts.items() if fact]
+    return "\n\n".join([f"# {card.name}", card.record.summary, "\n".join(lines)])
+
+
+def _implementation(card: CardContext) -> str:
+    if card.cells:
+        classes = " and ".join(code(name) for name in dict.fromkeys(type(cell).__name__ for cell in card.cells))
+        return f"cell stack of {classes}, with {'a fused path' if card.has_fused_path else 'the step loop'}"
+    if card.torch_module:
+        return f"{code(card.torch_module)}, with torch's own kernel"
+    return f"{code(type(card.layer.backbone).__name__)}, a backbone of its own"
+
+
+def _provider(card: CardContext) -> str:
+    return "this process" if card.distribution == "local" else code(card.distribution)
+
+
+def _paper(card: CardContext) -> str:
+    paper = card.record.paper
+    return "" if paper is None else f"[{surnames(paper.authors)}, {paper.year}]({paper.link})"
+
+
+def surnames(authors: str) -> str:
+    """`A and B` for two authors, `A et al.` for more; a surname is the last word of a name."""
+    names = [name.split()[-1] for name in authors.removesuffix(" et al.").split(", ") if name.split()]
+    if authors.endswith("et al.") or len(names) > 2:
+        return f"{names[0]} et al."
+    return " and ".join(names)

@@ -1,1 +1,0 @@
-"""The sections of a page, each from a kind and what was measured of it to Markdown."""
