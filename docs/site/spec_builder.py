@@ -11,7 +11,7 @@ from typing import Any
 from docs.site.example_plugin import example_installed
 from docs.site.spec_builder_fields import Field, fields_of_options, fields_of_spec
 from docs.site.spec_builder_layers import Record, is_stacked, layer_record, try_record
-from docs.site.spec_builder_marks import MARKS
+from docs.site.spec_builder_marks import MARKS, check_marks
 from docs.site.spec_builder_readout import readout_record
 from docs.site.spec_builder_rules import (
     OF_CELLS,
@@ -50,6 +50,7 @@ def builder_data() -> dict[str, Any]:
         names = builder_kinds()
         fields = fields_of_spec(names[0])
         _check_groups(fields)
+        check_marks()
         layers = {name: _layer(name, fields) for name in names if _has_one_kind_of_layer(get_kind(name))}
         readouts = next(field["choices"] for field in fields if field["path"] == "readout")
         return {

@@ -18,7 +18,17 @@ from pydantic import ValidationError
 
 from docs.site import spec_builder
 from docs.site.example_plugin import example_installed
-from rnnkit import RecurrentSpec, build_model, flatten_state, get_kind, load_spec, override_spec, summarize_spec
+from docs.site.spec_builder_marks import check_marks
+from rnnkit import (
+    RecurrentSpec,
+    StackOptions,
+    build_model,
+    flatten_state,
+    get_kind,
+    load_spec,
+    override_spec,
+    summarize_spec,
+)
 from rnnkit.cli.example_spec import example_spec
 from rnnkit.files.spec.yaml_format import read_value
 from rnnkit.introspection import describe_options, describe_spec
@@ -190,6 +200,16 @@ def test_every_field_and_option_of_every_kind_has_its_words(data):
         shown = [(each["path"], each["words"], each["text"]) for each in record["options"]]
         wanted = describe_options(get_kind(kind).options)
         assert shown == [(f"options.{each.name}", each.type, each.text) for each in wanted]
+
+
+def test_a_new_option_of_stacks_must_be_drawn_or_have_a_reason_not_to_be():
+    check_marks()
+
+    class ScaledOptions(StackOptions):
+        layer_scale: float = 0.0
+
+    with pytest.raises(ValueError, match=r"does not show layer_scale: add a mark to MARKS .* rules"):
+        check_marks(ScaledOptions)
 
 
 def test_a_state_is_refused_where_and_as_a_spec_is(answers):
