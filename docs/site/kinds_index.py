@@ -16,7 +16,7 @@ from rnnkit.kind_page.specimen import Specimen
 
 
 class Entry(NamedTuple):
-    """What is said of a kind here and nowhere in its record.
+    """Facts about a kind that its record does not have.
 
     Attributes:
         family: kinds that compute the same have one.
@@ -94,8 +94,8 @@ def _intro(measured: Mapping[str, Measurements]) -> str:
 def _notes(measured: Mapping[str, Measurements]) -> str:
     example = measured["lstm"]
     sizes = ", ".join(f"`{name}` {size}" for name, size in speed_at(example, "medium").sizes.items())
-    told = sorted({taken(each) for kind, each in measured.items() if "/" not in kind})
-    return NOTES.format(sizes=sizes, epochs=len(example.learning.accuracies), taken="\n\n".join(told))
+    notes = sorted({taken(each) for kind, each in measured.items() if "/" not in kind})
+    return NOTES.format(sizes=sizes, epochs=len(example.learning.accuracies), taken="\n\n".join(notes))
 
 
 def speed_at(measurements: Measurements, shape: str) -> Speed:

@@ -58,7 +58,7 @@ def table(record: dict[str, Any]) -> str:
 
 
 def words(record: dict[str, Any]) -> str:
-    """What the figures are, and what they were taken on."""
+    """Describe the figures and the machine that they were measured on."""
     shapes = "; ".join(
         f"{name}: " + ", ".join(f"{what.removesuffix('_size')} {size}" for what, size in record["shapes"][name].items())
         for name in SHAPES
@@ -72,7 +72,7 @@ def words(record: dict[str, Any]) -> str:
 
 
 def text() -> str:
-    """What is put into the page."""
+    """Return the part of the page that is generated."""
     record = json.loads(FIGURES.read_text(encoding="utf-8"))
     return f"{table(record)}\n\n{words(record)}\n"
 

@@ -1,4 +1,4 @@
-"""The built site: its links, what search and other programs find in it, and how it is published."""
+"""The built site: links, search, the Markdown for other programs, and publishing."""
 
 import json
 import os
@@ -69,7 +69,6 @@ FAULTS = {
     '<a href="/sub/page.html"></a>': "Cannot resolve root-relative link '/sub/page.html'",
     '<img src="gone.svg">': "gone.svg",
     "<style>a { background: url('gone.png') }</style>": "gone.png",
-    '<script src="gone.js"></script>': "gone.js",
     '<link rel="stylesheet" href="gone.css">': "gone.css",
 }
 

@@ -20,9 +20,10 @@ def test_slow_tests_are_selected_by_node_id():
 
 def test_every_room_has_tests_that_are_not_slow():
     rooms = [path.name for path in (ROOT / "registry/rnnkit").iterdir() if (path / "__init__.py").is_file()]
+    rooms = [room for room in rooms if room != "kind_page"]  # a distribution of its own
     for room in rooms:
         files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / room).glob("test_*.py")]
-        assert [file for file in files if not is_slow(file)] or room == "kind_page", room
+        assert [file for file in files if not is_slow(file)], room
 
 
 def test_contributing_names_what_is_left_out():
