@@ -67,7 +67,7 @@ def words(record: dict[str, Any]) -> str:
         f"rnnkit's CPU time as a part of the other's, on one thread, interleaved in one run: 1.00 is the same, less is "
         f"quicker ({shapes.replace('num_layers', 'layers')}). Taken on {record['date'][:10]} on the processor "
         f"“{record['processor']}” with torch {record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}; "
-        f"`make bench` takes them anew, and [the figures](measured/benchmarks.json) are in the tree."
+        f"`make bench` measures them again, and [the figures](measured/benchmarks.json) are in the tree."
     )
 
 
