@@ -104,9 +104,9 @@ def asked(states):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["names"] == ["rnnkitSpecBuilder"]
-    return told["answers"]
+    reported = json.loads(done.stdout)
+    assert reported["names"] == ["rnnkitSpecBuilder"]
+    return reported["answers"]
 
 
 def node():
@@ -213,15 +213,15 @@ def test_a_new_option_of_stacks_must_be_drawn_or_have_a_reason_not_to_be():
 
 
 def test_a_state_is_refused_where_and_as_a_spec_is(answers):
-    told = 0
+    reported = 0
     for state, answer in answers:
         found = {(problem["field"], problem["message"]) for problem in answer["problems"]}
         limits = {problem for problem in found if "This page goes up to" in problem[1]}
         if limits:  # of the page alone
             continue
         assert found == problems_of(state), state
-        told += bool(found)
-    assert told > STATES / 10
+        reported += bool(found)
+    assert reported > STATES / 10
 
 
 def test_many_states_of_each_kind_are_taken(data, valid):
@@ -259,11 +259,11 @@ def test_what_is_shown_says_no_more_than_it_must(valid):
         required = {"kind": spec.kind, "input_size": spec.input_size, "hidden_size": spec.hidden_size}
         plain = RecurrentSpec(**required | {"num_layers": spec.num_layers}).to_dict()
         plain |= required | {"num_layers": 1}
-        told = yaml.safe_load(answer["writers"][1])
+        reported = yaml.safe_load(answer["writers"][1])
         wanted = spec.to_dict()
         options = {name: value for name, value in wanted["options"].items() if value != plain["options"][name]}
-        assert told.pop("options", {}).keys() == options.keys()
-        assert told.keys() == required.keys() | {
+        assert reported.pop("options", {}).keys() == options.keys()
+        assert reported.keys() == required.keys() | {
             name for name in wanted if name != "options" and wanted[name] != plain[name]
         }
 
