@@ -1,16 +1,24 @@
-# Each target does all its own set-up. PYTHON chooses the interpreter of a new .venv.
+# Each target sets up what it needs. PYTHON is the interpreter for a new .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-# quick the second time: made again only when what is installed has changed
+# Installs again only after a change of the requirements.
 READY := .venv/ready
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test bench lint types format docs docs-serve docs-test docs-screenshots
+.PHONY: demo test test-slow test-all bench lint types format docs docs-serve docs-test docs-screenshots
 
 demo: $(READY)
 	$(BIN)/python docs/examples/digits.py
 
+# COVERAGE=--cov also measures the coverage of the core, which must not fall below the floor in pyproject.toml
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+	$(PYTEST) -m "not slow" $(COVERAGE)
+
+test-slow: $(READY)
+	$(PYTEST) -m slow
+
+test-all: $(READY)
+	$(PYTEST)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
@@ -19,6 +27,7 @@ lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.language
 
 types: $(READY)
 	$(BIN)/mypy

@@ -3,6 +3,7 @@ import torch
 
 from rnnkit import list_kinds
 from tests.helpers.plugins_on_disk import PluginsOnDisk
+from tests.helpers.slow import is_slow
 
 torch.set_num_threads(1)  # the tests' tensors are tiny
 
@@ -24,3 +25,10 @@ def pytest_generate_tests(metafunc):
     """A test that takes `kind` runs for every installed kind, a third party's included."""
     if "kind" in metafunc.fixturenames:
         metafunc.parametrize("kind", list_kinds())
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest's `-m` selects by marker
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if is_slow(item.nodeid):
+            item.add_marker("slow")

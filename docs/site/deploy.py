@@ -1,7 +1,7 @@
 """Publishes the site as one version among others: `python -m docs.site.deploy VERSION [ALIAS...] [--push]`.
 
-mike keeps the versions side by side in the branch `gh-pages`. What it would build by itself lacks the Markdown of
-`llms.py`, so the site is built here. The version that the root leads to is `latest`, or the first one until there is a
+mike keeps the versions side by side in the branch `gh-pages`. Its own build lacks the Markdown of `llms.py`, so the
+site is built here. The version that the root leads to is `latest`, or the first one until there is a
 `latest`; of it the root has the page for what is not found, and llms.txt.
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 from mike import commands, git_utils, mkdocs_utils
 
-from docs.site.build import run
+from docs.site.build import check_links, run
 
 BRANCH, REMOTE, LATEST = "gh-pages", "origin", "latest"
 AT_THE_ROOT = ("404.html", "llms.txt", "llms-full.txt")
@@ -59,7 +59,7 @@ def _build(version: str, site: str) -> None:
     run("mkdocs", "build", "--strict", "--site-dir", site)
     base = urljoin(os.environ.get("DOCS_SITE_URL", "http://127.0.0.1:8000/"), f"{version}/")
     run("docs.site.llms", site, "--base", base)
-    run("docs.site.links", site)
+    check_links(site)
 
 
 def _lead_the_root_to(default: str, site: Path) -> None:

@@ -36,7 +36,7 @@ def pages(folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
 
 
 def take_measurements(kinds: Iterable[str], folder: Path = FOLDER) -> None:
-    """Measure some kinds anew, and write what was found beside their pages."""
+    """Measure some kinds and write the measurements beside their pages."""
     for kind in kinds:
         found: Measurements = measure(kind, progress=print)
         save_measurements(found, measurements_path(folder, kind))
@@ -62,7 +62,7 @@ def main() -> int:
         print(f"{page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}: ", end="")
         print("not up to date" if arguments.check else "written")
     if arguments.check and found:
-        print("Make them anew with `python -m docs.site.kinds`")
+        print("Update them with `python -m docs.site.kinds`")
         return 1
     return 0
 

@@ -15,7 +15,7 @@ from rnnkit_cards.sections.learning import percent
 
 
 class Entry(NamedTuple):
-    """What is said of a kind here and nowhere in its record.
+    """Facts about a kind that its record does not have.
 
     Attributes:
         family: kinds that compute the same have one.
@@ -93,8 +93,8 @@ def _intro(measured: Mapping[str, Measurements]) -> str:
 def _notes(measured: Mapping[str, Measurements]) -> str:
     example = measured["lstm"]
     sizes = ", ".join(f"`{name}` {size}" for name, size in speed_at(example, "medium").sizes.items())
-    sentences = sorted({measured_on(each) for kind, each in measured.items() if "/" not in kind})
-    return NOTES.format(sizes=sizes, epochs=len(example.learning.accuracies), measured_on="\n\n".join(sentences))
+    notes = sorted({measured_on(each) for kind, each in measured.items() if "/" not in kind})
+    return NOTES.format(sizes=sizes, epochs=len(example.learning.accuracies), measured_on="\n\n".join(notes))
 
 
 def speed_at(measurements: Measurements, shape: str) -> Speed:

@@ -1,4 +1,4 @@
-"""A page of `docs/` as Markdown that stands by itself: with what MkDocs puts in, without what only HTML shows."""
+"""Converts a page of `docs/` to self-contained Markdown: with the content that MkDocs inserts, without HTML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 from docs.site.api_markdown import DIRECTIVE, documented
 
-# what is left as it is: blocks of code, code in a line, LaTeX
+# left unchanged: code blocks, inline code, LaTeX
 AS_IT_IS = re.compile(
     r"^(?P<indent>[ ]*)(?P<fence>```+|~~~+).*?^(?P=indent)(?P=fence)[ ]*$"
     r"|`[^`\n]+`"
@@ -32,7 +32,7 @@ FRONT_MATTER = re.compile(r"\A---\n(.*?\n)---\n", re.DOTALL)
 
 
 def front_matter(source: str) -> tuple[dict[str, Any], str]:
-    """What a page says of itself, and the rest of it."""
+    """Return the front matter of a page, and the rest of it."""
     found = FRONT_MATTER.match(source)
     if not found:
         return {}, source
@@ -59,7 +59,7 @@ def page_markdown(source: str, snippets: Callable[[str], str], address_of: Calla
 
 
 def snippet_reader(settings: Mapping[str, Any]) -> Callable[[str], str]:
-    """What puts snippets in, with the settings of the site."""
+    """Return a function that inserts snippets, with the settings of the site."""
     reader = markdown.Markdown(
         extensions=["pymdownx.snippets"], extension_configs={"pymdownx.snippets": dict(settings)}
     )
@@ -80,7 +80,7 @@ def _keep(text: str, kept: list[str]) -> str:
 
 
 def _with_links(text: str, kept: list[str], address_of: Callable[[str], str | None]) -> str:
-    """References to names, as `[text][rnnkit.Kind]`, become links."""
+    """Replace references to names, such as `[text][rnnkit.Kind]`, by links."""
 
     def link(found: re.Match[str]) -> str:
         words = PLACE.sub(lambda place: kept[int(place[1])], found["text"])
@@ -91,7 +91,7 @@ def _with_links(text: str, kept: list[str], address_of: Callable[[str], str | No
 
 
 def _without_html(text: str) -> str:
-    """What HTML is there to lay out goes; a drawing becomes what it says of itself."""
+    """Remove HTML for layout, and replace each drawing by its title and description."""
     text = DRAWING.sub(lambda found: _words_of(found[0]), text)
     for pattern in (COMMENT, INVISIBLE, AROUND, CAPTION, ATTRIBUTES):
         text = pattern.sub("", text)

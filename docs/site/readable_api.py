@@ -1,7 +1,7 @@
-"""How signatures and fields are shown on the pages of the API, as mkdocstrings and `llms.py` ask griffe for them.
+"""Simplifies signatures and fields on the API pages, for mkdocstrings and `llms.py`.
 
-pydantic's notes are left out (`Annotated[int, Field(ge=1)]` is an `int`), names of types and constants that are
-no part of the API are written out, overloads of a constructor become one signature, and options have one as well.
+Annotations of pydantic are removed (`Annotated[int, Field(ge=1)]` is an `int`), names of types and constants outside
+of the API are expanded, overloads of a constructor become one signature, and options have one as well.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _fields(cls: Class) -> list[Parameter]:
 
 
 def _readable(annotation: Annotation, module: Module) -> Annotation:
-    """An annotation without what is not for readers."""
+    """Return an annotation without the parts that do not help readers."""
     if isinstance(annotation, ExprSubscript) and annotation.canonical_name in TRANSPARENT:
         inner = annotation.slice
         return _readable(inner.elements[0] if isinstance(inner, ExprTuple) else inner, module)
@@ -131,7 +131,7 @@ def _parts(part: Any, module: Module) -> Any:
 
 
 def _written_out(name: ExprName, module: Module) -> Annotation:
-    """What a name of the package's own stands for that is no class; of a type variable, its bound."""
+    """Return the value of a name of the package that is not a class; the bound of a type variable."""
     member = _found(name, module)
     if member is None:
         return name

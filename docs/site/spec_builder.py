@@ -1,4 +1,4 @@
-"""`python -m docs.site.spec_builder` writes what the spec builder knows of rnnkit; `--check` says whether it is old."""
+"""Writes the data of the spec builder: `python -m docs.site.spec_builder`; `--check` compares the file instead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from docs.site.example_plugin import example_installed
 from docs.site.spec_builder_fields import Field, fields_of_options, fields_of_spec
 from docs.site.spec_builder_layers import Record, is_stacked, layer_record, try_record
-from docs.site.spec_builder_marks import MARKS
+from docs.site.spec_builder_marks import MARKS, check_marks
 from docs.site.spec_builder_readout import readout_record
 from docs.site.spec_builder_rules import (
     OF_CELLS,
@@ -34,22 +34,23 @@ GROUPS = {
     "Input and output": ["readout", "batch_first"],
 }
 START = {"kind": "lstm", "input_size": "64", "hidden_size": "128", "num_layers": "2", "output_size": "10"}
-# who provides the kinds of the page, whatever else is installed; and where the site tells of that
+# distributions whose kinds the page shows, and the page that describes each distribution
 PROVIDERS = {"rnnkit": "", "rnnkit-mgu": "../plugins/example.html"}
 
 _MANY_LAYERS = 12  # more than any pattern of cells that repeats
 
 
 def builder_data() -> dict[str, Any]:
-    """All that the page knows, tried on models.
+    """Return the data of the page, verified on models.
 
     Raises:
-        ValueError: something is not as the page can show it.
+        ValueError: the page cannot show something.
     """
     with example_installed():
         names = builder_kinds()
         fields = fields_of_spec(names[0])
         _check_groups(fields)
+        check_marks()
         layers = {name: _layer(name, fields) for name in names if _has_one_kind_of_layer(get_kind(name))}
         readouts = next(field["choices"] for field in fields if field["path"] == "readout")
         return {
@@ -84,7 +85,7 @@ def _is_stack(kind: Kind) -> bool:
 
 
 def _layer(name: str, fields: list[Field]) -> dict[str, Any]:
-    """What the layers of one kind are made of, and what their cells refuse."""
+    """Return the parameters, features and state of a kind's layers, and the rules of its cells."""
     kind = get_kind(name)
     options = fields_of_options(name, kind, [])
     model = build_model(spec_of(name, {}), device="meta")
@@ -131,7 +132,7 @@ def _page(name: str) -> str:
 
 
 def _own_rules(name: str, kind: Kind) -> list[dict[str, Any]]:
-    """What the kind itself checks: of a stack's options only those that other stacks do not have."""
+    """Return the rules of the kind itself; for a stack, those of options that other stacks do not have."""
     own = own_fields(kind.options(), StackOptions) if _is_stack(kind) else _names(kind)
     return rules_of(name, own_options(OF_OWN_OPTIONS, own))
 
@@ -152,7 +153,7 @@ def _pattern(name: str, options: list[Field], layers: list[str]) -> dict[str, An
 
 
 def _cells_in_turn(name: str) -> list[str]:
-    """The shortest list of kinds whose cells the layers have in turn, where nobody says which."""
+    """Return the shortest repeating list of kinds that the layers use by default."""
     model = build_model(spec_of(name, {"num_layers": _MANY_LAYERS}), device="meta")
     cells: Any = model.backbone.cells
     kinds = {get_kind(each).cell: each for each in builder_kinds()}

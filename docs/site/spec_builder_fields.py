@@ -1,4 +1,4 @@
-"""What the fields of a form need to know of the fields of a spec and of its options."""
+"""Describes the fields of a spec and of its options for the fields of a form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rnnkit import Kind, RecurrentSpec
 from rnnkit.introspection import FieldDescription, describe_options, describe_spec, schema_of
 from rnnkit.introspection.model_summary import MOST_LAYERS
 
-# What a page that computes at each key can show: a summary has no more layers, and a larger size is a slip.
+# The page computes at each key: a summary has no more layers, and a larger size is a typing error.
 MOST = {"num_layers": MOST_LAYERS}
 MOST_OTHERWISE = 1_000_000
 
@@ -57,7 +57,7 @@ def _field(kind: str, path: str, described: FieldDescription, schema: dict[str, 
 
 
 def _choices(kind: str, path: str, schema: dict[str, Any], kinds: list[str]) -> Field:
-    """What a field of text may say: what its type lists, or else the names of those kinds that it takes."""
+    """Return the values of a text field: those of its type, or the names of the kinds that it accepts."""
     if schema["type"] != "string":
         return {}
     choices = schema.get("enum") or [name for name in kinds if is_valid(kind, {path: [name]})]
@@ -67,7 +67,7 @@ def _choices(kind: str, path: str, schema: dict[str, Any], kinds: list[str]) -> 
 
 
 def _limits(kind: str, path: str, of_type: str, schema: dict[str, Any]) -> Field:
-    """The bounds of a number, and what a spec says of a value that is none or is beyond them."""
+    """Return the bounds of a number, and the messages about values that are out of bounds or not numbers."""
     if of_type not in {"integer", "number"}:
         return {}
     limits = [_limit(kind, path, _SIGNS[key], schema[key]) for key in _SIGNS if key in schema]
@@ -89,7 +89,7 @@ def _limit_of_page(path: str) -> Iterator[Field]:
 
 
 def _said_without(kind: str, path: str) -> str:
-    """What a spec says that lacks a field."""
+    """Return the message of a spec without a required field."""
     try:
         RecurrentSpec.from_dict({"kind": kind})
     except ValidationError as error:
@@ -98,7 +98,7 @@ def _said_without(kind: str, path: str) -> str:
 
 
 def _said(kind: str, path: str, value: Any) -> str:
-    """What a spec says of a value that it must refuse."""
+    """Return the message of a spec about a value that it must refuse."""
     message = message_about(path, kind, {path: value})
     if message is None:
         raise ValueError(f"{kind}: {path}={value!r} should have been refused")

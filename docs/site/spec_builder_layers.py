@@ -1,4 +1,4 @@
-"""What a layer is made of, for any sizes: found by building models on the meta device, solved, and tried on others.
+"""Finds the tensors of a layer for any sizes: builds models on the meta device, solves for forms, verifies on others.
 
 Each tensor's shape is a list of forms, `{"hidden": 4}` for 4 * hidden, and each tensor has settings under which it is
 there, `{"bias": [True]}`. The sizes are `input`, the features that the layer reads, `hidden`, its hidden size, and each
@@ -30,7 +30,7 @@ Record = dict[str, list[dict[str, Any]]]
 CONSTANT = "constant"
 _BASE = {"input": 5, "hidden": 23}
 _OF_OPTION = 7  # smaller than `hidden`
-_LAYERS = {"num_layers": 2, "dropout": 0.1}  # so that what acts between layers is no mistake
+_LAYERS = {"num_layers": 2, "dropout": 0.1}  # so that options that act between layers are valid
 _TRIALS = 60
 
 _OF_CELL = re.compile(r"backbone\.(cells|initial)\.(\d+)\.(.+)")
@@ -42,7 +42,7 @@ def layer_record(kind: str, fields: Iterable[Field]) -> Record:
     """The parameters, features and state of a layer of a kind whose layers all have one kind of cell.
 
     Raises:
-        ValueError: its shapes are no such forms, or depend on a setting in a way that a list of values cannot say.
+        ValueError: its shapes are not such forms, or depend on a setting in a way that a list of values cannot express.
     """
     fields = list(fields)
     sizes = _BASE | {each["path"]: _OF_OPTION for each in fields if _is_size(each)}
@@ -73,12 +73,12 @@ def try_record(
 
 
 def setting(value: Any) -> Any:
-    """What a switch shows: a choice or a flag by itself; of a number, whether it is there and not zero."""
+    """Return the setting of a switch: the value of a choice or a flag; for a number, whether it is not zero."""
     return value if isinstance(value, str) else bool(value)
 
 
 def evaluated(record: Record, settings: Mapping[str, Any], sizes: Sizes) -> Seen:
-    """What a record says of the layer with some settings and sizes."""
+    """Evaluate a record for some settings and sizes."""
     return {
         (group, each["name"]): tuple(_evaluate(form, sizes) for form in each["shape"])
         for group, entries in record.items()
@@ -88,7 +88,7 @@ def evaluated(record: Record, settings: Mapping[str, Any], sizes: Sizes) -> Seen
 
 
 def seen(model: RecurrentModel, index: int) -> Seen:
-    """What one layer of a model is made of."""
+    """Return the shapes of the parameters, output and state of one layer of a model."""
     layer, directions = layers_of(model)[index], model.spec.directions
     own = {id(tensor) for tensor in layer.tensors}
     parameters = {

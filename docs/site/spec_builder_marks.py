@@ -1,10 +1,14 @@
-"""What a drawing shows beside boxes and arrows: conditions and words, of any kind that has the fields they name."""
+"""The marks of a drawing: a condition on the fields of a spec, a place, and the text that is shown there."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
 from typing import Any
 
 from docs.site.spec_builder_rules import Condition, value
+from docs.site.spec_builder_specs import OPTION
+from rnnkit import Options, StackOptions
 
 
 def _mark(place: str, shown: Condition, text: str) -> dict[str, Any]:
@@ -41,3 +45,28 @@ MARKS = [
     _mark("in", value("options.learn_initial_state"), "learned initial state"),
     _mark("in", ["not", value("bias")], "no biases"),
 ]
+
+# Options of stacks without a mark, each with the reason.
+NOT_DRAWN = {
+    "forget_bias": "it sets initial values only",
+    "recurrent_init": "it sets initial values only",
+}
+
+
+def check_marks(options: type[Options] = StackOptions) -> None:
+    """Check that each option of stacks has a mark or a reason to have none.
+
+    Raises:
+        ValueError: an option has neither, or a reason is for an option that does not exist.
+    """
+    shown = json.dumps([mark["shown"] for mark in MARKS])
+    names = {field.name for field in fields(options)}
+    marked = {name for name in names if f'"{OPTION}{name}"' in shown}
+    if missing := names - marked - NOT_DRAWN.keys():
+        raise ValueError(
+            f"The drawing of the spec builder does not show {', '.join(sorted(missing))}: add a mark to MARKS in "
+            f"{__name__}, or a reason to NOT_DRAWN there; add rules between this option and others to "
+            "docs/site/spec_builder_rules.py"
+        )
+    if unknown := NOT_DRAWN.keys() & marked | NOT_DRAWN.keys() - names:
+        raise ValueError(f"Remove {', '.join(sorted(unknown))} from NOT_DRAWN in {__name__}")

@@ -1,4 +1,4 @@
-"""What stands above the layers: the readout, its linear layer, and the shapes of what goes in and comes out."""
+"""Describes the readout: its linear layer, and the shapes of input and output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def readout_record(kind: str, readouts: list[str]) -> dict[str, Any]:
     The readout knows nothing of the kind: any will do whose output has as many features as its hidden state.
 
     Raises:
-        ValueError: a model without `output_size` has parameters all the same.
+        ValueError: a model without `output_size` has parameters anyway.
     """
     if layers_of(_model(kind, {"hidden_size": 3}))[-1].tensors:
         raise ValueError("A readout without a linear layer has parameters")

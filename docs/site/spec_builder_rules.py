@@ -1,8 +1,8 @@
-"""The rules between fields: when they are broken, as data, and what a spec says then, from specs that break them.
+"""The rules between fields, as data: the condition that breaks a rule, and the message, taken from specs that break it.
 
 A condition is a nested list, such as `["and", [">", ["value", "dropout"], 0], ["==", ["value", "num_layers"], 1]]`;
-`expressions.js` computes it. Which rules a kind has is not written here: a rule is put to each kind, and is the kind's
-own if the kind refuses the specs that break it.
+`expressions.js` computes it. No list of the rules of each kind is kept: each rule is tried on each kind, and the
+kind has it if it refuses the specs that break it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Rule(NamedTuple):
     """A rule about one field.
 
     Attributes:
-        field: the field of which the problem is told.
+        field: the field that the problem is reported for.
         broken: when it is.
         by: specs that break this rule and no other. Numbers that the message repeats are in no other place of it.
         slots: values that the message repeats, `num_layers` or `length of hidden_size`.

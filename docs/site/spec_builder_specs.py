@@ -31,7 +31,7 @@ def is_valid(kind: str, values: Mapping[str, Any]) -> bool:
 
 
 def problems_of(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
-    """What is said of each field that is wrong, by its path."""
+    """Return the message about each invalid field, by its path."""
     try:
         spec_of(kind, values)
     except ValidationError as error:
@@ -40,7 +40,7 @@ def problems_of(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def message_about(path: str, kind: str, values: Mapping[str, Any]) -> str | None:
-    """What is said of one field; None: nothing is, or the kind has no such field."""
+    """Return the message about one field; None if it is valid, or the kind has no such field."""
     message = problems_of(kind, values).get(path)
     return None if message is None or "has no option" in message else message
 

@@ -58,7 +58,7 @@ def table(record: dict[str, Any]) -> str:
 
 
 def words(record: dict[str, Any]) -> str:
-    """What the figures are, and what they were taken on."""
+    """Describe the figures and the machine that they were measured on."""
     shapes = "; ".join(
         f"{name}: " + ", ".join(f"{what.removesuffix('_size')} {size}" for what, size in record["shapes"][name].items())
         for name in SHAPES
@@ -67,12 +67,12 @@ def words(record: dict[str, Any]) -> str:
         f"rnnkit's CPU time as a part of the other's, on one thread, interleaved in one run: 1.00 is the same, less is "
         f"quicker ({shapes.replace('num_layers', 'layers')}). Taken on {record['date'][:10]} on the processor "
         f"“{record['processor']}” with torch {record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}; "
-        f"`make bench` takes them anew, and [the figures](measured/benchmarks.json) are in the tree."
+        f"`make bench` measures them again, and [the figures](measured/benchmarks.json) are in the tree."
     )
 
 
 def text() -> str:
-    """What is put into the page."""
+    """Return the part of the page that is generated."""
     record = json.loads(FIGURES.read_text(encoding="utf-8"))
     return f"{table(record)}\n\n{words(record)}\n"
 

@@ -25,7 +25,7 @@ def kinds(table):
     return table.locator(ROWS).evaluate_all(KIND)
 
 
-def told(table):
+def reported(table):
     return table.get_by_role("status").inner_text()
 
 
@@ -43,7 +43,7 @@ def test_all_kinds_are_there(table, site):
     assert len(kinds(table)) > 7
     pages = {path.stem for path in (site.folder / "kinds").glob("*.html")} - {"index", "spec_builder"}
     assert set(kinds(table)) == pages
-    assert told(table) == f"{len(pages)} of {len(pages)} kinds"
+    assert reported(table) == f"{len(pages)} of {len(pages)} kinds"
 
 
 def test_words_filter(table):
@@ -51,7 +51,7 @@ def test_words_filter(table):
     tab_to(table, table.get_by_role("searchbox", name="Search"))
     table.keyboard.type("gru")
     assert {"gru", "gru_cell"} <= set(kinds(table)) < set(every)
-    assert told(table) == f"{len(kinds(table))} of {len(every)} kinds"
+    assert reported(table) == f"{len(kinds(table))} of {len(every)} kinds"
 
 
 def test_words_that_fit_nothing_are_told_and_taken_back(table):
@@ -59,7 +59,7 @@ def test_words_that_fit_nothing_are_told_and_taken_back(table):
     tab_to(table, table.get_by_role("searchbox", name="Search"))
     table.keyboard.type("xylophone")
     assert kinds(table) == []
-    assert "No kind" in told(table)
+    assert "No kind" in reported(table)
     tab_to(table, table.get_by_role("button", name="show all"))
     table.keyboard.press("Enter")
     assert kinds(table) == every

@@ -161,8 +161,8 @@ def test_bytes_are_counted_as_they_are_sent_and_as_they_are_unpacked(visitor):
 
 def test_a_problem_tells_its_view_its_rule_and_its_element(visitor):
     findings = visited(visitor, "", '<p id="faint" style="color: #aaa; background: #fff">Who can read this?</p>')
-    told = str(findings)
-    assert str(View("dark", 390)) in told
-    assert "color-contrast" in told
-    assert "#faint" in told
-    assert "foreground color: #aaaaaa, background color: #ffffff" in told
+    reported = str(findings)
+    assert str(View("dark", 390)) in reported
+    assert "color-contrast" in reported
+    assert "#faint" in reported
+    assert "foreground color: #aaaaaa, background color: #ffffff" in reported

@@ -194,10 +194,10 @@ def test_the_table_of_mistakes_leads_to_each_section():
 
 @pytest.mark.parametrize("page", sorted(each.name for each in EXPLANATION.glob("*.md")))
 def test_a_link_to_an_issue_says_which(page):
-    for name, number, _, repository, told in re.findall(
+    for name, number, _, repository, reported in re.findall(
         r"\[([\w-]+)#(\d+)\]\((https://github\.com/[\w-]+/([\w-]+)/issues/(\d+))\)", text_of(page)
     ):
-        assert (name.lower(), number) == (repository.lower(), told)
+        assert (name.lower(), number) == (repository.lower(), reported)
     assert text_of(page).count("github.com/") == len(re.findall(r"#\d+\]\(https://github\.com/", text_of(page)))
 
 

@@ -171,8 +171,8 @@ def test_every_command_has_its_section_which_types_it(name):
 def test_every_argument_and_option_of_a_command_is_told(name):
     section = section_of((REFERENCE / "command_options.md").read_text("utf-8"), name)
     for parameter in COMMANDS[name].params:
-        told = parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar(CONTEXT)]
-        for each in told:
+        reported = parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar(CONTEXT)]
+        for each in reported:
             assert re.search(rf"(?<!\S){re.escape(each)}(?![\w-])", section), f"rnnkit {name}: {each}"
 
 

@@ -18,7 +18,17 @@ from pydantic import ValidationError
 
 from docs.site import spec_builder
 from docs.site.example_plugin import example_installed
-from rnnkit import RecurrentSpec, build_model, flatten_state, get_kind, load_spec, override_spec, summarize_spec
+from docs.site.spec_builder_marks import check_marks
+from rnnkit import (
+    RecurrentSpec,
+    StackOptions,
+    build_model,
+    flatten_state,
+    get_kind,
+    load_spec,
+    override_spec,
+    summarize_spec,
+)
 from rnnkit.cli._kinds import example_spec
 from rnnkit.files.spec._yaml import read_value
 from rnnkit.introspection import describe_options, describe_spec
@@ -94,9 +104,9 @@ def asked(states):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["names"] == ["rnnkitSpecBuilder"]
-    return told["answers"]
+    reported = json.loads(done.stdout)
+    assert reported["names"] == ["rnnkitSpecBuilder"]
+    return reported["answers"]
 
 
 def node():
@@ -192,16 +202,26 @@ def test_every_field_and_option_of_every_kind_has_its_words(data):
         assert shown == [(f"options.{each.name}", each.type, each.text) for each in wanted]
 
 
+def test_a_new_option_of_stacks_must_be_drawn_or_have_a_reason_not_to_be():
+    check_marks()
+
+    class ScaledOptions(StackOptions):
+        layer_scale: float = 0.0
+
+    with pytest.raises(ValueError, match=r"does not show layer_scale: add a mark to MARKS .* rules"):
+        check_marks(ScaledOptions)
+
+
 def test_a_state_is_refused_where_and_as_a_spec_is(answers):
-    told = 0
+    reported = 0
     for state, answer in answers:
         found = {(problem["field"], problem["message"]) for problem in answer["problems"]}
         limits = {problem for problem in found if "This page goes up to" in problem[1]}
         if limits:  # of the page alone
             continue
         assert found == problems_of(state), state
-        told += bool(found)
-    assert told > STATES / 10
+        reported += bool(found)
+    assert reported > STATES / 10
 
 
 def test_many_states_of_each_kind_are_taken(data, valid):
@@ -239,11 +259,11 @@ def test_what_is_shown_says_no_more_than_it_must(valid):
         required = {"kind": spec.kind, "input_size": spec.input_size, "hidden_size": spec.hidden_size}
         plain = RecurrentSpec(**required | {"num_layers": spec.num_layers}).to_dict()
         plain |= required | {"num_layers": 1}
-        told = yaml.safe_load(answer["writers"][1])
+        reported = yaml.safe_load(answer["writers"][1])
         wanted = spec.to_dict()
         options = {name: value for name, value in wanted["options"].items() if value != plain["options"][name]}
-        assert told.pop("options", {}).keys() == options.keys()
-        assert told.keys() == required.keys() | {
+        assert reported.pop("options", {}).keys() == options.keys()
+        assert reported.keys() == required.keys() | {
             name for name in wanted if name != "options" and wanted[name] != plain[name]
         }
 

@@ -119,6 +119,6 @@ def commands_of(block):
 
 
 def assert_shown(command, want, got):
-    """What a command prints is what is shown, but for what differs from one machine to another."""
+    """Assert that a command prints the text that the page shows, except for values that depend on the machine."""
     want, printed = (MEASURED.sub(r"\1 #", text) for text in (want, got.printed))
     assert doctest.OutputChecker().check_output(want, printed, doctest.ELLIPSIS), f"$ {command}\n{printed}"

@@ -35,7 +35,7 @@ def run(checker, *arguments):
 
 
 def errors(found):
-    """What was found as {file: {line: message}}."""
+    """Return the findings as `{file: {line: message}}`."""
     by_file = {}
     for file, line, message in found:
         by_file.setdefault((ROOT / file).resolve(), {})[line] = message

@@ -1,0 +1,31 @@
+"""The list of slow tests names files that exist, and CONTRIBUTING.md names them."""
+
+import pytest
+
+from tests.helpers.pages import ROOT
+from tests.helpers.slow import SLOW, is_slow
+
+
+@pytest.mark.parametrize("pattern", SLOW)
+def test_pattern_names_a_file_or_folder(pattern):
+    path = ROOT / pattern.partition("::")[0]
+    assert path.exists(), f"remove or correct {pattern!r} in tests/helpers/slow.py"
+
+
+def test_slow_tests_are_selected_by_node_id():
+    assert is_slow("tests/docs/test_docs.py::test_x")
+    assert is_slow("tests/testing/test_conformance.py::test_x[lstm-data_parallel_equals_one_process]")
+    assert not is_slow("tests/testing/test_conformance.py::test_x[lstm-loss_falls]")
+
+
+def test_every_room_has_tests_that_are_not_slow():
+    rooms = [path.name for path in (ROOT / "registry/rnnkit").iterdir() if (path / "__init__.py").is_file()]
+    for room in rooms:
+        files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / room).glob("test_*.py")]
+        assert [file for file in files if not is_slow(file)], room
+
+
+def test_contributing_names_what_is_left_out():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    missing = [path for path in {pattern.partition("::")[0] for pattern in SLOW} if f"`{path}`" not in text]
+    assert missing == []
