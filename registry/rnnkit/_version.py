@@ -1,3 +1,3 @@
-"""The version, in a module of its own: whoever needs it alone imports nothing else."""
+"""The version of rnnkit, importable without the rest of the package."""
 
 __version__ = "0.1.0"

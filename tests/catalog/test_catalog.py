@@ -187,11 +187,11 @@ def test_an_unknown_kind_is_refused_with_the_installed_ones(ask, name, hint):
     )
 
 
-# Plugins that break the contract: what each is told is in test_hostile_plugins
+# Plugins that break the contract: test_hostile_plugins has their messages
 
 
 @pytest.mark.parametrize(
-    ("promised", "body"),
+    ("declared", "body"),
     [
         pytest.param(["test_mgu"], "pass", id="nothing"),
         pytest.param(["test_mgu"], "register(kind('test_MGU'))", id="another-name"),
@@ -199,8 +199,8 @@ def test_an_unknown_kind_is_refused_with_the_installed_ones(ask, name, hint):
         pytest.param(["test_mgu", "test_sru"], "register(kind('test_sru'))", id="the-other-of-two"),
     ],
 )
-def test_a_plugin_that_registers_other_kinds_than_its_entry_points_is_refused(plugins, promised, body):
-    plugins.install(*promised, source=f"@hookimpl\ndef register_kinds(register): {body}")
+def test_a_plugin_that_registers_other_kinds_than_its_entry_points_is_refused(plugins, declared, body):
+    plugins.install(*declared, source=f"@hookimpl\ndef register_kinds(register): {body}")
     catalog = Catalog()
     for _ in range(2):  # and leaves nothing behind
         with pytest.raises(PluginError, match=r"it has entry points for 'test_mgu'.*, but registers"):
@@ -282,7 +282,7 @@ def test_options_that_no_json_has_read_back_equal():
         assert spec.to_dict()["options"] == {"color": "red", "names": ["a"]}
         assert RecurrentSpec.from_dict(spec.to_dict()) == spec
         assert RecurrentSpec.from_json(spec.to_json()) == spec
-        assert eval(repr(spec)) == spec  # noqa: S307  # the promise
+        assert eval(repr(spec)) == spec  # noqa: S307  # documented
 
 
 def test_options_without_a_valid_and_hashable_default_are_refused_at_once():
@@ -390,7 +390,7 @@ def test_a_kind_of_a_plugin_on_disk_is_built(leaky):
     torch.testing.assert_close(y, model.readout.linear(state.h))
 
 
-def test_every_problem_that_a_check_yields_is_told(leaky):
+def test_every_problem_of_a_check_is_reported(leaky):
     with pytest.raises(ValidationError) as caught:
         leaky(options={"leak": 5.0})
     assert [(problem["loc"], problem["msg"]) for problem in caught.value.errors()] == [
@@ -400,7 +400,7 @@ def test_every_problem_that_a_check_yields_is_told(leaky):
 
 
 @pytest.mark.parametrize("name", ["test_leaky", "leaky/test_leaky", "Leaky/test_leaky"])
-def test_an_option_among_the_fields_is_told_by_whichever_name_its_kind_is_given(leaky, name):
+def test_an_option_among_the_fields_is_reported_for_each_name_of_its_kind(leaky, name):
     with pytest.raises(ValidationError, match=r"'leak' is an option of the kind .*: write options={'leak': \.\.\.}"):
         leaky(kind=name, leak=0.5)
 
@@ -421,7 +421,7 @@ def test_a_check_waits_until_each_field_alone_is_valid(leaky):
     [
         pytest.param(lambda spec: RecurrentSpec.from_dict(spec.to_dict()), id="dict"),
         pytest.param(lambda spec: RecurrentSpec.from_json(spec.to_json()), id="json"),
-        pytest.param(lambda spec: eval(repr(spec), {"RecurrentSpec": RecurrentSpec}), id="repr"),  # noqa: S307  # the promise
+        pytest.param(lambda spec: eval(repr(spec), {"RecurrentSpec": RecurrentSpec}), id="repr"),  # noqa: S307  # documented
     ],
 )
 def test_options_of_any_type_read_back_equal(leaky, options, again):
@@ -458,7 +458,7 @@ def test_build_model_takes_nothing_but_a_spec(given, name):
     )
 
 
-# What an import costs, in a process of its own
+# Import costs, in a separate process
 
 
 def run(code):

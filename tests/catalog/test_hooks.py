@@ -60,7 +60,7 @@ class Plugin:
 
 
 def plugin_of(*kinds, after_build=""):
-    """The source of a module with the hooks of a `Plugin`, the second of which may be written anew."""
+    """The source of a module with the hooks of a `Plugin`, the second of which can be replaced."""
     after_build = after_build or "after_build = plugin.after_build"
     return f"{PLUGIN}plugin = Plugin(*{kinds!r})\nregister_kinds = plugin.register_kinds\n{after_build}\n"
 
@@ -388,7 +388,7 @@ def test_threads_that_register_at_once_lose_nothing():
     assert len(notes) == threads
 
 
-# What goes wrong in a hook
+# Errors in hooks
 
 
 @pytest.mark.parametrize("error", ["ValueError", "SystemExit"])

@@ -94,7 +94,7 @@ def test_registering_the_same_builder_again_replaces_it_with_a_notice():
 
 
 def test_a_cell_of_a_notebook_can_be_run_again():
-    """A class that is defined anew is another object, of the same module and qualified name."""
+    """A class that is defined again is another object, of the same module and qualified name."""
     cell = "@register_kind('mine')\nclass Mine:\n    'Version {}.'"
     names = {"register_kind": register_kind, "__name__": "__main__"}
     exec(cell.format(1), names)  # noqa: S102  # as a notebook does
@@ -159,7 +159,7 @@ def test_a_spec_of_a_local_kind_that_is_gone_says_why():
     )
 
 
-def test_a_resolution_tells_of_a_local_kind():
+def test_resolution_of_a_local_kind():
     register_kind(mine())
     assert str(resolve_kind("mine")) == (
         "mine -> local/mine: this process has registered it\n"

@@ -1,4 +1,4 @@
-"""What a name of a kind stands for: bare, with a distribution, reserved, ambiguous; and what is said of each."""
+"""Names of kinds: bare, with a distribution, reserved, ambiguous; and their messages."""
 
 import importlib
 import importlib.metadata
@@ -63,7 +63,7 @@ def test_every_name_of_a_kind_becomes_its_canonical_one(mgu, name, canonical, di
 @pytest.mark.parametrize(
     "name", ["Test_MGU", "test-mgu/Test_mgu", "testmgu/test_mgu", "test-mgu", "LSTM", "rnnkit/LSTM"]
 )
-def test_kinds_are_told_apart_by_case_and_distributions_by_letters(mgu, name):
+def test_kinds_are_case_sensitive_and_distributions_are_not(mgu, name):
     with pytest.raises(UnknownKindError):
         Catalog().canonical(name)
 
@@ -152,7 +152,7 @@ AMBIGUOUS = (
 )
 
 
-def test_two_of_a_name_are_no_error_until_the_bare_name_is_used(plugins, two):
+def test_ambiguous_names_fail_only_when_the_bare_name_is_used(plugins, two):
     catalog = Catalog()
     assert [name for name in catalog.names() if "/test_" in name] == ["one/test_mgu", "one/test_sru", "two/test_mgu"]
     assert catalog.get("test_sru").name == "test_sru"
@@ -228,7 +228,7 @@ def test_two_entry_points_of_a_distribution_may_lead_to_one_plugin(plugins):
     assert catalog.get("one/test_sru") is catalog.get("test_sru")
 
 
-def test_what_an_interrupted_pip_leaves_behind_is_no_distribution(plugins, mgu):
+def test_leftovers_of_an_interrupted_pip_are_ignored(plugins, mgu):
     plugins.install("test_mgu", distribution="~est_MGU")
     assert Catalog().canonical("test_mgu") == "test-mgu/test_mgu"
 
@@ -386,7 +386,7 @@ def test_a_name_that_nothing_can_have_stands_for_nothing(catalog, name):
     assert repr(name.rpartition("/")[2]) in resolution.reason or repr(name) in resolution.reason
 
 
-def test_a_misspelt_kind_of_an_installed_distribution_is_not_to_be_installed(catalog):
+def test_misspelled_kind_of_an_installed_distribution_suggests_no_install(catalog):
     assert "pip install rnnkit" not in resolve_kind("rnnkit/lsmt").reason
     assert "Did you mean 'lstm'?" in resolve_kind("rnnkit/lsmt").reason
 
@@ -402,7 +402,7 @@ def test_a_resolution_imports_nothing_and_a_broken_plugin_is_found_so_by_asking_
     assert plugins.imported() == []
 
 
-# What becomes of a plugin
+# Status of a plugin
 
 
 def test_a_provider_is_loaded_once_its_kind_was_asked_for(catalog, mgu):
@@ -440,7 +440,7 @@ def test_a_kind_that_is_had_stays_loaded_when_another_of_its_plugin_is_missing(c
         pytest.param("", id="no-hook"),
     ],
 )
-def test_a_plugin_that_was_mended_works_at_the_next_try(catalog, plugins, source):
+def test_fixed_plugin_works_at_the_next_attempt(catalog, plugins, source):
     module = plugins.install("test_mgu", source=source)
     with pytest.raises(PluginError):
         get_kind("test_mgu")
@@ -486,7 +486,7 @@ def test_metadata_that_cannot_be_read_harm_nothing_but_the_version(catalog, plug
 
 
 @pytest.mark.parametrize("name", [None, 5, ["lstm"], b"lstm"])
-def test_what_is_no_string_is_no_name(name):
+def test_name_must_be_a_string(name):
     with pytest.raises(UnknownKindError, match="The name of a kind should be a string, but is"):
         get_kind(name)
     assert resolve_kind(name).chosen is None

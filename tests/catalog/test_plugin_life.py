@@ -1,4 +1,4 @@
-"""What a plugin may do over the years without breaking its users: rename kinds, let them go, ask for a later rnnkit."""
+"""Changes of a plugin over its life: renamed and deprecated kinds, requirements of a later rnnkit."""
 
 import json
 import re
@@ -97,7 +97,7 @@ def before(plugins):
 
 
 def warned(action):
-    """What an action returns, and the warnings that it gives."""
+    """The result of a function, and the warnings that it raises."""
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
         result = action()
@@ -153,7 +153,7 @@ def test_the_record_of_the_old_name_is_that_of_the_new(acme):
     assert given == renamed("fading")
 
 
-def test_a_warning_that_is_an_error_is_no_problem_of_the_spec(acme):
+def test_warning_as_error_is_not_a_validation_error(acme):
     with warnings.catch_warnings(action="error"), pytest.raises(DeprecatedKindWarning, match="'fading' is an old name"):
         RecurrentSpec(kind="fading", **SIZES)
 
@@ -183,7 +183,7 @@ def test_an_old_spec_file_is_read_and_saved_under_the_new_name(before, plugins, 
 
 
 def catalog_with_alias(plugins):
-    """What an upgrade of `acme` leaves: found first, and so in the place of the distribution before."""
+    """An upgraded `acme`, which is found first and replaces the old distribution."""
     plugins.install("decay", "fading", source=registers(DECAY, ALIAS), distribution="acme")
     return use_catalog(Catalog())
 
@@ -204,7 +204,7 @@ def test_an_old_checkpoint_is_loaded_verified_and_saved_under_the_new_name(befor
         assert warned(lambda: load_model(file))[1] == []
 
 
-def test_a_spec_that_could_not_be_had_takes_the_new_name_when_it_can(plugins):
+def test_unresolved_spec_takes_the_new_name_once_installed(plugins):
     data = {"kind": "acme/fading", "options": {"decay": 0.25}, **SIZES}
     with use_catalog(Catalog()):
         unresolved, given = warned(lambda: RecurrentSpec.from_dict(data, allow_unresolved=True))
@@ -227,7 +227,7 @@ def test_threads_that_use_the_old_name_at_once_all_get_the_new(acme):
         assert set(pool.map(make, range(threads), timeout=60)) == {"acme/decay"}
 
 
-# Renaming: what is told without being asked for a spec
+# Renaming: messages without a spec
 
 
 def test_listing_and_resolving_import_nothing_and_warn_of_nothing(acme, plugins):
@@ -274,7 +274,7 @@ def facts(*arguments):
 
 def test_rnnkit_why_shows_both_names(acme):
     answer = facts("why", "fading", "--load")
-    assert answer["stands_for"] == "acme/decay"
+    assert answer["resolves_to"] == "acme/decay"
     verdicts = {each["candidate"]: each["verdict"] for each in answer["candidates"]}
     assert verdicts == {"acme/fading": "old name", "acme/decay": "chosen"}
 
@@ -422,7 +422,7 @@ def test_a_strict_policy_finds_an_alias_that_leads_nowhere(plugins):
         (Deprecation, {"since": "1", "instead": None}, "instead of a Deprecation .* but is None"),
     ],
 )
-def test_a_version_that_is_no_text_is_refused_at_once(record, fields, says):
+def test_version_must_be_a_string(record, fields, says):
     with pytest.raises(TypeError, match=says):
         record(**fields)
 
@@ -482,7 +482,7 @@ def test_looking_a_deprecated_kind_up_warns_of_nothing(leaving):
 def test_the_commands_show_that_a_kind_is_deprecated(leaving):
     rows = {row["kind"]: row["note"] for row in facts("list", "acme/decay", "--load")}
     assert rows == {"acme/decay": "deprecated since acme 0.3"}
-    assert facts("why", "decay", "--load")["candidates"][0]["why"] == "deprecated since acme 0.3"
+    assert facts("why", "decay", "--load")["candidates"][0]["reason"] == "deprecated since acme 0.3"
     result = run("show", "decay", width=1000)
     assert "The kind 'acme/decay' is deprecated since acme 0.3: use 'gru' instead" in result.stdout.splitlines()
     assert result.stderr == ""
@@ -657,7 +657,7 @@ GOLDEN_SPECS = {
 
 @pytest.fixture
 def golden(monkeypatch):
-    """The plugin as it is found where it is installed; nobody changes its files."""
+    """The plugin as installed; its files never change."""
     monkeypatch.syspath_prepend(GOLDEN)
     with use_catalog(Catalog()):
         yield small_golden

@@ -95,8 +95,8 @@ def gru_builder(spec, *, device, dtype):
 
 def test_a_local_kind_is_explained_in_a_spawned_worker():
     with register_kind(Kind(name="mine", builder=gru_builder, summary="A test.")):
-        told = in_a_worker("spawn", pickle.dumps(small_spec("mine")))
-    assert told.startswith("UnknownKindError: The local kind 'mine' is not registered in this process.")
+        printed = in_a_worker("spawn", pickle.dumps(small_spec("mine")))
+    assert printed.startswith("UnknownKindError: The local kind 'mine' is not registered in this process.")
 
 
 def test_a_forked_worker_has_the_kinds_of_its_parent_and_no_lock_of_another_thread():

@@ -10,6 +10,7 @@ import rnnkit
 from rnnkit import (
     BlockedKindError,
     BuildError,
+    Catalog,
     PluginError,
     Readout,
     RecurrentSpec,
@@ -24,7 +25,7 @@ from rnnkit import (
     save_model,
     save_spec,
 )
-from rnnkit.testing import Catalog, use_catalog
+from rnnkit.testing import use_catalog
 
 FIRST = """
 from rnnkit import Readout, hookimpl

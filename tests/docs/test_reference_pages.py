@@ -83,7 +83,8 @@ def test_every_field_stands_in_the_signature_with_its_default_and_has_a_meaning(
     signature = documentation.split("```")[1]
     assert all(re.search(rf"\b{name}: ", signature) for name in cls.__dataclass_fields__)
     for name in cls.__annotations__:
-        assert re.search(rf"^(- `{name}` \(`.+`\): |### \S+\.{name}\n\n```python\n.+\n```\n\n)[\w`]", documentation, re.M)
+        in_list, in_section = rf"- `{name}` \(`.+`\): ", rf"### \S+\.{name}\n\n```python\n.+\n```\n\n"
+        assert re.search(rf"^({in_list}|{in_section})[\w`]", documentation, re.MULTILINE)
     assert "Annotated" not in documentation
     assert "_Size" not in documentation
 

@@ -1,4 +1,4 @@
-"""Distributions that do something wrong, as data: what is on disk, and what rnnkit says to who asks for their kinds."""
+"""Faulty distributions, as data: their files, and the errors of rnnkit for their kinds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class Hostile:
         return folder / self.module
 
     def error(self, kind: str) -> str:
-        """All that is said to who asks for a kind that is not hidden."""
+        """The error for a kind that is not hidden."""
         return (
             f"The plugin {self.value or self.module} (distribution {self.distribution} {self.version}, "
             f"entry point {kind!r}) is broken: {self.says} Only its own kinds are affected; to block it, add "

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-# What the plugins below are written with; `calls` records that the hook was called.
+# The start of each plugin; `calls` records that the hook was called.
 PREAMBLE = '''
 from rnnkit import Kind, Options, Paper, Problem, hookimpl
 

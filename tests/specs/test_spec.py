@@ -56,7 +56,7 @@ def refusal(call):
     ]
 
 
-# What it holds
+# Fields
 
 
 def test_what_is_left_out_has_its_default():
@@ -184,7 +184,7 @@ def test_a_pickled_spec_is_equal(protocol):
 
 def test_its_repr_pasted_back_is_equal(kind):
     spec = make(kind=kind, output_size=2, num_layers=2, dropout=0.1, readout="all")
-    assert eval(repr(spec), {"RecurrentSpec": RecurrentSpec}) == spec  # noqa: S307  # the promise
+    assert eval(repr(spec), {"RecurrentSpec": RecurrentSpec}) == spec  # noqa: S307  # documented
 
 
 def test_its_repr_shows_every_field_and_the_options_as_a_mapping():
@@ -246,18 +246,18 @@ def test_a_required_field_that_is_missing_is_named(name):
         pytest.param(b"\xff", id="not-unicode"),
     ],
 )
-def test_text_that_is_no_json_is_refused(text):
+def test_invalid_json_is_refused(text):
     with pytest.raises(ValidationError, match="Invalid JSON"):
         RecurrentSpec.from_json(text)
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "3", '"lstm"'])
-def test_json_that_is_no_object_is_refused(text):
+def test_json_must_be_an_object(text):
     problems = refusal(lambda: RecurrentSpec.from_json(text))
     assert problems == [("", json.loads(text), "Input should be a dictionary or an instance of RecurrentSpec")]
 
 
-# What it refuses
+# Refused values
 
 INTEGER = "Input should be a valid integer"
 AT_LEAST_1 = "Input should be greater than or equal to 1"
@@ -308,8 +308,8 @@ OTHER_CASES = [
     ],
 )
 def test_a_wrong_value_is_refused_with_its_field_and_the_rule(name, value, message):
-    [(where, refused, told)] = refusal(lambda: make(**{"num_layers": 2, name: value}))
-    assert (where, told) == (name, message)
+    [(where, refused, reported)] = refusal(lambda: make(**{"num_layers": 2, name: value}))
+    assert (where, reported) == (name, message)
     assert repr(refused) == repr(value)  # True == 1 == 1.0, and nan is not itself
 
 
@@ -319,8 +319,8 @@ def test_a_wrong_value_is_refused_with_its_field_and_the_rule(name, value, messa
     + [pytest.param(-1, AT_LEAST_0, id="-1")],
 )
 def test_a_wrong_value_of_an_option_is_refused_likewise(value, message):
-    [(where, refused, told)] = refusal(lambda: make(options={"proj_size": value}))
-    assert (where, told) == ("options.proj_size", message)
+    [(where, refused, reported)] = refusal(lambda: make(options={"proj_size": value}))
+    assert (where, reported) == ("options.proj_size", message)
     assert repr(refused) == repr(value)
 
 
@@ -341,7 +341,7 @@ def test_dropout_with_one_layer_is_refused(dropout):
 
 
 @pytest.mark.parametrize(
-    ("built_in", "name", "told"),
+    ("built_in", "name", "reported"),
     [
         pytest.param(
             "lstm",
@@ -355,8 +355,8 @@ def test_dropout_with_one_layer_is_refused(dropout):
         pytest.param("gru", "nonlinearity", "Its options: recurrent_init", id="of-a-kind-without"),
     ],
 )
-def test_an_unknown_option_is_refused_with_those_there_are(built_in, name, told):
-    message = f"The kind {built_in!r} has no option {name!r}. {told}"
+def test_unknown_option_error_lists_the_options(built_in, name, reported):
+    message = f"The kind {built_in!r} has no option {name!r}. {reported}"
     assert refusal(lambda: make(kind=built_in, options={name: 1})) == [(f"options.{name}", 1, message)]
 
 
@@ -405,7 +405,7 @@ def test_a_projection_that_is_not_smaller_than_the_hidden_state_is_refused(proj_
     assert make(options={"proj_size": 3}).options.proj_size == 3
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     wrong = {
         "kind": "lstm",
         "input_size": 0,

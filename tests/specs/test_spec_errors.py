@@ -1,4 +1,4 @@
-"""What a cell or a kind cannot honour is refused when the spec is made, with the field and what to do about it."""
+"""Settings that a cell or a kind does not support are refused when the spec is created, with the field and a fix."""
 
 import dataclasses
 
@@ -38,10 +38,10 @@ def refusal(call):
 
 def refusal_of(kind, fields):
     """Where, what and why; it is the same for the fields written as plain data, as they come from a file."""
-    told = refusal(lambda: make(kind, **fields))
+    reported = refusal(lambda: make(kind, **fields))
     plain = {"kind": kind, "input_size": 3, "hidden_size": 6, "num_layers": 2, **fields}
-    assert [problem[::2] for problem in refusal(lambda: RecurrentSpec.from_dict(plain))] == [p[::2] for p in told]
-    return told
+    assert [problem[::2] for problem in refusal(lambda: RecurrentSpec.from_dict(plain))] == [p[::2] for p in reported]
+    return reported
 
 
 def cases(table):
@@ -82,11 +82,11 @@ def test_what_cannot_be_between_layers_is_refused(kind_name, fields, where, valu
 def test_what_can_be_between_layers_is_taken(stack):
     assert make(stack, hidden_size=(6, 6), **options(residual=True)).options.residual
     assert make(stack, dropout=0.1, **options(variational_dropout=True)).options.variational_dropout
-    both_directions = make(stack, hidden_size=1, bidirectional=True, **options(layer_norm="output"))
-    assert both_directions.options.layer_norm == "output"
+    bidirectional = make(stack, hidden_size=1, bidirectional=True, **options(layer_norm="output"))
+    assert bidirectional.options.layer_norm == "output"
 
 
-# What a cell cannot honour
+# Settings that a cell does not support
 
 NO_FORGET_GATE = "{} has no forget gate: leave it at None"
 NO_BIAS = "forget_bias requires bias=True: set it, or leave forget_bias at None"
@@ -156,7 +156,7 @@ class Bare(Cell):
 
 
 class Wide(Bare):
-    """A cell that puts out more than it remembers."""
+    """A cell with more output features than state features."""
 
     def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
         super().__init__(input_size, hidden_size, device=device, dtype=dtype)
@@ -172,7 +172,7 @@ def _others():
     """Their kinds, for each test."""
     with (
         register_kind(cell_kind(Bare, name="bare", summary="Offers nothing.")),
-        register_kind(cell_kind(Wide, name="wide", summary="Puts out more.")),
+        register_kind(cell_kind(Wide, name="wide", summary="Has a wide output.")),
     ):
         yield
 
@@ -201,11 +201,11 @@ def test_what_a_cell_does_not_have_is_refused(fields, where, value, message):
 @of_others
 def test_one_layer_that_cannot_is_enough(fields, where, value, message):
     fields = {**fields, "options": {"cells": ("lstm_cell", "bare"), **fields.get("options", {})}}
-    [(found, _, told)] = refusal_of("mixed", fields)
+    [(found, _, reported)] = refusal_of("mixed", fields)
     if where == "options.zoneout":  # the lower cell has two parts, the upper one
-        assert (found, told) == (where, message)
+        assert (found, reported) == (where, message)
     else:
-        assert (found, told.replace("LSTMCell", "Bare")) == (where, message)
+        assert (found, reported.replace("LSTMCell", "Bare")) == (where, message)
 
 
 def test_a_cell_that_offers_nothing_has_all_that_needs_nothing_of_it():
@@ -215,7 +215,7 @@ def test_a_cell_that_offers_nothing_has_all_that_needs_nothing_of_it():
 
 
 def test_layers_whose_outputs_differ_have_no_residual_connection():
-    """Both have hidden_size=6, but one puts out 12 features, which only the cells themselves know."""
+    """Both have hidden_size=6, but one has 12 output features, which only the cells themselves know."""
     spec = make("mixed", **options(cells=("lstm_cell", "wide"), residual=True))
     with pytest.raises(BuildError) as caught:
         build_model(spec)
@@ -358,8 +358,8 @@ VALUES = [
     ("name", "value", "where", "message"), VALUES, ids=[f"{name}={value!r}" for name, value, *_ in VALUES]
 )
 def test_a_wrong_value_of_an_option_is_refused(name, value, where, message):
-    [(found, refused, told)] = refusal_of("lstm_cell", options(**{name: value}))
-    assert (found, told) == (f"options.{where}", message)
+    [(found, refused, reported)] = refusal_of("lstm_cell", options(**{name: value}))
+    assert (found, reported) == (f"options.{where}", message)
     part = value[int(where[-1])] if "." in where else value
     assert repr(refused) == repr(part)  # True == 1, and nan is not itself
 
@@ -412,9 +412,9 @@ def test_a_layer_of_no_cell_is_refused(names, message):
     there_are = f"Installed kinds: {', '.join(list_kinds())}. "
     message = message.format(installed=f"{there_are}To use another, install the distribution that provides it.")
     for given in (names, list(names)):
-        [(where, value, told)] = refusal_of("mixed", options(cells=given))
+        [(where, value, reported)] = refusal_of("mixed", options(cells=given))
         assert (where, list(value)) == ("options.cells", list(names))
-        assert told == message
+        assert reported == message
 
 
 @pytest.mark.parametrize(
@@ -427,21 +427,21 @@ def test_a_layer_of_no_cell_is_refused(names, message):
     ],
     ids=repr,
 )
-def test_what_are_no_names_of_cells_is_refused(cells, where, message):
+def test_invalid_cell_names_are_refused(cells, where, message):
     assert [problem[::2] for problem in refusal_of("mixed", options(cells=cells))] == [(where, message)]
 
 
 # All that is wrong
 
 
-def test_several_problems_are_told_at_once():
+def test_several_problems_are_reported_at_once():
     wrong = options(residual=True, variational_dropout=True, forget_bias=1.0, recurrent_dropout=0.1, zoneout=(0.1,) * 2)
     problems = refusal_of("gru_cell", {"num_layers": 1, **wrong})
     assert {where for where, *_ in problems} >= {"options.residual", "options.variational_dropout"}
     assert {where for where, *_ in problems} & {"options.forget_bias", "options.recurrent_dropout", "options.zoneout"}
 
 
-def test_each_problem_of_one_cell_is_told():
+def test_each_problem_of_a_cell_is_reported():
     wrong = options(forget_bias=1.0, recurrent_dropout=0.1, zoneout=(0.1, 0.1))
     problems = refusal_of("gru_cell", wrong)
     expected = ["options.forget_bias", "options.recurrent_dropout", "options.zoneout"]

@@ -1,4 +1,4 @@
-"""What holds for every spec, drawn at random over all installed kinds."""
+"""Properties of every spec, on random specs of all installed kinds."""
 
 import copy
 import dataclasses
@@ -81,7 +81,7 @@ anything = st.recursive(
 
 @st.composite
 def damaged_data(draw):
-    """What `to_dict` wrote, with fields dropped, replaced by arbitrary JSON, and added, on top and in the options."""
+    """The result of `to_dict`, with fields dropped, replaced by arbitrary JSON, and added, also in the options."""
     data = draw(specs).to_dict()
     for part in (data, data["options"]):
         for name in draw(st.lists(st.sampled_from([*part, "new"]) | st.text(), max_size=2)):
@@ -98,7 +98,7 @@ def damaged_data(draw):
         pytest.param(lambda spec: RecurrentSpec.from_dict(spec.to_dict()), id="dict"),
         pytest.param(lambda spec: RecurrentSpec.from_json(spec.to_json()), id="json"),
         pytest.param(lambda spec: RecurrentSpec.from_json(json.dumps(spec.to_dict())), id="dict-in-json"),
-        pytest.param(lambda spec: eval(repr(spec), {"RecurrentSpec": RecurrentSpec}), id="repr"),  # noqa: S307  # the promise
+        pytest.param(lambda spec: eval(repr(spec), {"RecurrentSpec": RecurrentSpec}), id="repr"),  # noqa: S307  # documented
         pytest.param(lambda spec: pickle.loads(pickle.dumps(spec)), id="pickle"),
         pytest.param(copy.deepcopy, id="deepcopy"),
         pytest.param(dataclasses.replace, id="replace"),

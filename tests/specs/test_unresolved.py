@@ -96,7 +96,7 @@ any_options = st.dictionaries(texts, plain, max_size=5)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @reproducible
 @given(options=any_options)
-def test_options_that_nobody_knows_survive_every_format(folder, suffix, options):
+def test_unknown_options_survive_every_format(folder, suffix, options):
     file, spec = folder / f"model{suffix}", unresolved(options=options)
     save_spec(spec, file)
     twin = load_spec(file, allow_unresolved=True)
@@ -124,7 +124,7 @@ def test_others_read_the_same_options(folder, suffix, options):
 
 
 def in_toml(value):
-    """What TOML, which has no null, can have of a value: no such keys, and text in lists."""
+    """A value as TOML, which has no null, can hold it: without such keys, and with text in lists."""
     if isinstance(value, dict):
         return {key: in_toml(part) for key, part in value.items() if part is not None}
     if isinstance(value, list):
@@ -171,7 +171,7 @@ def test_it_is_written_down_as_any_other_spec():
     assert repr(spec).endswith("options={'periods': [1, None, 2.5], 'gate': {'bias': True}})")
 
 
-def test_specs_are_equal_that_have_the_same_values_whoever_provides_the_kind():
+def test_equality_ignores_the_provider():
     spec = unresolved()
     in_another_order = dict(reversed(CLOCK["options"].items()))
     assert spec == unresolved(options=in_another_order) == unresolved(plugin="rnnkit-clock==1.4")
@@ -180,7 +180,7 @@ def test_specs_are_equal_that_have_the_same_values_whoever_provides_the_kind():
     assert len({spec, *others, unresolved(hidden_size=5), unresolved(options={})}) == 6
 
 
-# What it is changed to
+# Changes
 
 
 def test_replace_keeps_the_options():
@@ -212,7 +212,7 @@ def test_another_kind_validates_the_options():
     assert dataclasses.replace(unresolved(options={"proj_size": 2}), kind="lstm").options.proj_size == 2
 
 
-# What is checked all the same
+# Checks without the plugin
 
 
 @pytest.mark.parametrize(
@@ -238,11 +238,11 @@ def test_options_that_contain_themselves_are_refused():
     once, twice = {}, []
     once["a"], twice[:] = once, [twice, twice]
     for options, message in [(once, "levels deep"), ({"a": twice}, "more than 10,000 values")]:
-        [(field, told)] = refusal(
+        [(field, reported)] = refusal(
             lambda o=options: RecurrentSpec.from_dict(CLOCK | {"options": o}, allow_unresolved=True)
         )
         assert field == "options"
-        assert message in told
+        assert message in reported
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "/a", "a/", "a/b/c", "a b/c", "-a/b", "ä/b"])
@@ -271,7 +271,7 @@ def test_it_is_held_only_when_asked_for(plugins):
 
 
 def test_one_that_is_held_lets_no_other_pass():
-    """What is asked for is asked for this one spec, not for those that are made later or meanwhile."""
+    """allow_unresolved holds for one spec, not for those that are created later or meanwhile."""
 
     class Nosy(Options):
         order: int = 1
@@ -307,7 +307,7 @@ def test_options_are_an_object(text):
         UnresolvedOptions(text=text)
 
 
-# Where its kind can be had
+# With its plugin installed
 
 
 def test_where_the_plugin_is_installed_the_file_gives_the_kinds_own_options(plugins, path):
@@ -330,14 +330,14 @@ def test_where_the_plugin_is_installed_its_options_are_checked(plugins):
     assert all(field.startswith(("options.periods.0", "options.gate")) for field in fields)
 
 
-# What it says
+# Messages
 
 
 def test_a_file_of_a_kind_that_is_not_installed_says_what_to_install(path):
     with pytest.raises(SpecFileError) as caught:
         load_spec(path)
     assert str(caught.value) == (
-        f"{path}:2: kind: The kind 'rnnkit-clock/clock' is provided by rnnkit-clock 1.4, which is not installed here: "
+        f"{path}:2: kind: The kind 'rnnkit-clock/clock' is provided by rnnkit-clock 1.4, which is not installed: "
         'run pip install "rnnkit-clock==1.4" and load the spec again; allow_unresolved=True loads the spec without its '
         "plugin"
     )
@@ -390,7 +390,7 @@ def test_building_it_says_that_another_version_is_installed(plugins):
         build_model(spec)
 
 
-def test_building_it_says_that_its_plugin_is_broken_or_turned_off(plugins):
+def test_building_reports_a_broken_or_blocked_plugin(plugins):
     spec = unresolved()
     plugins.install("clock", distribution="rnnkit-clock", source="raise OSError('no licence')")
     for catalog, error in [(Catalog(), PluginError), (Catalog(block=["rnnkit-clock"]), BlockedKindError)]:
@@ -405,7 +405,7 @@ def test_building_it_says_that_its_plugin_is_broken_or_turned_off(plugins):
         assert str(caught.value.__cause__) in str(caught.value)
 
 
-def test_building_it_where_its_kind_has_come_says_how_to_make_it_anew():
+def test_building_after_installation_says_how_to_recreate_the_spec():
     spec = unresolved(kind="local/clock", options={})
     with use_catalog(Catalog()), register_kind(Kind(name="clock", builder=object, summary="A test.")):
         with pytest.raises(UnresolvedKindError, match=r"is now; recreate it with dataclasses\.replace\(spec\)"):

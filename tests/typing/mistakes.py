@@ -84,7 +84,7 @@ shape = model.step(x[:, 0]).shape  # mistake: a pair taken for a tensor, too
 model.initial_state()  # mistake: no batch_size
 model.initial_stat(2)  # mistake: misspelt method
 
-# What is installed
+# Installed kinds
 list_kinds(3)  # mistake: int for a pattern
 get_kind()  # mistake: no name
 summary = get_kind("lstm").sumary  # mistake: misspelt attribute
@@ -166,6 +166,6 @@ register_kind("my", options=MyOptions())  # mistake: no class of options
 register_kind("my", sumary="Mine.")  # mistake: misspelt field
 register_kind("my")(len)  # mistake: decorates no builder
 register_kind(builder)  # mistake: no name
-with register_kind("my"):  # mistake: a decorator is no scope
+with register_kind("my"):  # mistake: a decorator is not a scope
     pass
 name = register_kind(record).nam  # mistake: misspelt attribute of a local kind

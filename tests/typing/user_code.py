@@ -1,4 +1,4 @@
-"""What users and plugin authors write; must satisfy mypy and pyright, and run."""
+"""Code of users and plugin authors; must pass mypy and pyright, and run."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -116,7 +116,7 @@ model(pack_sequence([x[0], x[1, :3]]))
 trained: nn.Module = model.to(torch.float64).eval()
 
 
-# What is installed
+# Installed kinds
 
 assert_type(list_kinds(), list[str])
 assert_type(list_kinds("*lstm*"), list[str])
@@ -137,7 +137,7 @@ def is_installed(name: str) -> bool:
     return True
 
 
-# What a name stands for, and who provides it
+# Resolution of names, and providers
 
 resolution = resolve_kind("lstm")
 assert_type(resolution, Resolution)

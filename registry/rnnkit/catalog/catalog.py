@@ -192,7 +192,7 @@ def get_readout(name: str) -> type[Readout]:
 
 
 def resolve_kind(name: str) -> Resolution:
-    """What a name stands for in this environment, and why. Print it to see every provider, blocked and broken too.
+    """The provider that a name stands for, and why. Print it to see every provider, blocked and broken ones too.
 
     Never fails, and imports no plugin.
     """

@@ -85,7 +85,7 @@ class Index:
         return [*self._unreadable, *self._misnamed]
 
     def resolve(self, name: str) -> Resolution:
-        """What a name stands for, and why. Never fails, and imports no plugin.
+        """The provider that a name stands for, and why. Never fails, and imports no plugin.
 
         Args:
             name: bare (`mgu`) or with its distribution (`rnnkit-mgu/mgu`, `local/mine`).
@@ -262,7 +262,7 @@ class Index:
             raise
 
     def _load(self, candidate: Candidate) -> None:
-        promised = {
+        declared = {
             entry.name
             for entries in self._entry_points_by_name().values()
             for entry in entries
@@ -271,9 +271,9 @@ class Index:
         from rnnkit.catalog.loader import load_plugin  # imports pluggy and pydantic, which nothing else here needs
 
         try:
-            plugin = load_plugin(candidate, promised, partial(self._is_provided_by, candidate.distribution))
+            plugin = load_plugin(candidate, declared, partial(self._is_provided_by, candidate.distribution))
         except PluginError as error:
-            self._records.add_broken(candidate.distribution, promised, error)
+            self._records.add_broken(candidate.distribution, declared, error)
             raise
         with self._lock:
             self._records.add(candidate.distribution, plugin)

@@ -32,7 +32,7 @@ _REFERENCE = re.compile(r"[\w.]+(:[\w.]+)?\s*(\[.*\])?")  # `module` or `module:
 
 
 class LoadedPlugin(NamedTuple):
-    """What a plugin provides in one category.
+    """The records and hooks that a plugin provides in one category.
 
     Attributes:
         records: what it registers, by bare name: kinds and their old names, readouts, or commands.
@@ -53,12 +53,12 @@ class _Loading(threading.local):
 _loading = _Loading()
 
 
-def load_plugin(candidate: Candidate, promised: set[str], is_own: Callable[[str], bool]) -> LoadedPlugin:
+def load_plugin(candidate: Candidate, declared: set[str], is_own: Callable[[str], bool]) -> LoadedPlugin:
     """Import a plugin and let it register what it provides.
 
     Args:
         candidate: one of its entry points.
-        promised: the names of all entry points of the same category that lead to it.
+        declared: the names of all entry points of the same category that lead to it.
         is_own: tells whether its distribution provides a kind.
 
     Raises:
@@ -68,7 +68,7 @@ def load_plugin(candidate: Candidate, promised: set[str], is_own: Callable[[str]
         _check_requirement(candidate)
         manager = _manager(candidate, _import(candidate))
         records = _register(candidate, manager)
-    _check_names(candidate, [record.name for record in records], promised)
+    _check_names(candidate, [record.name for record in records], declared)
     _check_aliases(candidate, records, is_own)
     return LoadedPlugin({record.name: record for record in records}, manager)
 
@@ -207,11 +207,11 @@ def _check_name(candidate: Candidate, name: object) -> None:
         raise plugin_error(candidate, cause, "Give a plain string without spaces and slashes")
 
 
-def _check_names(candidate: Candidate, names: list[str], promised: set[str]) -> None:
-    if candidate.kind not in names or not promised.issuperset(names):
+def _check_names(candidate: Candidate, names: list[str], declared: set[str]) -> None:
+    if candidate.kind not in names or not declared.issuperset(names):
         raise plugin_error(
             candidate,
-            f"it has entry points for {join_quoted(sorted(promised))}, but registers {join_quoted(sorted(names))}",
+            f"it has entry points for {join_quoted(sorted(declared))}, but registers {join_quoted(sorted(names))}",
             f"Register one {candidate.category.noun} for each entry point, under its name",
         )
     repeated = [name for name in names if names.count(name) > 1]

@@ -1,4 +1,4 @@
-"""What loaded plugins provide, and why others could not be loaded."""
+"""The records of loaded plugins, and why other plugins could not be loaded."""
 
 from __future__ import annotations
 

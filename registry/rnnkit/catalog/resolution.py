@@ -1,4 +1,4 @@
-"""What a name was resolved to, and why."""
+"""The resolution of a name to a provider, and its reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Provider(NamedTuple):
 
 @dataclass(frozen=True)
 class Resolution:
-    """What a name stands for in this environment. Its text shows every provider that was considered.
+    """The provider that a name stands for in this environment. Its text shows every provider that was considered.
 
     Attributes:
         asked: the name that was asked for.

@@ -66,7 +66,7 @@ def cast_for_autocast(state: Any) -> Any:
     return map_state(lambda part: part.to(dtype) if part.dtype == torch.float32 else part, state)
 
 
-def freeze_finished_rows(step: Step, finished: Sequence[Tensor]) -> Step:
+def freeze_finished_sequences(step: Step, finished: Sequence[Tensor]) -> Step:
     """Wrap a step so that a sequence keeps its state after its last valid step; `finished` has a mask for each step."""
     masks = iter(finished)
 

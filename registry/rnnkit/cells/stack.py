@@ -12,7 +12,7 @@ from rnnkit.cells._regularization import apply_dropout, apply_regularization
 from rnnkit.cells._unroll import (
     SequenceEnds,
     cast_for_autocast,
-    freeze_finished_rows,
+    freeze_finished_sequences,
     record_states,
     reverse_in_time,
     step_inputs,
@@ -200,7 +200,7 @@ class CellStack(Backbone):
         step, inputs = step_inputs(cell, x)
         step = apply_regularization(step, self.options, cell, state, len(x), training=self.training)
         if ends.finished is not None:
-            step = freeze_finished_rows(step, ends.finished)
+            step = freeze_finished_sequences(step, ends.finished)
         return step_loop(step if states is None else record_states(step, states), inputs, state)
 
     def _apply_dropout(self, x: Tensor) -> Tensor:

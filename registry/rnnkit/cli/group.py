@@ -12,7 +12,7 @@ from rnnkit.catalog import Candidate, current_catalog
 from rnnkit.cli.command import CommandError
 from rnnkit.errors import RnnkitError
 
-# What `rnnkit --help` says of each command: the first line of its own help, here so that none need be imported.
+# The first line of each command's help, repeated here so that `rnnkit --help` imports no command.
 SUMMARIES = {
     "list": "List the installed kinds.",
     "show": "Show a kind: its equation, options and size.",

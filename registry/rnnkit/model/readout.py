@@ -29,7 +29,7 @@ class Readout(nn.Module, ABC):
 
     Args:
         spec: gives `output_size`, `bidirectional` and `batch_first`.
-        features: features of the backbone's output, both directions together.
+        features: features of the backbone's output, those of each direction included.
         device: where parameters are created; None: torch's default.
         dtype: of what dtype; None: torch's default.
 
@@ -42,7 +42,7 @@ class Readout(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    """What a spec writes to get it; the same as the name of the plugin's entry point."""
+    """The name to write in a spec; the same as the name of the plugin's entry point."""
 
     per_step: ClassVar[bool] = False
     """True if it gives an output at each step."""

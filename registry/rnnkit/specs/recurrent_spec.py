@@ -85,7 +85,7 @@ class RecurrentSpec(Generic[O_co]):
     dropout: _Probability = 0.0
     """Probability, in [0, 1], of zeroing an output feature of each layer except the last in training."""
     bidirectional: _Flag = False
-    """Whether each layer also reads the sequence backward; the outputs of both directions are concatenated."""
+    """Whether each layer also reads the sequence backward; the two outputs are concatenated."""
     readout: Annotated[str, Field(strict=True, validate_default=True, json_schema_extra=_enumerate_readouts)] = "last"
     """Registered name of the readout, which turns the output over time into the output of the model: the `"last"` valid
     step, the `"mean"` or `"max"` over the valid steps, `"all"` steps, or one of a plugin; see `list_readouts()`."""

@@ -16,7 +16,7 @@ def explain_unknown_fields(error: ValidationError, explain: Callable[[str], str]
 
 def pydantic_error(kind_of_problem: str, message: str) -> PydanticCustomError:
     """A problem with a message of our own; pydantic would replace `{name}` in it only if it had a context."""
-    # pydantic-core asks for literals, which serves translation and binds nobody at run time
+    # pydantic-core declares literals, for translation; at run time any string is accepted
     return PydanticCustomError(kind_of_problem, message)  # pyright: ignore[reportArgumentType]
 
 
