@@ -26,7 +26,7 @@ from rnnkit import RecurrentModel, RecurrentSpec, build_model, current_catalog, 
 
 @dataclass
 class Run:
-    """What came of training one kind."""
+    """Result of training one kind."""
 
     kind: str
     parameters: int

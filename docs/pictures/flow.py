@@ -33,7 +33,7 @@ BOXES = (
     Box("RecurrentSpec", "what a model is, checked", ("specs.recurrent_spec",), (MIDDLE, 52), (212, 76), "state"),
     Box("build_model", "from a spec to a model", ("build",), (MIDDLE, 196), (212, 76), "state"),
     Box("Backbone", "checks, masks the padding", ("model.backbone",), (MIDDLE, 396), (212, 76), "state"),
-    Box("Readout", "many steps to one output", ("model.readouts",), (MIDDLE, 520), (212, 76), "output"),
+    Box("Readout", "many steps to one output", ("model.readout",), (MIDDLE, 520), (212, 76), "output"),
     Box("Catalog", "names, without an import", ("catalog.catalog", "catalog.resolution"), (RIGHT, 52), (212, 76)),
     Box("one plugin", "imported, its hook called", ("catalog.loader", "hookspecs"), (RIGHT, 196), (212, 76), "gate"),
     Box("Kind", "options class, builder", ("kind", "options"), (RIGHT, 326), (212, 76), "gate"),
@@ -70,7 +70,7 @@ EDGE = MIDDLE + 106  # the right border of what stands in the middle
 ARROWS = (
     Arrow(((MIDDLE, 90), (MIDDLE, 158)), "state", ("build", "specs.recurrent_spec")),
     Arrow(((MIDDLE, 234), (MIDDLE, 289)), "state", ("build", "model.recurrent_model")),
-    Arrow(((MIDDLE, 434), (MIDDLE, 482)), "state", ("model.readouts", "model.backbone")),
+    Arrow(((MIDDLE, 434), (MIDDLE, 482)), "state", ("model.readout", "model.backbone")),
     Arrow(((EDGE, 40), (RIGHT - 106, 40)), "line", ("specs.recurrent_spec", "catalog.catalog")),
     Arrow(((EDGE, 184), (BETWEEN, 184), (BETWEEN, 66), (RIGHT - 106, 66)), "line", ("build", "catalog.catalog")),
     Arrow(((RIGHT, 90), (RIGHT, 158)), "line", ("catalog.catalog", "catalog.loader")),

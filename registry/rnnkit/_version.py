@@ -1,3 +1,3 @@
-"""The version, in a module of its own: whoever needs it alone imports nothing else."""
+"""The version, in a module that imports nothing."""
 
 __version__ = "0.1.0"
