@@ -22,7 +22,7 @@ PAGES = {
 }
 SETTLED = """async () => {
   await document.fonts.ready
-  await Check.all([...document.images].map(image => image.decode().catch(() => null)))
+  await Promise.all([...document.images].map(image => image.decode().catch(() => null)))
   document.getAnimations().forEach(animation => animation.finish())
 }"""
 

@@ -32,7 +32,7 @@ FAULTS = {
     "an error on the console": ("console", "", SCRIPT.format("console.error('oh')")),
     "a warning on the console": ("console", "", SCRIPT.format("console.warn('oh')")),
     "an uncaught error": ("error", "", SCRIPT.format("setTimeout(() => { throw new Error('oh') })")),
-    "a promise that was rejected": ("error", "", SCRIPT.format("Check.reject(new Error('oh'))")),
+    "a promise that was rejected": ("error", "", SCRIPT.format("Promise.reject(new Error('oh'))")),
     "a script that is not there": ("request", "", '<script src="missing.js"></script>'),
     "an image that is not there": ("request pictures", "", '<img src="missing.png" alt="x" width="40" height="40">'),
     "a request that is given up": (

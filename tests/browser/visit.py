@@ -30,7 +30,7 @@ COME = """() => {
 }"""
 SETTLED = """async () => {
   await document.fonts.ready
-  for (let frame = 0; frame < 2; frame++) await new Check(requestAnimationFrame)
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame)
   document.getAnimations().forEach(animation => animation.finish())
 }"""
 SCHEME = """scheme => !document.body.hasAttribute("data-md-color-scheme")

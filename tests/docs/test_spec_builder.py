@@ -328,7 +328,7 @@ def test_shown_commands_report_the_same_parameters(kind_shown, valid, tmp_path):
     (typed,), _ = into_shell([f"(set -e\n{answer['writers'][2]})"], tmp_path, environment)
     assert typed.status == 0, typed.printed
     assert typed.printed.count(f"Parameters: {int(answer['model']['parameters']):,}\n") == 2, typed.printed
-    assert "nothing wrong" in typed.printed
+    assert "no problems" in typed.printed
 
 
 def test_drawing_has_every_layer_with_its_parameters(valid):

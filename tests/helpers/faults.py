@@ -52,7 +52,7 @@ _NEW = "        h_t = (1 - self.leak) * state.h + self.leak * candidate\n"
 _RETURN = "        return h_t, CellState(h_t)\n"
 _SYMBOLS = "    def symbols(self) -> dict[str, Any]:\n"
 _OPTION = "    leak: Annotated[float, Field(gt=0, le=1)] = 0.5\n"
-_SUMMARY = 'summary="A leaky integrator: each step moves the state a part of the way to its new value."'
+_SUMMARY = 'summary="A leaky integrator: each step moves the state a fraction of the way to its new value."'
 _LINK = 'link="https://doi.org/10.1016/j.neunet.2007.04.016"'
 _CLASS = "class LeakyCell(Cell):\n"
 
@@ -263,7 +263,7 @@ CELL_FAULTS = [
     Fault(
         "does not document its option",
         "record_is_complete",
-        (("        leak: how much of the state each step replaces.\n", ""),),
+        (('    """Fraction of the state that each step replaces."""\n', ""),),
     ),
     Fault(
         "does not compute its equation",

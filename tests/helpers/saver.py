@@ -143,7 +143,7 @@ def two_at_once(folder):
 def no_space(folder):
     """Save a model with a limit on the size of files."""
     target = Target(folder)
-    said = []
+    exit_codes = []
 
     def save_in_little_space(limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -155,8 +155,8 @@ def no_space(folder):
     size = len(target.contents[0])
     for limit in (0, 100, size // 2, size - 1, size):
         _, status = os.waitpid(forked(lambda limit=limit: save_in_little_space(limit)), 0)
-        said.append(os.waitstatus_to_exitcode(status))
-    return {"ended": said, "held": [target.holds()], "files": names_in(folder)}
+        exit_codes.append(os.waitstatus_to_exitcode(status))
+    return {"exit_codes": exit_codes, "held": [target.holds()], "files": names_in(folder)}
 
 
 if __name__ == "__main__":

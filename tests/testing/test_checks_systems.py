@@ -76,15 +76,12 @@ def mgu():
 
 
 class OddOptions(Options):
-    """The options of a kind that is not a stack of cells.
-
-    Attributes:
-        window: how many steps are averaged.
-        merge: what becomes of that and of the last step.
-    """
+    """Options of a kind that is not a stack of cells."""
 
     window: Annotated[int, Field(ge=1)] = 4
+    """Number of steps that are averaged."""
     merge: Literal["sum", "product"] = "sum"
+    """How the average and the last step are combined."""
 
 
 class Odd(Backbone):
