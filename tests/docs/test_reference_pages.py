@@ -83,7 +83,9 @@ def test_fields_are_in_the_signature_and_have_descriptions(cls):
     signature = documentation.split("```")[1]
     assert all(re.search(rf"\b{name}: ", signature) for name in cls.__dataclass_fields__)
     for name in cls.__annotations__:
-        assert re.search(rf"^(- `{name}` \(`.+`\): |### \S+\.{name}\n\n```python\n.+\n```\n\n)[\w`]", documentation, re.M)
+        assert re.search(
+            rf"^(- `{name}` \(`.+`\): |### \S+\.{name}\n\n```python\n.+\n```\n\n)[\w`]", documentation, re.MULTILINE
+        )
     assert "Annotated" not in documentation
     assert "_Size" not in documentation
 
