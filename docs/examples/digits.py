@@ -26,7 +26,7 @@ from rnnkit import RecurrentModel, RecurrentSpec, build_model, current_catalog, 
 
 @dataclass
 class Run:
-    """What came of training one kind."""
+    """Result of training one kind."""
 
     kind: str
     parameters: int
@@ -89,7 +89,7 @@ def print_table(runs: list[Run], console: Console) -> None:
 def save_picture(runs: list[Run], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for number, run in enumerate(runs):
-        # `rnn` and `rnn_cell` learn the very same numbers: dashes let the one show through the other
+        # `rnn` and `rnn_cell` have identical curves: dashes keep both visible
         style = ("solid", "dashed", "dashdot", "dotted")[number % 4]
         axes.plot(range(1, len(run.accuracies) + 1), run.accuracies, label=run.kind, linestyle=style)
     axes.set(xlabel="epoch", ylabel="test accuracy", title="Digits, row by row", xlim=(1, None), ylim=(None, 1))

@@ -1,9 +1,9 @@
-"""Read handwritten pages as scanners send them: row by row, four at once, and nobody knows when a page ends.
+"""Streaming inference: classify the digits of four scanned pages at once, one row of pixels per step.
 
-A page is a column of digits, scikit-learn's images of 8x8 pixels below each other. At each step every scanner sends one
-row of pixels, and the model answers which digit is being read. Where a page ends, the next one takes its place in the
-batch and starts anew, while the others read on. Half way the state is saved, and another process goes on with the very
-same answers. Needs the extra `examples`.
+A page is a column of scikit-learn's digits, images of 8x8 pixels, and its length is not known in advance. At each step
+every scanner sends one row of pixels, and the model predicts the digit that the row belongs to. When a page ends, the
+next one takes its place in the batch: its state is reset, and the other states are unchanged. The state is saved
+halfway, and another process resumes from it with identical predictions. Requires the extra `examples`.
 """
 
 import multiprocessing
@@ -26,33 +26,33 @@ from torch.nn.functional import cross_entropy
 from rnnkit import RecurrentModel, RecurrentSpec, build_model, flatten_state
 
 SCANNERS = 4
-STEPS = 1200  # then the scanners are turned off
-ROWS = 8  # of a digit
+STEPS = 1200  # length of the stream
+ROWS = 8  # per digit
 SPEC = RecurrentSpec(
     kind="lstm_cell",
     input_size=8,
     hidden_size=64,
     output_size=10,
-    readout="all",  # an answer after every row
+    readout="all",  # a prediction after every row
     options={"learn_initial_state": True, "forget_bias": 1.0},
 )
 
 
 @dataclass
 class Page:
-    """What is written on a page, and what the model answered after each of its rows so far."""
+    """The images and digits of a page, and the prediction after each row read so far."""
 
     images: Tensor
     digits: list[int]
     answers: list[int] = field(default_factory=list)
 
     def rows(self) -> Iterator[Tensor]:
-        """The page as a scanner sends it: one row of pixels after another, and no word of how many will come."""
+        """Yield the rows of pixels in the order in which a scanner sends them."""
         for image in self.images:
             yield from image
 
     def read(self, seen: int = ROWS) -> list[int]:
-        """What the model took each digit for when it had seen so many rows of it."""
+        """Return the prediction for each digit after `seen` of its rows."""
         return self.answers[seen - 1 :: ROWS]
 
 
@@ -68,7 +68,7 @@ class Scanner:
         self.rows = self.page.rows()
 
     def next_row(self) -> tuple[Tensor, bool]:
-        """A row, and whether it begins another page: only when no row is left has a page ended."""
+        """Return the next row, and True if it is the first of a new page."""
         row = next(self.rows, None)
         if row is not None:
             return row, False
@@ -78,16 +78,16 @@ class Scanner:
 
 @dataclass
 class Record:
-    """What came in and went out while reading, step by step."""
+    """Inputs and outputs of each step."""
 
-    pages: list[Page] = field(default_factory=list)  # those that have ended
+    pages: list[Page] = field(default_factory=list)  # complete ones only
     rows: list[Tensor] = field(default_factory=list)  # (scanners, 8)
-    begins: list[Tensor] = field(default_factory=list)  # (scanners,): whether the row begins a page
+    begins: list[Tensor] = field(default_factory=list)  # (scanners,): True at the first row of a page
     scores: list[Tensor] = field(default_factory=list)  # (scanners, 10)
 
 
 def load_data() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Images `(8, 8)` with their digits: three quarters to train with, one quarter to test."""
+    """Return images `(8, 8)` and their digits: three quarters for training, one quarter for testing."""
     digits = load_digits()
     x, y = torch.tensor(digits.images / 16, dtype=torch.float32), torch.tensor(digits.target)
     train, test = train_test_split(range(len(x)), test_size=0.25, random_state=0, stratify=y)
@@ -95,7 +95,7 @@ def load_data() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
 
 
 def train(model: RecurrentModel, x: Tensor, y: Tensor, epochs: int) -> None:
-    """On pages of four digits, shuffled anew in each epoch; after every row the answer should be its digit."""
+    """Train on pages of four digits, reshuffled in each epoch, with the digit as the target of each of its rows."""
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(epochs):
         pages = torch.randperm(len(x))[: len(x) // 4 * 4].reshape(-1, 4)
@@ -108,20 +108,20 @@ def train(model: RecurrentModel, x: Tensor, y: Tensor, epochs: int) -> None:
 
 
 def endless_pages(x: Tensor, y: Tensor) -> Iterator[Page]:
-    """Pages of 1 to 9 digits."""
+    """Yield pages of 1 to 9 digits."""
     while True:
         chosen = torch.randperm(len(x))[: int(torch.randint(1, 10, ()))]
         yield Page(x[chosen], y[chosen].tolist())
 
 
 def answer(model: RecurrentModel, rows: Tensor, begins: Tensor, state: Any) -> tuple[Tensor, Any]:
-    """The scores of one row from each scanner; where a page begins, the state is the initial one."""
+    """Return the scores for one row from each scanner, after resetting the states of the pages that begin."""
     return model.step(rows, model.reset_state(state, begins))
 
 
 @torch.no_grad()
 def read(model: RecurrentModel, scanners: list[Scanner], folder: Path) -> Record:
-    """All that the scanners send until they are turned off; half way the state is saved."""
+    """Run the model on `STEPS` steps of the scanners, and save the state halfway."""
     record, state = Record(), model.initial_state(len(scanners))
     for step in range(STEPS):
         if step == STEPS // 2:
@@ -139,7 +139,7 @@ def read(model: RecurrentModel, scanners: list[Scanner], folder: Path) -> Record
 
 
 def write_down(model: RecurrentModel, record: Record, folder: Path) -> None:
-    """Beside the state, what another process needs: the model, and what the scanners send in the second half."""
+    """Save the model and the inputs of the second half, which another process needs besides the state."""
     (folder / "spec.json").write_text(model.spec.to_json())
     torch.save(model.state_dict(), folder / "weights.pt")
     torch.save({"rows": record.rows[STEPS // 2 :], "begins": record.begins[STEPS // 2 :]}, folder / "sent.pt")
@@ -147,7 +147,7 @@ def write_down(model: RecurrentModel, record: Record, folder: Path) -> None:
 
 @torch.no_grad()
 def go_on(folder: Path) -> int:
-    """What another process does, which has the files in the folder and nothing else. Returns its process id."""
+    """Resume from the files in the folder, in another process; return its process id."""
     torch.set_num_threads(1)
     model = build_model(RecurrentSpec.from_json((folder / "spec.json").read_text()))
     model.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
@@ -161,7 +161,7 @@ def go_on(folder: Path) -> int:
 
 
 def accuracy(pages: list[Page], seen: int = ROWS) -> float:
-    """How many digits were right when the model had seen so many rows of each."""
+    """Return the accuracy after `seen` rows of each digit."""
     right = [a == b for page in pages for a, b in zip(page.read(seen), page.digits, strict=True)]
     return sum(right) / len(right)
 
@@ -172,13 +172,13 @@ def print_tables(pages: list[Page], console: Console) -> None:
         wrong = [f"[reverse]{b}[/]" if a != b else f"{b}" for a, b in zip(page.digits, page.read(), strict=True)]
         table.add_row(f"{len(page.answers)}", " ".join(map(str, page.digits)), " ".join(wrong))
     console.print(table)
-    table = Table(*map(str, range(1, ROWS + 1)), title="Digits read right after row")
+    table = Table(*map(str, range(1, ROWS + 1)), title="Accuracy after row")
     table.add_row(*(f"{accuracy(pages, seen):.0%}" for seen in range(1, ROWS + 1)))
     console.print(table)
 
 
 def main() -> None:
-    torch.set_num_threads(1)  # models this small are no faster on more, and much slower on a busy machine
+    torch.set_num_threads(1)  # more threads do not speed up a model this small, and slow it down on a busy machine
     torch.manual_seed(0)
     console, model = Console(), build_model(SPEC)
     training, test = load_data()
@@ -192,11 +192,11 @@ def main() -> None:
         scores = torch.load(folder / "scores.pt", weights_only=True)
     print_tables(record.pages, console)
     digits = sum(len(page.digits) for page in record.pages)
-    console.print(f"{len(record.pages)} pages with {digits} digits: {accuracy(record.pages):.1%} read right.")
+    console.print(f"{len(record.pages)} pages with {digits} digits: {accuracy(record.pages):.1%} correct.")
     same = torch.equal(scores, torch.stack(record.scores[STEPS // 2 :]))
     console.print(
-        f"Process {process} went on from the state that process {os.getpid()} saved: {len(scores)} steps, "
-        f"{'the very same' if same else 'other'} scores."
+        f"Process {process} resumed from the state that process {os.getpid()} saved: {len(scores)} steps, "
+        f"{'identical' if same else 'different'} scores."
     )
 
 

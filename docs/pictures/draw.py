@@ -1,4 +1,4 @@
-"""Draws screens of the command for the pages, as they are today: `python docs/pictures/draw.py`."""
+"""Draws the current terminal output of commands as SVG: `python docs/pictures/draw.py`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCREENS = {"summary.svg": "summary reader.yaml"}
 
 
 def screen(arguments: str) -> Text:
-    """What `rnnkit` shows on a terminal with colour, in a folder with `reader.yaml`."""
+    """Return the colored output of `rnnkit` in a folder with `reader.yaml`."""
     environment = os.environ | {"COLUMNS": str(WIDTH), "FORCE_COLOR": "1", "TERM": "xterm-256color"}
     environment.pop("NO_COLOR", None)
     with TemporaryDirectory() as folder:
@@ -40,7 +40,7 @@ def screen(arguments: str) -> Text:
 
 
 def picture(arguments: str) -> str:
-    """The screen as SVG, below the command that was typed."""
+    """Return the command and its output as SVG."""
     console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.assemble(("$ ", "dim"), f"rnnkit {arguments}"))
     console.print(screen(arguments))

@@ -18,9 +18,6 @@ WORDS = (
 )
 
 
-CATALOG = ("catalog.catalog", "catalog.index", "catalog.resolution")
-
-
 class Box(NamedTuple):
     """A part of rnnkit: what it is called, what it does, and the modules that do it."""
 
@@ -37,7 +34,13 @@ BOXES = (
     Box("build_model", "from a spec to a model", ("build",), (MIDDLE, 196), (212, 76), "state"),
     Box("Backbone", "checks, masks the padding", ("model.backbone",), (MIDDLE, 396), (212, 76), "state"),
     Box("Readout", "many steps to one output", ("model.readout",), (MIDDLE, 520), (212, 76), "output"),
-    Box("Catalog", "names, without an import", CATALOG, (RIGHT, 52), (212, 76)),
+    Box(
+        "Catalog",
+        "names, without an import",
+        ("catalog.catalog", "catalog.index", "catalog.resolution"),
+        (RIGHT, 52),
+        (212, 76),
+    ),
     Box("one plugin", "imported, its hook called", ("catalog.loader", "hookspecs"), (RIGHT, 196), (212, 76), "gate"),
     Box("Kind", "options class, builder", ("kind", "options"), (RIGHT, 326), (212, 76), "gate"),
     Box("CellStack", "one step, a whole network", ("cells.stack", "cells.cell"), (RIGHT, 466), (212, 76), "gate"),

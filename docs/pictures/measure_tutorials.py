@@ -1,7 +1,6 @@
-"""Measures what the pictures of the tutorials show, by running the tutorials.
+"""Measures the figures of the pictures in the tutorials, by running the tutorials.
 
-The code is that of the pages, so the figures are those of who follows them. `python -m docs.pictures.measure_tutorials`
-takes a minute, and writes `tutorials.json`.
+It runs the code of the pages. `python -m docs.pictures.measure_tutorials` takes a minute and writes `tutorials.json`.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ SHOWN = slice(340, 740)  # of the held-out part of the recording
 
 
 def code_of(tutorial: str) -> list[str]:
-    """The Python blocks that stand before the last picture of a tutorial."""
+    """Return the Python blocks above the last picture of a tutorial."""
     text = (TUTORIALS / f"{tutorial}.md").read_text(encoding="utf-8").rpartition("--8<--")[0]
     return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def digest_of(tutorial: str) -> str:
-    """What tells whether the code is still that which was measured."""
+    """Return a digest of the code, by which a test detects that the figures are out of date."""
     return sha256("".join(code_of(tutorial)).encode()).hexdigest()[:16]
 
 
 def names_of(tutorial: str) -> dict[str, Any]:
-    """What stands under which name when the code has run."""
+    """Run the code of a tutorial and return its global variables."""
     names: dict[str, Any] = {"__name__": tutorial}
     for code in code_of(tutorial):
         with redirect_stdout(StringIO()):

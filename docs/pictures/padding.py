@@ -1,4 +1,4 @@
-"""Draws two rows of different length read in both directions: `python -m docs.pictures.padding`."""
+"""Draws two sequences of different length in a bidirectional layer: `python -m docs.pictures.padding`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ROWS, LANE = (92, 296), 56  # where the rows are, and from one lane of a row to 
 BOX = (78, 36)
 START, END = 118, 744  # where states come in and go out
 WORDS = (
-    "Two rows of five steps; of the second only three are valid. In each row the forward direction goes from step 0 to "
-    "the last valid step, where the readout last takes it, and the reverse direction from the last valid step to step "
-    "0, where the readout last takes it. Past the end of the second row the state goes on unchanged. By hand, "
-    "out[:, -1] takes both directions at step 4, where the reverse direction of the first row has read one step, and "
-    "the second row is padding."
+    "Two sequences of five steps; only three steps of the second are valid. In each sequence the forward direction "
+    "runs from step 0 to the last valid step, where the readout last selects it, and the reverse direction runs from "
+    "the last valid step to step 0, where the readout last selects it. The padding of the second sequence does not "
+    "change the state. A hand-written out[:, -1] selects step 4 of each direction: the reverse direction of the first "
+    "sequence has read only one step there, and the second sequence is padding."
 )
 
 
@@ -28,7 +28,7 @@ def at(step: int) -> float:
 
 
 def cell(step: int, y: float, read: tuple[int, int], *, taken: bool) -> str:
-    """What one direction knows at a step: the first and the last step that it has read."""
+    """Return a box with the first and the last step that one direction has read."""
     first, last = read
     words = f"{first}" if first == last else f"{first}\N{EN DASH}{last}"
     css = "output taken" if taken else "state"
@@ -36,7 +36,7 @@ def cell(step: int, y: float, read: tuple[int, int], *, taken: bool) -> str:
 
 
 def inputs(y: float, length: int) -> list[str]:
-    """The steps of a row, the last ones perhaps padding."""
+    """Return the steps of a sequence and its padding."""
     parts = []
     for step in range(TIME):
         valid = step < length
@@ -58,7 +58,7 @@ def reverse_reads(length: int) -> list[tuple[int, int]]:
 
 
 def forward(y: float, length: int) -> list[str]:
-    """From step 0 to the last valid step; then the state stays."""
+    """From step 0 to the last valid step; padding does not change the state."""
     half = BOX[0] / 2
     parts = [cell(step, y, read, taken=step == length - 1) for step, read in enumerate(forward_reads(length))]
     ends = [START, *(at(step) for step in range(length))]
@@ -77,11 +77,11 @@ def reverse(y: float, length: int) -> list[str]:
 
 
 def row(index: int) -> list[str]:
-    """The three lanes of a row: forward, what is read, reverse."""
+    """Return the three lanes of a sequence: forward, inputs, reverse."""
     y, length = ROWS[index], LENGTHS[index]
     names = [
         text(8, y + 4, "forward", "small start"),
-        text(8, y + LANE - 4, f"row {index}", "strong start"),
+        text(8, y + LANE - 4, f"sequence {index}", "strong start"),
         text(8, y + LANE + 14, f"{length} steps", "small start"),
         text(8, y + 2 * LANE + 4, "reverse", "small start"),
     ]
@@ -89,7 +89,7 @@ def row(index: int) -> list[str]:
 
 
 def by_hand() -> list[str]:
-    """The column that is read by hand."""
+    """Return the column that `out[:, -1]` selects."""
     top, bottom = ROWS[0] - 32, ROWS[1] + 2 * LANE + 32
     box = rect(at(TIME - 1), (top + bottom) / 2, BOX[0] + 22, bottom - top, "gate dashed empty")
     return [box, text(at(TIME - 1), top - 10, "out[:, -1]", "code")]

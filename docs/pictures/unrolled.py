@@ -1,4 +1,4 @@
-"""Draws the picture of Home, a network unrolled over a row with padding: `python -m docs.pictures.unrolled`."""
+"""Draws the picture of Home, a network unrolled over a padded sequence: `python -m docs.pictures.unrolled`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ CHIPS = (
     ("your own",),
 )
 WORDS = (
-    "A row of six steps, the last two of them padding, goes through two layers of cells. Each cell gives its state to "
-    "the next step and its output to the layer above. The readout takes the last valid step, the fourth. What kind of "
-    "cell it is, is one word of the spec."
+    "A sequence of six steps, the last two of them padding, passes through two layers of cells. Each cell passes its "
+    "state to the next step and its output to the layer above. The readout selects the last valid step, the fourth. "
+    "One field of the spec, kind, selects the cell."
 )
 
 
@@ -87,7 +87,7 @@ def readout() -> list[str]:
 def labels() -> list[str]:
     return [
         text((step_at(VALID - 1) + RIGHT) / 2 - 16, TOP - 8, "the last valid step", "small"),
-        text(step_at(1.5), BOTTOM + 42, "a row of a batch, step after step", "small"),
+        text(step_at(1.5), BOTTOM + 42, "one sequence, step by step", "small"),
         text(step_at(4.5), BOTTOM + 42, "padding changes nothing", "small"),
         text(24, 30, "kind = one of", "small start"),
     ]

@@ -25,8 +25,8 @@ class LSTMCellState(NamedTuple):
 class LSTMCell(TorchCell):
     """One step of an LSTM, with the parameters of `torch.nn.LSTMCell`; its state is `LSTMCellState(h, c)`.
 
-    The weights hold the gates in the order i, f, g, o, as in torch and Keras; other frameworks use i, g, f, o. There
-    are no peepholes: the gates do not read c.
+    The weights hold the gates in the order i, f, g, o, as in torch and Keras; other frameworks use i, g, f, o. The
+    cell has no peephole connections: the gates do not read c.
 
     With `layer_norm` (Ba et al., arXiv 1607.06450, equations 20 to 22), the gates are computed from LN(W_i x_t) +
     LN(W_h h_{t-1}) plus biases, with all four gates normalized together, and h_t = o_t * tanh(LN(c_t)).

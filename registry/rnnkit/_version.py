@@ -1,3 +1,3 @@
-"""The version of rnnkit, importable without the rest of the package."""
+"""The version, in a module that imports nothing."""
 
 __version__ = "0.1.0"

@@ -105,7 +105,7 @@ class StackOptions(InitOptions):
     learn_initial_state: bool = False
     """Whether the initial state is a learned parameter, initialized to zero, instead of always zero."""
     layer_norm: Literal["none", "output", "gates"] = "none"
-    """`"output"` normalizes the output of each layer over its features, concatenated over the directions, and leaves
+    """`"output"` normalizes the output of each layer over its features, with the directions concatenated, and leaves
     the states unchanged; `"gates"` normalizes inside the gates (Ba et al., arXiv 1607.06450), for cells that support
     it."""
     residual: bool = False

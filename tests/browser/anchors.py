@@ -1,4 +1,4 @@
-"""What a link to a page may name after its `#`."""
+"""The anchors of a page: the ids that a link may have after its `#`."""
 
 from functools import cache
 from html.parser import HTMLParser

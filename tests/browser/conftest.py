@@ -52,7 +52,7 @@ def visits(pytestconfig):
 
 @pytest.fixture
 def findings(page, visits, summary):
-    """What a visit to a page has found, in each of its views."""
+    """The findings of a visit to a page, in each of its views."""
     found = visits.of(page)
     summary.add(found)
     return found

@@ -16,7 +16,7 @@ FONTS = (".woff2", ".woff", ".ttf")
 
 @dataclass(frozen=True)
 class Answer:
-    """What was sent for one request: the bytes of head and body, and of the body before it was compressed."""
+    """The response to one request: the bytes of head and body, and of the body before it was compressed."""
 
     path: str
     status: int
@@ -29,7 +29,7 @@ class Answer:
 
 
 @cache
-def compressed(path, changed):  # a file that has changed is read anew
+def compressed(path, changed):  # `changed` makes a cache miss of a modified file
     return gzip.compress(Path(path).read_bytes(), compresslevel=6, mtime=0)
 
 
@@ -83,7 +83,7 @@ class Server(ThreadingHTTPServer):
         self.answers = []
 
     def handle_error(self, request, client_address):
-        """A browser that has gone is no fault."""
+        """Ignore errors: a browser may close its connection at any time."""
 
     def address(self, page=""):
         return f"http://127.0.0.1:{self.server_port}{self.prefix}{page}"

@@ -1,4 +1,4 @@
-"""What is printed when the site has been browsed: how many pages, checks and bytes."""
+"""The summary that is printed after the browser tests: the numbers of pages, checks and bytes."""
 
 from tests.browser.visit import VIEWS
 

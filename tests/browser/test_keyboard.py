@@ -14,8 +14,8 @@ PAGES = [
 WIDTHS = [View("light", 1280), View("dark", 390)]
 LONGEST = 600  # presses of Tab that no page should need
 
-# What has the focus: its number, where it is, and whether one sees that it has it. Of an input that is hidden its label
-# is seen.
+# The focused element: its number, its position, and whether the focus is visible. The label of a hidden input stands in
+# for it.
 FOCUS = """() => {
   const element = document.activeElement
   if (!element || element === document.body) return null

@@ -54,7 +54,7 @@ def test_words_filter(table):
     assert reported(table) == f"{len(kinds(table))} of {len(every)} kinds"
 
 
-def test_words_that_fit_nothing_are_told_and_taken_back(table):
+def test_search_without_results_is_reported_and_can_be_cleared(table):
     every = kinds(table)
     tab_to(table, table.get_by_role("searchbox", name="Search"))
     table.keyboard.type("xylophone")

@@ -1,4 +1,4 @@
-"""What readers do on a page: read it from disk, copy its code, miss their way."""
+"""Pages read from disk, copy buttons, and the 404 page."""
 
 import pytest
 
@@ -12,7 +12,7 @@ IS_SCREEN = "button => Boolean(button.closest('.language-console'))"
 
 
 def wanted_of(button):
-    """What a copy button should copy: code as it is, of a screen what one types."""
+    """Return the text that a button should copy: all of a code block, only the commands of a terminal session."""
     text = button.evaluate(TEXT_OF)
     if not button.evaluate(IS_SCREEN):
         return text.rstrip()

@@ -26,11 +26,11 @@ def builder(tab, site):
 
 
 def linked(tab, site, fragment):
-    opened_anew(tab, f"{site.address(PAGE)}#{fragment}")
+    reopened(tab, f"{site.address(PAGE)}#{fragment}")
 
 
-def opened_anew(tab, address):
-    """Open an address also where only its fragment differs from that of the page that is open."""
+def reopened(tab, address):
+    """Load an address, even if it differs from that of the open page only in its fragment."""
     tab.wait_for_load_state("networkidle")  # a request that is cut off would be noted as one that failed
     tab.goto("about:blank")
     opened(tab, address)
@@ -41,7 +41,7 @@ def count_shown(tab):
 
 
 def address_of(tab):
-    return tab.evaluate("location.href")  # `tab.url` is told later
+    return tab.evaluate("location.href")  # `tab.url` is updated later
 
 
 def made_of(code):
@@ -117,7 +117,7 @@ def test_a_link_brings_back_the_whole_state(tab, site, fragment):
     tab.get_by_role("button", name="Copy a link").click()
     tab.get_by_text("Copied", exact=True).first.wait_for()
     link = tab.evaluate("navigator.clipboard.readText()")
-    opened_anew(tab, link)
+    reopened(tab, link)
     assert tab.locator(CODE).inner_text() == shown
     assert spec.kind == tab.locator("#spec-kind").input_value()
 
@@ -125,7 +125,7 @@ def test_a_link_brings_back_the_whole_state(tab, site, fragment):
 def test_the_address_follows_what_is_typed(builder, site):
     builder.fill("#spec-hidden_size", "7")
     assert re.search(r"#kind=lstm&.*hidden_size=7\b", address_of(builder))
-    opened_anew(builder, address_of(builder))
+    reopened(builder, address_of(builder))
     assert builder.locator("#spec-hidden_size").input_value() == "7"
     builder.evaluate("location.hash = 'kind=gru&input_size=3&hidden_size=5'")
     builder.wait_for_function("document.querySelector('#spec-kind').value === 'gru'")
@@ -140,7 +140,7 @@ def test_the_code_is_copied_as_it_is_shown(builder):
     assert made_of(copied)[1] == count_shown(builder)
 
 
-def test_what_is_wrong_is_told_at_its_field_and_nothing_wrong_is_shown(builder):
+def test_problem_is_shown_at_its_field_and_the_output_stays_valid(builder):
     before = builder.locator(CODE).inner_text()
     address = address_of(builder)
     builder.fill("#spec-num_layers", "1")
@@ -164,7 +164,7 @@ def test_what_is_wrong_is_told_at_its_field_and_nothing_wrong_is_shown(builder):
     assert address_of(builder).startswith(address)
 
 
-def test_a_link_to_what_is_no_spec_shows_only_what_is_wrong(tab, site):
+def test_link_to_an_invalid_spec_shows_only_the_problems(tab, site):
     linked(tab, site, "kind=lstm&input_size=8&hidden_size=0")
     assert tab.locator(".spec-builder-wrong").inner_text().startswith("hidden_size")
     assert tab.locator(CODE).count() == 0

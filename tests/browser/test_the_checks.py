@@ -6,7 +6,7 @@ from tests.browser.serving import serving
 from tests.browser.visit import LOADS, VIEWS, View, Visitor
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title>
-<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="description" content="What it is.">
+<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="description" content="A description.">
 <link rel="icon" href="data:,">
 <style>
 :root {{ color-scheme: light dark }}

@@ -66,7 +66,7 @@ class Problem(NamedTuple):
 
 @dataclass
 class Findings:
-    """What one visit to a page has brought: what is wrong, how much was asked, and what was sent for the first view."""
+    """The result of one visit to a page: problems, number of checks, and the responses for the first view."""
 
     page: str
     problems: list = field(default_factory=list)
@@ -164,7 +164,7 @@ class Visitor:
             findings.checks += checks
 
     def take(self, recorder, view, findings):
-        """What the recorder has noted since it was last asked: five things that must not be."""
+        """Move the problems of the recorder, which has five checks, to the findings."""
         findings.checks += 5
         findings.problems += [Problem(view, *noted) for noted in recorder.noted]
         recorder.noted.clear()
@@ -192,7 +192,7 @@ def opened(tab, address):
 
 
 def settled(tab):
-    """Wait until a page is all there and at rest. (What `wait_for_function` is given must not be asynchronous.)"""
+    """Wait until a page is loaded and its layout is stable. (The script of `wait_for_function` must be synchronous.)"""
     tab.wait_for_function(COME)
     tab.evaluate(SETTLED)
 

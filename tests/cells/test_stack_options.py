@@ -181,7 +181,7 @@ def test_dropout_acts_on_the_branch_and_not_on_the_skip_connection(stack, bidire
 @stacks
 @directions
 def test_output_layer_norm_normalizes_the_output_of_each_layer(stack, bidirectional):
-    """Over both directions together; the states are not normalized."""
+    """The directions are normalized as one vector; the states are not normalized."""
     model = small_model(stack, bidirectional=bidirectional, options={"layer_norm": "output"})
     inputs = given(randomized(model))
     expected = composed(model, *inputs, finish=normalized_output(model))

@@ -41,7 +41,7 @@ REGISTERS = "@hookimpl\ndef register_kinds(register):\n    register(kind('mgu'))
 
 
 def facts(*arguments, **environment):
-    """What a command says as JSON, and on stdout nothing else."""
+    """Run a command with `--json` and return the parsed output."""
     return json.loads(run(*arguments, "--json", **environment).stdout)
 
 

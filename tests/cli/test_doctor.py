@@ -18,7 +18,7 @@ WAITS = "import threading\nthreading.Event().wait()\n"
 
 @pytest.fixture
 def diagnosed(plugins):
-    """What doctor says of a plugin with a source."""
+    """Return a function that runs doctor on a plugin with the given source."""
 
     def of(source, *options, **environment):
         plugins.install("mgu", source=source + HOOK, distribution="patient")

@@ -63,7 +63,7 @@ def contents(folder):
 
 
 def metadata(folder):
-    """What the `pyproject.toml` of a plugin says of it."""
+    """Return the `project` table of a plugin's `pyproject.toml`."""
     return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -126,7 +126,7 @@ def test_a_wheel_with_dashes_and_dots_holds_its_module_and_nothing_else(installe
     assert [name for name in names if ".dist-info/" not in name] == ["my_cells_2.py"]
 
 
-# What is written
+# Contents of the project
 
 
 @each_name
@@ -187,7 +187,7 @@ def test_generated_code_passes_mypy(projects):
 
 
 def printed_by(tool, *arguments, folder):
-    """What a tool prints that finds nothing wrong."""
+    """Run a tool, which must succeed, and return its output."""
     command = [sys.executable, "-m", tool, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -243,7 +243,7 @@ def test_templates_are_in_the_distributions(target, tmp_path):
     assert {file.name for file in unpacked.glob("**/scaffold/template/*")} == templates
 
 
-# What the command says
+# Output of the command
 
 
 def test_printed_files_exist(tmp_path):

@@ -19,7 +19,7 @@ LONGEST = "a" * 100
 
 
 def in_terminal(*arguments, columns=80, **environment):
-    """What a terminal of so many columns gets to show."""
+    """Run a command in a pseudo-terminal with `columns` columns and return its output."""
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {"COLUMNS": "", "TERM": "xterm", "NO_COLOR": "", **environment}

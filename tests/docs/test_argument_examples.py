@@ -24,7 +24,7 @@ def accuracy_of(done, kind):
 
 
 def error_of(done):
-    """What a program says of a mistake of who called it: its usage, and the error."""
+    """Return the error of a program that exited with a usage error."""
     assert done.returncode == 2
     assert done.stderr.startswith("usage: ")
     assert "Traceback" not in done.stderr
@@ -34,7 +34,7 @@ def error_of(done):
 # train_from_args.py
 
 
-def test_argparse_trains_the_spec_of_a_file_with_overrides_and_writes_it_down(tmp_path):
+def test_argparse_example_trains_a_spec_with_overrides_and_saves_it(tmp_path):
     (tmp_path / "reader.yaml").write_text("kind: gru\nhidden_size: 16\n")
     done = run("train_from_args", "--spec", "reader.yaml", "hidden_size=32", "readout=mean", folder=tmp_path)
     assert accuracy_of(done, "gru") > 75
@@ -42,7 +42,7 @@ def test_argparse_trains_the_spec_of_a_file_with_overrides_and_writes_it_down(tm
     assert load_spec(tmp_path / "build/used.yaml") == used
 
 
-def test_argparse_tells_the_mistakes_in_the_file_and_in_the_overrides(tmp_path):
+def test_argparse_example_reports_problems_in_the_file_and_the_overrides(tmp_path):
     (tmp_path / "reader.toml").write_text("kind = 'gru'\nhidden_size = 0\n")
     done = run("train_from_args", "--spec", "reader.toml", "num_layer=2", "input_size=3", folder=tmp_path)
     assert error_of(done) == [
@@ -62,7 +62,7 @@ def test_argparse_tells_the_mistakes_in_the_file_and_in_the_overrides(tmp_path):
 MODEL = ["--model.kind", "lstm", "--model.hidden_size", "32", "--model.options", '{"proj_size": 16}']
 
 
-def test_jsonargparse_trains_the_config_that_it_prints_of_options(tmp_path):
+def test_jsonargparse_example_trains_its_printed_config(tmp_path):
     config = run("train_jsonargparse", *MODEL, "--print_config", folder=tmp_path).stdout
     spec = RecurrentSpec.from_dict(yaml.safe_load(config)["model"])
     expected = {"input_size": 8, "output_size": 10, "hidden_size": 32, "options": {"proj_size": 16}}
@@ -71,7 +71,7 @@ def test_jsonargparse_trains_the_config_that_it_prints_of_options(tmp_path):
     assert accuracy_of(run("train_jsonargparse", "--config", "train.yaml", folder=tmp_path), "lstm") > 75
 
 
-def test_jsonargparse_lists_the_fields_with_their_types_and_defaults(tmp_path):
+def test_jsonargparse_example_lists_fields_types_and_defaults(tmp_path):
     text = " ".join(run("train_jsonargparse", "--help", folder=tmp_path).stdout.split())
     assert "--model.num_layers NUM_LAYERS (type: int, default: 1)" in text
     assert "--model.readout READOUT" in text
@@ -84,5 +84,5 @@ def test_jsonargparse_lists_the_fields_with_their_types_and_defaults(tmp_path):
         pytest.param('--model.options={"order": 2}', "The kind 'lstm' has no option 'order'.", id="option"),
     ],
 )
-def test_jsonargparse_tells_what_is_wrong_with_a_field(argument, message, tmp_path):
+def test_jsonargparse_example_reports_invalid_fields(argument, message, tmp_path):
     assert message in "\n".join(error_of(run("train_jsonargparse", *MODEL, argument, folder=tmp_path)))

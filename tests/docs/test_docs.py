@@ -16,14 +16,14 @@ OF_THE_EXAMPLE = DOCS / "kinds/mgu.md"  # the kind of a plugin
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
+def test_code_of_page_runs_with_the_shown_output(page, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     with example_installed() if page == OF_THE_EXAMPLE else use_catalog(Catalog()):
         run_page(page, tmp_path)
 
 
-def test_the_readme_shows_the_example_of_a_plugin_as_it_is():
+def test_readme_excerpt_matches_the_plugin():
     example = ROOT / "docs/examples/rnnkit-mgu"
     blocks = blocks_of(ROOT / "README.md")
     [excerpt] = [code.removeprefix(EXCERPT) for _, code, _ in blocks if code.startswith(EXCERPT)]
@@ -33,28 +33,28 @@ def test_the_readme_shows_the_example_of_a_plugin_as_it_is():
     assert entry_point in (example / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_the_readme_lists_rnnkits_own_kinds():
+def test_readme_lists_the_builtin_kinds():
     table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(table) == [kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"]
 
 
 @pytest.mark.parametrize("name", draw.SCREENS)
-def test_a_picture_shows_what_the_command_prints_today(name):
+def test_picture_shows_the_current_output(name):
     drawn = (ROOT / "docs/pictures" / name).read_text(encoding="utf-8")
     assert drawn == draw.picture(draw.SCREENS[name]), "if that is right: python docs/pictures/draw.py"
 
 
-def test_the_readme_shows_the_picture_of_its_own_spec():
+def test_readme_shows_the_picture_of_its_spec():
     assert f"# reader.yaml\n{draw.SPEC}" in [code for _, code, _ in blocks_of(ROOT / "README.md")]
 
 
-def test_links_between_pages_lead_somewhere():
+def test_links_between_pages_are_valid():
     for page in [*PAGES, *ELSEWHERE[:2], ROOT / "CHANGELOG.md"]:
         for target in re.findall(r"\]\(([^):#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_every_make_target_that_is_named_exists():
+def test_mentioned_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     named = [re.findall(r"(?:^\$ |`)make ([\w-]+)", page.read_text(encoding="utf-8"), re.MULTILINE) for page in PAGES]
     targets = {target for each in named for target in each}
@@ -62,7 +62,7 @@ def test_every_make_target_that_is_named_exists():
     assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
 
-def test_the_digits_example_learns_every_kind(tmp_path):
+def test_digits_example_learns_with_every_kind(tmp_path):
     """The example as a user runs it: a table with every kind above 90 %, and a picture."""
     picture = tmp_path / "digits.png"
     command = [sys.executable, ROOT / "docs/examples/digits.py", "--picture", picture]

@@ -1,4 +1,4 @@
-"""The examples of streams and of truncated back-propagation do what they show; the cell of a page is its paper's."""
+"""The examples of streaming inference and truncated BPTT, and the cell of a tutorial."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ def printed_by(example, *arguments):
 
 
 def module(name):
-    """An example, imported, so that a part of it can be looked at."""
+    """Import an example."""
     spec = spec_from_file_location(name, EXAMPLES / f"{name}.py")
     loaded = module_from_spec(spec)
     spec.loader.exec_module(loaded)
@@ -35,17 +35,17 @@ def module(name):
 # stream.py
 
 
-def test_the_pages_are_read_and_another_process_goes_on_with_the_same_scores():
+def test_stream_example_resumes_in_another_process_with_identical_scores():
     printed = " ".join(printed_by("stream.py").split())
-    pages, digits, percent = re.search(r"(\d+) pages with (\d+) digits: ([\d.]+)% read right", printed).groups()
+    pages, digits, percent = re.search(r"(\d+) pages with (\d+) digits: ([\d.]+)% correct", printed).groups()
     assert int(digits) > int(pages) > 50
     assert float(percent) > 88
     after_row = [int(number) for number in re.findall(r"(\d+)% [│┃]", printed)]
     assert len(after_row) == 8
     assert after_row[0] < 60 < after_row[-1]
-    other, own = re.search(r"Process (\d+) went on from the state that process (\d+) saved", printed).groups()
+    other, own = re.search(r"Process (\d+) resumed from the state that process (\d+) saved", printed).groups()
     assert other != own
-    assert "600 steps, the very same scores." in printed
+    assert "600 steps, identical scores." in printed
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def trained(stream):
     return model.eval()
 
 
-def test_each_page_gets_the_answers_that_it_gets_alone(stream, trained, tmp_path):
+def test_each_page_has_the_predictions_that_it_has_alone(stream, trained, tmp_path):
     _, test = stream.load_data()
     scanners = [stream.Scanner(stream.endless_pages(*test)) for _ in range(stream.SCANNERS)]
     pages = stream.read(trained, scanners, tmp_path).pages
@@ -73,7 +73,7 @@ def test_each_page_gets_the_answers_that_it_gets_alone(stream, trained, tmp_path
     assert len({answer for page in pages for answer in page.answers}) == 10
 
 
-def test_another_process_has_the_state_from_the_disk(stream, trained, tmp_path):
+def test_another_process_restores_the_state_from_disk(stream, trained, tmp_path):
     """From the state that was saved come the same scores, from another one others."""
     _, test = stream.load_data()
     record = stream.read(trained, [stream.Scanner(stream.endless_pages(*test)) for _ in range(4)], tmp_path)
@@ -101,7 +101,7 @@ def root_mean_square(errors):
     return np.sqrt(np.mean(errors**2))
 
 
-def test_the_forecast_beats_those_that_it_is_compared_with(tmp_path):
+def test_forecast_beats_the_baselines(tmp_path):
     picture = tmp_path / "forecast.png"
     printed = printed_by("truncated_bptt.py", "--picture", picture)
     stays, linear, forgotten, carried = (float(error) for error in re.findall(r"([\d.]+) mV │", printed))
@@ -120,8 +120,8 @@ def linear_forecast(measured):
     return rows[9000 - 109 :] @ fitted
 
 
-def test_a_forecast_looks_at_the_past_alone():
-    """What is changed in the held-out part changes no weight and no forecast made before, by any of the four ways."""
+def test_forecast_is_causal():
+    """A change in the held-out part changes no weights and no earlier forecasts, in any of the four training modes."""
     example = module("truncated_bptt")
     measured = example.load_voltage()
     other = measured.clone()
@@ -134,7 +134,7 @@ def test_a_forecast_looks_at_the_past_alone():
 
 
 @pytest.mark.parametrize("carry", [True, False], ids=["carried", "forgotten"])
-def test_a_chunk_starts_from_the_values_of_the_one_before_without_their_history(monkeypatch, carry):
+def test_chunk_starts_from_the_detached_state_of_the_previous_one(monkeypatch, carry):
     example, given, returned = module("truncated_bptt"), [], []
 
     def watched(spec):
@@ -146,7 +146,7 @@ def test_a_chunk_starts_from_the_values_of_the_one_before_without_their_history(
     monkeypatch.setattr(example, "build_model", watched)
     example.train(torch.randn(8, 30, 1), torch.randn(8, 30, 1), epochs=2, carry=carry)
     starts = [given[0], given[3]]
-    assert starts == [None, None], "an epoch starts anew"
+    assert starts == [None, None], "an epoch starts without a state"
     for before, after in [(returned[i], given[i + 1]) for i in (0, 1, 3, 4)]:
         assert (after is not None) == carry
         for part, earlier in zip(after[0] if carry else (), before[0], strict=carry):
@@ -158,7 +158,7 @@ def test_a_chunk_starts_from_the_values_of_the_one_before_without_their_history(
 # docs/plugins/cells.md
 
 
-def test_the_cell_of_the_page_computes_what_torchrecurrent_does():
+def test_cell_of_the_tutorial_matches_torchrecurrent():
     """Two layers; torchrecurrent has two biases for each gate, whose sum is the one of the page."""
     theirs = torchrecurrent.UGRNN(3, 6, num_layers=2, batch_first=True).double()
     with use_catalog(Catalog()):

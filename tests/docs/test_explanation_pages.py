@@ -18,7 +18,7 @@ DRAWINGS = {"architecture.md": flow, "padding_and_directions.md": padding}
 MISTAKES = {
     "The last step of two directions": ["out[:, -1]", "h_n[-1]"],
     "Padding changes the last step": ["torch.zeros(1, padding, 4)", "pad_packed_sequence"],
-    "A row of length zero": ["torch.tensor([5, 0])", "clamp(min=1)"],
+    "A sequence of length zero": ["torch.tensor([5, 0])", "clamp(min=1)"],
     "A state of zeros, made by hand": ["torch.zeros(2, x.size(0), 20)", '"meta"', "float64"],
     "One tensor for all layers": ["[zeros] * 2"],
     "`batch_first` forgotten": ["nn.LSTM(10, 20)  #"],
@@ -54,7 +54,7 @@ def files_of(module):
 
 
 def imported_by(module):
-    """What a module, or a package, imports from rnnkit, wherever it does so: modules, and rooms by public names too."""
+    """Return the rnnkit modules, and the rooms of public names, that a module or package imports at any level."""
     names = set()
     for path in files_of(module):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -66,7 +66,7 @@ def imported_by(module):
 
 
 @pytest.mark.parametrize("page", DRAWINGS)
-def test_a_page_shows_the_drawing_as_its_script_draws_it(page):
+def test_drawing_is_up_to_date(page):
     drawing = DRAWINGS[page]
     assert f'--8<-- "{drawing.FILE.relative_to(ROOT).as_posix()}"' in text_of(page)
     drawn = drawing.FILE.read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ def test_a_page_shows_the_drawing_as_its_script_draws_it(page):
 
 
 @pytest.mark.parametrize("page", DRAWINGS)
-def test_a_drawing_has_the_colours_of_the_page(page):
+def test_drawing_uses_the_theme_colors(page):
     """Any colour is a variable of the page, with one of its own where the drawing stands alone."""
     drawn = DRAWINGS[page].picture()
     without = re.sub(r"var\(--[\w-]+, #[0-9a-f]{3,6}\)", "", drawn)
@@ -82,7 +82,7 @@ def test_a_drawing_has_the_colours_of_the_page(page):
     assert not re.search(r"#[0-9a-fA-F]{3,6}\b|rgb|(fill|stroke): (?!;|none|\d)\w", without)
 
 
-def test_each_box_of_the_flow_is_a_module_that_there_is():
+def test_boxes_of_the_flow_are_existing_modules():
     drawn = [module for box in (*flow.BOXES, flow.MODEL) for module in box.modules]
     assert [module for module in drawn if not all(path.exists() for path in files_of(module))] == []
     assert set(map(room, drawn)) <= layers().keys()
@@ -91,7 +91,7 @@ def test_each_box_of_the_flow_is_a_module_that_there_is():
 
 
 @pytest.mark.parametrize(("importer", "imported"), [arrow.imports for arrow in flow.ARROWS if arrow.imports])
-def test_an_arrow_of_the_flow_is_an_import_and_runs_down_the_layers(importer, imported):
+def test_arrows_of_the_flow_are_downward_imports(importer, imported):
     if room(importer) == room(imported):
         assert imported in imported_by(importer)
     else:
@@ -111,7 +111,7 @@ def boxes_at(point):
 
 
 @pytest.mark.parametrize("arrow", flow.ARROWS, ids=lambda arrow: "-".join(arrow.imports or ["plugin"]))
-def test_an_arrow_of_the_flow_goes_from_box_to_box(arrow):
+def test_arrows_of_the_flow_connect_boxes(arrow):
     start, end = boxes_at(arrow.points[0]), boxes_at(arrow.points[-1])
     assert start
     assert end
@@ -119,19 +119,19 @@ def test_an_arrow_of_the_flow_goes_from_box_to_box(arrow):
         assert any({one, other} == {*arrow.imports} for one in start for other in end)
 
 
-def test_only_what_a_plugin_makes_is_drawn_without_an_import():
+def test_arrows_without_an_import_belong_to_plugins():
     made = [boxes_at(arrow.points[0]) for arrow in flow.ARROWS if arrow.imports is None]
     assert all("kind" in modules for modules in made)
 
 
-def test_the_chain_of_imports_runs_down_the_layers():
+def test_imports_run_down_the_layers():
     [chain] = re.findall(r"^```text\n(cli >.*?)^```$", text_of("architecture.md"), re.DOTALL | re.MULTILINE)
     places = [{layers()[module] for module in re.findall(r"\w+", link)} for link in chain.split(">")]
     assert [len(place) for place in places] == [1] * len(places), "modules between commas are of one layer"
     assert places == sorted(places, key=min)
 
 
-def test_the_boxes_of_the_padding_say_what_was_read(kind):
+def test_padding_drawing_shows_the_steps_that_were_read(kind):
     """By the gradients of a model: on which steps each half of its output depends, and what its readout takes."""
     spec = RecurrentSpec(kind=kind, input_size=3, hidden_size=4, bidirectional=True, readout="all")
     x = torch.randn(len(padding.LENGTHS), padding.TIME, 3, requires_grad=True)
@@ -148,7 +148,7 @@ def test_the_boxes_of_the_padding_say_what_was_read(kind):
         assert found == [padding.forward_reads(length), padding.reverse_reads(length)]
 
 
-def test_the_readout_takes_the_thick_boxes():
+def test_readout_selects_the_highlighted_boxes():
     """Where the drawing has a thick box, a direction has read its whole row, and `last` gives what it has there."""
     spec = RecurrentSpec(kind="gru", input_size=3, hidden_size=4, bidirectional=True)
     model = build_model(spec)
@@ -177,7 +177,7 @@ def test_each_mistake_of_handwritten_models_has_a_section():
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_made_explained_and_undone(mistake):
+def test_mistake_is_shown_explained_and_fixed(mistake):
     """By code that prints what goes wrong, then by words, then by code that does without."""
     made, explained, undone = re.split(r"^\*\*(?:Why\.|In rnnkit)\*\*", sections()[mistake], flags=re.MULTILINE)
     assert re.search(r"^```\n\n```text\n.+", made, re.MULTILINE), "nothing shows the mistake"
@@ -186,14 +186,14 @@ def test_a_mistake_is_made_explained_and_undone(mistake):
     assert [words for words in MISTAKES[mistake] if words not in sections()[mistake]] == []
 
 
-def test_the_table_of_mistakes_leads_to_each_section():
+def test_table_of_mistakes_links_to_each_section():
     table = re.findall(r"^\| \[.*\]\(#(.+?)\) \|", text_of("handwritten_models.md"), re.MULTILINE)
     anchors = [re.sub(r"[^\w\s-]", "", heading).lower().replace(" ", "-") for heading in sections()]
     assert table == anchors
 
 
 @pytest.mark.parametrize("page", sorted(each.name for each in EXPLANATION.glob("*.md")))
-def test_a_link_to_an_issue_says_which(page):
+def test_links_to_issues_have_their_number(page):
     for name, number, _, repository, reported in re.findall(
         r"\[([\w-]+)#(\d+)\]\((https://github\.com/[\w-]+/([\w-]+)/issues/(\d+))\)", text_of(page)
     ):
@@ -201,5 +201,5 @@ def test_a_link_to_an_issue_says_which(page):
     assert text_of(page).count("github.com/") == len(re.findall(r"#\d+\]\(https://github\.com/", text_of(page)))
 
 
-def test_every_page_is_run_by_the_tests_of_pages():
+def test_every_page_is_tested():
     assert {*EXPLANATION.glob("*.md")} <= {*PAGES}

@@ -1,4 +1,4 @@
-"""Get started, the tutorials and the how-to pages: they are found, and their pictures show what was measured."""
+"""Get started, the tutorials and the how-to pages: navigation, summaries, output, and pictures of measurements."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def navigation():
 
 
 @pytest.mark.parametrize("folder", ["how_to", "tutorials"])
-def test_the_list_of_pages_has_each_once_in_the_order_of_the_navigation(folder):
+def test_index_lists_each_page_once_in_navigation_order(folder):
     index = (DOCS / folder / "index.md").read_text("utf-8")
     listed = re.findall(r"^- (?:\*\*)?\[[^\]]+\]\((\w+\.md)\)", index, re.MULTILINE)
     reached = {path.removeprefix(f"{folder}/"): None for path in navigation() if path.startswith(f"{folder}/")}
@@ -45,7 +45,7 @@ def test_the_list_of_pages_has_each_once_in_the_order_of_the_navigation(folder):
 
 
 @pytest.mark.parametrize("page", **named(GUIDES))
-def test_a_page_says_in_one_sentence_what_it_is_for(page):
+def test_page_starts_with_a_one_sentence_summary(page):
     [sentence] = re.findall(r"\A---\ndescription: (.+)\n", page.read_text("utf-8"))
     assert sentence.endswith(".")
     assert ". " not in sentence
@@ -53,14 +53,14 @@ def test_a_page_says_in_one_sentence_what_it_is_for(page):
 
 
 @pytest.mark.parametrize("page", **named(GUIDES))
-def test_a_page_shows_what_comes_out(page):
+def test_page_shows_output(page):
     languages = {language for language, _, _ in blocks_of(page)}
     shown = [shown for _, _, shown in blocks_of(page)]
     assert any(shown) or "console" in languages
 
 
 @pytest.mark.parametrize("page", **named(GUIDES))
-def test_the_code_fits_the_page(page):
+def test_code_fits_the_page(page):
     """Beside two sidebars there is room for 96 columns."""
     lines = [line for language, code, _ in blocks_of(page) if language == "python" for line in code.splitlines()]
     assert [line for line in lines if len(line) > 96] == [] or page.stem == "write_a_plugin"
@@ -70,28 +70,28 @@ def test_the_code_fits_the_page(page):
 
 
 @pytest.mark.parametrize("tutorial", measure_tutorials.MEASURES)
-def test_the_figures_are_those_of_the_code_of_the_page(tutorial):
+def test_figures_are_up_to_date(tutorial):
     assert FIGURES[tutorial]["code"] == measure_tutorials.digest_of(tutorial), REMEASURE
 
 
-def test_the_figures_say_when_and_on_what_they_were_measured():
+def test_figures_have_date_and_hardware():
     assert {"date", "processor", "torch", "rnnkit"} <= FIGURES["measured_on"].keys()
 
 
-def test_the_table_of_digits_has_every_test_image():
+def test_confusion_matrix_counts_every_test_image():
     digits = load_digits().target
     _, test = train_test_split(digits, test_size=450, random_state=0, stratify=digits)
     assert torch.tensor(FIGURES["digits"]["confusion"]).sum(dim=1).tolist() == torch.tensor(test).bincount().tolist()
 
 
-def test_the_figures_hold_what_the_pages_say_of_them():
+def test_figures_support_the_text():
     digits, names, forecast = (FIGURES[name] for name in ("digits", "variable_lengths", "truncated_bptt"))
     assert min(values[-1] for values in digits["accuracies"].values()) > 0.9
     shares = names["shares"]
-    assert len(set(shares["told always"])) == 1
+    assert len(set(shares["with lengths"])) == 1
     assert round(100 * names["other"]) == 57, "variable_lengths.md says so"
-    assert max(shares["never told"]) <= shares["told always"][0]
-    assert min(shares["told in training only"]) < names["other"] < shares["told always"][0]
+    assert max(shares["without lengths"]) <= shares["with lengths"][0]
+    assert min(shares["lengths in training only"]) < names["other"] < shares["with lengths"][0]
     assert forecast["errors"]["state carried"] < forecast["errors"]["state forgotten"]
 
 
@@ -99,13 +99,13 @@ def test_the_figures_hold_what_the_pages_say_of_them():
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_is_drawn_from_the_figures_of_today(name):
+def test_picture_is_up_to_date(name):
     drawn = (DOCS / f"pictures/{name}.svg").read_text("utf-8")
     assert drawn == PICTURES[name](), "if that is right: python -m docs.pictures.draw_tutorials"
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_has_words_and_takes_the_colours_of_the_page(name):
+def test_picture_has_alt_text_and_theme_colors(name):
     text = PICTURES[name]()
     root = ET.fromstring(text)  # noqa: S314  # our own
     assert root.get("role") == "img"
@@ -117,7 +117,7 @@ def test_a_picture_has_words_and_takes_the_colours_of_the_page(name):
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_stays_within_its_frame(name):
+def test_picture_fits_its_view_box(name):
     root = ET.fromstring(PICTURES[name]())  # noqa: S314  # our own
     _, _, width, height = map(float, root.get("viewBox").split())
     for each in root.iter(f"{SVG}text"):
@@ -133,11 +133,11 @@ def test_a_picture_stays_within_its_frame(name):
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_stands_in_one_tutorial(name):
+def test_picture_is_in_exactly_one_tutorial(name):
     assert sum(f'--8<-- "docs/pictures/{name}.svg"' in page.read_text("utf-8") for page in TUTORIALS) == 1
 
 
-def test_the_picture_of_the_table_has_its_counts_in_their_places():
+def test_confusion_matrix_picture_has_its_counts_in_place():
     root = ET.fromstring(draw_tutorials.digits_confusion())  # noqa: S314  # our own
     at = {(float(each.get("x")), float(each.get("y"))): each.text for each in root.iter(f"{SVG}text")}
     columns = sorted(x for (x, y), text in at.items() if y == 42 and text in "0123456789")
@@ -146,7 +146,7 @@ def test_the_picture_of_the_table_has_its_counts_in_their_places():
     assert counts == FIGURES["digits"]["confusion"]
 
 
-def test_a_figure_lies_between_the_lines_of_the_chart():
+def test_chart_interpolates_between_grid_lines():
     plain = Chart(x=(0, 10), y=(50, 100), left=0, top=0, width=100, height=200)
     assert plain.at([0, 5, 10], [50, 75, 100]) == [(0, 200), (50, 100), (100, 0)]
     logarithmic = Chart(x=(1, 256), y=(0, 1), left=0, top=0, width=80, height=1, logarithmic=True)

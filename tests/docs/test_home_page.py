@@ -20,7 +20,7 @@ def rows_of(table):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:3] == "| ["]
 
 
-def test_the_table_is_what_the_figures_say():
+def test_table_matches_the_figures():
     shown = (DOCS / "measured/benchmarks.md").read_text(encoding="utf-8")
     assert shown == speed.text(), "run python -m docs.site.speed"
     rows = rows_of(shown)
@@ -37,7 +37,7 @@ def test_the_table_is_what_the_figures_say():
         assert [float(figure) for figure in figures] == pytest.approx(wanted, abs=0.0051)
 
 
-def test_the_figures_say_when_and_on_what_they_were_taken():
+def test_figures_have_date_and_hardware():
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT.*", RECORD["date"])
     assert all(RECORD[name] for name in ("processor", "cores", "system", "torch", "python", "rnnkit"))
     text = speed.text()
@@ -50,18 +50,18 @@ def test_home_includes_the_table_and_the_picture():
     assert included == ["docs/pictures/unrolled.svg", "docs/measured/benchmarks.md"]
 
 
-def test_the_picture_is_the_one_of_its_script():
+def test_picture_is_up_to_date():
     drawn = unrolled.FILE.read_text(encoding="utf-8")
     assert drawn == unrolled.picture(), "run python -m docs.pictures.unrolled"
     assert "\n\n" not in drawn.strip()  # which would end it in Markdown
 
 
-def test_the_picture_names_every_kind():
+def test_picture_names_every_kind():
     named = {name for names in unrolled.CHIPS for name in names}
     own = {kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"}
     assert named == own | {"rnnkit-mgu/mgu", "your own"}
 
 
-def test_a_figure_that_is_missing_is_an_error():
+def test_missing_figure_is_an_error():
     with pytest.raises(LookupError, match="has 0 figures"):
         speed.table({"results": []})

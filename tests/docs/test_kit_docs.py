@@ -17,6 +17,6 @@ def as_tables(checks):
     return "\n".join(parts)
 
 
-def test_the_page_lists_every_check():
+def test_page_lists_every_check():
     tables = as_tables(all_checks())
     assert tables in PAGE.read_text(encoding="utf-8"), f"{PAGE.name} should have:\n{tables}"

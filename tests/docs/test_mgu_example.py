@@ -88,11 +88,11 @@ def kinds_of(environment):
 # Installed
 
 
-def test_it_is_listed_beside_rnnkits_own_kinds(installed):
+def test_list_shows_mgu_and_builtin_kinds(installed):
     assert {*BUILT_IN, "rnnkit-mgu/mgu"} <= set(kinds_of(installed))
 
 
-def test_its_bare_name_stands_for_it(installed):
+def test_bare_name_resolves_to_mgu(installed):
     printed = installed.code("""
         from rnnkit import RecurrentSpec, resolve_kind
 
@@ -106,7 +106,7 @@ def test_its_bare_name_stands_for_it(installed):
     ]
 
 
-def test_what_is_installed_is_the_module_and_nothing_else(installed):
+def test_wheel_installs_only_the_module(installed):
     printed = installed.code("""
         from importlib.metadata import files
 
@@ -119,7 +119,7 @@ def test_what_is_installed_is_the_module_and_nothing_else(installed):
 
 
 @pytest.mark.usefixtures("saved")
-def test_a_new_process_loads_what_was_trained_and_saved(installed):
+def test_new_process_loads_the_trained_model(installed):
     printed = installed.code("""
         from pathlib import Path
 
@@ -137,18 +137,18 @@ def test_a_new_process_loads_what_was_trained_and_saved(installed):
     assert printed == "rnnkit-mgu/mgu True\n"
 
 
-def test_its_own_tests_pass(installed, example):
+def test_tests_of_the_plugin_pass(installed, example):
     assert installed.pytest("-W", "error", example / "tests") > 55
 
 
-def test_it_passes_the_conformance_checks(installed):
+def test_mgu_passes_the_conformance_checks(installed):
     assert (
         installed.pytest("tests/testing/test_conformance.py", "tests/model/test_inputs.py", "-k", "mgu", folder=ROOT)
         > 70
     )
 
 
-def test_its_readme_runs_and_prints_what_it_shows(installed, example):
+def test_readme_of_the_plugin_runs_with_the_shown_output(installed, example):
     page = (example / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     code, shown = ("".join(text for name, text in blocks if name == language) for language in ("python", "text"))
@@ -156,7 +156,7 @@ def test_its_readme_runs_and_prints_what_it_shows(installed, example):
     assert installed.code(code) == shown
 
 
-def test_the_digits_example_shows_it(installed):
+def test_digits_example_includes_mgu(installed):
     printed = installed.python(ROOT / "docs/examples/digits.py", "--epochs", "1", "--picture", "digits.png")
     assert re.search(r"│ rnnkit-mgu/mgu +│ rnnkit-mgu +│.*%", printed), printed
     assert (installed.folder / "digits.png").stat().st_size > 0
@@ -165,13 +165,13 @@ def test_the_digits_example_shows_it(installed):
 # Uninstalled
 
 
-def test_it_is_gone_after_it_is_uninstalled(uninstalled):
+def test_uninstalled_kind_is_unknown(uninstalled):
     assert "rnnkit-mgu/mgu" not in kinds_of(uninstalled)
     assert set(BUILT_IN) <= set(kinds_of(uninstalled))
 
 
 @pytest.mark.usefixtures("saved")
-def test_a_saved_spec_says_what_to_install_after_it_is_uninstalled(uninstalled):
+def test_saved_spec_names_the_uninstalled_distribution(uninstalled):
     printed = uninstalled.code("""
         from pathlib import Path
 
@@ -204,7 +204,7 @@ def record(example):
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
-def test_it_computes_the_equation_that_its_record_shows(record, bias):
+def test_mgu_matches_its_equation(record, bias):
     with rnnkit.register_kind(record) as local:
         model = small_model(local.name, num_layers=1, bias=bias)
     x, state = small_input().requires_grad_(), random_state(model)
@@ -234,7 +234,7 @@ def by_equation(equation, cell, x, h):
     return torch.stack(outputs, dim=1), h
 
 
-def test_it_computes_what_torchrecurrent_does(record):
+def test_mgu_matches_torchrecurrent(record):
     """Outputs, final states and gradients of two layers, against cells that somebody else wrote."""
     with rnnkit.register_kind(record) as local:
         model = small_model(local.name)
@@ -269,7 +269,7 @@ def as_ours(theirs, value, bias=lambda cell: cell.bias_ih + cell.bias_hh):
     ]
 
 
-def test_it_needs_nothing_of_rnnkit_but_what_is_public(example):
+def test_plugin_uses_only_the_public_api(example):
     tree = ast.parse((example / "rnnkit_mgu.py").read_text(encoding="utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     from_rnnkit = [node for node in imports if "rnnkit" in ast.unparse(node)]

@@ -36,7 +36,7 @@ def test_every_public_name_is_documented_once():
 
 
 @pytest.mark.parametrize("name", DIRECTIVES)
-def test_what_a_page_documents_is_there_and_says_what_it_is(name):
+def test_documented_names_exist_and_have_docstrings(name):
     module, _, attribute = name.rpartition(".")
     documentation = documented(name, {})
     assert documentation.startswith(f"## {name}\n")
@@ -48,7 +48,7 @@ def test_what_a_page_documents_is_there_and_says_what_it_is(name):
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_the_start_of_the_reference_or_of_its_errors_leads_to_every_public_name(name):
+def test_index_links_to_every_public_name(name):
     if name.endswith(("Error", "Warning")):
         assert re.search(rf"\]\(#{name}\)|\]\[{name}\]", ERRORS.read_text("utf-8"))
     else:
@@ -70,7 +70,7 @@ def members_of(name):
     )
 
 
-def test_a_model_is_documented_without_what_every_module_has():
+def test_model_page_omits_members_of_every_module():
     assert members_of("rnnkit.RecurrentModel") == ["forward", "step", "initial_state", "reset_state", "restore_state"]
     own = {"new_parameter", "project", "step", "unroll", "unroll_layers", "symbols", "set_forget_bias"}
     assert own <= set(members_of("rnnkit.Cell"))
@@ -78,13 +78,14 @@ def test_a_model_is_documented_without_what_every_module_has():
 
 
 @pytest.mark.parametrize("cls", [rnnkit.RecurrentSpec, rnnkit.StackOptions, rnnkit.InitOptions, rnnkit.Kind])
-def test_every_field_stands_in_the_signature_with_its_default_and_has_a_meaning(cls):
+def test_fields_are_in_the_signature_and_have_descriptions(cls):
     documentation = documented(f"rnnkit.{cls.__name__}", {})
     signature = documentation.split("```")[1]
     assert all(re.search(rf"\b{name}: ", signature) for name in cls.__dataclass_fields__)
     for name in cls.__annotations__:
-        in_list, in_section = rf"- `{name}` \(`.+`\): ", rf"### \S+\.{name}\n\n```python\n.+\n```\n\n"
-        assert re.search(rf"^({in_list}|{in_section})[\w`]", documentation, re.MULTILINE)
+        assert re.search(
+            rf"^(- `{name}` \(`.+`\): |### \S+\.{name}\n\n```python\n.+\n```\n\n)[\w`]", documentation, re.MULTILINE
+        )
     assert "Annotated" not in documentation
     assert "_Size" not in documentation
 
@@ -118,7 +119,7 @@ def raised_on_the_page(tmp_path_factory):
 
 
 def shown_below(name):
-    """What the examples of an error print."""
+    """Return the output shown in the examples of an error."""
     source = ERRORS.read_text("utf-8")
     parts = re.split(r"^::: (\S+)$", source, flags=re.MULTILINE)
     below = dict(zip(parts[1::2], parts[2::2], strict=True))[name]
@@ -126,7 +127,7 @@ def shown_below(name):
 
 
 @pytest.mark.parametrize("cls", RAISED)
-def test_an_example_raises_the_error_and_prints_its_message(cls, raised_on_the_page):
+def test_example_raises_the_error_with_the_shown_message(cls, raised_on_the_page):
     name = f"{'rnnkit.testing' if 'testing' in cls.__module__ else 'rnnkit'}.{cls.__name__}"
     of_section = [error for section, error in raised_on_the_page if section == name]
     if cls is RnnkitError:  # the base of all, which is caught and not raised
@@ -140,7 +141,7 @@ def test_an_example_raises_the_error_and_prints_its_message(cls, raised_on_the_p
 
 
 @pytest.mark.parametrize("cls", RAISED)
-def test_an_error_says_what_to_do(cls):
+def test_error_has_instructions(cls):
     source = ERRORS.read_text("utf-8")
     heading = source.index(f"::: rnnkit.{'testing.' if 'testing' in cls.__module__ else ''}{cls.__name__}\n")
     below = source[heading + 4 :].partition("\n::: ")[0]
@@ -151,7 +152,7 @@ def test_an_error_says_what_to_do(cls):
 
 
 def section_of(page, name):
-    """What stands below a heading with the name of a command."""
+    """Return the section of a command."""
     found = re.search(
         rf"^## (?:`rnnkit )?{name}`?(?: \{{[^}}\n]*\}})?$(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL
     )
@@ -164,12 +165,12 @@ COMMANDS = {name: commands.get_command(CONTEXT, name) for name in commands.list_
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_its_section_which_types_it(name):
+def test_every_command_has_a_section_with_an_example(name):
     assert f"$ rnnkit {name}" in section_of((REFERENCE / "command.md").read_text("utf-8"), name)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_argument_and_option_of_a_command_is_told(name):
+def test_arguments_and_options_are_documented(name):
     section = section_of((REFERENCE / "command_options.md").read_text("utf-8"), name)
     for parameter in COMMANDS[name].params:
         reported = parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar(CONTEXT)]
@@ -187,10 +188,10 @@ def variables():
     return sorted({*asked, *re.findall(r"_?RNNKIT_[A-Z]+(?:_[A-Z]+)*", text), "COLUMNS"})
 
 
-def test_the_sources_ask_for_variables():
+def test_sources_read_environment_variables():
     assert {"RNNKIT_ALLOW_PLUGINS", "RNNKIT_STRICT_PLUGINS", "_RNNKIT_COMPLETE", "NO_COLOR"} <= set(variables())
 
 
 @pytest.mark.parametrize("name", variables())
-def test_every_environment_variable_is_told(name):
+def test_environment_variables_are_documented(name):
     assert f"| `{name}` |" in (REFERENCE / "index.md").read_text("utf-8")

@@ -26,7 +26,7 @@ IN_CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 
 
 def run(*arguments, folder=ROOT, **variables):
-    """What a module of the site prints; its own files, and nobody's settings."""
+    """Run a module of the site without the user's settings, and return its output."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCS_", "GIT_"))}
     environment = kept | {"NO_MKDOCS_2_WARNING": "1", "GIT_CONFIG_GLOBAL": os.devnull} | variables
     done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False)
@@ -52,11 +52,11 @@ def pages(site):
 # links
 
 
-def test_every_link_and_anchor_of_the_site_leads_somewhere(site):
+def test_links_and_anchors_are_valid(site):
     check_links(site)
 
 
-def test_no_two_elements_of_a_page_have_the_same_id(site):
+def test_ids_are_unique_on_each_page(site):
     for path in site.rglob("*.html"):
         ids = Counter(re.findall(r'<\w[^>]* id="([^"]+)"', path.read_text("utf-8")))
         assert [name for name, count in ids.items() if count > 1] == [], path.name
@@ -82,19 +82,19 @@ def small_site(tmp_path):
     return tmp_path
 
 
-def test_a_site_without_broken_links_passes(small_site):
+def test_site_without_broken_links_passes(small_site):
     check_links(small_site)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_broken_link_is_found(fault, small_site, capfd):
+def test_broken_link_is_found(fault, small_site, capfd):
     (small_site / "index.html").write_text(fault)
     with pytest.raises(subprocess.CalledProcessError):
         check_links(small_site)
     assert FAULTS[fault] in capfd.readouterr().out
 
 
-def test_a_style_sheet_with_a_missing_file_is_found(small_site, capfd):
+def test_style_sheet_with_a_missing_file_is_found(small_site, capfd):
     (small_site / "sub/x.css").write_text("a { background: url(gone.png) }")
     with pytest.raises(subprocess.CalledProcessError):
         check_links(small_site)
@@ -104,12 +104,12 @@ def test_a_style_sheet_with_a_missing_file_is_found(small_site, capfd):
 # what MkDocs has built
 
 
-def test_the_sitemap_has_all_pages(site, pages):
+def test_sitemap_has_all_pages(site, pages):
     listed = re.findall("<loc>(.+?)</loc>", (site / "sitemap.xml").read_text("utf-8"))
     assert sorted(listed) == [LOCAL + page for page in pages]
 
 
-def test_the_page_for_what_is_not_found_works_at_any_address(site):
+def test_404_page_works_at_any_address(site):
     text = (site / "404.html").read_text("utf-8")
     addresses = re.findall(r'<(?:a|link)\b[^>]* href="([^"]+)"|<script\b[^>]* src="([^"]+)"', text)
     paths = {urlsplit(first or second).path for first, second in addresses} - {""}
@@ -152,7 +152,7 @@ def markdown(site, pages):
     return {page: (site / page).with_suffix(".md").read_text("utf-8") for page in pages}
 
 
-def test_a_page_has_its_markdown_beside_it_without_what_is_not_for_readers(markdown):
+def test_markdown_of_page_omits_site_markup(markdown):
     for page, text in markdown.items():
         words = IN_CODE.sub("", text)
         for leftover in ("--8<--", "\n::: ", "<svg", "<div", "<figure", "\x00", "][rnnkit."):
@@ -161,7 +161,7 @@ def test_a_page_has_its_markdown_beside_it_without_what_is_not_for_readers(markd
         assert len(re.findall(r"^# ", words, re.MULTILINE)) == 1, f"{page}: one heading"
 
 
-def test_links_between_the_markdown_of_pages_lead_somewhere(site, markdown):
+def test_links_between_markdown_files_are_valid(site, markdown):
     for page, text in markdown.items():
         for target in re.findall(r"\]\(([^)\s]+)\)", IN_CODE.sub("``", text)):
             there = urlsplit(target)
@@ -170,7 +170,7 @@ def test_links_between_the_markdown_of_pages_lead_somewhere(site, markdown):
             )
 
 
-def test_every_code_block_of_a_page_is_in_its_markdown(markdown):
+def test_markdown_has_every_code_block(markdown):
     source = (ROOT / "docs/reference/errors.md").read_text("utf-8")
     blocks = re.findall(r"^```.*?^```$", source, re.MULTILINE | re.DOTALL)
     assert len(blocks) > 20
@@ -178,7 +178,7 @@ def test_every_code_block_of_a_page_is_in_its_markdown(markdown):
 
 
 @pytest.mark.parametrize("own", OWN)
-def test_the_equation_of_a_kind_is_the_same_in_its_record_in_markdown_and_in_html(own, site, markdown):
+def test_equation_is_the_same_in_record_markdown_and_html(own, site, markdown):
     lines = [line.strip() for line in get_kind(own).equation.strip().splitlines()]
     html = unescape((site / f"kinds/{own}.html").read_text("utf-8"))
     for text in (markdown[f"kinds/{own}.html"], html, (site / "llms-full.txt").read_text("utf-8")):
@@ -191,7 +191,7 @@ def _stands_in(lines, formula):
     return any(formula[start : start + len(lines)] == lines for start in range(len(formula)))
 
 
-def test_the_latex_of_docstrings_is_the_same_on_the_page_of_the_api(site, markdown):
+def test_latex_of_docstrings_is_unchanged_in_the_reference(site, markdown):
     [formula] = re.findall(r"\$(.+?)\$", Cell.__doc__)
     assert f"${formula}$" in markdown["reference/api/cells.html"]
     assert f"\\({formula}\\)" in unescape((site / "reference/api/cells.html").read_text("utf-8"))
@@ -199,12 +199,12 @@ def test_the_latex_of_docstrings_is_the_same_on_the_page_of_the_api(site, markdo
     assert f'r"{symbol}"' in markdown["reference/api/cells.html"]
 
 
-def test_a_formula_is_left_as_it_is_whatever_it_looks_like():
+def test_formula_is_unchanged():
     text = "$$\n<div>\n(x_{t}){ .d } = [a][b] <!-- c -->\n$$\n\n\\((y){.a}\\) and $(z){.b}$ and `(x){.c} [a][b]`\n"
     assert page_markdown(text, str, lambda _name: "c.md") == text
 
 
-def test_a_drawing_becomes_its_words():
+def test_drawing_becomes_its_alt_text():
     drawing = '<svg viewBox="0 0 1 1"><title>A cell</title><desc>It\n  reads &lt;x&gt;.</desc><path d="M0 0"/></svg>'
     page = f'One.\n\n<figure class="rnnkit-drawing">\n{drawing}\n</figure>\n\nTwo.\n'
     assert page_markdown(page, str, lambda _name: None) == "One.\n\n> Drawing: A cell. It reads <x>.\n\nTwo.\n"
@@ -220,7 +220,7 @@ def test_llms_txt_lists_every_page_once(site, markdown):
     assert len(text.splitlines()) == 3 + len(listed) + 3 * len(sections)
 
 
-def test_every_page_says_what_it_is_about(site):
+def test_every_page_has_a_description(site):
     text = (site / "llms.txt").read_text("utf-8")
     assert re.findall(r"^- \[([^\]]+)\]\(\S+\)$", text, re.MULTILINE) == []
 
@@ -230,7 +230,7 @@ def _nav():
     return yaml.safe_load(text[text.index("\nnav:") :])["nav"]
 
 
-def test_llms_full_has_every_page_with_links_that_hold_anywhere(site, markdown):
+def test_llms_full_has_every_page_with_absolute_links(site, markdown):
     text = (site / "llms-full.txt").read_text("utf-8")
     headings = re.findall(r"^# .+$", IN_CODE.sub("", text), re.MULTILINE)
     assert len(headings) == len(markdown)
@@ -262,12 +262,12 @@ def published(tmp_path_factory):
     return lambda path: run("git", "show", f"gh-pages:{path}", folder=origin)
 
 
-def test_what_is_published_is_not_made_for_reading_from_disk(published):
+def test_published_site_is_not_built_for_reading_from_disk(published):
     assert "search_index.json" in published("latest/search/")
     assert "search_index.js\n" not in published("latest/search/")
 
 
-def test_published_versions_stand_beside_each_other(published):
+def test_published_versions_are_kept_side_by_side(published):
     versions = json.loads(published("versions.json"))
     assert [(each["version"], each["aliases"]) for each in versions] == [("dev", []), ("1.2.3", ["latest"])]
     for version in ("dev", "1.2.3", "latest"):
@@ -277,13 +277,13 @@ def test_published_versions_stand_beside_each_other(published):
         assert published(f"{version}/reference/index.md").startswith("# Reference\n")
 
 
-def test_the_published_root_leads_to_the_latest_version(published):
+def test_published_root_redirects_to_the_latest_version(published):
     assert 'url=latest/"' in published("index.html")
     assert "](https://a.example/rnnkit/1.2.3/reference/hooks.md)" in published("llms.txt")
     assert 'href="/rnnkit/latest/kinds/index.html"' in published("404.html")
 
 
-def test_each_published_version_knows_its_place(published):
+def test_published_versions_have_their_own_urls(published):
     assert "](https://a.example/rnnkit/dev/reference/hooks.md)" in published("dev/llms.txt")
     canonical = '<link rel="canonical" href="https://a.example/rnnkit/{}/changelog.html">'
     assert canonical.format("dev") in published("dev/changelog.html"), "there was no latest then"
@@ -294,7 +294,7 @@ def workflow(name):
     return yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text("utf-8"))
 
 
-def test_the_workflow_publishes_what_is_pushed_and_tagged():
+def test_workflow_publishes_pushes_and_tags():
     docs = workflow("docs")
     assert docs[True] == {"push": {"branches": ["main"], "tags": ["v*"]}}  # YAML reads `on` as a boolean
     assert docs["permissions"] == {"contents": "write"}
@@ -307,7 +307,7 @@ def test_the_workflow_publishes_what_is_pushed_and_tagged():
     }
 
 
-def test_the_workflow_uses_what_continuous_integration_uses():
+def test_workflow_uses_the_actions_of_continuous_integration():
     [publish], [ci] = workflow("docs")["jobs"].values(), workflow("ci")["jobs"].values()
     used = {step["uses"] for step in publish["steps"] if "uses" in step}
     assert used == {step["uses"] for step in ci["steps"] if "uses" in step}
@@ -316,7 +316,7 @@ def test_the_workflow_uses_what_continuous_integration_uses():
     assert python in ci["strategy"]["matrix"]["python"]
 
 
-def test_the_workflow_sets_up_by_a_target_that_is_there():
+def test_workflow_calls_an_existing_make_target():
     [job] = workflow("docs")["jobs"].values()
     [target] = [step["run"].removeprefix("make ") for step in job["steps"] if step.get("run", "").startswith("make ")]
     run("make", "--dry-run", target)

@@ -66,7 +66,7 @@ def _kinds():
 
 @pytest.fixture(scope="module")
 def data():
-    """What the page has; the first test says whether that is what the code has."""
+    """The data of the page; the first test compares them with the code."""
     return data_of(spec_builder.FILE.read_text(encoding="utf-8"))
 
 
@@ -127,7 +127,7 @@ def drawn_state(draw, data):
 
 
 def drawn(draw, field):
-    """What the control of a field may hold."""
+    """Return a random value of a field's control."""
     if field["type"] == "boolean":
         return draw.random() < 0.5
     if field["type"] == "choice":
@@ -178,7 +178,7 @@ def problems_of(state):
     return set()
 
 
-def test_the_data_are_those_of_the_code(tmp_path, monkeypatch, capsys):
+def test_data_match_the_code(tmp_path, monkeypatch, capsys):
     assert spec_builder.main(["--check"]) == 0
     text = spec_builder.FILE.read_text(encoding="utf-8")
     monkeypatch.setattr(spec_builder, "FILE", tmp_path / "data.js")
@@ -191,7 +191,7 @@ def test_the_data_are_those_of_the_code(tmp_path, monkeypatch, capsys):
     assert spec_builder.main(["--check"]) == 1
 
 
-def test_every_field_and_option_of_every_kind_has_its_words(data):
+def test_every_field_and_option_has_a_description(data):
     shown = {field["path"]: (field["words"], field["text"]) for field in data["fields"]}
     wanted = {each.name: (each.type, each.text) for each in describe_spec() if each.name not in ("kind", "options")}
     assert shown == wanted
@@ -202,7 +202,7 @@ def test_every_field_and_option_of_every_kind_has_its_words(data):
         assert shown == [(f"options.{each.name}", each.type, each.text) for each in wanted]
 
 
-def test_a_new_option_of_stacks_must_be_drawn_or_have_a_reason_not_to_be():
+def test_every_stack_option_is_drawn_or_exempt_with_a_reason():
     check_marks()
 
     class ScaledOptions(StackOptions):
@@ -212,7 +212,7 @@ def test_a_new_option_of_stacks_must_be_drawn_or_have_a_reason_not_to_be():
         check_marks(ScaledOptions)
 
 
-def test_a_state_is_refused_where_and_as_a_spec_is(answers):
+def test_form_rejects_the_same_values_as_a_spec(answers):
     reported = 0
     for state, answer in answers:
         found = {(problem["field"], problem["message"]) for problem in answer["problems"]}
@@ -224,12 +224,12 @@ def test_a_state_is_refused_where_and_as_a_spec_is(answers):
     assert reported > STATES / 10
 
 
-def test_many_states_of_each_kind_are_taken(data, valid):
+def test_many_values_of_each_kind_are_valid(data, valid):
     for kind in data["kinds"]:
         assert sum(state["kind"] == kind for state, _, _ in valid) > STATES / 50
 
 
-def test_each_rule_is_broken_by_some_state(data, answers):
+def test_each_rule_is_exercised(data, answers):
     rules = [*data["rules"]]
     rules += [rule for kind in data["kinds"].values() for stage in kind["rules"] for rule in stage]
     rules += [rule for layer in data["layers"].values() for rule in layer["rules"]]
@@ -238,7 +238,7 @@ def test_each_rule_is_broken_by_some_state(data, answers):
     assert {each for each in beginnings if not any(message.startswith(each) for message in said)} == set()
 
 
-def test_the_python_shown_makes_the_spec(valid):
+def test_shown_python_creates_the_spec(valid):
     for _, answer, spec in valid:
         names = {}
         made = answer["writers"][0].replace("build_model(spec)", 'build_model(spec, device="meta")')
@@ -247,14 +247,14 @@ def test_the_python_shown_makes_the_spec(valid):
         assert sum(each.numel() for each in names["model"].parameters()) == int(answer["model"]["parameters"])
 
 
-def test_the_yaml_shown_is_the_spec(valid, tmp_path):
+def test_shown_yaml_is_the_spec(valid, tmp_path):
     for number, (_, answer, spec) in enumerate(valid):
         file = tmp_path / f"{number}.yaml"
         file.write_text(answer["writers"][1], encoding="utf-8")
         assert load_spec(file) == spec
 
 
-def test_what_is_shown_says_no_more_than_it_must(valid):
+def test_shown_code_omits_defaults(valid):
     for _, answer, spec in valid:
         required = {"kind": spec.kind, "input_size": spec.input_size, "hidden_size": spec.hidden_size}
         plain = RecurrentSpec(**required | {"num_layers": spec.num_layers}).to_dict()
@@ -268,7 +268,7 @@ def test_what_is_shown_says_no_more_than_it_must(valid):
         }
 
 
-def test_layers_and_their_parameters_are_those_of_a_summary(valid):
+def test_layers_and_parameters_match_the_summary(valid):
     for _, answer, spec in valid[::10]:  # it runs each model
         summary, model = summarize_spec(spec, time=1), answer["model"]
         *layers, readout = summary.layers
@@ -281,7 +281,7 @@ def test_layers_and_their_parameters_are_those_of_a_summary(valid):
         assert readout.parameters == int(model["readout"]["parameters"])
 
 
-def test_each_layer_has_the_tensors_of_the_model(valid):
+def test_layers_have_the_tensors_of_the_model(valid):
     for _, answer, spec in valid:
         found = layers_of(build_model(spec, device="meta"))
         shown = [*answer["model"]["layers"], answer["model"]["readout"]]
@@ -290,7 +290,7 @@ def test_each_layer_has_the_tensors_of_the_model(valid):
         assert [layer["features"] for layer in shown] == [layer.features for layer in found]
 
 
-def test_the_state_is_that_of_the_model(valid):
+def test_state_shapes_match_the_model(valid):
     for _, answer, spec in valid:
         state = flatten_state(build_model(spec, device="meta").initial_state(7919))
         wanted = {name: str(tuple(part.shape)).replace("7919", "batch") for name, part in state.items()}
@@ -298,12 +298,12 @@ def test_the_state_is_that_of_the_model(valid):
         assert [part["name"] for part in answer["model"]["state"]] == list(wanted)
 
 
-def test_a_link_holds_the_whole_state(answers):
+def test_link_encodes_the_whole_form(answers):
     for _, answer in answers:
         assert answer["again"] == {key: answer[key] for key in ("values", "problems")}
 
 
-def test_the_largest_models_are_counted_to_the_last_parameter():
+def test_parameters_of_the_largest_models_are_exact():
     held = {"input_size": "1000000", "hidden_size": "1000000", "num_layers": "1000", "output_size": "999999"}
     (answer,) = asked([{"kind": "lstm", "held": held | {"bidirectional": True}}])
     size, out = 1_000_000, 999_999
@@ -311,7 +311,7 @@ def test_the_largest_models_are_counted_to_the_last_parameter():
     assert int(answer["model"]["parameters"]) == 2 * cell[0] + 999 * 2 * cell[1] + out * (2 * size + 1)
 
 
-def test_the_changes_of_the_command_make_the_spec(valid):
+def test_overrides_of_the_command_create_the_spec(valid):
     for _, answer, spec in valid:
         _, init, summary, *_ = answer["writers"][2].replace("\\\n", " ").splitlines()
         assert shlex.split(init)[:3] == ["rnnkit", "init", spec.kind]
@@ -319,7 +319,7 @@ def test_the_changes_of_the_command_make_the_spec(valid):
 
 
 @pytest.mark.parametrize("kind_shown", ["mixed", "rnnkit-mgu/mgu"])
-def test_the_commands_run_and_count_the_same(kind_shown, valid, tmp_path):
+def test_shown_commands_report_the_same_parameters(kind_shown, valid, tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path[:2])}  # where the example is installed
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     of_kind = [answer for state, answer, _ in valid if state["kind"] == kind_shown]
@@ -331,7 +331,7 @@ def test_the_commands_run_and_count_the_same(kind_shown, valid, tmp_path):
     assert "no problems" in typed.printed
 
 
-def test_a_drawing_has_every_layer_with_its_parameters(valid):
+def test_drawing_has_every_layer_with_its_parameters(valid):
     for _, answer, spec in valid:
         drawing = answer["drawing"]
         for layer in answer["model"]["layers"] if spec.num_layers < 6 else []:

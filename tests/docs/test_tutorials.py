@@ -12,7 +12,7 @@ FILE = re.compile(r"# ([\w/-]+\.py)(, in part)?\n")
 
 
 @pytest.mark.parametrize("page", TYPED, ids=lambda page: page.name)
-def test_a_tutorial_does_what_it_says(page, tmp_path):
+def test_tutorial_runs_with_the_shown_output(page, tmp_path):
     environment = Environment(tmp_path / "environment", scripts=("rnnkit", "pytest"))
     folder = tmp_path / "empty"
     folder.mkdir()

@@ -14,7 +14,7 @@ COMMAND = "from rnnkit.__main__ import main; main()"
 
 
 def run(*arguments, width=80, **environment):
-    """What a command prints and its exit status, in this process and with the kinds that are installed now."""
+    """Run a command in this process, with the kinds that are installed now; return its output and exit status."""
     environment = {"COLUMNS": str(width), **environment}
     with use_catalog(Catalog()):
         result = CliRunner().invoke(commands, [*map(str, arguments)], prog_name="rnnkit", env=environment)

@@ -43,7 +43,7 @@ class Environment:
             script.chmod(0o755)
 
     def python(self, *arguments, folder=None):
-        """What a command prints that starts in the environment's folder, where no package lies in its way."""
+        """Run Python in the environment's folder, which shadows no package, and return its output."""
         done = subprocess.run(
             [self._executable, *arguments],
             cwd=folder or self.folder,
@@ -57,7 +57,7 @@ class Environment:
         return done.stdout
 
     def shell(self, commands, folder):
-        """What comes of each command that is typed into one shell, and the folder in which the last one leaves it."""
+        """Run commands in one shell; return the result of each, and the working directory after the last."""
         path = f"{self._executable.parent}{os.pathsep}{os.environ['PATH']}"
         offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         offline["PIP_NO_BUILD_ISOLATION"] = "0"  # which pip reads backwards: without isolation

@@ -483,7 +483,7 @@ BACKBONE_FAULTS = [
         ),
     ),
     Fault(
-        "uses one set of weights for both directions",
+        "uses the forward weights in the reverse direction",
         "every_parameter_is_trained",
         ((_WAY, _WAY.replace("self.through(row,", "self.through(row - direction,")),),
     ),

@@ -29,7 +29,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(set(DOCS.rglob("*
 # a block of code, and the text block that may follow it at once: what it prints
 BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 FILE_NAME = re.compile(r"# ([\w-]+\.(?:py|yaml|toml))\n")
-EXCERPT = "# rnnkit_mgu.py, in part\n"
+EXCERPT = "# rnnkit_mgu.py (excerpt)\n"
 # what continuous integration itself is: a test of these would run the tests
 OUTERMOST = re.compile(r"\$ (make|\.ci/run)\b")
 # what wants an environment of its own, so as not to change the one that the tests run in

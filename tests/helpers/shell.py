@@ -10,14 +10,14 @@ _ENDS = re.compile(rf"{END} (\d+)\n")
 
 
 class Typed(NamedTuple):
-    """What came of one command: what it printed, errors included, and its status."""
+    """The result of one command: its output, with stderr, and its exit status."""
 
     printed: str
     status: int
 
 
 def into_shell(commands, folder, environment):
-    """What comes of each command that is typed into one shell, and the folder in which the last one leaves it.
+    """Run commands in one shell; return the result of each, and the working directory after the last.
 
     The shell is a terminal of 80 columns, or as many as the environment says, without colour.
     """

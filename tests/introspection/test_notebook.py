@@ -20,7 +20,7 @@ TAGS = {"div", "strong", "code", "span", "table", "thead", "tbody", "tr", "th", 
 
 
 class Page(HTMLParser):
-    """What a browser sees: which elements with which attributes, and rows of cells."""
+    """The elements of a page with their attributes, and the cells of its tables by row."""
 
     def __init__(self, html):
         super().__init__()

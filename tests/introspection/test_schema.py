@@ -35,7 +35,7 @@ from tests.specs.test_spec_properties import FIELDS, damaged_data, reproducible,
 READERS = {".json": json.loads, ".toml": tomllib.loads, ".yaml": yaml.safe_load}
 LSTM = {"kind": "lstm", "input_size": 3, "hidden_size": 4}
 
-# What only `load_spec` knows: the types of the lines in its errors, and how the schema's description names them.
+# Rules that only `load_spec` checks: their error types, and the phrases for them in the schema's description.
 BEYOND_A_SCHEMA = {
     "int_type": "integers are written without a decimal point",
     "sizes_of_layers": "has one size for each of `num_layers`",
@@ -170,7 +170,7 @@ WRONG = {
     "a format in quotes": LSTM | {"format_version": "1"},
     "a plugin that is a number": LSTM | {"plugin": 1},
     "a plugin that pip could not install": LSTM | {"plugin": "rnnkit mgu"},
-    "null that is no list": LSTM | {"null": "options"},
+    "null that is not a list": LSTM | {"null": "options"},
     "null with a number": LSTM | {"null": [1]},
 }
 

@@ -96,7 +96,7 @@ REGULARIZERS = {
 
 
 @pytest.mark.parametrize("changes", REGULARIZERS.values(), ids=REGULARIZERS)
-def test_vmap_randomness_is_honoured_in_training(changes):
+def test_vmap_randomness_applies_in_training(changes):
     model, x = small_model("lstm_cell", **changes), small_input()[:1].expand(4, -1, -1)
     different, same = (vmap(per_sequence(model), randomness=how)(x) for how in ("different", "same"))
     assert len(different.unique(dim=0)) == 4
@@ -148,7 +148,7 @@ class OneDtype(Cell):
 
 @directions
 @with_or_without_lengths
-def test_a_step_gets_one_dtype_under_autocast(bidirectional, lengths):
+def test_step_inputs_have_one_dtype_under_autocast(bidirectional, lengths):
     with register_kind(cell_kind(OneDtype, name="one_dtype", summary="Made for one test.")) as kind:
         model = small_model(kind.name, bidirectional=bidirectional, dtype=torch.float32)
     x = small_input(dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""What a model makes of the output of its kind: readouts, with lengths and packed sequences, and single steps."""
+"""Readouts, with lengths and packed sequences, and single steps."""
 
 import pytest
 import torch
@@ -20,9 +20,9 @@ from tests.helpers.models import (
 LENGTHS = torch.tensor([5, 2, 0, 3])
 READOUTS = ["last", "mean", "max", "all"]
 batch_axis = pytest.mark.parametrize("batch_first", [True, False], ids=["batch_first", "time_first"])
-directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both_directions"])
+directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 readouts = pytest.mark.parametrize("readout", READOUTS)
-# one that is torch's own module and one that is a stack: what a readout reads is the same for every kind
+# a torch module and a stack; readouts read the same output of every kind
 two_kinds = pytest.mark.parametrize("name", ["lstm", "gru_cell"])
 
 
@@ -35,7 +35,7 @@ def assert_same(actual, expected):
 
 
 @two_kinds
-def test_the_last_step_equals_the_readout_last(name):
+def test_last_step_equals_the_last_readout(name):
     model = small_model(name)
     x, state = small_input(), None
     for x_t in x.unbind(1):
@@ -47,9 +47,9 @@ def test_the_last_step_equals_the_readout_last(name):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [({"bidirectional": True}, "bidirectional=True"), ({"readout": "mean"}, "'mean'"), ({"readout": "max"}, "'max'")],
-    ids=["both_directions", "mean", "max"],
+    ids=["bidirectional", "mean", "max"],
 )
-def test_step_is_refused_where_an_output_depends_on_later_steps(name, changes, reason):
+def test_step_is_refused_if_outputs_depend_on_later_steps(name, changes, reason):
     model = small_model(name, **changes)
     with pytest.raises(StepError, match=reason):
         model.step(small_input()[:, 0])
@@ -63,7 +63,7 @@ def test_step_is_refused_where_an_output_depends_on_later_steps(name, changes, r
 @directions
 @batch_axis
 @pytest.mark.parametrize("content", [0.0, 1e30, float("inf"), float("nan")])
-def test_padding_of_any_content_changes_nothing(name, batch_first, bidirectional, readout, content):
+def test_padding_has_no_effect(name, batch_first, bidirectional, readout, content):
     """Outputs, states and gradients are those of each row run alone, without padding."""
     model = small_model(name, readout=readout, bidirectional=bidirectional, batch_first=batch_first)
     rows, state = small_input(), random_state(model)
@@ -95,7 +95,7 @@ def run_alone(model, x, state, lengths):
         before = take_row(state, row)
         cut = x[row : row + 1, :length]
         if length == 0:
-            y, final = empty_row(model), before
+            y, final = empty_sequence(model), before
         else:
             y, final = model(cut if model.spec.batch_first else cut.transpose(0, 1), before, return_state=True)
         if model.spec.readout == "all":
@@ -106,7 +106,7 @@ def run_alone(model, x, state, lengths):
     return torch.cat(outputs), map_state(lambda *parts: torch.cat(parts, dim=parts[0].dim() - 2), *finals)
 
 
-def empty_row(model):
+def empty_sequence(model):
     if model.spec.readout == "all":
         return torch.zeros(1, 0, model.spec.output_size, dtype=torch.float64)
     return model.readout.linear(torch.zeros(1, model.backbone.features, dtype=torch.float64))
@@ -136,8 +136,8 @@ def test_full_lengths_equal_no_lengths(name, bidirectional, readout):
 @two_kinds
 @readouts
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.int8, torch.uint8], ids=str)
-def test_lengths_of_any_integer_dtype_mean_the_same(name, dtype, readout):
-    """An empty row is among them: in uint8 its last step would be 255."""
+def test_lengths_of_any_integer_dtype_are_equivalent(name, dtype, readout):
+    """One length is 0: in uint8, the index of its last step would be 255."""
     model, x = small_model(name, readout=readout), small_input()
     y, final = model(x, lengths=LENGTHS.to(dtype), return_state=True)
     assert_same((y, final), model(x, lengths=LENGTHS, return_state=True))
@@ -150,7 +150,7 @@ def test_lengths_of_any_integer_dtype_mean_the_same(name, dtype, readout):
 @readouts
 @directions
 @batch_axis
-def test_a_packed_sequence_equals_its_lengths(name, batch_first, bidirectional, readout):
+def test_packed_sequence_equals_padded_input_with_lengths(name, batch_first, bidirectional, readout):
     model = small_model(name, readout=readout, bidirectional=bidirectional, batch_first=batch_first)
     x, lengths = small_input(batch_first=batch_first), torch.tensor([2, 5, 2, 3])
     packed = pack_padded_sequence(x, lengths, batch_first=batch_first, enforce_sorted=False)
@@ -165,7 +165,7 @@ def test_a_packed_sequence_equals_its_lengths(name, batch_first, bidirectional, 
 
 
 @two_kinds
-def test_a_packed_sequence_that_was_sorted_already(name):
+def test_sorted_packed_sequence(name):
     model, x = small_model(name, readout="all"), small_input()
     lengths = torch.tensor([5, 3, 3, 1])
     y = model(pack_padded_sequence(x, lengths, batch_first=True))
@@ -174,7 +174,7 @@ def test_a_packed_sequence_that_was_sorted_already(name):
 
 
 @two_kinds
-def test_a_packed_sequence_with_lengths_is_refused(name):
+def test_packed_sequence_with_lengths_is_refused(name):
     packed = pack_padded_sequence(small_input(), torch.tensor([5, 3, 3, 1]), batch_first=True)
     with pytest.raises(InputError, match="brings its own lengths"):
         small_model(name)(packed, lengths=LENGTHS)
@@ -186,7 +186,7 @@ def test_a_packed_sequence_with_lengths_is_refused(name):
 @two_kinds
 @directions
 @readouts
-def test_a_readout_is_its_definition(name, bidirectional, readout):
+def test_readout_matches_its_definition(name, bidirectional, readout):
     model = small_model(name, readout=readout, bidirectional=bidirectional)
     x = small_input()
     output, _ = model.backbone(x)
@@ -203,14 +203,14 @@ def test_a_readout_is_its_definition(name, bidirectional, readout):
 
 @two_kinds
 @readouts
-def test_without_an_output_size_the_readout_is_the_output(name, readout):
+def test_readout_without_output_size_has_no_linear_layer(name, readout):
     model = small_model(name, output_size=None, readout=readout)
     assert model.readout.linear is None
     assert model(small_input()).shape[-1] == model.backbone.features
 
 
 @two_kinds
-def test_a_model_carries_its_spec(name):
+def test_model_has_its_spec(name):
     spec = small_spec(name)
     model = build_model(spec)
     assert model.spec is spec
@@ -226,7 +226,7 @@ def test_a_model_carries_its_spec(name):
 @directions
 @batch_axis
 @pytest.mark.parametrize("with_lengths", [False, True], ids=["no_lengths", "lengths"])
-def test_an_empty_batch_works(name, batch_first, bidirectional, readout, with_lengths):
+def test_empty_batch(name, batch_first, bidirectional, readout, with_lengths):
     model = small_model(name, batch_first=batch_first, bidirectional=bidirectional, readout=readout)
     x = small_input(batch_first=batch_first).narrow(0 if batch_first else 1, 0, 0)
     y, final = model(x, lengths=LENGTHS[:0] if with_lengths else None, return_state=True)
@@ -237,7 +237,7 @@ def test_an_empty_batch_works(name, batch_first, bidirectional, readout, with_le
 
 @two_kinds
 @directions
-def test_rows_that_are_all_empty_keep_their_state(name, bidirectional):
+def test_batch_of_empty_sequences_keeps_its_state(name, bidirectional):
     model = small_model(name, bidirectional=bidirectional)
     state = random_state(model)
     y, final = model(small_input(), state, lengths=torch.zeros(BATCH, dtype=torch.int64), return_state=True)
@@ -250,7 +250,7 @@ def test_rows_that_are_all_empty_keep_their_state(name, bidirectional):
 
 @readouts
 @batch_axis
-def test_a_readout_is_exported_for_any_batch(readout, batch_first):
+def test_readout_is_exported_with_dynamic_batch_size(readout, batch_first):
     module = get_readout(readout)(small_spec("gru", readout=readout, batch_first=batch_first, output_size=2), 6).eval()
     dynamic = torch.export.Dim.DYNAMIC
     output, lengths = torch.randn(*((4, 5) if batch_first else (5, 4)), 6), LENGTHS

@@ -332,7 +332,7 @@ def state_to_save(model):
 
 
 @directions
-def test_a_state_survives_torch_save(kind, bidirectional, tmp_path):
+def test_state_round_trips_through_torch_save(kind, bidirectional, tmp_path):
     model = small_model(kind, bidirectional=bidirectional)
     state = state_to_save(model)
     torch.save(flatten_state(state), tmp_path / "state.pt")
@@ -344,7 +344,7 @@ def test_a_state_survives_torch_save(kind, bidirectional, tmp_path):
 
 @directions
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_state_survives_safetensors(kind, bidirectional, when, tmp_path):
+def test_state_round_trips_through_safetensors(kind, bidirectional, when, tmp_path):
     safetensors = pytest.importorskip("safetensors.torch")
     model = small_model(kind, bidirectional=bidirectional)
     assert_survives_safetensors(safetensors, model, when, tmp_path)
@@ -352,7 +352,7 @@ def test_a_state_survives_safetensors(kind, bidirectional, when, tmp_path):
 
 @stacks
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_learned_state_survives_safetensors(stack, when, tmp_path):
+def test_learned_state_round_trips_through_safetensors(stack, when, tmp_path):
     safetensors = pytest.importorskip("safetensors.torch")
     assert_survives_safetensors(safetensors, learning_model(stack), when, tmp_path)
 
@@ -399,14 +399,14 @@ def test_flattened_tensors_have_their_paths(built_in, changes, paths):
     assert list(flatten_state(small_model(built_in, **changes).initial_state(2))) == paths
 
 
-def test_a_nested_state_with_a_shared_part_is_restored():
+def test_nested_state_with_a_shared_part_is_restored():
     backbone, state = counted()
     tensors = flatten_state(state)
     assert list(tensors) == ["trace.0", "trace.1", "clock.shared", "clock.steps"]
     assert_identical(backbone.restore_state(dict(reversed(tensors.items()))), state)
 
 
-def test_model_restores_as_its_backbone_does():
+def test_model_and_backbone_restore_the_same_state():
     backbone, state = counted()
     spec = RecurrentSpec(kind="gru", input_size=3, hidden_size=3)
     model = RecurrentModel(spec, backbone, get_readout("last")(spec, backbone.features))
@@ -478,7 +478,7 @@ def test_several_states_of_one_layout_are_mapped_together(kind):
     model(small_input(), mapped)
 
 
-def test_a_nested_state_keeps_its_names():
+def test_nested_state_keeps_its_names():
     _, state = counted()
     sizes = map_state(lambda part: part.dim(), state)
     assert sizes == Memory((3, 2), Clock(0, 1))
@@ -505,7 +505,7 @@ def test_states_of_different_layouts_are_refused():
 @pytest.mark.parametrize(
     "changes",
     [{"hidden_size": 5}, {"num_layers": 3}, {"bidirectional": True}],
-    ids=["hidden_size", "num_layers", "both_directions"],
+    ids=["hidden_size", "num_layers", "bidirectional"],
 )
 def test_state_of_a_model_of_another_shape_is_refused(kind, changes):
     model, other = small_model(kind), small_model(kind, **changes)

@@ -258,7 +258,7 @@ def doubled(value):
     return 2 * value
 
 
-def told_apart(value):
+def lowercase(value):
     return value.lower()
 
 
@@ -279,7 +279,7 @@ OPTIONS = {
     ),
     "has_no_type": (kind_with(Any, None), "options_are_validated", "options.option accepts any object"),
     "raises_something_else": (
-        kind_with(Annotated[str, BeforeValidator(told_apart)], "x"),
+        kind_with(Annotated[str, BeforeValidator(lowercase)], "x"),
         "options_are_validated",
         "'object' object has no attribute 'lower', not a ValidationError",
     ),

@@ -1,4 +1,4 @@
-"""What a kind supports, according to the outcomes of the conformance checks."""
+"""The capabilities of a kind, according to the outcomes of the conformance checks."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class CardContext:
 
     @cached_property
     def layer(self) -> RecurrentModel:
-        """A model of one layer, at sizes that can be told apart in shapes."""
+        """A model of one layer, in whose shapes each size is different."""
         sizes = _UNAMBIGUOUS_SIZES if self.accepts(**_UNAMBIGUOUS_SIZES) else {}
         return self.model(num_layers=1, **sizes)
 

@@ -78,7 +78,7 @@ def _with_example():
 
 
 def run_card(*arguments):
-    """What `rnnkit card` prints and its exit status, with the kinds that are installed now."""
+    """Run `rnnkit card` with the kinds that are installed now; return its output and exit status."""
     with use_catalog(Catalog()):
         result = CliRunner().invoke(command, [*map(str, arguments)], prog_name="rnnkit card", env={"COLUMNS": "80"})
     if result.exception is not None and not isinstance(result.exception, SystemExit):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MAX_OUTPUT = 1_000_000  # bytes
 _PROCESSES = 2  # at a time
-# torch and pydantic search the entry points of all distributions for their own plugins, unless these variables are set
+# torch and pydantic search all entry points for their own plugins, unless these variables disable it
 _IGNORE_ENTRY_POINTS = {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 
 

@@ -12,7 +12,7 @@ from rnnkit.catalog import Candidate, current_catalog
 from rnnkit.cli.command import CommandError
 from rnnkit.errors import RnnkitError
 
-# The first line of each command's help, repeated here so that `rnnkit --help` imports no command.
+# The summaries in `rnnkit --help`: the first line of each command's help, here so that no command is imported for it.
 SUMMARIES = {
     "list": "List the installed kinds.",
     "show": "Show a kind: its equation, options and size.",

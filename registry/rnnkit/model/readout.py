@@ -1,4 +1,4 @@
-"""The base class of readouts: what turns the backbone's output over time into the model's output."""
+"""The base class of readouts, which turn the backbone's output into the model's output."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Readout(nn.Module, ABC):
 
     Args:
         spec: gives `output_size`, `bidirectional` and `batch_first`.
-        features: features of the backbone's output, those of each direction included.
+        features: number of features of the backbone's output, with the directions concatenated.
         device: where parameters are created; None: torch's default.
-        dtype: of what dtype; None: torch's default.
+        dtype: dtype of the parameters; None: torch's default.
 
     Attributes:
         linear: the linear layer; None without an `output_size`.
@@ -42,7 +42,7 @@ class Readout(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    """The name to write in a spec; the same as the name of the plugin's entry point."""
+    """The value of `readout` in a spec; the same as the name of the plugin's entry point."""
 
     per_step: ClassVar[bool] = False
     """True if it gives an output at each step."""

@@ -1,4 +1,4 @@
-"""What a kind supports and rejects, from the report of the conformance kit."""
+"""A table of the features that a kind supports and rejects, from the report of the conformance kit."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from rnnkit.specs import RecurrentSpec
 _STORABLE_DTYPES = {getattr(torch, name) for name in DTYPES.values()}
 
 
-# Validation of state dictionaries
+# Before saving
 
 
 def find_unstorable(tensors: Mapping[str, Any]) -> list[str]:

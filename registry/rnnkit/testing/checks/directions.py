@@ -52,7 +52,7 @@ def directions_are_symmetric(context: CheckContext) -> None:
 
 
 def _variants(context: CheckContext) -> list[Changes]:
-    """All variants except those with layer norm over the concatenated directions."""
+    """Return the variants without output layer norm, which normalizes the concatenated directions."""
     return [each for each in context.kind.variants if each.get("options", {}).get("layer_norm") != "output"]
 
 
@@ -109,7 +109,7 @@ def _swap_weights(context: CheckContext, weights: Mapping[str, Tensor]) -> dict[
     """The weights of each direction under the names of the other."""
     partners = {name: partner for name in weights for partner in _partners(name) if partner in weights}
     unknown = [name for name in weights if name not in partners]
-    context.skip_unless(not unknown, f"the direction of {', '.join(unknown)} is not clear from the name")
+    context.skip_unless(not unknown, f"the direction of {', '.join(unknown)} cannot be inferred from the name")
     return {name: weights[partner] for name, partner in partners.items()}
 
 
