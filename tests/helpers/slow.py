@@ -12,6 +12,7 @@ SLOW = {
     "tests/package/test_typing.py": "starts mypy and pyright",
     "tests/catalog/test_hostile_plugins.py": "starts a process for each broken distribution",
     "tests/catalog/test_processes.py": "starts worker processes",
+    "tests/cli/test_doctor.py": "starts a process for each plugin, and waits for some that hang",
     "tests/cli/test_scaffold.py": "creates a plugin, installs it and runs its own tests",
     "tests/cli/test_terminal.py": "starts the command in terminals",
     "tests/files/test_checkpoint_fuzz.py": "damages thousands of files",
@@ -22,7 +23,8 @@ SLOW = {
     "tests/testing/test_faulty_plugins.py": "runs every check on whole plugins with faults",
     "tests/testing/test_kit.py": "runs pytest in pytest",
     "tests/testing/test_checks_systems.py": "trains in several processes",
-    "tests/testing/test_conformance.py::*data_parallel_equals_one_process*": "trains in several processes",
+    "tests/testing/test_checks_numerics.py::test_correct_kinds_pass*": "runs most checks on correct kinds of every sort",
+    "tests/testing/test_conformance.py::*ddp_equals_single_process*": "trains in several processes",
     "tests/testing/test_conformance.py::*mixed-enough_checks_pass*": "runs every check of a kind once more",
 }
 

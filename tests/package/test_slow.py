@@ -2,6 +2,8 @@
 
 import pytest
 
+from rnnkit.testing import all_checks
+from rnnkit.testing._parametrize import ENOUGH
 from tests.helpers.pages import ROOT
 from tests.helpers.slow import SLOW, is_slow
 
@@ -14,8 +16,16 @@ def test_pattern_names_a_file_or_folder(pattern):
 
 def test_slow_tests_are_selected_by_node_id():
     assert is_slow("tests/docs/test_docs.py::test_x")
-    assert is_slow("tests/testing/test_conformance.py::test_x[lstm-data_parallel_equals_one_process]")
+    assert is_slow("tests/testing/test_conformance.py::test_x[lstm-ddp_equals_single_process]")
     assert not is_slow("tests/testing/test_conformance.py::test_x[lstm-loss_falls]")
+
+
+def test_patterns_of_conformance_tests_name_checks():
+    """A renamed check would otherwise no longer be left out."""
+    names = {check.name for check in all_checks()} | {ENOUGH}
+    patterns = [pattern for pattern in SLOW if "test_conformance.py::" in pattern]
+    assert patterns
+    assert [pattern for pattern in patterns if not any(name in pattern for name in names)] == []
 
 
 def test_every_room_has_tests_that_are_not_slow():

@@ -1,7 +1,7 @@
 """Cells, and the stack that turns one time step into a network."""
 
 from rnnkit.cells.cell import Cell, CellState, state_fields
-from rnnkit.cells.construction import constructor_parameters, output_features
+from rnnkit.cells.construction import cell_arguments, output_features
 from rnnkit.cells.fused import unroll_fused, unroll_layers_fused
 from rnnkit.cells.initialization import orthogonal_
 from rnnkit.cells.kind_builder import cell_kind
@@ -11,8 +11,8 @@ __all__ = [
     "Cell",
     "CellStack",
     "CellState",
+    "cell_arguments",
     "cell_kind",
-    "constructor_parameters",
     "orthogonal_",
     "output_features",
     "state_fields",

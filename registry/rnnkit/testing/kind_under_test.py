@@ -23,7 +23,7 @@ from rnnkit import (
     get_kind,
 )
 from rnnkit.catalog import LOCAL, canonical
-from rnnkit.cells import constructor_parameters
+from rnnkit.cells import cell_arguments
 from rnnkit.options import own_fields
 from rnnkit.testing.sample_values import interleave, is_choice, sample_option_values
 
@@ -97,10 +97,14 @@ class KindUnderTest:
 
     @property
     def _cell_options(self) -> list[Changes]:
-        """The options of stacks that are arguments of the cells, which implement them themselves."""
+        """The options of stacks that change the arguments of the cells, which implement them themselves."""
         cells: Any = self.model.backbone.cells if self.is_stack else ()
-        arguments = {name for cell in cells for name in constructor_parameters(type(cell))}
-        return [each for each in self.stack_options if arguments.issuperset(each["options"])]
+
+        def arguments(**changes: Any) -> list[dict[str, Any]]:
+            return [cell_arguments(cell, self.spec(**changes)) for cell in {type(cell) for cell in cells}]
+
+        defaults = arguments()
+        return [each for each in self.stack_options if arguments(**each) != defaults]
 
     def _values_of(self, options: Iterable[str]) -> list[list[Changes]]:
         """For each option, a few values that the kind accepts."""
