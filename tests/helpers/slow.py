@@ -23,7 +23,7 @@ SLOW = {
     "tests/testing/test_faulty_plugins.py": "runs every check on whole plugins with faults",
     "tests/testing/test_kit.py": "runs pytest in pytest",
     "tests/testing/test_checks_systems.py": "trains in several processes",
-    "tests/testing/test_checks_numerics.py::test_correct_kinds_pass*": "runs most checks on correct kinds of every sort",
+    "tests/testing/test_checks_numerics.py::test_correct_kinds_pass*": "runs most checks on correct kinds",
     "tests/testing/test_conformance.py::*ddp_equals_single_process*": "trains in several processes",
     "tests/testing/test_conformance.py::*mixed-enough_checks_pass*": "runs every check of a kind once more",
 }
