@@ -12,7 +12,7 @@ demo: $(READY)
 
 # COVERAGE=--cov also measures the coverage of the core, which must not fall below the floor in pyproject.toml
 test: $(READY)
-	$(PYTEST) -m "not slow" $(COVERAGE)
+	$(PYTEST) tests -m "not slow" $(COVERAGE)
 
 test-slow: $(READY)
 	$(PYTEST) -m slow

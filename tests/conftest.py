@@ -27,6 +27,14 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("kind", list_kinds())
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Files and folders that are slow as a whole are not even imported by `make test`."""
+    if config.option.markexpr != "not slow":
+        return None
+    node_id = collection_path.relative_to(config.rootpath).as_posix()
+    return True if is_slow(node_id + "/" * collection_path.is_dir()) else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest's `-m` selects by marker
 def pytest_collection_modifyitems(items):
     for item in items:
