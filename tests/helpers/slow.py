@@ -25,7 +25,7 @@ SLOW = {
     "tests/testing/test_checks_systems.py": "trains in several processes",
     "tests/testing/test_checks_numerics.py::test_correct_kinds_pass*": "runs most checks on correct kinds",
     "tests/testing/test_conformance.py::*ddp_equals_single_process*": "trains in several processes",
-    "tests/testing/test_conformance.py::*mixed-enough_checks_pass*": "runs every check of a kind once more",
+    "tests/testing/test_conformance.py::*enough_checks_pass*": "runs all checks again in another worker",
 }
 
 
