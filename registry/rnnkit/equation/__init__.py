@@ -3,8 +3,8 @@
 Does not import torch; `rnnkit.equation.evaluation` does.
 """
 
-from rnnkit.equation._equation import Equation, Line, name_of
-from rnnkit.equation._reader import FUNCTIONS, Reader, lines_of
+from rnnkit.equation._equation import Equation
+from rnnkit.equation._reader import FUNCTIONS, Line, Reader, lines_of, name_of
 from rnnkit.equation._text import equation_text
 from rnnkit.equation._tree import (
     Arguments,

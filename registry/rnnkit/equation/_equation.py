@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from rnnkit.equation._reader import Reader, lines_of
-from rnnkit.equation._tree import Tree, names_in
+from rnnkit.equation._reader import Line, lines_of
+from rnnkit.equation._tree import names_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,32 +54,3 @@ class Equation:
         from rnnkit.equation.evaluation import evaluate_lines  # imports torch
 
         return evaluate_lines(self.lines, symbols, batched)
-
-
-def name_of(latex: str) -> str:
-    """Normalize a name, which LaTeX can spell in several ways: `W_{h}` is `W_h`, `h^{f}_t` is `h_t^f`.
-
-    Raises:
-        UnreadableEquationError: `latex` is not a single name.
-    """
-    reader = Reader([token for line in lines_of(latex) for token in line])
-    name = reader.name()
-    reader.end()
-    return name
-
-
-class Line(NamedTuple):
-    """The name on the left-hand side and the tree of the right-hand side."""
-
-    name: str
-    tree: Tree
-
-    @classmethod
-    def of(cls, tokens: list[str]) -> Line:
-        """Parse the tokens of a line."""
-        reader = Reader(tokens)
-        name = reader.name()
-        reader.take("=")
-        tree = reader.sum()
-        reader.end()
-        return cls(name, tree)

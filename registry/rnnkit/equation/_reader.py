@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from rnnkit.equation._tree import (
     Arguments,
@@ -225,3 +226,32 @@ class Reader:
 
 def _script_of(sign: str, script: str) -> str:
     return f"{sign}{script}" if len(script) == 1 else f"{sign}{{{script}}}"
+
+
+def name_of(latex: str) -> str:
+    """Normalize a name, which LaTeX can spell in several ways: `W_{h}` is `W_h`, `h^{f}_t` is `h_t^f`.
+
+    Raises:
+        UnreadableEquationError: `latex` is not a single name.
+    """
+    reader = Reader([token for line in lines_of(latex) for token in line])
+    name = reader.name()
+    reader.end()
+    return name
+
+
+class Line(NamedTuple):
+    """The name on the left-hand side and the tree of the right-hand side."""
+
+    name: str
+    tree: Tree
+
+    @classmethod
+    def of(cls, tokens: list[str]) -> Line:
+        """Parse the tokens of a line."""
+        reader = Reader(tokens)
+        name = reader.name()
+        reader.take("=")
+        tree = reader.sum()
+        reader.end()
+        return cls(name, tree)

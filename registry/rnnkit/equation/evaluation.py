@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnkit.equation._equation import Line, name_of
+from rnnkit.equation._reader import Line, name_of
 from rnnkit.equation._tree import (
     Arguments,
     Binary,
