@@ -15,6 +15,7 @@ class Last(Readout):
     """The output at the last valid step; of the reverse direction the output at step 0, its own last step."""
 
     name = "last"
+    pools = False
 
     def __init__(self, spec: RecurrentSpec[Any], features: int, **where: Any) -> None:
         super().__init__(spec, features, **where)
@@ -31,7 +32,6 @@ class Mean(Readout):
     """The mean over the valid steps."""
 
     name = "mean"
-    pools = True
 
     def pool(self, output: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None:
@@ -43,7 +43,6 @@ class Max(Readout):
     """The largest value of each feature over the valid steps."""
 
     name = "max"
-    pools = True
 
     def pool(self, output: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None:
@@ -57,6 +56,7 @@ class All(Readout):
 
     name = "all"
     per_step = True
+    pools = False
 
     def pool(self, output: Tensor, lengths: Tensor | None) -> Tensor:  # noqa: ARG002  # `forward` masks the padding
         return output

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from inspect import isabstract
 from typing import Any
 
 import torch
 
+from rnnkit._messages import short_repr
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import BuildError
 from rnnkit.model import Backbone, Readout, RecurrentModel
@@ -49,10 +51,17 @@ def build_model(
     backbone = catalog.get(spec.kind).builder(spec, device=device, dtype=dtype)
     if not isinstance(backbone, Backbone):
         raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
-    readout = catalog.readouts.get(spec.readout)(spec, backbone.features, device=device, dtype=dtype)
-    if not isinstance(readout, Readout):
-        raise BuildError(f"The readout {spec.readout!r} must be a subclass of rnnkit.Readout, but makes {readout!r}")
-    model = RecurrentModel(spec, backbone, readout)
+    readout = _readout_class(catalog.readouts.get(spec.readout), spec.readout)
+    model = RecurrentModel(spec, backbone, readout(spec, backbone.features, device=device, dtype=dtype))
     for manager in catalog.hook_managers(spec.kind):
         manager.hook.after_build(spec=spec, model=model)
     return model
+
+
+def _readout_class(record: Any, name: str) -> type[Readout]:
+    if not (isinstance(record, type) and issubclass(record, Readout)) or isabstract(record):
+        raise BuildError(
+            f"The readout {name!r} must be a subclass of rnnkit.Readout that defines `pool`, "
+            f"but is {short_repr(record)}"
+        )
+    return record

@@ -55,6 +55,7 @@ class Halves(Readout):
 
     name = "halves"
     per_step = True
+    pools = False
 
     def pool(self, output, lengths):
         return output / 2
@@ -170,9 +171,6 @@ def test_a_class_that_is_not_a_readout_is_refused_when_the_model_is_built():
     class Other(torch.nn.Module):
         name = "other"
 
-        def __init__(self, spec, features, *, device, dtype):
-            super().__init__()
-
     with register_readout(Other), pytest.raises(BuildError, match=r"must be a subclass of rnnkit\.Readout"):
         build_model(make(readout="other"))
 
@@ -199,8 +197,16 @@ def test_a_readout_at_each_step_masks_the_padding_steps_and_packs(batch_first):
 
 
 def test_step_is_refused_for_a_readout_that_pools():
-    pooling = type("Pooling", (First,), {"name": "pooling", "pools": True})
-    with register_readout(pooling):
-        model = build_model(make(readout="pooling"))
+    with register_readout(First):  # which reads an earlier step: `pools` is True unless the class says otherwise
+        model = build_model(make(readout="first"))
     with pytest.raises(StepError, match="which pools over all steps"):
         model.step(torch.zeros(2, 3))
+
+
+def test_a_readout_without_pool_is_refused_when_the_model_is_built():
+    abstract = type("Abstract", (Readout,), {"name": "abstract"})
+    with (
+        register_readout(abstract),
+        pytest.raises(BuildError, match="that defines `pool`"),
+    ):
+        build_model(make(readout="abstract"))

@@ -150,8 +150,13 @@ def completed(words, shell="bash"):
 
 
 def test_commands_complete():
-    assert completed("rnnkit ") == [f"plain,{name}" for name in SUMMARIES]
+    assert completed("rnnkit ") == [f"plain,{name}" for name in [*SUMMARIES, "card"]]  # of the plugin rnnkit-cards
     assert completed("rnnkit va") == ["plain,validate"]
+
+
+def test_commands_of_plugins_complete():
+    assert completed("rnnkit ca") == ["plain,card"]
+    assert completed("rnnkit card gru_") == ["plain,gru_cell"]
 
 
 @pytest.mark.parametrize("command", ["show", "why", "init", "list", "schema", "schema gru"])

@@ -57,7 +57,8 @@ def _guard_hook(hook: str, fail: Fail, guard: Guard) -> object:
         with guard(f"its hook `{hook}`"):
             results = yield
         if results:
-            cause = f"its hook `{hook}` returned a {type(results[0]).__name__}"
+            result = results[0] if isinstance(results, list) else results  # of a wrapper
+            cause = f"its hook `{hook}` returned a {type(result).__name__}"
             raise fail(cause, "A hook of rnnkit returns nothing")
         return results
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from importlib import import_module
 
 import click
@@ -44,10 +45,13 @@ class Commands(click.Group):
         if cmd_name in SUMMARIES:
             command: click.Command = import_module(module_of(cmd_name)).command
             return command
-        if ctx.resilient_parsing or cmd_name.startswith("-"):
+        if cmd_name.startswith("-"):
             return None
         if current_catalog().commands.resolve(cmd_name).providers:
-            return _plugin_command(cmd_name)
+            with suppress(CommandError) if ctx.resilient_parsing else nullcontext():  # while a shell completes
+                return _plugin_command(cmd_name)
+        if ctx.resilient_parsing:
+            return None
         known = [*SUMMARIES, *_plugin_commands()]
         raise click.UsageError(f"There is no command {cmd_name!r}.{did_you_mean(cmd_name, known)}", ctx)
 

@@ -47,8 +47,8 @@ class Readout(nn.Module, ABC):
     per_step: ClassVar[bool] = False
     """True if it gives an output at each step."""
 
-    pools: ClassVar[bool] = False
-    """True if its output needs later steps, so that a model cannot be run one step at a time."""
+    pools: ClassVar[bool] = True
+    """False if its output at the last step, or at each step, depends on that step alone; `step` requires it."""
 
     def __init__(
         self,
