@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from rnnkit._messages import did_you_mean, short_repr
 from rnnkit._version import __version__
@@ -45,15 +46,25 @@ class Commands(click.Group):
         if cmd_name in SUMMARIES:
             command: click.Command = import_module(module_of(cmd_name)).command
             return command
-        if cmd_name.startswith("-"):
+        if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
         if current_catalog().commands.resolve(cmd_name).providers:
-            with suppress(CommandError) if ctx.resilient_parsing else nullcontext():  # while a shell completes
-                return _plugin_command(cmd_name)
-        if ctx.resilient_parsing:
-            return None
+            return _plugin_command(cmd_name)
         known = [*SUMMARIES, *_plugin_commands()]
         raise click.UsageError(f"There is no command {cmd_name!r}.{did_you_mean(cmd_name, known)}", ctx)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names without importing a plugin."""
+        of_plugins = [CompletionItem(name) for name in _plugin_commands() if name.startswith(incomplete)]
+        return [*super().shell_complete(ctx, incomplete), *of_plugins]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if ctx.resilient_parsing and args and args[0] in _plugin_commands():  # a shell completes its arguments
+            with suppress(CommandError):
+                return args[0], _plugin_command(args[0]), args[1:]
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
         with formatter.section("Commands"):
