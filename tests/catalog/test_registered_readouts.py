@@ -25,6 +25,7 @@ from rnnkit import (
     save_model,
     save_spec,
 )
+from rnnkit.catalog import discovery
 from rnnkit.testing import use_catalog
 
 FIRST = """
@@ -210,3 +211,14 @@ def test_a_readout_without_pool_is_refused_when_the_model_is_built():
         pytest.raises(BuildError, match="that defines `pool`"),
     ):
         build_model(make(readout="abstract"))
+
+
+def test_one_scan_of_the_environment_serves_kinds_readouts_and_commands(monkeypatch):
+    scans = []
+    entry_points = discovery.entry_points
+    monkeypatch.setattr(discovery, "entry_points", lambda: scans.append(1) or entry_points())
+    catalog = Catalog()
+    assert catalog.names()
+    assert catalog.readouts.names()
+    catalog.commands.names()
+    assert len(scans) == 1

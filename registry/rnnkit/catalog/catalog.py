@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from rnnkit.catalog.discovery import COMMANDS, KINDS, READOUTS, installed_entry_points
@@ -46,9 +47,10 @@ class Catalog(Index):
         strict: bool = False,
     ) -> None:
         policies = Policies(Policy.of(allow=allow, block=block, strict=strict, source="Catalog"))
-        super().__init__(KINDS, find, policies)
-        self.readouts = Index(READOUTS, installed_entry_points, policies)
-        self.commands = Index(COMMANDS, installed_entry_points, policies)
+        installed = cache(lambda: tuple(installed_entry_points()))  # one scan serves all categories
+        super().__init__(KINDS, installed if find is installed_entry_points else find, policies)
+        self.readouts = Index(READOUTS, installed, policies)
+        self.commands = Index(COMMANDS, installed, policies)
         self._user_hooks: tuple[RegisteredHooks, ...] = ()
 
     if TYPE_CHECKING:

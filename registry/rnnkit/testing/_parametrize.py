@@ -128,7 +128,7 @@ def parametrize_with_checks(
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError: a name does not resolve to a kind.
-        ValueError: there is no check of a name, a reason is missing, or the minimum is too low.
+        ValueError: `expected_failures` names an unknown check or lacks a reason, or `minimum` is too low.
     """
     import pytest
 
