@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rnnkit import InitOptions, Kind, Paper, Problem, RecurrentSpec, hookimpl
+from rnnkit_builtin._autocast import cast_for_autocast
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
 
 HOCHREITER = Paper(
@@ -73,6 +74,12 @@ class LSTMBackbone(TorchBackbone):
 
     def symbols(self) -> dict[str, Tensor]:
         return self._symbols("ifgo")
+
+    def _call(self, x: Any, state: Any | None) -> tuple[Any, Any]:
+        if isinstance(x, Tensor):  # oneDNN has no kernel for a PackedSequence, so there is nothing to choose
+            x, *parts = cast_for_autocast([x, *(state or ())])
+            state = tuple(parts) or None
+        return super()._call(x, state)
 
     def _make_state(self, final: Any) -> LSTMState:
         return LSTMState(*final)

@@ -20,6 +20,7 @@ SLOW = {
     "tests/specs/test_spec_properties.py": "draws thousands of specs",
     "tests/model/test_torch_save.py": "kills processes",
     "tests/model/test_autograd.py": "runs sequences of 4,096 steps",
+    "tests/cells/test_autocast.py::test_on_a_processor*": "starts a process",
     "tests/testing/test_faulty_plugins.py": "runs every check on whole plugins with faults",
     "tests/testing/test_kit.py": "runs pytest in pytest",
     "tests/testing/test_checks_systems.py": "trains in several processes",
