@@ -392,6 +392,11 @@ CELL_FAULTS = [
         ),
     ),
     Fault(
+        "has a fused path that mixes dtypes under autocast",
+        "autocast_is_close",
+        (unroll("new = (1 - self.leak) * h + self.leak * candidate", "new = torch.lerp(h, candidate, self.leak)"),),
+    ),
+    Fault(
         "cannot be pickled",
         "pickle_round_trip",
         (
