@@ -68,8 +68,8 @@ class LSTMBackbone(TorchBackbone):
                 init_forget_bias(bias_ih, bias_hh, spec.options.forget_bias)
 
     def state_shapes(self, batch_size: int) -> Any:
-        h_n: Any = torch.Size((self.state_layers, batch_size, self.rnn.proj_size or self.rnn.hidden_size))
-        c_n: Any = torch.Size((self.state_layers, batch_size, self.rnn.hidden_size))
+        h_n: Any = torch.Size((self.state_layers, batch_size, self.output_size))
+        c_n: Any = torch.Size((self.state_layers, batch_size, self.hidden_size))
         return LSTMState(h_n, c_n)
 
     def symbols(self) -> dict[str, Tensor]:
