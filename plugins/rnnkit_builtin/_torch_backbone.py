@@ -48,7 +48,7 @@ class TorchBackbone(Backbone):
         self.hidden_size = rnn.hidden_size
         self.output_size = rnn.proj_size or rnn.hidden_size
         super().__init__(spec, features=directions * self.output_size)
-        self.register_buffer("_like", torch.empty_like(rnn.weight_ih_l0[:0]), persistent=False)
+        self.register_buffer("_like", next(rnn.parameters()).new_empty(0), persistent=False)
         self.rnn = rnn
         if spec.options.recurrent_init == "orthogonal":
             for _, weight_hh, *_ in rnn.all_weights:
@@ -61,7 +61,7 @@ class TorchBackbone(Backbone):
     def __getstate__(self) -> Any:
         if isinstance(self.rnn, nn.RNNBase) and is_parametrized(self.rnn):
             _detach_computed_weights(self.rnn)
-        return super().__getstate__()
+        return super().__getstate__()  # type: ignore[no-untyped-call]  # of object
 
     def _symbols(self, gates: str) -> dict[str, Tensor]:
         """Return the weights and biases of the lowest layer by their symbols in equations: `W_{ir}`, `b_{hz}`."""

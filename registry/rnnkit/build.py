@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import isabstract
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from rnnkit._messages import short_repr
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, Readout, RecurrentModel
+from rnnkit.model import Backbone, Readout, RecurrentModel, add_resets
 from rnnkit.specs import (
     RecurrentSpec,
     UnresolvedOptions,
@@ -55,6 +56,7 @@ def build_model(
     model = RecurrentModel(spec, backbone, readout(spec, backbone.features, device=device, dtype=dtype))
     for manager in catalog.hook_managers(spec.kind):
         manager.hook.after_build(spec=spec, model=model)
+    add_resets(model, partial(build_model, spec))
     return model
 
 

@@ -101,16 +101,20 @@ def autocast_is_close(context: CheckContext) -> None:
         for lengths in (None, new_lengths()):
             exact = _two_calls(model, x, lengths)
             for dtype in _AUTOCAST_DTYPES:
-                _check_autocast(context, model, x, lengths, exact, dtype)
+                _check_autocast(context, model, (x, lengths), exact, dtype)
 
 
 def _check_autocast(
-    context: CheckContext, model: RecurrentModel, x: Tensor, lengths: Tensor | None, exact: Any, dtype: torch.dtype
+    context: CheckContext,
+    model: RecurrentModel,
+    arguments: tuple[Tensor, Tensor | None],
+    exact: Any,
+    dtype: torch.dtype,
 ) -> None:
     model.zero_grad()
     with _fail_unless_not_implemented(context, f"under torch.autocast to {dtype}"):
         with torch.autocast("cpu", dtype=dtype):
-            actual = _two_calls(model, x, lengths)
+            actual = _two_calls(model, *arguments)
         total(actual).backward()
     what = f"under autocast to {dtype}, the outputs and states of two calls"
     absolute = _AUTOCAST_TOLERANCE * _largest(exact)
