@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -77,10 +76,10 @@ def add_resets(model: nn.Module, build: Callable[..., nn.Module]) -> None:
             module.reset_parameters = _Reset(module, path, build)
 
 
-def _tensors(module: nn.Module, *, recurse: bool) -> Any:
+def _tensors(module: nn.Module, *, recurse: bool) -> Iterator[tuple[str, Tensor]]:
     # with duplicates, since `to_empty` separates the tensors that modules share
-    settings = {"recurse": recurse, "remove_duplicate": False}
-    return chain(module.named_parameters(**settings), module.named_buffers(**settings))
+    yield from module.named_parameters(recurse=recurse, remove_duplicate=False)
+    yield from module.named_buffers(recurse=recurse, remove_duplicate=False)
 
 
 def _device_and_dtype(module: nn.Module) -> dict[str, Any] | None:

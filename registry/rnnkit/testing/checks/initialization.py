@@ -64,8 +64,8 @@ def _children_first(model: RecurrentModel) -> Iterable[Any]:
 
 
 def _tensors(model: RecurrentModel) -> dict[str, Tensor]:
-    shared = {"remove_duplicate": False}
-    return {**dict(model.named_parameters(**shared)), **dict(model.named_buffers(**shared))}
+    parameters = model.named_parameters(remove_duplicate=False)
+    return dict([*parameters, *model.named_buffers(remove_duplicate=False)])
 
 
 def _results(model: RecurrentModel, case: Case) -> Any:
