@@ -49,7 +49,13 @@ def build_model(
     if isinstance(spec.readout, UnresolvedReadout):
         raise unresolved_readout_error(spec.readout)
     catalog = current_catalog()
-    backbone = catalog.get(spec.kind).builder(spec, device=device, dtype=dtype)
+    kind = catalog.get(spec.kind)
+    if type(spec.options) is not kind.options:
+        raise BuildError(
+            f"The plugin of kind {spec.kind!r} was reloaded after this spec was created: recreate it with "
+            "RecurrentSpec.from_dict(spec.to_dict())"
+        )
+    backbone = kind.builder(spec, device=device, dtype=dtype)
     if not isinstance(backbone, Backbone):
         raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
     readout = _readout_class(catalog.readouts.get(spec.readout), spec.readout)

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.metadata import EntryPoint
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnkit._messages import short_repr
 from rnnkit.catalog.discovery import (
@@ -26,6 +26,9 @@ from rnnkit.catalog.policy import Policies
 from rnnkit.catalog.records import Records, deprecation_note
 from rnnkit.catalog.resolution import Provider, Resolution, resolve, unknown
 from rnnkit.errors import PluginError, ReservedKindError
+
+if TYPE_CHECKING:
+    from rnnkit.catalog.reload import Reference
 
 Find = Callable[[], Iterable[EntryPoint | PluginError]]
 
@@ -191,11 +194,25 @@ class Index:
     def _ensure_loaded(self, name: str) -> Candidate:
         """The provider of a name, its plugin loaded; the plugin may say that the name is an old one."""
         chosen = self._resolve_cached(name).require()
-        if chosen.entry is None or chosen.name in self._records.records:
+        if chosen.entry is None:
+            return chosen
+        if chosen.name in self._records.records:
+            outdated = self._records.outdated(chosen.name)
+            if outdated:
+                self._reload(chosen, outdated)
             return chosen
         self._load(chosen)
         resolution = self._resolve_cached(name)
         return chosen if resolution.old_name is None else self._load_new(resolution.old_name, resolution.require())
+
+    def _reload(self, candidate: Candidate, outdated: list[Reference]) -> None:
+        """Register a plugin again whose modules were loaded again."""
+        with self._lock:
+            self._records.forget(candidate.name)
+        self._load(candidate)
+        from rnnkit.catalog.reload import warn_of_old_parts  # late: hardly ever needed
+
+        warn_of_old_parts(candidate, self._records.records[candidate.name], outdated)
 
     def _load_new(self, old: Candidate, new: Candidate) -> Candidate:
         """The provider of the kind that `old` is an old name of, which may be another plugin of its distribution."""

@@ -23,6 +23,7 @@ from rnnkit._version import __version__
 from rnnkit.catalog.discovery import KINDS, OWN, Candidate, is_name
 from rnnkit.catalog.hook_validation import implements, validated_manager
 from rnnkit.catalog.policy import BLOCK
+from rnnkit.catalog.reload import Reference, references_of
 from rnnkit.deprecation import Deprecation, KindAlias
 from rnnkit.errors import PluginError
 from rnnkit.kind import Kind
@@ -37,10 +38,12 @@ class LoadedPlugin(NamedTuple):
     Attributes:
         records: what it registers, by bare name: kinds and their old names, readouts, or commands.
         manager: its hooks.
+        references: its classes and functions, to notice when their modules are loaded again.
     """
 
     records: dict[str, Any]
     manager: pluggy.PluginManager
+    references: tuple[Reference, ...]
 
 
 class _Loading(threading.local):
@@ -70,7 +73,8 @@ def load_plugin(candidate: Candidate, declared: set[str], is_own: Callable[[str]
         records = _register(candidate, manager)
     _check_names(candidate, [record.name for record in records], declared)
     _check_aliases(candidate, records, is_own)
-    return LoadedPlugin({record.name: record for record in records}, manager)
+    references = references_of(candidate.value, candidate.category.hook, records)
+    return LoadedPlugin({record.name: record for record in records}, manager, references)
 
 
 def validate_kind(candidate: Candidate, kind: object) -> None:

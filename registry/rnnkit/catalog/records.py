@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pluggy
 
     from rnnkit.catalog.loader import LoadedPlugin
+    from rnnkit.catalog.reload import Reference
     from rnnkit.deprecation import KindAlias
     from rnnkit.kind import Kind
 
@@ -23,6 +24,7 @@ class Records:
         records: kinds, readouts or commands.
         aliases: old names of kinds.
         managers: the hooks of the plugin that registered a record.
+        references: the classes and functions of that plugin.
         broken: the cause, where a plugin could not be loaded.
     """
 
@@ -30,6 +32,7 @@ class Records:
         self.records: dict[str, Any] = {}
         self.aliases: dict[str, KindAlias] = {}
         self.managers: dict[str, pluggy.PluginManager] = {}
+        self.references: dict[str, tuple[Reference, ...]] = {}
         self.broken: dict[str, str] = {}
 
     def add(self, distribution: str, plugin: LoadedPlugin) -> None:
@@ -43,7 +46,19 @@ class Records:
             else:
                 self.records.setdefault(name, record)
                 self.managers.setdefault(name, plugin.manager)
+                self.references.setdefault(name, plugin.references)
             self.broken.pop(name, None)
+
+    def outdated(self, name: str) -> list[Reference]:
+        """Return the references of a record whose modules have other objects by now, because they were loaded again."""
+        return [each for each in self.references.get(name, ()) if not each.is_current()]
+
+    def forget(self, name: str) -> None:
+        """Remove all records of the plugin that registered one."""
+        manager = self.managers.get(name)
+        for each in [other for other, its in self.managers.items() if its is manager]:
+            for of_name in (self.records, self.managers, self.references):
+                of_name.pop(each, None)
 
     def add_broken(self, distribution: str, names: set[str], error: PluginError) -> None:
         """Remember why a plugin could not be loaded, for those of its names that are not loaded already."""
