@@ -48,7 +48,7 @@ class TorchBackbone(Backbone):
         self.hidden_size = rnn.hidden_size
         self.output_size = rnn.proj_size or rnn.hidden_size
         super().__init__(spec, features=directions * self.output_size)
-        self.register_buffer("_like", next(rnn.parameters()).new_empty(0), persistent=False)
+        self._like = next(rnn.parameters()).detach().new_empty(0)  # not a buffer, which a summary would list
         self.rnn = rnn
         if spec.options.recurrent_init == "orthogonal":
             for _, weight_hh, *_ in rnn.all_weights:
@@ -57,6 +57,14 @@ class TorchBackbone(Backbone):
     def state_shapes(self, batch_size: int) -> Any:
         h_n: Any = torch.Size((self.state_layers, batch_size, self.hidden_size))
         return HiddenState(h_n)
+
+    def _reference_tensor(self) -> Tensor:
+        weights = self.rnn._parameters.values()  # noqa: SLF001  # as `parameters()`, which is slower
+        return next((weight for weight in weights if weight is not None), self._like)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        self._like = fn(self._like)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # missing in torch's stubs
 
     def __getstate__(self) -> Any:
         if isinstance(self.rnn, nn.RNNBase) and is_parametrized(self.rnn):
