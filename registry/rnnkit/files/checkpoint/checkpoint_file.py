@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from io import BufferedReader
@@ -18,24 +17,14 @@ from rnnkit.build import build_model
 from rnnkit.errors import CheckpointError, LockWarning
 from rnnkit.files._problems import listing, problem_lines
 from rnnkit.files.checkpoint._fingerprint import fingerprint_of, preserve_rng
-from rnnkit.files.checkpoint._format import (
-    DTYPES,
-    Header,
-    StoredTensor,
-    header_of,
-    read_tensors,
-    write_checkpoint,
-)
+from rnnkit.files.checkpoint._format import Header, header_of, read_tensors, write_checkpoint
 from rnnkit.files.checkpoint._record import FORMAT_VERSION, Record
 from rnnkit.files.checkpoint._state_dict import (
-    StateInfo,
-    TensorInfo,
     find_mismatches,
     find_ties,
     find_unstorable,
     meta_model,
     most_common_dtype,
-    state_info,
     tensors_to_store,
     tie,
 )
@@ -155,8 +144,7 @@ def _checked_tensors(model: RecurrentModel) -> dict[str, Tensor]:
 
 
 def _check_built_from_spec(twin: RecurrentModel, tensors: dict[str, Tensor]) -> None:
-    problems = find_mismatches(state_info(twin.state_dict(keep_vars=True)), state_info(tensors))
-    if problems:
+    if problems := find_mismatches(twin.state_dict(keep_vars=True), tensors, find_ties(tensors)):
         raise CheckpointError(
             f"The model differs from the model that load_model would build from its spec:{listing(problems)}\n"
             "Remove parametrizations (torch.nn.utils.parametrize.remove_parametrizations), pruning "
@@ -182,11 +170,14 @@ def _load(
     _check_device(header, device)
     dtype = getattr(torch, header.record.dtype)
     twin = meta_model(spec, dtype)
-    stored = read_tensors(file, header)
-    _check_tensors(twin, stored, header)  # before the model is allocated
+    tensors = read_tensors(file, header)
+    tensors |= _tied_tensors(header, tensors)
+    problems = find_mismatches(twin.state_dict(keep_vars=True), tensors, header.record.tied)
+    if problems:  # before the model is allocated
+        raise CheckpointError(f"{header.path} does not fit the model of its spec:{listing(problems)}")
     with preserve_rng(device):
         model = build_model(spec, device=device, dtype=dtype)
-    _fill(model, {name: _tensor(each) for name, each in stored.items()}, header)
+    _fill(model, tensors, header)
     return model
 
 
@@ -201,7 +192,7 @@ def _check_device(header: Header, device: torch.device | str | None) -> None:
 
 def _spec_of(header: Header) -> RecurrentSpec[Any]:
     """The spec, with `UnresolvedOptions` if its plugin is not installed."""
-    data, limit = header.record.spec, header.num_tensors + len(header.record.tied) + _LAYERS_WITHOUT_TENSORS
+    data, limit = header.record.spec, len(header.tensors) + len(header.record.tied) + _LAYERS_WITHOUT_TENSORS
     num_layers = data.get("num_layers", 1)
     if isinstance(num_layers, int) and num_layers > limit:  # building it would not end
         raise CheckpointError(f"{header.path}: its spec has {num_layers} layers, but it has too few tensors for them")
@@ -229,32 +220,20 @@ def _check_plugin(header: Header, spec: RecurrentSpec[Any], *, strict: bool) -> 
     warnings.warn(message, LockWarning, stacklevel=3)
 
 
-def _check_tensors(twin: RecurrentModel, stored: dict[str, StoredTensor], header: Header) -> None:
+def _tied_tensors(header: Header, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that the file has under other names."""
     tied = header.record.tied
-    infos = {name: TensorInfo(each.shape, getattr(torch, DTYPES[each.dtype])) for name, each in stored.items()}
-    dangling = [name for name, kept in tied.items() if name in infos or kept not in infos]
+    dangling = [name for name, kept in tied.items() if name in tensors or kept not in tensors]
     if dangling:
         raise CheckpointError(
             f"{header.path} is damaged: {join_quoted(dangling)} should be tied to tensors that it does not have"
         )
-    found = StateInfo(infos | {name: infos[kept] for name, kept in tied.items()}, tied)
-    problems = find_mismatches(state_info(twin.state_dict(keep_vars=True)), found)
-    if problems:
-        raise CheckpointError(f"{header.path} does not fit the model of its spec:{listing(problems)}")
-
-
-def _tensor(stored: StoredTensor) -> Tensor:
-    dtype, count = getattr(torch, DTYPES[stored.dtype]), math.prod(stored.shape)
-    if count == 0:  # torch.frombuffer refuses empty buffers
-        return torch.empty(stored.shape, dtype=dtype, device="cpu")
-    return torch.frombuffer(stored.data, dtype=dtype, count=count).reshape(stored.shape)
+    return {name: tensors[kept] for name, kept in tied.items()}
 
 
 def _fill(model: RecurrentModel, tensors: dict[str, Tensor], header: Header) -> None:
     """Give a model the values, dtypes and ties of a file."""
-    tied = header.record.tied
-    tie(model, tied)
-    tensors = tensors | {name: tensors[kept] for name, kept in tied.items()}
+    tie(model, header.record.tied)
     for name, tensor in model.state_dict(keep_vars=True).items():
         tensor.data = tensor.data.to(tensors[name].dtype)
     try:
