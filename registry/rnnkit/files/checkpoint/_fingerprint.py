@@ -31,11 +31,12 @@ def fingerprint_of(model: RecurrentModel, twin: RecurrentModel) -> Fingerprint:
         model: the model.
         twin: a model of the same spec on the meta device, which takes the model's tensors.
     """
+    dtype = twin.backbone.dtype  # a model in float8 can be neither built nor run: it is built in another dtype
     fingerprint = run_fingerprint(_with_tensors(twin, model, torch.device("cpu")))
     if fingerprint.reason:
         device = device_of(model)
         with preserve_rng(device):
-            twin = build_model(model.spec, device=device, dtype=model.backbone.dtype)
+            twin = build_model(model.spec, device=device, dtype=dtype)
         fingerprint = run_fingerprint(_with_tensors(twin, model, device))
     return fingerprint
 

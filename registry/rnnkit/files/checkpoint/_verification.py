@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from rnnkit._version import __version__
 from rnnkit.files.checkpoint._fingerprint import device_of, run_fingerprint
 from rnnkit.files.checkpoint._record import Fingerprint, Lock, Record
 from rnnkit.model import RecurrentModel
-from rnnkit.specs import plugin_of
+from rnnkit.specs import RecurrentSpec, plugin_of, readout_plugin_of
 
 _TF32_EPS = 2.0**-10  # cuDNN computes float32 in TF32 by default
 
@@ -23,7 +23,7 @@ class LockDifference(NamedTuple):
     """A version that differs between saving and loading a model.
 
     Attributes:
-        name: `rnnkit`, `plugin` or `torch`.
+        name: `rnnkit`, `plugin`, `readout_plugin` or `torch`.
         saved: the version in the file, for the plugin with its distribution; None: the kind was a local one.
         installed: the installed version; None: the kind is a local one.
     """
@@ -70,21 +70,27 @@ def compare_fingerprint(path: str, record: Record, model: RecurrentModel) -> Ver
         drift=drift,
         relative_drift=relative,
         tolerance=tolerance,
-        differences=_differences(record.lock, installed_lock(model.spec.kind)),
+        differences=lock_differences(record.lock, installed_lock(model.spec)),
         reason=reason,
     )
 
 
-def installed_lock(kind: str) -> Lock:
+def installed_lock(spec: RecurrentSpec[Any]) -> Lock:
     """Return the installed versions."""
-    return Lock(rnnkit=__version__, plugin=plugin_of(kind), torch=torch.__version__.partition("+")[0])
+    return Lock(
+        rnnkit=__version__,
+        plugin=plugin_of(spec.kind),
+        torch=torch.__version__.partition("+")[0],
+        readout_plugin=readout_plugin_of(spec.readout),
+    )
 
 
-def _differences(saved: Lock, installed: Lock) -> tuple[LockDifference, ...]:
-    pairs = [
-        LockDifference(name, getattr(saved, name), getattr(installed, name)) for name in ("rnnkit", "plugin", "torch")
-    ]
-    return tuple(pair for pair in pairs if pair.saved != pair.installed)
+def lock_differences(saved: Lock, installed: Lock) -> tuple[LockDifference, ...]:
+    """Return the versions that differ, except for a readout without a saved one: the file may be an old one."""
+    names = ("rnnkit", "plugin", "readout_plugin", "torch")
+    pairs = [LockDifference(name, getattr(saved, name), getattr(installed, name)) for name in names]
+    unknown = LockDifference("readout_plugin", None, installed.readout_plugin)
+    return tuple(pair for pair in pairs if pair.saved != pair.installed and pair != unknown)
 
 
 def _reason(saved: Fingerprint, now: Fingerprint) -> str:
