@@ -1,6 +1,6 @@
 """`RecurrentSpec`, the configuration of a model, also where the plugin of its kind is not installed."""
 
-from rnnkit.specs.plain_data import MAX_DEPTH, MAX_VALUES, DataProblem, Path, find_problems, size_problem
+from rnnkit.specs.plain_data import MAX_DEPTH, MAX_VALUES, DataProblem, Path, find_problems, size_problem, walk
 from rnnkit.specs.provenance import DistributionPin, plugin_of, readout_plugin_of
 from rnnkit.specs.recurrent_spec import RecurrentSpec
 from rnnkit.specs.unresolved import (
@@ -27,4 +27,5 @@ __all__ = [
     "readout_plugin_of",
     "size_problem",
     "unresolved_error",
+    "walk",
 ]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rnnkit._version import __version__
 from rnnkit.files.checkpoint._fingerprint import device_of, run_fingerprint
@@ -99,26 +98,22 @@ def _reason(saved: Fingerprint, now: Fingerprint) -> str:
     return f"The model cannot run here: {now.reason}" if now.reason else ""
 
 
-def _values(fingerprint: Fingerprint) -> list[float]:
-    return [float(value) for value in (*fingerprint.output, *fingerprint.state)]
+def _values(fingerprint: Fingerprint) -> Tensor:
+    values = [float(value) for value in (*fingerprint.output, *fingerprint.state)]
+    return torch.tensor(values, dtype=torch.float64, device="cpu")
 
 
-def _largest_difference(saved: Sequence[float], now: Sequence[float]) -> float:
-    if len(saved) != len(now):
-        return math.inf
-    return max(map(_difference, saved, now), default=0.0)
-
-
-def _difference(saved: float, now: float) -> float:
+def _largest_difference(saved: Tensor, now: Tensor) -> float:
     """NaN equals NaN, and is infinitely far from any number."""
-    if saved == now or (math.isnan(saved) and math.isnan(now)):
-        return 0.0
-    difference = abs(saved - now)
-    return math.inf if math.isnan(difference) else difference
+    if saved.shape != now.shape:
+        return math.inf
+    equal = (saved == now) | (saved.isnan() & now.isnan())
+    difference = torch.where(equal, 0.0, (saved - now).abs()).nan_to_num(nan=math.inf, posinf=math.inf)
+    return max(difference.tolist(), default=0.0)
 
 
-def _relative(drift: float, saved: Sequence[float]) -> float:
-    largest = max((abs(value) for value in saved if math.isfinite(value)), default=0.0)
+def _relative(drift: float, saved: Tensor) -> float:
+    largest = max(saved[saved.isfinite()].abs().tolist(), default=0.0)
     return drift if drift in (0.0, math.inf) else drift / largest if largest else math.inf
 
 
