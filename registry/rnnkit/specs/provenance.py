@@ -25,11 +25,6 @@ class DistributionPin(NamedTuple):
     def __str__(self) -> str:
         return self.distribution if self.version is None else f"{self.distribution}=={self.version}"
 
-    @property
-    def installation(self) -> str:
-        """The command that installs the distribution."""
-        return f'pip install "{self}"'
-
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse a requirement such as `rnnkit-mgu==0.1.0` or `rnnkit-mgu`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any, Self
@@ -61,10 +60,6 @@ class UnresolvedOptions(Options):
         """The options in their original order; a new dictionary each time."""
         values: dict[str, Any] = json.loads(self.text)
         return values
-
-    def provided_by(self, plugin: str | None) -> Self:
-        """The same options, with another distribution as the provider of their kind."""
-        return dataclasses.replace(self, plugin=plugin)
 
     def __eq__(self, other: object) -> bool:
         return self._sorted == other._sorted if isinstance(other, UnresolvedOptions) else NotImplemented
@@ -133,7 +128,7 @@ def install_hint(provider: DistributionPin, name: str, index: Index) -> str:
     )
     return (
         f"The {noun} {str(name)!r} is provided by {distribution} {provider.version or ''}".rstrip()
-        + f", {reason}: run {provider.installation} and load the spec again"
+        + f', {reason}: run pip install "{provider}" and load the spec again'
     )
 
 

@@ -48,6 +48,7 @@ _NAMES_IN_FILE = {f"torch.{name}": dtype for dtype, name in DTYPES.items()}
 _KEY = "rnnkit"  # the only entry of the metadata; safetensors writes several in random order
 _MAX_HEADER = 10_000_000  # bytes; safetensors allows ten times as many, which fill gigabytes as Python objects
 _MAX_AXES = 64
+_MAX_VALUES = 2**48  # of a tensor, with 1 in place of each size that is 0: torch counts in 64 bits
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
@@ -267,7 +268,9 @@ def _check_layout(entries: dict[str, Any], path: str) -> dict[str, StoredTensor]
 
 def _num_bytes(tensor: StoredTensor) -> int:
     sizes = tensor.shape
-    if len(sizes) > _MAX_AXES or any(type(size) is not int or size < 0 for size in (*sizes, tensor.begin, tensor.end)):
+    if any(type(size) is not int or size < 0 for size in (*sizes, tensor.begin, tensor.end)):
+        raise ValueError(sizes)
+    if len(sizes) > _MAX_AXES or math.prod(size or 1 for size in sizes) > _MAX_VALUES:
         raise ValueError(sizes)
     bits = re.search(r"\d+", DTYPES[tensor.dtype])
     return math.prod(sizes) * (1 if bits is None else int(bits[0]) // 8)  # a bool has a byte

@@ -161,6 +161,6 @@ def _shape_text(tensor: Tensor) -> str:
 
 
 def _form(tensor: Tensor) -> tuple[torch.Size, object]:
-    """What must be equal: the shape, and the dtype up to its precision."""
+    """The shape, and the dtype except for its precision."""
     dtype = tensor.dtype
     return tensor.shape, "floating" if dtype.is_floating_point else "complex" if dtype.is_complex else dtype

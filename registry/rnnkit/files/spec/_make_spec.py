@@ -187,7 +187,7 @@ def _plugin_problems(spec: RecurrentSpec[Any], origin: Origin) -> Iterator[FileP
 def _with_plugins(spec: RecurrentSpec[Any], origin: Origin) -> RecurrentSpec[Any]:
     changes: dict[str, Any] = {}
     if isinstance(spec.options, UnresolvedOptions):
-        changes["options"] = spec.options.provided_by(origin.plugin("kind"))
+        changes["options"] = dataclasses.replace(spec.options, plugin=origin.plugin("kind"))
     if isinstance(spec.readout, UnresolvedReadout):
         changes["readout"] = UnresolvedReadout(spec.readout, origin.plugin("readout"))
     return dataclasses.replace(spec, **changes) if changes else spec
@@ -203,8 +203,6 @@ def _validated(data: Mapping[str, Any], overrides: Sequence[Override], allow_unr
         return validate(overrides)
     except ValidationError as error:
         texts = [each.as_text() if _is_invalid(each, error) else each for each in overrides]
-        if texts == list(overrides):
-            raise
     try:
         return validate(texts)
     except ValidationError as error:

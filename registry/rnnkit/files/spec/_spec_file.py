@@ -65,7 +65,8 @@ def load_spec(
     """
     file = os.fspath(path)
     document = _document(file)
-    fields, header = _split_header(document.data)
+    fields = {name: value for name, value in document.data.items() if name not in _HEADER}
+    header = {name: value for name, value in document.data.items() if name in _HEADER}
     parsed, problems = parse_overrides(overrides, file)
     plugins = {name: _plugin(header, key) for name, key in PLUGIN_KEYS.items()}
     origin = Origin(file, document.line_of, parsed, plugins)
@@ -139,14 +140,6 @@ def _check_document(document: Document) -> None:
             f"rnnkit {__version__} reads versions up to {FORMAT_VERSION}, but the file has {version}: update rnnkit"
         )
         raise FormatError(message, line=document.line_of(path), path=path)
-
-
-def _split_header(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields of the spec, and the other keys of a file."""
-    return (
-        {name: value for name, value in data.items() if name not in _HEADER},
-        {name: value for name, value in data.items() if name in _HEADER},
-    )
 
 
 def _header_problems(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
