@@ -118,8 +118,7 @@ def header_of(file: BufferedReader, path: str | os.PathLike[str]) -> Header:
             f"{path} has no rnnkit metadata: it was not written by save_model, or a tool has dropped its "
             "metadata. Build the model from its spec and load the tensors with safetensors.torch.load_file"
         )
-    stored = _check_layout(tensors, path)
-    _check_size(stored, os.fstat(file.fileno()).st_size - len(content), path)
+    stored = _check_layout(tensors, os.fstat(file.fileno()).st_size - len(content), path)
     return Header(path, parse_record(text, path), text, stored, content)
 
 
@@ -138,14 +137,15 @@ def read_tensors(file: BufferedReader, header: Header) -> dict[str, Tensor]:
     """
     import torch
 
-    buffer = torch.empty(_size(header.tensors), dtype=torch.uint8, device="cpu")
-    file.readinto(buffer.numpy().data)
+    size = sum(stored.end - stored.begin for stored in header.tensors.values())
+    buffer = torch.empty(size, dtype=torch.uint8, device="cpu")
+    complete = file.readinto(buffer.numpy().data) == size  # another process may cut the file now
     tensors = {name: _view(buffer, stored) for name, stored in header.tensors.items()}
     if header.record.format_version == 1:
         digest = _digest_of_version_1(header, buffer)
     else:
         digest = _digest(header.record_text.rpartition('"sha256"')[0], tensors)
-    if digest != header.record.sha256:
+    if not complete or digest != header.record.sha256:
         raise CheckpointError(f"{header.path} was damaged or edited after it was saved: its SHA-256 digest differs")
     return tensors
 
@@ -251,8 +251,8 @@ def _parse_header(text: bytes, path: str) -> dict[str, Any]:
     return header
 
 
-def _check_layout(entries: dict[str, Any], path: str) -> dict[str, StoredTensor]:
-    """Return the tensors, which must follow one another without gaps, as safetensors requires."""
+def _check_layout(entries: dict[str, Any], size: int, path: str) -> dict[str, StoredTensor]:
+    """Return the tensors, which must fill the `size` bytes after the header one after another, as in safetensors."""
     stored: dict[str, StoredTensor] = {}
     end = 0
     try:
@@ -263,6 +263,10 @@ def _check_layout(entries: dict[str, Any], path: str) -> dict[str, StoredTensor]
             stored[name], end = tensor, tensor.end
     except (TypeError, LookupError, ValueError):
         _fail(path, "the file is damaged: its header is not that of a safetensors file")
+    if end > size:
+        _fail(path, f"the file is truncated: {end - size} bytes of its tensors are missing")
+    if end < size:
+        _fail(path, f"the file is too long: {size - end} bytes follow its tensors")
     return stored
 
 
@@ -274,18 +278,6 @@ def _num_bytes(tensor: StoredTensor) -> int:
         raise ValueError(sizes)
     bits = re.search(r"\d+", DTYPES[tensor.dtype])
     return math.prod(sizes) * (1 if bits is None else int(bits[0]) // 8)  # a bool has a byte
-
-
-def _check_size(tensors: dict[str, StoredTensor], size: int, path: str) -> None:
-    missing = _size(tensors) - size
-    if missing > 0:
-        _fail(path, f"the file is truncated: {missing} bytes of its tensors are missing")
-    if missing < 0:
-        _fail(path, f"the file is too long: {-missing} bytes follow its tensors")
-
-
-def _size(tensors: Mapping[str, StoredTensor]) -> int:
-    return max((tensor.end for tensor in tensors.values()), default=0)
 
 
 def _fail(path: str, problem: str, cause: Exception | None = None) -> NoReturn:

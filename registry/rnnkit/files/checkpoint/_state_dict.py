@@ -84,8 +84,13 @@ def tie(model: nn.Module, tied: Mapping[str, str]) -> None:
     tensors = model.state_dict(keep_vars=True)
     for name, kept in tied.items():
         if type(tensors[name]) is type(tensors[kept]):  # a parameter cannot take the place of a buffer
-            owner, _, attribute = name.rpartition(".")
-            setattr(model.get_submodule(owner), attribute, tensors[kept])
+            set_tensor(model, name, tensors[kept])
+
+
+def set_tensor(model: nn.Module, name: str, tensor: Tensor) -> None:
+    """Replace a parameter or buffer."""
+    owner, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(owner), attribute, tensor)
 
 
 def _sharing_memory(tensors: Mapping[str, Tensor]) -> set[str]:

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from rnnkit._messages import short_repr
 from rnnkit.catalog import OWN, current_catalog
 from rnnkit.errors import RnnkitError, SpecFileError
-from rnnkit.files._problems import FileProblem
+from rnnkit.files._problems import FileProblem, dotted
 from rnnkit.files.spec._overrides import Override, apply_overrides, find_conflicts
 from rnnkit.specs import (
     DistributionPin,
@@ -28,13 +28,8 @@ from rnnkit.specs import (
 )
 
 PLUGIN_KEYS = {"kind": "plugin", "readout": "readout_plugin"}  # of a file, by the field that a plugin provides
-_MAX_KEY = 100
 _MAX_MESSAGE = 2_000  # a file may have a name that is as long as the file
 _MAX_LISTED = 20
-
-
-def _no_line(_path: Path) -> None:
-    """The line of a value that is not in a file."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class Origin:
     """
 
     file: str
-    line_of: Callable[[Path], int | None] = _no_line
+    line_of: Callable[[Path], int | None] = lambda _: None
     overrides: Sequence[Override] = ()
     plugins: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -64,7 +59,7 @@ class Origin:
 
     def problem(self, path: Path, message: str, value: str | None = None) -> FileProblem:
         """Return a problem of a value, attributed to the last override that set it, else to its line."""
-        problem = FileProblem(self.file, None, ".".join(map(_printable, path)), _on_one_line(message), value)
+        problem = FileProblem(self.file, None, dotted(path), _on_one_line(message), value)
         for each in reversed(self.overrides):
             if each.covers(path):
                 return problem._replace(override=each.given)
@@ -97,10 +92,6 @@ class Origin:
 def _on_one_line(message: str) -> str:
     line = " ".join(message.splitlines())
     return line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]}..."
-
-
-def _printable(key: str) -> str:
-    return key if key.isprintable() and len(key) <= _MAX_KEY else short_repr(key)
 
 
 def parse_overrides(overrides: Iterable[str], file: str) -> tuple[list[Override], list[FileProblem]]:
@@ -202,7 +193,7 @@ def _validated(data: Mapping[str, Any], overrides: Sequence[Override], allow_unr
     try:
         return validate(overrides)
     except ValidationError as error:
-        texts = [each.as_text() if _is_invalid(each, error) else each for each in overrides]
+        texts = [each._replace(value=each.text) if _is_invalid(each, error) else each for each in overrides]
     try:
         return validate(texts)
     except ValidationError as error:
