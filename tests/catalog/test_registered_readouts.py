@@ -1,6 +1,9 @@
 """Readouts of plugins and of this process: named, resolved, built, saved and blocked as kinds are."""
 
 import dataclasses
+import json
+import pickle
+import re
 
 import pytest
 import torch
@@ -15,12 +18,14 @@ from rnnkit import (
     Readout,
     RecurrentSpec,
     ReservedKindError,
+    SpecFileError,
     StepError,
     UnresolvedKindError,
     build_model,
     list_readouts,
     load_model,
     load_spec,
+    override_spec,
     register_readout,
     save_model,
     save_spec,
@@ -109,13 +114,43 @@ def test_a_spec_whose_readout_is_not_installed_is_kept_unchanged_and_builds_once
     assert load_spec(tmp_path / "spec.yaml", allow_unresolved=True) == spec
     changed = dataclasses.replace(spec, hidden_size=8)
     assert (changed.readout, changed.hidden_size) == ("rnnkit-first/first", 8)
-    with pytest.raises(UnresolvedKindError, match=r"not available in this environment.*pip install rnnkit-first"):
+    with pytest.raises(UnresolvedKindError, match='which is not installed: run pip install "rnnkit-first"'):
         build_model(spec)
     installed(plugins)
     with use_catalog(Catalog()):
         with pytest.raises(UnresolvedKindError, match="was not installed when this spec was created but is now"):
             build_model(spec)
         assert type(build_model(RecurrentSpec.from_dict(spec.to_dict())).readout).__name__ == "First"
+
+
+def test_a_spec_file_keeps_the_version_of_a_readout_that_is_not_installed(plugins, tmp_path):
+    path, fields = tmp_path / "spec.yaml", "kind: gru\ninput_size: 3\nhidden_size: 4\nreadout: rnnkit-first/first\n"
+    path.write_text(f"{fields}readout_plugin: rnnkit-first==0.9\n", encoding="utf-8")
+    install = re.escape('is provided by rnnkit-first 0.9, which is not installed: run pip install "rnnkit-first==0.9"')
+    with pytest.raises(SpecFileError, match=f"spec.yaml:4: readout: The readout 'rnnkit-first/first' {install}"):
+        load_spec(path)
+    spec = load_spec(path, allow_unresolved=True)
+    for kept in (spec, pickle.loads(pickle.dumps(spec)), override_spec(spec, ["hidden_size=5"])):  # ours
+        save_spec(kept, path)
+        assert "readout_plugin: rnnkit-first==0.9\n" in path.read_text(encoding="utf-8")
+        with pytest.raises(UnresolvedKindError, match=install):
+            build_model(load_spec(path, allow_unresolved=True))
+    assert override_spec(spec, ["readout=last"]).readout == "last"
+    installed(plugins)
+    with use_catalog(Catalog()):
+        save_spec(load_spec(path), path)
+        assert "readout_plugin: rnnkit-first==1.0\n" in path.read_text(encoding="utf-8")
+
+
+def test_a_readout_and_a_plugin_that_do_not_fit_are_refused(plugins, tmp_path):
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps({**make().to_dict(), "readout_plugin": "rnnkit-first==1.0"}), encoding="utf-8")
+    with pytest.raises(SpecFileError, match="readout_plugin: The readout 'last' is not provided by rnnkit-first"):
+        load_spec(path)
+    assert load_spec(path, overrides=["readout=all"]).readout == "all"
+    path.write_text(json.dumps({**make().to_dict(), "readout_plugin": "a b"}), encoding="utf-8")
+    with pytest.raises(SpecFileError, match="readout_plugin: Input should be a requirement such as"):
+        load_spec(path)
 
 
 def test_a_blocked_readout_is_refused_with_the_rule_that_blocks_it(plugins):

@@ -24,6 +24,7 @@ from rnnkit.catalog.discovery import (
     is_name,
     normalized,
 )
+from rnnkit.catalog.index import Index
 from rnnkit.catalog.policy import STRICT, Policy
 from rnnkit.catalog.resolution import Provider, Resolution
 
@@ -34,6 +35,7 @@ __all__ = [
     "UNKNOWN",
     "Candidate",
     "Catalog",
+    "Index",
     "Policy",
     "Provider",
     "Resolution",

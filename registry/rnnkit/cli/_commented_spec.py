@@ -9,9 +9,8 @@ from typing import Any
 
 from rnnkit import RecurrentSpec, get_kind
 from rnnkit._messages import as_text, escape_control_chars
-from rnnkit.files.spec import FORMAT_VERSION, write_document
+from rnnkit.files.spec import FORMAT_VERSION, plugin_fields, write_document
 from rnnkit.introspection import FieldDescription, describe_options, describe_spec
-from rnnkit.specs import plugin_of
 
 _WIDTH = 78  # options are indented by 2
 
@@ -31,8 +30,8 @@ def commented_toml(spec: RecurrentSpec[Any]) -> str:
 
 def _header(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
     title = _comment(f"{spec.kind}: {as_text(get_kind(spec.kind).summary)}")
-    values = {"format_version": FORMAT_VERSION, "plugin": plugin_of(spec.kind)}
-    return title + "".join(write(name, value) for name, value in values.items() if value is not None)
+    values = {"format_version": FORMAT_VERSION, **plugin_fields(spec)}
+    return title + "".join(write(name, value) for name, value in values.items())
 
 
 def _fields(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:

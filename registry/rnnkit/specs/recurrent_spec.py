@@ -181,7 +181,7 @@ class RecurrentSpec(Generic[O_co]):
         except (AmbiguousKindError, BlockedKindError, UnknownKindError) as error:
             elsewhere = name_elsewhere(checked)
             if elsewhere is not None and (_may_be_unresolved.get() or isinstance(name, UnresolvedReadout)):
-                return UnresolvedReadout(elsewhere)
+                return UnresolvedReadout(elsewhere, getattr(name, "plugin", None))
             raise pydantic_error("unknown_readout", str(error)) from error
 
     @field_validator("options", mode="plain")
