@@ -397,7 +397,7 @@ def test_where_all_is_blocked_an_unknown_name_is_not_blamed_on_the_installation(
 
 def test_a_resolution_imports_nothing_and_a_broken_plugin_is_found_so_by_asking_only(catalog, plugins):
     plugins.install("test_mgu", source="1 / 0")
-    assert resolve_kind("test_mgu").chosen.kind == "test_mgu"
+    assert resolve_kind("test_mgu").chosen.bare_name == "test_mgu"
     assert statuses(catalog, "test_mgu") == ["not loaded"]
     assert plugins.imported() == []
 

@@ -41,14 +41,14 @@ class Candidate(NamedTuple):
     """A provider of a kind, or of something else in a `Category`.
 
     Attributes:
-        kind: the bare name.
+        bare_name: the name without the distribution.
         distribution: the normalized name of the distribution that provides it; `local` for this process.
         value: the reference of its entry point, `module` or `module:object`; for a local kind, its builder.
         entry: the entry point; None if local.
         category: what it provides.
     """
 
-    kind: str
+    bare_name: str
     distribution: str
     value: str
     entry: EntryPoint | None = None
@@ -57,11 +57,11 @@ class Candidate(NamedTuple):
     @property
     def name(self) -> str:
         """The canonical name: bare for rnnkit's own, `distribution/kind` for all others."""
-        return canonical(self.distribution, self.kind)
+        return canonical(self.distribution, self.bare_name)
 
     def matches(self, pattern: str) -> bool:
         """True if its name, with or without the distribution, matches a shell-style pattern."""
-        return any(fnmatchcase(name, pattern) for name in (self.name, self.kind, f"{self.distribution}/{self.kind}"))
+        return any(fnmatchcase(name, pattern) for name in (self.name, self.bare_name, f"{self.distribution}/{self.bare_name}"))
 
     @property
     def version(self) -> str:
@@ -75,7 +75,7 @@ class Candidate(NamedTuple):
     def __str__(self) -> str:
         if self.entry is None:
             return f"{self.value} (registered by this process)"
-        return f"{self.value} (distribution {self.distribution} {self.version}, entry point {self.kind!r})"
+        return f"{self.value} (distribution {self.distribution} {self.version}, entry point {self.bare_name!r})"
 
 
 def installed_entry_points() -> Iterator[EntryPoint | PluginError]:

@@ -128,7 +128,7 @@ class Index:
             PluginError: its plugin is broken.
         """
         chosen = self._ensure_loaded(name)
-        return self._local[chosen.kind].record if chosen.entry is None else self._records.records[chosen.name]
+        return self._local[chosen.bare_name].record if chosen.entry is None else self._records.records[chosen.name]
 
     def add_local(self, entry: LocalEntry) -> LocalEntry | None:
         """Register something local; returns the older version of it that it replaces.
@@ -136,7 +136,7 @@ class Index:
         Raises:
             ReservedKindError: the name is rnnkit's own, or that of something else that is local.
         """
-        name, noun = entry.candidate.kind, self.category.noun
+        name, noun = entry.candidate.bare_name, self.category.noun
         if any(each.distribution == OWN for each in self._installed(name)):
             raise ReservedKindError(f"{name!r} is one of rnnkit's own {noun}s. Choose another name")
         with self._lock:
@@ -152,7 +152,7 @@ class Index:
 
     def remove_local(self, entry: LocalEntry, before: LocalEntry | None) -> None:
         """Remove something local and restore `before`; does nothing if it has been removed already."""
-        name = entry.candidate.kind
+        name = entry.candidate.bare_name
         with self._lock:
             if self._local.get(name) is entry:
                 del self._local[name]
@@ -298,7 +298,7 @@ class Index:
         """Says that a name is an old one, or its kind deprecated; empty if neither is known."""
         if candidate.entry is not None:
             return self._records.note(candidate)
-        local = self._local.get(candidate.kind)
+        local = self._local.get(candidate.bare_name)
         kind = local.record if local is not None and self.category == KINDS else None
         return deprecation_note(kind, candidate.distribution)
 

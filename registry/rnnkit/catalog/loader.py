@@ -108,7 +108,7 @@ def plugin_error(candidate: Candidate, cause: str, fix: str = "") -> PluginError
 def alias_of_alias_error(old: Candidate, new: Candidate) -> PluginError:
     """The error of an old name that stands for another old name."""
     return plugin_error(
-        old, f"its alias {old.kind!r} stands for {new.kind!r}, which is an alias too", "Name the kind itself"
+        old, f"its alias {old.bare_name!r} stands for {new.bare_name!r}, which is an alias too", "Name the kind itself"
     )
 
 
@@ -208,7 +208,7 @@ def _check_name(candidate: Candidate, name: object) -> None:
 
 
 def _check_names(candidate: Candidate, names: list[str], declared: set[str]) -> None:
-    if candidate.kind not in names or not declared.issuperset(names):
+    if candidate.bare_name not in names or not declared.issuperset(names):
         raise plugin_error(
             candidate,
             f"it has entry points for {join_quoted(sorted(declared))}, but registers {join_quoted(sorted(names))}",

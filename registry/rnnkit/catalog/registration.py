@@ -55,7 +55,7 @@ class _LocalName(Registration):
         self._index, self._entry = index, entry
         self._before = index.add_local(entry)
         if self._before is not None:
-            noun, kind, origin = index.category.noun, entry.candidate.kind, entry.candidate.value
+            noun, kind, origin = index.category.noun, entry.candidate.bare_name, entry.candidate.value
             message = f"The local {noun} {kind!r} of {origin} is replaced by its new version"
             warnings.warn(message, stacklevel=4)
 

@@ -128,14 +128,14 @@ def _unknown(asked: str, everything: Sequence[Provider], noun: str) -> str:
             "entry points are created when rnnkit is installed. Run `pip install rnnkit`, or in a checkout "
             "`pip install -e .`."
         )
-    same = [each.kind for each in usable if each.distribution == normalized(distribution)]
+    same = [each.bare_name for each in usable if each.distribution == normalized(distribution)]
     if same:
         return (
             f"The distribution {normalized(distribution)!r} has no {noun} {kind!r}.{did_you_mean(kind, same)} "
             f"It provides {join_quoted(sorted(same))}."
         )
     names = sorted(each.name for each in usable)
-    hint = did_you_mean(asked, [*names, *(each.kind for each in usable)])
+    hint = did_you_mean(asked, [*names, *(each.bare_name for each in usable)])
     installed = f"{hint} Installed {noun}s: {', '.join(names) or 'none that is not blocked'}."
     if slash and is_distribution(normalized(distribution)):
         return (

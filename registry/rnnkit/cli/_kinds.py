@@ -18,7 +18,7 @@ def load_provider(provider: Provider) -> tuple[Provider, Kind | None]:
     candidate, kind = provider.candidate, None
     with suppress(PluginError, BlockedKindError):
         kind = current_catalog().get(candidate.name)
-    now = next(each for each in current_catalog().providers(candidate.kind) if each.candidate.name == candidate.name)
+    now = next(each for each in current_catalog().providers(candidate.bare_name) if each.candidate.name == candidate.name)
     return now, kind
 
 

@@ -80,8 +80,8 @@ def _plugin_commands() -> dict[str, str]:
     found: dict[str, str] = {}
     for name in commands.names():
         candidate = commands.resolve(name).require()
-        is_clear = commands.resolve(candidate.kind).chosen is not None and candidate.kind not in SUMMARIES
-        found[candidate.kind if is_clear else name] = _summary(candidate)
+        is_clear = commands.resolve(candidate.bare_name).chosen is not None and candidate.bare_name not in SUMMARIES
+        found[candidate.bare_name if is_clear else name] = _summary(candidate)
     return found
 
 

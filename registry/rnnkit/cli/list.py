@@ -52,7 +52,7 @@ def _matching(pattern: str | None) -> list[Provider]:
     pattern = pattern if pattern is None or set(pattern) & set("*?[") else f"*{pattern}*"
     providers = current_catalog().providers()
     found = [each for each in providers if pattern is None or each.candidate.matches(pattern)]
-    return sorted(found, key=lambda each: (each.candidate.kind, each.candidate.name))
+    return sorted(found, key=lambda each: (each.candidate.bare_name, each.candidate.name))
 
 
 def _facts(provider: Provider, *, load: bool) -> dict[str, Any]:
@@ -74,10 +74,10 @@ def _note(candidate: Candidate) -> str:
     """Explains a bare name that does not resolve to this third-party kind."""
     if candidate.distribution in (OWN, LOCAL):
         return ""
-    chosen = current_catalog().resolve(candidate.kind).chosen
+    chosen = current_catalog().resolve(candidate.bare_name).chosen
     if chosen is None:
-        return f"The bare name {candidate.kind!r} is ambiguous."
-    return "" if chosen.name == candidate.name else f"The bare name {candidate.kind!r} resolves to {chosen.name!r}."
+        return f"The bare name {candidate.bare_name!r} is ambiguous."
+    return "" if chosen.name == candidate.name else f"The bare name {candidate.bare_name!r} resolves to {chosen.name!r}."
 
 
 def _note_hidden(console: Console, blocked: int) -> None:
@@ -93,5 +93,5 @@ def _no_match(pattern: str | None, blocked: list[Provider]) -> str:
         return "all matching kinds are blocked"
     if pattern is None:
         return current_catalog().resolve("").reason
-    names = [name for each in current_catalog().providers() for name in (each.candidate.kind, each.candidate.name)]
+    names = [name for each in current_catalog().providers() for name in (each.candidate.bare_name, each.candidate.name)]
     return f"no kind matches {pattern!r}.{did_you_mean(pattern, names)}"
