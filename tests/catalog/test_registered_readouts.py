@@ -215,8 +215,8 @@ def test_a_readout_without_pool_is_refused_when_the_model_is_built():
 
 def test_one_scan_of_the_environment_serves_kinds_readouts_and_commands(monkeypatch):
     scans = []
-    entry_points = discovery.entry_points
-    monkeypatch.setattr(discovery, "entry_points", lambda: scans.append(1) or entry_points())
+    distributions = discovery.distributions
+    monkeypatch.setattr(discovery, "distributions", lambda: scans.append(1) or distributions())
     catalog = Catalog()
     assert catalog.names()
     assert catalog.readouts.names()

@@ -156,6 +156,14 @@ def test_one_cause_is_reported_once(plugins):
     assert len(found["problems"]) == 1
 
 
+@pytest.mark.parametrize("category", ["readout", "command"])
+def test_plugins_without_kinds_are_loaded(plugins, category):
+    plugins.install("mine", source="raise RuntimeError", distribution="patient", group=f"rnnkit.{category}s")
+    [found] = json.loads(run("doctor", "patient", "--json").stdout)["distributions"]
+    assert (found["kinds"], found[f"{category}s"], found["state"]) == ([], ["mine"], "broken")
+    assert "RuntimeError" in found["problems"][0]
+
+
 def hostile(name):
     [case] = (case for case in ALL if case.name == name)
     return case

@@ -11,7 +11,7 @@ from rnnkit.catalog.discovery import KINDS, LOCAL, OWN, Candidate, Category, is_
 from rnnkit.catalog.policy import ALLOW, BLOCK
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, RnnkitError, UnknownKindError
 
-Status = Literal["not loaded", "loaded", "blocked", "broken"]
+Status = Literal["not loaded", "loaded", "blocked", "broken", "hidden"]
 
 
 class Provider(NamedTuple):
@@ -19,8 +19,8 @@ class Provider(NamedTuple):
 
     Attributes:
         candidate: name, distribution, version, entry point.
-        status: `not loaded`, `loaded`, `blocked` or `broken`.
-        note: why it is blocked or broken; or, once loaded, that the name is an old one or the kind deprecated.
+        status: `not loaded`, `loaded`, `blocked`, `broken`, or `hidden` by another version of its distribution.
+        note: why it is blocked, broken or hidden; or, once loaded, that the name is an old one or the kind deprecated.
     """
 
     candidate: Candidate
@@ -28,7 +28,7 @@ class Provider(NamedTuple):
     note: str = ""
 
     def __str__(self) -> str:
-        described = {"blocked": self.note, "broken": f"broken: {self.note}"}
+        described = {"blocked": self.note, "hidden": self.note, "broken": f"broken: {self.note}"}
         status = described.get(self.status) or ", ".join(filter(None, [self.status, self.note]))
         return f"{self.candidate.name}: {self.candidate}, {status}"
 
@@ -39,7 +39,7 @@ class Resolution:
 
     Attributes:
         asked: the name that was asked for.
-        providers: all providers of that name, blocked and broken ones included.
+        providers: all providers of that name, blocked, broken and hidden ones included.
         chosen: the provider that the name stands for; None if there is none.
         reason: why this one was chosen, or why none was.
         error: what `require` raises if there is none.
@@ -103,6 +103,14 @@ def _first(asked: str, providers: Sequence[Provider]) -> tuple[Sequence[Provider
         if found := [each for each in providers if each.candidate.distribution == distribution]:
             return found, reason
     return providers, "all others are blocked" if len(providers) > 1 else "it has no other provider"
+
+
+def hidden_only(asked: str, hidden: Sequence[Provider]) -> Resolution:
+    """The resolution of a name that only hidden entry points provide."""
+    noun = hidden[0].candidate.category.noun
+    providers = "; ".join(f"{each.candidate}, {each.note}" for each in hidden)
+    fix = "Remove the version that is left over, or install the distribution again"
+    return Resolution(asked, (), None, f"The {noun} {asked!r} is installed but hidden: {providers}. {fix}.")
 
 
 def unknown(

@@ -38,7 +38,7 @@ def examine(distributions: Iterable[str], timeout: float, *, ignore_entry_points
             distributions.
 
     Returns:
-        For each distribution the result of `load_kinds` as far as it came, with the `problems` of the process itself
+        For each distribution the result of `load_plugins` as far as it came, with the `problems` of the process itself
         added, and the text that was `printed`.
     """
     extra = _IGNORE_ENTRY_POINTS if ignore_entry_points else {}

@@ -12,7 +12,14 @@ import click
 
 from rnnkit._messages import escape_control_chars
 
-_COLORS = {"broken": "red", "blocked": "yellow", "ambiguous": "yellow", "chosen": "green", "ok": "green"}
+_COLORS = {
+    "broken": "red",
+    "blocked": "yellow",
+    "hidden": "yellow",
+    "ambiguous": "yellow",
+    "chosen": "green",
+    "ok": "green",
+}
 _COLORED = ("state", "verdict")  # columns
 _MIN_WIDTH = 20  # of a column of long text
 _GAP = "  "

@@ -74,10 +74,11 @@ def _note(candidate: Candidate) -> str:
     """Explains a bare name that does not resolve to this third-party kind."""
     if candidate.distribution in (OWN, LOCAL):
         return ""
-    chosen = current_catalog().resolve(candidate.bare_name).chosen
+    bare_name = candidate.bare_name
+    chosen = current_catalog().resolve(bare_name).chosen
     if chosen is None:
-        return f"The bare name {candidate.bare_name!r} is ambiguous."
-    return "" if chosen.name == candidate.name else f"The bare name {candidate.bare_name!r} resolves to {chosen.name!r}."
+        return f"The bare name {bare_name!r} is ambiguous."
+    return "" if chosen.name == candidate.name else f"The bare name {bare_name!r} resolves to {chosen.name!r}."
 
 
 def _note_hidden(console: Console, blocked: int) -> None:
