@@ -449,12 +449,49 @@ def test_a_hook_of_a_user_that_returns_something_is_refused(result):
             "@hookimpl(wrapper=True)\ndef after_build(model): pass",
             "its hook is a wrapper that does not yield. Write a plain function.",
         ),
+        (
+            "@hookimpl\ndef after_build(*, spec, model): pass",
+            "its hook is `after_build(*, spec, model)`. Write `def after_build(spec, model):`.",
+        ),
+        (
+            "@hookimpl\ndef after_build(spec, model=None): pass",
+            "its hook is `after_build(spec, model=None)`. Write `def after_build(spec, model):`.",
+        ),
+        (
+            "@hookimpl\ndef after_build(**arguments): pass",
+            "its hook is `after_build(**arguments)`. Write `def after_build(spec, model):`.",
+        ),
     ],
 )
 def test_a_plugin_with_a_hook_that_cannot_be_called_is_broken_before_it_builds(plugins, source, says):
     plugins.install("mine", source=plugin_of("mine", after_build=source), distribution="acme")
     with pytest.raises(PluginError, match=re.escape(says)):
         get_kind("mine")
+
+
+TWO_YIELDS = "@hookimpl({}=True)\ndef after_build(model):\n    yield\n    yield"
+
+
+@pytest.mark.parametrize("style", ["wrapper", "hookwrapper"])
+def test_wrapper_that_yields_twice_is_an_error_of_its_plugin(plugins, style):
+    source = plugin_of("mine", after_build=TWO_YIELDS.format(style))
+    plugins.install("mine", source=source, distribution="acme")
+    with pytest.raises(
+        PluginError, match=r"distribution acme 1\.0.* its hook `after_build` raised RuntimeError: .*yield"
+    ):
+        small_model("mine")
+
+
+def test_wrapper_of_a_user_that_yields_twice_is_named():
+    class Twice:
+        @hookimpl(wrapper=True)
+        def after_build(self, model):
+            yield
+            yield
+
+    with register_hooks(Twice()), pytest.raises(RuntimeError, match="yield") as caught:
+        small_model("gru")
+    assert "in the hook `after_build` of <" in caught.value.__notes__[0]
 
 
 def test_a_hook_of_a_later_rnnkit_that_is_marked_as_optional_is_left_alone(plugins):
