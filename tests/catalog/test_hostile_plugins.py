@@ -52,7 +52,8 @@ def make_spec(name):
 
 
 before = rnnkit.list_kinds()
-answers = {name: [answer(load, name) for load in (rnnkit.get_kind, make_spec, rnnkit.get_kind)] for name in sys.argv[1:]}
+loads = rnnkit.get_kind, make_spec, rnnkit.get_kind
+answers = {name: [answer(load, name) for load in loads] for name in sys.argv[1:]}
 results = {"before": before, "answers": answers, "after": rnnkit.list_kinds()}
 """
 

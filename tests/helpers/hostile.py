@@ -22,8 +22,8 @@ class Hostile:
     Attributes:
         name: what is wrong with it.
         source: of the module, in which KIND stands for its first kind's name; None: there is no module.
-        message: what is wrong, in the words of the error, FOLDER standing for where all this lies on disk; empty: nothing,
-            the kinds can be used.
+        message: what is wrong, in the words of the error, FOLDER standing for where all this lies on disk; empty:
+            nothing, the kinds can be used.
         cause: the class of the exception that the error is chained to.
         kinds: those to ask for; empty: the one whose name is `name`, with underscores.
         value: what the entry points lead to, if not to the module.
@@ -495,9 +495,9 @@ METADATA = [
         name="entry-without-name",
         entry_points="[rnnkit]\n= hostile_entry_without_name\n",
         hidden=True,
-        message="The distribution 'hostile-entry-without-name' has an entry point named '' (= 'hostile_entry_without_name'"
-        ") in the group 'rnnkit'. The name is the name of the kind: it must not be empty or "
-        "contain spaces or slashes. Fix it there, or remove it with `pip uninstall hostile-entry-without-name`.",
+        message="The distribution 'hostile-entry-without-name' has an entry point named '' (= "
+        "'hostile_entry_without_name') in the group 'rnnkit'. The name is the name of the kind: it must not be empty "
+        "or contain spaces or slashes. Fix it there, or remove it with `pip uninstall hostile-entry-without-name`.",
     ),
     Hostile(
         name="entry-with-slash",

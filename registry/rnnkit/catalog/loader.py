@@ -9,11 +9,10 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import pluggy
@@ -21,7 +20,7 @@ import pluggy
 from rnnkit._messages import describe_exception, join_quoted, short_repr
 from rnnkit._version import __version__
 from rnnkit.catalog.discovery import KINDS, OWN, Candidate, is_name
-from rnnkit.catalog.hook_validation import implements, validated_manager
+from rnnkit.catalog.hook_validation import implements, require_hook, validated_manager
 from rnnkit.catalog.policy import BLOCK
 from rnnkit.deprecation import Deprecation, KindAlias
 from rnnkit.errors import PluginError
@@ -43,14 +42,7 @@ class LoadedPlugin(NamedTuple):
     manager: pluggy.PluginManager
 
 
-class _Loading(threading.local):
-    """The plugins that this thread is loading."""
-
-    def __init__(self) -> None:
-        self.candidates: list[Candidate] = []
-
-
-_loading = _Loading()
+_loading: ContextVar[tuple[str, ...]] = ContextVar("loading", default=())  # the plugins that this thread is loading
 
 
 def load_plugin(candidate: Candidate, declared: set[str], is_own: Callable[[str], bool]) -> LoadedPlugin:
@@ -129,16 +121,14 @@ def wrap_plugin_errors(candidate: Candidate, doing: str) -> Iterator[None]:
 @contextmanager
 def _while_loading(candidate: Candidate) -> Iterator[None]:
     """A block in which the same plugin cannot be loaded once more."""
-    if any(each.value == candidate.value for each in _loading.candidates):
-        noun = candidate.category.noun
-        raise plugin_error(
-            candidate, f"it asks for its own {noun} while it is being loaded", "Ask later, in a function"
-        )
-    _loading.candidates.append(candidate)
+    if candidate.value in _loading.get():
+        cause = f"it asks for its own {candidate.category.noun} while it is being loaded"
+        raise plugin_error(candidate, cause, "Ask later, in a function")
+    token = _loading.set((*_loading.get(), candidate.value))
     try:
         yield
     finally:
-        _loading.candidates.pop()
+        _loading.reset(token)
 
 
 def _check_requirement(candidate: Candidate) -> None:
@@ -147,14 +137,9 @@ def _check_requirement(candidate: Candidate) -> None:
         return
     from rnnkit.catalog.requirement import unmet_requirement  # imports packaging, which nothing else needs
 
-    unmet = unmet_requirement(candidate.entry)
-    if unmet is not None:
-        fix = (
-            f'Run `pip install --upgrade "{unmet.needed}"`'
-            if unmet.too_old
-            else f"Install another version of it: `pip install --upgrade {candidate.distribution}`"
-        )
-        raise plugin_error(candidate, f"it needs {unmet.needed}, but rnnkit {__version__} is installed", fix)
+    if needed := unmet_requirement(candidate.entry):
+        fix = f"Install versions that fit: `pip install --upgrade {candidate.distribution}`"
+        raise plugin_error(candidate, f"it needs {needed}, but rnnkit {__version__} is installed", fix)
 
 
 def _import(candidate: Candidate) -> Any:
@@ -172,19 +157,10 @@ def _manager(candidate: Candidate, plugin: Any) -> pluggy.PluginManager:
             raise plugin_error(candidate, "its entry point names a class", "Name a module, or an object of that class")
         fail, guard = partial(plugin_error, candidate), partial(wrap_plugin_errors, candidate)
         manager = validated_manager(plugin, fail, guard)
-        if not implements(manager, candidate.category.hook):
-            raise _missing_hook_error(candidate, plugin)
+        if inspect.isroutine(plugin) and not implements(manager, candidate.category.hook):
+            raise plugin_error(candidate, "its entry point names a function", "Name the module that it is in")
+        require_hook(manager, plugin, candidate.category.hook, fail)
     return manager
-
-
-def _missing_hook_error(candidate: Candidate, plugin: Any) -> PluginError:
-    hook = candidate.category.hook
-    if inspect.isroutine(plugin):
-        return plugin_error(candidate, "its entry point names a function", "Name the module that it is in")
-    if callable(getattr(plugin, hook, None)):
-        return plugin_error(candidate, f"its function `{hook}` is not marked", "Put `@rnnkit.hookimpl` on it")
-    what = "it" if isinstance(plugin, ModuleType) else short_repr(plugin)
-    return plugin_error(candidate, f"{what} has no hook `{hook}`", "Write one, marked with `@rnnkit.hookimpl`")
 
 
 def _register(candidate: Candidate, manager: pluggy.PluginManager) -> list[Any]:

@@ -24,7 +24,14 @@ COLUMNS = [
 
 @click.command(cls=RnnkitCommand)
 @click.argument("name", shell_complete=complete_kind)
-@click.option("--of", "noun", type=click.Choice(["kind", "readout", "command"]), default="kind", show_default=True)
+@click.option(
+    "--of",
+    "noun",
+    type=click.Choice(["kind", "readout", "command"]),
+    default="kind",
+    show_default=True,
+    help="What NAME is the name of.",
+)
 @click.option("--load", is_flag=True, help="Load the plugins of the candidates, to find broken ones.")
 @json_option
 @click.pass_obj
