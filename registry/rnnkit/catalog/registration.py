@@ -130,10 +130,14 @@ class LocalReadout(_LocalName):
     """A readout that this process knows until `remove` is called, or until the `with` block of this object ends."""
 
     def __init__(self, readout: type[Readout]) -> None:
-        candidate = Candidate(
-            getattr(readout, "name", ""), LOCAL, f"{readout.__module__}.{readout.__qualname__}", category=READOUTS
+        if not isinstance(readout, type) or not is_name(getattr(readout, "name", None)):
+            raise PluginError(
+                f"register_readout takes a subclass of rnnkit.Readout with a `name`, but got {short_repr(readout)}"
+            )
+        origin = f"{readout.__module__}.{readout.__qualname__}"
+        super().__init__(
+            current_catalog().readouts, LocalEntry(Candidate(readout.name, LOCAL, origin, category=READOUTS), readout)
         )
-        super().__init__(current_catalog().readouts, LocalEntry(candidate, readout))
 
 
 class RegisteredHooks(Registration):
@@ -177,10 +181,6 @@ def register_readout(readout: type[Readout], /) -> LocalReadout:
         ReservedKindError: the name is that of one of rnnkit's own readouts, or of another local one.
         PluginError: it is not a class with a `name`.
     """
-    if not isinstance(readout, type) or not is_name(getattr(readout, "name", None)):
-        raise PluginError(
-            f"register_readout takes a subclass of rnnkit.Readout with a `name`, but got {short_repr(readout)}"
-        )
     return LocalReadout(readout)
 
 

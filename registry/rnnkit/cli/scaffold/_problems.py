@@ -6,7 +6,7 @@ import keyword
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -65,11 +65,7 @@ def _distribution_problems(name: str) -> Iterator[NameProblem]:
 
 
 def _is_installed(name: str) -> bool:
-    try:
-        distribution(name)
-    except PackageNotFoundError:
-        return False
-    return True
+    return any(True for _ in distributions(name=name))
 
 
 def _module_problems(name: str) -> Iterator[NameProblem]:
