@@ -33,8 +33,6 @@ from rnnkit.errors import PluginError, ReservedKindError
 if TYPE_CHECKING:
     import pluggy
 
-    from rnnkit.catalog.loader import LoadedPlugin
-
 Find = Callable[[], Iterable[EntryPoint | HiddenEntryPoint | PluginError]]
 
 
@@ -101,7 +99,8 @@ class Index:
             bare_name: only those of this name; None: all.
         """
         self._ensure_scanned()
-        return [each for each in self._hidden if bare_name in (None, each.candidate.bare_name)]
+        own = (each for each in self._hidden if each.candidate.category == self.category)
+        return [each for each in own if bare_name in (None, each.candidate.bare_name)]
 
     def resolve(self, name: str) -> Resolution:
         """The provider that a name stands for, and why. Never fails, and imports no plugin.
@@ -254,7 +253,7 @@ class Index:
             if isinstance(entry, PluginError):
                 self._problems.append(entry)
             elif isinstance(entry, HiddenEntryPoint):
-                self._add_hidden(entry)
+                self._hidden.append(Provider(candidate_of(entry.entry), "hidden", entry.note))
             elif entry.group != self.category.group:
                 continue
             elif not is_name(entry.name):
@@ -262,11 +261,6 @@ class Index:
             else:
                 found.setdefault(entry.name, []).append(entry)
         return found
-
-    def _add_hidden(self, hidden: HiddenEntryPoint) -> None:
-        candidate = candidate_of(hidden.entry)
-        if candidate.category == self.category and is_distribution(candidate.distribution):
-            self._hidden.append(Provider(candidate, "hidden", hidden.note))
 
     def _installed(self, kind: str) -> list[Candidate]:
         """The providers of a name in the order of their distributions, each once: its first entry point counts.
@@ -305,22 +299,18 @@ class Index:
         from rnnkit.catalog.loader import load_plugin  # imports pluggy and pydantic, which nothing else here needs
 
         try:
-            plugin = load_plugin(candidate, declared, partial(self._is_provided_by, candidate.distribution))
+            records, manager = load_plugin(candidate, declared, partial(self._is_provided_by, candidate.distribution))
         except PluginError as error:
             names = {canonical(candidate.distribution, bare_name) for bare_name in declared}
             self._broken |= dict.fromkeys(names - self._records.keys(), error.cause)
             raise
         with self._lock:
-            self._add(candidate.distribution, plugin)
+            for bare_name, record in records.items():  # if another thread was faster, its records stay
+                name = canonical(candidate.distribution, bare_name)
+                self._records.setdefault(name, record)
+                self._managers.setdefault(name, manager)
+                self._broken.pop(name, None)
             self._cache = {}
-
-    def _add(self, distribution: str, plugin: LoadedPlugin) -> None:
-        """Add what a plugin provides; if another thread was faster, its records stay."""
-        for bare_name, record in plugin.records.items():
-            name = canonical(distribution, bare_name)
-            self._records.setdefault(name, record)
-            self._managers.setdefault(name, plugin.manager)
-            self._broken.pop(name, None)
 
     def _is_provided_by(self, distribution: str, kind: str) -> bool:
         return any(each.distribution == distribution for each in self._installed(kind))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import pluggy
 
@@ -30,23 +30,15 @@ from rnnkit.options import Options
 _REFERENCE = re.compile(r"[\w.]+(:[\w.]+)?\s*(\[.*\])?")  # `module` or `module:object`, and perhaps extras
 
 
-class LoadedPlugin(NamedTuple):
-    """The records and hooks that a plugin provides in one category.
-
-    Attributes:
-        records: what it registers, by bare name: kinds and their old names, readouts, or commands.
-        manager: its hooks.
-    """
-
-    records: dict[str, Any]
-    manager: pluggy.PluginManager
-
-
 _loading: ContextVar[tuple[str, ...]] = ContextVar("loading", default=())  # the plugins that this thread is loading
 
 
-def load_plugin(candidate: Candidate, declared: set[str], is_own: Callable[[str], bool]) -> LoadedPlugin:
-    """Import a plugin and let it register what it provides.
+def load_plugin(
+    candidate: Candidate, declared: set[str], is_own: Callable[[str], bool]
+) -> tuple[dict[str, Any], pluggy.PluginManager]:
+    """Import a plugin and let it register what it provides in the category of a candidate.
+
+    Returns its records by bare name (kinds and their old names, readouts, or commands), and its hooks.
 
     Args:
         candidate: one of its entry points.
@@ -62,7 +54,7 @@ def load_plugin(candidate: Candidate, declared: set[str], is_own: Callable[[str]
         records = _register(candidate, manager)
     _check_names(candidate, [record.name for record in records], declared)
     _check_aliases(candidate, records, is_own)
-    return LoadedPlugin({record.name: record for record in records}, manager)
+    return {record.name: record for record in records}, manager
 
 
 def validate_kind(candidate: Candidate, kind: object) -> None:

@@ -112,11 +112,11 @@ def _paragraphs(columns: Sequence[Column], rows: Sequence[Sequence[str]], width:
         yield click.style(name, bold=True)
         for column, cell in zip(columns[1:], cells, strict=True):
             if cell:
-                yield textwrap.fill(
-                    f"{column.name}: {cell}",
-                    width,
-                    initial_indent="  ",
-                    subsequent_indent="    ",
-                    break_long_words=False,
-                    break_on_hyphens=False,
-                )
+                yield fill(f"{column.name}: {cell}", width, "  ", "    ")
+
+
+def fill(text: str, width: int, first: str, others: str) -> str:
+    """Returns a text wrapped between words, with the indent of its first line and of all others."""
+    return textwrap.fill(
+        text, width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+    )

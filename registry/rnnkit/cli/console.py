@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any, TextIO
@@ -14,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from rnnkit._messages import escape_control_chars
-from rnnkit.cli._table import Column, table_lines
+from rnnkit.cli._table import Column, fill, table_lines
 
 
 class Console:
@@ -82,10 +81,7 @@ class Console:
 
 
 def _wrapped(line: str, width: int, indent: int = 0) -> str:
-    space = " " * indent
-    return textwrap.fill(
-        line, width, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
-    )
+    return fill(line, width, " " * indent, " " * indent)
 
 
 def _escaping(stream: TextIO | None) -> TextIO:

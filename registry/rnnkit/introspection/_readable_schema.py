@@ -101,16 +101,17 @@ def _class_nodes(scope: ast.AST, path: list[str]) -> Iterator[ast.ClassDef]:
 
 def _starts_in(node: ast.ClassDef, line: int) -> bool:
     """True if a line is in the class statement, decorators included, before its body."""
-    return min(each.lineno for each in [node, *node.decorator_list]) <= line <= node.body[0].lineno
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return first <= line <= node.body[0].lineno
 
 
 def _texts_in(node: ast.ClassDef) -> dict[str, str]:
     return {
         field.target.id: inspect.cleandoc(below.value.value)
         for field, below in pairwise(node.body)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and _is_string(below)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
     }
-
-
-def _is_string(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
