@@ -30,7 +30,7 @@ COLUMNS = [
     type=click.Choice(["kind", "readout", "command"]),
     default="kind",
     show_default=True,
-    help="What NAME is the name of.",
+    help="Category of NAME.",
 )
 @click.option("--load", is_flag=True, help="Load the plugins of the candidates, to find broken ones.")
 @json_option
