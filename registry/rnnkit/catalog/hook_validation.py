@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pluggy
 
 from rnnkit import hookspecs
-from rnnkit._messages import did_you_mean, short_repr
+from rnnkit._messages import did_you_mean
 from rnnkit.errors import PluginError
 
 Fail = Callable[[str, str], PluginError]
@@ -55,8 +55,7 @@ def require_hook(manager: pluggy.PluginManager, owner: object, hook: str, fail: 
         return
     if callable(getattr(owner, hook, None)):
         raise fail(f"its function `{hook}` is not marked", "Put `@rnnkit.hookimpl` on it")
-    what = "it" if isinstance(owner, ModuleType) else short_repr(owner)
-    raise fail(f"{what} has no hook `{hook}`", "Write one, marked with `@rnnkit.hookimpl`")
+    raise fail(f"it has no hook `{hook}`", "Write one, marked with `@rnnkit.hookimpl`")
 
 
 def _guard_call(fail: Fail, guard: Guard, outcome: pluggy.Result[Any], hook: str, *_call: object) -> None:

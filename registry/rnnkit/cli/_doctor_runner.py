@@ -21,6 +21,7 @@ from typing import Any
 from rnnkit._messages import short_repr
 from rnnkit.catalog import STRICT
 
+_WORKER = [sys.executable, "-P", "-X", "importtime", "-m", "rnnkit.cli._doctor_worker"]
 _MAX_OUTPUT = 1_000_000  # bytes
 _PROCESSES = 2  # at a time
 _POLLING = 0.02  # seconds
@@ -77,16 +78,7 @@ def _load_in_process(
         result, output, errors = (Path(folder) / name for name in ("result.json", "output", "errors"))
         with output.open("wb") as stdout, errors.open("wb") as stderr:
             process = subprocess.Popen(  # noqa: S603  # this very Python
-                [
-                    sys.executable,
-                    "-P",
-                    "-X",
-                    "importtime",
-                    "-m",
-                    "rnnkit.cli._doctor_worker",
-                    distribution,
-                    str(result),
-                ],
+                [*_WORKER, distribution, str(result)],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -97,8 +89,9 @@ def _load_in_process(
             stopped = _wait(process, [output, errors], timeout, interrupted)
         finally:
             _kill(process)  # the plugin may have left child processes behind
+            status = process.wait()
         found, printed, written = _read_result(result), _read_text(output), _read_text(errors)
-    problem = _problem(stopped, process.wait(), _IMPORT_TIME.sub("", written), loaded=bool(found))
+    problem = _problem(stopped, status, _IMPORT_TIME.sub("", written), loaded=bool(found))
     torch_time = _TORCH_TIME.search(written)
     return {
         **found,

@@ -115,7 +115,7 @@ def _paragraphs(columns: Sequence[Column], rows: Sequence[Sequence[str]], width:
                 yield fill(f"{column.name}: {cell}", width, "  ", "    ")
 
 
-def fill(text: str, width: int, first: str, others: str) -> str:
+def fill(text: str, width: int, first: str = "", others: str = "") -> str:
     """Returns a text wrapped between words, with the indent of its first line and of all others."""
     return textwrap.fill(
         text, width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False

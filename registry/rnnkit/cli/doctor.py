@@ -101,7 +101,7 @@ def _examined(
     found = dict(zip(usable, examine(usable, timeout, ignore_entry_points=ignore_entry_points), strict=True))
     return [
         {"distribution": name, "version": candidates[0].version, **_names(candidates)}
-        | (_blocked(blocked[name]) if name in blocked else _result(found[name]))
+        | ({"state": "blocked", "problems": [], "notes": [blocked[name]]} if name in blocked else _result(found[name]))
         for name, candidates in chosen.items()
     ]
 
@@ -111,10 +111,6 @@ def _names(candidates: list[Candidate]) -> dict[str, list[str]]:
         f"{noun}s": [each.bare_name for each in candidates if each.category.noun == noun]
         for noun in current_catalog().indexes
     }
-
-
-def _blocked(objection: str) -> dict[str, Any]:
-    return {"state": "blocked", "problems": [], "notes": [objection]}
 
 
 def _result(found: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,9 @@ def command(console: Console, *, pattern: str | None, load: bool, with_blocked: 
     if as_json:
         console.json(facts)
     elif facts:
-        console.table(COLUMNS, [{**row, "description": _description(row)} for row in facts])
+        console.table(
+            COLUMNS, [{**row, "description": f"{row.get('summary') or ''} {row['note']}".strip()} for row in facts]
+        )
     _note_hidden(console, len(matching) - len(shown))
     if not shown:
         console.note(f"Error: {_no_match(pattern, matching)}")
@@ -64,10 +66,6 @@ def _facts(provider: Provider, *, load: bool) -> dict[str, Any]:
         facts |= {"version": candidate.version, "summary": kind and as_text(kind.summary)}
     note = provider.note or _note(candidate)
     return facts | {"state": provider.status, "note": note}
-
-
-def _description(facts: dict[str, Any]) -> str:
-    return " ".join(filter(None, [facts.get("summary"), facts["note"]]))
 
 
 def _note(candidate: Candidate) -> str:

@@ -53,7 +53,7 @@ def describe_options(cls: type[Options]) -> list[FieldDescription]:
             name=name,
             type=type_text(field_schema, schema.get("$defs", {})) or _annotation_text(fields[name]),
             default=_default(field_schema, fields[name]),
-            text=_file_notation(" ".join(field_schema.get("description", "").split())),
+            text=re.sub(r"\bNone\b", "null", " ".join(field_schema.get("description", "").split())),  # as in files
         )
         for name, field_schema in schema["properties"].items()
     ]
@@ -64,10 +64,6 @@ def describe_spec() -> list[FieldDescription]:
     from rnnkit.specs import RecurrentSpec  # not needed for options
 
     return describe_options(RecurrentSpec)  # type: ignore[arg-type]  # a pydantic dataclass too
-
-
-def _file_notation(text: str) -> str:
-    return re.sub(r"\bNone\b", "null", text)
 
 
 def _fields_by_alias(cls: Any) -> dict[str, FieldInfo]:

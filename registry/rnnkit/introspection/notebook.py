@@ -45,10 +45,12 @@ def _spec_block(spec: RecurrentSpec[Any]) -> str:
     plain = spec.to_dict()
     del plain["kind"]  # shown above the table
     options = plain.pop("options")
-    is_unresolved = isinstance(spec.options, UnresolvedOptions)
-    of_options = [] if is_unresolved else describe_options(type(spec.options))
+    if isinstance(spec.options, UnresolvedOptions):
+        notes, of_options = [f"not installed: {spec.options.plugin or 'unknown plugin'}"], []
+    else:
+        notes, of_options = [], describe_options(type(spec.options))
     rows = [*_described(plain, describe_spec()), *_described(options, of_options, "options.")]
-    return _block("RecurrentSpec", spec.kind, _missing_plugin(spec.options), _table(["field", "value"], rows))
+    return _block("RecurrentSpec", spec.kind, notes, _table(["field", "value"], rows))
 
 
 def _described(values: dict[str, Any], fields: list[FieldDescription], prefix: str = "") -> Iterator[str]:
@@ -59,12 +61,6 @@ def _described(values: dict[str, Any], fields: list[FieldDescription], prefix: s
         is_default = field is not None and json.dumps(value, ensure_ascii=False) == field.default
         heading = f'<span title="{escape(field.text if field else "")}">{escape(prefix + name)}</span>'
         yield _row([heading, f"<code>{escape(repr(value))}</code>"], faint=is_default)
-
-
-def _missing_plugin(options: object) -> list[str]:
-    if not isinstance(options, UnresolvedOptions):
-        return []
-    return [f"not installed: {options.plugin or 'unknown plugin'}"]
 
 
 def _model_block(model: RecurrentModel) -> str:
