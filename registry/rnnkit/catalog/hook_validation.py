@@ -49,13 +49,13 @@ def implements(manager: pluggy.PluginManager, hook: str) -> bool:
     return bool(getattr(manager.hook, hook).get_hookimpls())
 
 
-def require_hook(manager: pluggy.PluginManager, owner: object, hook: str, fail: Fail) -> None:
+def require_hook(manager: pluggy.PluginManager, owner: object, hook: str, fail: Fail, *, subject: str = "it") -> None:
     """Raise the error from `fail` unless the plugin of a manager has a hook."""
     if implements(manager, hook):
         return
     if callable(getattr(owner, hook, None)):
         raise fail(f"its function `{hook}` is not marked", "Put `@rnnkit.hookimpl` on it")
-    raise fail(f"it has no hook `{hook}`", "Write one, marked with `@rnnkit.hookimpl`")
+    raise fail(f"{subject} has no hook `{hook}`", "Write one, marked with `@rnnkit.hookimpl`")
 
 
 def _guard_call(fail: Fail, guard: Guard, outcome: pluggy.Result[Any], hook: str, *_call: object) -> None:

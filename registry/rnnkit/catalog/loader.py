@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -151,7 +152,8 @@ def _manager(candidate: Candidate, plugin: Any) -> pluggy.PluginManager:
         manager = validated_manager(plugin, fail, guard)
         if inspect.isroutine(plugin) and not implements(manager, candidate.category.hook):
             raise plugin_error(candidate, "its entry point names a function", "Name the module that it is in")
-        require_hook(manager, plugin, candidate.category.hook, fail)
+        subject = "it" if isinstance(plugin, ModuleType) else short_repr(plugin)
+        require_hook(manager, plugin, candidate.category.hook, fail, subject=subject)
     return manager
 
 
