@@ -1,5 +1,6 @@
 """Options of a kind: the fields of a spec that only this kind has."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
@@ -44,6 +45,8 @@ class Options:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "__firstlineno__" not in vars(cls):  # which Python 3.13 sets: tells apart classes of one name in a file
+            cls.__firstlineno__ = sys._getframe(1).f_lineno  # noqa: SLF001  # the line of the class statement
         dataclass(cls, frozen=True, kw_only=True, config=_CONFIG)
         cls.__init__ = _with_plain_arguments(cls.__init__)  # type: ignore[method-assign]
         try:

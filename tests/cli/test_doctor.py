@@ -146,7 +146,7 @@ def test_strict_policy_loads_no_other_plugins(plugins, diagnosed):
 def test_problems_match_the_errors_of_get_kind(case, tmp_path):
     done = run_process("doctor", case.distribution, "--json", path=[case.write(tmp_path)])
     [found] = json.loads(done.stdout)["distributions"]
-    assert found["problems"] == ([case.error(case.asked[0])] if case.says else [])
+    assert found["problems"] == ([case.error(case.kind_names[0])] if case.message else [])
 
 
 def test_one_cause_is_reported_once(plugins):
@@ -154,6 +154,14 @@ def test_one_cause_is_reported_once(plugins):
     [found] = json.loads(run("doctor", "patient", "--json").stdout)["distributions"]
     assert found["kinds"] == ["mgu", "mgu2"]
     assert len(found["problems"]) == 1
+
+
+@pytest.mark.parametrize("category", ["readout", "command"])
+def test_plugins_without_kinds_are_loaded(plugins, category):
+    plugins.install("mine", source="raise RuntimeError", distribution="patient", group=f"rnnkit.{category}s")
+    [found] = json.loads(run("doctor", "patient", "--json").stdout)["distributions"]
+    assert (found["kinds"], found[f"{category}s"], found["state"]) == ([], ["mine"], "broken")
+    assert "RuntimeError" in found["problems"][0]
 
 
 def hostile(name):
@@ -166,7 +174,7 @@ def test_unreadable_distributions_are_named(tmp_path):
     folder, other = broken.write(tmp_path), works.write(tmp_path)
     done = run_process("doctor", works.distribution, "--json", "--strict", path=[folder, other])
     answer = json.loads(done.stdout)
-    assert answer["unreadable"] == [broken.says.replace("FOLDER", str(folder))]
+    assert answer["unreadable"] == [broken.message.replace("FOLDER", str(folder))]
     assert answer["torch_import_error"].startswith(("TypeError", "ValueError"))
     assert [(each["state"], each["problems"]) for each in answer["distributions"]] == [("ok", [])]
     assert done.returncode == 1
@@ -186,7 +194,7 @@ def test_commands_beside_an_unreadable_distribution_point_to_doctor(arguments, t
     folder = broken.write(tmp_path)
     done = run_process(*arguments.split(), path=[folder])
     assert done.returncode == 1
-    assert broken.says.replace("FOLDER", str(folder)) in done.stderr.decode()
+    assert broken.message.replace("FOLDER", str(folder)) in done.stderr.decode()
     assert "Run `rnnkit doctor`" in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
 

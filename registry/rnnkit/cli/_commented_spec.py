@@ -35,8 +35,7 @@ def _header(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
 
 
 def _fields(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
-    values = spec.to_dict()
-    return _commented([field for field in describe_spec() if field.name != "options"], values, write)
+    return _commented([field for field in describe_spec() if field.name != "options"], spec.to_dict(), write)
 
 
 def _options(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
@@ -44,9 +43,8 @@ def _options(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
 
 
 def _commented(fields: Iterable[FieldDescription], values: Mapping[str, Any], write: Callable[[str, Any], str]) -> str:
-    return "".join(
-        "\n" + _comment(field.text) + _comment(field.type) + write(field.name, values[field.name]) for field in fields
-    )
+    comments = (_comment(field.text) + _comment(field.type) + write(field.name, values[field.name]) for field in fields)
+    return "".join(f"\n{each}" for each in comments)
 
 
 def _yaml_line(name: str, value: Any) -> str:
@@ -55,11 +53,9 @@ def _yaml_line(name: str, value: Any) -> str:
 
 def _toml_line(name: str, value: Any) -> str:
     plain = json.dumps(value, ensure_ascii=False)
-    return (
-        _comment(f"{name} is omitted: {plain}")
-        if "null" in plain or "{" in plain
-        else write_document({name: value}, ".toml").decode()
-    )
+    if "null" in plain or "{" in plain:
+        return _comment(f"{name} is omitted: {plain}")
+    return write_document({name: value}, ".toml").decode()
 
 
 def _comment(text: str) -> str:

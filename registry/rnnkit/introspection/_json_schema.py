@@ -143,7 +143,7 @@ def _spellings(name: str) -> list[str]:
     """Returns all unambiguous names of the kind with a canonical name, with and without its distribution."""
     resolved = current_catalog().resolve
     chosen = resolved(name).require()
-    spellings = [name, chosen.kind, f"{chosen.distribution}/{chosen.kind}"]
+    spellings = [name, chosen.bare_name, f"{chosen.distribution}/{chosen.bare_name}"]
     for old in current_catalog().aliases_of(name):
         spellings += [old, old.rpartition("/")[2]]
     return [each for each in dict.fromkeys(spellings) if resolved(each).chosen == chosen]

@@ -62,7 +62,7 @@ def _check_names(context: CheckContext, when: str) -> None:
     context.assert_true(name in list_kinds(), f"{when}list_kinds() does not contain {name!r}")
     context.assert_true(get_kind(name) is record, f"{when}get_kind({name!r}) returns another record")
     chosen = resolve_kind(name).require()
-    context.assert_true(chosen.kind == record.name, f"{when}the record of {name!r} is named {record.name!r}")
+    context.assert_true(chosen.bare_name == record.name, f"{when}the record of {name!r} is named {record.name!r}")
     context.assert_true(
         context.kind.spec().kind == name,
         f"{when}a spec of {name!r} has kind={context.kind.spec().kind!r}",
