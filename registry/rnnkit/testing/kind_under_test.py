@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, reduce
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 from pydantic import ValidationError
@@ -32,7 +32,6 @@ Changes = Mapping[str, Any]
 # Tried in turn: a kind may need even sizes, equal sizes or a multiple of its number of heads. The first sizes differ,
 # which shows interchanged axes.
 _SIZES = [(3, 6), (4, 8), (8, 8), (16, 16), (32, 32), (64, 64)]
-_LAYERS = 2
 _MAX_VARIANTS = 8  # of the kind's own options, which every check runs with
 _MAX_NUMBERS = 2  # values of one numeric option
 
@@ -53,9 +52,8 @@ class KindUnderTest:
     def __init__(self, kind: str, *, fields: Changes | None = None, options: Sequence[Changes] = ()) -> None:
         self.record: Kind = get_kind(kind)
         self.name = current_catalog().canonical(kind)
-        self._given = dict(fields or {})
-        self._options = list(options)
-        self._base = self._find_sizes()
+        self.given_options: list[Changes] = [{"options": dict(each)} for each in options]
+        self._base = self._find_base(fields or {})
 
     def spec(self, **changes: Any) -> RecurrentSpec[Any]:
         """A small spec of two layers, with some fields changed.
@@ -76,9 +74,8 @@ class KindUnderTest:
         try:
             self.spec(**changes)
         except ValidationError as error:
-            return "; ".join(
-                f"{'.'.join(map(str, line['loc']))}={line['input']!r}: {line['msg']}" for line in error.errors()
-            )
+            lines = [(".".join(map(str, line["loc"])), line["input"], line["msg"]) for line in error.errors()]
+            return "; ".join(f"{place}={value!r}: {message}" for place, value, message in lines)
         return None
 
     @cached_property
@@ -98,29 +95,22 @@ class KindUnderTest:
     @property
     def _cell_options(self) -> list[Changes]:
         """The options of stacks that change the arguments of the cells, which implement them themselves."""
-        cells: Any = self.model.backbone.cells if self.is_stack else ()
 
         def arguments(**changes: Any) -> list[dict[str, Any]]:
-            return [cell_arguments(cell, self.spec(**changes)) for cell in {type(cell) for cell in cells}]
+            return [cell_arguments(cell, self.spec(**changes)) for cell in self._cells]
 
         defaults = arguments()
         return [each for each in self.stack_options if arguments(**each) != defaults]
 
     def _values_of(self, options: Iterable[str]) -> list[list[Changes]]:
-        """For each option, a few values that the kind accepts."""
+        """For each option, the values that the kind accepts: all choices, and a few numbers."""
         values = sample_option_values(self.record.options)
-        return [self._accepted_few([{"options": {name: value}} for value in values[name]]) for name in options]
+        return [[{"options": {name: value}} for value in self._accepted_few(name, values[name])] for name in options]
 
-    @property
-    def given_options(self) -> list[Changes]:
-        """The options that the caller gave."""
-        return [{"options": dict(each)} for each in self._options]
-
-    def _accepted_few(self, changes: list[Changes]) -> list[Changes]:
-        """The values of one option that the kind accepts: all choices, and a few numbers."""
-        accepted = [each for each in changes if self.accepts(**each)]
-        choices = [each for each in accepted if all(map(is_choice, each["options"].values()))]
-        return choices + [each for each in accepted if each not in choices][:_MAX_NUMBERS]
+    def _accepted_few(self, name: str, values: Iterable[Any]) -> list[Any]:
+        accepted = [value for value in values if self.accepts(options={name: value})]
+        numbers = [value for value in accepted if not is_choice(value)]
+        return [*filter(is_choice, accepted), *numbers[:_MAX_NUMBERS]]
 
     @property
     def is_local(self) -> bool:
@@ -135,10 +125,14 @@ class KindUnderTest:
     @property
     def has_fused_path(self) -> bool:
         """Whether a cell overrides `unroll` or `unroll_layers`."""
-        cells: Any = self.model.backbone.cells if self.is_stack else ()
-        return any(
-            type(cell).unroll is not Cell.unroll or type(cell).unroll_layers is not Cell.unroll_layers for cell in cells
-        )
+        fused = (Cell.unroll, Cell.unroll_layers)
+        return any((cell.unroll, cell.unroll_layers) != fused for cell in self._cells)
+
+    @property
+    def _cells(self) -> set[type[Cell]]:
+        """The cell classes of a stack."""
+        backbone: Any = self.model.backbone
+        return {type(cell) for cell in backbone.cells} if self.is_stack else set()
 
     @property
     def force_step_loop_values(self) -> tuple[bool, ...]:
@@ -161,28 +155,20 @@ class KindUnderTest:
         """A model to inspect."""
         return build_model(self.spec())
 
-    def _find_sizes(self) -> dict[str, Any]:
+    def _find_base(self, given: Changes) -> Changes:
+        """The first fields that the kind accepts."""
+        self._base: Changes = {}
         problems = []
-        for fields in self._candidates():
-            self._base = {**fields, **self._given}
-            problem = self.problem()
+        for layers, (inputs, hidden) in product((2, 1), _SIZES):
+            base = {"input_size": inputs, "hidden_size": hidden, "output_size": 2, "num_layers": layers, **given}
+            problem = self.problem(**base)
             if problem is None:
-                return self._base
+                return base
             problems.append(problem)
         raise ValueError(
             f"Kind {self.name!r} accepts none of the specs that the kit tries: {problems[0]}. Give fields that it "
             "accepts, such as spec={'hidden_size': 12}"
         )
-
-    def _candidates(self) -> Iterator[dict[str, Any]]:
-        for num_layers in (_LAYERS, 1):
-            for input_size, hidden_size in _SIZES:
-                yield {
-                    "input_size": input_size,
-                    "hidden_size": hidden_size,
-                    "output_size": 2,
-                    "num_layers": num_layers,
-                }
 
 
 def is_importable(cls: type) -> bool:
