@@ -152,7 +152,6 @@ class CheckContext:
             raise NotApplicableError(reason)
 
     def leave_out(self, what: str) -> None:
-        """Report something that was not tried."""
         if what not in self.left_out:
             self.left_out.append(what)
 

@@ -66,7 +66,6 @@ class KindUnderTest:
         return RecurrentSpec.from_dict({"kind": self.name, **fields})
 
     def accepts(self, **changes: Any) -> bool:
-        """Whether the kind accepts a spec with these fields changed."""
         return self.problem(**changes) is None
 
     def problem(self, **changes: Any) -> str | None:
@@ -119,7 +118,6 @@ class KindUnderTest:
 
     @property
     def is_stack(self) -> bool:
-        """Whether its backbone is a stack of cells."""
         return hasattr(self.model.backbone, "cells")
 
     @property
@@ -130,7 +128,6 @@ class KindUnderTest:
 
     @property
     def _cells(self) -> set[type[Cell]]:
-        """The cell classes of a stack."""
         backbone: Any = self.model.backbone
         return {type(cell) for cell in backbone.cells} if self.is_stack else set()
 
@@ -152,7 +149,6 @@ class KindUnderTest:
 
     @cached_property
     def model(self) -> RecurrentModel:
-        """A model to inspect."""
         return build_model(self.spec())
 
     def _find_base(self, given: Changes) -> Changes:

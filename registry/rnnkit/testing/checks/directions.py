@@ -61,20 +61,15 @@ def _check_causal(context: CheckContext, direction: str, influence: Tensor) -> N
     what = f"the influence of later inputs on the {direction} output"
     context.assert_close(influence.triu(1), torch.zeros_like(influence), what)
     blind = influence.diagonal().eq(0).nonzero().flatten().tolist()
-    context.assert_true(
-        not blind, f"the {direction} output at steps {blind} does not depend on the input of the same step"
-    )
+    what = f"the {direction} output at steps {blind} does not depend on the input of the same step"
+    context.assert_true(not blind, what)
 
 
 def _check_symmetry(
     context: CheckContext, model: RecurrentModel, mirror: RecurrentModel, forward: RecurrentModel, x: Tensor
 ) -> None:
-    output, _ = model.backbone(x)
-    context.assert_close(
-        _split_directions(context, output)[0],
-        forward.backbone(x)[0],
-        "compared with a unidirectional model, the forward output",
-    )
+    actual, expected = _split_directions(context, model.backbone(x)[0])[0], forward.backbone(x)[0]
+    context.assert_close(actual, expected, "compared with a unidirectional model, the forward output")
     state = random_state(model)
     swapped = _swap_state(state, model, forward)
     output, final = model.backbone(x, None if swapped is None else state)
@@ -82,13 +77,11 @@ def _check_symmetry(
     first, second = _split_directions(context, mirrored.flip(1))
     context.assert_close(torch.cat([second, first], dim=-1), output, "with swapped directions, the output")
     if swapped is not None:
-        context.assert_close(
-            _swap_state(mirrored_final, model, forward), final, "with swapped directions, the final state"
-        )
+        after = _swap_state(mirrored_final, model, forward)
+        context.assert_close(after, final, "with swapped directions, the final state")
 
 
 def _split_directions(context: CheckContext, output: Tensor) -> list[Tensor]:
-    """The outputs of the two directions."""
     features = output.shape[-1]
     context.skip_unless(features % 2 == 0, f"the {features} output features are not those of two equal directions")
     return list(output.chunk(2, dim=-1))
@@ -101,7 +94,6 @@ def _influence(output: Tensor, x: Tensor) -> Tensor:
 
 
 def _is_reverse(name: str) -> bool:
-    """Whether a weight of a one-layer backbone belongs to the reverse direction, by its name."""
     return bool(re.match(r"(cells|initial)\.1\.", name) or re.search(r"_reverse(\.|$)", name))
 
 

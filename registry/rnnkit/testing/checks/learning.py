@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from rnnkit import RecurrentModel, StackOptions
 from rnnkit.testing._check import check
-from rnnkit.testing._comparison import leaves
-from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, new_lengths
+from rnnkit.testing._comparison import floating_leaves
+from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, new_lengths, trainable
 from rnnkit.testing._lynx_data import Lynx, least_squares_loss, lynx_data
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
@@ -34,10 +34,10 @@ def every_parameter_is_trained(context: CheckContext) -> None:
         before = _parameters_after_call(case, model)
         gradients = list(_train(case, model))
         after = _parameters_after_call(case, model)
-        sizes = {name: [_size(step[name]) for step in gradients] for name in before}
+        sizes = {name: torch.tensor([_size(step[name]) for step in gradients]) for name in before}
         problems = [
-            *(f"{name} has no gradient in {_STEPS} steps" for name, each in sizes.items() if not any(each)),
-            *(f"the gradient of {name} is not finite" for name, each in sizes.items() if not _all_finite(each)),
+            *(f"{name} has no gradient in {_STEPS} steps" for name, each in sizes.items() if not each.any()),
+            *(f"the gradient of {name} is not finite" for name, each in sizes.items() if not each.isfinite().all()),
             *(f"{name} does not change" for name in before if torch.equal(before[name], after[name])),
         ]
         context.assert_true(not problems, "; ".join(problems))
@@ -67,7 +67,7 @@ def _check_memory(context: CheckContext, case: Case, task: Lynx) -> None:
     """If there is a state, the last output must depend on earlier inputs."""
     model, x = case.model(), _input(case, task).requires_grad_()
     output, state = model(x, return_state=True)
-    if any(part.is_floating_point() and part.numel() for part in leaves(state)):
+    if any(part.numel() for part in floating_leaves(state)):
         (gradient,) = derivatives(output.sum(), x)
         earlier = gradient.narrow(case.time_axis, 0, gradient.shape[case.time_axis] - 1)
         context.assert_true(earlier.any(), "the last output depends on the last input only: the state has no effect")
@@ -99,8 +99,7 @@ def _stack_variants(kind: KindUnderTest) -> list[Changes]:
 
 
 def _parameters(model: RecurrentModel) -> dict[str, Tensor]:
-    """Copies of the trainable parameters."""
-    return {name: each.detach().clone() for name, each in model.named_parameters() if each.requires_grad}
+    return {name: each.detach().clone() for name, each in trainable(model).items()}
 
 
 def _parameters_after_call(case: Case, model: RecurrentModel) -> dict[str, Tensor]:
@@ -110,7 +109,6 @@ def _parameters_after_call(case: Case, model: RecurrentModel) -> dict[str, Tenso
 
 
 def _train(case: Case, model: RecurrentModel) -> Iterator[dict[str, Tensor | None]]:
-    """Train a few steps, and yield the gradients of each."""
     x = case.input()
     goal = torch.randn_like(model(x))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
@@ -125,12 +123,7 @@ def _size(gradient: Tensor | None) -> float:
     return 0.0 if gradient is None else float(gradient.abs().sum())
 
 
-def _all_finite(sizes: list[float]) -> bool:
-    return all(map(math.isfinite, sizes))
-
-
 def _trained(case: Case) -> dict[str, Tensor]:
-    """The parameters after a few training steps."""
     model = case.model(perturb=False).train()
     for _ in _train(case, model):
         pass

@@ -98,12 +98,8 @@ def _combinations(kind: KindUnderTest) -> Iterator[list[Sequence[Changes]]]:
     likely, rest = ([{name: each} for name, values in options.items() for each in values[part]] for part in _PARTS)
     pairs = [{one: options[one][0], other: options[other][0]} for one, other in combinations(options, 2)]
     fields = [{}, *READOUTS[1:], {"output_size": None}, {"batch_first": False}, *kind.sizes_per_layer]
-    yield [[{}, {"bias": False}, {"dropout": 0.5}], [*fields, *_as_changes(likely)], LAYERS[:2]]
-    yield [[*LAYERS, *_as_changes([*rest, *pairs])]]
-
-
-def _as_changes(several: Sequence[Changes]) -> list[Changes]:
-    return [{"options": each} for each in several]
+    yield [[{}, {"bias": False}, {"dropout": 0.5}], [*fields, *({"options": each} for each in likely)], LAYERS[:2]]
+    yield [[*LAYERS, *({"options": each} for each in [*rest, *pairs])]]
 
 
 @torch.no_grad()
