@@ -10,15 +10,10 @@ from torch import Tensor
 
 
 class Difference(NamedTuple):
-    """The largest difference between two collections of tensors.
+    """The largest difference between two collections of tensors."""
 
-    Attributes:
-        size: the largest absolute difference of two entries.
-        message: the end of a sentence that describes the difference; empty if it is within rounding.
-    """
-
-    size: float
-    message: str
+    size: float  # the largest absolute difference of two entries
+    message: str  # the end of a sentence that describes the difference; empty if it is within rounding
 
 
 def leaves(value: Any) -> list[Tensor]:

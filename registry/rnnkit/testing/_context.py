@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -98,6 +99,10 @@ class CheckContext:
         if not tried:
             raise NotApplicableError(f"the kind rejects {self.left_out[0]}")
 
+    def cases_in_both_layouts(self, **changes: Any) -> Iterator[Case]:
+        """`cases`, and those of the default options with `batch_first=False`."""
+        return self.cases([*self.kind.variants, *BATCH_AXES[1:]], DIRECTIONS, **changes)
+
     def assert_close(
         self,
         actual: Any,
@@ -140,7 +145,9 @@ class CheckContext:
     def optional_feature(self, doing: str) -> Iterator[None]:
         """Raise `NotApplicableError` if the block raises; keep it small, so that it does not hide other errors."""
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns that some functions are slow or deprecated
+                yield
         except (NotApplicableError, CheckFailedError):
             raise
         except Exception as error:

@@ -32,11 +32,6 @@ class Task(NamedTuple):
     lengths: Tensor
     goal: Tensor
 
-    def shard(self, rank: int) -> Task:
-        """The task with the sequences of one process."""
-        x, lengths, goal = (each.chunk(WORLD_SIZE)[rank] for each in (self.x, self.lengths, self.goal))
-        return self._replace(x=x, lengths=lengths, goal=goal)
-
     def train(self, wrap: Callable[[nn.Module], nn.Module] = lambda model: model) -> dict[str, Tensor]:
         """Train the wrapped model a few steps; returns the gradients of each step and the final parameters."""
         # in evaluation mode: dropout would differ between one process and two
@@ -58,7 +53,8 @@ def main(folder: Path, rank: int) -> None:
     from torch import distributed
     from torch.nn.parallel import DistributedDataParallel
 
-    task = Task(**torch.load(folder / "task.pt", weights_only=True)).shard(rank)
+    task = Task(**torch.load(folder / "task.pt", weights_only=True))
+    task = task._replace(**{name: getattr(task, name).chunk(WORLD_SIZE)[rank] for name in ("x", "lengths", "goal")})
     try:
         store = distributed.FileStore(str(folder / "store"), WORLD_SIZE)  # type: ignore[attr-defined]  # documented, but missing in the stubs
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=WORLD_SIZE, timeout=_TIMEOUT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rnnkit.catalog import current_catalog
@@ -58,7 +58,7 @@ class _EnoughChecks:
         results = [self._results.of(check) for check in all_checks()]
         passed = sum(each.outcome == "passed" for each in results)
         if passed < self._minimum:
-            report = make_report(self._results.kind_under_test, results)
+            report = make_report(self._results.kind_under_test(), results)
             raise CheckFailedError(f"{passed} checks passed, at least {self._minimum} are required:\n{report}")
 
 
@@ -67,17 +67,9 @@ class _Results:
 
     def __init__(self, kind: str, expected: Mapping[str, str], **arguments: Any) -> None:
         self.kind, self.expected = kind, expected
-        self._arguments = arguments  # of KindUnderTest
-        self._results: dict[str, CheckResult] = {}
-
-    @cached_property
-    def kind_under_test(self) -> KindUnderTest:
-        return KindUnderTest(self.kind, **self._arguments)  # not in __init__: collecting tests builds no model
-
-    def of(self, check: Check) -> CheckResult:
-        if check.name not in self._results:
-            self._results[check.name] = run_check(check, self.kind_under_test)
-        return self._results[check.name]
+        # on the first call only: collecting tests builds no model
+        self.kind_under_test = cache(lambda: KindUnderTest(kind, **arguments))
+        self.of = cache(lambda check: run_check(check, self.kind_under_test()))
 
 
 def parametrize_with_checks(
@@ -112,8 +104,7 @@ def parametrize_with_checks(
     """
     import pytest
 
-    expected, minimum = expected_failures or {}, _validated_minimum(minimum)
-    _require_reasons(expected)
+    expected, minimum = _validated(expected_failures or {}), _validated_minimum(minimum)
     tests: list[KindCheck | _EnoughChecks] = []
     for kind in kinds:
         current_catalog().canonical(kind)  # one clear error now, rather than one for each check
@@ -134,13 +125,14 @@ def _require_failure(result: CheckResult, kind: str, reason: str) -> None:
     )
 
 
-def _require_reasons(expected: Mapping[str, str]) -> None:
+def _validated(expected: Mapping[str, str]) -> dict[str, str]:
     require_known_checks(expected)
     for name, reason in expected.items():
         if not isinstance(reason, str) or len(reason.split()) < _MIN_WORDS:
             raise ValueError(f"expected_failures must give a reason why the kind fails {name!r}, but gives {reason!r}")
     if len(set(expected.values())) < len(expected):
         raise ValueError("expected_failures must give a different reason for each check")
+    return dict(expected)
 
 
 def _validated_minimum(minimum: int | None) -> int:

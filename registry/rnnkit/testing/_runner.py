@@ -67,10 +67,6 @@ def _run(check: Check, context: CheckContext) -> tuple[Outcome, str, Exception |
     except NotApplicableError as error:
         return "not applicable", str(error), error
     except Exception as error:  # noqa: BLE001  # any exception of the kind is a result
-        return "failed", _reason(error, context), error
+        what = str(error) if isinstance(error, CheckFailedError) else f"it raised {describe_exception(error)}"
+        return "failed", what if context.case is None else f"{what}\nwith {context.case}", error
     return "passed", "", None
-
-
-def _reason(error: Exception, context: CheckContext) -> str:
-    what = str(error) if isinstance(error, CheckFailedError) else f"it raised {describe_exception(error)}"
-    return what if context.case is None else f"{what}\nwith {context.case}"

@@ -10,19 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rnnkit import (
-    Cell,
-    InitOptions,
-    Kind,
-    Options,
-    RecurrentModel,
-    RecurrentSpec,
-    StackOptions,
-    build_model,
-    current_catalog,
-    get_kind,
-)
-from rnnkit.catalog import LOCAL, canonical
+from rnnkit import Cell, InitOptions, Options, RecurrentModel, RecurrentSpec, StackOptions, build_model, get_kind
+from rnnkit.catalog import LOCAL, canonical, current_catalog
 from rnnkit.cells import cell_arguments
 from rnnkit.options import own_fields
 from rnnkit.testing.sample_values import interleave, is_choice, sample_option_values
@@ -37,30 +26,17 @@ _MAX_NUMBERS = 2  # values of one numeric option
 
 
 class KindUnderTest:
-    """A kind under test.
-
-    Args:
-        kind: its name.
-        fields: fields of every spec, for kinds that do not accept the kit's own.
-        options: options to run every check with, in addition to those that the kit finds.
-
-    Raises:
-        UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind is not available.
-        ValueError: the kind accepts no spec that the kit tries.
-    """
+    """A kind under test; arguments and errors are those of `check_kind`, where `fields` is `spec`."""
 
     def __init__(self, kind: str, *, fields: Changes | None = None, options: Sequence[Changes] = ()) -> None:
-        self.record: Kind = get_kind(kind)
+        self.record = get_kind(kind)
         self.name = current_catalog().canonical(kind)
         self.given_options: list[Changes] = [{"options": dict(each)} for each in options]
+        self._base: Changes = {}
         self._base = self._find_base(fields or {})
 
     def spec(self, **changes: Any) -> RecurrentSpec[Any]:
-        """A small spec of two layers, with some fields changed.
-
-        Raises:
-            ValidationError: the kind rejects it.
-        """
+        """A small spec of two layers, with some fields changed; raises ValidationError if the kind rejects it."""
         fields = {**self._base, **changes}
         fields["options"] = {**self._base.get("options", {}), **changes.get("options", {})}
         return RecurrentSpec.from_dict({"kind": self.name, **fields})
@@ -80,8 +56,8 @@ class KindUnderTest:
     @cached_property
     def variants(self) -> list[Changes]:
         """Changes of a spec that most checks run with: options of the kind, and those that the caller gave."""
-        own = own_fields(self.record.options(), _base_of(self.record))
-        some = islice(interleave(self._values_of(own)), _MAX_VARIANTS)
+        base = next(each for each in (StackOptions, InitOptions, Options) if issubclass(self.record.options, each))
+        some = islice(interleave(self._values_of(own_fields(self.record.options(), base))), _MAX_VARIANTS)
         return [{}, {"bias": False}, *self._cell_options, *some, *self.given_options]
 
     @cached_property
@@ -103,13 +79,12 @@ class KindUnderTest:
 
     def _values_of(self, options: Iterable[str]) -> list[list[Changes]]:
         """For each option, the values that the kind accepts: all choices, and a few numbers."""
-        values = sample_option_values(self.record.options)
-        return [[{"options": {name: value}} for value in self._accepted_few(name, values[name])] for name in options]
-
-    def _accepted_few(self, name: str, values: Iterable[Any]) -> list[Any]:
-        accepted = [value for value in values if self.accepts(options={name: value})]
-        numbers = [value for value in accepted if not is_choice(value)]
-        return [*filter(is_choice, accepted), *numbers[:_MAX_NUMBERS]]
+        values, found = sample_option_values(self.record.options), list[list[Changes]]()
+        for name in options:
+            accepted = [value for value in values[name] if self.accepts(options={name: value})]
+            numbers = [value for value in accepted if not is_choice(value)][:_MAX_NUMBERS]
+            found.append([{"options": {name: value}} for value in [*filter(is_choice, accepted), *numbers]])
+        return found
 
     @property
     def is_local(self) -> bool:
@@ -153,7 +128,6 @@ class KindUnderTest:
 
     def _find_base(self, given: Changes) -> Changes:
         """The first fields that the kind accepts."""
-        self._base: Changes = {}
         problems = []
         for layers, (inputs, hidden) in product((2, 1), _SIZES):
             base = {"input_size": inputs, "hidden_size": hidden, "output_size": 2, "num_layers": layers, **given}
@@ -169,13 +143,6 @@ class KindUnderTest:
 
 def is_importable(cls: type) -> bool:
     """Whether pickle can find the class: its module has it under its qualified name."""
-    try:
-        found: object = reduce(getattr, cls.__qualname__.split("."), sys.modules[cls.__module__])
-    except (AttributeError, KeyError):
-        return False
+    names, module = cls.__qualname__.split("."), sys.modules.get(cls.__module__)
+    found: object = reduce(lambda found, name: getattr(found, name, None), names, module)
     return found is cls
-
-
-def _base_of(kind: Kind) -> type[Any]:
-    """The base class of the kind's options that belongs to rnnkit."""
-    return next(base for base in (StackOptions, InitOptions, Options) if issubclass(kind.options, base))

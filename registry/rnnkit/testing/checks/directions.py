@@ -42,13 +42,13 @@ def directions_are_symmetric(context: CheckContext) -> None:
     must also equal a unidirectional model.
     """
     for case in context.cases(_variants(context), [context.kind.one_layer], bidirectional=True, batch_first=True):
-        model, mirror, x = case.model(), case.model(), case.input()
+        model, mirror = case.model(), case.model()
         weights = model.backbone.state_dict()
         mirror.backbone.load_state_dict(_swap_weights(context, weights))
         with context.optional_feature("a unidirectional model with the weights of the forward direction"):
             forward = Case(replace(case.spec, bidirectional=False)).model()
             forward.backbone.load_state_dict({name: each for name, each in weights.items() if not _is_reverse(name)})
-        _check_symmetry(context, model, mirror, forward, x)
+        _check_symmetry(context, case.input(), model, mirror, forward)
 
 
 def _variants(context: CheckContext) -> list[Changes]:
@@ -65,9 +65,8 @@ def _check_causal(context: CheckContext, direction: str, influence: Tensor) -> N
     context.assert_true(not blind, what)
 
 
-def _check_symmetry(
-    context: CheckContext, model: RecurrentModel, mirror: RecurrentModel, forward: RecurrentModel, x: Tensor
-) -> None:
+def _check_symmetry(context: CheckContext, x: Tensor, *models: RecurrentModel) -> None:
+    model, mirror, forward = models
     actual, expected = _split_directions(context, model.backbone(x)[0])[0], forward.backbone(x)[0]
     context.assert_close(actual, expected, "compared with a unidirectional model, the forward output")
     state = random_state(model)
@@ -98,7 +97,6 @@ def _is_reverse(name: str) -> bool:
 
 
 def _swap_weights(context: CheckContext, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of each direction under the names of the other."""
     partners = {name: partner for name in weights for partner in _partners(name) if partner in weights}
     unknown = [name for name in weights if name not in partners]
     context.skip_unless(not unknown, f"the direction of {', '.join(unknown)} cannot be inferred from the name")

@@ -34,7 +34,6 @@ def step_matches_equation(context: CheckContext) -> None:
 
 
 def _equation_of(context: CheckContext) -> Equation:
-    """The equation of the kind; skips the check if it cannot be compared."""
     record = context.kind.record
     context.skip_unless(record.equation, "its record has no equation")
     context.skip_unless(record.cell is not None, "not a stack of a single cell type, so there is no step to compare")
@@ -50,7 +49,7 @@ def _equation_of(context: CheckContext) -> Equation:
 def _compare(context: CheckContext, cell: Cell, equation: Equation) -> None:
     x_t, state = _inputs(cell)
     output, after = cell.step(cell.project(x_t), state)
-    parts = _state_symbols(equation, cell)
+    parts = {part: _state_symbol(equation, part) for part in state_fields(type(cell))}
     batched = {_INPUT: x_t, **{f"{parts[name]}_{{t-1}}": part for name, part in zip(parts, state, strict=True)}}
     values = _evaluate(context, cell, equation, batched)
     expected_output = _like(output, values[_output_symbol(equation, parts, output, after)])
@@ -72,10 +71,6 @@ def _inputs(cell: Cell) -> tuple[Tensor, Any]:
 
     x_t = torch.empty(BATCH, cell.input_size, dtype=torch.float64)
     return random(x_t), map_state(random, cell.initial_state(BATCH, dtype=torch.float64))
-
-
-def _state_symbols(equation: Equation, cell: Cell) -> dict[str, str]:
-    return {part: _state_symbol(equation, part) for part in state_fields(type(cell))}
 
 
 def _state_symbol(equation: Equation, part: str) -> str:

@@ -11,18 +11,8 @@ from torch import nn
 from rnnkit import RecurrentSpec, build_model
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import floating_leaves
-from rnnkit.testing._context import (
-    DIRECTIONS,
-    Case,
-    CheckContext,
-    derivatives,
-    gradients,
-    random_state,
-    total,
-    trainable,
-)
-
-_LAYERS = [{"num_layers": count} for count in (1, 2, 3)]
+from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, gradients, random_state, total
+from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 
 @check("numerics")
@@ -37,10 +27,14 @@ def layers_do_not_share_weights(context: CheckContext) -> None:
         context.assert_true(len(shared) <= tied, f"weights are shared: {', '.join(shared)}")
         equal = _equally_initialized(case)
         context.assert_true(not equal, f"weights have the same random initial values: {', '.join(equal)}")
-    counts: list[dict[int, int]] = [{}, {}]
-    for case in context.cases(DIRECTIONS, _LAYERS, input_size=_common_size(context)):
-        counts[case.spec.bidirectional][case.spec.num_layers] = _count_entries(case.model(perturb=False).backbone)
-    _check_counts(context, *counts)
+    counts: dict[int, dict[int, int]] = {1: {}, 2: {}}
+    for case in context.cases(DIRECTIONS, _equal_layers(context.kind)):
+        counts[case.spec.directions][case.spec.num_layers] = _count_entries(case.model(perturb=False).backbone)
+    for by_layer in counts.values():
+        _assert_grows(context, by_layer, "weights")
+    for layers, count in counts[2].items():
+        more = count > counts[1].get(layers, 0)
+        context.assert_true(more, f"with {layers} layers there are {count} weights, in two directions as in one")
 
 
 @check("numerics")
@@ -51,10 +45,10 @@ def output_depends_on_every_layer(context: CheckContext) -> None:
     the last layer.
     """
     counts = {}
-    for case in context.cases(_LAYERS, input_size=_common_size(context)):
+    for case in context.cases(_equal_layers(context.kind)):
         model = case.model()
-        context.skip_unless(trainable(model.backbone), "it has no trainable weights")
         found = gradients(total(model.backbone(case.input())[0]), model.backbone)
+        context.skip_unless(found, "it has no trainable weights")
         counts[case.spec.num_layers] = sum(int(each.count_nonzero()) for each in found.values())
     _assert_grows(context, counts, "weights that the output depends on")
 
@@ -83,13 +77,9 @@ def hidden_size_per_layer(context: CheckContext) -> None:
         _check_sizes(context, case, size)
 
 
-def _check_counts(context: CheckContext, unidirectional: dict[int, int], bidirectional: dict[int, int]) -> None:
-    """The number of weights, by the number of layers, must grow with each layer and direction."""
-    for counts in (unidirectional, bidirectional):
-        _assert_grows(context, counts, "weights")
-    for layers, count in bidirectional.items():
-        more = count > unidirectional.get(layers, 0)
-        context.assert_true(more, f"with {layers} layers there are {count} weights, in two directions as in one")
+def _equal_layers(kind: KindUnderTest) -> list[Changes]:
+    """One to three layers with inputs of one size, which gives all layers the same number of weights."""
+    return [{"num_layers": count, "input_size": kind.spec().hidden_sizes[0]} for count in (1, 2, 3)]
 
 
 def _check_all_dropped(context: CheckContext, case: Case, *, force_step_loop: bool) -> None:
@@ -127,11 +117,6 @@ def _check_sizes(context: CheckContext, case: Case, size: int) -> None:
     context.assert_close(small(case.input()), one(case.input()), f"the output with hidden_size={size, size}")
 
 
-def _common_size(context: CheckContext) -> int:
-    """An input size that gives all layers the same number of weights."""
-    return context.kind.spec().hidden_sizes[0]
-
-
 def _shared_weights(backbone: nn.Module) -> list[str]:
     """The parameters that share memory with an earlier one."""
     first: dict[int, str] = {}
@@ -151,7 +136,6 @@ def _shared_within_layers(context: CheckContext, spec: RecurrentSpec) -> int:
 
 
 def _equally_initialized(case: Case) -> list[str]:
-    """The pairs of parameters with random and equal initial values."""
     built = []
     for seed in (1, 2):
         torch.manual_seed(seed)

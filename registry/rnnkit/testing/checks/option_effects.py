@@ -106,21 +106,12 @@ def _option_changes(
 ) -> Iterator[tuple[list[Changes], list[Changes]]]:
     """The changes of each option, with the contexts to try them in."""
     for name, candidates in values.items():
-        contexts = [*_CONTEXTS, *kind.given_options, *_other_options(values, name)]
-        for alternatives in _alternatives(candidates):
+        others = [(other, value) for other in values if other != name for value in values[other][:_MAX_OTHERS]]
+        contexts = [*_CONTEXTS, *kind.given_options, *({"options": {other: value}} for other, value in others)]
+        # each choice alone, and all other values together, of which at least one must have an effect
+        numbers = [value for value in candidates if not is_choice(value)]
+        for alternatives in [*([value] for value in filter(is_choice, candidates)), *[numbers] * bool(numbers)]:
             yield [{"options": {name: value}} for value in alternatives], contexts
-
-
-def _alternatives(values: Sequence[Any]) -> list[list[Any]]:
-    """Each choice alone, and all other values together, of which at least one must have an effect."""
-    choices = [[value] for value in values if is_choice(value)]
-    others = [value for value in values if not is_choice(value)]
-    return [*choices, others] if others else choices
-
-
-def _other_options(values: Mapping[str, Sequence[Any]], name: str) -> Iterator[Changes]:
-    others = ((other, value) for other, candidates in values.items() for value in candidates[:_MAX_OTHERS])
-    return ({"options": {other: value}} for other, value in others if other != name)
 
 
 def _pairs(

@@ -47,8 +47,8 @@ def float32_is_close_to_float64(context: CheckContext) -> None:
         expected = _results(wide, x.double(), move_state(state, dtype=torch.float64))
         for name, each in found.items():
             rounding = 1e-4 if "gradient" not in name else 1e-3  # a gradient may be a sum with cancellation
-            tolerance = {"relative": rounding, "absolute": rounding / 10}
-            context.assert_close(each, expected[name], f"in float32, the {name}", **tolerance)
+            what, absolute = f"in float32, the {name}", rounding / 10
+            context.assert_close(each, expected[name], what, relative=rounding, absolute=absolute)
 
 
 @check("numerics")
@@ -65,7 +65,6 @@ def device_is_consistent(context: CheckContext) -> None:
 
 
 def _check_meta(context: CheckContext, case: Case) -> None:
-    """The meta device shows tensors on a wrong device on any machine."""
     with _MetaMode(building=True):
         built = build_model(case.spec, device="meta")
     moved = case.model(dtype=torch.float32, perturb=False).to("meta")

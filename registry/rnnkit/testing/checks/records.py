@@ -18,8 +18,6 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from rnnkit import (
-    Kind,
-    Paper,
     RecurrentSpec,
     build_model,
     describe_options,
@@ -30,6 +28,7 @@ from rnnkit import (
     save_spec,
 )
 from rnnkit._messages import describe_exception, short_repr
+from rnnkit.kind import Kind, Paper
 from rnnkit.testing._check import CheckFailedError, check
 from rnnkit.testing._context import CheckContext
 from rnnkit.testing.kind_under_test import is_importable
@@ -93,14 +92,13 @@ def _summary_problems(summary: Any) -> Iterator[str]:
     if not isinstance(summary, str) or not summary.strip():
         yield f"the summary must be a sentence, but is {summary!r}"
         return
-    if "\n" in summary or summary != summary.strip():
-        yield f"the summary must be on one line, without spaces around it, but is {summary!r}"
-    if not summary.endswith("."):
-        yield f"the summary must end with a period, but is {summary!r}"
-    if len(summary) > _MAX_SUMMARY:
-        yield f"the summary must have at most {_MAX_SUMMARY} characters, but has {len(summary)}: {summary!r}"
-    if _SECOND_SENTENCE.search(summary):
-        yield f"the summary must be one sentence, but is {summary!r}"
+    rules = {
+        "be on one line, without spaces around it, but is": "\n" in summary or summary != summary.strip(),
+        "end with a period, but is": not summary.endswith("."),
+        f"have at most {_MAX_SUMMARY} characters, but has {len(summary)}:": len(summary) > _MAX_SUMMARY,
+        "be one sentence, but is": _SECOND_SENTENCE.search(summary),
+    }
+    yield from (f"the summary must {rule} {summary!r}" for rule, broken in rules.items() if broken)
 
 
 def _equation_problems(equation: str) -> Iterator[str]:

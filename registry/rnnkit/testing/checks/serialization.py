@@ -59,7 +59,10 @@ def pickle_round_trip(context: CheckContext) -> None:
     """
     for case in context.cases():
         model, expected = _model(case)
-        _check_classes(context, model)
+        # a kind of this process may have classes that are local to a function; a plugin may not
+        local = [each.__qualname__ for each in map(type, model.modules()) if not is_importable(each)]
+        given = not local or not context.kind.is_local
+        context.skip_unless(given, f"pickle cannot find classes defined inside a function: {local}")
         copies = {"pickle": pickle.loads(pickle.dumps(model)), "torch.save": through_torch(model, weights_only=False)}  # noqa: S301  # dumped on the same line
         for method, twin in copies.items():
             context.assert_equal(_results(twin, case), expected, f"after {method}, the output and state")
@@ -87,13 +90,6 @@ def _model(case: Case) -> tuple[RecurrentModel, Any]:
     """A model after a first call, and the results of that call."""
     model = case.model()
     return model, _results(model, case)
-
-
-def _check_classes(context: CheckContext, model: RecurrentModel) -> None:
-    """A kind of this process may have classes that are local to a function; a plugin may not."""
-    local = [each.__qualname__ for each in map(type, model.modules()) if not is_importable(each)]
-    given = not local or not context.kind.is_local
-    context.skip_unless(given, f"pickle cannot find classes defined inside a function: {local}")
 
 
 def _results(model: RecurrentModel, case: Case) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -28,7 +26,7 @@ from rnnkit.testing._context import (
 )
 from rnnkit.testing.checks.gradients import gradcheck_error
 
-_BFLOAT16_TOLERANCE = 0.05
+_TOLERANCE = 0.05  # of bfloat16
 
 
 @check("systems")
@@ -39,8 +37,8 @@ def vmap_equals_loop(context: CheckContext) -> None:
     """
     for case in context.cases(DIRECTIONS, batch_first=True):
         function = partial(_output, case.model(), {})
-        for inputs in _vmap_inputs(case):
-            with _optional_transform(context, "torch.func.vmap"):
+        for inputs in ((case.input(),), (case.input(), new_lengths())):
+            with context.optional_feature("torch.func.vmap"):
                 actual = vmap(function)(*inputs)
             expected = torch.stack([function(*each) for each in zip(*inputs, strict=True)])
             context.assert_close(actual, expected, "under vmap, the output")
@@ -55,8 +53,8 @@ def per_sample_gradients(context: CheckContext) -> None:
     for case in context.cases(DIRECTIONS, batch_first=True):
         model = case.model()
         parameters = {name: each.detach() for name, each in trainable(model).items()}
-        for inputs in _vmap_inputs(case):
-            with _optional_transform(context, "torch.func.vmap of torch.func.grad"):
+        for inputs in ((case.input(),), (case.input(), new_lengths())):
+            with context.optional_feature("torch.func.vmap of torch.func.grad"):
                 actual = vmap(grad(partial(_loss, model)), in_dims=(None, *[0] * len(inputs)))(parameters, *inputs)
             losses = [_loss(model, {}, *each) for each in zip(*inputs, strict=True)]
             by_sequence = [gradients(each, model) for each in losses]
@@ -74,7 +72,7 @@ def forward_mode_gradients(context: CheckContext) -> None:
         model, x = case.model(), case.input().requires_grad_()
         direction = torch.randn_like(x)
         for lengths in (None, new_lengths()):
-            with _optional_transform(context, "torch.func.jvp"):
+            with context.optional_feature("torch.func.jvp"):
                 tangents = jvp(_input_function(model, lengths), (x.detach(),), (direction,))[1]
             (gradient,) = derivatives(total(_input_function(model, lengths)(x)), x)
             context.assert_close(total(tangents), (gradient * direction).sum(), "the directional derivative")
@@ -87,7 +85,7 @@ def double_backward(context: CheckContext) -> None:
     A custom backward pass uses tensors that are detached from the graph.
     """
     for case in context.cases(DIRECTIONS, readout="all"):
-        with _optional_transform(context, "double backward"):
+        with context.optional_feature("double backward"):
             _penalty_gradients(case.model(), case.input())
         error = _gradgradcheck_error(case)
         context.assert_true(not error, error)
@@ -108,12 +106,12 @@ def autocast_is_close(context: CheckContext) -> None:
         model, x = case.model(dtype=torch.float32), case.input(dtype=torch.float32)
         for lengths in (None, new_lengths()):
             exact = _two_calls(model, x, lengths)
-            with _optional_transform(context, "torch.autocast"):
+            with context.optional_feature("torch.autocast"):
                 with torch.autocast("cpu", dtype=torch.bfloat16):
                     actual = _two_calls(model, x, lengths)
                 total(actual).backward()
-            tolerance = {"relative": _BFLOAT16_TOLERANCE, "absolute": _BFLOAT16_TOLERANCE * _largest(exact)}
-            context.assert_close(actual, exact, "under autocast, the outputs and states of two calls", **tolerance)
+            what, absolute = "under autocast, the outputs and states of two calls", _TOLERANCE * _largest(exact)
+            context.assert_close(actual, exact, what, relative=_TOLERANCE, absolute=absolute)
             _check_gradients(context, model)
 
 
@@ -126,23 +124,10 @@ def _two_calls(model: RecurrentModel, x: Tensor, lengths: Tensor | None) -> tupl
 
 
 def _check_gradients(context: CheckContext, model: RecurrentModel) -> None:
-    given = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
-    for name, gradient in given.items():
+    for name, gradient in ((name, each.grad) for name, each in model.named_parameters() if each.grad is not None):
         what = f"under autocast, the gradient of {name} is"
         context.assert_true(gradient.dtype == torch.float32, f"{what} {gradient.dtype}")
         context.assert_true(gradient.isfinite().all(), f"{what} not finite")
-
-
-@contextmanager
-def _optional_transform(context: CheckContext, doing: str) -> Iterator[None]:
-    """As `optional_feature`, without torch's warnings that a transform is slow or deprecated."""
-    with warnings.catch_warnings(), context.optional_feature(doing):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _vmap_inputs(case: Case) -> list[tuple[Tensor, ...]]:
-    return [(case.input(),), (case.input(), new_lengths())]
 
 
 def _output(model: RecurrentModel, parameters: dict[str, Tensor], x: Tensor, length: Tensor | None = None) -> Tensor:
