@@ -20,7 +20,7 @@ from rnnkit._messages import describe_exception
 WORLD_SIZE = 2
 UNAVAILABLE = 77  # exit status if distributed training does not work on this machine
 _STEPS = 2  # a parameter without a gradient in the first step fails in the second
-_TIMEOUT = timedelta(seconds=60)
+_TIMEOUT = timedelta(seconds=120)
 
 
 class Task(NamedTuple):

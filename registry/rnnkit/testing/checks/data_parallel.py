@@ -19,7 +19,7 @@ from rnnkit.testing._check import CheckFailedError, NotApplicableError, check
 from rnnkit.testing._context import Case, CheckContext, new_lengths
 from rnnkit.testing._ddp_worker import UNAVAILABLE, WORLD_SIZE, Task
 
-_TIMEOUT = 120.0  # seconds
+_TIMEOUT = 600.0  # seconds: a busy machine takes minutes to start the processes
 _MAX_CHARS = 500  # of a process's output in a message
 _EXCEPTION = re.compile(r"^(?:\[rank\d\]: ?)?[\w.]+(?:Error|Exception|Interrupt)\b.*\Z", re.MULTILINE | re.DOTALL)
 

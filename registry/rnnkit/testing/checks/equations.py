@@ -49,7 +49,7 @@ def _equation_of(context: CheckContext) -> Equation:
 def _compare(context: CheckContext, cell: Cell, equation: Equation) -> None:
     x_t, state = _inputs(cell)
     output, after = cell.step(cell.project(x_t), state)
-    parts = {part: _state_symbol(equation, part) for part in state_fields(type(cell))}
+    parts = _state_symbols(equation, cell)
     batched = {_INPUT: x_t, **{f"{parts[name]}_{{t-1}}": part for name, part in zip(parts, state, strict=True)}}
     values = _evaluate(context, cell, equation, batched)
     expected_output = _like(output, values[_output_symbol(equation, parts, output, after)])
@@ -71,6 +71,11 @@ def _inputs(cell: Cell) -> tuple[Tensor, Any]:
 
     x_t = torch.empty(BATCH, cell.input_size, dtype=torch.float64)
     return random(x_t), map_state(random, cell.initial_state(BATCH, dtype=torch.float64))
+
+
+def _state_symbols(equation: Equation, cell: Cell) -> dict[str, str]:
+    """The symbol of each field of the state in the equation."""
+    return {part: _state_symbol(equation, part) for part in state_fields(type(cell))}
 
 
 def _state_symbol(equation: Equation, part: str) -> str:
