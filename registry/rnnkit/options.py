@@ -46,7 +46,7 @@ class Options:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__firstlineno__" not in vars(cls):  # which Python 3.13 sets: tells apart classes of one name in a file
-            cls.__firstlineno__ = sys._getframe(1).f_lineno  # noqa: SLF001  # the line of the class statement
+            cls.__firstlineno__ = sys._getframe(1).f_lineno  # type: ignore[attr-defined]  # noqa: SLF001  # the class statement
         dataclass(cls, frozen=True, kw_only=True, config=_CONFIG)
         cls.__init__ = _with_plain_arguments(cls.__init__)  # type: ignore[method-assign]
         try:

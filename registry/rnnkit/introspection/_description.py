@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
@@ -74,6 +74,8 @@ def _fields_by_alias(cls: Any) -> dict[str, FieldInfo]:
 def _annotation_text(field: FieldInfo) -> str:
     """Returns the text of a type without a JSON Schema."""
     annotation = getattr(field.annotation, "__bound__", None) or field.annotation
+    if get_origin(annotation) is dict:
+        return "mapping"
     if isinstance(annotation, type):
         return "mapping" if issubclass(annotation, Options) else annotation.__name__
     return str(annotation).replace("typing.", "").replace("collections.abc.", "")
