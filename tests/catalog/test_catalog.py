@@ -28,6 +28,7 @@ from rnnkit import (
 )
 from rnnkit.catalog import current_catalog
 from rnnkit.testing import use_catalog
+from tests.helpers.hang import HANG
 
 BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
 SIZES = {"input_size": 3, "hidden_size": 4}
@@ -152,7 +153,7 @@ def test_threads_that_ask_at_once_get_the_same_records(plugins):
     start = threading.Barrier(threads)
 
     def ask(name):
-        start.wait(timeout=60)
+        start.wait(timeout=HANG)
         return catalog.get(name)
 
     names = list(itertools.islice(itertools.cycle(["test_mgu", "test_sru", "test_qrnn"]), threads))

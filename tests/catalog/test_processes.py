@@ -12,6 +12,7 @@ import pytest
 
 from rnnkit import Catalog, Kind, UnknownKindError, build_model, get_kind, register_kind
 from rnnkit.testing import use_catalog
+from tests.helpers.hang import HANG
 from tests.helpers.models import small_spec
 
 THREADS = 64
@@ -50,7 +51,7 @@ def test_many_threads_build_different_kinds_for_the_first_time(plugins, at_impor
         return build_model(small_spec(f"test_{number % 8}"))
 
     with use_catalog(Catalog()) as catalog, ThreadPoolExecutor(THREADS) as pool:
-        models = list(pool.map(build, range(THREADS), timeout=60))
+        models = list(pool.map(build, range(THREADS), timeout=HANG))
         kinds = {model.spec.kind for model in models}
         assert len(kinds) == 8
         assert all(catalog.get(kind) is catalog.get(kind) for kind in kinds)
@@ -65,8 +66,8 @@ def test_plugin_imported_by_another_thread(plugins):
     with use_catalog(Catalog()), ThreadPoolExecutor(2) as pool:
         direct = pool.submit(__import__, module)
         future = pool.submit(get_kind, "test_slow")
-        assert future.result(timeout=60).name == "test_slow"
-        assert direct.result(timeout=60).__name__ == module
+        assert future.result(timeout=HANG).name == "test_slow"
+        assert direct.result(timeout=HANG).__name__ == module
 
 
 def kind_of(pickled):
@@ -125,4 +126,4 @@ _, status = os.waitpid(child, 0)
 done.set()
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=60, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=HANG, check=False).returncode == 0

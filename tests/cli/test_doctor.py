@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.helpers.commands import run, run_process, start_process
+from tests.helpers.hang import HANG
 from tests.helpers.hostile import ALL
 
 HOOK = "\n\n@hookimpl\ndef register_kinds(register):\n    register(kind('mgu'))\n"
@@ -80,8 +81,8 @@ def test_hanging_plugin_is_stopped(diagnosed, source):
 
 
 def test_hanging_thread_is_stopped(diagnosed):
-    found = diagnosed("import threading; threading.Thread(target=threading.Event().wait).start()", "--timeout", "5")
-    assert found["problems"] == ["its process was stopped at the timeout of 5 s after loading"]
+    found = diagnosed("import threading; threading.Thread(target=threading.Event().wait).start()", "--timeout", "20")
+    assert found["problems"] == ["its process was stopped at the timeout of 20 s after loading"]
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def lifeline(tmp_path):
 
 
 def is_closed(reader):
-    readable, _, _ = select.select([reader], [], [], 30)
+    readable, _, _ = select.select([reader], [], [], HANG)
     return bool(readable) and os.read(reader, 1) == b""
 
 
@@ -114,11 +115,11 @@ def test_interrupt_kills_plugin_processes(plugins, lifeline):
     path, reader = lifeline
     source = f"import os\nheld = os.open({str(path)!r}, os.O_WRONLY)\nos.write(held, b'.')\n{WAITS}"
     folder = plugins.folder(plugins.install("mgu", source=source, distribution="patient"))
-    with start_process("doctor", "patient", "--timeout", "40", path=[folder]) as doctor:
+    with start_process("doctor", "patient", "--timeout", "3600", path=[folder]) as doctor:
         select.select([reader], [], [])  # the plugin is being imported
         assert os.read(reader, 1) == b"."
         doctor.send_signal(signal.SIGINT)
-        assert doctor.wait(timeout=20) == 1
+        assert doctor.wait(timeout=HANG) == 1
     assert is_closed(reader)
 
 
