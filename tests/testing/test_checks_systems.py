@@ -397,6 +397,25 @@ def test_wrong_equations(equation, words):
     assert_fails(record, "step_matches_equation", words)
 
 
+class SquaredCell(SimpleCell):
+    def step(self, projected_t, state):
+        h, _ = super().step(projected_t, state)
+        return h**2, type(state)(h**2)
+
+
+@pytest.mark.parametrize(
+    ("cell", "equation", "outcome"),
+    [
+        (SimpleCell, r"\mathbf{h}^{(t)} = \tanh(W \mathbf{x}^{(t)} + U \mathbf{h}^{(t-1)} + b)", "passed"),
+        (SquaredCell, r"h_t = \tanh(W x_t + U h_{t-1} + b)^2", "passed"),
+        (SquaredCell, r"h_t = \tanh^2(W x_t + U h_{t-1} + b)", "passed"),
+        (SquaredCell, r"h_t = \tanh((W x_t + U h_{t-1} + b)^2)", "failed"),
+    ],
+)
+def test_spellings_of_an_equation(cell, equation, outcome):
+    assert result_of(record_of(cell, equation=equation), "step_matches_equation").outcome == outcome
+
+
 @fails("step_matches_equation", "['weight_hh'] is 0")
 class ForgetsAGradient(SimpleCell):
     def recurrence(self, h):
@@ -427,7 +446,7 @@ class Unnamed(SimpleCell):
         ),
         (
             record_of(SimpleCell, equation=r"h_t &= \tanh W x_t + U b h_{t-1}"),
-            "the argument of a function needs parentheses",
+            "the argument of a function needs brackets",
         ),
         (record_of(ignoring().builder, options=StackOptions), "not a stack of a single cell type"),
     ],

@@ -283,7 +283,7 @@ def test_gates_are_lines_with_a_logistic_function(name, gates):
 
 def test_a_logistic_function_inside_an_expression_is_not_a_gate():
     latex = r"a_t &= \sigma(x_t) \odot h_{t-1} \\ b_t &= \operatorname{sigmoid}(W x_t) \\ "
-    latex += r"c_t &= \sigma(b_t) a_t \\ h_t &= 1 - \sigma(b_t)"
+    latex += r"c_t &= \sigma(b_t) a_t \\ h_t &= 1 - \sigma(b_t) \\ d_t &= \sigma(b_t)^{-1}"
     assert gates_of(latex) == ("b_t",)
 
 
