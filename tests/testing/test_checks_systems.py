@@ -170,7 +170,6 @@ RECORDS = {
     "a_title": ({"summary": "A cell"}, "the summary must end with a period"),
     "two_sentences": ({"summary": "It has one gate. It forgets."}, "the summary must be one sentence"),
     "two_lines": ({"summary": "One\nand two."}, "the summary must be on one line"),
-    "a_page": ({"summary": f"A {'very ' * 30}long one."}, "the summary must have at most 100 characters, but has 161"),
     "not_raw": ({"equation": "h_t &= \tanh(x_t)"}, r"the equation has '\t' in 'h_t &= \tanh(x_t)'"),
     "not_raw_either": ({"equation": "\rho_t &= x_t"}, r"the equation has '\r' in"),
     "of_python": ({"equation": r"h_t &= torch.tanh(x_t)"}, "the equation must be LaTeX, but contains 'torch.'"),

@@ -50,7 +50,7 @@ from rnnkit_cards import (
 )
 from rnnkit_cards._command import command
 from rnnkit_cards.baseline import TorchLSTM
-from rnnkit_cards.capabilities import CAPABILITIES
+from rnnkit_cards.capabilities import CAPABILITIES, support
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.equation_lines import gates_of
 from rnnkit_cards.symbols import FUNCTIONS, symbol_rows
@@ -308,6 +308,14 @@ def test_capabilities_agree_with_the_checks(shown):
         assert kept or row[2]
 
 
+def test_a_feature_with_a_check_that_was_not_run_is_not_measured(leaky):
+    two = next(each for each in CAPABILITIES if len(each.checks) == 2)
+    outcome = replace(leaky.checks[0], check=two.checks[0], outcome="passed")
+    assert support(two, replace(leaky, checks=(outcome,))) == ("not measured", "")
+    failed = replace(outcome, outcome="failed", reason="It is wrong.")
+    assert support(two, replace(leaky, checks=(failed,)))[0] == "broken"
+
+
 def test_capabilities_name_existing_checks():
     assert {name for each in CAPABILITIES for name in each.checks} <= {each.name for each in all_checks()}
 
@@ -494,7 +502,8 @@ def test_card_of_a_local_kind(leaky):
     assert symbols[r"\(\alpha\)"][0] == "share of the state that each step replaces"
     assert symbols[r"\(W\)"][1:] == ["`(hidden_size, hidden_size + input_size)`", "`weight`"]
     assert table_cells(section(page, "Options"))[0][0] == "`leak`"
-    assert table_cells(section(page, "Capabilities"))[0] == ["bidirectional", "**not known**"]
+    assert "- **Streaming:** not measured\n" in page
+    assert table_cells(section(page, "Capabilities"))[0] == ["bidirectional", "**not measured**"]
     assert "](../" not in page, "links to missing pages"
 
 

@@ -10,7 +10,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rnnkit import Cell, InitOptions, Options, RecurrentModel, RecurrentSpec, StackOptions, build_model, get_kind
+from rnnkit import (
+    Cell,
+    CellStack,
+    InitOptions,
+    Options,
+    RecurrentModel,
+    RecurrentSpec,
+    StackOptions,
+    build_model,
+    get_kind,
+)
 from rnnkit.catalog import LOCAL, canonical, current_catalog
 from rnnkit.cells import cell_arguments
 from rnnkit.options import own_fields
@@ -93,7 +103,7 @@ class KindUnderTest:
 
     @property
     def is_stack(self) -> bool:
-        return hasattr(self.model.backbone, "cells")
+        return isinstance(self.model.backbone, CellStack)
 
     @property
     def has_fused_path(self) -> bool:
