@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnkit import Cell, CellState, StackOptions
+from rnnkit import Cell, CellState, Problem, StackOptions
 
 
 class OscillatorState(NamedTuple):
@@ -92,6 +92,41 @@ class LinearAttentionCell(Cell):
         query, key, value = projected_t.chunk(3, dim=-1)
         s = 0.9 * state.s + value[:, :, None] * key[:, None]
         return (s @ query[:, :, None])[:, :, 0], MemoryState(s)
+
+
+class GridOptions(StackOptions):
+    """The shape of an image as the state, of as many pixels as there are features."""
+
+    height: int = 1
+    """Height of the image."""
+
+    width: int = 1
+    """Width of the image."""
+
+
+def grid_problems(spec):
+    """The problem of a spec whose image does not fit."""
+    if spec.options.height * spec.options.width != spec.hidden_size:
+        yield Problem("options.height", f"height times width must be hidden_size={spec.hidden_size}")
+
+
+class GridCell(Cell):
+    """A cell whose state is an image: each pixel mixes with the mean of its row."""
+
+    def __init__(self, input_size, hidden_size, *, height=1, width=1, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.height, self.width = height, width
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+
+    def state_shapes(self, batch_size):
+        return CellState(torch.Size((batch_size, self.height, self.width)))
+
+    def project(self, x):
+        return F.linear(x, self.weight_ih).unflatten(-1, (self.height, self.width))
+
+    def step(self, projected_t, state):
+        h = torch.tanh(projected_t + 0.5 * state.h + 0.4 * state.h.mean(-1, keepdim=True))
+        return h.flatten(1), CellState(h)
 
 
 class BandOptions(StackOptions):

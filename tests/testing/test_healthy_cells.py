@@ -62,6 +62,40 @@ def test_dropout_of_the_last_output_is_found_where_zeros_give_zeros():
     assert "of the last output are dropped" in result.reason
 
 
+class NotInBfloat16(LinearAttentionCell):
+    def __init__(self, *sizes, dtype=None, **arguments):
+        super().__init__(*sizes, dtype=dtype, **arguments)
+        if (dtype or torch.get_default_dtype()) == torch.bfloat16:
+            raise RuntimeError('"linalg_eig_cpu" not implemented for BFloat16')
+
+
+class NeverInBfloat16(LinearAttentionCell):
+    def step(self, projected_t, state):
+        if projected_t.dtype == torch.bfloat16:
+            raise RuntimeError('"linalg_eig_cpu" not implemented for BFloat16')
+        return super().step(projected_t, state)
+
+
+@pytest.mark.parametrize(("cell", "doing"), [(NotInBfloat16, "building"), (NeverInBfloat16, "computing")])
+def test_building_and_computing_in_bfloat16_have_one_outcome(cell, doing):
+    result = result_of(cell_kind(cell, name="narrow", summary=SUMMARY), "dtype_is_consistent")
+    assert result.outcome == "not applicable"
+    assert f"{doing} in torch.bfloat16 raised RuntimeError" in result.reason
+
+
+class FixesTheBatch(LinearAttentionCell):
+    def step(self, projected_t, state):
+        output, state = super().step(projected_t, state)
+        return output + torch.zeros(len(projected_t), int(projected_t.shape[1]) // 3).to(output), state
+
+
+def test_the_report_warns_of_sizes_that_torch_export_fixes():
+    note = result_of(cell_kind(FixesTheBatch, name="fixes", summary=SUMMARY), "output_shape").figures
+    first, second = "len(projected_t) in FixesTheBatch.step", "int(projected_t.shape[1]) in FixesTheBatch.step"
+    assert note["fixed by torch.export"] == f"{first}, {second}: write x.shape[0]"
+    assert "fixed by torch.export" not in result_of(LINEAR_ATTENTION, "output_shape").figures
+
+
 class OddlyNamed(Backbone):
     """A backbone that is not a stack of cells, with an attribute `cells`."""
 

@@ -44,6 +44,9 @@ class KindUnderTest:
         self.given_options: list[Changes] = [{"options": dict(each)} for each in options]
         self._base: Changes = {}
         self._base = self._find_base(fields or {})
+        for each in self.given_options:
+            if problem := self.problem(**each):
+                raise ValueError(f"Kind {self.name!r} rejects the options to run every check with: {problem}")
 
     def spec(self, **changes: Any) -> RecurrentSpec[Any]:
         """A small spec of two layers, with some fields changed; raises ValidationError if the kind rejects it."""
