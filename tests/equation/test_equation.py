@@ -64,6 +64,8 @@ EXPRESSIONS = {
     r"h_{t-1}^2": H**2,
     r"h_{t-1}^{-1}": 1 / H,
     r"(b + 1)^{1/2}": (B + 1) ** 0.5,
+    r"(b + 1)^{\frac{1}{2}}": (B + 1) ** 0.5,
+    r"2 \cdot 3 b": 6 * B,
     r"\sqrt{b^2 + 1}": (B**2 + 1) ** 0.5,
     r"\tanh(b)^2": torch.tanh(B) ** 2,
     r"\tanh^2(b)": torch.tanh(B) ** 2,
@@ -159,6 +161,8 @@ UNREADABLE = {
     # scripts
     r"x_12": r"`12` needs braces, as in `x_\{12\}`",
     r"b^12": "needs braces",
+    r"x_0.5": "`0.5` needs braces",
+    r"2 3 b": r"`3` after `y = 2` as a second number cannot be read: write \\cdot",
     r"(b)^{n}": "with an exponent that is not a number",
     r"h_{t-1": "the end of the line",
     r"b_1_2": "in a second _",

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 
 WORDS = {r"\mathrm"}  # their argument is one word
-ACCENTS = {r"\tilde", r"\hat", r"\bar", r"\dot", r"\vec", r"\check", r"\widetilde", r"\widehat", r"\overline"}
+ACCENTS = {
+    **dict.fromkeys((r"\tilde", r"\widetilde"), "\N{COMBINING TILDE}"),
+    **dict.fromkeys((r"\hat", r"\widehat"), "\N{COMBINING CIRCUMFLEX ACCENT}"),
+    **dict.fromkeys((r"\bar", r"\overline"), "\N{COMBINING MACRON}"),
+    r"\dot": "\N{COMBINING DOT ABOVE}",
+    r"\vec": "\N{COMBINING RIGHT ARROW ABOVE}",
+    r"\check": "\N{COMBINING CARON}",
+}
+"""Accents, with their combining characters in Unicode."""
 FONTS = {r"\mathbf", r"\boldsymbol", r"\bm", r"\mathcal", r"\mathbb", r"\mathfrak"}
 ONES = frozenset({r"\mathbf{1}", r"\boldsymbol{1}", r"\bm{1}"})
 GREEK = (
@@ -13,10 +21,10 @@ GREEK = (
     r"\rho \sigma \tau \upsilon \phi \varphi \chi \psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Upsilon "
     r"\Phi \Psi \Omega \ell"
 )
-_MATH_FUNCTIONS = ("tanh", "exp", "log", "ln", "sin", "cos", "sinh", "cosh", "max", "min")
-WORD_FUNCTIONS = (*_MATH_FUNCTIONS, "sigmoid", "relu", "softplus", "silu", "gelu", "elu", "sign", "softmax")
+MATH_FUNCTIONS = ("tanh", "exp", "log", "ln", "sin", "cos", "sinh", "cosh", "max", "min")
+WORD_FUNCTIONS = (*MATH_FUNCTIONS, "sigmoid", "relu", "softplus", "silu", "gelu", "elu", "sign", "softmax")
 FUNCTIONS = frozenset(
-    {r"\sigma", *(f"\\{name}" for name in _MATH_FUNCTIONS), *(f"\\mathrm{{{name}}}" for name in WORD_FUNCTIONS)}
+    {r"\sigma", *(f"\\{name}" for name in MATH_FUNCTIONS), *(f"\\mathrm{{{name}}}" for name in WORD_FUNCTIONS)}
 )
 """The names of functions that have the same meaning in every equation."""
 NAMES = {*GREEK.split(), *ACCENTS, *FONTS, *WORDS, *FUNCTIONS}

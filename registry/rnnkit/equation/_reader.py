@@ -25,9 +25,10 @@ from rnnkit.equation._tree import (
 
 _CLOSING = {"(": ")", "[": "]", r"\{": r"\}"}
 _OPERATORS: dict[str, Literal["*", ".", "/"]] = {r"\odot": "*", r"\circ": "*", r"\times": "*", r"\cdot": ".", "/": "/"}
-_WITH_ARGUMENT = WORDS | ACCENTS | FONTS
+_WITH_ARGUMENT = {*WORDS, *ACCENTS, *FONTS}
 _TRANSPOSES = {"T", r"\top", r"\mathrm{T}"}
 _POWER = re.compile(r"-?\d+(\.\d+)?(/\d+)?")
+_FRACTION = re.compile(r"\\frac\{(-?\d+)\}\{(\d+)\}")
 _NUMBER = re.compile(r"\d.*|\.\d+")
 _PRODUCT_SIGN = r"write \odot for the element-wise product"
 _HINTS = {
@@ -89,6 +90,8 @@ class Reader:
     def _side_by_side(self) -> Tree:
         factors = [self._factor()]
         while self._starts_factor():
+            if isinstance(factors[-1], Number) and _NUMBER.fullmatch(self.next):
+                raise self._unreadable("as a second number", r"write \cdot between numbers")
             factors.append(self._factor())
         return factors[0] if len(factors) == 1 else Beside(tuple(factors))
 
@@ -164,7 +167,7 @@ class Reader:
     def _scripts(self) -> str:
         """The subscript, the superscript and the primes of a name, in this order."""
         found = {"_": "", "^": "", "'": ""}
-        while self.next in found and not self._at_power():
+        while self.next in found and not self._next_exponent():
             sign = self.take()
             if found[sign] and sign != "'":
                 raise self._unreadable(f"in a second {sign}")
@@ -184,24 +187,25 @@ class Reader:
 
     def _unbraced_script(self) -> str:
         token = self.take()
-        if len(token) > 1 and token.isdigit():
+        if len(token) > 1 and _NUMBER.fullmatch(token):
             raise UnreadableEquationError(f"`{token}` needs braces, as in `x_{{12}}`: LaTeX reads `x_12` as `x_1 2`")
         return f"{token}{{{self._script()}}}" if token in _WITH_ARGUMENT else token
 
-    def _at_power(self) -> bool:
-        """Whether a number or a transpose follows as an exponent; other superscripts are part of the name."""
+    def _next_exponent(self) -> str:
+        """The number or the `T` of a transpose that follows as an exponent; empty for other superscripts of a name."""
         if self.next != "^":
-            return False
+            return ""
         ahead = Reader(self._tokens[self._at + 1 : -1])
-        script = ahead._script()
-        return script in _TRANSPOSES or _POWER.fullmatch(script) is not None
+        exponent = _FRACTION.sub(r"\1/\2", ahead._script())
+        return "T" if exponent in _TRANSPOSES else exponent if _POWER.fullmatch(exponent) else ""
 
     def _exponent(self) -> str:
-        if not self._at_power():
+        exponent = self._next_exponent()
+        if not exponent:
             raise self._unreadable("with an exponent that is not a number")
         self.take("^")
-        exponent = self._script()
-        return "T" if exponent in _TRANSPOSES else exponent
+        self._script()
+        return exponent
 
     def _unreadable(self, where: str = "", hint: str = "") -> UnreadableEquationError:
         what = f"`{self.next}`" if self.next else "the end of the line"

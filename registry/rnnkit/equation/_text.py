@@ -7,7 +7,7 @@ import unicodedata
 from itertools import pairwise
 
 from rnnkit.equation._equation import Equation
-from rnnkit.equation._names import FUNCTIONS
+from rnnkit.equation._names import ACCENTS, FUNCTIONS
 from rnnkit.equation._tree import (
     Arguments,
     Beside,
@@ -33,17 +33,6 @@ _SYMBOLS = {
     r"\ell": "\N{SCRIPT SMALL L}",
     r"\langle": "\N{MATHEMATICAL LEFT ANGLE BRACKET}",
     r"\rangle": "\N{MATHEMATICAL RIGHT ANGLE BRACKET}",
-}
-_ACCENTS = {
-    "bar": "\N{COMBINING MACRON}",
-    "overline": "\N{COMBINING MACRON}",
-    "hat": "\N{COMBINING CIRCUMFLEX ACCENT}",
-    "widehat": "\N{COMBINING CIRCUMFLEX ACCENT}",
-    "tilde": "\N{COMBINING TILDE}",
-    "widetilde": "\N{COMBINING TILDE}",
-    "dot": "\N{COMBINING DOT ABOVE}",
-    "vec": "\N{COMBINING RIGHT ARROW ABOVE}",
-    "check": "\N{COMBINING CARON}",
 }
 _OPERATORS = {"+": "+", "-": "-", "*": "⊙", ".": "·", "/": "/"}
 _SUM, _TERM, _ADJACENT, _POWER = range(4)  # precedence of operations; a larger one binds closer
@@ -73,7 +62,7 @@ def _script_text(match: re.Match[str]) -> str:
 def _command_text(match: re.Match[str]) -> str:
     command, argument = match.groups()
     if argument is not None:  # an accent, or a font, which text does not show
-        return _COMMAND.sub(_command_text, argument) + _ACCENTS.get(command, "")
+        return _COMMAND.sub(_command_text, argument) + ACCENTS.get(f"\\{command}", "")
     return _SYMBOLS.get(match[0].rstrip()) or _greek_letter(command) or command
 
 

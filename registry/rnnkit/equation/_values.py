@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnkit.equation._names import ONES
+from rnnkit.equation._names import MATH_FUNCTIONS, ONES, WORD_FUNCTIONS
 from rnnkit.equation._tree import EquationError
 
 Function = Callable[..., Tensor]
@@ -92,11 +92,6 @@ def transpose(of: Value) -> Value:
     return Value(of.tensor.squeeze(-2), 1) if _is_row(of) else Value(_as_matrix(of).mT, 2)
 
 
-def negative(of: Value) -> Value:
-    """The opposite."""
-    return combine(torch.neg, of)
-
-
 def root(of: Value) -> Value:
     """An element-wise square root."""
     return combine(torch.sqrt, _not_matrix(of, "has a square root"))
@@ -169,33 +164,21 @@ def _join(values: Sequence[Value]) -> str:
     return " and ".join(str(value) for value in values)
 
 
-_FUNCTIONS: dict[str, Function] = {
-    "tanh": torch.tanh,
-    "exp": torch.exp,
-    "log": torch.log,
+def _function(name: str) -> Function:
+    found: Function = _OTHERS.get(name) or getattr(torch, name, None) or getattr(F, name)
+    return found
+
+
+_OTHERS: dict[str, Function] = {
     "ln": torch.log,
-    "sin": torch.sin,
-    "cos": torch.cos,
-    "sinh": torch.sinh,
-    "cosh": torch.cosh,
     "max": torch.maximum,
     "min": torch.minimum,
-}
-_WORDS: dict[str, Function] = {
-    **_FUNCTIONS,
-    "sigmoid": torch.sigmoid,
-    "relu": F.relu,
-    "softplus": F.softplus,
-    "silu": F.silu,
-    "gelu": F.gelu,
-    "elu": F.elu,
-    "sign": torch.sign,
     "softmax": partial(torch.softmax, dim=-1),
 }
 # Names with a fixed meaning, unless the cell assigns them another value.
 MEANINGS: dict[str, Any] = {
     r"\sigma": torch.sigmoid,
     **dict.fromkeys(ONES, as_value(1.0)),
-    **{f"\\{name}": function for name, function in _FUNCTIONS.items()},
-    **{f"\\mathrm{{{name}}}": function for name, function in _WORDS.items()},
+    **{f"\\{name}": _function(name) for name in MATH_FUNCTIONS},
+    **{f"\\mathrm{{{name}}}": _function(name) for name in WORD_FUNCTIONS},
 }

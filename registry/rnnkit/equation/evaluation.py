@@ -34,7 +34,6 @@ from rnnkit.equation._values import (
     concatenate,
     divide,
     dot,
-    negative,
     number,
     power,
     product,
@@ -46,7 +45,7 @@ __all__ = ["MEANINGS", "Value", "as_value", "batched_value", "evaluate", "evalua
 
 Values = Mapping[str, Any]
 
-_UNARY: dict[str, Callable[[Value], Value]] = {"-": negative, "sqrt": root}
+_UNARY: dict[str, Callable[[Value], Value]] = {"-": partial(combine, torch.neg), "sqrt": root}
 _BINARY: dict[str, Callable[[Value, Value], Value]] = {
     "+": partial(combine, torch.add),
     "-": partial(combine, torch.sub),

@@ -8,21 +8,10 @@ from collections.abc import Iterator
 from itertools import chain, groupby
 from typing import NamedTuple
 
-from rnnkit.equation import Binary, Call, Name, Number, Power, Product, Stacked, Tree, Unary
+from rnnkit.equation import ACCENTS, Binary, Call, Name, Number, Power, Product, Stacked, Tree, Unary
 from rnnkit_cards.drawing.signals import base_and_scripts
 
 MINUS, DOT, TIMES, ODOT = "\N{MINUS SIGN}", "\N{DOT OPERATOR}", "\N{MULTIPLICATION SIGN}", "\N{CIRCLED DOT OPERATOR}"
-_ACCENTS = {
-    "tilde": "\N{COMBINING TILDE}",
-    "widetilde": "\N{COMBINING TILDE}",
-    "hat": "\N{COMBINING CIRCUMFLEX ACCENT}",
-    "widehat": "\N{COMBINING CIRCUMFLEX ACCENT}",
-    "bar": "\N{COMBINING MACRON}",
-    "overline": "\N{COMBINING MACRON}",
-    "dot": "\N{COMBINING DOT ABOVE}",
-    "vec": "\N{COMBINING RIGHT ARROW ABOVE}",
-    "check": "\N{COMBINING CARON}",
-}
 _FONTS = {"mathbf", "boldsymbol", "bm", "mathcal", "mathbb", "mathfrak"}
 _WITH_BRACES = re.compile(r"\\([A-Za-z]+)\{(.*)\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\s?")
@@ -156,8 +145,8 @@ def _base(base: str) -> Iterator[Run]:
     if found is None:
         characters = _characters(base)
         yield Run(characters, italic=len(characters) == 1 and characters.isalpha())
-    elif found[1] in _ACCENTS:
-        yield from (run._replace(text=run.text + _ACCENTS[found[1]]) for run in _base(found[2]))
+    elif accent := ACCENTS.get(f"\\{found[1]}"):
+        yield from (run._replace(text=run.text + accent) for run in _base(found[2]))
     elif found[1] in _FONTS:
         yield Run(_characters(found[2]), bold=True)
     else:
@@ -197,7 +186,7 @@ def _end_of_script(scripts: str, start: int) -> int:
 
 def _script(inner: str, level: int) -> Iterator[Run]:
     word = _WITH_BRACES.fullmatch(inner)
-    if word and word[1] not in _ACCENTS:
+    if word and f"\\{word[1]}" not in ACCENTS:
         yield Run(_characters(word[2]), level=level)
         return
     characters = _characters(inner).replace("-", MINUS)
