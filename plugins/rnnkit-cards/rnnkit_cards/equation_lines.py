@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from rnnkit.equation import Beside, Equation, Group, Name, Tree
+from rnnkit.equation import Beside, Equation, Group, Name, Power, Tree
 
 _SIGMOIDS = (Name(r"\sigma"), Name(r"\mathrm{sigmoid}"))
 
@@ -19,7 +19,7 @@ def factor_after(latex: str, name: str) -> str:
     r"""The factor after the first use of a name, as LaTeX: `x_t`, `(f_t \odot h_{t-1})`; empty if there is none."""
     trees = (tree for line in Equation(latex).lines for tree in _trees_in(line.tree))
     pairs = (pair for tree in trees if isinstance(tree, Beside) for pair in pairwise(tree.factors))
-    return next((_latex(after) for factor, after in pairs if factor == Name(name)), "")
+    return next((_latex(after) for factor, after in pairs if factor in (Name(name), Power(Name(name), "T"))), "")
 
 
 def _is_gate(tree: Tree) -> bool:

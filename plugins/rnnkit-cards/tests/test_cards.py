@@ -52,7 +52,7 @@ from rnnkit_cards._command import command
 from rnnkit_cards.baseline import TorchLSTM
 from rnnkit_cards.capabilities import CAPABILITIES, support
 from rnnkit_cards.card_context import CardContext
-from rnnkit_cards.equation_lines import gates_of
+from rnnkit_cards.equation_lines import factor_after, gates_of
 from rnnkit_cards.symbols import FUNCTIONS, symbol_rows
 from tests.helpers.pages import ROOT, run_page
 
@@ -285,6 +285,12 @@ def test_a_logistic_function_inside_an_expression_is_not_a_gate():
     latex = r"a_t &= \sigma(x_t) \odot h_{t-1} \\ b_t &= \operatorname{sigmoid}(W x_t) \\ "
     latex += r"c_t &= \sigma(b_t) a_t \\ h_t &= 1 - \sigma(b_t) \\ d_t &= \sigma(b_t)^{-1}"
     assert gates_of(latex) == ("b_t",)
+
+
+def test_factor_after_a_weight():
+    latex = r"h_t &= \tanh(W^\top x_t + U (r_t \odot \mathbf{h}_{t-1}) + V [a; b])^2"
+    factors = {"W": "x_t", "U": r"(r_t\odot\mathbf{h}_{t-1})", "V": "[a;b]", "b": ""}
+    assert {name: factor_after(latex, name) for name in factors} == factors
 
 
 @each_kind
