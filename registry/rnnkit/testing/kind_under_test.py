@@ -44,15 +44,19 @@ class KindUnderTest:
         kind: its name.
         fields: fields of every spec, for kinds that do not accept the kit's own.
         options: options to run every check with, in addition to those that the kit finds.
+        seed: the seed of the sizes that are drawn at random.
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind is not available.
         ValueError: the kind accepts no spec that the kit tries.
     """
 
-    def __init__(self, kind: str, *, fields: Changes | None = None, options: Sequence[Changes] = ()) -> None:
+    def __init__(
+        self, kind: str, *, fields: Changes | None = None, options: Sequence[Changes] = (), seed: int = 0
+    ) -> None:
         self.record: Kind = get_kind(kind)
         self.name = current_catalog().canonical(kind)
+        self.seed = seed
         self._given = dict(fields or {})
         self._options = list(options)
         self._base = self._find_sizes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from rnnkit.equation import Equation, EquationError, UnreadableEquationError, na
 from rnnkit.equation.evaluation import MEANINGS
 from rnnkit.testing._check import CheckFailedError, NotApplicableError, check
 from rnnkit.testing._context import BATCH, CheckContext, gradients, total
+from rnnkit.testing._drawn_sizes import draw_widths
 from rnnkit.testing.kind_under_test import Changes
 
 _INPUT, _OUTPUT = "x_t", "y_t"
@@ -26,7 +28,8 @@ def step_matches_equation(context: CheckContext) -> None:
     symbol to the wrong weight.
     """
     equation = _equation_of(context)
-    for case in context.cases(_variants_of_the_equation(context)):
+    wide = draw_widths(context.kind, Random(context.kind.seed))
+    for case in context.cases([*_variants_of_the_equation(context), wide]):
         cells: Any = case.model().backbone.cells
         for cell in cells:
             _compare(context, cell, equation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any, NamedTuple
 
 import torch
@@ -12,8 +13,11 @@ from rnnkit.cells import unroll_fused, unroll_layers_fused
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
+from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_widths, long_input
 
+_NO_FUSED_PATH = "no cell of the kind overrides `unroll` or `unroll_layers`"
 _TOLERANCE = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
+_MAX_GRADIENT_STEPS = 129
 
 
 class _Call(NamedTuple):
@@ -44,7 +48,7 @@ def executors_equal_step_loop(context: CheckContext) -> None:
     The fused path differs in a gate, in the first or last step, at the end of a sequence or in its backward pass, or it
     computes in a narrower dtype.
     """
-    context.skip_unless(context.kind.has_fused_path, "no cell of the kind overrides `unroll` or `unroll_layers`")
+    context.skip_unless(context.kind.has_fused_path, _NO_FUSED_PATH)
     # all options of stacks, from their declarations: a fused path must not ignore an option that is added later
     arrangements = [
         *context.kind.variants,
@@ -67,6 +71,26 @@ def executors_equal_step_loop(context: CheckContext) -> None:
     _check_dropout(context)
 
 
+@check("numerics")
+def executors_at_many_sizes(context: CheckContext) -> None:
+    """`unroll` and `unroll_layers` equal the step loop at 1 to 1,025 steps, in large batches and in wide layers.
+
+    A scan in chunks loses the state or the gradient between chunks, misses its last round, or overflows; or an end is
+    off by one for some lengths.
+    """
+    context.skip_unless(context.kind.has_fused_path, _NO_FUSED_PATH)
+    # `unroll_layers` does not run where an option acts between layers, so that `unroll` runs
+    cell_by_cell = {**context.kind.one_layer, "options": {"layer_norm": "output"}}
+    for case in context.cases([{}, cell_by_cell], DIRECTIONS[:1], batch_first=True):
+        for time in TIMES:
+            _check_time(context, case, time)
+    random = Random(context.kind.seed)
+    for case in context.cases(DIRECTIONS, **draw_widths(context.kind, random), batch_first=True):
+        lengths = draw_lengths(random)
+        _check_call(context, case, _Call(len(lengths), max(lengths), state=True, lengths=lengths))
+    context.figures["seed"] = context.kind.seed
+
+
 def _check_call(context: CheckContext, case: Case, call: _Call) -> bool:
     """Compare the fused path with the step loop; returns whether the call takes the fused path."""
     model = case.model()
@@ -74,6 +98,14 @@ def _check_call(context: CheckContext, case: Case, call: _Call) -> bool:
     fused, expected = (_results(model, *arguments, force_step_loop=each) for each in (False, True))
     context.assert_each_close(fused, expected, f"with {call},", **_TOLERANCE)
     return _takes_fused_path(model, *arguments)
+
+
+def _check_time(context: CheckContext, case: Case, time: int) -> None:
+    """Compare the fused path with the step loop; at many steps without gradients, which take long in the step loop."""
+    model, x = case.model(), long_input(case, time)
+    with torch.inference_mode(time > _MAX_GRADIENT_STEPS):
+        fused, expected = (_results(model, x, None, None, force_step_loop=each) for each in (False, True))
+    context.assert_each_close(fused, expected, f"at {time:,} steps,", relative=1e-9, absolute=1e-10)
 
 
 def _check_float32(context: CheckContext) -> None:
