@@ -154,7 +154,9 @@ class Reads(Backbone):
 
     def __init__(self, spec, *, device, dtype):
         super().__init__(spec, features=spec.hidden_size)
-        self.cell = Scanned(spec.input_size, spec.hidden_size, device=device, dtype=dtype)
+        self.cell = self.made(spec.input_size, spec.hidden_size, bias=spec.bias, device=device, dtype=dtype)
+
+    made = Scanned
 
     def state_shapes(self, batch_size):
         return CellState(torch.Size((batch_size, self.features)))
@@ -177,9 +179,7 @@ def one_layer_one_direction(spec):
 
 @faults.planted(LONG, "at 65 steps", check=one_layer_one_direction)
 class BackboneLosesTheCarry(Reads):
-    def __init__(self, spec, **where):
-        super().__init__(spec, **where)
-        self.cell = LosesTheCarryAfter64(spec.input_size, spec.hidden_size, **where)
+    made = LosesTheCarryAfter64
 
 
 @faults.planted(LONG, "at 1,025 steps")
@@ -187,7 +187,8 @@ class ProjectsInChunks(SimpleCell):
     """Its table of positions ends."""
 
     def project(self, x):
-        return super().project(x.clone().index_fill_(0, torch.arange(512, max(512, len(x))), 0) if x.dim() == 3 else x)
+        x = x if x.dim() < 3 else torch.cat([x[:512], 0 * x[512:]])
+        return super().project(x)
 
 
 # Large batches, and lengths

@@ -26,6 +26,11 @@ def long_input(case: Case, time: int, dtype: torch.dtype = torch.float64) -> Ten
     return x + torch.tensor(_MEANS, dtype=dtype)[:, None, None]
 
 
+def random_of(kind: KindUnderTest) -> Random:
+    """The generator of drawn sizes."""
+    return Random(kind.seed)  # noqa: S311  # not for cryptography
+
+
 def draw_widths(kind: KindUnderTest, random: Random) -> Changes:
     """Changes that give layers of more than 64 features, multiples of the kind's sizes; none if it rejects them."""
     spec = kind.spec()

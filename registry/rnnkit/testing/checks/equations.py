@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from rnnkit.equation import Equation, EquationError, UnreadableEquationError, na
 from rnnkit.equation.evaluation import MEANINGS
 from rnnkit.testing._check import CheckFailedError, NotApplicableError, check
 from rnnkit.testing._context import BATCH, CheckContext, gradients, total
-from rnnkit.testing._drawn_sizes import draw_widths
+from rnnkit.testing._drawn_sizes import draw_widths, random_of
 from rnnkit.testing.kind_under_test import Changes
 
 _INPUT, _OUTPUT = "x_t", "y_t"
@@ -28,7 +27,7 @@ def step_matches_equation(context: CheckContext) -> None:
     symbol to the wrong weight.
     """
     equation = _equation_of(context)
-    wide = draw_widths(context.kind, Random(context.kind.seed))
+    wide = draw_widths(context.kind, random_of(context.kind))
     for case in context.cases([*_variants_of_the_equation(context), wide]):
         cells: Any = case.model().backbone.cells
         for cell in cells:

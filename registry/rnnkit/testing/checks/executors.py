@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any, NamedTuple
 
 import torch
@@ -13,11 +12,11 @@ from rnnkit.cells import unroll_fused, unroll_layers_fused
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
-from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_widths, long_input
+from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_widths, long_input, random_of
 
 _NO_FUSED_PATH = "no cell of the kind overrides `unroll` or `unroll_layers`"
 _TOLERANCE = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
-_MAX_GRADIENT_STEPS = 129
+_WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the step loop takes long
 
 
 class _Call(NamedTuple):
@@ -84,7 +83,7 @@ def executors_at_many_sizes(context: CheckContext) -> None:
     for case in context.cases([{}, cell_by_cell], DIRECTIONS[:1], batch_first=True):
         for time in TIMES:
             _check_time(context, case, time)
-    random = Random(context.kind.seed)
+    random = random_of(context.kind)
     for case in context.cases(DIRECTIONS, **draw_widths(context.kind, random), batch_first=True):
         lengths = draw_lengths(random)
         _check_call(context, case, _Call(len(lengths), max(lengths), state=True, lengths=lengths))
@@ -101,9 +100,9 @@ def _check_call(context: CheckContext, case: Case, call: _Call) -> bool:
 
 
 def _check_time(context: CheckContext, case: Case, time: int) -> None:
-    """Compare the fused path with the step loop; at many steps without gradients, which take long in the step loop."""
+    """Compare the fused path with the step loop, at some numbers of steps also the gradients."""
     model, x = case.model(), long_input(case, time)
-    with torch.inference_mode(time > _MAX_GRADIENT_STEPS):
+    with torch.inference_mode(time not in _WITH_GRADIENTS):
         fused, expected = (_results(model, x, None, None, force_step_loop=each) for each in (False, True))
     context.assert_each_close(fused, expected, f"at {time:,} steps,", relative=1e-9, absolute=1e-10)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from random import Random
 from typing import Any
 
 import torch
@@ -12,8 +11,8 @@ from torch import Tensor
 from rnnkit import RecurrentModel
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference, leaves
-from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state
-from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_widths, long_input
+from rnnkit.testing._context import DIRECTIONS, CheckContext, random_state
+from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_widths, long_input, random_of
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
 
 _PIECE = 8  # steps; the other checks compare sequences of this length with single steps
@@ -65,7 +64,7 @@ def large_batches_equal_sequences(context: CheckContext) -> None:
 
     Another formula is used from some batch size on, or an end is off by one for some lengths.
     """
-    random = Random(context.kind.seed)
+    random = random_of(context.kind)
     widths = draw_widths(context.kind, random)
     for case in context.cases(DIRECTIONS, **widths, batch_first=True):
         lengths = draw_lengths(random)
