@@ -104,6 +104,6 @@ def _run_pieces(model: RecurrentModel, x: Tensor) -> dict[int, tuple[Tensor, Any
 
 def _difference(actual: Any, expected: Any) -> float:
     """The largest difference of two results relative to the largest value; infinite if only one is finite."""
-    actual, expected = ([part.double() for part in leaves(each)] for each in (actual, expected))
+    actual, expected = ([part.detach().double() for part in leaves(each)] for each in (actual, expected))
     largest = max((float(part.abs().max()) for part in expected if part.numel()), default=0.0)
     return largest_difference(actual, expected, relative=0, absolute=0).size / max(largest, 1e-300)
