@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rnnkit import Backbone, Cell, CellState, InitOptions, Problem
+from rnnkit import Backbone, Cell, CellState, InitOptions, Problem, register_kind
+from rnnkit.testing import check_kind
+from rnnkit.testing.checks import executors
 from rnnkit_builtin.gru import GRUBackbone
 from rnnkit_builtin.gru_cell import GRUCell
 from tests.helpers.cells import SimpleCell
@@ -295,3 +297,32 @@ class Chaotic(SimpleCell):
 def test_a_correct_cell_passes(cell, check):
     result = result_of(record_of(cell), check)
     assert result.outcome != "failed", result.reason
+
+
+def test_the_speed_of_a_fused_path_is_a_figure():
+    figures = result_of(record_of(Chunked), EXECUTOR).figures
+    assert figures["speedup"] > 0
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(2.0, "takes 2 times as long as the step loop"), (0.5, "")])
+def test_a_slow_fused_path_is_a_warning(monkeypatch, seconds, words):
+    monkeypatch.setattr(executors, "_seconds", lambda *_, force_step_loop: 1.0 if force_step_loop else seconds)
+    with register_kind(record_of(Chunked)) as kind:
+        report = check_kind(kind.name, only=[EXECUTOR])
+    assert not report.failed
+    assert bool(report.warnings) == bool(words)
+    assert words in report.text(200)
+
+
+def test_drawn_sizes_depend_on_the_seed_that_the_report_shows():
+    record = record_of(MixesLargeBatches)
+    first, again, other = (result_of(record, BATCH, seed=seed).reason for seed in (0, 0, 1))
+    assert first == again != other
+    assert result_of(record_of(SimpleCell), BATCH, seed=3).figures["seed"] == 3
+
+
+def test_a_report_without_an_equation_warns():
+    with register_kind(record_of(SimpleCell)) as kind:
+        report = check_kind(kind.name, only=["step_matches_equation"])
+    assert "warning: step_matches_equation: no formula was compared" in str(report)
+    assert report.to_dict()["warnings"] == list(report.warnings)

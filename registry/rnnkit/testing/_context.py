@@ -76,6 +76,7 @@ class CheckContext:
         left_out: the configurations that the kind rejects.
         case: the current case.
         compared: the number of comparisons so far.
+        warnings: findings that are not failures.
     """
 
     kind: KindUnderTest
@@ -83,6 +84,7 @@ class CheckContext:
     left_out: list[str] = field(default_factory=list)
     case: Case | None = None
     compared: int = 0
+    warnings: list[str] = field(default_factory=list)
 
     def cases(self, *axes: Iterable[Changes], **changes: Any) -> Iterator[Case]:
         """The specs of all combinations of `axes` that the kind accepts.

@@ -104,6 +104,7 @@ def parametrize_with_checks(
     *kinds: str,
     spec: Changes | None = None,
     options: Sequence[Changes] = (),
+    seed: int = 0,
     expected_failures: Mapping[str, str] | None = None,
     minimum: int | None = None,
 ) -> Callable[[_F], _F]:
@@ -122,6 +123,7 @@ def parametrize_with_checks(
         *kinds: the names of the kinds.
         spec: as for `check_kind`.
         options: as for `check_kind`.
+        seed: as for `check_kind`.
         expected_failures: the checks that are known to fail, with a reason for each. The test fails if the check
             passes.
         minimum: how many checks must pass for each kind; at least half of all checks, which is the default.
@@ -137,7 +139,7 @@ def parametrize_with_checks(
     parameters: list[Any] = []
     for kind in kinds:
         current_catalog().canonical(kind)  # one clear error now, rather than one for each check
-        parameters += _tests(_Results(kind, expected, fields=spec, options=options), minimum)
+        parameters += _tests(_Results(kind, expected, fields=spec, options=options, seed=seed), minimum)
     return pytest.mark.parametrize("check", parameters)
 
 

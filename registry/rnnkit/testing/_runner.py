@@ -12,12 +12,17 @@ from rnnkit._version import __version__
 from rnnkit.specs import plugin_of
 from rnnkit.testing._check import Check, CheckFailedError, NotApplicableError, all_checks, select_checks
 from rnnkit.testing._context import CheckContext
-from rnnkit.testing._report import CheckResult, KindReport
+from rnnkit.testing._report import CheckResult, KindReport, Outcome
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 
 def check_kind(
-    kind: str, *, spec: Changes | None = None, options: Sequence[Changes] = (), only: Iterable[str] | None = None
+    kind: str,
+    *,
+    spec: Changes | None = None,
+    options: Sequence[Changes] = (),
+    only: Iterable[str] | None = None,
+    seed: int = 0,
 ) -> KindReport:
     """Run the conformance checks on a kind.
 
@@ -35,13 +40,14 @@ def check_kind(
         options: options to run every check with, in addition to the defaults and the values that the kit derives from
             the types of the kind's options.
         only: names of checks, parts of names, or patterns as in a shell; None: all checks.
+        seed: the seed of the sizes that some checks draw at random; reports show it.
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind is not available.
         ValueError: the kind accepts none of the specs that the kit tries, or no check matches `only`.
     """
     checks = all_checks() if only is None else select_checks(only)
-    kind_under_test = KindUnderTest(kind, fields=spec, options=options)
+    kind_under_test = KindUnderTest(kind, fields=spec, options=options, seed=seed)
     return make_report(kind_under_test, [run_check(check, kind_under_test) for check in checks])
 
 
@@ -58,11 +64,17 @@ def run_check(check: Check, kind_under_test: KindUnderTest) -> CheckResult:
         warnings.simplefilter("default")  # a warning is not a failure, even under -W error
         torch.manual_seed(0)
         error = _run(check, context)
+    outcome, reason = _outcome(error, context)
+    left_out, warned = tuple(context.left_out), tuple(context.warnings)
+    return CheckResult(check, outcome, reason, context.figures, left_out, warned, error)
+
+
+def _outcome(error: Exception | None, context: CheckContext) -> tuple[Outcome, str]:
+    if error is None:
+        return "passed", ""
     if isinstance(error, NotApplicableError):
-        return CheckResult(check, "not applicable", str(error), context.figures, tuple(context.left_out), error)
-    if error is not None:
-        return CheckResult(check, "failed", _reason(error, context), context.figures, tuple(context.left_out), error)
-    return CheckResult(check, "passed", "", context.figures, tuple(context.left_out))
+        return "not applicable", str(error)
+    return "failed", _reason(error, context)
 
 
 def _run(check: Check, context: CheckContext) -> Exception | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import Any, NamedTuple
 
 import torch
@@ -83,6 +84,7 @@ def executors_at_many_sizes(context: CheckContext) -> None:
     for case in context.cases([{}, cell_by_cell], DIRECTIONS[:1], batch_first=True):
         for time in TIMES:
             _check_time(context, case, time)
+    _measure_speed(context)
     random = random_of(context.kind)
     for case in context.cases(DIRECTIONS, **draw_widths(context.kind, random), batch_first=True):
         lengths = draw_lengths(random)
@@ -97,6 +99,30 @@ def _check_call(context: CheckContext, case: Case, call: _Call) -> bool:
     fused, expected = (_results(model, *arguments, force_step_loop=each) for each in (False, True))
     context.assert_each_close(fused, expected, f"with {call},", **_TOLERANCE)
     return _takes_fused_path(model, *arguments)
+
+
+def _measure_speed(context: CheckContext) -> None:
+    """Record how many times faster the fused path is; a figure, because time depends on the machine and its load."""
+    case = next(context.cases([{}], bidirectional=False, batch_first=True))
+    model, x = case.model(dtype=torch.float32), long_input(case, TIMES[-1], torch.float32)
+    speedup = _seconds(model, x, force_step_loop=True) / _seconds(model, x, force_step_loop=False)
+    context.figures["speedup"] = speedup
+    if speedup < 1:
+        context.warnings.append(
+            f"at {TIMES[-1]:,} steps the fused path takes {1 / speedup:.2g} times as long as the step loop"
+        )
+
+
+@torch.inference_mode()
+def _seconds(model: RecurrentModel, x: Tensor, *, force_step_loop: bool) -> float:
+    """The shortest CPU time of two calls."""
+    model.backbone.force_step_loop = force_step_loop
+    seconds = []
+    for _ in range(2):
+        start = process_time()
+        model(x)
+        seconds.append(process_time() - start)
+    return min(seconds)
 
 
 def _check_time(context: CheckContext, case: Case, time: int) -> None:
