@@ -162,7 +162,7 @@ def test_a_fault_fails_its_check(check, words, record):
 
 
 class Gain(SimpleCell):
-    """Its vectors are no biases."""
+    """Its vectors are not biases."""
 
     def __init__(self, *sizes, **where):
         super().__init__(*sizes, **where)
@@ -203,7 +203,7 @@ class ClipOptions(StackOptions):
 
 
 class Clipped(SimpleCell):
-    """Large limits are all the same."""
+    """Large limits give equal results."""
 
     def __init__(self, *sizes, clip=2.0, **where):
         super().__init__(*sizes, **where)

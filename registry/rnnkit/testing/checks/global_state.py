@@ -1,4 +1,4 @@
-"""What a model shares with the rest of the process: defaults, settings and random number generators."""
+"""The defaults, settings and random number generators of the process."""
 
 from __future__ import annotations
 

@@ -14,7 +14,10 @@ from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference
 from rnnkit.testing._context import DIRECTIONS, CheckContext, new_lengths, random_state
 
-_DTYPES = {torch.float64: {"relative": 1e-9, "absolute": 1e-11}, torch.float32: {"relative": 1e-4, "absolute": 1e-5}}
+_TOLERANCES: dict[torch.dtype, dict[str, Any]] = {
+    torch.float64: {"relative": 1e-9, "absolute": 1e-11},
+    torch.float32: {"relative": 1e-4, "absolute": 1e-5},
+}
 
 
 @check("numerics")
@@ -24,7 +27,7 @@ def gradient_mode_has_no_effect(context: CheckContext) -> None:
     Another formula or a faster kernel is used where no gradient is needed, so that a deployed model differs from the
     one that was trained.
     """
-    for dtype, tolerance in _DTYPES.items():
+    for dtype, tolerance in _TOLERANCES.items():
         for case in context.cases(context.kind.variants):
             model, x, state = case.model(dtype=dtype), case.input(dtype=dtype), random_state(case.model(dtype=dtype))
             for lengths in (None, new_lengths()):

@@ -85,7 +85,7 @@ def _run_batch(model: RecurrentModel, x: Tensor, state: Any, lengths: list[int])
 
 
 @torch.inference_mode()
-def _run_whole(model: RecurrentModel, x: Tensor) -> tuple[Tensor, Any]:
+def _run_whole(model: RecurrentModel, x: Tensor) -> Any:
     return model.backbone(x)
 
 

@@ -48,11 +48,11 @@ def _any(predicate: Any, results: Any) -> bool:
     return any(bool(predicate(part).any()) for part in leaves(results))
 
 
-def _is_not_finite(part: Tensor) -> Tensor:
+def _is_not_finite(part: Tensor) -> Any:
     return ~part.isfinite()
 
 
-def _is_large(part: Tensor) -> Tensor:
+def _is_large(part: Tensor) -> Any:
     """Whether a value may overflow in float32 on the way to its result."""
     return part.abs() > torch.finfo(torch.float32).max ** 0.5
 
