@@ -88,23 +88,6 @@ class OverwritesTheState(Kept):
         return output, type(final)(self.kept("state", final.h_n))
 
 
-@faults.planted(KEPT, "the initial state", options=InitOptions)
-class OverwritesTheInitialState(Kept):
-    def initial_state(self, batch_size, **where):
-        return type(super().initial_state(batch_size))(
-            self.kept("initial", super().initial_state(batch_size, **where).h_n)
-        )
-
-    def run(self, x, state, lengths):
-        if state is None:
-            state = self.initial_state(x.shape[0 if self.batch_first else 1])
-        output, final = super().run(x, state, lengths)
-        with torch.no_grad():
-            self.kept("initial", state.h_n).copy_(final.h_n)
-            output = output.clone()
-        return output, final
-
-
 # Values
 
 
