@@ -57,36 +57,23 @@ def make_report(kind_under_test: KindUnderTest, results: Iterable[CheckResult]) 
 
 
 def run_check(check: Check, kind_under_test: KindUnderTest) -> CheckResult:
-    """Run one check on a kind."""
     context = CheckContext(kind_under_test)
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices), torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("default")  # a warning is not a failure, even under -W error
         torch.manual_seed(0)
-        error = _run(check, context)
-    outcome, reason = _outcome(error, context)
+        outcome, reason, error = _run(check, context)
     left_out, warned = tuple(context.left_out), tuple(context.warnings)
     return CheckResult(check, outcome, reason, context.figures, left_out, warned, error)
 
 
-def _outcome(error: Exception | None, context: CheckContext) -> tuple[Outcome, str]:
-    if error is None:
-        return "passed", ""
-    if isinstance(error, NotApplicableError):
-        return "not applicable", str(error)
-    return "failed", _reason(error, context)
-
-
-def _run(check: Check, context: CheckContext) -> Exception | None:
+def _run(check: Check, context: CheckContext) -> tuple[Outcome, str, Exception | None]:
     try:
         check.function(context)
+        context.assert_true(context.compared, f"{check.name} compared nothing")
+    except NotApplicableError as error:
+        return "not applicable", str(error), error
     except Exception as error:  # noqa: BLE001  # any exception of the kind is a result
-        return error
-    if not context.compared:
-        return CheckFailedError(f"{check.name} compared nothing")
-    return None
-
-
-def _reason(error: Exception, context: CheckContext) -> str:
-    what = str(error) if isinstance(error, CheckFailedError) else f"it raised {describe_exception(error)}"
-    return what if context.case is None else f"{what}\nwith {context.case}"
+        what = str(error) if isinstance(error, CheckFailedError) else f"it raised {describe_exception(error)}"
+        return "failed", what if context.case is None else f"{what}\nwith {context.case}", error
+    return "passed", "", None
