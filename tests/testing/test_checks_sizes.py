@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from rnnkit import Backbone, Cell, CellState, InitOptions, Problem, register_kind
 from rnnkit.testing import check_kind
-from rnnkit.testing.checks import executors
+from rnnkit.testing.checks import executor_sizes
 from rnnkit_builtin.gru import GRUBackbone
 from rnnkit_builtin.gru_cell import GRUCell
 from tests.helpers.cells import SimpleCell
@@ -306,7 +306,7 @@ def test_the_speed_of_a_fused_path_is_a_figure():
 
 @pytest.mark.parametrize(("seconds", "words"), [(2.0, "takes 2 times as long as the step loop"), (0.5, "")])
 def test_a_slow_fused_path_is_a_warning(monkeypatch, seconds, words):
-    monkeypatch.setattr(executors, "_seconds", lambda *_, force_step_loop: 1.0 if force_step_loop else seconds)
+    monkeypatch.setattr(executor_sizes, "_seconds", lambda *_, force_step_loop: 1.0 if force_step_loop else seconds)
     with register_kind(record_of(Chunked)) as kind:
         report = check_kind(kind.name, only=[EXECUTOR])
     assert not report.failed

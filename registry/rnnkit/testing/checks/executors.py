@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import process_time
 from typing import Any, NamedTuple
 
 import torch
@@ -13,14 +12,12 @@ from rnnkit.cells import unroll_fused, unroll_layers_fused
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
-from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_widths, long_input, random_of
 
-_NO_FUSED_PATH = "no cell of the kind overrides `unroll` or `unroll_layers`"
+NO_FUSED_PATH = "no cell of the kind overrides `unroll` or `unroll_layers`"
 _TOLERANCE = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
-_WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the step loop takes long
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     batch: int
     time: int
     state: bool
@@ -32,10 +29,10 @@ class _Call(NamedTuple):
 
 
 _CALLS = (
-    _Call(5, 7, state=False, lengths=None),
-    _Call(5, 7, state=True, lengths=[7, 1, 0, 4, 7]),
-    _Call(1, 1, state=True, lengths=None),
-    _Call(1, 7, state=False, lengths=[3]),
+    Call(5, 7, state=False, lengths=None),
+    Call(5, 7, state=True, lengths=[7, 1, 0, 4, 7]),
+    Call(1, 1, state=True, lengths=None),
+    Call(1, 7, state=False, lengths=[3]),
 )
 
 
@@ -46,12 +43,12 @@ def executors_equal_step_loop(context: CheckContext) -> None:
     The fused path differs in a gate, in the first or last step, at the end of a sequence or in its backward pass, or it
     computes in a narrower dtype.
     """
-    context.skip_unless(context.kind.has_fused_path, _NO_FUSED_PATH)
+    context.skip_unless(context.kind.has_fused_path, NO_FUSED_PATH)
     # all options of stacks, from their declarations: a fused path must not ignore an option that is added later
     options = [*context.kind.variants, *context.kind.stack_options]
     layers = [context.kind.one_layer, {"num_layers": 3}, *context.kind.sizes_per_layer]
     cases = context.cases([*options, *layers], DIRECTIONS, batch_first=True)
-    taken = [_check_call(context, case, call) for case in cases for call in _CALLS]
+    taken = [compare_call(context, case, call) for case in cases for call in _CALLS]
     context.figures["fused"] = f"{sum(taken)} of {len(taken)} calls"
     reason = "it returns NotImplemented, or `step` or `project` is overridden without it"
     context.skip_unless(any(taken), f"the fused path was never taken: {reason}")
@@ -59,75 +56,22 @@ def executors_equal_step_loop(context: CheckContext) -> None:
     _check_dropout(context)
 
 
-@check("numerics")
-def executors_at_many_sizes(context: CheckContext) -> None:
-    """`unroll` and `unroll_layers` equal the step loop at 1 to 1,025 steps, in large batches and in wide layers.
-
-    A scan in chunks loses the state or the gradient between chunks, misses its last round, or overflows; or an end is
-    off by one for some lengths.
-    """
-    context.skip_unless(context.kind.has_fused_path, _NO_FUSED_PATH)
-    # `unroll_layers` does not run where an option acts between layers, so that `unroll` runs
-    cell_by_cell = {**context.kind.one_layer, "options": {"layer_norm": "output"}}
-    for case in context.cases([{}, cell_by_cell], DIRECTIONS[:1], batch_first=True):
-        for time in TIMES:
-            _check_time(context, case, time)
-    _measure_speed(context)
-    random = random_of(context.kind)
-    for case in context.cases(DIRECTIONS, **draw_widths(context.kind, random), batch_first=True):
-        lengths = draw_lengths(random)
-        _check_call(context, case, _Call(len(lengths), max(lengths), state=True, lengths=lengths))
-    context.figures["seed"] = context.kind.seed
-
-
-def _check_call(context: CheckContext, case: Case, call: _Call) -> bool:
+def compare_call(context: CheckContext, case: Case, call: Call) -> bool:
     """Compare the fused path with the step loop; returns whether the call takes the fused path."""
     model = case.model()
     arguments = _arguments(case, model, call)
-    fused, expected = (_results(model, *arguments, force_step_loop=each) for each in (False, True))
+    fused, expected = (results_of(model, *arguments, force_step_loop=each) for each in (False, True))
     context.assert_each_close(fused, expected, f"with {call},", **_TOLERANCE)
-    return _takes_fused_path(model, *arguments)
-
-
-def _measure_speed(context: CheckContext) -> None:
-    """Record how many times faster the fused path is; a figure, because time depends on the machine and its load."""
-    case = next(context.cases([{}], bidirectional=False, batch_first=True))
-    model, x = case.model(dtype=torch.float32), long_input(case, TIMES[-1], torch.float32)
-    speedup = _seconds(model, x, force_step_loop=True) / _seconds(model, x, force_step_loop=False)
-    context.figures["speedup"] = speedup
-    if speedup < 1:
-        context.warnings.append(
-            f"at {TIMES[-1]:,} steps the fused path takes {1 / speedup:.2g} times as long as the step loop"
-        )
-
-
-@torch.inference_mode()
-def _seconds(model: RecurrentModel, x: Tensor, *, force_step_loop: bool) -> float:
-    """The shortest CPU time of two calls."""
-    model.backbone.force_step_loop = force_step_loop
-    seconds = []
-    for _ in range(2):
-        start = process_time()
-        model(x)
-        seconds.append(process_time() - start)
-    return min(seconds)
-
-
-def _check_time(context: CheckContext, case: Case, time: int) -> None:
-    """Compare the fused path with the step loop, at some numbers of steps also the gradients."""
-    model, x = case.model(), long_input(case, time)
-    with torch.inference_mode(time not in _WITH_GRADIENTS):
-        fused, expected = (_results(model, x, None, None, force_step_loop=each) for each in (False, True))
-    context.assert_each_close(fused, expected, f"at {time:,} steps,", relative=1e-9, absolute=1e-10)
+    return takes_fused_path(model, *arguments)
 
 
 def _check_float32(context: CheckContext) -> None:
     for case in context.cases(DIRECTIONS, batch_first=True):
         narrow, wide = case.model(dtype=torch.float32), case.model(dtype=torch.float32).double()
         x, state, lengths = _arguments(case, narrow, _CALLS[1])
-        fused = _results(narrow, x, state, lengths, force_step_loop=False)
+        fused = results_of(narrow, x, state, lengths, force_step_loop=False)
         state = None if state is None else move_state(state, dtype=torch.float64)
-        expected = _results(wide, x.double(), state, lengths, force_step_loop=True)
+        expected = results_of(wide, x.double(), state, lengths, force_step_loop=True)
         fused = {name: move_state(each, dtype=torch.float64) for name, each in fused.items()}
         what = "in float32, compared with the step loop in float64,"
         context.assert_each_close(fused, expected, what, relative=1e-3, absolute=1e-4, figure="float32 off by")
@@ -140,18 +84,18 @@ def _check_dropout(context: CheckContext) -> None:
     for case in context.cases(DIRECTIONS, dropout=1.0, batch_first=True):
         model = case.model().train()
         arguments = _arguments(case, model, _CALLS[1])
-        fused, expected, again = (_results(model, *arguments, force_step_loop=each) for each in (False, True, True))
+        fused, expected, again = (results_of(model, *arguments, force_step_loop=each) for each in (False, True, True))
         if torch.equal(expected["output"], again["output"]):  # otherwise the kind has its own randomness in training
             context.assert_each_close(fused, expected, "with dropout=1.0 in training,", **_TOLERANCE)
 
 
-def _arguments(case: Case, model: RecurrentModel, call: _Call) -> tuple[Tensor, Any, Tensor | None]:
+def _arguments(case: Case, model: RecurrentModel, call: Call) -> tuple[Tensor, Any, Tensor | None]:
     x = case.input(batch=call.batch, time=call.time, dtype=model.backbone.dtype)
     state = random_state(model, call.batch) if call.state else None
     return x, state, None if call.lengths is None else torch.tensor(call.lengths)
 
 
-def _takes_fused_path(model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | None) -> bool:
+def takes_fused_path(model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | None) -> bool:
     """Whether the first cell, or all layers together, take a fused path for these arguments."""
     backbone: Any = model.backbone
     cells, time_first = list(backbone.cells), x.transpose(0, 1)
@@ -161,7 +105,7 @@ def _takes_fused_path(model: RecurrentModel, x: Tensor, state: Any, lengths: Ten
     return together is not NotImplemented or alone is not NotImplemented
 
 
-def _results(
+def results_of(
     model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | None, *, force_step_loop: bool
 ) -> dict[str, Any]:
     """The output, the final state and all gradients."""
