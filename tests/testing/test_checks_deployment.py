@@ -135,7 +135,7 @@ class DrawsInTheDefaultDtype(SimpleCell):
     def __init__(self, *sizes, **where):
         super().__init__(*sizes, **where)
         with torch.no_grad():
-            self.weight_hh.copy_(torch.randn(self.weight_hh.shape).to(self.weight_hh) / 3)
+            self.weight_hh.copy_(torch.rand(self.weight_hh.shape).to(self.weight_hh))
 
 
 @faults.planted(NARROW, "float32")

@@ -1,5 +1,6 @@
 """The checks that options do what they say. Each fault fails one, and healthy cells pass."""
 
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 import pytest
@@ -46,9 +47,7 @@ class KeepsAnOffset(SimpleCell):
 @faults.planted(BIAS, "rnn.bias_hh_l0, rnn.bias_ih_l0 is left", options=LSTMOptions)
 class KeepsTheBiasOfTheModule(LSTMBackbone):
     def __init__(self, spec, **where):
-        super().__init__(spec, **where)
-        if not spec.bias:
-            self.rnn = nn.LSTM(spec.input_size, spec.hidden_size, spec.num_layers, batch_first=True, **where)
+        super().__init__(replace(spec, bias=True), **where)
 
 
 def filled(cell, start, value, times=1.0):
