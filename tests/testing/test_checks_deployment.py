@@ -135,7 +135,7 @@ class DrawsInTheDefaultDtype(SimpleCell):
     def __init__(self, *sizes, **where):
         super().__init__(*sizes, **where)
         with torch.no_grad():
-            self.weight_hh.copy_(torch.rand(self.weight_hh.shape).to(self.weight_hh))
+            self.weight_hh.copy_(torch.rand(self.weight_hh.shape, device=where.get("device")).to(self.weight_hh))
 
 
 @faults.planted(NARROW, "float32")
