@@ -22,7 +22,7 @@ from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
 from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, expand_mask, map_state
+from rnnkit.model import Backbone, Lengths, expand_mask, map_state
 from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class CellStack(Backbone):
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
         return self._run_layers(x, state, lengths, recorded=None)
 
-    def all_states(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+    def all_states(self, x: Tensor, state: Any | None = None, lengths: Lengths | None = None) -> tuple[Tensor, Any]:
         """Return the output and the state after every step, computed by the step loop.
 
         Args:

@@ -1,5 +1,6 @@
 """The model: a backbone and a readout, functions of states, and validation of inputs."""
 
+from rnnkit.model._input_checks import Lengths
 from rnnkit.model.backbone import Backbone, padding_mask
 from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
@@ -8,6 +9,7 @@ from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 
 __all__ = [
     "Backbone",
+    "Lengths",
     "Readout",
     "RecurrentModel",
     "autocast_is_on",

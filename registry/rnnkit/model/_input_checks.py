@@ -6,15 +6,21 @@ eager mode only, because reading values breaks `torch.compile`, `torch.export` a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnkit._messages import short_repr
 from rnnkit.errors import InputError
 from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 
-_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+Lengths = Tensor | Sequence[int] | NDArray[np.integer[Any]]
+"""The number of valid steps of each sequence, `(batch,)`."""
 
 
 def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: bool) -> None:
@@ -35,23 +41,73 @@ def check_step(x_t: Tensor, input_size: int) -> None:
         raise InputError(f"step() takes one step, (batch, input_size) = (*, {input_size}), but got {found}")
 
 
-def check_lengths(lengths: Tensor, batch: int, time: int) -> None:
-    """Raise `InputError` unless lengths is `(batch,)`, of an integer dtype, with values in [0, time]."""
-    if not isinstance(lengths, Tensor) or lengths.shape != (batch,) or lengths.dtype not in _INTEGERS:
+def lengths_tensor(lengths: Any) -> Any:
+    """Return lengths as a tensor if they are a list, a tuple or a NumPy array of integers, and unchanged otherwise."""
+    if isinstance(lengths, list | tuple) and all(isinstance(each, Integral) for each in lengths):
+        return lengths if any(isinstance(each, bool) for each in lengths) else torch.tensor(lengths, dtype=torch.int64)
+    if isinstance(lengths, np.ndarray) and lengths.dtype.kind in "iu":
+        return torch.from_numpy(lengths.astype(np.int64))
+    return lengths
+
+
+def valid_lengths(lengths: Any, batch: int, time: int) -> Tensor:
+    """Return lengths as an int64 tensor.
+
+    Raises:
+        InputError: lengths are not integers in [0, time] of shape `(batch,)`.
+    """
+    tensor = lengths_tensor(lengths)
+    if not isinstance(tensor, Tensor) or tensor.shape != (batch,) or not is_integer(tensor):
         raise InputError(
-            f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe(lengths)}"
+            f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe_lengths(lengths)}"
         )
-    if torch.compiler.is_compiling() or transforms_are_active() or lengths.is_meta or batch == 0:
+    tensor = tensor.to(torch.int64)
+    if batch > 0 and values_are_known(tensor):
+        shortest, longest = (int(end) for end in torch.aminmax(tensor))
+        if shortest < 0 or longest > time:
+            raise InputError(
+                f"Each of lengths must be between 0 and the number of steps, {time}, but they range from {shortest} "
+                f"to {longest}"
+            )
+    return tensor
+
+
+def check_padding_mask(mask: Any, x: Tensor, *, batch_first: bool) -> None:
+    """Raise `InputError` unless mask is True for the first steps of each sequence of x and False for the others."""
+    check_step_mask("mask", mask, x, batch_first=batch_first)
+    if not values_are_known(mask):
         return
-    shortest, longest = (int(end) for end in torch.aminmax(lengths))
-    if shortest < 0 or longest > time:
+    steps = mask if batch_first else mask.transpose(0, 1)
+    holes = (steps[:, 1:] & ~steps[:, :-1]).nonzero()
+    if len(holes) > 0:
+        sequence, step = holes[0].tolist()
         raise InputError(
-            f"Each of lengths must be between 0 and the number of steps, {time}, but they range from {shortest} "
-            f"to {longest}"
+            f"mask must be True for the first steps of each sequence and False for the padding at its end, but is "
+            f"False at step {step} and True at step {step + 1} of sequence {sequence}: move the padding to the end, "
+            "such as x[i].roll(-padding, 0) for a sequence that is padded on the left"
         )
 
 
-def check_mask(mask: Tensor) -> None:
+def check_step_mask(name: str, mask: Any, x: Tensor, *, batch_first: bool) -> None:
+    """Raise `InputError` unless mask has a value of dtype bool for each step of x."""
+    if not isinstance(mask, Tensor) or mask.shape != x.shape[:2] or mask.dtype != torch.bool:
+        axes = "(batch, time)" if batch_first else "(time, batch)"
+        raise InputError(
+            f"{name} must be a torch.bool tensor of shape {axes} = {tuple(x.shape[:2])}, but is {_describe(mask)}"
+        )
+
+
+def is_integer(tensor: Tensor) -> bool:
+    """True for the signed and unsigned integer dtypes, bool excluded."""
+    return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
+
+
+def values_are_known(tensor: Tensor) -> bool:
+    """True if the values of a tensor may be read: in eager mode, on a device with values."""
+    return not (torch.compiler.is_compiling() or transforms_are_active() or tensor.is_meta)
+
+
+def check_sequence_mask(mask: Tensor) -> None:
     """Raise `InputError` unless mask is `(batch,)`, of dtype bool."""
     if not isinstance(mask, Tensor) or mask.dim() != 1 or mask.dtype != torch.bool:
         raise InputError(f"mask must be a torch.bool tensor of shape (batch,), but is {_describe(mask)}")
@@ -93,6 +149,10 @@ def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:
     else:
         hint = " with at least one step" if x.dim() == 3 and x.shape[2] == input_size else ""
     return f"The input must have the shape {axes} = {sizes}{hint}, but has the shape {tuple(x.shape)}"
+
+
+def _describe_lengths(lengths: Any) -> str:
+    return short_repr(lengths) if isinstance(lengths, list | tuple) else _describe(lengths)
 
 
 def _layout(shapes: Any) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.errors import StepError
-from rnnkit.model._input_checks import check_input, check_lengths, check_mask, check_state
+from rnnkit.model._input_checks import Lengths, check_input, check_sequence_mask, check_state, valid_lengths
 from rnnkit.model.state import expand_mask, flatten_with_paths, map_state, unflatten_state
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ class Backbone(nn.Module, ABC):
         return self._reference_tensor().dtype
 
     @property
+    def device(self) -> torch.device:
+        """The device of the parameters, which the input must be on."""
+        return self._reference_tensor().device
+
+    @property
     def force_step_loop(self) -> bool:
         """True to run the step loop even if an executor is available.
 
@@ -77,7 +82,7 @@ class Backbone(nn.Module, ABC):
         if value:
             raise StepError(self._requires_cells("force_step_loop"))
 
-    def all_states(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:  # noqa: ARG002  # `CellStack` overrides it
+    def all_states(self, x: Tensor, state: Any | None = None, lengths: Lengths | None = None) -> tuple[Tensor, Any]:  # noqa: ARG002  # `CellStack` overrides it
         """Return the output and the state after every step; see `CellStack.all_states`.
 
         Raises:
@@ -106,7 +111,7 @@ class Backbone(nn.Module, ABC):
         Raises:
             InputError: the state or the mask is not valid.
         """
-        check_mask(mask)
+        check_sequence_mask(mask)
         state = check_state(state, self.state_shapes(len(mask)), None)
 
         def reset(part: Tensor, initial: Tensor, axis: int | None) -> Tensor:
@@ -138,14 +143,14 @@ class Backbone(nn.Module, ABC):
 
         return map_state(axis, self.state_shapes(2), self.state_shapes(3))
 
-    def forward(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, state: Any | None = None, lengths: Lengths | None = None) -> tuple[Tensor, Any]:
         """Compute the output at every step and the final state.
 
         Args:
             x: `(batch, time, input_size)`.
             state: the state that an earlier call returned; None: `initial_state`.
-            lengths: number of valid steps of each sequence, `(batch,)`; None: all are valid. Values of x past them have
-                no effect.
+            lengths: number of valid steps of each sequence, `(batch,)`: an integer tensor, list or NumPy array; None:
+                all are valid. Values of x past them have no effect.
 
         Returns:
             The output, `(batch, time, features)`, zeros past the length of each sequence, and the state after the last
@@ -159,18 +164,17 @@ class Backbone(nn.Module, ABC):
         return (output if padding is None else output.masked_fill(padding, 0)), state
 
     def _validate_inputs(
-        self, x: Tensor, state: Any | None, lengths: Tensor | None
+        self, x: Tensor, state: Any | None, lengths: Lengths | None
     ) -> tuple[Tensor, Any | None, Tensor | None, Tensor | None]:
         """Return the arguments of `run` and the padding mask; the mask is None if nothing is padded."""
         check_input(x, self.input_size, self.dtype, batch_first=self.batch_first)
         batch, time = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         if state is not None:
             state = check_state(state, self.state_shapes(batch), x.dtype)
-        if lengths is not None:
-            check_lengths(lengths, batch, time)
+        lengths = None if lengths is None else valid_lengths(lengths, batch, time)
         if lengths is None or batch == 0:
             return x, state, None, None
-        lengths = lengths.to(x.device, torch.int64)
+        lengths = lengths.to(x.device)
         padding = padding_mask(lengths, time, batch_first=self.batch_first)
         # masked_fill, not a product with the mask: 0 * NaN is NaN
         return x.masked_fill(padding, 0), state, lengths, padding

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from rnnkit import _display
 from rnnkit.errors import InputError, StepError
-from rnnkit.model._input_checks import check_step
+from rnnkit.model._input_checks import Lengths, check_input, check_padding_mask, check_step, lengths_tensor
 from rnnkit.model.backbone import Backbone
 from rnnkit.model.readout import Readout
 
@@ -46,24 +46,33 @@ class RecurrentModel(nn.Module):
             self,
             x: Tensor,
             state: Any | None = None,
+            lengths: Lengths | None = None,
             *,
-            lengths: Tensor | None = None,
+            mask: Tensor | None = None,
             return_state: Literal[False] = False,
         ) -> Tensor: ...
         @overload
         def __call__(
-            self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None, return_state: Literal[True]
+            self,
+            x: Tensor,
+            state: Any | None = None,
+            lengths: Lengths | None = None,
+            *,
+            mask: Tensor | None = None,
+            return_state: Literal[True],
         ) -> tuple[Tensor, Any]: ...
         @overload
         def __call__(self, x: PackedSequence, state: Any | None = None, *, return_state: bool = False) -> Any: ...
-        def __call__(self, x: Any, state: Any | None = None, **kwargs: Any) -> Any: ...
+        def __call__(self, x: Any, state: Any | None = None, lengths: Lengths | None = None, **kw: Any) -> Any: ...
 
+    # `lengths` is positional: tools such as captum and the ONNX exporter pass arguments by position.
     def forward(
         self,
         x: Tensor | PackedSequence,
         state: Any | None = None,
+        lengths: Lengths | None = None,
         *,
-        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
         return_state: bool = False,
     ) -> Any:
         """Compute the output for whole sequences.
@@ -72,8 +81,11 @@ class RecurrentModel(nn.Module):
             x: `(batch, time, input_size)`, or a `PackedSequence`, which has its own lengths. A sequence without a
                 batch axis is refused: use `x.unsqueeze(0)`.
             state: the initial state, such as a state that this model returned; None: `initial_state`.
-            lengths: number of valid steps of each sequence, `(batch,)`, integers in [0, time]; None: all are valid.
-                Values of x past them, NaN included, have no effect on outputs, states and gradients.
+            lengths: number of valid steps of each sequence, `(batch,)`, in [0, time]: an integer tensor, list, tuple or
+                NumPy array; None: all are valid. Values of x past them, NaN included, have no effect on outputs,
+                states and gradients.
+            mask: True for the valid steps of each sequence and False for the padding at its end, `(batch, time)` of
+                dtype bool, time first with `batch_first=False`: another way to give `lengths`.
             return_state: True to return the state after the last valid step of each sequence as well.
 
         Returns:
@@ -81,12 +93,14 @@ class RecurrentModel(nn.Module):
             `PackedSequence` in the order of the input; for other readouts, it is in the order of the unpacked batch.
 
         Raises:
-            InputError: the input, the state or the lengths are not valid.
+            InputError: the input, the state, the lengths or the mask are not valid; a mask pads on the left or has
+                holes; or two of `PackedSequence`, `lengths` and `mask` are given.
         """
         if isinstance(x, PackedSequence):
-            y, state = self._forward_packed(x, state, lengths)
+            y, state = self._forward_packed(x, state, lengths, mask)
         else:
-            output, state = self.backbone(x, state, lengths=lengths)
+            lengths = lengths_tensor(lengths) if mask is None else self._lengths_of_mask(x, lengths, mask)
+            output, state = self.backbone(x, state, lengths)
             y = self.readout(output, lengths)
         return (y, state) if return_state else y
 
@@ -109,6 +123,16 @@ class RecurrentModel(nn.Module):
         output, state = self.backbone(x_t.unsqueeze(time_axis), state)
         y = self.readout(output)
         return (y.squeeze(time_axis) if self.readout.per_step else y), state
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the parameters, which the input must be on."""
+        return self.backbone.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the parameters, which the input must have."""
+        return self.backbone.dtype
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -142,11 +166,23 @@ class RecurrentModel(nn.Module):
     def _repr_html_(self) -> str:
         return _display.render_html(self)
 
-    def _forward_packed(self, x: PackedSequence, state: Any | None, lengths: Tensor | None) -> tuple[Any, Any]:
+    def _lengths_of_mask(self, x: Tensor, lengths: Lengths | None, mask: Tensor) -> Tensor:
         if lengths is not None:
-            raise InputError("A PackedSequence brings its own lengths: leave out `lengths`, or give a padded tensor")
+            raise InputError("`mask` and `lengths` both say which steps are valid: give one of them")
+        batch_first = self.spec.batch_first
+        check_input(x, self.spec.input_size, self.dtype, batch_first=batch_first)
+        check_padding_mask(mask, x, batch_first=batch_first)
+        return mask.sum(1 if batch_first else 0)
+
+    def _forward_packed(
+        self, x: PackedSequence, state: Any | None, lengths: Lengths | None, mask: Tensor | None
+    ) -> tuple[Any, Any]:
+        if lengths is not None or mask is not None:
+            raise InputError(
+                "A PackedSequence has its own lengths: leave out `lengths` and `mask`, or give a padded tensor"
+            )
         padded, lengths = pad_packed_sequence(x, batch_first=self.spec.batch_first)
-        output, state = self.backbone(padded, state, lengths=lengths)
+        output, state = self.backbone(padded, state, lengths)
         y = self.readout(output, lengths)
         return (self._packed_like(x, y, lengths) if self.readout.per_step else y), state
 
