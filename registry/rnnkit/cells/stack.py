@@ -67,7 +67,6 @@ class CellStack(Backbone):
         sizes = [output_features(layer) for layer in layers]
         super().__init__(spec, features=sizes[-1])
         self.options = spec.options if isinstance(spec.options, StackOptions) else StackOptions()
-        self.directions = spec.directions
         self.dropout = spec.dropout
         self._force_step_loop = False
         self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
@@ -100,6 +99,9 @@ class CellStack(Backbone):
             return states
         learned: list[Any] = list(self.initial)
         return tuple([_with_learned(state, parameters) for state, parameters in zip(states, learned, strict=True)])
+
+    def split_directions(self, state: Any) -> tuple[Any, Any]:
+        return state[::2], state[1::2]
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
         return self._run_layers(x, state, lengths, recorded=None)

@@ -59,7 +59,7 @@ def valid_lengths(lengths: Any, batch: int, time: int) -> Tensor:
     tensor = lengths_tensor(lengths)
     if not isinstance(tensor, Tensor) or tensor.shape != (batch,) or not is_integer(tensor):
         raise InputError(
-            f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe_lengths(lengths)}"
+            f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe_sequence(lengths)}"
         )
     tensor = tensor.to(torch.int64)
     if batch > 0 and values_are_known(tensor):
@@ -113,6 +113,42 @@ def check_sequence_mask(mask: Tensor) -> None:
         raise InputError(f"mask must be a torch.bool tensor of shape (batch,), but is {_describe(mask)}")
 
 
+def valid_index(index: Any, batch: int) -> Tensor:
+    """Return the indices of sequences as an int64 tensor, `(new_batch,)`.
+
+    Raises:
+        InputError: index is neither a one-dimensional tensor or list of integers in [0, batch), nor a bool mask of
+            shape `(batch,)`.
+    """
+    tensor = torch.tensor(index, dtype=None if index else torch.int64) if _is_flat_list(index) else index
+    if not isinstance(tensor, Tensor) or tensor.dim() != 1 or tensor.is_floating_point() or tensor.is_complex():
+        raise InputError(
+            f"index must be a one-dimensional integer tensor, a list of integers, or a torch.bool tensor of shape "
+            f"(batch,) = ({batch},), but is {_describe_sequence(index)}"
+        )
+    if tensor.dtype == torch.bool:
+        if len(tensor) != batch:
+            raise InputError(f"A bool index must have the shape (batch,) = ({batch},), but has {tuple(tensor.shape)}")
+        return tensor.nonzero().squeeze(-1)
+    tensor = tensor.to(torch.int64)
+    if len(tensor) > 0 and values_are_known(tensor):
+        lowest, highest = (int(end) for end in torch.aminmax(tensor))
+        if lowest < 0 or highest >= batch:
+            raise InputError(
+                f"Each index must be between 0 and {batch - 1}, as the state has {batch} sequences, but they range "
+                f"from {lowest} to {highest}"
+            )
+    return tensor
+
+
+def _is_flat_list(index: Any) -> bool:
+    """True for a list or tuple of integers, or of booleans."""
+    return isinstance(index, list | tuple) and (
+        all(isinstance(each, bool) for each in index)
+        or all(isinstance(each, Integral) and not isinstance(each, bool) for each in index)
+    )
+
+
 def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str = "state") -> Any:
     """Return the state in the layout of `shapes`; a plain tuple is accepted in place of a NamedTuple.
 
@@ -151,8 +187,8 @@ def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:
     return f"The input must have the shape {axes} = {sizes}{hint}, but has the shape {tuple(x.shape)}"
 
 
-def _describe_lengths(lengths: Any) -> str:
-    return short_repr(lengths) if isinstance(lengths, list | tuple) else _describe(lengths)
+def _describe_sequence(value: Any) -> str:
+    return short_repr(value) if isinstance(value, list | tuple) else _describe(value)
 
 
 def _layout(shapes: Any) -> str:

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from rnnkit.errors import StepError
-from rnnkit.model._input_checks import Lengths, check_input, check_sequence_mask, check_state, valid_lengths
+from rnnkit.errors import InputError, StepError
+from rnnkit.model._input_checks import (
+    Lengths,
+    check_input,
+    check_sequence_mask,
+    check_state,
+    valid_index,
+    valid_lengths,
+)
 from rnnkit.model.state import expand_mask, flatten_with_paths, map_state, unflatten_state
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
+
+
+_MERGE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "concat": lambda forward, reverse: torch.cat([forward, reverse], dim=-1),
+    "sum": torch.add,
+    "mean": lambda forward, reverse: (forward + reverse) / 2,
+}
 
 
 class Backbone(nn.Module, ABC):
@@ -37,6 +51,7 @@ class Backbone(nn.Module, ABC):
         # Sizes are kept here, not read from an inner module: a tool, such as dynamic quantization, may replace that.
         self.input_size = spec.input_size
         self.batch_first = spec.batch_first
+        self.directions = spec.directions
         self.features = features
 
     @abstractmethod
@@ -122,17 +137,86 @@ class Backbone(nn.Module, ABC):
 
         return map_state(reset, state, self.initial_state(len(mask)), self._batch_axes())
 
+    def select_state(self, state: Any, index: Tensor | Sequence[int] | Sequence[bool]) -> Any:
+        """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.
+
+        Parts of the state without a batch axis are unchanged.
+
+        Args:
+            state: a state of this backbone.
+            index: positions of sequences in the batch, `(new_batch,)`, which may repeat, or a mask, `(batch,)` of dtype
+                bool.
+
+        Raises:
+            InputError: the state or the index is not valid.
+        """
+        state, batch = self._validate_state(state)
+        if batch is None:
+            return state
+        positions = valid_index(index, batch)
+
+        def select(part: Tensor, axis: int | None) -> Tensor:
+            return part if axis is None else part.index_select(axis, positions.to(part.device))
+
+        return map_state(select, state, self._batch_axes())
+
+    def split_directions(self, state: Any) -> tuple[Any, Any]:  # noqa: ARG002  # subclasses define it
+        """Return the states of the forward and the reverse direction, each in the layout of a unidirectional backbone.
+
+        A subclass defines it to support `merge_directions`, which calls it with a valid state if the backbone is
+        bidirectional.
+
+        Raises:
+            StepError: the backbone does not define it.
+        """
+        raise StepError(f"merge_directions is not available: {type(self).__name__} does not define split_directions")
+
+    def merge_directions(self, state: Any, mode: str = "concat") -> Any:
+        """Merge the states of the two directions into one state in the layout of a unidirectional backbone.
+
+        The final state of a bidirectional encoder becomes the initial state of a unidirectional decoder of the same
+        kind and the same number of layers. Parts that are not floating-point, such as step counts, are those of the
+        forward direction.
+
+        Args:
+            state: a state of this backbone.
+            mode: `"concat"` concatenates the features, for a decoder with twice the `hidden_size`; `"sum"` and `"mean"`
+                keep the size.
+
+        Raises:
+            InputError: the state or the mode is not valid.
+            StepError: the backbone is not bidirectional, or does not define `split_directions`.
+        """
+        if mode not in _MERGE:
+            raise InputError(f"mode must be one of {', '.join(map(repr, _MERGE))}, but is {mode!r}")
+        if self.directions == 1:
+            raise StepError("merge_directions requires a bidirectional model, but bidirectional=False in its spec")
+        forward, reverse = self.split_directions(self._validate_state(state)[0])
+
+        def merge(ahead: Tensor, back: Tensor) -> Tensor:
+            return _MERGE[mode](ahead, back) if ahead.is_floating_point() else ahead
+
+        return map_state(merge, forward, reverse)
+
     def restore_state(self, tensors: Mapping[str, Tensor]) -> Any:
         """Rebuild a state from the tensors that `flatten_state` returned.
 
         Raises:
             InputError: the tensors do not form a state of this backbone.
         """
-        state = unflatten_state(tensors, self.state_shapes(0))
-        axes = flatten_with_paths(self._batch_axes())
-        sizes = [tensors[path].shape[axis : axis + 1] for path, axis in axes if axis is not None]
-        batch = max((size[0] for size in sizes if size), default=0)
-        return check_state(state, self.state_shapes(batch), None)
+        return self._validate_state(unflatten_state(tensors, self.state_shapes(0)))[0]
+
+    def _validate_state(self, state: Any) -> tuple[Any, int | None]:
+        """Return a state in the layout of `state_shapes`, and its batch size; None if no part has a batch axis.
+
+        Raises:
+            InputError: it is not a state of this backbone.
+        """
+        axes = [axis for _, axis in flatten_with_paths(self._batch_axes())]
+        parts = [part for _, part in flatten_with_paths(state)]
+        sizes = [part.shape[axis] for part, axis in zip(parts, axes, strict=False) if _has_axis(part, axis)]
+        batch = max(sizes, default=None)
+        return check_state(state, self.state_shapes(batch or 0), None), batch
 
     def _batch_axes(self) -> Any:
         """Return the state with the index of the batch axis in place of each tensor, or None for parts without one."""
@@ -192,6 +276,10 @@ class Backbone(nn.Module, ABC):
         tensor = _first_tensor(self, "_parameters")
         tensor = _first_tensor(self, "_buffers") if tensor is None else tensor
         return torch.empty(0) if tensor is None else tensor
+
+
+def _has_axis(part: Any, axis: int | None) -> bool:
+    return isinstance(part, Tensor) and axis is not None and part.dim() > axis
 
 
 def _first_tensor(module: nn.Module, registry: str) -> Tensor | None:

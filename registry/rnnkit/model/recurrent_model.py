@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -151,6 +151,33 @@ class RecurrentModel(nn.Module):
             InputError: the state or the mask is not valid.
         """
         return self.backbone.reset_state(state, mask)
+
+    def select_state(self, state: Any, index: Tensor | Sequence[int] | Sequence[bool]) -> Any:
+        """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.
+
+        Args:
+            state: a state that this model returned.
+            index: positions of sequences in the batch, `(new_batch,)`, which may repeat, or a mask, `(batch,)` of dtype
+                bool.
+
+        Raises:
+            InputError: the state or the index is not valid.
+        """
+        return self.backbone.select_state(state, index)
+
+    def merge_directions(self, state: Any, mode: Literal["concat", "sum", "mean"] = "concat") -> Any:
+        """Merge the states of the two directions: from a bidirectional encoder to a unidirectional decoder.
+
+        Args:
+            state: a state that this model returned.
+            mode: `"concat"` concatenates the features, for a decoder of the same kind and number of layers with twice
+                the `hidden_size`; `"sum"` and `"mean"` keep the size.
+
+        Raises:
+            InputError: the state or the mode is not valid.
+            StepError: the model is not bidirectional, or its backbone does not define `split_directions`.
+        """
+        return self.backbone.merge_directions(state, mode)
 
     def restore_state(self, tensors: Mapping[str, Tensor]) -> Any:
         """Rebuild a state from the tensors that `flatten_state` returned, for example after `torch.load`.
