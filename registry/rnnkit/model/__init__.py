@@ -5,6 +5,7 @@ from rnnkit.model.backbone import Backbone, padding_mask
 from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
 from rnnkit.model.state import detach_state, expand_mask, flatten_state, flatten_with_paths, map_state, move_state
+from rnnkit.model.step_module import StepModule
 from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Lengths",
     "Readout",
     "RecurrentModel",
+    "StepModule",
     "autocast_is_on",
     "detach_state",
     "expand_mask",

@@ -135,7 +135,7 @@ class Backbone(nn.Module, ABC):
             wide = expand_mask(mask.to(part.device), part.transpose(0, axis)).transpose(0, axis)
             return torch.where(wide, initial.to(part), part)
 
-        return map_state(reset, state, self.initial_state(len(mask)), self._batch_axes())
+        return map_state(reset, state, self.initial_state(len(mask)), self.batch_axes())
 
     def select_state(self, state: Any, index: Tensor | Sequence[int] | Sequence[bool]) -> Any:
         """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.
@@ -158,7 +158,7 @@ class Backbone(nn.Module, ABC):
         def select(part: Tensor, axis: int | None) -> Tensor:
             return part if axis is None else part.index_select(axis, positions.to(part.device))
 
-        return map_state(select, state, self._batch_axes())
+        return map_state(select, state, self.batch_axes())
 
     def split_directions(self, state: Any) -> tuple[Any, Any]:  # noqa: ARG002  # subclasses define it
         """Return the states of the forward and the reverse direction, each in the layout of a unidirectional backbone.
@@ -212,13 +212,13 @@ class Backbone(nn.Module, ABC):
         Raises:
             InputError: it is not a state of this backbone.
         """
-        axes = [axis for _, axis in flatten_with_paths(self._batch_axes())]
+        axes = [axis for _, axis in flatten_with_paths(self.batch_axes())]
         parts = [part for _, part in flatten_with_paths(state)]
         sizes = [part.shape[axis] for part, axis in zip(parts, axes, strict=False) if _has_axis(part, axis)]
         batch = max(sizes, default=None)
         return check_state(state, self.state_shapes(batch or 0), None), batch
 
-    def _batch_axes(self) -> Any:
+    def batch_axes(self) -> Any:
         """Return the state with the index of the batch axis in place of each tensor, or None for parts without one."""
 
         # The batch axis is the one whose size changes with the batch size.

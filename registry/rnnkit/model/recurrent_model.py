@@ -14,6 +14,7 @@ from rnnkit.errors import InputError, StepError
 from rnnkit.model._input_checks import Lengths, check_input, check_padding_mask, check_step, lengths_tensor
 from rnnkit.model.backbone import Backbone
 from rnnkit.model.readout import Readout
+from rnnkit.model.step_module import StepModule
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -118,11 +119,21 @@ class RecurrentModel(nn.Module):
             StepError: the output depends on later steps, because the model is bidirectional or pools over time.
             InputError: the input or the state is not valid.
         """
-        self._check_step(x_t)
+        self._check_steps()
+        check_step(x_t, self.spec.input_size)
         time_axis = 1 if self.spec.batch_first else 0
         output, state = self.backbone(x_t.unsqueeze(time_axis), state)
         y = self.readout(output)
         return (y.squeeze(time_axis) if self.readout.per_step else y), state
+
+    def step_module(self) -> StepModule:
+        """Return `step` as a module with a flat state, `(x_t, *state) -> (y_t, *state)`, for export and serving.
+
+        Raises:
+            StepError: as from `step`.
+        """
+        self._check_steps()
+        return StepModule(self)
 
     @property
     def device(self) -> torch.device:
@@ -221,7 +232,7 @@ class RecurrentModel(nn.Module):
         data = pack_padded_sequence(y, lengths, batch_first=self.spec.batch_first).data
         return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices)
 
-    def _check_step(self, x_t: Tensor) -> None:
+    def _check_steps(self) -> None:
         if self.spec.bidirectional:
             raise StepError("step() has no meaning with bidirectional=True: the reverse direction starts at the end")
         if self.readout.pools:
@@ -229,4 +240,3 @@ class RecurrentModel(nn.Module):
                 f"step() is not available with readout={self.spec.readout!r}, which pools over all steps: "
                 "use 'last' or 'all', or call the model on the whole sequence"
             )
-        check_step(x_t, self.spec.input_size)
