@@ -10,7 +10,7 @@ import torch
 from rnnkit._messages import short_repr
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, Readout, RecurrentModel
+from rnnkit.model import Backbone, Readout, RecurrentModel, make_embedding, tie_weights
 from rnnkit.specs import (
     RecurrentSpec,
     UnresolvedOptions,
@@ -33,7 +33,8 @@ def build_model(
         dtype: of the parameters; None: torch's default.
 
     Raises:
-        BuildError: `spec` is not a spec, or the kind's builder did not return a `Backbone`.
+        BuildError: `spec` is not a spec, the kind's builder did not return a `Backbone`, or tied weights have different
+            shapes.
         UnresolvedKindError: the kind or the readout of `spec` was not installed when the spec was created; the message
             says what to install.
         PluginError: a hook of the plugin raised an error or returned something.
@@ -48,11 +49,15 @@ def build_model(
     if isinstance(spec.readout, UnresolvedReadout):
         raise unresolved_readout_error(spec.readout)
     catalog = current_catalog()
+    embedding = make_embedding(spec, device=device, dtype=dtype)
     backbone = catalog.get(spec.kind).builder(spec, device=device, dtype=dtype)
     if not isinstance(backbone, Backbone):
         raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
-    readout = _readout_class(catalog.readouts.get(spec.readout), spec.readout)
-    model = RecurrentModel(spec, backbone, readout(spec, backbone.features, device=device, dtype=dtype))
+    readout_class = _readout_class(catalog.readouts.get(spec.readout), spec.readout)
+    readout = readout_class(spec, backbone.features, device=device, dtype=dtype)
+    if spec.tie_weights and embedding is not None:
+        tie_weights(embedding, readout)
+    model = RecurrentModel(spec, backbone, readout, embedding)
     for manager in catalog.hook_managers(spec.kind):
         manager.hook.after_build(spec=spec, model=model)
     return model

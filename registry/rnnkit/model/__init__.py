@@ -6,6 +6,7 @@ from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
 from rnnkit.model.state import detach_state, expand_mask, flatten_state, flatten_with_paths, map_state, move_state
 from rnnkit.model.step_module import StepModule
+from rnnkit.model.tokens import make_embedding, tie_weights
 from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "expand_mask",
     "flatten_state",
     "flatten_with_paths",
+    "make_embedding",
     "map_state",
     "move_state",
     "padding_mask",
+    "tie_weights",
     "transforms_are_active",
 ]

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rnnkit import _display
-from rnnkit.errors import InputError, StepError
-from rnnkit.model._input_checks import Lengths, check_input, check_padding_mask, check_step, lengths_tensor
+from rnnkit.errors import BuildError, InputError, StepError
+from rnnkit.model._input_checks import Lengths, check_input, check_padding_mask, check_step, valid_lengths
 from rnnkit.model.backbone import Backbone
 from rnnkit.model.readout import Readout
 from rnnkit.model.step_module import StepModule
+from rnnkit.model.tokens import check_token_step, check_tokens, embed
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -27,16 +28,27 @@ class RecurrentModel(nn.Module):
         spec: the spec that the model was built from.
         backbone: the recurrent network.
         readout: turns the output of the backbone into the output of the model.
+        embedding: the embedding of token ids, in front of the backbone; None without `num_embeddings` in the spec.
 
     Shape:
         `(batch, time, input_size)` -> `(batch, output_size)`, or `(batch, time, output_size)` with the readout
         `all`. Time comes first with `batch_first=False`. Without an `output_size` in the spec, the last axis has the
-        `features` of the backbone.
+        `features` of the backbone. With `num_embeddings` in the spec, the input is `(batch, time)`, integer token ids.
+
+    Raises:
+        BuildError: `embedding` is given, but not `num_embeddings` in the spec, or the reverse.
     """
 
-    def __init__(self, spec: RecurrentSpec[Any], backbone: Backbone, readout: Readout) -> None:
+    def __init__(
+        self, spec: RecurrentSpec[Any], backbone: Backbone, readout: Readout, embedding: nn.Embedding | None = None
+    ) -> None:
         super().__init__()
+        if (embedding is None) != (spec.num_embeddings is None):
+            raise BuildError(
+                f"A model needs an embedding if its spec has num_embeddings, which is {spec.num_embeddings}"
+            )
         self.spec = spec
+        self.embedding = embedding
         self.backbone = backbone
         self.readout = readout
 
@@ -80,7 +92,8 @@ class RecurrentModel(nn.Module):
 
         Args:
             x: `(batch, time, input_size)`, or a `PackedSequence`, which has its own lengths. A sequence without a
-                batch axis is refused: use `x.unsqueeze(0)`.
+                batch axis is refused: use `x.unsqueeze(0)`. With `num_embeddings` in the spec: `(batch, time)`, token
+                ids in [0, num_embeddings), and any integers past the lengths.
             state: the initial state, such as a state that this model returned; None: `initial_state`.
             lengths: number of valid steps of each sequence, `(batch,)`, in [0, time]: an integer tensor, list, tuple or
                 NumPy array; None: all are valid. Values of x past them, NaN included, have no effect on outputs,
@@ -100,8 +113,8 @@ class RecurrentModel(nn.Module):
         if isinstance(x, PackedSequence):
             y, state = self._forward_packed(x, state, lengths, mask)
         else:
-            lengths = lengths_tensor(lengths) if mask is None else self._lengths_of_mask(x, lengths, mask)
-            output, state = self.backbone(x, state, lengths)
+            lengths = self._valid_lengths(x, lengths, mask)
+            output, state = self._run(x, state, lengths)
             y = self.readout(output, lengths)
         return (y, state) if return_state else y
 
@@ -109,7 +122,7 @@ class RecurrentModel(nn.Module):
         """Compute the output of one step and the next state: `forward` step by step, for streaming inference.
 
         Args:
-            x_t: `(batch, input_size)`.
+            x_t: `(batch, input_size)`; with `num_embeddings` in the spec, `(batch,)`, integers.
             state: the state that the previous step returned; None: `initial_state`.
 
         Returns:
@@ -120,9 +133,12 @@ class RecurrentModel(nn.Module):
             InputError: the input or the state is not valid.
         """
         self._check_steps()
-        check_step(x_t, self.spec.input_size)
+        if self.embedding is not None:
+            check_token_step(x_t)
+        else:
+            check_step(x_t, self.spec.input_size)
         time_axis = 1 if self.spec.batch_first else 0
-        output, state = self.backbone(x_t.unsqueeze(time_axis), state)
+        output, state = self._run(x_t.unsqueeze(time_axis), state, None)
         y = self.readout(output)
         return (y.squeeze(time_axis) if self.readout.per_step else y), state
 
@@ -204,13 +220,29 @@ class RecurrentModel(nn.Module):
     def _repr_html_(self) -> str:
         return _display.render_html(self)
 
-    def _lengths_of_mask(self, x: Tensor, lengths: Lengths | None, mask: Tensor) -> Tensor:
-        if lengths is not None:
+    def _check_input(self, x: Tensor) -> None:
+        if self.embedding is not None:
+            check_tokens(x, batch_first=self.spec.batch_first)
+        else:
+            check_input(x, self.spec.input_size, self.dtype, batch_first=self.spec.batch_first)
+
+    def _valid_lengths(self, x: Tensor, lengths: Lengths | None, mask: Tensor | None) -> Tensor | None:
+        if lengths is not None and mask is not None:
             raise InputError("`mask` and `lengths` both say which steps are valid: give one of them")
-        batch_first = self.spec.batch_first
-        check_input(x, self.spec.input_size, self.dtype, batch_first=batch_first)
-        check_padding_mask(mask, x, batch_first=batch_first)
-        return mask.sum(1 if batch_first else 0)
+        if lengths is None and mask is None:
+            return None
+        self._check_input(x)
+        batch_axis, time_axis = (0, 1) if self.spec.batch_first else (1, 0)
+        if mask is not None:
+            check_padding_mask(mask, x, batch_first=self.spec.batch_first)
+            return mask.sum(time_axis)
+        return valid_lengths(lengths, x.shape[batch_axis], x.shape[time_axis])
+
+    def _run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        if self.embedding is not None:
+            self._check_input(x)
+            x = embed(self.embedding, x, lengths, self.spec)
+        return self.backbone(x, state, lengths)  # type: ignore[no-any-return]  # a module
 
     def _forward_packed(
         self, x: PackedSequence, state: Any | None, lengths: Lengths | None, mask: Tensor | None
@@ -220,7 +252,7 @@ class RecurrentModel(nn.Module):
                 "A PackedSequence has its own lengths: leave out `lengths` and `mask`, or give a padded tensor"
             )
         padded, lengths = pad_packed_sequence(x, batch_first=self.spec.batch_first)
-        output, state = self.backbone(padded, state, lengths)
+        output, state = self._run(padded, state, lengths)
         y = self.readout(output, lengths)
         return (self._packed_like(x, y, lengths) if self.readout.per_step else y), state
 
