@@ -11,9 +11,17 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from rnnkit import _display
 from rnnkit.errors import BuildError, InputError, StepError
-from rnnkit.model._input_checks import Lengths, check_input, check_padding_mask, check_step, valid_lengths
+from rnnkit.model._input_checks import (
+    Lengths,
+    check_input,
+    check_padding_mask,
+    check_step,
+    check_step_mask,
+    valid_lengths,
+)
 from rnnkit.model.backbone import Backbone
 from rnnkit.model.readout import Readout
+from rnnkit.model.restarts import run_with_restarts
 from rnnkit.model.step_module import StepModule
 from rnnkit.model.tokens import check_token_step, check_tokens, embed
 
@@ -62,6 +70,7 @@ class RecurrentModel(nn.Module):
             lengths: Lengths | None = None,
             *,
             mask: Tensor | None = None,
+            restarts: Tensor | None = None,
             return_state: Literal[False] = False,
         ) -> Tensor: ...
         @overload
@@ -72,6 +81,7 @@ class RecurrentModel(nn.Module):
             lengths: Lengths | None = None,
             *,
             mask: Tensor | None = None,
+            restarts: Tensor | None = None,
             return_state: Literal[True],
         ) -> tuple[Tensor, Any]: ...
         @overload
@@ -86,6 +96,7 @@ class RecurrentModel(nn.Module):
         lengths: Lengths | None = None,
         *,
         mask: Tensor | None = None,
+        restarts: Tensor | None = None,
         return_state: bool = False,
     ) -> Any:
         """Compute the output for whole sequences.
@@ -100,6 +111,10 @@ class RecurrentModel(nn.Module):
                 states and gradients.
             mask: True for the valid steps of each sequence and False for the padding at its end, `(batch, time)` of
                 dtype bool, time first with `batch_first=False`: another way to give `lengths`.
+            restarts: True at the steps before which a sequence starts again from `initial_state`, such as the first
+                steps of episodes or of packed documents; `(batch, time)` of dtype bool, time first with
+                `batch_first=False`. A restart at step 0 replaces `state`. With `bidirectional=True`, no direction reads
+                across a restart.
             return_state: True to return the state after the last valid step of each sequence as well.
 
         Returns:
@@ -109,12 +124,14 @@ class RecurrentModel(nn.Module):
         Raises:
             InputError: the input, the state, the lengths or the mask are not valid; a mask pads on the left or has
                 holes; or two of `PackedSequence`, `lengths` and `mask` are given.
+            StepError: the model does not support restarts: it is bidirectional and its readout is not for each step, or
+                a part of its state has no batch axis.
         """
         if isinstance(x, PackedSequence):
-            y, state = self._forward_packed(x, state, lengths, mask)
+            y, state = self._forward_packed(x, state, lengths, mask, restarts)
         else:
             lengths = self._valid_lengths(x, lengths, mask)
-            output, state = self._run(x, state, lengths)
+            output, state = self._run(x, state, lengths, restarts)
             y = self.readout(output, lengths)
         return (y, state) if return_state else y
 
@@ -138,7 +155,7 @@ class RecurrentModel(nn.Module):
         else:
             check_step(x_t, self.spec.input_size)
         time_axis = 1 if self.spec.batch_first else 0
-        output, state = self._run(x_t.unsqueeze(time_axis), state, None)
+        output, state = self._run(x_t.unsqueeze(time_axis), state, None, None)
         y = self.readout(output)
         return (y.squeeze(time_axis) if self.readout.per_step else y), state
 
@@ -238,21 +255,46 @@ class RecurrentModel(nn.Module):
             return mask.sum(time_axis)
         return valid_lengths(lengths, x.shape[batch_axis], x.shape[time_axis])
 
-    def _run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    def _run(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor | None) -> tuple[Tensor, Any]:
         if self.embedding is not None:
             self._check_input(x)
             x = embed(self.embedding, x, lengths, self.spec)
-        return self.backbone(x, state, lengths)  # type: ignore[no-any-return]  # a module
+        if restarts is None:
+            return self.backbone(x, state, lengths)  # type: ignore[no-any-return]  # a module
+        self._check_restarts(x, state, restarts)
+        if x.numel() == 0 or not restarts.any():
+            return self.backbone(x, state, lengths)  # type: ignore[no-any-return]  # a module
+        return run_with_restarts(self.backbone, x, state, lengths, restarts)
+
+    def _check_restarts(self, x: Tensor, state: Any | None, restarts: Tensor) -> None:
+        """Raise an error unless restarts fit the features x and the model."""
+        check_input(x, self.spec.input_size, self.dtype, batch_first=self.spec.batch_first)
+        check_step_mask("restarts", restarts, x, batch_first=self.spec.batch_first)
+        if self.spec.bidirectional and state is not None:
+            raise InputError(
+                "With restarts and bidirectional=True, state must be None: the reverse direction starts in each segment"
+            )
+        if self.spec.bidirectional and not self.readout.per_step:
+            raise StepError(
+                f"With bidirectional=True, restarts requires a readout of each step, such as 'all', but it is "
+                f"{self.spec.readout!r}"
+            )
 
     def _forward_packed(
-        self, x: PackedSequence, state: Any | None, lengths: Lengths | None, mask: Tensor | None
+        self,
+        x: PackedSequence,
+        state: Any | None,
+        lengths: Lengths | None,
+        mask: Tensor | None,
+        restarts: Tensor | None,
     ) -> tuple[Any, Any]:
-        if lengths is not None or mask is not None:
+        if lengths is not None or mask is not None or restarts is not None:
             raise InputError(
-                "A PackedSequence has its own lengths: leave out `lengths` and `mask`, or give a padded tensor"
+                "A PackedSequence has its own lengths, and no restarts: leave out `lengths`, `mask` and `restarts`, or "
+                "give a padded tensor"
             )
         padded, lengths = pad_packed_sequence(x, batch_first=self.spec.batch_first)
-        output, state = self._run(padded, state, lengths)
+        output, state = self._run(padded, state, lengths, None)
         y = self.readout(output, lengths)
         return (self._packed_like(x, y, lengths) if self.readout.per_step else y), state
 
