@@ -140,7 +140,8 @@ def test_it_is_keyword_only():
 
 @pytest.mark.parametrize("name", OTHER)
 def test_specs_that_differ_in_one_field_are_not_equal(name):
-    before = RecurrentSpec(**REQUIRED | {"num_layers": 2})  # dropout needs two
+    others = {"num_layers": 2, "output_size": 3, "num_embeddings": 3}  # which dropout and the fields of tokens need
+    before = RecurrentSpec(**REQUIRED | others)
     after = dataclasses.replace(before, **{"options": {}, name: OTHER[name]})
     assert before != after
 
