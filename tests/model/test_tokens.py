@@ -204,6 +204,21 @@ def test_tied_weights_are_one_parameter(kind):
 
 
 @pytest.mark.parametrize("tied", [False, True])
+def test_token_models_are_initialized_after_to_empty(tied):
+    spec = tied_spec("gru_cell", tie_weights=tied, padding_idx=2)
+    model = build_model(spec, device="meta").to_empty(device="cpu")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(torch.nan)
+    for module in model.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    assert (model.embedding.weight is model.readout.linear.weight) == tied
+    assert model.embedding.weight[2].eq(0).all()
+    assert model(TOKENS).isfinite().all()
+
+
+@pytest.mark.parametrize("tied", [False, True])
 def test_token_models_are_saved_loaded_and_verified(tmp_path, tied):
     file = tmp_path / "model.safetensors"
     model = build_model(tied_spec("gru_cell", tie_weights=tied, padding_idx=0, readout_dropout=0.1)).eval()

@@ -4,6 +4,7 @@ from rnnkit.model._input_checks import Lengths
 from rnnkit.model.backbone import Backbone, padding_mask
 from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
+from rnnkit.model.reset import ResettableModule, add_resets
 from rnnkit.model.state import detach_state, expand_mask, flatten_state, flatten_with_paths, map_state, move_state
 from rnnkit.model.step_module import StepModule
 from rnnkit.model.tokens import make_embedding, tie_weights
@@ -14,7 +15,9 @@ __all__ = [
     "Lengths",
     "Readout",
     "RecurrentModel",
+    "ResettableModule",
     "StepModule",
+    "add_resets",
     "autocast_is_on",
     "detach_state",
     "expand_mask",

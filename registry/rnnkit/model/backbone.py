@@ -18,6 +18,7 @@ from rnnkit.model._input_checks import (
     valid_index,
     valid_lengths,
 )
+from rnnkit.model.reset import ResettableModule
 from rnnkit.model.state import expand_mask, flatten_with_paths, map_state, unflatten_state
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _MERGE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-class Backbone(nn.Module, ABC):
+class Backbone(ResettableModule, ABC):
     """Base class of backbones: `(batch, time, input_size)` -> `(batch, time, features)` and a final state.
 
     A subclass implements `run` and `state_shapes`. The base class validates the arguments and zeroes the padding of

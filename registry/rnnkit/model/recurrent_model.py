@@ -21,6 +21,7 @@ from rnnkit.model._input_checks import (
 )
 from rnnkit.model.backbone import Backbone
 from rnnkit.model.readout import Readout
+from rnnkit.model.reset import ResettableModule
 from rnnkit.model.restarts import run_with_restarts
 from rnnkit.model.step_module import StepModule
 from rnnkit.model.tokens import check_token_step, check_tokens, embed
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
 
 
-class RecurrentModel(nn.Module):
+class RecurrentModel(ResettableModule):
     """The model that `build_model` returns: an ordinary `torch.nn.Module` that carries its spec.
 
     Attributes:
@@ -230,6 +231,15 @@ class RecurrentModel(nn.Module):
             InputError: the tensors do not form a state of this model.
         """
         return self.backbone.restore_state(tensors)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        # `to_empty` gives each module a weight of its own
+        linear = self.readout.linear if self.spec.tie_weights else None
+        is_tied = linear is not None and self.embedding is not None and self.embedding.weight is linear.weight
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # missing in torch's stubs
+        if is_tied and linear is not None and self.embedding is not None:
+            self.embedding.weight = linear.weight
+        return self
 
     def extra_repr(self) -> str:
         return f"kind={self.spec.kind!r}"
