@@ -1,11 +1,13 @@
 """Lengths as tensors, lists, arrays and masks, by position and by name."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 from torch.nn.utils.rnn import pack_sequence
 
-from rnnkit import InputError
+from rnnkit import InputError, RecurrentModel
 from tests.helpers.models import BATCH, TIME, leaves, small_input, small_model
 
 LENGTHS = [5, 2, 0, 3]
@@ -50,6 +52,14 @@ def test_lengths_by_position(kind):
     lengths = torch.tensor(LENGTHS)
     assert_same(model(x, None, lengths), model(x, lengths=lengths))
     assert_same(model.backbone(x, None, lengths), model.backbone(x, lengths=lengths))
+
+
+def test_arguments_of_forward_may_be_passed_by_position():
+    """The older ONNX exporter passes the defaults of all arguments by position."""
+    parameters = inspect.signature(RecurrentModel.forward).parameters.values()
+    assert {parameter.kind for parameter in parameters} == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    model, x = small_model("gru"), small_input()
+    assert_same(model.forward(x, *[parameter.default for parameter in list(parameters)[2:]]), model(x))
 
 
 def test_empty_batch_with_lengths_as_a_list():

@@ -89,13 +89,13 @@ class RecurrentModel(ResettableModule):
         def __call__(self, x: PackedSequence, state: Any | None = None, *, return_state: bool = False) -> Any: ...
         def __call__(self, x: Any, state: Any | None = None, lengths: Lengths | None = None, **kw: Any) -> Any: ...
 
-    # `lengths` is positional: tools such as captum and the ONNX exporter pass arguments by position.
-    def forward(
+    # No argument is keyword-only, since tools pass arguments by position: captum those that it is given, the older ONNX
+    # exporter all of them, defaults included. For type checkers, those after `lengths` are.
+    def forward(  # noqa: PLR0917
         self,
         x: Tensor | PackedSequence,
         state: Any | None = None,
         lengths: Lengths | None = None,
-        *,
         mask: Tensor | None = None,
         restarts: Tensor | None = None,
         return_state: bool = False,
