@@ -17,7 +17,7 @@ _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:aligned|align|split|gathered|gat
 _COLUMN = re.compile(r"\\begin\{([bp]matrix)\}(.*?)\\end\{\1\}", re.DOTALL)
 _LINE_END = re.compile(r"\\\\(?:\[[^\]]*\])?")
 _CONTINUES = {"+", "-", r"\odot", r"\circ", r"\cdot", r"\times"}
-_SPELLINGS = {
+_SPELLINGS: dict[str, str] = {
     **dict.fromkeys((r"\operatorname", r"\operatorname*", r"\text", r"\textrm", r"\mathsf", r"\mathit"), r"\mathrm"),
     **dict.fromkeys((r"\dfrac", r"\tfrac"), r"\frac"),
     **dict.fromkeys((":=", r"\coloneqq"), "="),

@@ -73,7 +73,7 @@ def add_resets(model: nn.Module, build: Callable[..., nn.Module]) -> None:
     """
     for path, module in model.named_modules():
         if isinstance(module, ResettableModule) or any(True for _ in _tensors(module, recurse=False)):
-            module.reset_parameters = _Reset(module, path, build)
+            module.__dict__["reset_parameters"] = _Reset(module, path, build)
 
 
 def _tensors(module: nn.Module, *, recurse: bool) -> Iterator[tuple[str, Tensor]]:
