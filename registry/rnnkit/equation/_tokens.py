@@ -53,7 +53,8 @@ def _tokens(line: str) -> list[str]:
         raise UnreadableEquationError(
             f"`{bare[1]}` is a product of single letters: write `\\mathrm{{{bare[1]}}}` for the function"
         )
-    tokens = [_SPELLINGS.get(token, token) for token in _TOKEN.findall(text)]
+    found: list[str] = _TOKEN.findall(text)
+    tokens = [_SPELLINGS.get(token, token) for token in found]
     return tokens[:-1] if tokens and tokens[-1] in ",.;" else tokens
 
 
