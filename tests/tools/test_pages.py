@@ -1,4 +1,4 @@
-"""The pages of `docs/tools` run, each with its tool installed, and print what they show."""
+"""The pages of tools that the development environment does not have run, and print the output that they show."""
 
 import pytest
 
