@@ -22,7 +22,7 @@ HEADING = "## Kinds and tools\n"
 
 def run_examples() -> dict[str, Any]:
     """Run every example for every kind; return the outcomes with the date and the versions."""
-    from docs.site.tool_examples import EXAMPLES
+    from docs.site.tool_examples.all_examples import EXAMPLES
 
     rows = []
     for example in EXAMPLES:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from docs.site.tool_examples import EXAMPLES
+from docs.site.tool_examples.all_examples import EXAMPLES
 from docs.site.tools import OUTCOMES
 
 RECORDED = {row["title"]: row for row in json.loads(OUTCOMES.read_text("utf-8"))["rows"]}

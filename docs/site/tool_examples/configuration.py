@@ -42,7 +42,8 @@ def instantiate_with_hydra(spec: Spec) -> None:
 
 def merge_with_omegaconf(spec: Spec) -> None:
     merged = OmegaConf.merge(OmegaConf.create(spec.to_dict()), OmegaConf.from_dotlist(["readout=mean"]))
-    check_equal(RecurrentSpec.from_dict(OmegaConf.to_container(merged)), example_spec(spec.kind, readout="mean"))
+    container: Any = OmegaConf.to_container(merged)
+    check_equal(RecurrentSpec.from_dict(container), example_spec(spec.kind, readout="mean"))
 
 
 def arguments_of(spec: Spec, prefix: str) -> list[str]:
@@ -58,7 +59,7 @@ def parse_with_jsonargparse(spec: Spec) -> None:
 
 
 class Module(LightningModule):
-    def __init__(self, spec: RecurrentSpec) -> None:  # type: ignore[type-arg]  # as users write it
+    def __init__(self, spec: RecurrentSpec) -> None:
         super().__init__()
         self.model = build_model(spec)
 

@@ -35,7 +35,8 @@ def one_layer(kind: str) -> RecurrentModel:
 
 def load(model: RecurrentModel, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> None:
     """Load the weights of the only layer of a stack of cells or of a module of torch."""
-    module, suffix = (model.backbone.rnn, "_l0") if hasattr(model.backbone, "rnn") else (model.backbone.cells[0], "")
+    backbone: Any = model.backbone
+    module, suffix = (backbone.rnn, "_l0") if hasattr(backbone, "rnn") else (backbone.cells[0], "")
     weights = {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias_ih": bias_ih, "bias_hh": bias_hh}
     module.load_state_dict({name + suffix: weight for name, weight in weights.items()})
 

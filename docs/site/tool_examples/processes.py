@@ -14,11 +14,11 @@ from typing import Any
 
 import joblib
 import ray
-import torch
 from dask.distributed import Client
 
-from docs.site.tool_examples.example import Example, batch
-from rnnkit import RecurrentModel, RecurrentSpec, build_model
+from docs.site.tool_examples.example import Example
+from docs.site.tool_examples.fitting import fit
+from rnnkit import RecurrentModel, RecurrentSpec
 
 ROOT = Path(__file__).parents[3]
 Spec = RecurrentSpec[Any]
@@ -46,13 +46,6 @@ def train_with_ddp(spec: Spec) -> None:
 
 def train_with_fsdp(spec: Spec) -> None:
     raise_outcome("fsdp", spec.kind)
-
-
-def fit(spec: Spec) -> tuple[Spec, RecurrentModel]:
-    torch.set_num_threads(1)
-    model = build_model(spec)
-    model(batch()[0]).sum().backward()
-    return spec, model
 
 
 def check(spec: Spec, result: tuple[Spec, RecurrentModel]) -> None:
