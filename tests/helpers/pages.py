@@ -18,8 +18,19 @@ DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
 # typed from an empty directory in an environment of their own, files written as the reader would: test_tutorials.py
 TYPED = [DOCS / "tutorials/write_a_plugin.md"]
-# pages of tools that the development environment does not have: tests/tools
-HEAVY = {"captum", "hub", "lightning", "parallel", "privacy", "quantization", "tracking", "trainers", "weights"}
+# pages that take long, or whose tools the development environment does not have: tests/tools
+HEAVY = {
+    "captum",
+    "compile",
+    "hub",
+    "lightning",
+    "parallel",
+    "privacy",
+    "quantization",
+    "tracking",
+    "trainers",
+    "weights",
+}
 TOOLS = sorted(page for page in (DOCS / "tools").glob("*.md") if page.stem in HEAVY)
 ELSEWHERE = [
     *TYPED,

@@ -94,6 +94,7 @@ def example_spec(kind: str, **fields: Any) -> RecurrentSpec[Any]:
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return x, `(batch, time, input_size)`, lengths and labels, `(batch,)`."""
+    """Return x, `(batch, time, input_size)`, lengths and labels, `(batch,)`; the same at each call."""
+    x = torch.randn(BATCH, TIME, INPUT_SIZE, generator=torch.Generator().manual_seed(0))
     lengths = torch.tensor([5, 3, 1, 4, 2, 5, 5, 1])
-    return torch.randn(BATCH, TIME, INPUT_SIZE), lengths, torch.arange(BATCH) % OUTPUT_SIZE
+    return x, lengths, torch.arange(BATCH) % OUTPUT_SIZE

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +26,23 @@ Spec = RecurrentSpec[Any]
 
 @cache
 def distributed_outcomes() -> dict[str, dict[str, str]]:
-    """Run torchrun once for DDP and FSDP2 and all kinds."""
+    """Run torchrun once for all kinds; return the outcomes of DDP and of FSDP2."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     worker = ["-m", "docs.site.tool_examples.distributed_worker", "outcomes.json"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run([*launcher, *worker], env=environment, check=True, capture_output=True)  # noqa: S603  # our own
+    subprocess.run([*launcher, *worker], env=environment, check=True)  # noqa: S603  # our own
     outcomes: dict[str, dict[str, str]] = json.loads(Path("outcomes.json").read_text(encoding="utf-8"))
     return outcomes
 
 
-def raise_outcome(name: str, kind: str) -> None:
-    if outcome := distributed_outcomes()[name][kind]:
-        raise RuntimeError(outcome)
+@contextmanager
+def outcomes_of(strategy: str) -> Iterator[dict[str, str]]:
+    yield distributed_outcomes()[strategy]
 
 
-def train_with_ddp(spec: Spec) -> None:
-    raise_outcome("ddp", spec.kind)
-
-
-def train_with_fsdp(spec: Spec) -> None:
-    raise_outcome("fsdp", spec.kind)
+def raise_outcome(spec: Spec, outcomes: dict[str, str]) -> None:
+    if outcomes[spec.kind]:
+        raise RuntimeError(outcomes[spec.kind])
 
 
 def check(spec: Spec, result: tuple[Spec, RecurrentModel]) -> None:
@@ -82,8 +79,20 @@ def fit_with_ray(spec: Spec, function: Any) -> None:
 
 
 EXAMPLES = [
-    Example(tool="", title="DDP: 2 processes, equal to 1", page="distributed", run=train_with_ddp),
-    Example(tool="", title="FSDP2: 2 processes, equal to 1", page="distributed", run=train_with_fsdp),
+    Example(
+        tool="",
+        title="DDP: 2 processes, equal to 1",
+        page="distributed",
+        run=raise_outcome,
+        setup=partial(outcomes_of, "ddp"),
+    ),
+    Example(
+        tool="",
+        title="FSDP2: 2 processes, equal to 1",
+        page="distributed",
+        run=raise_outcome,
+        setup=partial(outcomes_of, "fsdp"),
+    ),
     Example(tool="joblib", title="joblib: spec in, model out", page="parallel", run=fit_with_joblib),
     Example(
         tool="distributed",
