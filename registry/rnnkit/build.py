@@ -11,13 +11,7 @@ from rnnkit._messages import short_repr
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import BuildError
 from rnnkit.model import Backbone, Readout, RecurrentModel
-from rnnkit.specs import (
-    RecurrentSpec,
-    UnresolvedOptions,
-    UnresolvedReadout,
-    unresolved_kind_error,
-    unresolved_readout_error,
-)
+from rnnkit.specs import RecurrentSpec, UnresolvedOptions, UnresolvedReadout, unresolved_error
 
 
 def build_model(
@@ -43,11 +37,11 @@ def build_model(
             f"build_model takes a RecurrentSpec, but got a {type(spec).__name__}: "
             "create one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
         )
-    if isinstance(spec.options, UnresolvedOptions):
-        raise unresolved_kind_error(spec.kind, spec.options.plugin)
-    if isinstance(spec.readout, UnresolvedReadout):
-        raise unresolved_readout_error(spec.readout)
     catalog = current_catalog()
+    if isinstance(spec.options, UnresolvedOptions):
+        raise unresolved_error(catalog, spec.kind, spec.options.plugin)
+    if isinstance(spec.readout, UnresolvedReadout):
+        raise unresolved_error(catalog.readouts, spec.readout, spec.readout.plugin)
     backbone = catalog.get(spec.kind).builder(spec, device=device, dtype=dtype)
     if not isinstance(backbone, Backbone):
         raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")

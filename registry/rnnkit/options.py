@@ -1,12 +1,16 @@
 """Options of a kind: the fields of a spec that only this kind has."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import fields
+from functools import wraps
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
 from pydantic.dataclasses import dataclass
 from typing_extensions import dataclass_transform
+
+from rnnkit._plain_values import to_plain
 
 # strict: `True` and `2.0` are not accepted as the integers 1 and 2. Spec files hold finite numbers only; if a plugin
 # allows infinity or NaN in a field nevertheless, "constants" keeps it from being written as null.
@@ -41,13 +45,26 @@ class Options:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "__firstlineno__" not in vars(cls):  # which Python 3.13 sets: tells apart classes of one name in a file
+            cls.__firstlineno__ = sys._getframe(1).f_lineno  # type: ignore[attr-defined]  # noqa: SLF001  # the class statement
         dataclass(cls, frozen=True, kw_only=True, config=_CONFIG)
+        cls.__init__ = _with_plain_arguments(cls.__init__)  # type: ignore[method-assign]
         try:
             hash(cls())
         except (TypeError, ValidationError) as error:
             raise TypeError(
                 f"Each field of {cls.__name__} needs a valid and hashable default (a tuple, not a list): {error}"
             ) from error
+
+
+def _with_plain_arguments(init: Callable[..., None]) -> Callable[..., None]:
+    # Not a validator of pydantic: one that runs before the fields' own turns JSON into Python values, among which
+    # strict mode refuses a list for a tuple.
+    @wraps(init)
+    def with_plain_arguments(self: Options, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **to_plain(kwargs))
+
+    return with_plain_arguments
 
 
 def one_or_each(one: Any, each: Any) -> WrapValidator:

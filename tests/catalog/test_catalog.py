@@ -28,6 +28,7 @@ from rnnkit import (
 )
 from rnnkit.catalog import current_catalog
 from rnnkit.testing import use_catalog
+from tests.helpers.hang import HANG
 
 BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
 SIZES = {"input_size": 3, "hidden_size": 4}
@@ -65,7 +66,7 @@ def test_names_are_sorted(plugins):
         ("*lst?", ["lstm"]),
     ],
 )
-def test_a_pattern_selects_names_with_or_without_distribution_as_a_shell_would(plugins, pattern, names):
+def test_pattern_matches_bare_and_canonical_names(plugins, pattern, names):
     plugins.install("test_disk_b", distribution="one")
     plugins.install("test_disk_ab", "test_disk_a", distribution="two")
     assert Catalog().names(pattern) == names
@@ -152,7 +153,7 @@ def test_threads_that_ask_at_once_get_the_same_records(plugins):
     start = threading.Barrier(threads)
 
     def ask(name):
-        start.wait(timeout=60)
+        start.wait(timeout=HANG)
         return catalog.get(name)
 
     names = list(itertools.islice(itertools.cycle(["test_mgu", "test_sru", "test_qrnn"]), threads))
@@ -199,7 +200,7 @@ def test_an_unknown_kind_is_refused_with_the_installed_ones(ask, name, hint):
         pytest.param(["test_mgu", "test_sru"], "register(kind('test_sru'))", id="the-other-of-two"),
     ],
 )
-def test_a_plugin_that_registers_other_kinds_than_its_entry_points_is_refused(plugins, declared, body):
+def test_registered_kinds_must_match_entry_points(plugins, declared, body):
     plugins.install(*declared, source=f"@hookimpl\ndef register_kinds(register): {body}")
     catalog = Catalog()
     for _ in range(2):  # and leaves nothing behind
@@ -208,7 +209,7 @@ def test_a_plugin_that_registers_other_kinds_than_its_entry_points_is_refused(pl
     assert catalog.get("lstm") == get_kind("lstm")
 
 
-def test_a_hook_that_raises_leaves_nothing_behind_and_raises_again(plugins):
+def test_hook_that_raises_registers_nothing(plugins):
     source = """
     @hookimpl
     def register_kinds(register):
@@ -227,7 +228,7 @@ def test_a_hook_that_raises_leaves_nothing_behind_and_raises_again(plugins):
     assert catalog.get("gru") == get_kind("gru")
 
 
-def test_what_is_registered_after_the_hook_has_returned_does_not_count(plugins):
+def test_late_registration_is_ignored(plugins):
     source = """
     @hookimpl
     def register_kinds(register):
@@ -285,7 +286,7 @@ def test_options_that_no_json_has_read_back_equal():
         assert eval(repr(spec)) == spec  # noqa: S307  # documented
 
 
-def test_options_without_a_valid_and_hashable_default_are_refused_at_once():
+def test_options_need_a_valid_hashable_default():
     with pytest.raises(TypeError, match="Each field of NeedyOptions needs a valid and hashable default"):
 
         class NeedyOptions(Options):
@@ -400,7 +401,7 @@ def test_every_problem_of_a_check_is_reported(leaky):
 
 
 @pytest.mark.parametrize("name", ["test_leaky", "leaky/test_leaky", "Leaky/test_leaky"])
-def test_an_option_among_the_fields_is_reported_for_each_name_of_its_kind(leaky, name):
+def test_misplaced_option_is_reported_for_each_name(leaky, name):
     with pytest.raises(ValidationError, match=r"'leak' is an option of the kind .*: write options={'leak': \.\.\.}"):
         leaky(kind=name, leak=0.5)
 

@@ -1,4 +1,4 @@
-"""The hooks are called when and for whom their reference says, and the reference has all of them."""
+"""The hooks are called as their reference documents, and the reference has all of them."""
 
 import inspect
 import re
@@ -28,6 +28,7 @@ from rnnkit import (
 )
 from rnnkit.catalog.registration import register_hooks
 from rnnkit.testing import use_catalog
+from tests.helpers.hang import HANG
 from tests.helpers.models import small_input, small_model, small_spec
 from tests.helpers.pages import ROOT
 
@@ -122,7 +123,7 @@ def test_the_hook_sees_the_whole_model_and_its_spec(kind):
     assert model_seen.readout.linear.out_features == 2
 
 
-def test_a_plugins_hook_is_called_for_each_of_its_own_kinds_and_for_no_other(plugins):
+def test_plugin_hook_is_called_for_its_own_kinds_only(plugins):
     module = plugins.install("one", "two", source=plugin_of("one", "two"), distribution="acme")
     other = plugins.install("three", source=plugin_of("three"), distribution="other-cells")
     for name in ("one", "gru", "two", "three", "rnn_cell"):
@@ -131,7 +132,7 @@ def test_a_plugins_hook_is_called_for_each_of_its_own_kinds_and_for_no_other(plu
     assert [kind for kind, _ in plugins.module(other).calls] == ["other-cells/three"]
 
 
-def test_an_installed_plugin_is_neither_called_nor_imported_for_the_kinds_of_others(plugins):
+def test_plugin_is_not_imported_for_other_kinds(plugins):
     """Installing a package never changes what another builds."""
     hostile = "def after_build(spec, model):\n    raise RuntimeError('called')\n\n\nraise RuntimeError('imported')\n"
     plugins.install("hostile", source=hostile, distribution="a-hostile-one")
@@ -148,7 +149,7 @@ def seeded_parameters(name):
     return list(small_model(name).parameters())
 
 
-def test_a_loaded_plugin_is_not_called_for_the_kinds_of_others_either(plugins):
+def test_loaded_plugin_is_not_called_for_other_kinds(plugins):
     raising = plugin_of("mine", after_build="@hookimpl\ndef after_build(spec, model): raise RuntimeError('called')")
     plugins.install("mine", source=raising, distribution="acme")
     get_kind("mine")
@@ -158,7 +159,7 @@ def test_a_loaded_plugin_is_not_called_for_the_kinds_of_others_either(plugins):
         small_model("mine")
 
 
-def test_of_two_objects_of_one_distribution_the_one_that_registered_the_kind_is_called(plugins):
+def test_hook_of_the_registering_object_is_called(plugins):
     source = f"{PLUGIN}one, two = Plugin('one'), Plugin('two')\n"
     module = plugins.install("one", source=source, plugin="one", distribution="acme")
     with (plugins.folder(module) / "acme-1.0.dist-info" / "entry_points.txt").open("a") as file:
@@ -168,7 +169,7 @@ def test_of_two_objects_of_one_distribution_the_one_that_registered_the_kind_is_
     assert plugins.module(module).calls == [("acme/two", ("two",)), ("acme/one", ("one",)), ("acme/two", ("two",))]
 
 
-def test_a_kind_that_another_builds_upon_is_not_the_one_that_was_built(plugins):
+def test_hook_of_an_inner_kind_is_not_called(plugins):
     base = plugins.install("base", source=plugin_of("base"), distribution="acme")
     plugins.install("upon", source=plugin_of("upon").replace("rnn_cell", "base"), distribution="other-cells")
     small_model("upon")
@@ -187,7 +188,7 @@ def register_kinds(register):
 """
 
 
-def test_an_old_name_of_another_plugin_leaves_the_hooks_of_those_that_are_loaded(plugins):
+def test_alias_of_another_plugin_keeps_loaded_hooks(plugins):
     module = plugins.install("mine", source=plugin_of("mine"), distribution="acme")
     plugins.install("new", "old", source=RENAMED, distribution="other-cells")
     small_model("mine")
@@ -204,7 +205,7 @@ def test_an_old_name_leads_to_the_hook_of_the_new_one(plugins):
     assert plugins.module(module).calls == [("acme/new", ("new",))]
 
 
-def test_the_plugin_comes_first_and_then_objects_in_the_order_of_registration(plugins):
+def test_hook_order_is_plugin_then_registration(plugins):
     notes = []
     plugin = plugin_of("mine", after_build="@hookimpl(trylast=True)\ndef after_build(model): model.seen = ['plugin']")
     plugins.install("mine", source=plugin, distribution="acme")
@@ -217,7 +218,7 @@ def test_the_plugin_comes_first_and_then_objects_in_the_order_of_registration(pl
 
 
 @pytest.mark.parametrize("arguments", ["", "spec", "model", "spec, model", "model, spec"])
-def test_a_hook_may_leave_out_arguments_and_take_them_in_any_order(plugins, arguments):
+def test_hook_takes_any_arguments_in_any_order(plugins, arguments):
     source = f"@hookimpl\ndef after_build({arguments}): calls.append(dict({arguments_as_keywords(arguments)}))"
     module = plugins.install("mine", source=plugin_of("mine", after_build=source), distribution="acme")
     noting = hook(eval(f"lambda {arguments}: seen.append(dict({arguments_as_keywords(arguments)}))", {"seen": []}))  # noqa: S307  # in words
@@ -258,7 +259,7 @@ def test_an_object_is_called_until_it_is_removed():
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
-def test_a_block_removes_the_object_also_when_an_exception_passes(error):
+def test_with_block_removes_hooks_after_an_exception(error):
     noting = Noting()
     try:
         with register_hooks(noting) as registered:
@@ -280,7 +281,7 @@ def test_removing_one_leaves_the_others_in_their_order():
     assert [name for name, _, _ in notes] == ["a", "c", "d"]
 
 
-def test_hooks_belong_to_the_catalog_in_which_they_were_registered():
+def test_hooks_belong_to_their_catalog():
     outer, inner = Noting(), Noting()
     registered = register_hooks(outer)
     with use_catalog(Catalog()):
@@ -322,7 +323,7 @@ def after_build(spec, model): ...
 
 
 @pytest.mark.parametrize(
-    ("owner", "says"),
+    ("owner", "message"),
     [
         (
             Noting,
@@ -341,8 +342,8 @@ def after_build(spec, model): ...
     ],
     ids=["class", "function", "hookless", "none", "unmarked", "misspelt", "arguments", "register_kinds"],
 )
-def test_what_cannot_be_called_is_refused_at_once(owner, says):
-    pattern = re.escape(says).replace(r"\.\*", ".*")
+def test_what_cannot_be_called_is_refused_at_once(owner, message):
+    pattern = re.escape(message).replace(r"\.\*", ".*")
     with pytest.raises(PluginError, match=pattern):
         register_hooks(owner)
     small_model("gru")
@@ -376,14 +377,14 @@ def test_threads_that_register_at_once_lose_nothing():
     start = threading.Barrier(threads)
 
     def register(name):
-        start.wait(timeout=60)
+        start.wait(timeout=HANG)
         return register_hooks(Noting(name, notes))
 
     with ThreadPoolExecutor(threads) as pool:
-        registered = list(pool.map(register, range(threads), timeout=60))
+        registered = list(pool.map(register, range(threads), timeout=HANG))
         small_model("gru")
         assert sorted(name for name, _, _ in notes) == list(range(threads))
-        list(pool.map(lambda each: each.remove(), registered, timeout=60))
+        list(pool.map(lambda each: each.remove(), registered, timeout=HANG))
     small_model("gru")
     assert len(notes) == threads
 
@@ -431,7 +432,7 @@ def test_a_hook_of_a_user_that_returns_something_is_refused(result):
 
 
 @pytest.mark.parametrize(
-    ("source", "says"),
+    ("source", "message"),
     [
         (
             "@hookimpl\ndef after_build(spec, net): pass",
@@ -449,15 +450,52 @@ def test_a_hook_of_a_user_that_returns_something_is_refused(result):
             "@hookimpl(wrapper=True)\ndef after_build(model): pass",
             "its hook is a wrapper that does not yield. Write a plain function.",
         ),
+        (
+            "@hookimpl\ndef after_build(*, spec, model): pass",
+            "its hook is `after_build(*, spec, model)`. Write `def after_build(spec, model):`.",
+        ),
+        (
+            "@hookimpl\ndef after_build(spec, model=None): pass",
+            "its hook is `after_build(spec, model=None)`. Write `def after_build(spec, model):`.",
+        ),
+        (
+            "@hookimpl\ndef after_build(**arguments): pass",
+            "its hook is `after_build(**arguments)`. Write `def after_build(spec, model):`.",
+        ),
     ],
 )
-def test_a_plugin_with_a_hook_that_cannot_be_called_is_broken_before_it_builds(plugins, source, says):
+def test_invalid_hook_breaks_its_plugin_at_load(plugins, source, message):
     plugins.install("mine", source=plugin_of("mine", after_build=source), distribution="acme")
-    with pytest.raises(PluginError, match=re.escape(says)):
+    with pytest.raises(PluginError, match=re.escape(message)):
         get_kind("mine")
 
 
-def test_a_hook_of_a_later_rnnkit_that_is_marked_as_optional_is_left_alone(plugins):
+TWO_YIELDS = "@hookimpl({}=True)\ndef after_build(model):\n    yield\n    yield"
+
+
+@pytest.mark.parametrize("style", ["wrapper", "hookwrapper"])
+def test_wrapper_that_yields_twice_is_an_error_of_its_plugin(plugins, style):
+    source = plugin_of("mine", after_build=TWO_YIELDS.format(style))
+    plugins.install("mine", source=source, distribution="acme")
+    with pytest.raises(
+        PluginError, match=r"distribution acme 1\.0.* its hook `after_build` raised RuntimeError: .*yield"
+    ):
+        small_model("mine")
+
+
+def test_wrapper_of_a_user_that_yields_twice_is_named():
+    class Twice:
+        @hookimpl(wrapper=True)
+        def after_build(self, model):
+            yield
+            yield
+
+    with register_hooks(Twice()), pytest.raises(RuntimeError, match="yield") as caught:
+        small_model("gru")
+    assert "in the hook `after_build` of <" in caught.value.__notes__[0]
+
+
+def test_unknown_optional_hook_is_ignored(plugins):
     later = "@hookimpl(optionalhook=True)\ndef after_training(model, losses): raise RuntimeError"
     plugins.install("mine", source=plugin_of("mine", after_build=later), distribution="acme")
     assert isinstance(small_model("mine"), RecurrentModel)
@@ -477,7 +515,7 @@ def all_ones(model):
         nn.init.ones_(parameter)
 
 
-def test_an_initialiser_sets_what_a_new_model_starts_with_and_not_what_a_file_holds(kind, tmp_path):
+def test_initializer_hook_does_not_change_loaded_weights(kind, tmp_path):
     trained = small_model(kind)
     save_model(trained, tmp_path / "model.safetensors")
     with register_hooks(hook(all_ones)):
@@ -516,7 +554,7 @@ class Positive(nn.Module):
         pytest.param(lambda *where: parametrize.register_parametrization(*where, Positive()), id="of-ones-own"),
     ],
 )
-def test_a_parametrized_model_is_loaded_where_the_hook_is_and_refused_elsewhere(change, tmp_path):
+def test_parametrized_model_loads_only_with_its_hook(change, tmp_path):
     file, x = tmp_path / "model.safetensors", small_input()
     with register_hooks(hook(lambda model: change(model.backbone.cells[1], "weight_hh") and None)):
         model = small_model("rnn_cell").eval()
@@ -524,7 +562,7 @@ def test_a_parametrized_model_is_loaded_where_the_hook_is_and_refused_elsewhere(
         loaded = load_model(file).eval()
         assert verify_model(file).ok
     assert parametrize.is_parametrized(loaded.backbone.cells[1])
-    torch.testing.assert_close(loaded(x), model(x), rtol=0, atol=0)
+    torch.testing.assert_close(loaded(x), model(x))
     with pytest.raises(CheckpointError, match="does not fit the model of its spec"):
         load_model(file)
 
@@ -576,7 +614,7 @@ def test_the_title_of_a_hook_is_how_it_is_written(name):
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_the_docstring_of_a_hook_has_every_argument_and_says_when_it_is_called(name):
+def test_hook_docstring_describes_arguments_and_call(name):
     text = inspect.getdoc(getattr(hookspecs, name))
     documented = re.findall(r"^    (\w+): ", text.partition("Args:")[2], re.MULTILINE)
     assert documented == list(HOOKS[name].parameters)
@@ -584,7 +622,7 @@ def test_the_docstring_of_a_hook_has_every_argument_and_says_when_it_is_called(n
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_each_hook_on_the_page_says_when_what_result_order_and_errors_and_has_an_example(name):
+def test_hook_section_of_the_page_is_complete(name):
     [text] = [text for title, text in sections().items() if title.startswith(f"`{name}(")]
     assert re.findall(r"^\*\*([\w ]+)\.\*\*", text, re.MULTILINE) == ["When", "For whom", "Order", "Result", "Errors"]
     assert f"def {name}(" in text
@@ -597,7 +635,7 @@ class LooksAtValues:
             pass
 
 
-def test_a_hook_that_cannot_bear_the_meta_device_is_named_where_a_model_is_saved(tmp_path):
+def test_hook_that_fails_on_meta_is_named_when_saving(tmp_path):
     with register_hooks(LooksAtValues()):
         model = small_model("gru")
         with pytest.raises(BuildError, match=r"on the meta device.*in the hook `after_build` of .*LooksAtValues"):

@@ -24,24 +24,24 @@ from rnnkit import RecurrentSpec, build_model, list_kinds
 
 import torch
 
-said = {"backends": os.environ.get("TORCH_DEVICE_BACKEND_AUTOLOAD"), "shapes": {}}
+built = {"backends": os.environ.get("TORCH_DEVICE_BACKEND_AUTOLOAD"), "shapes": {}}
 for kind in list_kinds("rnnkit/*"):
     model = build_model(RecurrentSpec(kind=kind, input_size=3, hidden_size=4, output_size=2))
-    said["shapes"][kind] = list(model(torch.ones(5, 6, 3)).shape)
+    built["shapes"][kind] = list(model(torch.ones(5, 6, 3)).shape)
 """
 BUILT = {"backends": None, "shapes": {name: [5, 2] for name in BUILT_IN}}
 
 # Asks for each kind that is named to it: for its record, for a spec of it, and once more.
-ASK = """
+LOAD = """
 import json
 import sys
 
 import rnnkit
 
 
-def answer(ask, name):
+def answer(load, name):
     try:
-        ask(name)
+        load(name)
     except BaseException as error:
         return [type(error).__name__, str(error), type(error.__cause__).__name__ if error.__cause__ else ""]
     return ["", "", ""]
@@ -52,8 +52,9 @@ def make_spec(name):
 
 
 before = rnnkit.list_kinds()
-answers = {name: [answer(ask, name) for ask in (rnnkit.get_kind, make_spec, rnnkit.get_kind)] for name in sys.argv[1:]}
-asked = {"before": before, "answers": answers, "after": rnnkit.list_kinds()}
+loads = rnnkit.get_kind, make_spec, rnnkit.get_kind
+answers = {name: [answer(load, name) for load in loads] for name in sys.argv[1:]}
+results = {"before": before, "answers": answers, "after": rnnkit.list_kinds()}
 """
 
 LIST = """
@@ -78,27 +79,27 @@ def run_script(script, what, *arguments, folders=(), python=(), **variables):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def tidy(text, folder):
+def normalize(text, folder):
     """A text without what differs from run to run: folders, addresses, where a recursion was noticed."""
     text = text.replace(str(folder), "FOLDER")
     text = re.sub(r"0x[0-9a-f]+", "ADDRESS", text)
     return re.sub(r"(maximum recursion depth exceeded)[^'.]*", r"\1", text)
 
 
-def unknown(kind, says):
+def unknown(kind, message):
     return (
         f"No installed plugin provides the kind {kind!r}. Installed kinds: {', '.join(Catalog().names())}. "
-        f"To use another, install the distribution that provides it. {says}"
+        f"To use another, install the distribution that provides it. {message}"
     )
 
 
-def those(which, among=ALL):
+def cases(which, among=ALL):
     return [pytest.param(hostile, id=hostile.name) for hostile in among if which(hostile)]
 
 
-broken = pytest.mark.parametrize("hostile", those(lambda each: each.says and not each.hidden))
-hidden = pytest.mark.parametrize("hostile", those(lambda each: each.hidden))
-usable = pytest.mark.parametrize("hostile", those(lambda each: not each.says))
+broken = pytest.mark.parametrize("hostile", cases(lambda each: each.message and not each.hidden))
+hidden = pytest.mark.parametrize("hostile", cases(lambda each: each.hidden))
+usable = pytest.mark.parametrize("hostile", cases(lambda each: not each.message))
 
 
 # One at a time
@@ -107,33 +108,33 @@ usable = pytest.mark.parametrize("hostile", those(lambda each: not each.says))
 @broken
 def test_broken_plugin_is_listed_and_its_error_names_the_cause(hostile, tmp_path):
     folder = hostile.write(tmp_path)
-    asked = run_script(ASK, "asked", *hostile.asked, folders=[folder])
-    assert asked["before"] == asked["after"] == sorted([*Catalog().names(), *hostile.listed])
-    for kind in hostile.asked:
-        for error, text, cause in asked["answers"][kind]:
-            assert tidy(text, folder) == hostile.error(kind)
+    results = run_script(LOAD, "results", *hostile.kind_names, folders=[folder])
+    assert results["before"] == results["after"] == sorted([*Catalog().names(), *hostile.listed])
+    for kind in hostile.kind_names:
+        for error, text, cause in results["answers"][kind]:
+            assert normalize(text, folder) == hostile.error(kind)
             assert (error, cause) == ("PluginError", hostile.cause)
 
 
 @hidden
 def test_distribution_without_listable_kinds_is_named_in_errors(hostile, tmp_path):
-    folder, [kind] = hostile.write(tmp_path), hostile.asked
-    asked = run_script(ASK, "asked", kind, folders=[folder])
-    assert asked["before"] == asked["after"] == Catalog().names()
-    by_name, by_spec, again = asked["answers"][kind]
-    assert tidy(by_name[1], folder) == unknown(kind, hostile.says)
+    folder, [kind] = hostile.write(tmp_path), hostile.kind_names
+    results = run_script(LOAD, "results", kind, folders=[folder])
+    assert results["before"] == results["after"] == Catalog().names()
+    by_name, by_spec, again = results["answers"][kind]
+    assert normalize(by_name[1], folder) == unknown(kind, hostile.message)
     assert by_name[0] == "UnknownKindError"
     assert by_name == again
     if hostile in READABLE:  # beside the others pydantic, which reads all entry points for its own plugins, fails
-        assert tidy(by_spec[1], folder).count(unknown(kind, hostile.says)) == 1
+        assert normalize(by_spec[1], folder).count(unknown(kind, hostile.message)) == 1
         assert by_spec[0] == "ValidationError"
 
 
 @usable
 def test_unusual_but_correct_plugins_work(hostile, tmp_path):
-    asked = run_script(ASK, "asked", *hostile.asked, folders=[hostile.write(tmp_path)])
-    assert asked["before"] == asked["after"] == sorted([*Catalog().names(), *hostile.listed])
-    assert asked["answers"] == {kind: [["", "", ""]] * 3 for kind in hostile.asked}
+    results = run_script(LOAD, "results", *hostile.kind_names, folders=[hostile.write(tmp_path)])
+    assert results["before"] == results["after"] == sorted([*Catalog().names(), *hostile.listed])
+    assert results["answers"] == {kind: [["", "", ""]] * 3 for kind in hostile.kind_names}
 
 
 @pytest.mark.parametrize("beside", [None, "entry-without-name", "exception"])
@@ -152,23 +153,25 @@ def test_torch_loads_device_backends(beside, tmp_path):
 )
 def test_keyboard_interrupt_passes(source, tmp_path):
     folder = Hostile(name="interrupted", source=source).write(tmp_path)
-    asked = run_script(ASK, "asked", "interrupted", folders=[folder])
-    assert asked["answers"]["interrupted"] == [["KeyboardInterrupt", "", ""]] * 3
+    results = run_script(LOAD, "results", "interrupted", folders=[folder])
+    assert results["answers"]["interrupted"] == [["KeyboardInterrupt", "", ""]] * 3
 
 
 def test_warning_as_error_breaks_only_its_plugin(tmp_path):
     folders = [BY_NAME[name].write(tmp_path) for name in ("warns", "prints")]
-    asked = run_script(ASK, "asked", "warns", "prints", folders=folders, python=["-W", "error"])
-    says = "importing it raised UserWarning: look out. Ask its authors, or install another version."
-    text = BY_NAME["warns"].error("warns").replace("is broken: ", f"is broken: {says}")
-    assert asked["answers"] == {"warns": [["PluginError", text, "UserWarning"]] * 3, "prints": [["", "", ""]] * 3}
+    results = run_script(LOAD, "results", "warns", "prints", folders=folders, python=["-W", "error"])
+    message = "importing it raised UserWarning: look out. Ask its authors, or install another version."
+    text = BY_NAME["warns"].error("warns").replace("is broken: ", f"is broken: {message}")
+    assert results["answers"] == {"warns": [["PluginError", text, "UserWarning"]] * 3, "prints": [["", "", ""]] * 3}
 
 
 # All at once, but for those beside which torch itself cannot be imported
 
-broken_beside_others = pytest.mark.parametrize("hostile", those(lambda each: each.says and not each.hidden, READABLE))
-hidden_beside_others = pytest.mark.parametrize("hostile", those(lambda each: each.hidden, READABLE))
-usable_beside_others = pytest.mark.parametrize("hostile", those(lambda each: not each.says, READABLE))
+broken_beside_others = pytest.mark.parametrize(
+    "hostile", cases(lambda each: each.message and not each.hidden, READABLE)
+)
+hidden_beside_others = pytest.mark.parametrize("hostile", cases(lambda each: each.hidden, READABLE))
+usable_beside_others = pytest.mark.parametrize("hostile", cases(lambda each: not each.message, READABLE))
 
 
 @pytest.fixture(scope="module")
@@ -176,44 +179,44 @@ def everything(tmp_path_factory):
     """All of them in one process: their folders, and its answers about them and about rnnkit's own kinds."""
     root = tmp_path_factory.mktemp("everything")
     folders = {hostile.name: hostile.write(root) for hostile in READABLE}
-    kinds = [kind for hostile in READABLE for kind in hostile.asked]
-    said, asked = run_script(BUILD + ASK, "[said, asked]", *kinds, folders=folders.values())
-    return folders, said, asked
+    kinds = [kind for hostile in READABLE for kind in hostile.kind_names]
+    built, results = run_script(BUILD + LOAD, "[built, results]", *kinds, folders=folders.values())
+    return folders, built, results
 
 
 def test_built_in_kinds_work_beside_all_faulty_plugins(everything):
-    _, said, asked = everything
-    assert said == BUILT
+    _, built, results = everything
+    assert built == BUILT
     listed = [name for hostile in READABLE for name in hostile.listed]
-    assert asked["before"] == asked["after"] == sorted([*Catalog().names(), *listed])
+    assert results["before"] == results["after"] == sorted([*Catalog().names(), *listed])
 
 
 @broken_beside_others
 def test_error_is_the_same_beside_all_faulty_plugins(hostile, everything):
-    folders, _, asked = everything
-    for kind in hostile.asked:
-        for error, text, cause in asked["answers"][kind]:
-            assert tidy(text, folders[hostile.name]) == hostile.error(kind)
+    folders, _, results = everything
+    for kind in hostile.kind_names:
+        for error, text, cause in results["answers"][kind]:
+            assert normalize(text, folders[hostile.name]) == hostile.error(kind)
             assert (error, cause) == ("PluginError", hostile.cause)
 
 
 @hidden_beside_others
-def test_unlistable_distribution_is_named_beside_all_faulty_plugins(hostile, everything):
-    folders, _, asked = everything
-    [kind] = hostile.asked
-    assert [error for error, _, _ in asked["answers"][kind]] == [
+def test_unreadable_distribution_is_named_beside_others(hostile, everything):
+    folders, _, results = everything
+    [kind] = hostile.kind_names
+    assert [error for error, _, _ in results["answers"][kind]] == [
         "UnknownKindError",
         "ValidationError",
         "UnknownKindError",
     ]
-    for _, text, _ in asked["answers"][kind]:
-        assert tidy(text, folders[hostile.name]).count(hostile.says) == 1
+    for _, text, _ in results["answers"][kind]:
+        assert normalize(text, folders[hostile.name]).count(hostile.message) == 1
 
 
 @usable_beside_others
-def test_unusual_but_correct_plugins_work_beside_all_faulty_plugins(hostile, everything):
-    _, _, asked = everything
-    assert [asked["answers"][kind] for kind in hostile.asked] == [[["", "", ""]] * 3 for _ in hostile.asked]
+def test_correct_plugins_work_beside_faulty_ones(hostile, everything):
+    _, _, results = everything
+    assert [results["answers"][kind] for kind in hostile.kind_names] == [[["", "", ""]] * 3 for _ in hostile.kind_names]
 
 
 # The strict switch
@@ -224,7 +227,7 @@ def test_strict_raises_the_error_of_a_broken_plugin_at_once(name, tmp_path):
     hostile, folder = BY_NAME[name], BY_NAME[name].write(tmp_path)
     names, error = run_script(LIST, "[names, error]", folders=[folder], RNNKIT_STRICT_PLUGINS="1")
     assert names == []
-    assert tidy(error, folder) == (hostile.says if hostile.hidden else hostile.error(hostile.asked[0]))
+    assert normalize(error, folder) == (hostile.message if hostile.hidden else hostile.error(hostile.kind_names[0]))
 
 
 def test_strict_accepts_working_plugins(tmp_path):

@@ -64,7 +64,7 @@ def test_a_local_kind_stays_until_it_is_removed():
     local.remove()  # once more does no harm
 
 
-def test_the_decorator_returns_the_builder_and_takes_its_summary_from_the_docstring():
+def test_decorator_takes_summary_from_docstring():
     decorated = register_kind("mine", options=DecayOptions)(gru_builder)
     assert decorated is gru_builder
     kind = get_kind("local/mine")
@@ -75,7 +75,7 @@ def test_the_decorator_returns_the_builder_and_takes_its_summary_from_the_docstr
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
-def test_the_scoped_form_undoes_itself_also_when_an_exception_passes(error):
+def test_with_block_removes_the_kind_after_an_exception(error):
     try:
         with register_kind(mine()) as local:
             assert RecurrentSpec(kind=local.name, input_size=1, hidden_size=1).kind == "local/mine"
@@ -86,7 +86,7 @@ def test_the_scoped_form_undoes_itself_also_when_an_exception_passes(error):
     assert list_kinds("*mine") == []
 
 
-def test_registering_the_same_builder_again_replaces_it_with_a_notice():
+def test_registering_a_builder_again_replaces_it():
     register_kind(mine(summary="Old."))
     with pytest.warns(UserWarning, match=r"The local kind 'mine' of .*gru_builder is replaced by its new version"):
         register_kind(mine(summary="New."))

@@ -79,7 +79,7 @@ def test_a_spec_holds_the_canonical_name_whichever_it_was_given(mgu, names):
         assert pickle.loads(pickle.dumps(spec)) == spec
 
 
-def test_a_saved_spec_stays_unambiguous_when_another_distribution_brings_the_same_kind(plugins, mgu):
+def test_saved_spec_stays_unambiguous(plugins, mgu):
     with use_catalog(Catalog()):
         spec = RecurrentSpec(kind="test_mgu", **SIZES)
     plugins.install("test_mgu", distribution="another")
@@ -116,7 +116,7 @@ def test_a_third_party_cannot_take_a_name_of_rnnkits_own(plugins, claimed):
     assert plugins.imported() == []
 
 
-def test_a_third_partys_kind_of_a_reserved_name_is_had_with_its_distribution(claimed):
+def test_reserved_bare_name_needs_the_distribution(claimed):
     with use_catalog(Catalog()) as catalog:
         assert get_kind("other/lstm").builder.__module__ == claimed
         assert RecurrentSpec(kind="other/lstm", **SIZES).kind == "other/lstm"
@@ -124,7 +124,7 @@ def test_a_third_partys_kind_of_a_reserved_name_is_had_with_its_distribution(cla
         assert statuses(catalog, "lstm") == ["loaded", "loaded"]
 
 
-def test_blocking_rnnkit_does_not_hand_its_names_to_a_third_party(claimed):
+def test_blocking_rnnkit_keeps_its_names_reserved(claimed):
     catalog = Catalog(block=["rnnkit"])
     for name in NAMES_OF_LSTM:
         with pytest.raises(BlockedKindError) as caught:
@@ -159,7 +159,7 @@ def test_ambiguous_names_fail_only_when_the_bare_name_is_used(plugins, two):
     assert catalog.get("one/test_mgu") is not catalog.get("two/test_mgu")
 
 
-def test_a_bare_name_of_two_is_an_error_that_has_the_names_to_choose_from(plugins, two):
+def test_ambiguous_name_lists_full_names(plugins, two):
     catalog = Catalog()
     for ask in (catalog.canonical, catalog.distribution, catalog.get):
         with pytest.raises(AmbiguousKindError) as caught:
@@ -168,7 +168,7 @@ def test_a_bare_name_of_two_is_an_error_that_has_the_names_to_choose_from(plugin
     assert plugins.imported() == []
 
 
-def test_what_is_said_of_two_does_not_depend_on_who_is_found_first(two, monkeypatch):
+def test_ambiguity_does_not_depend_on_scan_order(two, monkeypatch):
     monkeypatch.setattr(sys, "path", sys.path[::-1])
     with pytest.raises(AmbiguousKindError) as caught:
         Catalog().get("test_mgu")
@@ -199,7 +199,7 @@ def test_two_that_are_both_blocked_are_both_named(two):
 
 
 @pytest.mark.parametrize("readable", [True, False], ids=["all-readable", "beside-an-unreadable-one"])
-def test_a_distribution_that_is_on_the_path_twice_counts_once_the_first_of_it(plugins, readable):
+def test_first_distribution_on_the_path_counts(plugins, readable):
     plugins.install("test_mgu", "test_old", distribution="Test_MGU")
     first = plugins.install("test_mgu", distribution="test.mgu", metadata="Version: 2.0\n")  # goes before
     if not readable:
@@ -214,13 +214,13 @@ def test_a_distribution_that_is_on_the_path_twice_counts_once_the_first_of_it(pl
     assert plugins.imported() == [first]
 
 
-def test_of_two_entry_points_of_one_name_in_a_distribution_the_first_counts(tmp_path, monkeypatch):
+def test_first_entry_point_of_a_name_counts(tmp_path, monkeypatch):
     write_distribution(tmp_path / "twice", "twice", entry_points="[rnnkit]\ntest_mgu = first\ntest_mgu = second\n")
     monkeypatch.syspath_prepend(tmp_path / "twice")
     assert [provider.candidate.value for provider in Catalog().providers("test_mgu")] == ["first"]
 
 
-def test_two_entry_points_of_a_distribution_may_lead_to_one_plugin(plugins):
+def test_two_entry_points_may_share_a_plugin(plugins):
     plugins.install("test_mgu", "test_sru", distribution="one")
     catalog = Catalog()
     assert catalog.get("test_mgu").name == "test_mgu"
@@ -293,7 +293,7 @@ def test_the_resolution_of_an_ambiguous_name(catalog, plugins):
     )
 
 
-def test_the_resolution_of_a_name_of_which_one_provider_is_blocked(catalog, plugins, monkeypatch):
+def test_resolution_with_one_blocked_provider(catalog, plugins, monkeypatch):
     monkeypatch.setenv("RNNKIT_BLOCK_PLUGINS", "two")
     second = plugins.install("test_mgu", distribution="two")
     first = plugins.install("test_mgu", distribution="one")
@@ -386,18 +386,18 @@ def test_a_name_that_nothing_can_have_stands_for_nothing(catalog, name):
     assert repr(name.rpartition("/")[2]) in resolution.reason or repr(name) in resolution.reason
 
 
-def test_misspelled_kind_of_an_installed_distribution_suggests_no_install(catalog):
+def test_misspelled_kind_does_not_suggest_installation(catalog):
     assert "pip install rnnkit" not in resolve_kind("rnnkit/lsmt").reason
     assert "Did you mean 'lstm'?" in resolve_kind("rnnkit/lsmt").reason
 
 
-def test_where_all_is_blocked_an_unknown_name_is_not_blamed_on_the_installation():
+def test_unknown_name_with_every_kind_blocked():
     assert "pip install rnnkit" not in Catalog(block=["rnnkit"], allow=[]).resolve("test_nothing").reason
 
 
-def test_a_resolution_imports_nothing_and_a_broken_plugin_is_found_so_by_asking_only(catalog, plugins):
+def test_resolution_does_not_import_a_broken_plugin(catalog, plugins):
     plugins.install("test_mgu", source="1 / 0")
-    assert resolve_kind("test_mgu").chosen.kind == "test_mgu"
+    assert resolve_kind("test_mgu").chosen.bare_name == "test_mgu"
     assert statuses(catalog, "test_mgu") == ["not loaded"]
     assert plugins.imported() == []
 
@@ -413,7 +413,7 @@ def test_a_provider_is_loaded_once_its_kind_was_asked_for(catalog, mgu):
     assert [provider.status for provider in before.providers] == ["not loaded"]
 
 
-def test_a_provider_is_broken_once_its_kind_was_asked_for_in_vain(catalog, plugins):
+def test_provider_is_broken_after_a_failed_load(catalog, plugins):
     plugins.install("test_mgu", "test_sru", source="1 / 0")
     with pytest.raises(PluginError) as caught:
         get_kind("test_mgu")
@@ -422,7 +422,7 @@ def test_a_provider_is_broken_once_its_kind_was_asked_for_in_vain(catalog, plugi
         assert [provider.note for provider in catalog.providers(kind)] == [caught.value.cause]
 
 
-def test_a_kind_that_is_had_stays_loaded_when_another_of_its_plugin_is_missing(catalog, plugins):
+def test_loaded_kind_stays_loaded_after_an_error(catalog, plugins):
     source = "@hookimpl\ndef register_kinds(register): register(kind('test_mgu'))"
     plugins.install("test_mgu", "test_sru", source=source)
     assert get_kind("test_mgu").name == "test_mgu"
@@ -476,7 +476,7 @@ UNREADABLE = {"missing": None, "bytes": b"Version: \xff\n", "no-version": "Name:
 
 
 @pytest.mark.parametrize("metadata", UNREADABLE.values(), ids=UNREADABLE)
-def test_metadata_that_cannot_be_read_harm_nothing_but_the_version(catalog, plugins, metadata):
+def test_unreadable_metadata_affects_only_the_version(catalog, plugins, metadata):
     module = plugins.install("test_mgu", distribution="test-mgu", metadata=metadata)
     assert list_kinds("test_mgu") == ["test-mgu/test_mgu"]
     assert get_kind("test_mgu").name == "test_mgu"

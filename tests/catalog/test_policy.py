@@ -124,7 +124,7 @@ def test_a_call_controls_the_catalog_in_use_from_then_on(plugins):
         assert usable(current_catalog()) == []
 
 
-def test_strictness_makes_a_broken_plugin_an_error_at_the_first_look(plugins, monkeypatch):
+def test_strict_policy_raises_for_a_broken_plugin(plugins, monkeypatch):
     plugins.install("test_broken", source="1 / 0", distribution="broken-plugin")
     assert "broken-plugin/test_broken" in Catalog().names()
     with pytest.raises(PluginError, match=r"distribution broken-plugin 1\.0"):

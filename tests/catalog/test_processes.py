@@ -12,6 +12,7 @@ import pytest
 
 from rnnkit import Catalog, Kind, UnknownKindError, build_model, get_kind, register_kind
 from rnnkit.testing import use_catalog
+from tests.helpers.hang import HANG
 from tests.helpers.models import small_spec
 
 THREADS = 64
@@ -50,23 +51,23 @@ def test_many_threads_build_different_kinds_for_the_first_time(plugins, at_impor
         return build_model(small_spec(f"test_{number % 8}"))
 
     with use_catalog(Catalog()) as catalog, ThreadPoolExecutor(THREADS) as pool:
-        models = list(pool.map(build, range(THREADS), timeout=60))
+        models = list(pool.map(build, range(THREADS), timeout=HANG))
         kinds = {model.spec.kind for model in models}
         assert len(kinds) == 8
         assert all(catalog.get(kind) is catalog.get(kind) for kind in kinds)
     assert len(plugins.imported()) == 8
 
 
-def test_threads_and_a_plugin_that_another_thread_imports_by_itself(plugins):
+def test_plugin_imported_by_another_thread(plugins):
     """The import system's own lock is held by one thread, which asks the catalog; the other asks the catalog first."""
     slow = "time.sleep(0.2); rnnkit.get_kind('test_other')"
     module = plugins.install("test_slow", source=BUILDS.format(at_import=slow, kind="test_slow"))
     plugins.install("test_other", source=BUILDS.format(at_import="time.sleep(0.1)", kind="test_other"))
     with use_catalog(Catalog()), ThreadPoolExecutor(2) as pool:
         direct = pool.submit(__import__, module)
-        asked = pool.submit(get_kind, "test_slow")
-        assert asked.result(timeout=60).name == "test_slow"
-        assert direct.result(timeout=60).__name__ == module
+        future = pool.submit(get_kind, "test_slow")
+        assert future.result(timeout=HANG).name == "test_slow"
+        assert direct.result(timeout=HANG).__name__ == module
 
 
 def kind_of(pickled):
@@ -99,7 +100,7 @@ def test_a_local_kind_is_explained_in_a_spawned_worker():
     assert printed.startswith("UnknownKindError: The local kind 'mine' is not registered in this process.")
 
 
-def test_a_forked_worker_has_the_kinds_of_its_parent_and_no_lock_of_another_thread():
+def test_forked_worker_has_kinds_and_no_held_lock():
     """In a process of its own, since forking is only safe where no other library's threads run.
 
     A thread holds the catalog's lock while the process forks: the child must not wait for it.
@@ -125,4 +126,4 @@ _, status = os.waitpid(child, 0)
 done.set()
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=60, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=HANG, check=False).returncode == 0

@@ -1,6 +1,9 @@
 """Readouts of plugins and of this process: named, resolved, built, saved and blocked as kinds are."""
 
 import dataclasses
+import json
+import pickle
+import re
 
 import pytest
 import torch
@@ -15,12 +18,14 @@ from rnnkit import (
     Readout,
     RecurrentSpec,
     ReservedKindError,
+    SpecFileError,
     StepError,
     UnresolvedKindError,
     build_model,
     list_readouts,
     load_model,
     load_spec,
+    override_spec,
     register_readout,
     save_model,
     save_spec,
@@ -76,7 +81,7 @@ def test_rnnkits_own_readouts_are_installed_like_any_other():
 
 
 @pytest.mark.parametrize("name", ["first", "rnnkit-first/first", "RNNKIT_First/first"])
-def test_a_readout_of_a_plugin_is_found_by_its_names_and_named_canonically(plugins, name):
+def test_readout_of_a_plugin_has_a_canonical_name(plugins, name):
     installed(plugins)
     with use_catalog(Catalog()):
         assert "rnnkit-first/first" in list_readouts()
@@ -87,7 +92,7 @@ def test_a_readout_of_a_plugin_is_found_by_its_names_and_named_canonically(plugi
         torch.testing.assert_close(model(x), expected)
 
 
-def test_creating_a_spec_does_not_import_the_plugin_of_its_readout(plugins):
+def test_spec_does_not_import_the_plugin_of_its_readout(plugins):
     installed(plugins, source="raise RuntimeError('imported')")
     with use_catalog(Catalog()):
         spec = make(readout="first")
@@ -100,7 +105,7 @@ def test_a_readout_that_is_not_installed_says_what_to_install():
         make(readout="rnnkit-first/first")
 
 
-def test_a_spec_whose_readout_is_not_installed_is_kept_unchanged_and_builds_once_it_is(plugins, tmp_path):
+def test_spec_with_a_missing_readout_is_kept_unchanged(plugins, tmp_path):
     data = {"kind": "gru", "input_size": 3, "hidden_size": 4, "readout": "rnnkit-first/first"}
     spec = RecurrentSpec.from_dict(data, allow_unresolved=True)
     assert spec.readout == "rnnkit-first/first"
@@ -109,7 +114,7 @@ def test_a_spec_whose_readout_is_not_installed_is_kept_unchanged_and_builds_once
     assert load_spec(tmp_path / "spec.yaml", allow_unresolved=True) == spec
     changed = dataclasses.replace(spec, hidden_size=8)
     assert (changed.readout, changed.hidden_size) == ("rnnkit-first/first", 8)
-    with pytest.raises(UnresolvedKindError, match=r"not available in this environment.*pip install rnnkit-first"):
+    with pytest.raises(UnresolvedKindError, match='which is not installed: run pip install "rnnkit-first"'):
         build_model(spec)
     installed(plugins)
     with use_catalog(Catalog()):
@@ -118,7 +123,37 @@ def test_a_spec_whose_readout_is_not_installed_is_kept_unchanged_and_builds_once
         assert type(build_model(RecurrentSpec.from_dict(spec.to_dict())).readout).__name__ == "First"
 
 
-def test_a_blocked_readout_is_refused_with_the_rule_that_blocks_it(plugins):
+def test_spec_file_keeps_version_of_missing_readout(plugins, tmp_path):
+    path, fields = tmp_path / "spec.yaml", "kind: gru\ninput_size: 3\nhidden_size: 4\nreadout: rnnkit-first/first\n"
+    path.write_text(f"{fields}readout_plugin: rnnkit-first==0.9\n", encoding="utf-8")
+    install = re.escape('is provided by rnnkit-first 0.9, which is not installed: run pip install "rnnkit-first==0.9"')
+    with pytest.raises(SpecFileError, match=f"spec.yaml:4: readout: The readout 'rnnkit-first/first' {install}"):
+        load_spec(path)
+    spec = load_spec(path, allow_unresolved=True)
+    for kept in (spec, pickle.loads(pickle.dumps(spec)), override_spec(spec, ["hidden_size=5"])):  # ours
+        save_spec(kept, path)
+        assert "readout_plugin: rnnkit-first==0.9\n" in path.read_text(encoding="utf-8")
+        with pytest.raises(UnresolvedKindError, match=install):
+            build_model(load_spec(path, allow_unresolved=True))
+    assert override_spec(spec, ["readout=last"]).readout == "last"
+    installed(plugins)
+    with use_catalog(Catalog()):
+        save_spec(load_spec(path), path)
+        assert "readout_plugin: rnnkit-first==1.0\n" in path.read_text(encoding="utf-8")
+
+
+def test_readout_of_another_plugin_is_refused(plugins, tmp_path):
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps({**make().to_dict(), "readout_plugin": "rnnkit-first==1.0"}), encoding="utf-8")
+    with pytest.raises(SpecFileError, match="readout_plugin: The readout 'last' is not provided by rnnkit-first"):
+        load_spec(path)
+    assert load_spec(path, overrides=["readout=all"]).readout == "all"
+    path.write_text(json.dumps({**make().to_dict(), "readout_plugin": "a b"}), encoding="utf-8")
+    with pytest.raises(SpecFileError, match="readout_plugin: Input should be a requirement such as"):
+        load_spec(path)
+
+
+def test_blocked_readout_names_the_rule(plugins):
     installed(plugins)
     with use_catalog(Catalog(block=["rnnkit-first"])):
         assert list_readouts() == ["all", "last", "max", "mean"]
@@ -168,7 +203,7 @@ def test_a_name_of_rnnkits_own_is_reserved():
         register_readout(type("Last", (First,), {"name": "last"}))
 
 
-def test_a_class_that_is_not_a_readout_is_refused_when_the_model_is_built():
+def test_build_refuses_a_class_that_is_not_a_readout():
     class Other(torch.nn.Module):
         name = "other"
 
@@ -177,7 +212,7 @@ def test_a_class_that_is_not_a_readout_is_refused_when_the_model_is_built():
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
-def test_a_readout_at_each_step_masks_the_padding_steps_and_packs(batch_first):
+def test_readout_at_each_step_masks_padding_and_packs(batch_first):
     with register_readout(Halves):
         model = build_model(make(readout="halves", batch_first=batch_first), dtype=torch.float64)
     x = torch.randn(2, 5, 3, dtype=torch.float64)
@@ -204,7 +239,7 @@ def test_step_is_refused_for_a_readout_that_pools():
         model.step(torch.zeros(2, 3))
 
 
-def test_a_readout_without_pool_is_refused_when_the_model_is_built():
+def test_build_refuses_a_readout_without_pool():
     abstract = type("Abstract", (Readout,), {"name": "abstract"})
     with (
         register_readout(abstract),
@@ -213,10 +248,10 @@ def test_a_readout_without_pool_is_refused_when_the_model_is_built():
         build_model(make(readout="abstract"))
 
 
-def test_one_scan_of_the_environment_serves_kinds_readouts_and_commands(monkeypatch):
+def test_one_scan_serves_kinds_readouts_and_commands(monkeypatch):
     scans = []
-    entry_points = discovery.entry_points
-    monkeypatch.setattr(discovery, "entry_points", lambda: scans.append(1) or entry_points())
+    distributions = discovery.distributions
+    monkeypatch.setattr(discovery, "distributions", lambda: scans.append(1) or distributions())
     catalog = Catalog()
     assert catalog.names()
     assert catalog.readouts.names()

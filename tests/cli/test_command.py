@@ -236,12 +236,12 @@ def test_broken_plugins_do_not_hide_others(tmp_path):
 
 
 def assert_shown(case: Hostile, row):
-    assert row["state"] == ("broken" if case.says else "loaded")
-    if case.says:
+    assert row["state"] == ("broken" if case.message else "loaded")
+    if case.message:
         cause = re.sub(r"0x\w+", "ADDRESS", row["note"])
         assert cause
-        assert case.says.startswith(cause)
-    assert row["summary"] == (None if case.says else "A test.")
+        assert case.message.startswith(cause)
+    assert row["summary"] == (None if case.message else "A test.")
 
 
 def test_strict_policy_reports_the_broken_plugin(plugins):
@@ -255,7 +255,9 @@ def test_unreadable_distribution_gives_a_warning(tmp_path):
     cases = [case for case in ALL if case.hidden]
     done = run_process("list", path=[case.write(tmp_path) for case in cases])
     warned = done.stderr.decode()
-    assert [case.name for case in cases if case.says.replace("FOLDER", str(tmp_path / case.module)) not in warned] == []
+    assert [
+        case.name for case in cases if case.message.replace("FOLDER", str(tmp_path / case.module)) not in warned
+    ] == []
 
 
 def test_text_that_a_plugin_prints_goes_to_stderr(plugins):

@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 from functools import cache
-from importlib.metadata import EntryPoints, entry_points
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -117,8 +117,7 @@ def folder(tmp_path_factory):
 
 
 def installed_here():
-    found = (entry for group in discovery.CATEGORIES for entry in entry_points(group=group))
-    return EntryPoints(entry for entry in found if entry.dist.name in ["rnnkit", *PLUGINS])
+    return [each for each in metadata.distributions() if each.name in ["rnnkit", *PLUGINS]]
 
 
 def write_models(folder):
@@ -140,7 +139,7 @@ def write_models(folder):
 def _in_folder(folder, monkeypatch):
     """Only the plugins of the folder are installed, with constant versions."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(discovery, "entry_points", installed_here)
+    monkeypatch.setattr(discovery, "distributions", installed_here)
     for plugin in sorted(folder.glob("outputs_*")):
         monkeypatch.syspath_prepend(plugin)
     monkeypatch.setenv("RNNKIT_BLOCK_PLUGINS", "blocked-cells")

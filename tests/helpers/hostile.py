@@ -22,8 +22,8 @@ class Hostile:
     Attributes:
         name: what is wrong with it.
         source: of the module, in which KIND stands for its first kind's name; None: there is no module.
-        says: what is wrong, in the words of the error, FOLDER standing for where all this lies on disk; empty: nothing,
-            the kinds can be used.
+        message: what is wrong, in the words of the error, FOLDER standing for where all this lies on disk; empty:
+            nothing, the kinds can be used.
         cause: the class of the exception that the error is chained to.
         kinds: those to ask for; empty: the one whose name is `name`, with underscores.
         value: what the entry points lead to, if not to the module.
@@ -31,12 +31,12 @@ class Hostile:
         metadata: the file METADATA; None: there is none.
         folder: the name of the distribution as the folder of its metadata has it, if it has another.
         version: as the error has it.
-        hidden: its metadata do not say which kinds it has: they are unknown ones, and `says` is what is said on top.
+        hidden: its metadata do not say which kinds it has: they are unknown ones, and `message` is what is said on top.
     """
 
     name: str
     source: str | None = HOOK + GOOD
-    says: str = ""
+    message: str = ""
     cause: str = ""
     kinds: Sequence[str] = ()
     value: str = ""
@@ -55,22 +55,22 @@ class Hostile:
         return self.distribution.replace("-", "_")
 
     @property
-    def asked(self) -> Sequence[str]:
+    def kind_names(self) -> Sequence[str]:
         return self.kinds or [self.name.replace("-", "_")]
 
     @property
     def listed(self) -> list[str]:
         """Its part of the list of kinds."""
-        return [] if self.hidden else [f"{self.distribution}/{kind.rpartition('/')[2]}" for kind in self.asked]
+        return [] if self.hidden else [f"{self.distribution}/{kind.rpartition('/')[2]}" for kind in self.kind_names]
 
     def write(self, folder: Path) -> Path:
         """Write it into a new folder in this one; which folder that is."""
-        entries = "".join(f"{kind} = {self.value or self.module}\n" for kind in self.asked)
+        entries = "".join(f"{kind} = {self.value or self.module}\n" for kind in self.kind_names)
         write_distribution(
             folder / self.module,
             self.distribution if self.folder is None else self.folder,
             module=self.module,
-            source=self.source and self.source.replace("KIND", repr(self.asked[0])),
+            source=self.source and self.source.replace("KIND", repr(self.kind_names[0])),
             entry_points=self.entry_points or f"[rnnkit]\n{entries}",
             metadata=self.metadata,
         )
@@ -80,7 +80,7 @@ class Hostile:
         """The error for a kind that is not hidden."""
         return (
             f"The plugin {self.value or self.module} (distribution {self.distribution} {self.version}, "
-            f"entry point {kind!r}) is broken: {self.says} Only its own kinds are affected; to block it, add "
+            f"entry point {kind!r}) is broken: {self.message} Only its own kinds are affected; to block it, add "
             f"{self.distribution} to RNNKIT_BLOCK_PLUGINS."
         )
 
@@ -89,7 +89,7 @@ IMPORTS = [
     Hostile(
         name="missing-dependency",
         source="import no_such_dependency",
-        says=(
+        message=(
             "importing it raised ModuleNotFoundError: No module named 'no_such_dependency'. Install what provides"
             " the module 'no_such_dependency'."
         ),
@@ -98,7 +98,7 @@ IMPORTS = [
     Hostile(
         name="missing-submodule",
         source="import json.no_such_part",
-        says=(
+        message=(
             "importing it raised ModuleNotFoundError: No module named 'json.no_such_part'. Install what provides "
             "the module 'json.no_such_part'."
         ),
@@ -107,7 +107,7 @@ IMPORTS = [
     Hostile(
         name="missing-namesake",  # its own name begins with that of the module that it misses
         source="import hostile_missing_name",
-        says=(
+        message=(
             "importing it raised ModuleNotFoundError: No module named 'hostile_missing_name'. Install what "
             "provides the module 'hostile_missing_name'."
         ),
@@ -116,7 +116,7 @@ IMPORTS = [
     Hostile(
         name="missing-function",
         source="from sys import no_such_thing",
-        says=(
+        message=(
             "importing it raised ImportError: cannot import name 'no_such_thing' from 'sys' (unknown location). "
             "Ask its authors, or install another version."
         ),
@@ -125,7 +125,7 @@ IMPORTS = [
     Hostile(
         name="own-module-missing",
         source=None,
-        says=(
+        message=(
             "importing it raised ModuleNotFoundError: No module named 'hostile_own_module_missing'. Its own "
             "module is missing: install hostile-own-module-missing again."
         ),
@@ -134,7 +134,7 @@ IMPORTS = [
     Hostile(
         name="own-submodule-missing",
         value="hostile_own_submodule_missing.kinds",
-        says=(
+        message=(
             "importing it raised ModuleNotFoundError: No module named 'hostile_own_submodule_missing.kinds'; "
             "'hostile_own_submodule_missing' is not a package. Its own module is missing: install hostile-own-"
             "submodule-missing again."
@@ -144,7 +144,7 @@ IMPORTS = [
     Hostile(
         name="own-object-missing",
         value="hostile_own_object_missing:plugin",
-        says=(
+        message=(
             "importing it raised AttributeError: module 'hostile_own_object_missing' has no attribute 'plugin'. "
             "Correct the entry point: its module has no such object."
         ),
@@ -153,7 +153,7 @@ IMPORTS = [
     Hostile(
         name="no-reference",
         value="no reference!",
-        says=(
+        message=(
             "its entry point leads to 'no reference!', which is neither `module` nor `module:object`. Ask its "
             "authors, or install another version."
         ),
@@ -161,7 +161,7 @@ IMPORTS = [
     Hostile(
         name="syntax-error",
         source="kinds = (",
-        says=(
+        message=(
             "importing it raised SyntaxError: '(' was never closed (hostile_syntax_error.py, line 15). Ask its "
             "authors, or install another version."
         ),
@@ -170,49 +170,49 @@ IMPORTS = [
     Hostile(
         name="exception",
         source="raise RuntimeError('one line,\\nanother')",
-        says="importing it raised RuntimeError: one line, another. Ask its authors, or install another version.",
+        message="importing it raised RuntimeError: one line, another. Ask its authors, or install another version.",
         cause="RuntimeError",
     ),
     Hostile(
         name="exception-without-text",
         source="raise RuntimeError",
-        says="importing it raised RuntimeError. Ask its authors, or install another version.",
+        message="importing it raised RuntimeError. Ask its authors, or install another version.",
         cause="RuntimeError",
     ),
     Hostile(
         name="exception-without-repr",
         source=f"{WORDLESS}\nraise Wordless",
-        says="importing it raised Wordless. Ask its authors, or install another version.",
+        message="importing it raised Wordless. Ask its authors, or install another version.",
         cause="Wordless",
     ),
     Hostile(
         name="value-error",
         source="raise ValueError('a wrong turn')",
-        says="importing it raised ValueError: a wrong turn. Ask its authors, or install another version.",
+        message="importing it raised ValueError: a wrong turn. Ask its authors, or install another version.",
         cause="ValueError",
     ),
     Hostile(
         name="assertion-error",
         source="assert False, 'a wrong turn'",
-        says="importing it raised AssertionError: a wrong turn. Ask its authors, or install another version.",
+        message="importing it raised AssertionError: a wrong turn. Ask its authors, or install another version.",
         cause="AssertionError",
     ),
     Hostile(
         name="system-exit",
         source="raise SystemExit(3)",
-        says="importing it raised SystemExit: 3. Ask its authors, or install another version.",
+        message="importing it raised SystemExit: 3. Ask its authors, or install another version.",
         cause="SystemExit",
     ),
     Hostile(
         name="base-exception",
         source="class Stop(BaseException): pass\n\nraise Stop('everything')",
-        says="importing it raised Stop: everything. Ask its authors, or install another version.",
+        message="importing it raised Stop: everything. Ask its authors, or install another version.",
         cause="Stop",
     ),
     Hostile(
         name="recursion",
         source="def again(): again()\n\nagain()",
-        says=(
+        message=(
             "importing it raised RecursionError: maximum recursion depth exceeded. Ask its authors, or install "
             "another version."
         ),
@@ -221,7 +221,7 @@ IMPORTS = [
     Hostile(
         name="options-without-hash",
         source="from pydantic import Field\n\nclass Needy(Options):\n    widths: list = Field(default_factory=list)",
-        says=(
+        message=(
             "importing it raised TypeError: Each field of Needy needs a valid and hashable default (a tuple, not "
             "a list): unhashable type: 'list'. Ask its authors, or install another version."
         ),
@@ -230,7 +230,7 @@ IMPORTS = [
     Hostile(
         name="leaves-sys-modules",
         source="import sys\n\ndel sys.modules[__name__]",
-        says=(
+        message=(
             "importing it raised KeyError: 'hostile_leaves_sys_modules'. It has removed itself from sys.modules: "
             "leave it there."
         ),
@@ -239,12 +239,12 @@ IMPORTS = [
     Hostile(
         name="replaces-itself",
         source="import sys\n\nsys.modules[__name__] = object()",
-        says="<object object at ADDRESS> has no hook `register_kinds`. Write one, marked with `@rnnkit.hookimpl`.",
+        message="<object object at ADDRESS> has no hook `register_kinds`. Write one, marked with `@rnnkit.hookimpl`.",
     ),
     Hostile(
         name="looks-itself-up",
         source="import rnnkit\n\nrnnkit.get_kind(KIND)",
-        says="it asks for its own kind while it is being loaded. Ask later, in a function.",
+        message="it asks for its own kind while it is being loaded. Ask later, in a function.",
     ),
     Hostile(
         name="looks-around",
@@ -256,17 +256,17 @@ HOOKS = [
     Hostile(
         name="no-hook",
         source="",
-        says="it has no hook `register_kinds`. Write one, marked with `@rnnkit.hookimpl`.",
+        message="it has no hook `register_kinds`. Write one, marked with `@rnnkit.hookimpl`.",
     ),
     Hostile(
         name="unmarked-hook",
         source=f"def register_kinds(register): {GOOD}",
-        says="its function `register_kinds` is not marked. Put `@rnnkit.hookimpl` on it.",
+        message="its function `register_kinds` is not marked. Put `@rnnkit.hookimpl` on it.",
     ),
     Hostile(
         name="misspelt-hook",
         source=f"@hookimpl\ndef register_kind(register): {GOOD}",
-        says=(
+        message=(
             "it marks 'register_kind', which is not a hook of rnnkit. Did you mean 'register_kinds'? The hooks are "
             "`after_build`, `register_commands`, `register_kinds`, `register_readouts`."
         ),
@@ -274,63 +274,63 @@ HOOKS = [
     Hostile(
         name="wrong-argument",
         source="@hookimpl\ndef register_kinds(registry): pass",
-        says="its hook is `register_kinds(registry)`. Write `def register_kinds(register):`.",
+        message="its hook is `register_kinds(registry)`. Write `def register_kinds(register):`.",
         cause="PluginValidationError",
     ),
     Hostile(
         name="function-for-module",
         value="hostile_function_for_module:register_kinds",
-        says="its entry point names a function. Name the module that it is in.",
+        message="its entry point names a function. Name the module that it is in.",
     ),
     Hostile(
         name="class-for-object",
         source=f"class Plugin:\n    @hookimpl\n    def register_kinds(self, register): {GOOD}",
         value="hostile_class_for_object:Plugin",
-        says=("its entry point names a class. Name a module, or an object of that class."),
+        message=("its entry point names a class. Name a module, or an object of that class."),
     ),
     Hostile(
         name="none-for-module",
         source="plugin = None",
         value="hostile_none_for_module:plugin",
-        says="None has no hook `register_kinds`. Write one, marked with `@rnnkit.hookimpl`.",
+        message="None has no hook `register_kinds`. Write one, marked with `@rnnkit.hookimpl`.",
     ),
     Hostile(
         name="raising-attribute",
         source="class Plugin:\n    @property\n    def register_kinds(self): raise RuntimeError('no hook')\n\n"
         "plugin = Plugin()",
         value="hostile_raising_attribute:plugin",
-        says="looking for its hook raised RuntimeError: no hook. Ask its authors, or install another version.",
+        message="looking for its hook raised RuntimeError: no hook. Ask its authors, or install another version.",
         cause="RuntimeError",
     ),
     Hostile(
         name="exiting-attributes",
         source="class Plugin:\n    def __dir__(self): raise SystemExit(3)\n\nplugin = Plugin()",
         value="hostile_exiting_attributes:plugin",
-        says="looking for its hook raised SystemExit: 3. Ask its authors, or install another version.",
+        message="looking for its hook raised SystemExit: 3. Ask its authors, or install another version.",
         cause="SystemExit",
     ),
     Hostile(
         name="exit-in-hook",
         source=f"import sys\n\n{HOOK}sys.exit('enough')",
-        says="its hook `register_kinds` raised SystemExit: enough. Ask its authors, or install another version.",
+        message="its hook `register_kinds` raised SystemExit: enough. Ask its authors, or install another version.",
         cause="SystemExit",
     ),
     Hostile(
         name="raises-half-way",
         kinds=["half_of_two", "other_half"],
         source=f"{HOOK}{GOOD}; raise RuntimeError('stuck')",
-        says="its hook `register_kinds` raised RuntimeError: stuck. Ask its authors, or install another version.",
+        message="its hook `register_kinds` raised RuntimeError: stuck. Ask its authors, or install another version.",
         cause="RuntimeError",
     ),
     Hostile(
         name="looks-itself-up-in-hook",
         source=f"import rnnkit\n\n{HOOK}rnnkit.get_kind(KIND)",
-        says="it asks for its own kind while it is being loaded. Ask later, in a function.",
+        message="it asks for its own kind while it is being loaded. Ask later, in a function.",
     ),
     Hostile(
         name="plugin-error-in-hook",
         source=f"import rnnkit\n\n{HOOK}raise rnnkit.PluginError('My own words.')",
-        says=(
+        message=(
             "its hook `register_kinds` raised PluginError: My own words. Ask its authors, or install another version."
         ),
         cause="PluginError",
@@ -338,17 +338,17 @@ HOOKS = [
     Hostile(
         name="returns-kinds",
         source=f"{HOOK}return [KIND]",
-        says="its hook `register_kinds` returned a list. A hook of rnnkit returns nothing.",
+        message="its hook `register_kinds` returned a list. A hook of rnnkit returns nothing.",
     ),
     Hostile(
         name="returns-wordless",
         source=f"{WORDLESS}\n{HOOK}return Wordless()",
-        says="its hook `register_kinds` returned a Wordless. A hook of rnnkit returns nothing.",
+        message="its hook `register_kinds` returned a Wordless. A hook of rnnkit returns nothing.",
     ),
     Hostile(
         name="generator",
         source=f"{HOOK}yield kind(KIND)",
-        says="its hook `register_kinds` returned a generator. A hook of rnnkit returns nothing.",
+        message="its hook `register_kinds` returned a generator. A hook of rnnkit returns nothing.",
     ),
 ]
 
@@ -356,7 +356,7 @@ RECORDS = [
     Hostile(
         name="registers-nothing",
         source=f"{HOOK}pass",
-        says=(
+        message=(
             "it has entry points for 'registers_nothing', but registers none. Register one kind for each entry "
             "point, under its name."
         ),
@@ -365,7 +365,7 @@ RECORDS = [
         name="registers-one-of-two",
         kinds=["two_of_two", "one_of_two"],
         source=f"{HOOK}register(kind('one_of_three'))",
-        says=(
+        message=(
             "it has entry points for 'one_of_two' and 'two_of_two', but registers 'one_of_three'. Register one "
             "kind for each entry point, under its name."
         ),
@@ -373,7 +373,7 @@ RECORDS = [
     Hostile(
         name="registers-another",
         source=f"{HOOK}register(kind('Registers_another'))",
-        says=(
+        message=(
             "it has entry points for 'registers_another', but registers 'Registers_another'. Register one kind "
             "for each entry point, under its name."
         ),
@@ -381,7 +381,7 @@ RECORDS = [
     Hostile(
         name="registers-lstm-too",
         source=f"{HOOK}{GOOD}; register(kind('lstm'))",
-        says=(
+        message=(
             "it has entry points for 'registers_lstm_too', but registers 'lstm' and 'registers_lstm_too'. "
             "Register one kind for each entry point, under its name."
         ),
@@ -389,17 +389,17 @@ RECORDS = [
     Hostile(
         name="registers-twice",
         source=f"{HOOK}{GOOD}; {GOOD}",
-        says="it registers 'registers_twice' twice. Register each name once.",
+        message="it registers 'registers_twice' twice. Register each name once.",
     ),
     Hostile(
         name="registers-a-dict",
         source=f"{HOOK}register({{'name': KIND}})",
-        says="it registers {'name': 'registers_a_dict'}. Register a rnnkit.Kind.",
+        message="it registers {'name': 'registers_a_dict'}. Register a rnnkit.Kind.",
     ),
     Hostile(
         name="registers-half-a-record",
         source=f"{HOOK}register(Kind(name=KIND, summary='Half.'))",
-        says=(
+        message=(
             "its hook `register_kinds` raised TypeError: Kind.__init__() missing 1 required keyword-only "
             "argument: 'builder'. Ask its authors, or install another version."
         ),
@@ -408,12 +408,12 @@ RECORDS = [
     Hostile(
         name="registers-wordless",
         source=f"{WORDLESS}\n{HOOK}register(Wordless())",
-        says="it registers <Wordless object>. Register a rnnkit.Kind.",
+        message="it registers <Wordless object>. Register a rnnkit.Kind.",
     ),
     Hostile(
         name="swallows-the-refusal",
         source=f"from contextlib import suppress\n\n{HOOK}\n    with suppress(Exception): register(KIND)",
-        says=(
+        message=(
             "it has entry points for 'swallows_the_refusal', but registers none. Register one kind for each entry"
             " point, under its name."
         ),
@@ -421,41 +421,41 @@ RECORDS = [
     Hostile(
         name="options-of-its-own",
         source=f"class Own: pass\n\n{HOOK}register(kind(KIND, options=Own))",
-        says="the options of its kind 'options_of_its_own' are <class 'hostile_options_of_its_own.Own'>. "
+        message="the options of its kind 'options_of_its_own' are <class 'hostile_options_of_its_own.Own'>. "
         "Give a subclass of rnnkit.Options.",
     ),
     Hostile(
         name="object-of-options",
         source=f"{HOOK}register(kind(KIND, options=Options()))",
-        says="the options of its kind 'object_of_options' are Options(). Give a subclass of rnnkit.Options.",
+        message="the options of its kind 'object_of_options' are Options(). Give a subclass of rnnkit.Options.",
     ),
     Hostile(
         name="no-builder",
         source=f"{HOOK}register(kind(KIND, builder='torch.nn.LSTM'))",
-        says="the builder of its kind 'no_builder' is 'torch.nn.LSTM'. "
+        message="the builder of its kind 'no_builder' is 'torch.nn.LSTM'. "
         "Give a function or class that takes (spec, *, device, dtype).",
     ),
     Hostile(
         name="kind-with-slash",
         source=f"{HOOK}register(kind('hostile-kind-with-slash/kind_with_slash'))",
-        says=(
+        message=(
             "it names a kind 'hostile-kind-with-slash/kind_with_slash'. Give a plain string without spaces and slashes."
         ),
     ),
     Hostile(
         name="kind-with-space",
         source=f"{HOOK}register(kind('kind with space'))",
-        says="it names a kind 'kind with space'. Give a plain string without spaces and slashes.",
+        message="it names a kind 'kind with space'. Give a plain string without spaces and slashes.",
     ),
     Hostile(
         name="kind-without-name",
         source=f"{HOOK}register(kind(None))",
-        says="it names a kind None. Give a plain string without spaces and slashes.",
+        message="it names a kind None. Give a plain string without spaces and slashes.",
     ),
     Hostile(
         name="kind-without-hash",
         source=f"class Name(str):\n    __hash__ = None\n\n{HOOK}register(kind(Name(KIND)))",
-        says="it names a kind 'kind_without_hash'. Give a plain string without spaces and slashes.",
+        message="it names a kind 'kind_without_hash'. Give a plain string without spaces and slashes.",
     ),
 ]
 
@@ -464,7 +464,7 @@ METADATA = [
         name="no-metadata",
         metadata=None,
         source="raise RuntimeError('a wrong turn')",
-        says="importing it raised RuntimeError: a wrong turn. Ask its authors, or install another version.",
+        message="importing it raised RuntimeError: a wrong turn. Ask its authors, or install another version.",
         cause="RuntimeError",
         version="of unknown version",
     ),
@@ -472,7 +472,7 @@ METADATA = [
         name="metadata-of-bytes",
         metadata=b"Name: hostile-metadata-of-bytes\nVersion: \xff\n",
         source="raise RuntimeError('a wrong turn')",
-        says="importing it raised RuntimeError: a wrong turn. Ask its authors, or install another version.",
+        message="importing it raised RuntimeError: a wrong turn. Ask its authors, or install another version.",
         cause="RuntimeError",
         version="of unknown version",
     ),
@@ -481,7 +481,7 @@ METADATA = [
         name="no-version",
         metadata="Name: {name}\n",
         source="raise RuntimeError('a wrong turn')",
-        says="importing it raised RuntimeError: a wrong turn. Ask its authors, or install another version.",
+        message="importing it raised RuntimeError: a wrong turn. Ask its authors, or install another version.",
         cause="RuntimeError",
         version="of unknown version",
     ),
@@ -495,15 +495,15 @@ METADATA = [
         name="entry-without-name",
         entry_points="[rnnkit]\n= hostile_entry_without_name\n",
         hidden=True,
-        says="The distribution 'hostile-entry-without-name' has an entry point named '' (= 'hostile_entry_without_name'"
-        ") in the group 'rnnkit'. The name is the name of the kind: it must not be empty or "
-        "contain spaces or slashes. Fix it there, or remove it with `pip uninstall hostile-entry-without-name`.",
+        message="The distribution 'hostile-entry-without-name' has an entry point named '' (= "
+        "'hostile_entry_without_name') in the group 'rnnkit'. The name is the name of the kind: it must not be empty "
+        "or contain spaces or slashes. Fix it there, or remove it with `pip uninstall hostile-entry-without-name`.",
     ),
     Hostile(
         name="entry-with-slash",
         entry_points="[rnnkit]\nrnnkit/lstm = hostile_entry_with_slash\n",
         hidden=True,
-        says="The distribution 'hostile-entry-with-slash' has an entry point named 'rnnkit/lstm' (= "
+        message="The distribution 'hostile-entry-with-slash' has an entry point named 'rnnkit/lstm' (= "
         "'hostile_entry_with_slash') in the group 'rnnkit'. The name is the name of the kind: it must not be empty or "
         "contain spaces or slashes. Fix it there, or remove it with `pip uninstall hostile-entry-with-slash`.",
     ),
@@ -511,7 +511,7 @@ METADATA = [
         name="entry-with-space",
         entry_points="[rnnkit]\nmy lstm = hostile_entry_with_space\n",
         hidden=True,
-        says="The distribution 'hostile-entry-with-space' has an entry point named 'my lstm' (= "
+        message="The distribution 'hostile-entry-with-space' has an entry point named 'my lstm' (= "
         "'hostile_entry_with_space') in the group 'rnnkit'. The name is the name of the kind: it must not be empty or "
         "contain spaces or slashes. Fix it there, or remove it with `pip uninstall hostile-entry-with-space`.",
     ),
@@ -522,7 +522,7 @@ UNREADABLE = [
         name="no-equals-sign",
         entry_points="[rnnkit]\nno_equals_sign\n",
         hidden=True,
-        says=(
+        message=(
             "The distribution 'hostile-no-equals-sign' in FOLDER cannot be read: "
             "its entry_points.txt has a line that is not `name = value`. Install it again, or remove it."
         ),
@@ -531,7 +531,7 @@ UNREADABLE = [
         name="no-equals-sign-elsewhere",
         entry_points="[rnnkit]\nno_equals_sign_elsewhere = hostile_no_equals_sign_elsewhere\n[gui_scripts]\nmy lstm\n",
         hidden=True,
-        says=(
+        message=(
             "The distribution 'hostile-no-equals-sign-elsewhere' in FOLDER cannot be read: "
             "its entry_points.txt has a line that is not `name = value`. Install it again, or remove it."
         ),
@@ -540,7 +540,7 @@ UNREADABLE = [
         name="entry-points-of-bytes",
         entry_points=b"[rnnkit]\nlstm = \xff\n",
         hidden=True,
-        says=(
+        message=(
             "The distribution 'hostile-entry-points-of-bytes' in FOLDER cannot be read: "
             "its entry_points.txt is not UTF-8 (invalid start byte). Install it again, or remove it."
         ),
@@ -550,7 +550,7 @@ UNREADABLE = [
         folder="",
         metadata=None,
         hidden=True,
-        says="The folder FOLDER/-1.0.dist-info does not have the name of a distribution. Remove it.",
+        message="The folder FOLDER/-1.0.dist-info does not have the name of a distribution. Remove it.",
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import importlib
 import json
 import subprocess
 import sys
@@ -189,6 +190,62 @@ def test_class_in_a_function_has_texts():
         """The text."""
 
     assert describe_options(Local) == [FieldDescription("x", "int", "1", "The text.")]
+
+
+TWICE = """
+from rnnkit import Options
+
+class Twice(Options):
+    x: int = 1
+    'The first text.'
+
+first = Twice
+
+def decorator(cls):
+    return cls
+
+if first:
+    @decorator
+    class Twice(Options):
+        x: int = 1
+        'The second text.'
+
+class Wrapped(Options):
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+
+class Thrice(Wrapped):
+    x: int = 1
+    'Some text.'
+    y: int = 1
+    'The text of both.'
+
+third = Thrice
+
+class Thrice(Wrapped):
+    x: int = 1
+    'Another text.'
+    y: int = 1
+    'The text of both.'
+"""
+
+
+@pytest.fixture
+def twice(tmp_path, monkeypatch):
+    (tmp_path / "twice.py").write_text(TWICE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("twice")
+    del sys.modules["twice"]
+
+
+def test_classes_of_one_name_have_their_own_texts(twice):
+    assert describe_options(twice.first)[0].text == "The first text."
+    assert describe_options(twice.Twice)[0].text == "The second text."
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="classes know their line from Python 3.13 on")
+def test_text_of_a_class_whose_line_is_unknown_is_left_out(twice):
+    assert [field.text for field in describe_options(twice.third)] == ["", "The text of both."]
 
 
 SOURCE = """

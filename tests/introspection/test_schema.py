@@ -98,7 +98,7 @@ def test_written_files_pass_in_other_readers(tmp_path, suffix):
         LSTM,
         LSTM | {"$schema": "./spec.schema.json"},
         LSTM | {"format_version": 1, "plugin": "rnnkit==0.1.0"},
-        LSTM | {"plugin": "rnnkit"},
+        LSTM | {"plugin": "rnnkit", "readout_plugin": "rnnkit"},
         LSTM | {"kind": "rnnkit/lstm"},
         LSTM | {"kind": "rnnkit/lstm", "options": {"proj_size": 2}},
         LSTM | {"output_size": None, "options": {"forget_bias": None}},
@@ -170,6 +170,7 @@ WRONG = {
     "a format in quotes": LSTM | {"format_version": "1"},
     "a plugin that is a number": LSTM | {"plugin": 1},
     "a plugin that pip could not install": LSTM | {"plugin": "rnnkit mgu"},
+    "a plugin of the readout that pip could not install": LSTM | {"readout_plugin": "rnnkit mgu"},
     "null that is not a list": LSTM | {"null": "options"},
     "null with a number": LSTM | {"null": [1]},
 }
@@ -186,7 +187,7 @@ def test_schema_and_loader_reject_the_same_data(what, tmp_path):
 
 def test_invalid_examples_cover_every_field():
     varied = {name for data in WRONG.values() for name, value in data.items() if LSTM.get(name, ...) != value}
-    assert varied >= {*FIELDS, "format_version", "plugin", "null"}
+    assert varied >= {*FIELDS, "format_version", "plugin", "readout_plugin", "null"}
 
 
 @pytest.mark.parametrize("data", [None, [], "lstm", 1, True], ids=str)

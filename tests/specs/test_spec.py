@@ -93,7 +93,7 @@ def test_no_options_and_empty_options_are_the_same(kind):
     assert make(kind=kind).options == make(kind=kind, options={}).options == get_kind(kind).options()
 
 
-def test_the_mapping_that_was_given_can_change_without_changing_the_spec():
+def test_spec_copies_the_mapping_of_options():
     given = {"proj_size": 2}
     spec = make(options=given)
     given["proj_size"] = 3
@@ -324,7 +324,7 @@ def test_a_wrong_value_of_an_option_is_refused_likewise(value, message):
     assert repr(refused) == repr(value)
 
 
-def test_an_unknown_choice_of_an_option_is_refused_with_the_choices():
+def test_unknown_choice_lists_the_choices():
     problems = refusal(lambda: make(kind="rnn", options={"nonlinearity": "sigmoid"}))
     assert problems == [("options.nonlinearity", "sigmoid", "Input should be 'tanh' or 'relu'")]
 
@@ -385,7 +385,7 @@ def test_an_option_among_the_fields_is_sent_to_options(built_in, name):
         pytest.param("lstm", 2, id="int"),
     ],
 )
-def test_options_that_are_neither_a_mapping_nor_of_the_kind_are_refused(built_in, options):
+def test_options_of_a_wrong_type_are_refused(built_in, options):
     [(where, refused, message)] = refusal(lambda: make(kind=built_in, options=options))
     assert (where, refused) == ("options", options)
     own = get_kind(built_in).options.__name__
@@ -398,7 +398,7 @@ def test_options_that_are_nothing_are_refused_with_what_to_write():
 
 
 @pytest.mark.parametrize("proj_size", [4, 5])
-def test_a_projection_that_is_not_smaller_than_the_hidden_state_is_refused(proj_size):
+def test_proj_size_must_be_smaller_than_hidden_size(proj_size):
     [(where, _, message)] = refusal(lambda: make(options={"proj_size": proj_size}))
     assert where == "options.proj_size"
     assert message == f"proj_size={proj_size} must be smaller than hidden_size=4, or 0 for no projection"
@@ -438,7 +438,7 @@ def test_an_unknown_kind_hides_no_other_problem():
     assert [(where, value) for where, value, _ in problems] == [("kind", "lsmt"), ("hidden_size", 0)]
 
 
-def test_where_no_kind_is_installed_the_message_says_what_to_install():
+def test_error_without_any_kind_says_what_to_install():
     with use_catalog(Catalog(find=list)):
         problems = refusal(make)
     message = (

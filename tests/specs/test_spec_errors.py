@@ -208,7 +208,7 @@ def test_one_layer_that_cannot_is_enough(fields, where, value, message):
         assert (found, reported.replace("LSTMCell", "Bare")) == (where, message)
 
 
-def test_a_cell_that_offers_nothing_has_all_that_needs_nothing_of_it():
+def test_plain_cell_supports_independent_options():
     given = options(residual=True, layer_norm="output", zoneout=0.2, learn_initial_state=True, variational_dropout=True)
     model = build_model(make("local/bare", dropout=0.1, **given))
     assert model(torch.randn(2, 4, 3)).shape == (2, 6)
@@ -226,7 +226,7 @@ class StiffOptions(StackOptions):
     stiffness: float = 1.0
 
 
-def test_an_options_class_with_a_field_that_the_cell_does_not_take_is_the_authors_mistake():
+def test_option_without_a_cell_argument_is_a_plugin_error():
     with pytest.raises(TypeError) as caught:
         cell_kind(Bare, name="stiff", summary="A test.", options=StiffOptions)
     assert str(caught.value) == "Bare must take stiffness, which StiffOptions defines"
@@ -372,7 +372,7 @@ def test_whole_numbers_stand_for_the_numbers_that_they_are():
 
 
 @stacks
-def test_an_unknown_option_of_a_stack_is_refused_with_the_closest_one(stack):
+def test_unknown_stack_option_suggests_the_closest(stack):
     [(where, value, message)] = refusal_of(stack, options(zone_out=0.1))
     assert (where, value) == ("options.zone_out", 0.1)
     assert message.startswith(f"The kind {stack!r} has no option 'zone_out'. Did you mean 'zoneout'? Its options: ")

@@ -310,7 +310,7 @@ def test_options_are_an_object(text):
 # With its plugin installed
 
 
-def test_where_the_plugin_is_installed_the_file_gives_the_kinds_own_options(plugins, path):
+def test_file_has_typed_options_if_the_plugin_is_installed(plugins, path):
     without = load_spec(path, allow_unresolved=True)
     plugins.install("clock", distribution="rnnkit-clock", source=SOURCE)
     with use_catalog(Catalog()):
@@ -333,7 +333,7 @@ def test_where_the_plugin_is_installed_its_options_are_checked(plugins):
 # Messages
 
 
-def test_a_file_of_a_kind_that_is_not_installed_says_what_to_install(path):
+def test_file_of_a_missing_kind_says_what_to_install(path):
     with pytest.raises(SpecFileError) as caught:
         load_spec(path)
     assert str(caught.value) == (
@@ -343,7 +343,7 @@ def test_a_file_of_a_kind_that_is_not_installed_says_what_to_install(path):
     )
 
 
-def test_a_file_that_names_another_provider_than_its_kind_is_refused(path):
+def test_file_with_another_provider_is_refused(path):
     path.write_text(FILE.replace("plugin: rnnkit-clock", "plugin: rnnkit-bell"))
     with pytest.raises(
         SpecFileError, match=r"yaml:1: plugin: The kind 'rnnkit-clock/clock' is not provided by rnnkit-bell"
@@ -405,7 +405,7 @@ def test_building_reports_a_broken_or_blocked_plugin(plugins):
         assert str(caught.value.__cause__) in str(caught.value)
 
 
-def test_building_after_installation_says_how_to_recreate_the_spec():
+def test_building_after_installation_explains_recreation():
     spec = unresolved(kind="local/clock", options={})
     with use_catalog(Catalog()), register_kind(Kind(name="clock", builder=object, summary="A test.")):
         with pytest.raises(UnresolvedKindError, match=r"is now; recreate it with dataclasses\.replace\(spec\)"):

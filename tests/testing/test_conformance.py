@@ -1,28 +1,44 @@
 """Every installed kind passes the conformance checks, including third-party kinds."""
 
+import pytest
+
 from rnnkit import list_kinds
 from rnnkit.testing import all_checks, parametrize_with_checks
 
-ALL = len(all_checks())
-TORCH = [
-    "rnn",
-    "gru",
-    "lstm",
-]  # no sizes per layer, no cell to compare, no fused path of rnnkit, no rules for some transforms
+TORCH = ["rnn", "gru", "lstm"]
 CELLS = ["rnn_cell", "gru_cell", "lstm_cell"]
 OTHERS = [kind for kind in list_kinds() if kind not in {*TORCH, *CELLS, "mixed"}]
+NOT_FOR_TORCH = {
+    "hidden_size_per_layer",
+    "step_matches_equation",  # there is no cell to compare
+    "executors_equal_step_loop",  # there is no fused path of rnnkit
+    "vmap_equals_loop",
+    "per_sample_gradients",
+    "forward_mode_gradients",
+}
 
 
-@parametrize_with_checks(*TORCH, minimum=ALL - 6)
+def run(check, not_applicable):
+    """Run a check that applies, except for known ones: counting the passed checks would run all of them again."""
+    if check.name == "enough_checks_pass":
+        return
+    try:
+        check.run()
+    except pytest.skip.Exception:
+        assert check.name in not_applicable
+        raise
+
+
+@parametrize_with_checks(*TORCH)
 def test_kinds_of_torch_modules(check):
-    check.run()
+    run(check, NOT_FOR_TORCH)
 
 
-@parametrize_with_checks(*CELLS, minimum=ALL)
+@parametrize_with_checks(*CELLS)
 def test_stacks_of_cells(check):
-    check.run()
+    run(check, set())
 
 
-@parametrize_with_checks("mixed", *OTHERS, minimum=ALL - 2)
+@parametrize_with_checks("mixed", *OTHERS, minimum=len(all_checks()) - 2)
 def test_other_kinds(check):
     check.run()

@@ -1,6 +1,7 @@
 """The conformance kit: reports, pytest parametrization, and safeguards against runs that check nothing."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import distribution
@@ -58,10 +59,9 @@ def test_a_report_contains_every_check_in_order(simple):
 
 def test_the_order_of_checks_does_not_depend_on_imports():
     source = "import {}; from rnnkit.testing import all_checks; print([each.name for each in all_checks()])"
-    for module in ("rnnkit.testing", "rnnkit.testing.checks.streaming", "rnnkit.testing.checks.transforms"):
-        command = [sys.executable, "-c", source.format(module)]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        assert printed.strip() == str([each.name for each in all_checks()])
+    command = [sys.executable, "-c", source.format("rnnkit.testing.checks.transforms")]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert printed.strip() == str([each.name for each in all_checks()])
 
 
 def test_every_check_has_a_text_a_cause_and_a_short_name():
@@ -113,12 +113,12 @@ def test_reports_name_the_distribution():
     assert report.versions["torch"] == torch.__version__
 
 
-@pytest.mark.parametrize("width", [80, 100, 120])
-def test_the_text_of_a_report_fits_its_width(width, forgetful):
+def test_the_text_of_a_report_fits_its_width(forgetful):
     report = check_kind(forgetful)
-    lines = report.text(width).splitlines()
-    assert max(len(line) for line in lines if "RecurrentSpec(" not in line) <= width
-    assert all(each.check.name in report.text(width) for each in report.results)
+    for width in (80, 100, 120):
+        lines = report.text(width).splitlines()
+        assert max(len(line) for line in lines if "RecurrentSpec(" not in line) <= width
+        assert all(each.check.name in report.text(width) for each in report.results)
 
 
 # Running checks
@@ -188,111 +188,87 @@ def test_random_state_is_restored(simple):
 # In pytest
 
 
-def outcomes(pytester_folder, source, *arguments):
-    """The outcome of each test of a module by its id, and the output of pytest."""
-    (pytester_folder / "test_it.py").write_text(PREAMBLE + dedent(source))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rA", *arguments, "test_it.py"]
-    done = subprocess.run(command, cwd=pytester_folder, capture_output=True, text=True, check=False)
-    lines = [line.split(" ", 2) for line in done.stdout.splitlines() if " test_it.py::" in line]
-    return {line[1].partition("::")[2]: line[0] for line in lines}, done.stdout
-
-
-PREAMBLE = """
+TESTS = """
 from tests.helpers.cells import SimpleCell
 from tests.testing.test_kit import Forgetful
 from rnnkit import cell_kind, register_kind
-from rnnkit.testing import parametrize_with_checks
+from rnnkit.testing import all_checks, parametrize_with_checks
 
 register_kind(cell_kind(SimpleCell, name="simple", summary="A test."))
 register_kind(cell_kind(Forgetful, name="forgetful", summary="A test."))
+EXPECTED = {"chunks_equal_full_sequence": "it keeps its state, #7"}
+
+@parametrize_with_checks("simple", "local/simple")
+def test_two(check):
+    if check.name in ("chunks_equal_full_sequence", "hidden_size_per_layer"):
+        check.run()
+
+@parametrize_with_checks("simple", "forgetful", minimum=len(all_checks()))
+def test_all(check):
+    check.run()
+
+@parametrize_with_checks("simple", "forgetful", expected_failures=EXPECTED)
+def test_expected(check):
+    check.run()
 """
+CHUNKS = "chunks_equal_full_sequence"
+SELECTED = [
+    "test_two",
+    f"test_all[forgetful-{CHUNKS}]",
+    "test_all[simple-executors_equal_step_loop]",
+    "test_all[simple-enough_checks_pass]",
+    f"test_expected[simple-{CHUNKS}]",
+    f"test_expected[forgetful-{CHUNKS}]",
+]
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(__file__).rpartition("/tests/")[0])
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return tmp_path
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The outcome of each test by its id, and the output of pytest."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "test_it.py").write_text(TESTS)
+    environment = {**os.environ, "PYTHONPATH": str(__file__).rpartition("/tests/")[0], "OMP_NUM_THREADS": "1"}
+    options = ["-p", "no:cacheprovider", "-q", "-rA", *(f"test_it.py::{each}" for each in SELECTED)]
+    command = [sys.executable, "-m", "pytest", *options]
+    printed = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False).stdout
+    lines = [line.split(" ", 2) for line in printed.splitlines() if " test_it.py::" in line]
+    return {line[1].partition("::")[2]: line[0] for line in lines}, printed
 
 
-def test_there_is_one_test_for_each_kind_and_check(folder):
-    found, _ = outcomes(
-        folder,
-        """
-        @parametrize_with_checks("simple", "local/simple")
-        def test_conformance(check):
-            if check.name in ("chunks_equal_full_sequence", "hidden_size_per_layer"):
-                check.run()
-        """,
-    )
+def test_there_is_one_test_for_each_kind_and_check(run):
     names = [*(check.name for check in all_checks()), "enough_checks_pass"]
-    ids = [f"test_conformance[{kind}-{name}]" for kind in ("simple", "local/simple") for name in names]
+    ids = [f"test_two[{kind}-{name}]" for kind in ("simple", "local/simple") for name in names]
+    found = {name: outcome for name, outcome in run[0].items() if name.startswith("test_two")}
     assert sorted(found) == sorted(ids)
     assert set(found.values()) == {"PASSED"}
 
 
-def test_a_failed_check_reports_the_usual_cause(folder):
-    found, printed = outcomes(
-        folder,
-        """
-        @parametrize_with_checks("forgetful")
-        def test_it(check):
-            check.run()
-        """,
-        "-k",
-        "chunks",
-    )
-    assert found == {"test_it[forgetful-chunks_equal_full_sequence]": "FAILED"}
-    assert "kind 'forgetful' fails chunks_equal_full_sequence" in printed
+def test_a_failed_check_reports_the_usual_cause(run):
+    found, printed = run
+    assert found[f"test_all[forgetful-{CHUNKS}]"] == "FAILED"
+    assert f"kind 'forgetful' fails {CHUNKS}" in printed
     assert "Usually: A value that is carried from step to step is not part of the state" in printed
 
 
-@pytest.mark.parametrize(("name", "outcome"), [("forgetful", "XFAIL"), ("simple", "FAILED")])
-def test_an_expected_failure_must_occur(folder, name, outcome):
-    found, printed = outcomes(
-        folder,
-        f"""
-        @parametrize_with_checks("{name}", expected_failures={{"chunks_equal_full_sequence": "it keeps its state, #7"}})
-        def test_it(check):
-            check.run()
-        """,
-        "-k",
-        "chunks",
-    )
-    assert found == {f"test_it[{name}-chunks_equal_full_sequence]": outcome}
-    assert "it keeps its state, #7" in printed
+def test_an_expected_failure_must_occur(run):
+    found, printed = run
+    assert found[f"test_expected[forgetful-{CHUNKS}]"] == "XFAIL"
+    assert found[f"test_expected[simple-{CHUNKS}]"] == "FAILED"
+    assert "it keeps its state, #7 (" in printed
+    assert f"{CHUNKS} of kind 'simple' was expected to fail because of 'it keeps its state, #7', but passed" in printed
 
 
-def test_checks_that_do_not_apply_are_skipped_with_a_reason(folder):
-    found, printed = outcomes(
-        folder,
-        """
-        @parametrize_with_checks("simple")
-        def test_it(check):
-            check.run()
-        """,
-        "-k",
-        "executors",
-    )
+def test_checks_that_do_not_apply_are_skipped_with_a_reason(run):
+    found, printed = run
     assert "SKIPPED" in printed
     assert "not applicable to 'simple'" in printed
-    assert set(found.values()) <= {"SKIPPED"}
+    assert found.get("test_all[simple-executors_equal_step_loop]", "SKIPPED") == "SKIPPED"
 
 
-def test_too_few_passed_checks_fail(folder):
-    everything = len(all_checks())
-    found, printed = outcomes(
-        folder,
-        f"""
-        @parametrize_with_checks("simple", minimum={everything})
-        def test_it(check):
-            check.run()
-        """,
-        "-k",
-        "enough",
-    )
-    assert found == {"test_it[simple-enough_checks_pass]": "FAILED"}
-    assert f"at least {everything} are required" in printed
+def test_too_few_passed_checks_fail(run):
+    found, printed = run
+    assert found["test_all[simple-enough_checks_pass]"] == "FAILED"
+    assert f"at least {len(all_checks())} are required" in printed
 
 
 @pytest.mark.parametrize(

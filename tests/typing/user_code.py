@@ -146,7 +146,7 @@ assert_type(resolution.chosen, Candidate | None)
 assert_type(resolution.require().version, str)
 assert_type(resolution.error, type[RnnkitError])
 assert_type(resolution.providers, tuple[Provider, ...])
-assert_type(resolution.providers[0].status, Literal["not loaded", "loaded", "blocked", "broken"])
+assert_type(resolution.providers[0].status, Literal["not loaded", "loaded", "blocked", "broken", "hidden"])
 assert_type(Catalog(block=["other"]).canonical("rnnkit/lstm"), str)
 assert_type([provider.note for provider in current_catalog().providers("lstm")], list[str])
 

@@ -16,14 +16,13 @@ from rnnkit.catalog.discovery import (
     OWN,
     UNKNOWN,
     Candidate,
-    candidate_of,
+    candidates_by_distribution,
     canonical,
-    entry_points_by_distribution,
-    installed_entry_points,
     is_distribution,
     is_name,
     normalized,
 )
+from rnnkit.catalog.index import Index
 from rnnkit.catalog.policy import STRICT, Policy
 from rnnkit.catalog.resolution import Provider, Resolution
 
@@ -34,16 +33,15 @@ __all__ = [
     "UNKNOWN",
     "Candidate",
     "Catalog",
+    "Index",
     "Policy",
     "Provider",
     "Resolution",
-    "candidate_of",
+    "candidates_by_distribution",
     "canonical",
     "current_catalog",
-    "entry_points_by_distribution",
     "get_kind",
     "get_readout",
-    "installed_entry_points",
     "is_distribution",
     "is_name",
     "list_kinds",

@@ -11,6 +11,7 @@ from rnnkit.catalog.discovery import COMMANDS, KINDS, READOUTS, installed_entry_
 from rnnkit.catalog.index import Find, Index
 from rnnkit.catalog.policy import Policies, Policy
 from rnnkit.catalog.resolution import Resolution
+from rnnkit.deprecation import KindAlias, warn_of_kind
 
 if TYPE_CHECKING:
     import pluggy
@@ -36,6 +37,7 @@ class Catalog(Index):
     Attributes:
         readouts: the readouts of the environment.
         commands: the subcommands that plugins add to `rnnkit`.
+        indexes: the kinds, readouts and commands, by the noun of their category.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Catalog(Index):
         super().__init__(KINDS, installed if find is installed_entry_points else find, policies)
         self.readouts = Index(READOUTS, installed, policies)
         self.commands = Index(COMMANDS, installed, policies)
+        self.indexes: dict[str, Index] = {"kind": self, "readout": self.readouts, "command": self.commands}
         self._user_hooks: tuple[RegisteredHooks, ...] = ()
 
     if TYPE_CHECKING:
@@ -91,11 +94,12 @@ class Catalog(Index):
     def aliases_of(self, name: str) -> list[str]:
         """The old names of a kind, as far as the plugins that have been loaded say so."""
         chosen = self.canonical(name)
-        return [old for old in tuple(self._records.aliases) if self.canonical(old) == chosen]
+        old_names = [name for name, record in tuple(self._records.items()) if isinstance(record, KindAlias)]
+        return [old for old in old_names if self.canonical(old) == chosen]
 
     def hook_managers(self, name: str) -> list[pluggy.PluginManager]:
         """The hooks that concern a kind: those of its plugin, then those that the user registered, in their order."""
-        own = self._records.managers.get(self.canonical(name))
+        own = self._managers.get(self.canonical(name))
         return [*([] if own is None else [own]), *(hooks.manager for hooks in self._user_hooks)]
 
     def add_hooks(self, hooks: RegisteredHooks) -> bool:
@@ -120,7 +124,7 @@ class Catalog(Index):
             PluginError: `strict`, and a plugin is broken.
         """
         self._policies.add(Policy.of(allow=allow, block=block, strict=strict, source="set_plugin_policy"))
-        for index in (self.commands, self.readouts, self):
+        for index in reversed(self.indexes.values()):
             index.policies_changed(strict=strict and index is not self.commands)
 
 
@@ -175,8 +179,6 @@ def get_kind(name: str) -> Kind:
     Warns:
         DeprecatedKindWarning: the name is an old one; the record is that of the new name.
     """
-    from rnnkit.deprecation import warn_of_kind
-
     kind = _catalog.get(name)
     warn_of_kind(_catalog.alias_message(name))
     return kind

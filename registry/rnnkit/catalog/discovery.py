@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
-from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import NamedTuple
 
 from rnnkit.errors import PluginError
@@ -41,14 +42,14 @@ class Candidate(NamedTuple):
     """A provider of a kind, or of something else in a `Category`.
 
     Attributes:
-        kind: the bare name.
+        bare_name: the name without the distribution.
         distribution: the normalized name of the distribution that provides it; `local` for this process.
         value: the reference of its entry point, `module` or `module:object`; for a local kind, its builder.
         entry: the entry point; None if local.
         category: what it provides.
     """
 
-    kind: str
+    bare_name: str
     distribution: str
     value: str
     entry: EntryPoint | None = None
@@ -57,11 +58,12 @@ class Candidate(NamedTuple):
     @property
     def name(self) -> str:
         """The canonical name: bare for rnnkit's own, `distribution/kind` for all others."""
-        return canonical(self.distribution, self.kind)
+        return canonical(self.distribution, self.bare_name)
 
     def matches(self, pattern: str) -> bool:
         """True if its name, with or without the distribution, matches a shell-style pattern."""
-        return any(fnmatchcase(name, pattern) for name in (self.name, self.kind, f"{self.distribution}/{self.kind}"))
+        names = (self.name, self.bare_name, f"{self.distribution}/{self.bare_name}")
+        return any(fnmatchcase(name, pattern) for name in names)
 
     @property
     def version(self) -> str:
@@ -75,18 +77,39 @@ class Candidate(NamedTuple):
     def __str__(self) -> str:
         if self.entry is None:
             return f"{self.value} (registered by this process)"
-        return f"{self.value} (distribution {self.distribution} {self.version}, entry point {self.kind!r})"
+        return f"{self.value} (distribution {self.distribution} {self.version}, entry point {self.bare_name!r})"
 
 
-def installed_entry_points() -> Iterator[EntryPoint | PluginError]:
-    """The entry points of all categories, and an error for each distribution that cannot be read."""
-    try:
-        found = entry_points()
-    except Exception:  # noqa: BLE001  # one distribution that cannot be read must not hide all others
-        yield from _one_by_one()
-    else:
-        for group in CATEGORIES:
-            yield from found.select(group=group)
+class HiddenEntryPoint(NamedTuple):
+    """An entry point of a distribution that another version of the same distribution hides.
+
+    Attributes:
+        entry: the entry point.
+        note: the folders of both versions.
+    """
+
+    entry: EntryPoint
+    note: str
+
+
+def installed_entry_points() -> Iterator[EntryPoint | HiddenEntryPoint | PluginError]:
+    """The entry points of all categories, and an error for each distribution that cannot be read.
+
+    As in `importlib.metadata.entry_points`, the first distribution of a name counts; here an unreadable one hides only
+    itself.
+    """
+    first: dict[str, Distribution] = {}
+    for distribution in distributions():
+        name = _name(distribution)
+        if name == UNKNOWN:
+            yield PluginError(
+                f"The folder {_folder(distribution)} does not have the name of a distribution. Remove it."
+            )
+        elif name in first:
+            yield from _hidden_entry_points(distribution, first[name])
+        else:
+            first[name] = distribution
+            yield from _entry_points(name, distribution)
 
 
 def candidate_of(entry: EntryPoint) -> Candidate:
@@ -124,34 +147,41 @@ def normalized(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def entry_points_by_distribution() -> dict[str, list[EntryPoint]]:
-    """The entry points for kinds of each distribution that has some, by its name."""
-    found: dict[str, list[EntryPoint]] = {}
+def candidates_by_distribution() -> dict[str, list[Candidate]]:
+    """The kinds, readouts and commands of each distribution that has some, by its name."""
+    found: dict[str, list[Candidate]] = {}
     for entry in installed_entry_points():
-        if isinstance(entry, EntryPoint) and entry.group == KINDS.group and is_name(entry.name):
-            found.setdefault(candidate_of(entry).distribution, []).append(entry)
-    return {name: entries for name, entries in sorted(found.items()) if is_distribution(name)}
+        if isinstance(entry, EntryPoint) and is_name(entry.name):
+            candidate = candidate_of(entry)
+            found.setdefault(candidate.distribution, []).append(candidate)
+    return {name: candidates for name, candidates in sorted(found.items()) if is_distribution(name)}
 
 
-def _one_by_one() -> Iterator[EntryPoint | PluginError]:
-    """Like `entry_points`, but an unreadable distribution hides only itself; the first of a name counts."""
-    seen = set()
-    for distribution in distributions():
-        name = _name(distribution)
-        if name in seen:
-            continue
-        if name == UNKNOWN:
-            folder = getattr(distribution, "_path", distribution.locate_file(""))
-            yield PluginError(f"The folder {folder} does not have the name of a distribution. Remove it.")
-            continue
-        seen.add(name)
-        try:
-            found = distribution.entry_points
-            yield from (entry for group in CATEGORIES for entry in found.select(group=group))
-        except UnicodeDecodeError as error:
-            yield _unreadable_error(name, distribution, f"its entry_points.txt is not UTF-8 ({error.reason})")
-        except Exception:  # noqa: BLE001  # Python's versions differ in what they raise
-            yield _unreadable_error(name, distribution, "its entry_points.txt has a line that is not `name = value`")
+def _entry_points(name: str, distribution: Distribution) -> Iterator[EntryPoint | PluginError]:
+    try:
+        yield from _read(distribution)
+    except UnicodeDecodeError as error:
+        yield _unreadable_error(name, distribution, f"its entry_points.txt is not UTF-8 ({error.reason})")
+    except Exception:  # noqa: BLE001  # Python's versions differ in what they raise
+        yield _unreadable_error(name, distribution, "its entry_points.txt has a line that is not `name = value`")
+
+
+def _hidden_entry_points(distribution: Distribution, first: Distribution) -> Iterator[HiddenEntryPoint]:
+    """The entry points that a distribution has, but not the version that comes first."""
+    with suppress(Exception):  # an unreadable file has no entry points that could be named
+        known = {(entry.group, entry.name) for entry in _read(first)}
+        note = f"in {_folder(distribution)}, is hidden by {_folder(first)}, which comes first and does not provide it"
+        for entry in _read(distribution):
+            if (entry.group, entry.name) not in known:
+                yield HiddenEntryPoint(entry, note)
+
+
+def _read(distribution: Distribution) -> list[EntryPoint]:
+    return [entry for entry in distribution.entry_points if entry.group in CATEGORIES]
+
+
+def _folder(distribution: Distribution) -> object:
+    return getattr(distribution, "_path", distribution.locate_file(""))
 
 
 def _name(distribution: Distribution | None) -> str:

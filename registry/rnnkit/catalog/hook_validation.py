@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,15 +33,14 @@ def validated_manager(owner: object, fail: Fail, guard: Guard) -> pluggy.PluginM
     manager = pluggy.PluginManager("rnnkit")
     manager.add_hookspecs(hookspecs)
     marked = _marked_hooks(manager, owner)
-    hooks = {name: options.get("specname") or name for name, options in marked.items()}
     for name, options in marked.items():
-        _check_exists(manager, hooks[name], options, fail)
-    guards = {f"_guard_{hook}": _guard_hook(hook, fail, guard) for hook in set(hooks.values())}
+        _check_hook(manager, getattr(owner, name), options.get("specname") or name, options, fail)
     try:
         # not the owner itself, whose `__eq__` pluggy would call
-        manager.register(SimpleNamespace(**{name: getattr(owner, name) for name in marked}, **guards))
+        manager.register(SimpleNamespace(**{name: getattr(owner, name) for name in marked}))
     except pluggy.PluginValidationError as error:
-        raise _signature_error(manager, owner, marked, fail) from error
+        raise fail("its hook is a wrapper that does not yield", "Write a plain function") from error
+    manager.add_hookcall_monitoring(lambda *_: None, partial(_guard_call, fail, guard))
     return manager
 
 
@@ -49,20 +49,27 @@ def implements(manager: pluggy.PluginManager, hook: str) -> bool:
     return bool(getattr(manager.hook, hook).get_hookimpls())
 
 
-def _guard_hook(hook: str, fail: Fail, guard: Guard) -> object:
-    """A wrapper, in pluggy's terms, around all else that implements a hook."""
+def require_hook(manager: pluggy.PluginManager, owner: object, hook: str, fail: Fail, *, subject: str = "it") -> None:
+    """Raise the error from `fail` unless the plugin of a manager has a hook."""
+    if implements(manager, hook):
+        return
+    if callable(getattr(owner, hook, None)):
+        raise fail(f"its function `{hook}` is not marked", "Put `@rnnkit.hookimpl` on it")
+    raise fail(f"{subject} has no hook `{hook}`", "Write one, marked with `@rnnkit.hookimpl`")
 
-    @hookspecs.hookimpl(wrapper=True, tryfirst=True, optionalhook=True, specname=hook)
-    def guarded() -> Generator[None, list[Any], list[Any]]:
+
+def _guard_call(fail: Fail, guard: Guard, outcome: pluggy.Result[Any], hook: str, *_call: object) -> None:
+    """Replace the outcome of a call by the error of its plugin, if it raised or returned something."""
+    try:
         with guard(f"its hook `{hook}`"):
-            results = yield
-        if results:
-            result = results[0] if isinstance(results, list) else results  # of a wrapper
-            cause = f"its hook `{hook}` returned a {type(result).__name__}"
-            raise fail(cause, "A hook of rnnkit returns nothing")
-        return results
-
-    return guarded
+            results = outcome.get_result()
+    except BaseException as error:  # noqa: BLE001  # pluggy raises it again
+        outcome.force_exception(error)
+        return
+    if results:
+        result = results[0] if isinstance(results, list) else results  # of a wrapper
+        cause = f"its hook `{hook}` returned a {type(result).__name__}"
+        outcome.force_exception(fail(cause, "A hook of rnnkit returns nothing"))
 
 
 def _specifications(manager: pluggy.PluginManager) -> dict[str, tuple[str, ...]]:
@@ -76,23 +83,25 @@ def _marked_hooks(manager: pluggy.PluginManager, owner: object) -> dict[str, Map
     return {name: options for name, options in marks.items() if options is not None}
 
 
-def _check_exists(manager: pluggy.PluginManager, hook: str, options: Mapping[str, Any], fail: Fail) -> None:
+def _check_hook(
+    manager: pluggy.PluginManager, hook: Callable[..., object], specname: str, options: Mapping[str, Any], fail: Fail
+) -> None:
+    """Raise unless a marked hook exists, and takes arguments of its specification as pluggy passes them."""
     known = _specifications(manager)
-    if hook not in known and not options.get("optionalhook"):
+    if specname in known:
+        signature, expected = inspect.signature(hook), known[specname]
+        if not all(_can_be_passed(parameter, expected) for parameter in signature.parameters.values()):
+            cause = f"its hook is `{hook.__name__}{signature}`"
+            raise fail(cause, f"Write `def {specname}({', '.join(expected)}):`")
+    elif not options.get("optionalhook"):
         names = ", ".join(f"`{name}`" for name in sorted(known))
-        raise fail(
-            f"it marks {hook!r}, which is not a hook of rnnkit",
-            f"{did_you_mean(hook, known)} The hooks are {names}".strip(),
-        )
+        cause = f"it marks {specname!r}, which is not a hook of rnnkit"
+        raise fail(cause, f"{did_you_mean(specname, known)} The hooks are {names}".strip())
 
 
-def _signature_error(
-    manager: pluggy.PluginManager, owner: object, marked: Mapping[str, Mapping[str, Any]], fail: Fail
-) -> PluginError:
-    """The error of the first hook whose arguments are not those of its specification."""
-    for name, options in marked.items():
-        hook = options.get("specname") or name
-        signature, expected = inspect.signature(getattr(owner, name)), _specifications(manager).get(hook, ())
-        if not set(expected).issuperset(signature.parameters):
-            return fail(f"its hook is `{name}{signature}`", f"Write `def {hook}({', '.join(expected)}):`")
-    return fail("its hook is a wrapper that does not yield", "Write a plain function")
+def _can_be_passed(parameter: inspect.Parameter, expected: tuple[str, ...]) -> bool:
+    """True if pluggy passes the argument, by position; or if it is the hook's own, with a default."""
+    if parameter.default is not parameter.empty:
+        return parameter.name not in expected  # pluggy never passes it
+    by_position = (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    return parameter.kind in by_position and parameter.name in expected

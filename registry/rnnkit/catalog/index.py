@@ -6,9 +6,10 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import EntryPoint
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnkit._messages import short_repr
 from rnnkit.catalog.discovery import (
@@ -16,18 +17,23 @@ from rnnkit.catalog.discovery import (
     OWN,
     Candidate,
     Category,
+    HiddenEntryPoint,
     candidate_of,
+    canonical,
     is_distribution,
     is_name,
     misnamed_error,
     normalized,
 )
 from rnnkit.catalog.policy import Policies
-from rnnkit.catalog.records import Records, deprecation_note
-from rnnkit.catalog.resolution import Provider, Resolution, resolve, unknown
+from rnnkit.catalog.resolution import Provider, Resolution, Status, hidden_only, resolve, unknown
+from rnnkit.deprecation import KindAlias, note_of_alias, note_of_deprecation
 from rnnkit.errors import PluginError, ReservedKindError
 
-Find = Callable[[], Iterable[EntryPoint | PluginError]]
+if TYPE_CHECKING:
+    import pluggy
+
+Find = Callable[[], Iterable[EntryPoint | HiddenEntryPoint | PluginError]]
 
 
 class LocalEntry(NamedTuple):
@@ -50,11 +56,13 @@ class Index:
         self._policies = policies
         self._lock = threading.Lock()
         self._entry_points: dict[str, list[EntryPoint]] | None = None  # by bare name; None: not scanned yet
-        self._unreadable: list[PluginError] = []  # distributions
-        self._misnamed: list[PluginError] = []  # entry points
+        self._problems: list[PluginError] = []  # of distributions and entry points
+        self._hidden: list[Provider] = []
         self._strict_checked = False  # whether all plugins are known to work, as a strict policy requires
         self._local: dict[str, LocalEntry] = {}  # by bare name
-        self._records = Records()
+        self._records: dict[str, Any] = {}  # of loaded plugins, by canonical name; a KindAlias for an old name
+        self._managers: dict[str, pluggy.PluginManager] = {}  # the hooks of the plugin of a record
+        self._broken: dict[str, str] = {}  # the cause, where a plugin could not be loaded
         self._cache: dict[str, Resolution] = {}  # by the name that was asked for; replaced by every change
         _indexes.add(self)
 
@@ -82,7 +90,17 @@ class Index:
     def problems(self) -> list[PluginError]:
         """The errors of distributions and entry points that cannot even be listed. Imports no plugin."""
         self._ensure_scanned()
-        return [*self._unreadable, *self._misnamed]
+        return list(self._problems)
+
+    def hidden(self, bare_name: str | None = None) -> list[Provider]:
+        """The entry points that another version of their distribution hides. Imports no plugin.
+
+        Args:
+            bare_name: only those of this name; None: all.
+        """
+        self._ensure_scanned()
+        own = (each for each in self._hidden if each.candidate.category == self.category)
+        return [each for each in own if bare_name in (None, each.candidate.bare_name)]
 
     def resolve(self, name: str) -> Resolution:
         """The provider that a name stands for, and why. Never fails, and imports no plugin.
@@ -94,13 +112,20 @@ class Index:
             shown = short_repr(name)
             reason = f"The name of a {self.category.noun} should be a string, but is {shown}"
             return Resolution(shown, (), None, reason)
-        distribution, slash, kind = name.rpartition("/")
-        providers = self.providers(kind)
+        distribution, slash, bare_name = name.rpartition("/")
+        providers, hidden = self.providers(bare_name), self.hidden(bare_name)
         if slash:
-            providers = [each for each in providers if each.candidate.distribution == normalized(distribution)]
+            providers, hidden = (
+                [each for each in found if each.candidate.distribution == normalized(distribution)]
+                for found in (providers, hidden)
+            )
         if providers:
-            return self._follow_alias(resolve(name, providers))
-        return unknown(name, self.providers(), self.problems(), self.category)
+            resolution = self._follow_alias(resolve(name, providers))
+        elif hidden:
+            resolution = hidden_only(name, hidden)
+        else:
+            return unknown(name, self.providers(), self.problems(), self.category)
+        return replace(resolution, providers=(*resolution.providers, *hidden))
 
     def canonical(self, name: str) -> str:
         """The unambiguous name: bare for rnnkit's own, `distribution/kind` for all others.
@@ -127,8 +152,7 @@ class Index:
             UnknownKindError, BlockedKindError, AmbiguousKindError: the name stands for nothing.
             PluginError: its plugin is broken.
         """
-        chosen = self._ensure_loaded(name)
-        return self._local[chosen.kind].record if chosen.entry is None else self._records.records[chosen.name]
+        return self._record(self._ensure_loaded(name))
 
     def add_local(self, entry: LocalEntry) -> LocalEntry | None:
         """Register something local; returns the older version of it that it replaces.
@@ -136,7 +160,7 @@ class Index:
         Raises:
             ReservedKindError: the name is rnnkit's own, or that of something else that is local.
         """
-        name, noun = entry.candidate.kind, self.category.noun
+        name, noun = entry.candidate.bare_name, self.category.noun
         if any(each.distribution == OWN for each in self._installed(name)):
             raise ReservedKindError(f"{name!r} is one of rnnkit's own {noun}s. Choose another name")
         with self._lock:
@@ -152,7 +176,7 @@ class Index:
 
     def remove_local(self, entry: LocalEntry, before: LocalEntry | None) -> None:
         """Remove something local and restore `before`; does nothing if it has been removed already."""
-        name = entry.candidate.kind
+        name = entry.candidate.bare_name
         with self._lock:
             if self._local.get(name) is entry:
                 del self._local[name]
@@ -182,16 +206,18 @@ class Index:
 
     def _follow_alias(self, resolution: Resolution) -> Resolution:
         old = resolution.chosen
-        if old is None or old.name not in self._records.aliases:
+        alias = None if old is None else self._record(old)
+        if old is None or not isinstance(alias, KindAlias):
             return resolution
-        others = self.providers(self._records.aliases[old.name].kind)
+        others = self.providers(alias.kind)
         [new] = [each for each in others if each.candidate.distribution == old.distribution]
         return resolution.renamed(new, self._note(old))
 
     def _ensure_loaded(self, name: str) -> Candidate:
         """The provider of a name, its plugin loaded; the plugin may say that the name is an old one."""
         chosen = self._resolve_cached(name).require()
-        if chosen.entry is None or chosen.name in self._records.records:
+        record = self._record(chosen)
+        if record is not None and not isinstance(record, KindAlias):
             return chosen
         self._load(chosen)
         resolution = self._resolve_cached(name)
@@ -199,13 +225,13 @@ class Index:
 
     def _load_new(self, old: Candidate, new: Candidate) -> Candidate:
         """The provider of the kind that `old` is an old name of, which may be another plugin of its distribution."""
-        if new.name not in self._records.records and new.name not in self._records.aliases:
+        if self._record(new) is None:
             self._load(new)
-        if new.name in self._records.aliases:
+        if isinstance(self._record(new), KindAlias):
             from rnnkit.catalog.loader import alias_of_alias_error
 
             error = alias_of_alias_error(old, new)
-            self._records.broken[old.name] = error.cause
+            self._broken[old.name] = error.cause
             raise error
         return new
 
@@ -225,11 +251,13 @@ class Index:
         found: dict[str, list[EntryPoint]] = {}
         for entry in self._find():
             if isinstance(entry, PluginError):
-                self._unreadable.append(entry)
+                self._problems.append(entry)
+            elif isinstance(entry, HiddenEntryPoint):
+                self._hidden.append(Provider(candidate_of(entry.entry), "hidden", entry.note))
             elif entry.group != self.category.group:
                 continue
             elif not is_name(entry.name):
-                self._misnamed.append(misnamed_error(entry))
+                self._problems.append(misnamed_error(entry))
             else:
                 found.setdefault(entry.name, []).append(entry)
         return found
@@ -271,36 +299,49 @@ class Index:
         from rnnkit.catalog.loader import load_plugin  # imports pluggy and pydantic, which nothing else here needs
 
         try:
-            plugin = load_plugin(candidate, declared, partial(self._is_provided_by, candidate.distribution))
+            records, manager = load_plugin(candidate, declared, partial(self._is_provided_by, candidate.distribution))
         except PluginError as error:
-            self._records.add_broken(candidate.distribution, declared, error)
+            names = {canonical(candidate.distribution, bare_name) for bare_name in declared}
+            self._broken |= dict.fromkeys(names - self._records.keys(), error.cause)
             raise
         with self._lock:
-            self._records.add(candidate.distribution, plugin)
-            if self._records.aliases:
-                self._cache = {}
+            for bare_name, record in records.items():  # if another thread was faster, its records stay
+                name = canonical(candidate.distribution, bare_name)
+                self._records.setdefault(name, record)
+                self._managers.setdefault(name, manager)
+                self._broken.pop(name, None)
+            self._cache = {}
 
     def _is_provided_by(self, distribution: str, kind: str) -> bool:
         return any(each.distribution == distribution for each in self._installed(kind))
 
     def _provider(self, candidate: Candidate) -> Provider:
-        if candidate.entry is None:
-            return Provider(candidate, "loaded", self._note(candidate))
-        objection = self._objection(candidate.distribution)
-        return Provider(candidate, "blocked", objection) if objection else self._records.provider(candidate)
+        if objection := self._objection(candidate):
+            return Provider(candidate, "blocked", objection)
+        if candidate.name in self._broken:
+            return Provider(candidate, "broken", self._broken[candidate.name])
+        status: Status = "not loaded" if self._record(candidate) is None else "loaded"
+        return Provider(candidate, status, self._note(candidate))
 
-    def _objection(self, distribution: str) -> str | None:
-        if distribution == OWN and self.category != KINDS:
+    def _objection(self, candidate: Candidate) -> str | None:
+        if candidate.entry is None or (candidate.distribution == OWN and self.category != KINDS):
             return None  # blocking rnnkit's own kinds leaves the others a readout
-        return self._policies.objection(distribution)
+        return self._policies.objection(candidate.distribution)
+
+    def _record(self, candidate: Candidate) -> Any:
+        """The record of a candidate; None if its plugin is not loaded."""
+        if candidate.entry is not None:
+            return self._records.get(candidate.name)
+        local = self._local.get(candidate.bare_name)
+        return None if local is None else local.record
 
     def _note(self, candidate: Candidate) -> str:
         """Says that a name is an old one, or its kind deprecated; empty if neither is known."""
-        if candidate.entry is not None:
-            return self._records.note(candidate)
-        local = self._local.get(candidate.kind)
-        kind = local.record if local is not None and self.category == KINDS else None
-        return deprecation_note(kind, candidate.distribution)
+        record, distribution = self._record(candidate), candidate.distribution
+        if isinstance(record, KindAlias):
+            return note_of_alias(record, canonical(distribution, record.kind), distribution)
+        deprecated = getattr(record, "deprecated", None) if self.category == KINDS else None
+        return note_of_deprecation(deprecated, distribution) if deprecated else ""
 
 
 _indexes: weakref.WeakSet[Index] = weakref.WeakSet()

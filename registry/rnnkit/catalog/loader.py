@@ -9,19 +9,19 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import pluggy
 
 from rnnkit._messages import describe_exception, join_quoted, short_repr
 from rnnkit._version import __version__
 from rnnkit.catalog.discovery import KINDS, OWN, Candidate, is_name
-from rnnkit.catalog.hook_validation import implements, validated_manager
+from rnnkit.catalog.hook_validation import implements, require_hook, validated_manager
 from rnnkit.catalog.policy import BLOCK
 from rnnkit.deprecation import Deprecation, KindAlias
 from rnnkit.errors import PluginError
@@ -31,30 +31,15 @@ from rnnkit.options import Options
 _REFERENCE = re.compile(r"[\w.]+(:[\w.]+)?\s*(\[.*\])?")  # `module` or `module:object`, and perhaps extras
 
 
-class LoadedPlugin(NamedTuple):
-    """The records and hooks that a plugin provides in one category.
-
-    Attributes:
-        records: what it registers, by bare name: kinds and their old names, readouts, or commands.
-        manager: its hooks.
-    """
-
-    records: dict[str, Any]
-    manager: pluggy.PluginManager
+_loading: ContextVar[tuple[str, ...]] = ContextVar("loading", default=())  # the plugins that this thread is loading
 
 
-class _Loading(threading.local):
-    """The plugins that this thread is loading."""
+def load_plugin(
+    candidate: Candidate, declared: set[str], is_own: Callable[[str], bool]
+) -> tuple[dict[str, Any], pluggy.PluginManager]:
+    """Import a plugin and let it register what it provides in the category of a candidate.
 
-    def __init__(self) -> None:
-        self.candidates: list[Candidate] = []
-
-
-_loading = _Loading()
-
-
-def load_plugin(candidate: Candidate, declared: set[str], is_own: Callable[[str], bool]) -> LoadedPlugin:
-    """Import a plugin and let it register what it provides.
+    Returns its records by bare name (kinds and their old names, readouts, or commands), and its hooks.
 
     Args:
         candidate: one of its entry points.
@@ -70,7 +55,7 @@ def load_plugin(candidate: Candidate, declared: set[str], is_own: Callable[[str]
         records = _register(candidate, manager)
     _check_names(candidate, [record.name for record in records], declared)
     _check_aliases(candidate, records, is_own)
-    return LoadedPlugin({record.name: record for record in records}, manager)
+    return {record.name: record for record in records}, manager
 
 
 def validate_kind(candidate: Candidate, kind: object) -> None:
@@ -108,7 +93,7 @@ def plugin_error(candidate: Candidate, cause: str, fix: str = "") -> PluginError
 def alias_of_alias_error(old: Candidate, new: Candidate) -> PluginError:
     """The error of an old name that stands for another old name."""
     return plugin_error(
-        old, f"its alias {old.kind!r} stands for {new.kind!r}, which is an alias too", "Name the kind itself"
+        old, f"its alias {old.bare_name!r} stands for {new.bare_name!r}, which is an alias too", "Name the kind itself"
     )
 
 
@@ -129,16 +114,14 @@ def wrap_plugin_errors(candidate: Candidate, doing: str) -> Iterator[None]:
 @contextmanager
 def _while_loading(candidate: Candidate) -> Iterator[None]:
     """A block in which the same plugin cannot be loaded once more."""
-    if any(each.value == candidate.value for each in _loading.candidates):
-        noun = candidate.category.noun
-        raise plugin_error(
-            candidate, f"it asks for its own {noun} while it is being loaded", "Ask later, in a function"
-        )
-    _loading.candidates.append(candidate)
+    if candidate.value in _loading.get():
+        cause = f"it asks for its own {candidate.category.noun} while it is being loaded"
+        raise plugin_error(candidate, cause, "Ask later, in a function")
+    token = _loading.set((*_loading.get(), candidate.value))
     try:
         yield
     finally:
-        _loading.candidates.pop()
+        _loading.reset(token)
 
 
 def _check_requirement(candidate: Candidate) -> None:
@@ -147,14 +130,9 @@ def _check_requirement(candidate: Candidate) -> None:
         return
     from rnnkit.catalog.requirement import unmet_requirement  # imports packaging, which nothing else needs
 
-    unmet = unmet_requirement(candidate.entry)
-    if unmet is not None:
-        fix = (
-            f'Run `pip install --upgrade "{unmet.needed}"`'
-            if unmet.too_old
-            else f"Install another version of it: `pip install --upgrade {candidate.distribution}`"
-        )
-        raise plugin_error(candidate, f"it needs {unmet.needed}, but rnnkit {__version__} is installed", fix)
+    if needed := unmet_requirement(candidate.entry):
+        fix = f"Install versions that fit: `pip install --upgrade {candidate.distribution}`"
+        raise plugin_error(candidate, f"it needs {needed}, but rnnkit {__version__} is installed", fix)
 
 
 def _import(candidate: Candidate) -> Any:
@@ -172,19 +150,11 @@ def _manager(candidate: Candidate, plugin: Any) -> pluggy.PluginManager:
             raise plugin_error(candidate, "its entry point names a class", "Name a module, or an object of that class")
         fail, guard = partial(plugin_error, candidate), partial(wrap_plugin_errors, candidate)
         manager = validated_manager(plugin, fail, guard)
-        if not implements(manager, candidate.category.hook):
-            raise _missing_hook_error(candidate, plugin)
+        if inspect.isroutine(plugin) and not implements(manager, candidate.category.hook):
+            raise plugin_error(candidate, "its entry point names a function", "Name the module that it is in")
+        subject = "it" if isinstance(plugin, ModuleType) else short_repr(plugin)
+        require_hook(manager, plugin, candidate.category.hook, fail, subject=subject)
     return manager
-
-
-def _missing_hook_error(candidate: Candidate, plugin: Any) -> PluginError:
-    hook = candidate.category.hook
-    if inspect.isroutine(plugin):
-        return plugin_error(candidate, "its entry point names a function", "Name the module that it is in")
-    if callable(getattr(plugin, hook, None)):
-        return plugin_error(candidate, f"its function `{hook}` is not marked", "Put `@rnnkit.hookimpl` on it")
-    what = "it" if isinstance(plugin, ModuleType) else short_repr(plugin)
-    return plugin_error(candidate, f"{what} has no hook `{hook}`", "Write one, marked with `@rnnkit.hookimpl`")
 
 
 def _register(candidate: Candidate, manager: pluggy.PluginManager) -> list[Any]:
@@ -208,7 +178,7 @@ def _check_name(candidate: Candidate, name: object) -> None:
 
 
 def _check_names(candidate: Candidate, names: list[str], declared: set[str]) -> None:
-    if candidate.kind not in names or not declared.issuperset(names):
+    if candidate.bare_name not in names or not declared.issuperset(names):
         raise plugin_error(
             candidate,
             f"it has entry points for {join_quoted(sorted(declared))}, but registers {join_quoted(sorted(names))}",

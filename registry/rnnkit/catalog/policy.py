@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from rnnkit.catalog.discovery import OWN, normalized
 
@@ -59,7 +60,6 @@ class Policies:
 
     def __init__(self, first: Policy) -> None:
         self._rules = [first]
-        self._environment: Policy | None = None
 
     def add(self, policy: Policy) -> None:
         self._rules.append(policy)
@@ -73,9 +73,11 @@ class Policies:
         return next(filter(None, (rule.objection(distribution) for rule in self._all())), None)
 
     def _all(self) -> list[Policy]:
-        if self._environment is None:  # read at the first use, not at import
-            self._environment = Policy.from_environment()
         return [self._environment, *self._rules]
+
+    @cached_property
+    def _environment(self) -> Policy:
+        return Policy.from_environment()  # read at the first use, not at import
 
 
 def _names(distributions: Iterable[str]) -> frozenset[str]:

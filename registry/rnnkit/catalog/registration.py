@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import pluggy
@@ -16,7 +14,7 @@ import pluggy
 from rnnkit._messages import short_repr
 from rnnkit.catalog.catalog import current_catalog
 from rnnkit.catalog.discovery import CATEGORIES, COMMANDS, LOCAL, READOUTS, Candidate, is_name
-from rnnkit.catalog.hook_validation import implements, validated_manager
+from rnnkit.catalog.hook_validation import implements, require_hook, validated_manager
 from rnnkit.catalog.index import Index, LocalEntry
 from rnnkit.catalog.loader import validate_kind
 from rnnkit.deprecation import Deprecation
@@ -30,19 +28,17 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound=Builder)
 
 
-class Registration(ABC):
+class Registration:
     """Something registered until `remove` is called, or until the `with` block of this object ends."""
 
-    @abstractmethod
     def remove(self) -> None:
         """Undo the registration."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.remove()
 
 
@@ -55,7 +51,7 @@ class _LocalName(Registration):
         self._index, self._entry = index, entry
         self._before = index.add_local(entry)
         if self._before is not None:
-            noun, kind, origin = index.category.noun, entry.candidate.kind, entry.candidate.value
+            noun, kind, origin = index.category.noun, entry.candidate.bare_name, entry.candidate.value
             message = f"The local {noun} {kind!r} of {origin} is replaced by its new version"
             warnings.warn(message, stacklevel=4)
 
@@ -134,10 +130,14 @@ class LocalReadout(_LocalName):
     """A readout that this process knows until `remove` is called, or until the `with` block of this object ends."""
 
     def __init__(self, readout: type[Readout]) -> None:
-        candidate = Candidate(
-            getattr(readout, "name", ""), LOCAL, f"{readout.__module__}.{readout.__qualname__}", category=READOUTS
+        if not isinstance(readout, type) or not is_name(getattr(readout, "name", None)):
+            raise PluginError(
+                f"register_readout takes a subclass of rnnkit.Readout with a `name`, but got {short_repr(readout)}"
+            )
+        origin = f"{readout.__module__}.{readout.__qualname__}"
+        super().__init__(
+            current_catalog().readouts, LocalEntry(Candidate(readout.name, LOCAL, origin, category=READOUTS), readout)
         )
-        super().__init__(current_catalog().readouts, LocalEntry(candidate, readout))
 
 
 class RegisteredHooks(Registration):
@@ -181,10 +181,6 @@ def register_readout(readout: type[Readout], /) -> LocalReadout:
         ReservedKindError: the name is that of one of rnnkit's own readouts, or of another local one.
         PluginError: it is not a class with a `name`.
     """
-    if not isinstance(readout, type) or not is_name(getattr(readout, "name", None)):
-        raise PluginError(
-            f"register_readout takes a subclass of rnnkit.Readout with a `name`, but got {short_repr(readout)}"
-        )
     return LocalReadout(readout)
 
 
@@ -218,13 +214,13 @@ def _user_manager(owner: object) -> pluggy.PluginManager:
         raise _hooks_error(owner, "it is a class", f"Register an object of it: register_hooks({owner.__name__}())")
     if inspect.isroutine(owner):
         raise _hooks_error(owner, "it is a function", "Make it a method of a class, and register an object of it")
-    manager = validated_manager(owner, partial(_hooks_error, owner), partial(_note_owner, owner))
+    fail = partial(_hooks_error, owner)
+    manager = validated_manager(owner, fail, partial(_note_owner, owner))
     for category in CATEGORIES.values():
         if implements(manager, category.hook):
             cause, fix = f"it has the hook `{category.hook}`, which is for plugins", f"Use rnnkit.{category.hook[:-1]}"
             raise _hooks_error(owner, cause, fix if category != COMMANDS else "Make a plugin of it")
-    if not implements(manager, "after_build"):
-        raise _missing_hook_error(owner)
+    require_hook(manager, owner, "after_build", fail)
     return manager
 
 
@@ -236,12 +232,6 @@ def _note_owner(owner: object, hook: str) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"in {hook.replace('its', 'the')} of {short_repr(owner)}, which register_hooks registered")
         raise
-
-
-def _missing_hook_error(owner: object) -> PluginError:
-    if callable(getattr(owner, "after_build", None)):
-        return _hooks_error(owner, "its function `after_build` is not marked", "Put `@rnnkit.hookimpl` on it")
-    return _hooks_error(owner, "it has no hook `after_build`", "Write one, marked with `@rnnkit.hookimpl`")
 
 
 def _hooks_error(owner: object, cause: str, fix: str) -> PluginError:

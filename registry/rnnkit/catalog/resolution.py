@@ -11,7 +11,7 @@ from rnnkit.catalog.discovery import KINDS, LOCAL, OWN, Candidate, Category, is_
 from rnnkit.catalog.policy import ALLOW, BLOCK
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, RnnkitError, UnknownKindError
 
-Status = Literal["not loaded", "loaded", "blocked", "broken"]
+Status = Literal["not loaded", "loaded", "blocked", "broken", "hidden"]
 
 
 class Provider(NamedTuple):
@@ -19,8 +19,8 @@ class Provider(NamedTuple):
 
     Attributes:
         candidate: name, distribution, version, entry point.
-        status: `not loaded`, `loaded`, `blocked` or `broken`.
-        note: why it is blocked or broken; or, once loaded, that the name is an old one or the kind deprecated.
+        status: `not loaded`, `loaded`, `blocked`, `broken`, or `hidden` by another version of its distribution.
+        note: why it is blocked, broken or hidden; or, once loaded, that the name is an old one or the kind deprecated.
     """
 
     candidate: Candidate
@@ -28,7 +28,7 @@ class Provider(NamedTuple):
     note: str = ""
 
     def __str__(self) -> str:
-        described = {"blocked": self.note, "broken": f"broken: {self.note}"}
+        described = {"blocked": self.note, "hidden": self.note, "broken": f"broken: {self.note}"}
         status = described.get(self.status) or ", ".join(filter(None, [self.status, self.note]))
         return f"{self.candidate.name}: {self.candidate}, {status}"
 
@@ -39,7 +39,7 @@ class Resolution:
 
     Attributes:
         asked: the name that was asked for.
-        providers: all providers of that name, blocked and broken ones included.
+        providers: all providers of that name, blocked, broken and hidden ones included.
         chosen: the provider that the name stands for; None if there is none.
         reason: why this one was chosen, or why none was.
         error: what `require` raises if there is none.
@@ -105,6 +105,14 @@ def _first(asked: str, providers: Sequence[Provider]) -> tuple[Sequence[Provider
     return providers, "all others are blocked" if len(providers) > 1 else "it has no other provider"
 
 
+def hidden_only(asked: str, hidden: Sequence[Provider]) -> Resolution:
+    """The resolution of a name that only hidden entry points provide."""
+    noun = hidden[0].candidate.category.noun
+    providers = "; ".join(f"{each.candidate}, {each.note}" for each in hidden)
+    fix = "Remove the version that is left over, or install the distribution again"
+    return Resolution(asked, (), None, f"The {noun} {asked!r} is installed but hidden: {providers}. {fix}.")
+
+
 def unknown(
     asked: str, everything: Sequence[Provider], problems: Sequence[PluginError], category: Category = KINDS
 ) -> Resolution:
@@ -128,14 +136,14 @@ def _unknown(asked: str, everything: Sequence[Provider], noun: str) -> str:
             "entry points are created when rnnkit is installed. Run `pip install rnnkit`, or in a checkout "
             "`pip install -e .`."
         )
-    same = [each.kind for each in usable if each.distribution == normalized(distribution)]
+    same = [each.bare_name for each in usable if each.distribution == normalized(distribution)]
     if same:
         return (
             f"The distribution {normalized(distribution)!r} has no {noun} {kind!r}.{did_you_mean(kind, same)} "
             f"It provides {join_quoted(sorted(same))}."
         )
     names = sorted(each.name for each in usable)
-    hint = did_you_mean(asked, [*names, *(each.kind for each in usable)])
+    hint = did_you_mean(asked, [*names, *(each.bare_name for each in usable)])
     installed = f"{hint} Installed {noun}s: {', '.join(names) or 'none that is not blocked'}."
     if slash and is_distribution(normalized(distribution)):
         return (

@@ -9,9 +9,8 @@ from typing import Any
 
 from rnnkit import RecurrentSpec, get_kind
 from rnnkit._messages import as_text, escape_control_chars
-from rnnkit.files.spec import FORMAT_VERSION, write_document
+from rnnkit.files.spec import FORMAT_VERSION, plugin_fields, write_document
 from rnnkit.introspection import FieldDescription, describe_options, describe_spec
-from rnnkit.specs import plugin_of
 
 _WIDTH = 78  # options are indented by 2
 
@@ -31,13 +30,12 @@ def commented_toml(spec: RecurrentSpec[Any]) -> str:
 
 def _header(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
     title = _comment(f"{spec.kind}: {as_text(get_kind(spec.kind).summary)}")
-    values = {"format_version": FORMAT_VERSION, "plugin": plugin_of(spec.kind)}
-    return title + "".join(write(name, value) for name, value in values.items() if value is not None)
+    values = {"format_version": FORMAT_VERSION, **plugin_fields(spec)}
+    return title + "".join(write(name, value) for name, value in values.items())
 
 
 def _fields(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
-    values = spec.to_dict()
-    return _commented([field for field in describe_spec() if field.name != "options"], values, write)
+    return _commented([field for field in describe_spec() if field.name != "options"], spec.to_dict(), write)
 
 
 def _options(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
@@ -45,9 +43,8 @@ def _options(spec: RecurrentSpec[Any], write: Callable[[str, Any], str]) -> str:
 
 
 def _commented(fields: Iterable[FieldDescription], values: Mapping[str, Any], write: Callable[[str, Any], str]) -> str:
-    return "".join(
-        "\n" + _comment(field.text) + _comment(field.type) + write(field.name, values[field.name]) for field in fields
-    )
+    comments = (_comment(field.text) + _comment(field.type) + write(field.name, values[field.name]) for field in fields)
+    return "".join(f"\n{each}" for each in comments)
 
 
 def _yaml_line(name: str, value: Any) -> str:
@@ -56,11 +53,9 @@ def _yaml_line(name: str, value: Any) -> str:
 
 def _toml_line(name: str, value: Any) -> str:
     plain = json.dumps(value, ensure_ascii=False)
-    return (
-        _comment(f"{name} is omitted: {plain}")
-        if "null" in plain or "{" in plain
-        else write_document({name: value}, ".toml").decode()
-    )
+    if "null" in plain or "{" in plain:
+        return _comment(f"{name} is omitted: {plain}")
+    return write_document({name: value}, ".toml").decode()
 
 
 def _comment(text: str) -> str:

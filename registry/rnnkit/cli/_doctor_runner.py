@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
-from typing import IO, TYPE_CHECKING, Any, cast
+from threading import Event
+from typing import Any
 
 from rnnkit._messages import short_repr
 from rnnkit.catalog import STRICT
 
-if TYPE_CHECKING:
-    from io import BufferedReader
-
+_WORKER = [sys.executable, "-P", "-X", "importtime", "-m", "rnnkit.cli._doctor_worker"]
 _MAX_OUTPUT = 1_000_000  # bytes
 _PROCESSES = 2  # at a time
+_POLLING = 0.02  # seconds
 # torch and pydantic search all entry points for their own plugins, unless these variables disable it
 _IGNORE_ENTRY_POINTS = {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+_IMPORT_TIME = re.compile(r"^import time: .*\n?", re.MULTILINE)  # a line that `-X importtime` writes
+_TORCH_TIME = re.compile(r"^import time: .*\| +(\d+) \| +torch$", re.MULTILINE)  # the second number is cumulative
 
 
 def examine(distributions: Iterable[str], timeout: float, *, ignore_entry_points: bool = False) -> list[dict[str, Any]]:
@@ -38,18 +41,18 @@ def examine(distributions: Iterable[str], timeout: float, *, ignore_entry_points
             distributions.
 
     Returns:
-        For each distribution the result of `load_kinds` as far as it came, with the `problems` of the process itself
-        added, and the text that was `printed`.
+        For each distribution the result of `load_plugins` as far as it came, with `torch_seconds` (None if torch is not
+        imported), the `problems` of the process itself added, and the text that was `printed`.
     """
-    extra = _IGNORE_ENTRY_POINTS if ignore_entry_points else {}
-    processes = [_PluginProcess(distribution, timeout, extra) for distribution in distributions]
+    environment = _environment(_IGNORE_ENTRY_POINTS if ignore_entry_points else {})
+    interrupted = Event()
+    load = partial(_load_in_process, environment=environment, timeout=timeout, interrupted=interrupted)
     with ThreadPoolExecutor(_PROCESSES) as pool:
         try:
-            return list(pool.map(_PluginProcess.run, processes))
+            return list(pool.map(load, distributions))
         finally:  # the processes have their own session, so an interrupt from the keyboard does not reach them
+            interrupted.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                process.stop("was interrupted")
 
 
 def torch_import_error() -> str:
@@ -68,83 +71,55 @@ def torch_import_error() -> str:
     return (done.stderr.strip().splitlines() or [_exit_text(done.returncode)])[-1].removesuffix(".")
 
 
-class _PluginProcess:
-    """The process that loads the plugins of one distribution."""
-
-    def __init__(self, distribution: str, timeout: float, environment: Mapping[str, str]) -> None:
-        self._start = partial(_start, distribution, environment=environment)
-        self._timeout = timeout
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stop_reason = ""
-
-    def run(self) -> dict[str, Any]:
-        with TemporaryDirectory() as folder:
-            result = Path(folder) / "result.json"
-            self._process = process = self._start(result)
-            if self._stop_reason:
-                _kill(process)
-            printed, errors = _Reader(process.stdout, self.stop), _Reader(process.stderr, self.stop)
-            status = self._wait(process)
-            found = _read_result(result)
-        problems = [*found.pop("problems", []), *self._problem(status, errors.text(), loaded=bool(found))]
-        return {**found, "problems": problems, "printed": printed.text()}
-
-    def stop(self, reason: str) -> None:
-        """Kills the process and its children, also if it starts later; does nothing if it has exited."""
-        if self._process is None or self._process.poll() is None:
-            self._stop_reason = self._stop_reason or reason
-            if self._process is not None:
-                _kill(self._process)
-
-    def _problem(self, status: int, errors: str, *, loaded: bool) -> list[str]:
-        if loaded and status == 0:
-            return []
-        when = "after loading" if loaded else "while loading"
-        last = f": {short_repr(errors.splitlines()[-1])}" if errors.strip() and not self._stop_reason else ""
-        return [f"its process {self._stop_reason or _exit_text(status)} {when}{last}"]
-
-    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+def _load_in_process(
+    distribution: str, *, environment: Mapping[str, str], timeout: float, interrupted: Event
+) -> dict[str, Any]:
+    with TemporaryDirectory() as folder:
+        result, output, errors = (Path(folder) / name for name in ("result.json", "output", "errors"))
+        with output.open("wb") as stdout, errors.open("wb") as stderr:
+            process = subprocess.Popen(  # noqa: S603  # this very Python
+                [*_WORKER, distribution, str(result)],
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment,
+                start_new_session=True,
+            )
         try:
-            process.wait(self._timeout)
-        except subprocess.TimeoutExpired:
-            self.stop(f"was stopped at the timeout of {self._timeout:g} s")
+            stopped = _wait(process, [output, errors], timeout, interrupted)
         finally:
             _kill(process)  # the plugin may have left child processes behind
-        return process.wait()
+            status = process.wait()
+        found, printed, written = _read_result(result), _read_text(output), _read_text(errors)
+    problem = _problem(stopped, status, _IMPORT_TIME.sub("", written), loaded=bool(found))
+    torch_time = _TORCH_TIME.search(written)
+    return {
+        **found,
+        "torch_seconds": torch_time and int(torch_time[1]) / 1e6,
+        "problems": [*found.get("problems", []), *problem],
+        "printed": printed,
+    }
 
 
-class _Reader(Thread):
-    """Reads a pipe to its end, and stops a process that writes too much into it."""
-
-    def __init__(self, pipe: IO[bytes] | None, stop: Callable[[str], None]) -> None:
-        super().__init__(daemon=True)
-        self._pipe = cast("BufferedReader", pipe)
-        self._on_overflow = stop
-        self._read = bytearray()
-        self.start()
-
-    def run(self) -> None:
-        with self._pipe as pipe:
-            while chunk := pipe.read1():
-                self._read += chunk
-                if len(self._read) > _MAX_OUTPUT:
-                    self._on_overflow(f"was stopped after printing {_MAX_OUTPUT:,} bytes")
-                    break  # only now: writing to a closed pipe is an error in the process
-
-    def text(self) -> str:
-        self.join(1)  # a child process in another group may keep the pipe open
-        return self._read.decode(errors="replace")
+def _wait(process: subprocess.Popen[bytes], outputs: list[Path], timeout: float, interrupted: Event) -> str:
+    """Waits for a process; returns why it has to be stopped, empty if it has exited."""
+    end = time.monotonic() + timeout
+    while process.poll() is None:
+        if time.monotonic() > end:
+            return f"was stopped at the timeout of {timeout:g} s"
+        if any(output.stat().st_size > _MAX_OUTPUT for output in outputs):
+            return f"was stopped after printing {_MAX_OUTPUT:,} bytes"
+        if interrupted.wait(_POLLING):
+            return "was interrupted"
+    return ""
 
 
-def _start(distribution: str, result: Path, *, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603  # this very Python
-        [sys.executable, "-P", "-m", "rnnkit.cli._doctor_worker", distribution, str(result)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=_environment(environment),
-        start_new_session=True,
-    )
+def _problem(stopped: str, status: int, errors: str, *, loaded: bool) -> list[str]:
+    if loaded and status == 0:
+        return []
+    when = "after loading" if loaded else "while loading"
+    last = f": {short_repr(errors.splitlines()[-1])}" if errors.strip() and not stopped else ""
+    return [f"its process {stopped or _exit_text(status)} {when}{last}"]
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -169,6 +144,11 @@ def _read_result(result: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found
+
+
+def _read_text(output: Path) -> str:
+    with output.open("rb") as file:
+        return file.read(_MAX_OUTPUT).decode(errors="replace")
 
 
 def _exit_text(status: int) -> str:

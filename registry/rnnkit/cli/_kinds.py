@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 from rnnkit import BlockedKindError, PluginError, Provider, current_catalog
 
 if TYPE_CHECKING:
-    from rnnkit import Kind, RecurrentSpec
+    from rnnkit import RecurrentSpec
 
 SIZES = {"input_size": 64, "hidden_size": 128}
 
 
-def load_provider(provider: Provider) -> tuple[Provider, Kind | None]:
-    """Loads the plugin of a provider; returns its new status, and its kind, None if it is blocked or broken."""
-    candidate, kind = provider.candidate, None
+def load_provider(provider: Provider) -> tuple[Provider, Any]:
+    """Loads the plugin of a provider; returns its new status, and its record, None if it is not usable."""
+    candidate, record = provider.candidate, None
+    if provider.status == "hidden":
+        return provider, None
+    index = current_catalog().indexes[candidate.category.noun]
     with suppress(PluginError, BlockedKindError):
-        kind = current_catalog().get(candidate.name)
-    now = next(each for each in current_catalog().providers(candidate.kind) if each.candidate.name == candidate.name)
-    return now, kind
+        record = index.get(candidate.name)
+    providers = index.providers(candidate.bare_name)
+    return next(each for each in providers if each.candidate.name == candidate.name), record
 
 
 def example_spec(kind: str) -> RecurrentSpec[Any]:

@@ -12,7 +12,14 @@ import click
 
 from rnnkit._messages import escape_control_chars
 
-_COLORS = {"broken": "red", "blocked": "yellow", "ambiguous": "yellow", "chosen": "green", "ok": "green"}
+_COLORS = {
+    "broken": "red",
+    "blocked": "yellow",
+    "hidden": "yellow",
+    "ambiguous": "yellow",
+    "chosen": "green",
+    "ok": "green",
+}
 _COLORED = ("state", "verdict")  # columns
 _MIN_WIDTH = 20  # of a column of long text
 _GAP = "  "
@@ -105,11 +112,11 @@ def _paragraphs(columns: Sequence[Column], rows: Sequence[Sequence[str]], width:
         yield click.style(name, bold=True)
         for column, cell in zip(columns[1:], cells, strict=True):
             if cell:
-                yield textwrap.fill(
-                    f"{column.name}: {cell}",
-                    width,
-                    initial_indent="  ",
-                    subsequent_indent="    ",
-                    break_long_words=False,
-                    break_on_hyphens=False,
-                )
+                yield fill(f"{column.name}: {cell}", width, "  ", "    ")
+
+
+def fill(text: str, width: int, first: str = "", others: str = "") -> str:
+    """Returns a text wrapped between words, with the indent of its first line and of all others."""
+    return textwrap.fill(
+        text, width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+    )

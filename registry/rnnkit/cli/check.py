@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from rnnkit._messages import escape_control_chars
@@ -38,11 +40,8 @@ def command(console: Console, *, kind: str, only: tuple[str, ...], as_json: bool
 
 def _colored(text: str) -> str:
     """Colours the outcomes of a report, and makes its headings bold."""
-    return "\n".join(_colored_line(line) for line in text.split("\n"))
-
-
-def _colored_line(line: str) -> str:
-    for outcome, color in _COLORS.items():
-        if line.startswith(f"  {outcome} "):
-            return line.replace(outcome, click.style(outcome, fg=color), 1)
-    return click.style(line, bold=True) if line and not line.startswith(" ") else line
+    headings = re.sub(r"^\S.*$", lambda line: click.style(line[0], bold=True), text, flags=re.MULTILINE)
+    outcomes = rf"^  ({'|'.join(_COLORS)}) "
+    return re.sub(
+        outcomes, lambda found: f"  {click.style(found[1], fg=_COLORS[found[1]])} ", headings, flags=re.MULTILINE
+    )

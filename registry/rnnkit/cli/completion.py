@@ -7,6 +7,7 @@ from contextlib import suppress
 import click
 
 from rnnkit import RnnkitError, current_catalog
+from rnnkit.catalog import candidates_by_distribution
 
 
 def complete_kind(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -18,11 +19,8 @@ def complete_kind(_ctx: click.Context, _param: click.Parameter, incomplete: str)
 
 
 def complete_distribution(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Returns the distributions that provide kinds."""
-    with suppress(RnnkitError):
-        names = {each.candidate.distribution for each in current_catalog().providers()}
-        return sorted(name for name in names if name.startswith(incomplete))
-    return []
+    """Returns the distributions that provide kinds, readouts or commands."""
+    return [name for name in candidates_by_distribution() if name.startswith(incomplete)]
 
 
 def _names(name: str) -> list[str]:

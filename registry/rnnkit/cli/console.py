@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any, TextIO
@@ -14,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from rnnkit._messages import escape_control_chars
-from rnnkit.cli._table import Column, table_lines
+from rnnkit.cli._table import Column, fill, table_lines
 
 
 class Console:
@@ -38,7 +37,8 @@ class Console:
 
     def text(self, text: str, *, indent: int = 0, bold: bool = False) -> None:
         """Prints a text, wrapped between words; a word longer than a line is not broken."""
-        lines = "\n".join(_wrapped(line, self.width, indent) for line in escape_control_chars(text).split("\n"))
+        space = " " * indent
+        lines = "\n".join(fill(line, self.width, space, space) for line in escape_control_chars(text).split("\n"))
         self._write(click.style(lines, bold=True) if bold else lines)
 
     def records(self, text: str) -> None:
@@ -69,7 +69,7 @@ class Console:
 
     def _wrapped_in_terminal(self, text: str, stream: TextIO) -> str:
         lines = escape_control_chars(text).split("\n")
-        return "\n".join(_wrapped(line, self.width) if stream.isatty() else line for line in lines)
+        return "\n".join(fill(line, self.width) if stream.isatty() else line for line in lines)
 
     def _write(self, text: str) -> None:
         click.echo(text, file=self._out, color=self._colored)
@@ -79,13 +79,6 @@ class Console:
         if os.environ.get("NO_COLOR"):
             return False
         return bool(os.environ.get("FORCE_COLOR")) or (self._out.isatty() and os.environ.get("TERM") != "dumb")
-
-
-def _wrapped(line: str, width: int, indent: int = 0) -> str:
-    space = " " * indent
-    return textwrap.fill(
-        line, width, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
-    )
 
 
 def _escaping(stream: TextIO | None) -> TextIO:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
@@ -13,7 +13,7 @@ import click
 from rnnkit import current_catalog
 from rnnkit._messages import did_you_mean
 from rnnkit._version import __version__
-from rnnkit.catalog import Policy, candidate_of, entry_points_by_distribution, normalized
+from rnnkit.catalog import Candidate, Policy, candidates_by_distribution, normalized
 from rnnkit.cli._doctor_runner import examine, torch_import_error
 from rnnkit.cli._table import Column
 from rnnkit.cli.command import RnnkitCommand, json_option
@@ -23,7 +23,7 @@ from rnnkit.cli.console import Console
 COLUMNS = [
     Column("distribution"),
     Column("version"),
-    Column("kinds", right=True),
+    Column("entry points", right=True),
     Column("state"),
     Column("seconds", right=True),
     Column("torch", right=True),
@@ -49,9 +49,10 @@ def command(console: Console, *, distribution: str | None, timeout: float, stric
     """Check the installation: load each plugin in its own process.
 
     Shows the problems of each plugin, its load time, how much of that is torch, and how many modules it imports. Names
-    the installed distributions that cannot be read. All plugins are loaded, or those of DISTRIBUTION. A plugin that
-    hangs, prints or exits does no harm.
+    the installed distributions that cannot be read, and those that another version of them hides. All plugins are
+    loaded, or those of DISTRIBUTION. A plugin that hangs, prints or exits does no harm.
     """
+    hidden = [str(each) for index in current_catalog().indexes.values() for each in index.hidden()]
     unreadable = [str(problem) for problem in current_catalog().problems()]
     torch_error = torch_import_error() if unreadable else ""
     facts: dict[str, Any] = {
@@ -59,10 +60,11 @@ def command(console: Console, *, distribution: str | None, timeout: float, stric
         "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith("RNNKIT_")},
         "distributions": _examined(console, _chosen(distribution), timeout, ignore_entry_points=bool(torch_error)),
         "unreadable": unreadable,
+        "hidden": hidden,
         "torch_import_error": torch_error,
     }
     console.json(facts) if as_json else _show(console, facts)
-    if strict and (unreadable or any(each["state"] == "broken" for each in facts["distributions"])):
+    if strict and (unreadable or hidden or any(each["state"] == "broken" for each in facts["distributions"])):
         raise click.exceptions.Exit(1)
 
 
@@ -78,20 +80,19 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
-def _chosen(distribution: str | None) -> dict[str, list[EntryPoint]]:
-    installed = entry_points_by_distribution()
+def _chosen(distribution: str | None) -> dict[str, list[Candidate]]:
+    installed = candidates_by_distribution()
     if distribution is None:
         return installed
     name = normalized(distribution)
     if name not in installed:
-        raise click.ClickException(
-            f"No installed distribution {distribution!r} provides kinds.{did_you_mean(name, installed)}"
-        )
+        hint = did_you_mean(name, installed)
+        raise click.ClickException(f"No installed distribution {distribution!r} provides a plugin.{hint}")
     return {name: installed[name]}
 
 
 def _examined(
-    console: Console, chosen: Mapping[str, list[EntryPoint]], timeout: float, *, ignore_entry_points: bool
+    console: Console, chosen: Mapping[str, list[Candidate]], timeout: float, *, ignore_entry_points: bool
 ) -> list[dict[str, Any]]:
     policy = Policy.from_environment()
     blocked = {name: objection for name in chosen if (objection := policy.objection(name))}
@@ -99,14 +100,17 @@ def _examined(
     console.progress(f"Loading the plugins of {len(usable)} distributions ...")
     found = dict(zip(usable, examine(usable, timeout, ignore_entry_points=ignore_entry_points), strict=True))
     return [
-        {"distribution": name, "version": candidate_of(entries[0]).version, "kinds": [entry.name for entry in entries]}
-        | (_blocked(blocked[name]) if name in blocked else _result(found[name]))
-        for name, entries in chosen.items()
+        {"distribution": name, "version": candidates[0].version, **_names(candidates)}
+        | ({"state": "blocked", "problems": [], "notes": [blocked[name]]} if name in blocked else _result(found[name]))
+        for name, candidates in chosen.items()
     ]
 
 
-def _blocked(objection: str) -> dict[str, Any]:
-    return {"state": "blocked", "problems": [], "notes": [objection]}
+def _names(candidates: list[Candidate]) -> dict[str, list[str]]:
+    return {
+        f"{noun}s": [each.bare_name for each in candidates if each.category.noun == noun]
+        for noun in current_catalog().indexes
+    }
 
 
 def _result(found: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +134,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     for each in facts["distributions"]:
         for line in [*each["problems"], *each["notes"]]:
             console.text(f"\n{each['distribution']}: {line}")
-    for problem in facts["unreadable"]:
+    for problem in [*facts["unreadable"], *facts["hidden"]]:
         console.text(f"\n{problem}")
     if facts["torch_import_error"]:
         console.text(f"\n{_torch_advice(facts['torch_import_error'])}")
@@ -147,4 +151,5 @@ def _torch_advice(error: str) -> str:
 def _row(facts: dict[str, Any]) -> dict[str, Any]:
     times = {"seconds": facts.get("seconds"), "torch": facts.get("torch_seconds")}
     shown = {name: None if time is None else f"{time:.2f}" for name, time in times.items()}
-    return {**facts, "kinds": len(facts["kinds"]), **shown}
+    entry_points = sum(len(facts[f"{noun}s"]) for noun in current_catalog().indexes)
+    return {**facts, "entry_points": entry_points, **shown}

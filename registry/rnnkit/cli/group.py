@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -18,7 +17,7 @@ from rnnkit.errors import RnnkitError
 SUMMARIES = {
     "list": "List the installed kinds.",
     "show": "Show a kind: its equation, options and size.",
-    "why": "Explain which kind a name resolves to.",
+    "why": "Explain which kind, readout or command a name resolves to.",
     "doctor": "Check the installation: load each plugin in its own process.",
     "init": "Write a commented spec file.",
     "validate": "Validate spec files.",
@@ -39,17 +38,21 @@ Shell completion: eval "$(_RNNKIT_COMPLETE=bash_source rnnkit)", or zsh_source, 
 class Commands(click.Group):
     """Imports the module, or the plugin, of a command when it is asked for, and no other."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return [*SUMMARIES, *_plugin_commands()]
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*SUMMARIES] if ctx.resilient_parsing else [*SUMMARIES, *_plugin_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in SUMMARIES:
             command: click.Command = import_module(module_of(cmd_name)).command
             return command
+        if current_catalog().commands.resolve(cmd_name).providers:
+            try:
+                return _plugin_command(cmd_name)
+            except CommandError:
+                if not ctx.resilient_parsing:  # a shell completes its arguments
+                    raise
         if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
-        if current_catalog().commands.resolve(cmd_name).providers:
-            return _plugin_command(cmd_name)
         known = [*SUMMARIES, *_plugin_commands()]
         raise click.UsageError(f"There is no command {cmd_name!r}.{did_you_mean(cmd_name, known)}", ctx)
 
@@ -57,14 +60,6 @@ class Commands(click.Group):
         """Complete names without importing a plugin."""
         of_plugins = [CompletionItem(name) for name in _plugin_commands() if name.startswith(incomplete)]
         return [*super().shell_complete(ctx, incomplete), *of_plugins]
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if ctx.resilient_parsing and args and args[0] in _plugin_commands():  # a shell completes its arguments
-            with suppress(CommandError):
-                return args[0], _plugin_command(args[0]), args[1:]
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
         with formatter.section("Commands"):
@@ -80,8 +75,8 @@ def _plugin_commands() -> dict[str, str]:
     found: dict[str, str] = {}
     for name in commands.names():
         candidate = commands.resolve(name).require()
-        is_clear = commands.resolve(candidate.kind).chosen is not None and candidate.kind not in SUMMARIES
-        found[candidate.kind if is_clear else name] = _summary(candidate)
+        is_clear = commands.resolve(candidate.bare_name).chosen is not None and candidate.bare_name not in SUMMARIES
+        found[candidate.bare_name if is_clear else name] = _summary(candidate)
     return found
 
 

@@ -41,7 +41,9 @@ def command(console: Console, *, pattern: str | None, load: bool, with_blocked: 
     if as_json:
         console.json(facts)
     elif facts:
-        console.table(COLUMNS, [{**row, "description": _description(row)} for row in facts])
+        console.table(
+            COLUMNS, [{**row, "description": f"{row.get('summary') or ''} {row['note']}".strip()} for row in facts]
+        )
     _note_hidden(console, len(matching) - len(shown))
     if not shown:
         console.note(f"Error: {_no_match(pattern, matching)}")
@@ -52,7 +54,7 @@ def _matching(pattern: str | None) -> list[Provider]:
     pattern = pattern if pattern is None or set(pattern) & set("*?[") else f"*{pattern}*"
     providers = current_catalog().providers()
     found = [each for each in providers if pattern is None or each.candidate.matches(pattern)]
-    return sorted(found, key=lambda each: (each.candidate.kind, each.candidate.name))
+    return sorted(found, key=lambda each: (each.candidate.bare_name, each.candidate.name))
 
 
 def _facts(provider: Provider, *, load: bool) -> dict[str, Any]:
@@ -66,18 +68,15 @@ def _facts(provider: Provider, *, load: bool) -> dict[str, Any]:
     return facts | {"state": provider.status, "note": note}
 
 
-def _description(facts: dict[str, Any]) -> str:
-    return " ".join(filter(None, [facts.get("summary"), facts["note"]]))
-
-
 def _note(candidate: Candidate) -> str:
     """Explains a bare name that does not resolve to this third-party kind."""
     if candidate.distribution in (OWN, LOCAL):
         return ""
-    chosen = current_catalog().resolve(candidate.kind).chosen
+    bare_name = candidate.bare_name
+    chosen = current_catalog().resolve(bare_name).chosen
     if chosen is None:
-        return f"The bare name {candidate.kind!r} is ambiguous."
-    return "" if chosen.name == candidate.name else f"The bare name {candidate.kind!r} resolves to {chosen.name!r}."
+        return f"The bare name {bare_name!r} is ambiguous."
+    return "" if chosen.name == candidate.name else f"The bare name {bare_name!r} resolves to {chosen.name!r}."
 
 
 def _note_hidden(console: Console, blocked: int) -> None:
@@ -93,5 +92,5 @@ def _no_match(pattern: str | None, blocked: list[Provider]) -> str:
         return "all matching kinds are blocked"
     if pattern is None:
         return current_catalog().resolve("").reason
-    names = [name for each in current_catalog().providers() for name in (each.candidate.kind, each.candidate.name)]
+    names = [name for each in current_catalog().providers() for name in (each.candidate.bare_name, each.candidate.name)]
     return f"no kind matches {pattern!r}.{did_you_mean(pattern, names)}"

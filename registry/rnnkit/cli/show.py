@@ -81,17 +81,13 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
         console.text(notice)
     if facts["equation"]:
         console.text("")
-        console.text(_shown_equation(console, facts["equation"]), indent=2)
+        text = equation_text(facts["equation"])
+        console.text(text if console.encodes(text) else facts["equation"], indent=2)
     console.text("")
     for line in _origin(facts):
         console.text(line)
     console.text(_shown_example(facts["example"]))
     _show_options(console, facts["options"])
-
-
-def _shown_equation(console: Console, latex: str) -> str:
-    text = equation_text(latex)
-    return text if console.encodes(text) else latex
 
 
 def _origin(facts: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`rnnkit why`: explains which kind a name resolves to."""
+"""`rnnkit why`: explains which kind, readout or command a name resolves to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rnnkit import Provider, Resolution, resolve_kind
+from rnnkit import Provider, Resolution, current_catalog
 from rnnkit.cli._kinds import load_provider
 from rnnkit.cli._table import Column
 from rnnkit.cli.command import RnnkitCommand, json_option
@@ -23,19 +23,29 @@ COLUMNS = [
 
 
 @click.command(cls=RnnkitCommand)
-@click.argument("kind", shell_complete=complete_kind)
+@click.argument("name", shell_complete=complete_kind)
+@click.option(
+    "--of",
+    "noun",
+    type=click.Choice(["kind", "readout", "command"]),
+    default="kind",
+    show_default=True,
+    help="Category of NAME.",
+)
 @click.option("--load", is_flag=True, help="Load the plugins of the candidates, to find broken ones.")
 @json_option
 @click.pass_obj
-def command(console: Console, *, kind: str, load: bool, as_json: bool) -> None:
-    """Explain which kind a name resolves to.
+def command(console: Console, *, name: str, noun: str, load: bool, as_json: bool) -> None:
+    """Explain which kind, readout or command a name resolves to.
 
-    Lists every candidate for the name KIND: the chosen one, and those that are shadowed, blocked or broken.
+    Lists every candidate for NAME: the chosen one, and those that are shadowed, blocked, broken, or hidden by another
+    version of their distribution.
     """
+    index = current_catalog().indexes[noun]
     if load:
-        for provider in resolve_kind(kind).providers:
+        for provider in index.resolve(name).providers:
             load_provider(provider)
-    resolution = resolve_kind(kind)
+    resolution = index.resolve(name)
     facts = _facts(resolution)
     if as_json:
         console.json(facts)
@@ -69,8 +79,8 @@ def _candidate(provider: Provider, resolution: Resolution) -> dict[str, str]:
 
 
 def _verdict(provider: Provider, resolution: Resolution) -> tuple[str, str]:
-    if provider.status == "blocked":
-        return "blocked", provider.note
+    if provider.status in ("blocked", "hidden"):
+        return provider.status, provider.note
     if resolution.chosen is None:
         return "ambiguous", provider.note
     if provider.candidate == resolution.old_name:

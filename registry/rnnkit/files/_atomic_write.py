@@ -31,7 +31,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.chmod(mode)  # before it has content that others may not read
         yield temporary
         temporary.chmod(mode)  # again, since the block may have replaced the file, as safetensors does
-        _sync_file(temporary)
+        with temporary.open("r+b") as written:
+            os.fsync(written.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -59,11 +60,6 @@ def _create_beside(target: Path, wanted: str | os.PathLike[str]) -> Path:
         error.filename = os.fspath(wanted)
         raise
     return temporary
-
-
-def _sync_file(file: Path) -> None:
-    with file.open("r+b") as opened:
-        os.fsync(opened.fileno())
 
 
 def _sync_directory(directory: Path) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rnnkit._messages import short_repr
 
 _MAX_LISTED = 20
+_MAX_KEY = 100
 
 
 class FileProblem(NamedTuple):
@@ -67,5 +68,6 @@ def problem_lines(error: ValidationError) -> list[str]:
 
 
 def dotted(path: Iterable[int | str]) -> str:
-    """Join the keys of a path with dots, with unprintable keys escaped."""
-    return ".".join(text if (text := str(part)).isprintable() else ascii(text) for part in path)
+    """Join the keys of a path with dots, with unprintable and long keys as their short `repr`."""
+    keys = map(str, path)
+    return ".".join(key if key.isprintable() and len(key) <= _MAX_KEY else short_repr(key) for key in keys)

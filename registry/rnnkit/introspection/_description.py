@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
@@ -46,33 +46,24 @@ def describe_options(cls: type[Options]) -> list[FieldDescription]:
     Raises:
         PluginError: the type of a field, defined by the plugin, fails to generate its JSON Schema.
     """
-    return _describe(cls)
+    schema = schema_of(cls)
+    fields = _fields_by_alias(cls)
+    return [
+        FieldDescription(
+            name=name,
+            type=type_text(field_schema, schema.get("$defs", {})) or _annotation_text(fields[name]),
+            default=_default(field_schema, fields[name]),
+            text=re.sub(r"\bNone\b", "null", " ".join(field_schema.get("description", "").split())),  # as in files
+        )
+        for name, field_schema in schema["properties"].items()
+    ]
 
 
 def describe_spec() -> list[FieldDescription]:
     """Returns the fields of a `RecurrentSpec`, in the order of their declaration."""
     from rnnkit.specs import RecurrentSpec  # not needed for options
 
-    return _describe(RecurrentSpec)
-
-
-def _describe(cls: Any) -> list[FieldDescription]:
-    schema = schema_of(cls)
-    definitions = schema.get("$defs", {})
-    fields = _fields_by_alias(cls)
-    return [
-        FieldDescription(
-            name=name,
-            type=type_text(field_schema, definitions) or _annotation_text(fields[name]),
-            default=_default(field_schema, fields[name]),
-            text=_file_notation(" ".join(field_schema.get("description", "").split())),
-        )
-        for name, field_schema in schema["properties"].items()
-    ]
-
-
-def _file_notation(text: str) -> str:
-    return re.sub(r"\bNone\b", "null", text)
+    return describe_options(RecurrentSpec)  # type: ignore[arg-type]  # a pydantic dataclass too
 
 
 def _fields_by_alias(cls: Any) -> dict[str, FieldInfo]:
@@ -83,6 +74,8 @@ def _fields_by_alias(cls: Any) -> dict[str, FieldInfo]:
 def _annotation_text(field: FieldInfo) -> str:
     """Returns the text of a type without a JSON Schema."""
     annotation = getattr(field.annotation, "__bound__", None) or field.annotation
+    if get_origin(annotation) is dict:
+        return "mapping"
     if isinstance(annotation, type):
         return "mapping" if issubclass(annotation, Options) else annotation.__name__
     return str(annotation).replace("typing.", "").replace("collections.abc.", "")

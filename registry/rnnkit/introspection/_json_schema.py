@@ -22,15 +22,19 @@ A recurrent model of rnnkit, with the kinds that were installed when this schema
 `num_layers`; integers are written without a decimal point; and the rules of each kind, such as `proj_size` being \
 smaller than `hidden_size`, or that the kinds named in an option are installed."""
 
+_REQUIREMENT = {
+    "type": "string",
+    "pattern": r"^\s*[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?\s*(==\s*[A-Za-z0-9]([\w.!+-]*[A-Za-z0-9])?\s*)?$",
+}
+
 # The fields of a file in addition to those of the spec.
 _FILE_FIELDS: dict[str, Any] = {
     "$schema": {"type": "string", "description": "Location of this schema, for editors. rnnkit ignores it."},
     "format_version": {"const": 1, "description": "Version of the file format; 1 if omitted."},
-    "plugin": {
-        "type": "string",
-        "pattern": r"^\s*[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?\s*(==\s*[A-Za-z0-9]([\w.!+-]*[A-Za-z0-9])?\s*)?$",
-        "description": "Distribution that provided the kind when the file was written: `name==version`.",
-    },
+    "plugin": _REQUIREMENT
+    | {"description": "Distribution that provided the kind when the file was written: `name==version`."},
+    "readout_plugin": _REQUIREMENT
+    | {"description": "Distribution that provided the readout, if not rnnkit, when the file was written."},
     "null": {
         "type": "array",
         "items": {"type": "string"},
@@ -139,7 +143,7 @@ def _spellings(name: str) -> list[str]:
     """Returns all unambiguous names of the kind with a canonical name, with and without its distribution."""
     resolved = current_catalog().resolve
     chosen = resolved(name).require()
-    spellings = [name, chosen.kind, f"{chosen.distribution}/{chosen.kind}"]
+    spellings = [name, chosen.bare_name, f"{chosen.distribution}/{chosen.bare_name}"]
     for old in current_catalog().aliases_of(name):
         spellings += [old, old.rpartition("/")[2]]
     return [each for each in dict.fromkeys(spellings) if resolved(each).chosen == chosen]

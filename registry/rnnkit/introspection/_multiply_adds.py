@@ -75,6 +75,7 @@ class _Products(TorchDispatchMode):
         self._own = {_memory(tensor): layer.name for layer in layers for tensor in layer.tensors}
         self._derived: dict[int, str] = {}  # from parameters only, such as a weight that is normalized at each call
         self._computed: dict[int, str] = {}
+        self._known = ChainMap(self._own, self._derived, self._computed)  # the layers of all tensors
         self._kept: list[Tensor] = []  # keeps storages alive, so that their addresses are not reused
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # as torch calls it
@@ -91,18 +92,15 @@ class _Products(TorchDispatchMode):
 
     def _layer_of(self, read: list[int]) -> str | None:
         """Returns the layer whose parameters are read or, without any, the layer that computed the input."""
-        known = (layers[memory] for layers in self._known() for memory in read if memory in layers)
+        known = (layers[memory] for layers in self._known.maps for memory in read if memory in layers)
         return next(known, None)
 
     def _remember(self, output: Any, read: list[int], layer: str) -> None:
         is_derived = all(memory in self._own or memory in self._derived for memory in read)
         for tensor in _tensors([output]):
-            if not any(_memory(tensor) in layers for layers in self._known()):
+            if _memory(tensor) not in self._known:
                 (self._derived if is_derived else self._computed)[_memory(tensor)] = layer
                 self._kept.append(tensor)
-
-    def _known(self) -> tuple[dict[int, str], ...]:
-        return self._own, self._derived, self._computed
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:

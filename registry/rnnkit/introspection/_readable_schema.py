@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
-from textwrap import dedent
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -72,15 +74,53 @@ def _field_texts(cls: type) -> dict[str, str]:
 
 def _strings_below_fields(cls: type) -> dict[str, str]:
     try:
-        body = ast.parse(dedent(inspect.getsource(cls))).body[0].body  # type: ignore[attr-defined]  # of a class
-    except (OSError, TypeError, SyntaxError):  # no source: a notebook, `exec`, or a class made by a function
+        module = _parsed(inspect.getsource(sys.modules[cls.__module__]))
+    except (KeyError, OSError, TypeError, SyntaxError):  # no source: a notebook, or `exec`
         return {}
+    nodes = list(_class_nodes(module, cls.__qualname__.replace(".<locals>", "").split(".")))
+    exact = [node for node in nodes if _starts_in(node, getattr(cls, "__firstlineno__", 0))]
+    texts = [_texts_in(node) for node in exact or nodes]
+    common = set.intersection(*(set(each.items()) for each in texts)) if texts else set()  # if the line is unknown
+    return dict(common)
+
+
+_parsed = lru_cache(maxsize=4)(ast.parse)  # the options of several kinds may be in one module
+
+
+def _class_nodes(scope: ast.AST, path: list[str]) -> Iterator[ast.ClassDef]:
+    """The classes at a path such as `["Outer", "Inner"]`; a name may be assigned more than once."""
+    name, *inner = path
+    for node in ast.iter_child_nodes(scope):
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _class_nodes(node, path)  # an `if` or `with`, which is not a scope
+        elif node.name == name and inner:
+            yield from _class_nodes(node, inner)
+        elif node.name == name and isinstance(node, ast.ClassDef):
+            yield node
+
+
+def _starts_in(node: ast.ClassDef, line: int) -> bool:
+    """True if a line is in the class statement, decorators included, before its body."""
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return first <= line <= node.body[0].lineno
+
+
+def _texts_in(node: ast.ClassDef) -> dict[str, str]:
     return {
         field.target.id: inspect.cleandoc(below.value.value)
-        for field, below in pairwise(body)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and _is_string(below)
+        for field, below in pairwise(_statements(node.body))
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
     }
 
 
-def _is_string(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a class, those in the branches of an `if` included."""
+    for node in body:
+        if isinstance(node, ast.If):
+            yield from _statements([*node.body, *node.orelse])
+        else:
+            yield node

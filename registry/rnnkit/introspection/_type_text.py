@@ -55,16 +55,14 @@ def _plain(schema: _Schema, definitions: Mapping[str, Any]) -> str:
     if json_type == "array":
         return _array(schema, definitions)
     name = _NAMES.get(str(json_type), "")
-    if json_type in ("integer", "number"):
-        return " ".join(filter(None, [name, _bounds(schema), _multiple(schema)]))
-    if json_type == "string":
-        return " ".join([name, *_string_constraints(schema)])
-    return name
+    constraints = [
+        _bounds(schema),
+        *(template.format(schema[key]) for key, template in _TEMPLATES.items() if key in schema),
+    ]
+    return " ".join(filter(None, [name, *constraints]))
 
 
-def _string_constraints(schema: _Schema) -> list[str]:
-    templates = {"format": "({})", "pattern": "matching {}"}
-    return [template.format(schema[key]) for key, template in templates.items() if key in schema]
+_TEMPLATES = {"multipleOf": "(a multiple of {})", "format": "({})", "pattern": "matching {}"}
 
 
 def _array(schema: _Schema, definitions: Mapping[str, Any]) -> str:
@@ -87,10 +85,6 @@ def _bounds(schema: _Schema) -> str:
 
 _LOWER = {"minimum": ">=", "exclusiveMinimum": ">"}
 _UPPER = {"maximum": "<=", "exclusiveMaximum": "<"}
-
-
-def _multiple(schema: _Schema) -> str:
-    return f"(a multiple of {_literal(schema['multipleOf'])})" if "multipleOf" in schema else ""
 
 
 def _literal(value: Any) -> str:

@@ -124,10 +124,8 @@ def _work(model: RecurrentModel, layers: list[Layer], time: int) -> tuple[dict[s
     try:
         return count_work(model, layers, time), ""
     except Exception as error:  # noqa: BLE001  # a plugin's own operators may lack a meta implementation
-        return (
-            {},
-            f"Multiply-adds are unknown: the model does not run on the meta device ({describe_exception(error)})",
-        )
+        reason = describe_exception(error)
+        return {}, f"Multiply-adds are unknown: the model does not run on the meta device ({reason})"
 
 
 def _summary(model: RecurrentModel, time: int) -> ModelSummary:
@@ -157,14 +155,15 @@ def _summary(model: RecurrentModel, time: int) -> ModelSummary:
 
 
 def _layer_summary(layer: Layer, spec: RecurrentSpec[Any], work: Work | None) -> LayerSummary:
+    per_step, whole = (None, None) if work is None else work
     return LayerSummary(
         name=layer.name,
         module=layer.module,
         features=layer.features,
         shape=shape_of(layer, spec),
         parameters=layer.parameters,
-        multiply_adds_per_step=None if work is None else work.step,
-        multiply_adds=None if work is None else work.sequence,
+        multiply_adds_per_step=per_step,
+        multiply_adds=whole,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rnnkit._messages import format_bytes
 from rnnkit.introspection._description import FieldDescription, describe_options, describe_spec
@@ -41,48 +41,26 @@ def _repr_html(value: object) -> str:
         return f"<pre>{escape(object.__repr__(value))}</pre>"
 
 
-class _Field(NamedTuple):
-    """A row of the table of a spec."""
-
-    name: str
-    value: Any
-    is_default: bool
-    text: str
-
-
 def _spec_block(spec: RecurrentSpec[Any]) -> str:
-    rows = [
-        _row([_named(field), f"<code>{escape(repr(field.value))}</code>"], faint=field.is_default)
-        for field in _fields(spec)
-    ]
-    return _block("RecurrentSpec", spec.kind, _missing_plugin(spec.options), _table(["field", "value"], rows))
-
-
-def _fields(spec: RecurrentSpec[Any]) -> Iterator[_Field]:
     plain = spec.to_dict()
     del plain["kind"]  # shown above the table
     options = plain.pop("options")
-    yield from _described(plain, describe_spec())
-    is_unresolved = isinstance(spec.options, UnresolvedOptions)
-    yield from _described(options, [] if is_unresolved else describe_options(type(spec.options)), "options.")
+    if isinstance(spec.options, UnresolvedOptions):
+        notes, of_options = [f"not installed: {spec.options.plugin or 'unknown plugin'}"], []
+    else:
+        notes, of_options = [], describe_options(type(spec.options))
+    rows = [*_described(plain, describe_spec()), *_described(options, of_options, "options.")]
+    return _block("RecurrentSpec", spec.kind, notes, _table(["field", "value"], rows))
 
 
-def _described(values: dict[str, Any], fields: list[FieldDescription], prefix: str = "") -> Iterator[_Field]:
+def _described(values: dict[str, Any], fields: list[FieldDescription], prefix: str = "") -> Iterator[str]:
+    """Yields a row for each field; one that has its default is faint."""
     by_name = {field.name: field for field in fields}
     for name, value in values.items():
         field = by_name.get(name)  # None if the kind is not installed
         is_default = field is not None and json.dumps(value, ensure_ascii=False) == field.default
-        yield _Field(prefix + name, value, is_default, field.text if field else "")
-
-
-def _named(field: _Field) -> str:
-    return f'<span title="{escape(field.text)}">{escape(field.name)}</span>'
-
-
-def _missing_plugin(options: object) -> list[str]:
-    if not isinstance(options, UnresolvedOptions):
-        return []
-    return [f"not installed: {options.plugin or 'unknown plugin'}"]
+        heading = f'<span title="{escape(field.text if field else "")}">{escape(prefix + name)}</span>'
+        yield _row([heading, f"<code>{escape(repr(value))}</code>"], faint=is_default)
 
 
 def _model_block(model: RecurrentModel) -> str:

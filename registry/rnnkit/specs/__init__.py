@@ -1,15 +1,14 @@
 """`RecurrentSpec`, the configuration of a model, also where the plugin of its kind is not installed."""
 
-from rnnkit.specs.plain_data import MAX_DEPTH, MAX_VALUES, DataProblem, Path, find_problems, size_problem
-from rnnkit.specs.provenance import DistributionPin, plugin_of
+from rnnkit.specs.plain_data import MAX_DEPTH, MAX_VALUES, DataProblem, Path, find_problems, size_problem, walk
+from rnnkit.specs.provenance import DistributionPin, plugin_of, readout_plugin_of
 from rnnkit.specs.recurrent_spec import RecurrentSpec
 from rnnkit.specs.unresolved import (
     UnresolvedOptions,
     UnresolvedReadout,
     install_hint,
     provider_elsewhere,
-    unresolved_kind_error,
-    unresolved_readout_error,
+    unresolved_error,
 )
 
 __all__ = [
@@ -25,7 +24,8 @@ __all__ = [
     "install_hint",
     "plugin_of",
     "provider_elsewhere",
+    "readout_plugin_of",
     "size_problem",
-    "unresolved_kind_error",
-    "unresolved_readout_error",
+    "unresolved_error",
+    "walk",
 ]

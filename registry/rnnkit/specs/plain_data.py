@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date, time
 from typing import Any, NamedTuple
@@ -24,12 +25,17 @@ class DataProblem(NamedTuple):
     value: str | None = None
 
 
-def find_problems(value: object) -> Iterator[DataProblem]:
+def find_problems(data: object) -> Iterator[DataProblem]:
     """Yield the values that some file format cannot hold, or one problem if the data is too deep or too large."""
-    if message := size_problem(value):
+    if message := size_problem(data):
         yield DataProblem((), message)
-    else:
-        yield from _find_problems(value, ())
+        return
+    for path, value in walk(data):
+        if message := _message(value):
+            yield DataProblem(path, message, short_repr(value))
+        for key in value if isinstance(value, Mapping) else ():
+            if message := _message(key) if isinstance(key, str) else "The keys of a mapping should be text":
+                yield DataProblem(path, message, short_repr(key))
 
 
 def size_problem(value: object) -> str:
@@ -45,13 +51,11 @@ def size_problem(value: object) -> str:
     return f"It is nested more than {MAX_DEPTH} levels deep"
 
 
-def _find_problems(value: object, path: Path) -> Iterator[DataProblem]:
-    if message := _message(value):
-        yield DataProblem(path, message, short_repr(value))
+def walk(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
+    """Yield a value and all values inside it, each with its path."""
+    yield path, value
     for key, part in _parts(value).items():
-        if message := _key_message(key):
-            yield DataProblem(path, message, short_repr(key))
-        yield from _find_problems(part, (*path, str(key)))
+        yield from walk(part, (*path, str(key)))
 
 
 def _parts(value: object) -> Mapping[Any, object]:
@@ -64,7 +68,7 @@ def _parts(value: object) -> Mapping[Any, object]:
 def _message(value: object) -> str:
     match value:
         case str():
-            return "Text should not have half of a surrogate pair" if _has_surrogate(value) else ""
+            return "Text should not have half of a surrogate pair" if re.search("[\ud800-\udfff]", value) else ""
         case float():
             return "" if math.isfinite(value) else "Numbers should be finite"
         case bool() | None | list() | tuple() | Mapping():
@@ -75,14 +79,6 @@ def _message(value: object) -> str:
             return "Dates and times should be text, in quotes"
         case _:
             return "Values should be text, numbers, true, false, null, lists or mappings"
-
-
-def _key_message(key: object) -> str:
-    return _message(key) if isinstance(key, str) else "The keys of a mapping should be text"
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _has_too_many_digits(number: int) -> bool:

@@ -1,4 +1,4 @@
-"""The provenance of a kind: the distribution that provides it, and its version."""
+"""The provenance of kinds and readouts: the distributions that provide them, and their versions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple, Self
 
 from rnnkit._version import __version__
-from rnnkit.catalog import LOCAL, OWN, current_catalog, is_distribution, normalized
+from rnnkit.catalog import LOCAL, OWN, Candidate, current_catalog, is_distribution, normalized
 
 _VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.!+_-]*[A-Za-z0-9])?")
 
@@ -24,11 +24,6 @@ class DistributionPin(NamedTuple):
 
     def __str__(self) -> str:
         return self.distribution if self.version is None else f"{self.distribution}=={self.version}"
-
-    @property
-    def installation(self) -> str:
-        """The command that installs the distribution."""
-        return f'pip install "{self}"'
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -49,7 +44,20 @@ def plugin_of(kind: str) -> str | None:
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError: the name does not resolve to a kind.
     """
-    candidate = current_catalog().resolve(kind).require()
+    return _requirement(current_catalog().resolve(kind).require())
+
+
+def readout_plugin_of(readout: str) -> str | None:
+    """Return the third-party distribution that provides a readout; None for a local readout and rnnkit's own.
+
+    Raises:
+        UnknownKindError, BlockedKindError, AmbiguousKindError: the name does not resolve to a readout.
+    """
+    candidate = current_catalog().readouts.resolve(readout).require()
+    return None if candidate.distribution == OWN else _requirement(candidate)
+
+
+def _requirement(candidate: Candidate) -> str | None:
     if candidate.distribution == LOCAL:
         return None
     if candidate.distribution == OWN:

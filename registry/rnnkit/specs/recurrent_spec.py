@@ -24,6 +24,7 @@ from typing_extensions import TypeVar
 
 from rnnkit import _display
 from rnnkit._messages import describe_exception, did_you_mean
+from rnnkit._plain_values import plain_fields
 from rnnkit.catalog import current_catalog
 from rnnkit.deprecation import warn_of_kind
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, UnknownKindError
@@ -40,6 +41,7 @@ _Layers = Annotated[int, Field(ge=1, le=100_000, strict=True)]  # `hidden_sizes`
 _Sizes = Annotated[tuple[_Size, ...], Field(min_length=1)]
 _Flag = Annotated[bool, Field(strict=True)]
 _Probability = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
+_OptionValue = int | float | bool | str | None | tuple[float, ...] | tuple[str, ...]
 
 
 def _enumerate_readouts(schema: dict[str, Any]) -> None:
@@ -89,9 +91,14 @@ class RecurrentSpec(Generic[O_co]):
     readout: Annotated[str, Field(strict=True, validate_default=True, json_schema_extra=_enumerate_readouts)] = "last"
     """Registered name of the readout, which turns the output over time into the output of the model: the `"last"` valid
     step, the `"mean"` or `"max"` over the valid steps, `"all"` steps, or one of a plugin; see `list_readouts()`."""
-    options: Annotated[SerializeAsAny[O_co], Field(validate_default=True)] = dataclasses.field(default_factory=dict)  # type: ignore[assignment]  # a mapping goes in, the validator makes it O_co
-    """Options that only this kind has, as a mapping or as an instance of the kind's options class. The spec stores the
-    typed instance."""
+    if TYPE_CHECKING:
+        options: O_co
+    else:  # config tools read this annotation; the validator accepts more, and returns an instance of O_co
+        options: Annotated[SerializeAsAny[dict[str, _OptionValue]], Field(validate_default=True)] = dataclasses.field(
+            default_factory=dict
+        )
+        """Options that only this kind has, as a mapping or as an instance of the kind's options class. The spec stores
+        the typed instance."""
 
     if TYPE_CHECKING:
 
@@ -174,7 +181,7 @@ class RecurrentSpec(Generic[O_co]):
         except (AmbiguousKindError, BlockedKindError, UnknownKindError) as error:
             elsewhere = name_elsewhere(checked)
             if elsewhere is not None and (_may_be_unresolved.get() or isinstance(name, UnresolvedReadout)):
-                return UnresolvedReadout(elsewhere)
+                return UnresolvedReadout(elsewhere, getattr(name, "plugin", None))
             raise pydantic_error("unknown_readout", str(error)) from error
 
     @field_validator("options", mode="plain")
@@ -202,6 +209,7 @@ class RecurrentSpec(Generic[O_co]):
     def _all_problems_at_once(
         cls, data: Any, validate: Callable[[Any], RecurrentSpec[O_co]], info: ValidationInfo
     ) -> RecurrentSpec[O_co]:
+        data = plain_fields(data)
         allowed = info.context is _ALLOW_UNRESOLVED or isinstance(_given_fields(data).get("options"), UnresolvedOptions)
         token = _may_be_unresolved.set(allowed)
         try:

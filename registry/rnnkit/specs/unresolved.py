@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import field_validator, model_serializer
 
-from rnnkit.catalog import LOCAL, canonical, current_catalog, is_distribution, is_name, normalized
+from rnnkit.catalog import LOCAL, Index, canonical, is_distribution, is_name, normalized
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, UnknownKindError, UnresolvedKindError
 from rnnkit.options import Options
 from rnnkit.specs.plain_data import find_problems
@@ -62,10 +61,6 @@ class UnresolvedOptions(Options):
         values: dict[str, Any] = json.loads(self.text)
         return values
 
-    def provided_by(self, plugin: str | None) -> Self:
-        """The same options, with another distribution as the provider of their kind."""
-        return dataclasses.replace(self, plugin=plugin)
-
     def __eq__(self, other: object) -> bool:
         return self._sorted == other._sorted if isinstance(other, UnresolvedOptions) else NotImplemented
 
@@ -81,15 +76,26 @@ class UnresolvedOptions(Options):
 
 
 class UnresolvedReadout(str):
-    """The name of a readout that is not available."""
+    """The name of a readout that is not available.
 
-    __slots__ = ()
+    Attributes:
+        plugin: the distribution that provides the readout, as in `UnresolvedOptions`.
+    """
+
+    __slots__ = ("plugin",)
+    plugin: str | None
+
+    def __new__(cls, name: str, plugin: str | None = None) -> Self:
+        """Create the name."""
+        self = super().__new__(cls, name)
+        self.plugin = plugin
+        return self
 
 
 def name_elsewhere(name: str) -> str | None:
-    """The canonical name that a kind has where it is installed; None if no kind can have this name.
+    """The canonical name that a kind or readout has where it is installed; None if none can have this name.
 
-    The bare name of a third party's kind stays as it is: its distribution is known only where it is installed.
+    The bare name of a third party's stays as it is: its distribution is known only where it is installed.
     """
     distribution, slash, kind = name.rpartition("/")
     if not is_name(kind) or (slash and not is_distribution(normalized(distribution))):
@@ -97,68 +103,59 @@ def name_elsewhere(name: str) -> str | None:
     return canonical(normalized(distribution), kind) if slash else name
 
 
-def provider_elsewhere(kind: str, plugin: str | None) -> DistributionPin | None:
-    """The distribution that provides a kind: the noted one, unless the kind's name has another.
+def provider_elsewhere(name: str, plugin: str | None) -> DistributionPin | None:
+    """The distribution that provides a kind or readout: the noted one, unless the name has another.
 
     Args:
-        kind: the name of the kind.
+        name: the name of the kind or readout.
         plugin: the noted distribution, `rnnkit-mgu==0.1.0`; None: there is none.
     """
-    distribution = normalized(kind.rpartition("/")[0])
+    distribution = normalized(name.rpartition("/")[0])
     noted = None if plugin is None else DistributionPin.parse(plugin)
     if noted is not None and distribution in {"", noted.distribution}:
         return noted
     return DistributionPin(distribution, None) if distribution not in {"", LOCAL} else None
 
 
-def install_hint(provider: DistributionPin, kind: str) -> str:
-    """Says which command installs a kind, and why it is not available."""
-    version = _installed_version(provider.distribution)
+def install_hint(provider: DistributionPin, name: str, index: Index) -> str:
+    """Says which command installs a kind or readout, and why it is not available."""
+    distribution, noun = provider.distribution, index.category.noun
+    version = _installed_version(index, distribution)
     reason = (
         "which is not installed"
         if version is None
-        else f"but the installed {provider.distribution} {version} has no such kind"
+        else f"but the installed {distribution} {version} has no such {noun}"
     )
     return (
-        f"The kind {kind!r} is provided by {provider.distribution} {provider.version or ''}".rstrip()
-        + f", {reason}: run {provider.installation} and load the spec again"
+        f"The {noun} {str(name)!r} is provided by {distribution} {provider.version or ''}".rstrip()
+        + f', {reason}: run pip install "{provider}" and load the spec again'
     )
 
 
-def unresolved_kind_error(kind: str, plugin: str | None) -> UnresolvedKindError:
-    """The error of building a spec whose kind was not available when it was created, with the reason as its cause."""
+def unresolved_error(index: Index, name: str, plugin: str | None) -> UnresolvedKindError:
+    """The error of building a spec whose kind or readout was not available when it was created.
+
+    Args:
+        index: the index of kinds or of readouts.
+        name: the name.
+        plugin: the distribution that provides it; None: unknown.
+    """
+    noun = index.category.noun
     try:
-        current_catalog().get(kind)
+        index.get(name)
     except UnknownKindError as error:
-        provider = provider_elsewhere(kind, plugin)
-        return UnresolvedKindError(str(error) if provider is None else install_hint(provider, kind))
+        provider = provider_elsewhere(name, plugin)
+        return UnresolvedKindError(str(error) if provider is None else install_hint(provider, name, index))
     except (AmbiguousKindError, BlockedKindError, PluginError) as error:
-        return _not_available_error("kind", kind, error)
-    return _installed_since_error("kind", kind)
-
-
-def unresolved_readout_error(readout: str) -> UnresolvedKindError:
-    """The same for the readout of a spec."""
-    try:
-        current_catalog().readouts.get(readout)
-    except (UnknownKindError, AmbiguousKindError, BlockedKindError, PluginError) as error:
-        return _not_available_error("readout", readout, error)
-    return _installed_since_error("readout", readout)
-
-
-def _not_available_error(noun: str, name: str, cause: Exception) -> UnresolvedKindError:
-    error = UnresolvedKindError(f"The {noun} {str(name)!r} is not available in this environment. {cause}")
-    error.__cause__ = cause
-    return error
-
-
-def _installed_since_error(noun: str, name: str) -> UnresolvedKindError:
+        unavailable = UnresolvedKindError(f"The {noun} {str(name)!r} is not available in this environment. {error}")
+        unavailable.__cause__ = error
+        return unavailable
     return UnresolvedKindError(
         f"The {noun} {str(name)!r} was not installed when this spec was created but is now; recreate it with "
         "dataclasses.replace(spec) or load it again"
     )
 
 
-def _installed_version(distribution: str) -> str | None:
-    candidates = (each.candidate for each in current_catalog().providers())
+def _installed_version(index: Index, distribution: str) -> str | None:
+    candidates = (each.candidate for each in index.providers())
     return next((each.version for each in candidates if each.distribution == distribution), None)

@@ -44,15 +44,16 @@ class NotApplicableError(Exception):
     """A check does not apply to a kind, because the kind does not support the feature."""
 
 
+_Function = Callable[["CheckContext"], None]
 _checks: list[Check] = []
 
 
-def check(tier: Tier) -> Callable[[Callable[[CheckContext], None]], Callable[[CheckContext], None]]:
+def check(tier: Tier) -> Callable[[_Function], _Function]:
     """Register a function as a check: its docstring is the text, then after an empty line the usual cause."""
 
-    def decorate(function: Callable[[CheckContext], None]) -> Callable[[CheckContext], None]:
-        text, _, cause = (inspect.getdoc(function) or "").partition("\n\n")
-        _checks.append(Check(function.__name__, tier, " ".join(text.split()), " ".join(cause.split()), function))
+    def decorate(function: _Function) -> _Function:
+        text, _, cause = (" ".join(part.split()) for part in (inspect.getdoc(function) or "").partition("\n\n"))
+        _checks.append(Check(function.__name__, tier, text, cause, function))
         return function
 
     return decorate
@@ -64,12 +65,8 @@ def all_checks() -> tuple[Check, ...]:
 
     for module in iter_modules(checks.__path__, f"{checks.__name__}."):
         import_module(module.name)
-    return tuple(sorted(_checks, key=_position))
-
-
-def _position(check: Check) -> tuple[int, str]:
-    """The sort key, which does not depend on the order of imports."""
-    return get_args(Tier).index(check.tier), check.function.__module__
+    # by module too: the order must not depend on the order of imports
+    return tuple(sorted(_checks, key=lambda each: (get_args(Tier).index(each.tier), each.function.__module__)))
 
 
 def select_checks(patterns: Iterable[str]) -> tuple[Check, ...]:
@@ -78,25 +75,20 @@ def select_checks(patterns: Iterable[str]) -> tuple[Check, ...]:
     Raises:
         ValueError: no check matches one of the patterns.
     """
-    found = {pattern: [each for each in all_checks() if _matches(each.name, pattern)] for pattern in patterns}
-    for pattern, checks in found.items():
-        if not checks:
-            raise _unknown_check(pattern)
-    return tuple(each for each in all_checks() if any(each in checks for checks in found.values()))
+    found = {pattern: _matching(pattern) for pattern in patterns}
+    require_known_checks(pattern for pattern, names in found.items() if not names)
+    return tuple(each for each in all_checks() if any(each.name in names for names in found.values()))
 
 
 def require_known_checks(names: Iterable[str]) -> None:
     """Raise ValueError unless each name is the name of a check."""
-    known = {each.name for each in all_checks()}
+    known = [each.name for each in all_checks()]
     for name in names:
         if name not in known:
-            raise _unknown_check(name)
+            hint = did_you_mean(name, known)
+            raise ValueError(f"There is no check {name!r}.{hint} rnnkit.testing.all_checks() lists all checks")
 
 
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern if set(pattern) & set("*?[") else f"*{pattern}*")
-
-
-def _unknown_check(name: str) -> ValueError:
-    hint = did_you_mean(name, [each.name for each in all_checks()])
-    return ValueError(f"There is no check {name!r}.{hint} rnnkit.testing.all_checks() lists all checks")
+def _matching(pattern: str) -> list[str]:
+    pattern = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
+    return [each.name for each in all_checks() if fnmatchcase(each.name, pattern)]

@@ -10,15 +10,10 @@ from torch import Tensor
 
 
 class Difference(NamedTuple):
-    """The largest difference between two collections of tensors.
+    """The largest difference between two collections of tensors."""
 
-    Attributes:
-        size: the largest absolute difference of two entries.
-        message: the end of a sentence that describes the difference; empty if it is within rounding.
-    """
-
-    size: float
-    message: str
+    size: float  # the largest absolute difference of two entries
+    message: str  # the end of a sentence that describes the difference; empty if it is within rounding
 
 
 def leaves(value: Any) -> list[Tensor]:
@@ -29,24 +24,19 @@ def leaves(value: Any) -> list[Tensor]:
     return [leaf for part in parts for leaf in leaves(part)]
 
 
-def largest_difference(actual: Any, expected: Any, *, relative: float, absolute: float, path: str = "") -> Difference:
-    """Compare tensors, and nested tuples, lists and mappings of them, part by part.
+def floating_leaves(value: Any) -> list[Tensor]:
+    return [part for part in leaves(value) if part.is_floating_point()]
 
-    Args:
-        actual: the computed values.
-        expected: the expected values.
-        relative: the relative tolerance.
-        absolute: the absolute tolerance.
-        path: the path of `actual` in the whole collection, for the message.
-    """
+
+def largest_difference(actual: Any, expected: Any, *, relative: float, absolute: float, path: str = "") -> Difference:
+    """Compare tensors, and nested tuples, lists and mappings of them, part by part; `path` is that of `actual`."""
     if isinstance(actual, Tensor) and isinstance(expected, Tensor):
         return _compare_tensors(actual, expected, relative, absolute, path)
     pairs, mismatch = _pairs(actual, expected, path)
     if mismatch:
         return Difference(float("inf"), mismatch)
-    found = [
-        largest_difference(*pair, relative=relative, absolute=absolute, path=where) for where, pair in pairs.items()
-    ]
+    tolerance = {"relative": relative, "absolute": absolute}
+    found = [largest_difference(*pair, path=where, **tolerance) for where, pair in pairs.items()]
     wrong = [each for each in found if each.message]
     return max(wrong or found, key=lambda each: each.size, default=Difference(0.0, ""))
 
@@ -77,14 +67,10 @@ def _compare_tensors(actual: Tensor, expected: Tensor, relative: float, absolute
 
 
 def _largest_excess(a: Tensor, b: Tensor, excess: Tensor, path: str) -> str:
-    worst = int(excess.argmax())
-    index = [int(each) for each in torch.unravel_index(torch.tensor(worst), a.shape)]
-    count = int((excess > 0).sum())
-    at = f" at {index}" if index else ""
-    return (
-        f"{path} is {a.flatten()[worst]:.17g}{at}, but should be {b.flatten()[worst]:.17g} "
-        f"({count} of {a.numel()} entries differ)"
-    ).strip()
+    index = tuple(int(each) for each in torch.unravel_index(excess.argmax(), a.shape))
+    at = f" at {[*index]}" if index else ""
+    differ = f"({int((excess > 0).sum())} of {a.numel()} entries differ)"
+    return f"{path} is {a[index]:.17g}{at}, but should be {b[index]:.17g} {differ}".strip()
 
 
 def _type_text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -15,7 +16,7 @@ from rnnkit import RecurrentModel, RecurrentSpec, build_model
 from rnnkit._messages import describe_exception
 from rnnkit.options import plain_defaults
 from rnnkit.testing._check import CheckFailedError, NotApplicableError
-from rnnkit.testing._comparison import Difference, largest_difference, leaves
+from rnnkit.testing._comparison import floating_leaves, largest_difference
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 BATCH, TIME = 4, 5
@@ -24,7 +25,7 @@ DIRECTIONS: tuple[Changes, ...] = ({"bidirectional": False}, {"bidirectional": T
 BATCH_AXES: tuple[Changes, ...] = ({"batch_first": True}, {"batch_first": False})
 _DEFAULTS = {each.name: each.default for each in fields(RecurrentSpec)}
 _WARMUP = 3  # steps before a random state
-_NOISE = 0.05  # relative size of the perturbation of initial weights
+_PERTURBATION = 0.05  # relative size of the perturbation of initial weights
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,8 @@ class Case:
     def model(self, *, dtype: torch.dtype | None = torch.float64, perturb: bool = True) -> RecurrentModel:
         """A new model in evaluation mode; every call returns the same weights.
 
-        Args:
-            dtype: of its parameters; None: torch's default.
-            perturb: add noise to the initial weights, so that a bias that starts at zero, or a gain that starts at one,
-                has an effect. The weights stay as they are if the perturbed model gives no finite output.
+        `perturb` adds noise to the initial weights, unless that makes the output infinite: a bias that starts at zero,
+        or a gain that starts at one, then has an effect.
         """
         torch.manual_seed(1)
         model = build_model(self.spec, dtype=dtype).eval()
@@ -68,28 +67,18 @@ class Case:
 
 @dataclass
 class CheckContext:
-    """The argument of a check.
-
-    Attributes:
-        kind: the kind under test.
-        figures: measured values by name.
-        left_out: the configurations that the kind rejects.
-        case: the current case.
-        compared: the number of comparisons so far.
-    """
+    """The argument of a check."""
 
     kind: KindUnderTest
-    figures: dict[str, float | int | str] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-    case: Case | None = None
-    compared: int = 0
+    figures: dict[str, float | int | str] = field(default_factory=dict)  # measured values by name
+    left_out: list[str] = field(default_factory=list)  # the configurations that the kind rejects
+    case: Case | None = None  # the current one
+    compared: int = 0  # the number of comparisons so far
 
     def cases(self, *axes: Iterable[Changes], **changes: Any) -> Iterator[Case]:
-        """The specs of all combinations of `axes` that the kind accepts.
+        """The specs of all combinations of `axes` that the kind accepts, with `changes` in each.
 
-        Args:
-            *axes: alternative changes of the spec; by default `kind.variants` and one or two directions.
-            **changes: changes of every spec.
+        An axis is a list of alternative changes; by default there are `kind.variants` and one or two directions.
 
         Raises:
             NotApplicableError: the kind rejects all combinations.
@@ -110,6 +99,10 @@ class CheckContext:
         if not tried:
             raise NotApplicableError(f"the kind rejects {self.left_out[0]}")
 
+    def cases_in_both_layouts(self, **changes: Any) -> Iterator[Case]:
+        """`cases`, and those of the default options with `batch_first=False`."""
+        return self.cases([*self.kind.variants, *BATCH_AXES[1:]], DIRECTIONS, **changes)
+
     def assert_close(
         self,
         actual: Any,
@@ -119,83 +112,53 @@ class CheckContext:
         relative: float = 1e-9,
         absolute: float = 1e-11,
         figure: str = "off by",
-    ) -> Difference:
-        """Compare tensors, states and mappings of them, and record the largest difference.
-
-        Args:
-            actual: the computed values.
-            expected: the expected values.
-            what: the subject of the error message.
-            relative: the relative tolerance.
-            absolute: the absolute tolerance.
-            figure: the name of the recorded difference.
+    ) -> None:
+        """Compare tensors, states and mappings of them, and record the largest difference under `figure`.
 
         Raises:
-            CheckFailedError: a difference exceeds the tolerance.
+            CheckFailedError: a difference exceeds the tolerance; `what` is the subject of its message.
         """
         self.compared += 1
         difference = largest_difference(actual, expected, relative=relative, absolute=absolute)
         self.figures[figure] = max(difference.size, float(self.figures.get(figure, 0.0)))
         if difference.message:
             raise CheckFailedError(f"{what} {difference.message}")
-        return difference
 
     def assert_each_close(
         self, actual: Mapping[str, Any], expected: Mapping[str, Any], what: str, **tolerance: Any
     ) -> None:
-        """Compare results by name, in the order of `expected`, with the tolerance of `assert_close`.
-
-        Raises:
-            CheckFailedError: a difference exceeds the tolerance.
-        """
+        """`assert_close` for each result by name, in the order of `expected`."""
         for name, each in expected.items():
             self.assert_close(actual[name], each, f"{what} the {name}", **tolerance)
 
     def assert_equal(self, actual: Any, expected: Any, what: str) -> None:
-        """Compare tensors, states and mappings of them bit for bit.
-
-        Raises:
-            CheckFailedError: there is a difference.
-        """
+        """`assert_close` bit for bit."""
         self.assert_close(actual, expected, what, relative=0, absolute=0)
 
     def assert_true(self, condition: object, message: str) -> None:
-        """Fail with a message unless a condition holds.
-
-        Raises:
-            CheckFailedError: the condition does not hold.
-        """
+        """Raise `CheckFailedError` with a message unless a condition holds."""
         self.compared += 1
         if not condition:
             raise CheckFailedError(message)
 
     @contextmanager
     def optional_feature(self, doing: str) -> Iterator[None]:
-        """Skip the check if the block raises: the kind does not support an optional feature.
-
-        Keep the block small, so that it does not hide other errors.
-
-        Raises:
-            NotApplicableError: the block raised.
-        """
+        """Raise `NotApplicableError` if the block raises; keep it small, so that it does not hide other errors."""
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns that some functions are slow or deprecated
+                yield
         except (NotApplicableError, CheckFailedError):
             raise
         except Exception as error:
             raise NotApplicableError(f"{doing} raised {describe_exception(error)}") from error
 
     def skip_unless(self, condition: object, reason: str) -> None:
-        """Skip the check with a reason unless a condition holds.
-
-        Raises:
-            NotApplicableError: the condition does not hold.
-        """
+        """Raise `NotApplicableError` with a reason unless a condition holds."""
         if not condition:
             raise NotApplicableError(reason)
 
     def leave_out(self, what: str) -> None:
-        """Report something that was not tried."""
         if what not in self.left_out:
             self.left_out.append(what)
 
@@ -218,9 +181,8 @@ def new_lengths() -> Tensor:
 def total(*results: Any) -> Tensor:
     """A scalar that depends on every floating-point entry of the results, with a random weight for each."""
     generator = torch.Generator().manual_seed(4)
-    parts = [part for part in leaves(results) if part.is_floating_point()]
-    weights = [torch.randn(part.shape, generator=generator, dtype=torch.float64).to(part) for part in parts]
-    return sum((part * weight).sum() for part, weight in zip(parts, weights, strict=True))  # type: ignore[return-value]  # at least one part
+    weighted = [(part * _noise(part, generator)).sum() for part in floating_leaves(results)]
+    return sum(weighted)  # type: ignore[return-value]  # at least one part
 
 
 def derivatives(value: Tensor, *by: Tensor) -> tuple[Tensor, ...]:
@@ -232,8 +194,7 @@ def derivatives(value: Tensor, *by: Tensor) -> tuple[Tensor, ...]:
 
 def gradients(value: Tensor, model: torch.nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
     """The gradients of a scalar with respect to inputs and parameters, by name; zeros where there is no dependence."""
-    learned = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    named = {**{f"input {index}": each for index, each in enumerate(inputs)}, **learned}
+    named = {**{f"input {index}": each for index, each in enumerate(inputs)}, **trainable(model)}
     found = derivatives(value, *named.values()) if named else ()
     return dict(zip(named, found, strict=True))
 
@@ -244,13 +205,21 @@ def with_gradients(model: torch.nn.Module, output: Tensor, final: Any, *inputs: 
     return {"output": output, "final state": final, **{f"gradient by {name}": each for name, each in found.items()}}
 
 
+def trainable(model: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: each for name, each in model.named_parameters() if each.requires_grad}
+
+
+def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Random numbers that do not depend on the dtype and device."""
+    return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like)
+
+
 def _perturb_weights(model: RecurrentModel, x: Tensor) -> None:
     generator = torch.Generator().manual_seed(5)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     with torch.no_grad():
         for parameter in model.parameters():
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(parameter)
-            parameter.add_(_NOISE * noise * (1 + parameter.abs()))
+            parameter.add_(_PERTURBATION * _noise(parameter, generator) * (1 + parameter.abs()))
         if not model(x).isfinite().all():
             for name, parameter in model.named_parameters():
                 parameter.copy_(before[name])
@@ -259,8 +228,7 @@ def _perturb_weights(model: RecurrentModel, x: Tensor) -> None:
 def _merged(changes: Iterable[Changes]) -> dict[str, Any]:
     """All changes in one, with merged options."""
     merged: dict[str, Any] = {}
-    options: dict[str, Any] = {}
     for each in changes:
-        merged |= each
-        options |= each.get("options", {})
-    return {**merged, "options": options} if options else merged
+        options = {**merged.get("options", {}), **each.get("options", {})}
+        merged |= {**each, "options": options}
+    return merged

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,70 +20,32 @@ from rnnkit._messages import describe_exception
 WORLD_SIZE = 2
 UNAVAILABLE = 77  # exit status if distributed training does not work on this machine
 _STEPS = 2  # a parameter without a gradient in the first step fails in the second
-_TIMEOUT = timedelta(seconds=60)
+_TIMEOUT = timedelta(seconds=120)
 
 
 class Task(NamedTuple):
-    """The training task.
+    """The training task: a spec as JSON and initial weights, then input, lengths and target of a batch."""
 
-    Attributes:
-        spec: the spec of the model.
-        weights: the initial weights.
-        x: `(batch, time, input_size)`.
-        lengths: `(batch,)`.
-        goal: the target, `(batch, output_size)`.
-    """
-
-    spec: RecurrentSpec[Any]
+    spec: str
     weights: dict[str, Tensor]
     x: Tensor
     lengths: Tensor
     goal: Tensor
 
-    def write(self, folder: Path) -> None:
-        """Write the task to files that the processes read."""
-        (folder / "spec.json").write_text(self.spec.to_json(), encoding="utf-8")
-        torch.save(self._asdict() | {"spec": None}, folder / "task.pt")
-
-    @classmethod
-    def read(cls, folder: Path) -> Task:
-        """The task that `write` wrote to a folder."""
-        fields = torch.load(folder / "task.pt", weights_only=True)
-        spec = RecurrentSpec.from_json((folder / "spec.json").read_bytes())
-        return cls(**fields | {"spec": spec})
-
-    def shard(self, rank: int) -> Task:
-        """The task with the sequences of one process."""
-        x, lengths, goal = (each.chunk(WORLD_SIZE)[rank] for each in (self.x, self.lengths, self.goal))
-        return self._replace(x=x, lengths=lengths, goal=goal)
-
-    def model(self) -> nn.Module:
-        """The model in evaluation mode: dropout would differ between one process and two."""
-        model = build_model(self.spec, dtype=self.x.dtype).eval()
+    def train(self, wrap: Callable[[nn.Module], nn.Module] = lambda model: model) -> dict[str, Tensor]:
+        """Train the wrapped model a few steps; returns the gradients of each step and the final parameters."""
+        # in evaluation mode: dropout would differ between one process and two
+        model = build_model(RecurrentSpec.from_json(self.spec), dtype=self.x.dtype).eval()
         model.load_state_dict(self.weights)
-        return model
-
-    def train(self, model: nn.Module) -> dict[str, Tensor]:
-        """Train a few steps; returns the gradients of each step and the final parameters."""
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        wrapped, optimizer = wrap(model), torch.optim.SGD(model.parameters(), lr=0.1)
         found: dict[str, Tensor] = {}
         for step in range(1, _STEPS + 1):
             optimizer.zero_grad()
-            F.mse_loss(model(self.x, lengths=self.lengths), self.goal).backward()
-            found |= {f"gradient of {name} in step {step}": each for name, each in _gradients(model).items()}
+            F.mse_loss(wrapped(self.x, lengths=self.lengths), self.goal).backward()
+            given = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
+            found |= {f"gradient of {name} in step {step}": each.clone() for name, each in given.items()}
             optimizer.step()
-        return found | {f"{_unwrapped_name(name)} afterwards": each.detach() for name, each in model.named_parameters()}
-
-
-def _gradients(model: nn.Module) -> dict[str, Tensor]:
-    return {
-        _unwrapped_name(name): each.grad.clone() for name, each in model.named_parameters() if each.grad is not None
-    }
-
-
-def _unwrapped_name(name: str) -> str:
-    """The name of a parameter without the prefix of DistributedDataParallel."""
-    return name.removeprefix("module.")
+        return found | {f"{name} afterwards": each.detach() for name, each in model.named_parameters()}
 
 
 def main(folder: Path, rank: int) -> None:
@@ -90,14 +53,15 @@ def main(folder: Path, rank: int) -> None:
     from torch import distributed
     from torch.nn.parallel import DistributedDataParallel
 
-    task = Task.read(folder).shard(rank)
+    task = Task(**torch.load(folder / "task.pt", weights_only=True))
+    task = task._replace(**{name: getattr(task, name).chunk(WORLD_SIZE)[rank] for name in ("x", "lengths", "goal")})
     try:
         store = distributed.FileStore(str(folder / "store"), WORLD_SIZE)  # type: ignore[attr-defined]  # documented, but missing in the stubs
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=WORLD_SIZE, timeout=_TIMEOUT)
     except RuntimeError as error:
         sys.stderr.write(f"init_process_group raised {describe_exception(error)}")
         sys.exit(UNAVAILABLE)
-    torch.save(task.train(DistributedDataParallel(task.model())), folder / f"result{rank}.pt")
+    torch.save(task.train(DistributedDataParallel), folder / f"result{rank}.pt")
     with suppress(RuntimeError):  # the other process may have ended already
         distributed.barrier()
     os._exit(0)  # gloo's threads sometimes abort a process that exits normally

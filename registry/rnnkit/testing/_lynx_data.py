@@ -24,15 +24,10 @@ _PAST = 8  # years, about a cycle
 
 
 class Lynx(NamedTuple):
-    """Windows of eight years and the year after each; log10 of the counts, less the mean.
+    """Windows of eight years and the year after each; log10 of the counts, less the mean."""
 
-    Attributes:
-        past: eight consecutive years, `(batch, time, 1)`.
-        next: the year after, `(batch, 1)`.
-    """
-
-    past: Tensor
-    next: Tensor
+    past: Tensor  # eight consecutive years, (batch, time, 1)
+    next: Tensor  # the year after, (batch, 1)
 
     @property
     def linear_baseline(self) -> float:

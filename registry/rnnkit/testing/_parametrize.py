@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rnnkit.catalog import current_catalog
@@ -13,7 +14,6 @@ from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 if TYPE_CHECKING:
     from rnnkit.testing._report import CheckResult
 
-_ENOUGH = "enough_checks_pass"
 _MIN_WORDS = 2  # of a reason
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -22,11 +22,8 @@ class KindCheck:
     """A check of one kind, the argument of a test that `parametrize_with_checks` parametrizes."""
 
     def __init__(self, results: _Results, check: Check) -> None:
-        self._results = results
-        self.kind = results.kind
-        self.name = check.name
-        self.text = check.text
-        self._check = check
+        self._results, self._check = results, check
+        self.kind, self.name, self.text = results.kind, check.name, check.text
 
     def run(self) -> None:
         """Run the check: pass, fail, skip, or fail as expected.
@@ -39,23 +36,12 @@ class KindCheck:
         __tracebackhide__ = True  # pytest leaves this frame out of tracebacks
         result, expected = self._results.of(self._check), self._results.expected.get(self.name)
         if expected is not None:
-            self._expect_failure(result, expected)
+            _require_failure(result, self.kind, expected)
         elif result.outcome == "failed":
             cause = None if isinstance(result.error, CheckFailedError) else result.error
             raise CheckFailedError(f"kind {self.kind!r} fails {self.name}: {result.explanation}") from cause
         elif result.outcome == "not applicable":
             pytest.skip(f"not applicable to {self.kind!r}: {result.reason}")
-
-    def _expect_failure(self, result: CheckResult, reason: str) -> None:
-        import pytest
-
-        if result.outcome == "failed":
-            pytest.xfail(f"{reason} ({result.reason})")
-        outcome = "passed" if result.outcome == "passed" else "is not applicable"
-        raise CheckFailedError(
-            f"{self.name} of kind {self.kind!r} was expected to fail because of {reason!r}, but {outcome}; remove it "
-            "from expected_failures"
-        )
 
     def __repr__(self) -> str:
         return f"<check {self.name} of {self.kind}>"
@@ -65,39 +51,25 @@ class _EnoughChecks:
     """Fails if too few checks pass: a run in which most tests are skipped should not be green."""
 
     def __init__(self, results: _Results, minimum: int) -> None:
-        self._results = results
-        self._minimum = minimum
-        self.kind = results.kind
-        self.name = _ENOUGH
+        self._results, self._minimum = results, minimum
+        self.kind, self.name = results.kind, "enough_checks_pass"
 
     def run(self) -> None:
         results = [self._results.of(check) for check in all_checks()]
-        passed = [each for each in results if each.outcome == "passed"]
-        if len(passed) < self._minimum:
-            report = make_report(self._results.kind_under_test, results)
-            raise CheckFailedError(f"{len(passed)} checks passed, at least {self._minimum} are required:\n{report}")
+        passed = sum(each.outcome == "passed" for each in results)
+        if passed < self._minimum:
+            report = make_report(self._results.kind_under_test(), results)
+            raise CheckFailedError(f"{passed} checks passed, at least {self._minimum} are required:\n{report}")
 
 
 class _Results:
     """The results of one kind; runs each check once."""
 
     def __init__(self, kind: str, expected: Mapping[str, str], **arguments: Any) -> None:
-        self.kind = kind
-        self.expected = expected
-        self._arguments = arguments  # of KindUnderTest
-        self._kind_under_test: KindUnderTest | None = None
-        self._results: dict[str, CheckResult] = {}
-
-    @property
-    def kind_under_test(self) -> KindUnderTest:
-        if self._kind_under_test is None:  # not in __init__: collecting tests builds no model
-            self._kind_under_test = KindUnderTest(self.kind, **self._arguments)
-        return self._kind_under_test
-
-    def of(self, check: Check) -> CheckResult:
-        if check.name not in self._results:
-            self._results[check.name] = run_check(check, self.kind_under_test)
-        return self._results[check.name]
+        self.kind, self.expected = kind, expected
+        # on the first call only: collecting tests builds no model
+        self.kind_under_test = cache(lambda: KindUnderTest(kind, **arguments))
+        self.of = cache(lambda check: run_check(check, self.kind_under_test()))
 
 
 def parametrize_with_checks(
@@ -132,24 +104,28 @@ def parametrize_with_checks(
     """
     import pytest
 
-    expected = _validated(expected_failures or {})
-    minimum = _validated_minimum(minimum)
-    parameters: list[Any] = []
+    expected, minimum = _validated(expected_failures or {}), _validated_minimum(minimum)
+    tests: list[KindCheck | _EnoughChecks] = []
     for kind in kinds:
         current_catalog().canonical(kind)  # one clear error now, rather than one for each check
-        parameters += _tests(_Results(kind, expected, fields=spec, options=options), minimum)
-    return pytest.mark.parametrize("check", parameters)
+        results = _Results(kind, expected, fields=spec, options=options)
+        tests += [*(KindCheck(results, check) for check in all_checks()), _EnoughChecks(results, minimum)]
+    return pytest.mark.parametrize("check", [pytest.param(each, id=f"{each.kind}-{each.name}") for each in tests])
 
 
-def _tests(results: _Results, minimum: int) -> list[Any]:
+def _require_failure(result: CheckResult, kind: str, reason: str) -> None:
     import pytest
 
-    tests: list[KindCheck | _EnoughChecks] = [KindCheck(results, check) for check in all_checks()]
-    tests.append(_EnoughChecks(results, minimum))
-    return [pytest.param(each, id=f"{results.kind}-{each.name}") for each in tests]
+    if result.outcome == "failed":
+        pytest.xfail(f"{reason} ({result.reason})")
+    outcome = "passed" if result.outcome == "passed" else "is not applicable"
+    raise CheckFailedError(
+        f"{result.check.name} of kind {kind!r} was expected to fail because of {reason!r}, but {outcome}; remove it "
+        "from expected_failures"
+    )
 
 
-def _validated(expected: Mapping[str, str]) -> Mapping[str, str]:
+def _validated(expected: Mapping[str, str]) -> dict[str, str]:
     require_known_checks(expected)
     for name, reason in expected.items():
         if not isinstance(reason, str) or len(reason.split()) < _MIN_WORDS:
@@ -160,11 +136,8 @@ def _validated(expected: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _validated_minimum(minimum: int | None) -> int:
-    lowest = len(all_checks()) // 2
-    if minimum is None:
-        return lowest
-    if not lowest <= minimum <= len(all_checks()):
-        raise ValueError(
-            f"minimum must be between {lowest}, half of the checks, and {len(all_checks())}, but is {minimum}"
-        )
-    return minimum
+    highest = len(all_checks())
+    lowest = highest // 2
+    if minimum is not None and not lowest <= minimum <= highest:
+        raise ValueError(f"minimum must be between {lowest}, half of the checks, and {highest}, but is {minimum}")
+    return lowest if minimum is None else minimum

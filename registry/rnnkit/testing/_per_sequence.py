@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rnnkit import RecurrentModel, map_state
+from rnnkit.testing._comparison import leaves
 
 
 def batch_axes(model: RecurrentModel) -> Any:
@@ -28,8 +29,7 @@ def select_sequences(state: Any, axes: Any, sequences: Sequence[int]) -> Any:
 
 def batched_parts(state: Any, axes: Any) -> list[Tensor]:
     """The tensors of a state that have a batch axis, moved to the front."""
-    found = map_state(lambda part, axis: [] if axis is None else [part.movedim(axis, 0)], state, axes)
-    return [part for leaf in _flatten(found) for part in leaf]
+    return leaves(map_state(lambda part, axis: () if axis is None else part.movedim(axis, 0), state, axes))
 
 
 def run_sequences_alone(
@@ -39,28 +39,15 @@ def run_sequences_alone(
 
     A sequence of length 0 gives zeros and its initial state.
     """
-    batch_axis, time_axis, axes = *_axes(model), batch_axes(model)
+    batch_axis, time_axis = (0, 1) if model.spec.batch_first else (1, 0)
+    axes, shape = batch_axes(model), [1, 1, model.backbone.features]
     outputs, finals = [], []
     for index, length in enumerate(lengths):
-        output, final = x.new_zeros(_shape(model, length)), select_sequences(state, axes, [index])
+        final, pieces = select_sequences(state, axes, [index]), []
         if length > 0:
             output, final = model.backbone(x.narrow(batch_axis, index, 1).narrow(time_axis, 0, length), final)
-        padding = output.new_zeros(_shape(model, x.shape[time_axis] - length))
-        outputs.append(torch.cat([output, padding], dim=time_axis))
+            pieces.append(output)
+        shape[time_axis] = x.shape[time_axis] - length
+        outputs.append(torch.cat([*pieces, x.new_zeros(shape)], dim=time_axis))
         finals.append(batched_parts(final, axes))
     return torch.cat(outputs, dim=batch_axis), [torch.cat(part) for part in zip(*finals, strict=True)]
-
-
-def _axes(model: RecurrentModel) -> tuple[int, int]:
-    return (0, 1) if model.spec.batch_first else (1, 0)
-
-
-def _shape(model: RecurrentModel, time: int) -> tuple[int, int, int]:
-    """The shape of the output of one sequence."""
-    features = model.backbone.features
-    return (1, time, features) if model.spec.batch_first else (time, 1, features)
-
-
-def _flatten(state: Any) -> list[Any]:
-    """The leaves of a state, in order."""
-    return [found for part in state for found in _flatten(part)] if isinstance(state, tuple) else [state]

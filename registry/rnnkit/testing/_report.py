@@ -53,11 +53,9 @@ class CheckResult:
         """As lines of a table, at most `width` columns wide."""
         line = f"  {_MARKS[self.outcome]:<6}  {self.check.name:<{_NAMES}}  "
         if self.outcome == "passed":
+            figures = ", ".join(_format_figure(name, value) for name, value in self.figures.items())
             space = " " * len(line)
-            return (
-                textwrap.fill(_format_figures(self.figures), width, initial_indent=line, subsequent_indent=space)
-                or line.rstrip()
-            )
+            return textwrap.fill(figures, width, initial_indent=line, subsequent_indent=space) or line.rstrip()
         return f"{line.rstrip()}\n{_indented(self.explanation, width)}"
 
     @property
@@ -106,10 +104,7 @@ class KindReport:
         Raises:
             KeyError: the check was not run.
         """
-        for each in self.results:
-            if each.check.name == name:
-                return each
-        raise KeyError(name)
+        return {each.check.name: each for each in self.results}[name]
 
     def require(self) -> None:
         """Raise `CheckFailedError` with the whole report if a check failed."""
@@ -128,7 +123,9 @@ class KindReport:
 
     def text(self, width: int = _WIDTH) -> str:
         """A table grouped by tier, at most `width` columns wide, and the configurations that the kind rejects."""
-        lines = [self._heading()]
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        counts = f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.not_applicable)} not applicable"
+        lines = [f"{self.kind} ({self.plugin or 'registered in this process'}) with {versions}\n{counts}"]
         for tier, results in groupby(self.results, key=lambda each: each.check.tier):
             lines += [f"\n{tier}", *(each.text(width) for each in results)]
         rejected = dict.fromkeys(each for result in self.results for each in result.left_out)
@@ -140,11 +137,6 @@ class KindReport:
     def __str__(self) -> str:
         return self.text()
 
-    def _heading(self) -> str:
-        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        counts = f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.not_applicable)} not applicable"
-        return f"{self.kind} ({self.plugin or 'registered in this process'}) with {versions}\n{counts}"
-
     def _filter(self, outcome: Outcome) -> tuple[CheckResult, ...]:
         return tuple(each for each in self.results if each.outcome == outcome)
 
@@ -152,10 +144,6 @@ class KindReport:
 def _to_json_value(value: float | str) -> float | int | str:
     """JSON has neither infinity nor NaN."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _format_figures(figures: Mapping[str, float | int | str]) -> str:
-    return ", ".join(_format_figure(name, value) for name, value in figures.items())
 
 
 def _format_figure(name: str, value: float | str) -> str:
@@ -166,8 +154,5 @@ def _format_figure(name: str, value: float | str) -> str:
 
 def _indented(text: str, width: int, spaces: int = 10) -> str:
     space = " " * spaces
-    lines = (
-        textwrap.fill(line, width, initial_indent=space, subsequent_indent=f"{space}  ", break_long_words=False)
-        for line in text.splitlines()
-    )
-    return "\n".join(lines)
+    wrapper = textwrap.TextWrapper(width, initial_indent=space, subsequent_indent=f"{space}  ", break_long_words=False)
+    return "\n".join(wrapper.fill(line) for line in text.splitlines())

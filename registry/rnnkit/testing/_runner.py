@@ -12,7 +12,7 @@ from rnnkit._version import __version__
 from rnnkit.specs import plugin_of
 from rnnkit.testing._check import Check, CheckFailedError, NotApplicableError, all_checks, select_checks
 from rnnkit.testing._context import CheckContext
-from rnnkit.testing._report import CheckResult, KindReport
+from rnnkit.testing._report import CheckResult, KindReport, Outcome
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 
@@ -51,30 +51,22 @@ def make_report(kind_under_test: KindUnderTest, results: Iterable[CheckResult]) 
 
 
 def run_check(check: Check, kind_under_test: KindUnderTest) -> CheckResult:
-    """Run one check on a kind."""
     context = CheckContext(kind_under_test)
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices), torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("default")  # a warning is not a failure, even under -W error
         torch.manual_seed(0)
-        error = _run(check, context)
-    if isinstance(error, NotApplicableError):
-        return CheckResult(check, "not applicable", str(error), context.figures, tuple(context.left_out), error)
-    if error is not None:
-        return CheckResult(check, "failed", _reason(error, context), context.figures, tuple(context.left_out), error)
-    return CheckResult(check, "passed", "", context.figures, tuple(context.left_out))
+        outcome, reason, error = _run(check, context)
+    return CheckResult(check, outcome, reason, context.figures, tuple(context.left_out), error)
 
 
-def _run(check: Check, context: CheckContext) -> Exception | None:
+def _run(check: Check, context: CheckContext) -> tuple[Outcome, str, Exception | None]:
     try:
         check.function(context)
+        context.assert_true(context.compared, f"{check.name} compared nothing")
+    except NotApplicableError as error:
+        return "not applicable", str(error), error
     except Exception as error:  # noqa: BLE001  # any exception of the kind is a result
-        return error
-    if not context.compared:
-        return CheckFailedError(f"{check.name} compared nothing")
-    return None
-
-
-def _reason(error: Exception, context: CheckContext) -> str:
-    what = str(error) if isinstance(error, CheckFailedError) else f"it raised {describe_exception(error)}"
-    return what if context.case is None else f"{what}\nwith {context.case}"
+        what = str(error) if isinstance(error, CheckFailedError) else f"it raised {describe_exception(error)}"
+        return "failed", what if context.case is None else f"{what}\nwith {context.case}", error
+    return "passed", "", None

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, reduce
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 from pydantic import ValidationError
 
-from rnnkit import (
-    Cell,
-    InitOptions,
-    Kind,
-    Options,
-    RecurrentModel,
-    RecurrentSpec,
-    StackOptions,
-    build_model,
-    current_catalog,
-    get_kind,
-)
-from rnnkit.catalog import LOCAL, canonical
+from rnnkit import Cell, InitOptions, Options, RecurrentModel, RecurrentSpec, StackOptions, build_model, get_kind
+from rnnkit.catalog import LOCAL, canonical, current_catalog
 from rnnkit.cells import cell_arguments
 from rnnkit.options import own_fields
 from rnnkit.testing.sample_values import interleave, is_choice, sample_option_values
@@ -32,43 +21,27 @@ Changes = Mapping[str, Any]
 # Tried in turn: a kind may need even sizes, equal sizes or a multiple of its number of heads. The first sizes differ,
 # which shows interchanged axes.
 _SIZES = [(3, 6), (4, 8), (8, 8), (16, 16), (32, 32), (64, 64)]
-_LAYERS = 2
 _MAX_VARIANTS = 8  # of the kind's own options, which every check runs with
 _MAX_NUMBERS = 2  # values of one numeric option
 
 
 class KindUnderTest:
-    """A kind under test.
-
-    Args:
-        kind: its name.
-        fields: fields of every spec, for kinds that do not accept the kit's own.
-        options: options to run every check with, in addition to those that the kit finds.
-
-    Raises:
-        UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind is not available.
-        ValueError: the kind accepts no spec that the kit tries.
-    """
+    """A kind under test; arguments and errors are those of `check_kind`, where `fields` is `spec`."""
 
     def __init__(self, kind: str, *, fields: Changes | None = None, options: Sequence[Changes] = ()) -> None:
-        self.record: Kind = get_kind(kind)
+        self.record = get_kind(kind)
         self.name = current_catalog().canonical(kind)
-        self._given = dict(fields or {})
-        self._options = list(options)
-        self._base = self._find_sizes()
+        self.given_options: list[Changes] = [{"options": dict(each)} for each in options]
+        self._base: Changes = {}
+        self._base = self._find_base(fields or {})
 
     def spec(self, **changes: Any) -> RecurrentSpec[Any]:
-        """A small spec of two layers, with some fields changed.
-
-        Raises:
-            ValidationError: the kind rejects it.
-        """
+        """A small spec of two layers, with some fields changed; raises ValidationError if the kind rejects it."""
         fields = {**self._base, **changes}
         fields["options"] = {**self._base.get("options", {}), **changes.get("options", {})}
         return RecurrentSpec.from_dict({"kind": self.name, **fields})
 
     def accepts(self, **changes: Any) -> bool:
-        """Whether the kind accepts a spec with these fields changed."""
         return self.problem(**changes) is None
 
     def problem(self, **changes: Any) -> str | None:
@@ -76,16 +49,15 @@ class KindUnderTest:
         try:
             self.spec(**changes)
         except ValidationError as error:
-            return "; ".join(
-                f"{'.'.join(map(str, line['loc']))}={line['input']!r}: {line['msg']}" for line in error.errors()
-            )
+            lines = [(".".join(map(str, line["loc"])), line["input"], line["msg"]) for line in error.errors()]
+            return "; ".join(f"{place}={value!r}: {message}" for place, value, message in lines)
         return None
 
     @cached_property
     def variants(self) -> list[Changes]:
         """Changes of a spec that most checks run with: options of the kind, and those that the caller gave."""
-        own = own_fields(self.record.options(), _base_of(self.record))
-        some = islice(interleave(self._values_of(own)), _MAX_VARIANTS)
+        base = next(each for each in (StackOptions, InitOptions, Options) if issubclass(self.record.options, each))
+        some = islice(interleave(self._values_of(own_fields(self.record.options(), base))), _MAX_VARIANTS)
         return [{}, {"bias": False}, *self._cell_options, *some, *self.given_options]
 
     @cached_property
@@ -98,29 +70,21 @@ class KindUnderTest:
     @property
     def _cell_options(self) -> list[Changes]:
         """The options of stacks that change the arguments of the cells, which implement them themselves."""
-        cells: Any = self.model.backbone.cells if self.is_stack else ()
 
         def arguments(**changes: Any) -> list[dict[str, Any]]:
-            return [cell_arguments(cell, self.spec(**changes)) for cell in {type(cell) for cell in cells}]
+            return [cell_arguments(cell, self.spec(**changes)) for cell in self._cells]
 
         defaults = arguments()
         return [each for each in self.stack_options if arguments(**each) != defaults]
 
     def _values_of(self, options: Iterable[str]) -> list[list[Changes]]:
-        """For each option, a few values that the kind accepts."""
-        values = sample_option_values(self.record.options)
-        return [self._accepted_few([{"options": {name: value}} for value in values[name]]) for name in options]
-
-    @property
-    def given_options(self) -> list[Changes]:
-        """The options that the caller gave."""
-        return [{"options": dict(each)} for each in self._options]
-
-    def _accepted_few(self, changes: list[Changes]) -> list[Changes]:
-        """The values of one option that the kind accepts: all choices, and a few numbers."""
-        accepted = [each for each in changes if self.accepts(**each)]
-        choices = [each for each in accepted if all(map(is_choice, each["options"].values()))]
-        return choices + [each for each in accepted if each not in choices][:_MAX_NUMBERS]
+        """For each option, the values that the kind accepts: all choices, and a few numbers."""
+        values, found = sample_option_values(self.record.options), list[list[Changes]]()
+        for name in options:
+            accepted = [value for value in values[name] if self.accepts(options={name: value})]
+            numbers = [value for value in accepted if not is_choice(value)][:_MAX_NUMBERS]
+            found.append([{"options": {name: value}} for value in [*filter(is_choice, accepted), *numbers]])
+        return found
 
     @property
     def is_local(self) -> bool:
@@ -129,16 +93,18 @@ class KindUnderTest:
 
     @property
     def is_stack(self) -> bool:
-        """Whether its backbone is a stack of cells."""
         return hasattr(self.model.backbone, "cells")
 
     @property
     def has_fused_path(self) -> bool:
         """Whether a cell overrides `unroll` or `unroll_layers`."""
-        cells: Any = self.model.backbone.cells if self.is_stack else ()
-        return any(
-            type(cell).unroll is not Cell.unroll or type(cell).unroll_layers is not Cell.unroll_layers for cell in cells
-        )
+        fused = (Cell.unroll, Cell.unroll_layers)
+        return any((cell.unroll, cell.unroll_layers) != fused for cell in self._cells)
+
+    @property
+    def _cells(self) -> set[type[Cell]]:
+        backbone: Any = self.model.backbone
+        return {type(cell) for cell in backbone.cells} if self.is_stack else set()
 
     @property
     def force_step_loop_values(self) -> tuple[bool, ...]:
@@ -158,42 +124,25 @@ class KindUnderTest:
 
     @cached_property
     def model(self) -> RecurrentModel:
-        """A model to inspect."""
         return build_model(self.spec())
 
-    def _find_sizes(self) -> dict[str, Any]:
+    def _find_base(self, given: Changes) -> Changes:
+        """The first fields that the kind accepts."""
         problems = []
-        for fields in self._candidates():
-            self._base = {**fields, **self._given}
-            problem = self.problem()
+        for layers, (inputs, hidden) in product((2, 1), _SIZES):
+            base = {"input_size": inputs, "hidden_size": hidden, "output_size": 2, "num_layers": layers, **given}
+            problem = self.problem(**base)
             if problem is None:
-                return self._base
+                return base
             problems.append(problem)
         raise ValueError(
             f"Kind {self.name!r} accepts none of the specs that the kit tries: {problems[0]}. Give fields that it "
             "accepts, such as spec={'hidden_size': 12}"
         )
 
-    def _candidates(self) -> Iterator[dict[str, Any]]:
-        for num_layers in (_LAYERS, 1):
-            for input_size, hidden_size in _SIZES:
-                yield {
-                    "input_size": input_size,
-                    "hidden_size": hidden_size,
-                    "output_size": 2,
-                    "num_layers": num_layers,
-                }
-
 
 def is_importable(cls: type) -> bool:
     """Whether pickle can find the class: its module has it under its qualified name."""
-    try:
-        found: object = reduce(getattr, cls.__qualname__.split("."), sys.modules[cls.__module__])
-    except (AttributeError, KeyError):
-        return False
+    names, module = cls.__qualname__.split("."), sys.modules.get(cls.__module__)
+    found: object = reduce(lambda found, name: getattr(found, name, None), names, module)
     return found is cls
-
-
-def _base_of(kind: Kind) -> type[Any]:
-    """The base class of the kind's options that belongs to rnnkit."""
-    return next(base for base in (StackOptions, InitOptions, Options) if issubclass(kind.options, base))

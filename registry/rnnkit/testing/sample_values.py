@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from enum import Enum
 from itertools import chain, islice, zip_longest
@@ -36,8 +37,8 @@ def sample_option_values(options: type[Options]) -> dict[str, list[Any]]:
     """
     schema, defaults = schema_of(options), plain_defaults(options)
     candidates, schemas = _Candidates(schema.get("$defs", {})), schema["properties"]
-    names = [field.name for field in fields(options)]
-    return {name: _valid_values(options, name, candidates.of(schemas.get(name, {}), defaults[name])) for name in names}
+    found = {field.name: candidates.of(schemas.get(field.name, {}), defaults[field.name]) for field in fields(options)}
+    return {name: _valid_values(options, name, each) for name, each in found.items()}
 
 
 def is_choice(value: Any) -> bool:
@@ -48,28 +49,21 @@ def is_choice(value: Any) -> bool:
 def interleave(several: Iterable[Iterable[Any]]) -> Iterator[Any]:
     """The first item of each, then the second of each, and so on."""
     nothing = object()
-    for items in zip_longest(*several, fillvalue=nothing):
-        yield from (each for each in items if each is not nothing)
+    return (each for items in zip_longest(*several, fillvalue=nothing) for each in items if each is not nothing)
 
 
 def _valid_values(options: type[Options], name: str, candidates: Iterator[Any]) -> list[Any]:
     """The candidates that a field accepts, after validation: enumeration members, tuples for lists."""
     adapter, default = TypeAdapter(options), getattr(options(), name)
-    found: list[Any] = []
+    found = [default]
     for candidate in candidates:
-        try:
+        with suppress(Exception):  # a validator of the plugin may raise anything
             value = getattr(adapter.validate_json(to_json({name: candidate})), name)
-        except Exception:  # noqa: BLE001, S112  # a validator of the plugin may raise anything
-            continue
-        if not _contains([default, *found], value):
-            found.append(value)
-        if len(found) == _MAX_VALUES:
+            if not any(type(value) is type(other) and value == other for other in found):
+                found.append(value)
+        if len(found) > _MAX_VALUES:
             break
-    return found
-
-
-def _contains(values: Sequence[Any], value: Any) -> bool:
-    return any(type(value) is type(other) and value == other for other in values)
+    return found[1:]
 
 
 class _Candidates:
@@ -85,27 +79,18 @@ class _Candidates:
         branches = [branch for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key, [])]
         yield from interleave([self.of(branch, default, depth) for branch in branches])
         yield from schema.get("enum", [])
-        if "const" in schema:
-            yield schema["const"]
+        yield from (schema[key] for key in ("const",) if key in schema)
         if depth:
             yield from self._of_type(schema, default, depth - 1)
 
-    def _of_type(self, schema: _Schema, default: Any, depth: int) -> Iterator[Any]:
+    def _of_type(self, schema: _Schema, default: Any, depth: int) -> Iterable[Any]:
         match schema.get("type"):
-            case "boolean":
-                yield from (True, False)
-            case "integer":
-                yield from _integers(schema, default)
-            case "number":
-                yield from _numbers(schema, default)
-            case "string":
-                yield from _strings(schema, default)
             case "array":
-                yield from self._arrays(schema, default, depth)
+                return self._arrays(schema, default, depth)
             case "object":
-                yield from self._objects(schema, default, depth)
-            case "null":
-                yield None
+                return self._objects(schema, default, depth)
+            case kind:
+                return _SIMPLE[kind](schema, default) if kind in _SIMPLE else ()
 
     def _arrays(self, schema: _Schema, default: Any, depth: int) -> Iterator[list[Any]]:
         if "prefixItems" in schema:
@@ -175,3 +160,12 @@ def _strings(schema: _Schema, default: Any) -> Iterator[str]:
 
 def _next_digit(digit: re.Match[str]) -> str:
     return str((int(digit[0]) + 1) % 10)
+
+
+_SIMPLE: Mapping[Any, Callable[[_Schema, Any], Iterable[Any]]] = {
+    "boolean": lambda *_: (True, False),
+    "integer": _integers,
+    "number": _numbers,
+    "string": _strings,
+    "null": lambda *_: (None,),
+}

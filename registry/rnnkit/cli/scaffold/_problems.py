@@ -6,14 +6,15 @@ import keyword
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
+from importlib.metadata import distributions
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import rnnkit
 from rnnkit._messages import join_quoted, short_repr
-from rnnkit.catalog import LOCAL, OWN, UNKNOWN, candidate_of, installed_entry_points, normalized
+from rnnkit.catalog import LOCAL, OWN, UNKNOWN, candidates_by_distribution, normalized
 from rnnkit.cli.scaffold._names import Names, module_of, names_of
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # a distribution, by the packaging standards
@@ -64,11 +65,7 @@ def _distribution_problems(name: str) -> Iterator[NameProblem]:
 
 
 def _is_installed(name: str) -> bool:
-    try:
-        distribution(name)
-    except PackageNotFoundError:
-        return False
-    return True
+    return any(True for _ in distributions(name=name))
 
 
 def _module_problems(name: str) -> Iterator[NameProblem]:
@@ -115,8 +112,8 @@ def _invalid_kind(kind: str) -> str:
 
 def _providers(kind: str) -> set[str]:
     """Returns the distributions that provide a kind with this bare name, blocked ones included."""
-    entries = [each for each in installed_entry_points() if isinstance(each, EntryPoint) and each.name == kind]
-    return {candidate_of(each).distribution for each in entries}
+    candidates = chain.from_iterable(candidates_by_distribution().values())
+    return {each.distribution for each in candidates if each.category.noun == "kind" and each.bare_name == kind}
 
 
 def _folder_problems(parent: Path, name: str) -> Iterator[NameProblem]:

@@ -42,25 +42,12 @@ class _Filled(Template):
 
 def project_files(names: Names) -> list[ProjectFile]:
     """Returns the files of a plugin, the most important first."""
-    values = _values(names)
-
-    def filled(text: str) -> str:
-        return _Filled(text).substitute(values)
-
+    values = {name: getattr(names, name) for name in ("distribution", "module", "kind", "full_kind", "class_prefix")}
+    values["rnnkit"] = _minimum_version(__version__)
     return [
-        ProjectFile(filled(path), description, filled(_template(name))) for name, (path, description) in _FILES.items()
+        ProjectFile(_Filled(path).substitute(values), description, _Filled(_template(name)).substitute(values))
+        for name, (path, description) in _FILES.items()
     ]
-
-
-def _values(names: Names) -> dict[str, str]:
-    return {
-        "distribution": names.distribution,
-        "module": names.module,
-        "kind": names.kind,
-        "full_kind": names.full_kind,
-        "class_prefix": names.class_prefix,
-        "rnnkit": _minimum_version(__version__),
-    }
 
 
 def _template(name: str) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rnnkit._messages import describe_exception
 from rnnkit.build import build_model
 from rnnkit.files.checkpoint._record import Fingerprint, Number
+from rnnkit.files.checkpoint._state_dict import set_tensor
 from rnnkit.model import RecurrentModel, flatten_with_paths
 
 _BATCH_SIZE, _STEPS = 2, 4
@@ -31,11 +32,12 @@ def fingerprint_of(model: RecurrentModel, twin: RecurrentModel) -> Fingerprint:
         model: the model.
         twin: a model of the same spec on the meta device, which takes the model's tensors.
     """
+    dtype = twin.backbone.dtype  # a model in float8 can be neither built nor run: it is built in another dtype
     fingerprint = run_fingerprint(_with_tensors(twin, model, torch.device("cpu")))
     if fingerprint.reason:
         device = device_of(model)
         with preserve_rng(device):
-            twin = build_model(model.spec, device=device, dtype=model.backbone.dtype)
+            twin = build_model(model.spec, device=device, dtype=dtype)
         fingerprint = run_fingerprint(_with_tensors(twin, model, device))
     return fingerprint
 
@@ -88,15 +90,10 @@ def _fixed_input(model: RecurrentModel, device: torch.device) -> Tensor:
 def _with_tensors(twin: RecurrentModel, model: RecurrentModel, device: torch.device) -> RecurrentModel:
     """Replace the twin's tensors with the model's, without a copy if they are on the device already."""
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        _set_tensor(twin, name, nn.Parameter(parameter.detach().to(device), requires_grad=False))
+        set_tensor(twin, name, nn.Parameter(parameter.detach().to(device), requires_grad=False))
     for name, buffer in model.named_buffers(remove_duplicate=False):
-        _set_tensor(twin, name, buffer.detach().to(device))
+        set_tensor(twin, name, buffer.detach().to(device))
     return twin
-
-
-def _set_tensor(model: nn.Module, name: str, tensor: Tensor) -> None:
-    owner, _, attribute = name.rpartition(".")
-    setattr(model.get_submodule(owner), attribute, tensor)
 
 
 def _tensors_of(state: Any) -> list[Tensor]:

@@ -29,13 +29,16 @@ class Lock:
         rnnkit: version of rnnkit.
         plugin: the distribution that provides the kind, as a pip requirement; None: a local kind.
         torch: version of torch.
+        readout_plugin: the third-party distribution that provides the readout; None: there is none, or the file is
+            older than this field.
     """
 
     rnnkit: str
     plugin: str | None
     torch: str
+    readout_plugin: str | None = None
 
-    @field_validator("plugin")
+    @field_validator("plugin", "readout_plugin")
     @classmethod
     def _validate_plugin(cls, plugin: str | None) -> str | None:
         return None if plugin is None else str(DistributionPin.parse(plugin))
@@ -80,12 +83,13 @@ class Record:
 
     def dump(self) -> str:
         """Return the record without its digest as JSON."""
-        data = _RECORD.dump_python(self, mode="json", exclude={"sha256"})
+        data = _RECORD.dump_python(self, mode="json", exclude_defaults=True)
         return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
     def spec_data(self) -> dict[str, Any]:
-        """Return the spec in the form of a spec file, with its plugin."""
-        return ({} if self.lock.plugin is None else {"plugin": self.lock.plugin}) | self.spec
+        """Return the spec in the form of a spec file, with its plugins."""
+        plugins = {"plugin": self.lock.plugin, "readout_plugin": self.lock.readout_plugin}
+        return {key: plugin for key, plugin in plugins.items() if plugin is not None} | self.spec
 
 
 _RECORD = TypeAdapter(Record)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -44,8 +43,11 @@ def tensors_to_store(tensors: Mapping[str, Tensor], tied: Mapping[str, str]) -> 
 
 
 def most_common_dtype(tensors: Mapping[str, Tensor]) -> torch.dtype:
-    """Return the most common floating-point or complex dtype; torch's default if there is none."""
-    dtypes = (tensor.dtype for tensor in tensors.values())
+    """Return the most common floating-point or complex dtype; torch's default if there is none.
+
+    Except for float8, since torch cannot initialize parameters in it.
+    """
+    dtypes = (tensor.dtype for tensor in tensors.values() if tensor.dtype.itemsize > 1)
     counts = Counter(dtype for dtype in dtypes if dtype.is_floating_point or dtype.is_complex)
     return counts.most_common(1)[0][0] if counts else torch.get_default_dtype()
 
@@ -82,8 +84,13 @@ def tie(model: nn.Module, tied: Mapping[str, str]) -> None:
     tensors = model.state_dict(keep_vars=True)
     for name, kept in tied.items():
         if type(tensors[name]) is type(tensors[kept]):  # a parameter cannot take the place of a buffer
-            owner, _, attribute = name.rpartition(".")
-            setattr(model.get_submodule(owner), attribute, tensors[kept])
+            set_tensor(model, name, tensors[kept])
+
+
+def set_tensor(model: nn.Module, name: str, tensor: Tensor) -> None:
+    """Replace a parameter or buffer."""
+    owner, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(owner), attribute, tensor)
 
 
 def _sharing_memory(tensors: Mapping[str, Tensor]) -> set[str]:
@@ -107,36 +114,6 @@ def _storage(tensor: Tensor) -> object:
 # Whether tensors fit a spec
 
 
-@dataclass(frozen=True)
-class TensorInfo:
-    """Shape and dtype of a tensor."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-
-    def __str__(self) -> str:
-        return f"{self.shape} of {str(self.dtype).removeprefix('torch.')}"
-
-
-@dataclass(frozen=True)
-class StateInfo:
-    """The tensors of a model without their values.
-
-    Attributes:
-        tensors: shape and dtype of each tensor.
-        tied: for each tied tensor, the name of the other.
-    """
-
-    tensors: Mapping[str, TensorInfo]
-    tied: Mapping[str, str]
-
-
-def state_info(tensors: Mapping[str, Tensor]) -> StateInfo:
-    """Describe the tensors from `state_dict(keep_vars=True)`."""
-    infos = {name: TensorInfo(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
-    return StateInfo(infos, find_ties(tensors))
-
-
 def meta_model(spec: RecurrentSpec[Any], dtype: torch.dtype) -> RecurrentModel:
     """Build the model of a spec on the meta device, without drawing random numbers.
 
@@ -154,34 +131,41 @@ def meta_model(spec: RecurrentSpec[Any], dtype: torch.dtype) -> RecurrentModel:
         raise BuildError(f"No model can be built on the meta device from {spec!r}: {cause}") from error
 
 
-def find_mismatches(expected: StateInfo, found: StateInfo) -> list[str]:
-    """Return a message for each tensor that does not fit a model. Any floating-point dtype fits any other."""
+def find_mismatches(
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], found_ties: Mapping[str, str]
+) -> list[str]:
+    """Return a message for each tensor that does not fit a model. Any floating-point dtype fits any other.
+
+    Args:
+        expected: parameters and buffers of the model, from `state_dict(keep_vars=True)`.
+        found: the other tensors.
+        found_ties: for each tied tensor of `found`, the name of the other.
+    """
     return [
-        *_name_mismatches(expected.tensors, found.tensors),
-        *_shape_mismatches(expected.tensors, found.tensors),
-        *_tie_mismatches(expected.tied, found.tied),
+        *(f"{name} is missing: {_shape_text(tensor)}" for name, tensor in expected.items() if name not in found),
+        *(
+            f"{dotted([name])} is unexpected: {_shape_text(tensor)}"
+            for name, tensor in found.items()
+            if name not in expected
+        ),
+        *(
+            f"{name} is {_shape_text(found[name])}, expected {_shape_text(tensor)}"
+            for name, tensor in expected.items()
+            if name in found and _form(found[name]) != _form(tensor)
+        ),
+        *(
+            f"{name} is a separate tensor, expected to be tied to {kept}"
+            for name, kept in find_ties(expected).items()
+            if found_ties.get(name, name) != found_ties.get(kept, kept)
+        ),
     ]
 
 
-def _name_mismatches(expected: Mapping[str, TensorInfo], found: Mapping[str, TensorInfo]) -> Iterator[str]:
-    for name in (name for name in expected if name not in found):
-        yield f"{name} is missing: {expected[name]}"
-    for name in (name for name in found if name not in expected):
-        yield f"{dotted([name])} is unexpected: {found[name]}"
+def _shape_text(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def _shape_mismatches(expected: Mapping[str, TensorInfo], found: Mapping[str, TensorInfo]) -> Iterator[str]:
-    for name, wanted in expected.items():
-        info = found.get(name, wanted)
-        if info.shape != wanted.shape or _category(info.dtype) != _category(wanted.dtype):
-            yield f"{name} is {info}, expected {wanted}"
-
-
-def _tie_mismatches(expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
-    for name, kept in expected.items():
-        if found.get(name, name) != found.get(kept, kept):
-            yield f"{name} is a separate tensor, expected to be tied to {kept}"
-
-
-def _category(dtype: torch.dtype) -> object:
-    return "floating" if dtype.is_floating_point else "complex" if dtype.is_complex else dtype
+def _form(tensor: Tensor) -> tuple[torch.Size, object]:
+    """The shape, and the dtype except for its precision."""
+    dtype = tensor.dtype
+    return tensor.shape, "floating" if dtype.is_floating_point else "complex" if dtype.is_complex else dtype

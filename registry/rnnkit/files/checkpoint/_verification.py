@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rnnkit._version import __version__
 from rnnkit.files.checkpoint._fingerprint import device_of, run_fingerprint
 from rnnkit.files.checkpoint._record import Fingerprint, Lock, Record
 from rnnkit.model import RecurrentModel
-from rnnkit.specs import plugin_of
+from rnnkit.specs import RecurrentSpec, plugin_of, readout_plugin_of
 
 _TF32_EPS = 2.0**-10  # cuDNN computes float32 in TF32 by default
 
@@ -23,7 +22,7 @@ class LockDifference(NamedTuple):
     """A version that differs between saving and loading a model.
 
     Attributes:
-        name: `rnnkit`, `plugin` or `torch`.
+        name: `rnnkit`, `plugin`, `readout_plugin` or `torch`.
         saved: the version in the file, for the plugin with its distribution; None: the kind was a local one.
         installed: the installed version; None: the kind is a local one.
     """
@@ -70,21 +69,27 @@ def compare_fingerprint(path: str, record: Record, model: RecurrentModel) -> Ver
         drift=drift,
         relative_drift=relative,
         tolerance=tolerance,
-        differences=_differences(record.lock, installed_lock(model.spec.kind)),
+        differences=lock_differences(record.lock, installed_lock(model.spec)),
         reason=reason,
     )
 
 
-def installed_lock(kind: str) -> Lock:
+def installed_lock(spec: RecurrentSpec[Any]) -> Lock:
     """Return the installed versions."""
-    return Lock(rnnkit=__version__, plugin=plugin_of(kind), torch=torch.__version__.partition("+")[0])
+    return Lock(
+        rnnkit=__version__,
+        plugin=plugin_of(spec.kind),
+        torch=torch.__version__.partition("+")[0],
+        readout_plugin=readout_plugin_of(spec.readout),
+    )
 
 
-def _differences(saved: Lock, installed: Lock) -> tuple[LockDifference, ...]:
-    pairs = [
-        LockDifference(name, getattr(saved, name), getattr(installed, name)) for name in ("rnnkit", "plugin", "torch")
-    ]
-    return tuple(pair for pair in pairs if pair.saved != pair.installed)
+def lock_differences(saved: Lock, installed: Lock) -> tuple[LockDifference, ...]:
+    """Return the versions that differ, except for a readout without a saved one: the file may be an old one."""
+    names = ("rnnkit", "plugin", "readout_plugin", "torch")
+    pairs = [LockDifference(name, getattr(saved, name), getattr(installed, name)) for name in names]
+    unknown = LockDifference("readout_plugin", None, installed.readout_plugin)
+    return tuple(pair for pair in pairs if pair.saved != pair.installed and pair != unknown)
 
 
 def _reason(saved: Fingerprint, now: Fingerprint) -> str:
@@ -93,26 +98,22 @@ def _reason(saved: Fingerprint, now: Fingerprint) -> str:
     return f"The model cannot run here: {now.reason}" if now.reason else ""
 
 
-def _values(fingerprint: Fingerprint) -> list[float]:
-    return [float(value) for value in (*fingerprint.output, *fingerprint.state)]
+def _values(fingerprint: Fingerprint) -> Tensor:
+    values = [float(value) for value in (*fingerprint.output, *fingerprint.state)]
+    return torch.tensor(values, dtype=torch.float64, device="cpu")
 
 
-def _largest_difference(saved: Sequence[float], now: Sequence[float]) -> float:
-    if len(saved) != len(now):
-        return math.inf
-    return max(map(_difference, saved, now), default=0.0)
-
-
-def _difference(saved: float, now: float) -> float:
+def _largest_difference(saved: Tensor, now: Tensor) -> float:
     """NaN equals NaN, and is infinitely far from any number."""
-    if saved == now or (math.isnan(saved) and math.isnan(now)):
-        return 0.0
-    difference = abs(saved - now)
-    return math.inf if math.isnan(difference) else difference
+    if saved.shape != now.shape:
+        return math.inf
+    equal = (saved == now) | (saved.isnan() & now.isnan())
+    difference = torch.where(equal, 0.0, (saved - now).abs()).nan_to_num(nan=math.inf, posinf=math.inf)
+    return max(difference.tolist(), default=0.0)
 
 
-def _relative(drift: float, saved: Sequence[float]) -> float:
-    largest = max((abs(value) for value in saved if math.isfinite(value)), default=0.0)
+def _relative(drift: float, saved: Tensor) -> float:
+    largest = max(saved[saved.isfinite()].abs().tolist(), default=0.0)
     return drift if drift in (0.0, math.inf) else drift / largest if largest else math.inf
 
 

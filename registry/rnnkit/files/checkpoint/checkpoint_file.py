@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from io import BufferedReader
@@ -18,24 +17,14 @@ from rnnkit.build import build_model
 from rnnkit.errors import CheckpointError, LockWarning
 from rnnkit.files._problems import listing, problem_lines
 from rnnkit.files.checkpoint._fingerprint import fingerprint_of, preserve_rng
-from rnnkit.files.checkpoint._format import (
-    DTYPES,
-    Header,
-    StoredTensor,
-    header_of,
-    read_tensors,
-    write_checkpoint,
-)
+from rnnkit.files.checkpoint._format import Header, header_of, read_tensors, write_checkpoint
 from rnnkit.files.checkpoint._record import FORMAT_VERSION, Record
 from rnnkit.files.checkpoint._state_dict import (
-    StateInfo,
-    TensorInfo,
     find_mismatches,
     find_ties,
     find_unstorable,
     meta_model,
     most_common_dtype,
-    state_info,
     tensors_to_store,
     tie,
 )
@@ -44,9 +33,10 @@ from rnnkit.files.checkpoint._verification import (
     Verification,
     compare_fingerprint,
     installed_lock,
+    lock_differences,
 )
 from rnnkit.model import RecurrentModel
-from rnnkit.specs import RecurrentSpec, UnresolvedOptions, plugin_of
+from rnnkit.specs import RecurrentSpec, UnresolvedOptions, UnresolvedReadout
 
 __all__ = ["LockDifference", "Verification", "load_model", "save_model", "verify_model"]
 
@@ -58,7 +48,7 @@ def save_model(model: RecurrentModel, path: str | os.PathLike[str]) -> None:
     """Write a model to one safetensors file, from which `load_model` builds it again.
 
     The file holds the tensors under the names of the model's `state_dict`, each in its own dtype and tied tensors once.
-    Its metadata holds the spec, the versions of rnnkit, of the plugin and of torch, and a fingerprint for
+    Its metadata holds the spec, the versions of rnnkit, of the plugins and of torch, and a fingerprint for
     `verify_model`. The file is written atomically: it replaces an older file completely or not at all, even if the
     process is killed.
 
@@ -95,22 +85,22 @@ def load_model(
     Args:
         path: path of the file.
         device: device of the model, wherever it was saved; None: torch's default.
-        strict_versions: whether a plugin version other than the saved one is an error.
+        strict_versions: whether it is an error that the plugin of the kind or of the readout has another version.
 
     Raises:
         CheckpointError: the file was not written by `save_model`, is damaged, or its tensors do not fit the model of
             its spec; lists all differences. Or the device is `meta`, which holds no values.
-        UnresolvedKindError: the plugin of the kind is not installed; says which one to install.
+        UnresolvedKindError: the plugin of the kind or of the readout is not installed; says which one to install.
         BlockedKindError, AmbiguousKindError, PluginError: the kind is not available for another reason.
         OSError: the file cannot be opened.
 
     Warns:
-        LockWarning: the plugin has another version than the saved one.
+        LockWarning: the plugin of the kind or of the readout has another version than the saved one.
     """
     with Path(path).open("rb") as file:
         header = header_of(file, path)
         spec = _spec_of(header)
-        _check_plugin(header, spec, strict=strict_versions)
+        _check_plugins(header, spec, strict=strict_versions)
         return _load(file, header, spec, device)
 
 
@@ -155,8 +145,7 @@ def _checked_tensors(model: RecurrentModel) -> dict[str, Tensor]:
 
 
 def _check_built_from_spec(twin: RecurrentModel, tensors: dict[str, Tensor]) -> None:
-    problems = find_mismatches(state_info(twin.state_dict(keep_vars=True)), state_info(tensors))
-    if problems:
+    if problems := find_mismatches(twin.state_dict(keep_vars=True), tensors, find_ties(tensors)):
         raise CheckpointError(
             f"The model differs from the model that load_model would build from its spec:{listing(problems)}\n"
             "Remove parametrizations (torch.nn.utils.parametrize.remove_parametrizations), pruning "
@@ -169,7 +158,7 @@ def _record_of(model: RecurrentModel, twin: RecurrentModel, tensors: dict[str, T
     return Record(
         format_version=FORMAT_VERSION,
         spec=model.spec.to_dict(),
-        lock=installed_lock(model.spec.kind),
+        lock=installed_lock(model.spec),
         dtype=str(most_common_dtype(tensors)).removeprefix("torch."),  # type: ignore[arg-type]  # pydantic checks it
         tied=find_ties(tensors),
         fingerprint=fingerprint_of(model, twin),
@@ -182,11 +171,14 @@ def _load(
     _check_device(header, device)
     dtype = getattr(torch, header.record.dtype)
     twin = meta_model(spec, dtype)
-    stored = read_tensors(file, header)
-    _check_tensors(twin, stored, header)  # before the model is allocated
+    tensors = read_tensors(file, header)
+    tensors |= _tied_tensors(header, tensors)
+    problems = find_mismatches(twin.state_dict(keep_vars=True), tensors, header.record.tied)
+    if problems:  # before the model is allocated
+        raise CheckpointError(f"{header.path} does not fit the model of its spec:{listing(problems)}")
     with preserve_rng(device):
         model = build_model(spec, device=device, dtype=dtype)
-    _fill(model, {name: _tensor(each) for name, each in stored.items()}, header)
+    _fill(model, tensors, header)
     return model
 
 
@@ -201,60 +193,51 @@ def _check_device(header: Header, device: torch.device | str | None) -> None:
 
 def _spec_of(header: Header) -> RecurrentSpec[Any]:
     """The spec, with `UnresolvedOptions` if its plugin is not installed."""
-    data, limit = header.record.spec, header.num_tensors + len(header.record.tied) + _LAYERS_WITHOUT_TENSORS
+    data, limit = header.record.spec, len(header.tensors) + len(header.record.tied) + _LAYERS_WITHOUT_TENSORS
     num_layers = data.get("num_layers", 1)
     if isinstance(num_layers, int) and num_layers > limit:  # building it would not end
         raise CheckpointError(f"{header.path}: its spec has {num_layers} layers, but it has too few tensors for them")
-    options = data.get("options", {})
+    options, readout = data.get("options", {}), data.get("readout", "last")
     if isinstance(options, dict):
         options = UnresolvedOptions.of(options, plugin=header.record.lock.plugin)
+    if isinstance(readout, str):
+        readout = UnresolvedReadout(readout, header.record.lock.readout_plugin)
     try:
-        return RecurrentSpec.from_dict({**data, "options": options})
+        return RecurrentSpec.from_dict({**data, "options": options, "readout": readout})
     except ValidationError as error:
         raise CheckpointError(f"{header.path}: its spec is not valid here:{listing(problem_lines(error))}") from error
 
 
-def _check_plugin(header: Header, spec: RecurrentSpec[Any], *, strict: bool) -> None:
-    if isinstance(spec.options, UnresolvedOptions):  # building the model raises its own error
-        return
-    saved, installed = header.record.lock.plugin, plugin_of(spec.kind)
-    if saved == installed:
-        return
-    message = (
-        f"{header.path} was saved with {saved or 'a local kind'}, but {spec.kind!r} is now provided by "
-        f"{installed or 'this process'}, so its outputs may differ: check them with verify_model"
-    )
-    if strict:
-        raise CheckpointError(message)
-    warnings.warn(message, LockWarning, stacklevel=3)
+def _check_plugins(header: Header, spec: RecurrentSpec[Any], *, strict: bool) -> None:
+    if isinstance(spec.options, UnresolvedOptions) or isinstance(spec.readout, UnresolvedReadout):
+        return  # building the model raises its own error
+    names = {"plugin": spec.kind, "readout_plugin": spec.readout}
+    for field, saved, installed in lock_differences(header.record.lock, installed_lock(spec)):
+        if field not in names:
+            continue
+        message = (
+            f"{header.path} was saved with {saved or 'a local kind'}, but {names[field]!r} is now provided by "
+            f"{installed or 'this process'}, so its outputs may differ: check them with verify_model"
+        )
+        if strict:
+            raise CheckpointError(message)
+        warnings.warn(message, LockWarning, stacklevel=3)
 
 
-def _check_tensors(twin: RecurrentModel, stored: dict[str, StoredTensor], header: Header) -> None:
+def _tied_tensors(header: Header, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that the file has under other names."""
     tied = header.record.tied
-    infos = {name: TensorInfo(each.shape, getattr(torch, DTYPES[each.dtype])) for name, each in stored.items()}
-    dangling = [name for name, kept in tied.items() if name in infos or kept not in infos]
+    dangling = [name for name, kept in tied.items() if name in tensors or kept not in tensors]
     if dangling:
         raise CheckpointError(
             f"{header.path} is damaged: {join_quoted(dangling)} should be tied to tensors that it does not have"
         )
-    found = StateInfo(infos | {name: infos[kept] for name, kept in tied.items()}, tied)
-    problems = find_mismatches(state_info(twin.state_dict(keep_vars=True)), found)
-    if problems:
-        raise CheckpointError(f"{header.path} does not fit the model of its spec:{listing(problems)}")
-
-
-def _tensor(stored: StoredTensor) -> Tensor:
-    dtype, count = getattr(torch, DTYPES[stored.dtype]), math.prod(stored.shape)
-    if count == 0:  # torch.frombuffer refuses empty buffers
-        return torch.empty(stored.shape, dtype=dtype, device="cpu")
-    return torch.frombuffer(stored.data, dtype=dtype, count=count).reshape(stored.shape)
+    return {name: tensors[kept] for name, kept in tied.items()}
 
 
 def _fill(model: RecurrentModel, tensors: dict[str, Tensor], header: Header) -> None:
     """Give a model the values, dtypes and ties of a file."""
-    tied = header.record.tied
-    tie(model, tied)
-    tensors = tensors | {name: tensors[kept] for name, kept in tied.items()}
+    tie(model, header.record.tied)
     for name, tensor in model.state_dict(keep_vars=True).items():
         tensor.data = tensor.data.to(tensors[name].dtype)
     try:

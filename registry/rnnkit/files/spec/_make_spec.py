@@ -5,34 +5,31 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rnnkit._messages import short_repr
-from rnnkit.catalog import OWN
+from rnnkit.catalog import OWN, current_catalog
 from rnnkit.errors import RnnkitError, SpecFileError
-from rnnkit.files._problems import FileProblem
+from rnnkit.files._problems import FileProblem, dotted
 from rnnkit.files.spec._overrides import Override, apply_overrides, find_conflicts
 from rnnkit.specs import (
     DistributionPin,
     Path,
     RecurrentSpec,
     UnresolvedOptions,
+    UnresolvedReadout,
     find_problems,
     install_hint,
     provider_elsewhere,
 )
 
-_MAX_KEY = 100
+PLUGIN_KEYS = {"kind": "plugin", "readout": "readout_plugin"}  # of a file, by the field that a plugin provides
 _MAX_MESSAGE = 2_000  # a file may have a name that is as long as the file
 _MAX_LISTED = 20
-
-
-def _no_line(_path: Path) -> None:
-    """The line of a value that is not in a file."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +40,26 @@ class Origin:
         file: the path as the caller gave it.
         line_of: returns the line of a value.
         overrides: the overrides, in order.
-        file_plugin: the distribution that provides the kind according to the file, such as `rnnkit-mgu==0.1.0`; None:
-            the file does not name it.
+        plugins: the distributions that provide the `kind` and the `readout` according to the file, such as
+            `rnnkit-mgu==0.1.0`.
     """
 
     file: str
-    line_of: Callable[[Path], int | None] = _no_line
+    line_of: Callable[[Path], int | None] = lambda _: None
     overrides: Sequence[Override] = ()
-    file_plugin: str | None = None
+    plugins: Mapping[str, str | None] = field(default_factory=dict)
 
-    @property
-    def overrides_kind(self) -> bool:
-        """True if an override sets the kind."""
-        return any(each.path == ("kind",) for each in self.overrides)
+    def is_overridden(self, name: str) -> bool:
+        """True if an override sets a field."""
+        return any(each.path == (name,) for each in self.overrides)
 
-    @property
-    def plugin(self) -> str | None:
-        """The distribution that provides the kind; None: unknown."""
-        return None if self.overrides_kind else self.file_plugin
+    def plugin(self, name: str) -> str | None:
+        """The distribution that provides the `kind` or the `readout`; None: unknown."""
+        return None if self.is_overridden(name) else self.plugins.get(name)
 
     def problem(self, path: Path, message: str, value: str | None = None) -> FileProblem:
         """Return a problem of a value, attributed to the last override that set it, else to its line."""
-        problem = FileProblem(self.file, None, ".".join(map(_printable, path)), _on_one_line(message), value)
+        problem = FileProblem(self.file, None, dotted(path), _on_one_line(message), value)
         for each in reversed(self.overrides):
             if each.covers(path):
                 return problem._replace(override=each.given)
@@ -78,27 +73,25 @@ class Origin:
                 return self.problem(path, error["msg"])._replace(line=None)
             case "unknown_field":  # the problem is the name, not the value
                 return self.problem(path, error["msg"])
-            case "unknown_kind":
-                return self.problem(path, self._unknown_kind_message(error))
+            case "unknown_kind" | "unknown_readout":
+                return self.problem(path, self._unknown_name_message(error))
             case _:
                 return self.problem(path, error["msg"], short_repr(error["input"]))
 
-    def _unknown_kind_message(self, error: ErrorDetails) -> str:
-        kind = error["input"]
-        provider = provider_elsewhere(kind, self.plugin)
+    def _unknown_name_message(self, error: ErrorDetails) -> str:
+        name, catalog, is_kind = error["input"], current_catalog(), error["type"] == "unknown_kind"
+        plugin = self.plugin("kind" if is_kind else "readout")
+        provider = provider_elsewhere(name, plugin)
         if provider is None:
             return error["msg"]
-        message = error["msg"] if self.plugin is None else install_hint(provider, kind)
+        index = catalog if is_kind else catalog.readouts
+        message = error["msg"] if plugin is None else install_hint(provider, name, index)
         return f"{message.removesuffix('.')}; allow_unresolved=True loads the spec without its plugin"
 
 
 def _on_one_line(message: str) -> str:
     line = " ".join(message.splitlines())
     return line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]}..."
-
-
-def _printable(key: str) -> str:
-    return key if key.isprintable() and len(key) <= _MAX_KEY else short_repr(key)
 
 
 def parse_overrides(overrides: Iterable[str], file: str) -> tuple[list[Override], list[FileProblem]]:
@@ -141,10 +134,10 @@ def make_spec(
     except RnnkitError as error:
         error.add_note(f"in {origin.problem(('kind',), '')}")
         raise
-    known += [origin.problem(("plugin",), message) for message in _plugin_problems(spec, origin)]
+    known += _plugin_problems(spec, origin)
     if known:
         raise spec_file_error(known)
-    return _with_plugin(spec, origin)
+    return _with_plugins(spec, origin)
 
 
 def spec_file_error(problems: Iterable[FileProblem]) -> SpecFileError:
@@ -167,18 +160,28 @@ def _data_problems(data: Mapping[str, Any], origin: Origin) -> Iterator[FileProb
     yield from (origin.problem(*each) for each in find_problems(fields))
 
 
-def _plugin_problems(spec: RecurrentSpec[Any], origin: Origin) -> Iterator[str]:
-    distribution, slash, _ = spec.kind.rpartition("/")
-    if not slash and isinstance(spec.options, UnresolvedOptions):  # only the file says which plugin provides it
-        return
-    if origin.plugin is not None and DistributionPin.parse(origin.plugin).distribution != (distribution or OWN):
-        yield f"The kind {spec.kind!r} is not provided by {origin.plugin}: correct one of them, or remove the plugin"
+def _plugin_problems(spec: RecurrentSpec[Any], origin: Origin) -> Iterator[FileProblem]:
+    unresolved = {
+        "kind": isinstance(spec.options, UnresolvedOptions),
+        "readout": isinstance(spec.readout, UnresolvedReadout),
+    }
+    for name, key in PLUGIN_KEYS.items():
+        value, plugin = getattr(spec, name), origin.plugin(name)
+        distribution, slash, _ = value.rpartition("/")
+        if plugin is None or (not slash and unresolved[name]):  # only the file says which plugin provides it
+            continue
+        if DistributionPin.parse(plugin).distribution != (distribution or OWN):
+            message = f"The {name} {value!r} is not provided by {plugin}: correct one of them, or remove the plugin"
+            yield origin.problem((key,), message)
 
 
-def _with_plugin(spec: RecurrentSpec[Any], origin: Origin) -> RecurrentSpec[Any]:
+def _with_plugins(spec: RecurrentSpec[Any], origin: Origin) -> RecurrentSpec[Any]:
+    changes: dict[str, Any] = {}
     if isinstance(spec.options, UnresolvedOptions):
-        return dataclasses.replace(spec, options=spec.options.provided_by(origin.plugin))
-    return spec
+        changes["options"] = dataclasses.replace(spec.options, plugin=origin.plugin("kind"))
+    if isinstance(spec.readout, UnresolvedReadout):
+        changes["readout"] = UnresolvedReadout(spec.readout, origin.plugin("readout"))
+    return dataclasses.replace(spec, **changes) if changes else spec
 
 
 def _validated(data: Mapping[str, Any], overrides: Sequence[Override], allow_unresolved: bool) -> RecurrentSpec[Any]:
@@ -190,9 +193,7 @@ def _validated(data: Mapping[str, Any], overrides: Sequence[Override], allow_unr
     try:
         return validate(overrides)
     except ValidationError as error:
-        texts = [each.as_text() if _is_invalid(each, error) else each for each in overrides]
-        if texts == list(overrides):
-            raise
+        texts = [each._replace(value=each.text) if _is_invalid(each, error) else each for each in overrides]
     try:
         return validate(texts)
     except ValidationError as error:

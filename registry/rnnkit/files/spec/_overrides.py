@@ -45,10 +45,6 @@ class Override(NamedTuple):
             raise ValueError(f"Should not be nested more than {MAX_DEPTH} levels deep")
         return cls(given, path, text, read_value(text))
 
-    def as_text(self) -> Self:
-        """Return the override with its text as the value."""
-        return self._replace(value=self.text)
-
     def covers(self, path: Path) -> bool:
         """True if a path leads to the field or into it."""
         return path[: len(self.path)] == self.path

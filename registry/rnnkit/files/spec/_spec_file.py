@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,22 @@ from rnnkit.files._atomic_write import atomic_write
 from rnnkit.files._problems import FileProblem
 from rnnkit.files.spec import _formats
 from rnnkit.files.spec._formats import Document, FormatError
-from rnnkit.files.spec._make_spec import Origin, make_spec, parse_overrides, spec_file_error
+from rnnkit.files.spec._make_spec import PLUGIN_KEYS, Origin, make_spec, parse_overrides, spec_file_error
 from rnnkit.options import plain_defaults
-from rnnkit.specs import DistributionPin, RecurrentSpec, UnresolvedOptions, find_problems, plugin_of, size_problem
+from rnnkit.specs import (
+    DistributionPin,
+    RecurrentSpec,
+    UnresolvedOptions,
+    UnresolvedReadout,
+    find_problems,
+    plugin_of,
+    readout_plugin_of,
+    size_problem,
+)
 
 FORMAT_VERSION = 1
 _CHECKPOINT = ".safetensors"
-_HEADER = ("$schema", "format_version", "plugin")  # keys that are not fields; `$schema` is for editors
+_HEADER = ("$schema", "format_version", *PLUGIN_KEYS.values())  # keys that are not fields; `$schema` is for editors
 
 
 def load_spec(
@@ -57,9 +65,11 @@ def load_spec(
     """
     file = os.fspath(path)
     document = _document(file)
-    fields, header = _split_header(document.data)
+    fields = {name: value for name, value in document.data.items() if name not in _HEADER}
+    header = {name: value for name, value in document.data.items() if name in _HEADER}
     parsed, problems = parse_overrides(overrides, file)
-    origin = Origin(file, document.line_of, parsed, file_plugin=_plugin(header))
+    plugins = {name: _plugin(header, key) for name, key in PLUGIN_KEYS.items()}
+    origin = Origin(file, document.line_of, parsed, plugins)
     problems += [
         origin.problem((name,), message, short_repr(header[name])) for name, message in _header_problems(header)
     ]
@@ -69,8 +79,9 @@ def load_spec(
 def save_spec(spec: RecurrentSpec[Any], path: str | os.PathLike[str]) -> None:
     """Write a spec to a JSON, TOML or YAML file, chosen by its suffix.
 
-    The file has every field and the plugin of the kind; TOML, which has no null, leaves out fields that are None by
-    default. It is written atomically: it replaces an older file, with its comments, completely or not at all.
+    The file has every field, and the plugins of the kind and of a third party's readout; TOML, which has no null,
+    leaves out fields that are None by default. It is written atomically: it replaces an older file, with its comments,
+    completely or not at all.
 
     Args:
         spec: the spec; its plugin need not be installed.
@@ -131,27 +142,20 @@ def _check_document(document: Document) -> None:
         raise FormatError(message, line=document.line_of(path), path=path)
 
 
-def _split_header(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields of the spec, and the other keys of a file."""
-    return (
-        {name: value for name, value in data.items() if name not in _HEADER},
-        {name: value for name, value in data.items() if name in _HEADER},
-    )
-
-
 def _header_problems(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The keys that are not fields and not valid, with a message."""
     version = header.get("format_version", FORMAT_VERSION)
     if isinstance(version, bool) or version != FORMAT_VERSION:
         yield "format_version", f"Input should be {FORMAT_VERSION}"
-    if "plugin" in header and _plugin(header) is None:
-        yield "plugin", "Input should be a requirement such as 'rnnkit-mgu==0.1.0'"
+    for key in PLUGIN_KEYS.values():
+        if key in header and _plugin(header, key) is None:
+            yield key, "Input should be a requirement such as 'rnnkit-mgu==0.1.0'"
 
 
-def _plugin(header: Mapping[str, Any]) -> str | None:
+def _plugin(header: Mapping[str, Any], key: str) -> str | None:
     """The plugin that a file names; None if it names none or is not valid."""
     try:
-        return str(DistributionPin.parse(header["plugin"]))
+        return str(DistributionPin.parse(header[key]))
     except (KeyError, AttributeError, ValueError):
         return None
 
@@ -166,16 +170,26 @@ def _file_data(spec: RecurrentSpec[Any], file: str) -> dict[str, Any]:
     problems = [Origin(file).problem(*each) for each in find_problems(fields)]
     if problems:
         raise spec_file_error(problems)
-    plugin = _plugin_of_spec(spec)
-    return {"format_version": FORMAT_VERSION, **({} if plugin is None else {"plugin": plugin}), **fields}
+    return {"format_version": FORMAT_VERSION, **plugin_fields(spec), **fields}
 
 
-def _plugin_of_spec(spec: RecurrentSpec[Any]) -> str | None:
-    if isinstance(spec.options, UnresolvedOptions):
-        return spec.options.plugin
-    with suppress(AmbiguousKindError, BlockedKindError, UnknownKindError):  # uninstalled after the spec was created
-        return plugin_of(spec.kind)
-    return None
+def plugin_fields(spec: RecurrentSpec[Any]) -> dict[str, str]:
+    """Return the keys of a file that name the distributions of the kind and of a third party's readout."""
+    options, readout = spec.options, spec.readout
+    plugins = {
+        "plugin": options.plugin if isinstance(options, UnresolvedOptions) else _installed(plugin_of, spec.kind),
+        "readout_plugin": readout.plugin
+        if isinstance(readout, UnresolvedReadout)
+        else _installed(readout_plugin_of, readout),
+    }
+    return {key: plugin for key, plugin in plugins.items() if plugin is not None}
+
+
+def _installed(find_plugin: Callable[[str], str | None], name: str) -> str | None:
+    try:
+        return find_plugin(name)
+    except (AmbiguousKindError, BlockedKindError, UnknownKindError):  # uninstalled after the spec was created
+        return None
 
 
 def _drop_default_nulls(data: dict[str, Any], spec: RecurrentSpec[Any]) -> None:
@@ -220,8 +234,12 @@ def override_spec(spec: RecurrentSpec[Any], overrides: Iterable[str]) -> Recurre
         SpecFileError: an override does not have this form, or the new spec is not valid; lists all problems.
         BlockedKindError, AmbiguousKindError, PluginError: as from `RecurrentSpec`.
     """
-    plugin = spec.options.plugin if isinstance(spec.options, UnresolvedOptions) else None
+    plugins = {
+        "kind": spec.options.plugin if isinstance(spec.options, UnresolvedOptions) else None,
+        "readout": getattr(spec.readout, "plugin", None),
+    }
     parsed, problems = parse_overrides(overrides, "spec")
-    origin = Origin("spec", overrides=parsed, file_plugin=plugin)
-    stays_unresolved = isinstance(spec.options, UnresolvedOptions) and not origin.overrides_kind
-    return make_spec(spec.to_dict(), origin, problems, allow_unresolved=stays_unresolved)
+    origin = Origin("spec", overrides=parsed, plugins=plugins)
+    stays_unresolved = isinstance(spec.options, UnresolvedOptions) and not origin.is_overridden("kind")
+    fields = spec.to_dict() | {"readout": spec.readout}  # an `UnresolvedReadout` stays one
+    return make_spec(fields, origin, problems, allow_unresolved=stays_unresolved)

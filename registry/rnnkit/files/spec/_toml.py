@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import tomli_w
 
 from rnnkit._messages import short_repr
 from rnnkit.files.spec._formats import Document, FormatError
-from rnnkit.specs import Path
+from rnnkit.specs import Path, walk
 
 _NULL = "null"  # the key, and the placeholder of a null in an array
 _MAX_LINE = 4_096  # characters
@@ -39,7 +40,7 @@ def write(data: dict[str, Any]) -> str:
     Raises:
         FormatError: a line would be too long.
     """
-    nulls = sorted(_dotted(path) for path in _paths_of_nulls(data))
+    nulls = sorted(_dotted(path) for path, value in walk(data) if value is None)
     text = tomli_w.dumps(_without_nulls(data | ({_NULL: nulls} if nulls else {})))
     _check_lines(text)
     return text
@@ -78,23 +79,18 @@ def _nulls(data: dict[str, Any]) -> list[Path]:
 
 def _path(dotted: str) -> Path:
     """Parse a path, which is a dotted key of TOML."""
-    path: Path = ()
     try:
-        inner: Any = _loads(f"{dotted} = {_NULL!r}")
+        found = list(walk(_loads(f"{dotted} = {_NULL!r}")))
     except FormatError:
-        inner = None
-    while isinstance(inner, dict) and len(inner) == 1:
-        [(key, inner)] = inner.items()
-        path = (*path, key)
-    if inner != _NULL:
+        found = [((), None)]
+    path, value = found[-1]
+    if value != _NULL or len(found) != len(path) + 1:  # more than one statement
         raise FormatError(f"{short_repr(dotted)} is not a path such as 'options.x'", path=(_NULL,))
     return path
 
 
 def _put_null(data: dict[str, Any], path: Path) -> None:
-    parent: Any = data
-    for key in path[:-1]:
-        parent = _part(parent, key)
+    parent: Any = reduce(_part, path[:-1], data)
     last = path[-1]
     if isinstance(parent, dict) and last not in parent:
         parent[last] = None
@@ -111,14 +107,6 @@ def _part(parent: Any, key: str) -> Any:
         return parent.get(key)
     found = isinstance(parent, list) and key.isdecimal() and int(key[:9]) < len(parent)
     return parent[int(key)] if found else None
-
-
-def _paths_of_nulls(value: object, path: Path = ()) -> Iterator[Path]:
-    if value is None:
-        yield path
-    elif isinstance(value, dict | list):
-        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _paths_of_nulls(part, (*path, str(key)))
 
 
 def _dotted(path: Path) -> str:
@@ -151,13 +139,6 @@ def _lines(text: str) -> Mapping[Path, int]:
 
 def _paths_of(text: str) -> list[Path] | None:
     try:
-        return list(_paths(tomllib.loads(text)))
+        return [path for path, _ in walk(tomllib.loads(text))]
     except ValueError:
         return None
-
-
-def _paths(value: object, path: Path = ()) -> Iterator[Path]:
-    yield path
-    if isinstance(value, dict | list):
-        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _paths(part, (*path, str(key)))

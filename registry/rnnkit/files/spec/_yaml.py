@@ -119,10 +119,11 @@ def _node(text: str) -> Node | None:
 
 
 def _value(node: Node, path: Path, lines: dict[Path, int]) -> Any:
+    lines.setdefault(path, _line(node))  # unless its key has set it
     if isinstance(node, MappingNode):
         return _mapping(node, path, lines)
     if isinstance(node, SequenceNode):
-        return [_part(each, (*path, str(position)), each, lines) for position, each in enumerate(node.value)]
+        return [_value(part, (*path, str(position)), lines) for position, part in enumerate(node.value)]
     return _scalar(node)
 
 
@@ -133,13 +134,9 @@ def _mapping(node: MappingNode, path: Path, lines: dict[Path, int]) -> dict[str,
         if key in values:
             message = f"Duplicate key {short_repr(key)}, first on line {lines[*path, key]}"
             raise FormatError(message, line=_line(key_node), path=path)
-        values[key] = _part(value_node, (*path, key), key_node, lines)
+        lines[*path, key] = _line(key_node)
+        values[key] = _value(value_node, (*path, key), lines)
     return values
-
-
-def _part(node: Node, path: Path, start: Node, lines: dict[Path, int]) -> Any:
-    lines[path] = _line(start)
-    return _value(node, path, lines)
 
 
 def _key(node: Node) -> str:

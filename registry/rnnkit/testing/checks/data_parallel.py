@@ -10,7 +10,6 @@ import sys
 import textwrap
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from torch import Tensor, distributed
@@ -20,7 +19,7 @@ from rnnkit.testing._check import CheckFailedError, NotApplicableError, check
 from rnnkit.testing._context import Case, CheckContext, new_lengths
 from rnnkit.testing._ddp_worker import UNAVAILABLE, WORLD_SIZE, Task
 
-_TIMEOUT = 120.0  # seconds
+_TIMEOUT = 600.0  # seconds: a busy machine takes minutes to start the processes
 _MAX_CHARS = 500  # of a process's output in a message
 _EXCEPTION = re.compile(r"^(?:\[rank\d\]: ?)?[\w.]+(?:Error|Exception|Interrupt)\b.*\Z", re.MULTILINE | re.DOTALL)
 
@@ -31,38 +30,37 @@ def ddp_equals_single_process(context: CheckContext) -> None:
 
     A parameter has no gradient, a weight is not a parameter of the module, or a statistic is computed over the batch.
     """
-    context.skip_unless(
-        not context.kind.is_local, "other processes cannot build a kind that is registered in this process only"
-    )
+    reason = "other processes cannot build a kind that is registered in this process only"
+    context.skip_unless(not context.kind.is_local, reason)
     available = distributed.is_available() and distributed.is_gloo_available()
     context.skip_unless(available, "torch.distributed with gloo is not available")
     for case in context.cases(({},), batch_first=True, readout="last"):
         task = _task(case)
-        expected = task.train(task.model())
+        expected = task.train()
         for rank, result in enumerate(_train_in_processes(task)):
             context.assert_close(result, expected, f"in process {rank} of {WORLD_SIZE}, the")
 
 
 def _task(case: Case) -> Task:
-    x = case.input()
-    model = case.model()
+    model, x = case.model(), case.input()
     goal = torch.randn(model(x).shape, generator=torch.Generator().manual_seed(8), dtype=x.dtype)
-    return Task(case.spec, model.state_dict(), x, new_lengths(), goal)
+    return Task(case.spec.to_json(), model.state_dict(), x, new_lengths(), goal)
 
 
 def _train_in_processes(task: Task) -> list[dict[str, Tensor]]:
-    """The results of each process."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        task.write(folder)
+        torch.save(task._asdict(), folder / "task.pt")
         processes = [_start(folder, rank) for rank in range(WORLD_SIZE)]
         try:
             statuses = [process.wait(_TIMEOUT) for process in processes]
         except subprocess.TimeoutExpired as error:
             raise CheckFailedError(f"the processes did not end within {_TIMEOUT:g} s") from error
         finally:
-            _kill(processes)
-        _check_exit(statuses, [_error_output(folder, rank) for rank in range(WORLD_SIZE)])
+            for process in processes:
+                process.kill()
+                process.wait()
+        _require_success(statuses, [_error_output(folder, rank) for rank in range(WORLD_SIZE)])
         return [torch.load(folder / f"result{rank}.pt", weights_only=True) for rank in range(WORLD_SIZE)]
 
 
@@ -87,12 +85,6 @@ def _loopback() -> dict[str, str]:
     return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
 
 
-def _kill(processes: list[Any]) -> None:
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
 def _error_output(folder: Path, rank: int) -> str:
     """The exception in the output of a process; without one, the end of the output."""
     text = (folder / f"output{rank}.txt").read_text(encoding="utf-8", errors="replace").strip()
@@ -100,15 +92,12 @@ def _error_output(folder: Path, rank: int) -> str:
     return textwrap.shorten(exception[0], _MAX_CHARS, placeholder="...") if exception else text[-_MAX_CHARS:]
 
 
-def _check_exit(statuses: list[int], outputs: list[str]) -> None:
+def _require_success(statuses: list[int], outputs: list[str]) -> None:
     """Report all processes that failed, since an error in one makes the others fail too."""
     if UNAVAILABLE in statuses:
         reason = outputs[statuses.index(UNAVAILABLE)]
         raise NotApplicableError(f"distributed training does not work on this machine: {reason}")
-    wrong = [
-        f"process {rank} of {WORLD_SIZE} failed with exit status {status} and the output\n{outputs[rank]}"
-        for rank, status in enumerate(statuses)
-        if status
-    ]
+    what = "process {} of {} failed with exit status {} and the output\n{}"
+    wrong = [what.format(rank, WORLD_SIZE, each, outputs[rank]) for rank, each in enumerate(statuses) if each]
     if wrong:
         raise CheckFailedError("\n".join(wrong))

@@ -42,13 +42,13 @@ def directions_are_symmetric(context: CheckContext) -> None:
     must also equal a unidirectional model.
     """
     for case in context.cases(_variants(context), [context.kind.one_layer], bidirectional=True, batch_first=True):
-        model, mirror, x = case.model(), case.model(), case.input()
+        model, mirror = case.model(), case.model()
         weights = model.backbone.state_dict()
         mirror.backbone.load_state_dict(_swap_weights(context, weights))
         with context.optional_feature("a unidirectional model with the weights of the forward direction"):
             forward = Case(replace(case.spec, bidirectional=False)).model()
             forward.backbone.load_state_dict({name: each for name, each in weights.items() if not _is_reverse(name)})
-        _check_symmetry(context, model, mirror, forward, x)
+        _check_symmetry(context, case.input(), model, mirror, forward)
 
 
 def _variants(context: CheckContext) -> list[Changes]:
@@ -61,20 +61,14 @@ def _check_causal(context: CheckContext, direction: str, influence: Tensor) -> N
     what = f"the influence of later inputs on the {direction} output"
     context.assert_close(influence.triu(1), torch.zeros_like(influence), what)
     blind = influence.diagonal().eq(0).nonzero().flatten().tolist()
-    context.assert_true(
-        not blind, f"the {direction} output at steps {blind} does not depend on the input of the same step"
-    )
+    what = f"the {direction} output at steps {blind} does not depend on the input of the same step"
+    context.assert_true(not blind, what)
 
 
-def _check_symmetry(
-    context: CheckContext, model: RecurrentModel, mirror: RecurrentModel, forward: RecurrentModel, x: Tensor
-) -> None:
-    output, _ = model.backbone(x)
-    context.assert_close(
-        _split_directions(context, output)[0],
-        forward.backbone(x)[0],
-        "compared with a unidirectional model, the forward output",
-    )
+def _check_symmetry(context: CheckContext, x: Tensor, *models: RecurrentModel) -> None:
+    model, mirror, forward = models
+    actual, expected = _split_directions(context, model.backbone(x)[0])[0], forward.backbone(x)[0]
+    context.assert_close(actual, expected, "compared with a unidirectional model, the forward output")
     state = random_state(model)
     swapped = _swap_state(state, model, forward)
     output, final = model.backbone(x, None if swapped is None else state)
@@ -82,13 +76,11 @@ def _check_symmetry(
     first, second = _split_directions(context, mirrored.flip(1))
     context.assert_close(torch.cat([second, first], dim=-1), output, "with swapped directions, the output")
     if swapped is not None:
-        context.assert_close(
-            _swap_state(mirrored_final, model, forward), final, "with swapped directions, the final state"
-        )
+        after = _swap_state(mirrored_final, model, forward)
+        context.assert_close(after, final, "with swapped directions, the final state")
 
 
 def _split_directions(context: CheckContext, output: Tensor) -> list[Tensor]:
-    """The outputs of the two directions."""
     features = output.shape[-1]
     context.skip_unless(features % 2 == 0, f"the {features} output features are not those of two equal directions")
     return list(output.chunk(2, dim=-1))
@@ -101,12 +93,10 @@ def _influence(output: Tensor, x: Tensor) -> Tensor:
 
 
 def _is_reverse(name: str) -> bool:
-    """Whether a weight of a one-layer backbone belongs to the reverse direction, by its name."""
     return bool(re.match(r"(cells|initial)\.1\.", name) or re.search(r"_reverse(\.|$)", name))
 
 
 def _swap_weights(context: CheckContext, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of each direction under the names of the other."""
     partners = {name: partner for name in weights for partner in _partners(name) if partner in weights}
     unknown = [name for name in weights if name not in partners]
     context.skip_unless(not unknown, f"the direction of {', '.join(unknown)} cannot be inferred from the name")

@@ -13,7 +13,6 @@ from rnnkit.equation import Equation, EquationError, UnreadableEquationError, na
 from rnnkit.equation.evaluation import MEANINGS
 from rnnkit.testing._check import CheckFailedError, NotApplicableError, check
 from rnnkit.testing._context import BATCH, CheckContext, gradients, total
-from rnnkit.testing.kind_under_test import Changes
 
 _INPUT, _OUTPUT = "x_t", "y_t"
 
@@ -26,32 +25,25 @@ def step_matches_equation(context: CheckContext) -> None:
     symbol to the wrong weight.
     """
     equation = _equation_of(context)
-    for case in context.cases(_variants_of_the_equation(context)):
+    # layer norm inside the gates changes the equation
+    variants = [each for each in context.kind.variants if each.get("options", {}).get("layer_norm") != "gates"]
+    for case in context.cases(variants):
         cells: Any = case.model().backbone.cells
         for cell in cells:
             _compare(context, cell, equation)
 
 
 def _equation_of(context: CheckContext) -> Equation:
-    """The equation of the kind; skips the check if it cannot be compared."""
     record = context.kind.record
     context.skip_unless(record.equation, "its record has no equation")
     context.skip_unless(record.cell is not None, "not a stack of a single cell type, so there is no step to compare")
     cell: Any = record.cell
-    context.skip_unless(
-        cell.symbols is not Cell.symbols,
-        f"{cell.__name__} does not define `symbols`, which maps the symbols of the equation to its parameters",
-    )
+    reason = f"{cell.__name__} does not define `symbols`, which maps the symbols of the equation to its parameters"
+    context.skip_unless(cell.symbols is not Cell.symbols, reason)
     try:
         return Equation(record.equation)
     except UnreadableEquationError as error:
         raise NotApplicableError(f"in the equation, {error}") from error
-
-
-def _variants_of_the_equation(context: CheckContext) -> list[Changes]:
-    """All but those with layer norm inside the gates, which change the equation."""
-    variants = context.kind.variants
-    return [each for each in variants if each.get("options", {}).get("layer_norm") != "gates"]
 
 
 def _compare(context: CheckContext, cell: Cell, equation: Equation) -> None:
@@ -62,18 +54,14 @@ def _compare(context: CheckContext, cell: Cell, equation: Equation) -> None:
     values = _evaluate(context, cell, equation, batched)
     expected_output = _like(output, values[_output_symbol(equation, parts, output, after)])
     expected = map_state(_like, after, type(after)(*(values[f"{name}_t"] for name in parts.values())))
-    context.assert_close(
-        (output, after), (expected_output, expected), "compared with the equation, the output and state of a step"
-    )
+    results = (output, after), (expected_output, expected)
+    context.assert_close(*results, "compared with the equation, the output and state of a step")
     inputs = [part for part in (x_t, *state) if part.requires_grad]
-    actual, by_equation = total(output, after), total(expected_output, expected)
-    context.assert_close(
-        gradients(actual, cell, *inputs), gradients(by_equation, cell, *inputs), "compared with it, the gradient"
-    )
+    actual, by_equation = (gradients(total(each), cell, *inputs) for each in results)
+    context.assert_close(actual, by_equation, "compared with it, the gradient")
 
 
 def _inputs(cell: Cell) -> tuple[Tensor, Any]:
-    """A random input of one step, and a random state."""
     generator = torch.Generator().manual_seed(6)
 
     def random(part: Tensor) -> Tensor:
@@ -119,10 +107,8 @@ def _evaluate(context: CheckContext, cell: Cell, equation: Equation, batched: di
         raise CheckFailedError(f"{method} has a name that is not valid LaTeX: {error}") from error
     missing = sorted(equation.symbols - known - batched.keys() - MEANINGS.keys())
     context.assert_true(not missing, f"{method} has no value for {', '.join(missing)} of the equation")
-    unused = sorted(known - equation.symbols)
-    context.assert_true(
-        not unused, f"{method} has a value for {', '.join(unused)}, which the equation does not contain"
-    )
+    unused = ", ".join(sorted(known - equation.symbols))
+    context.assert_true(not unused, f"{method} has a value for {unused}, which the equation does not contain")
     try:
         return equation.evaluate(symbols, batched)
     except UnreadableEquationError as error:

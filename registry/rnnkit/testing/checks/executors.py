@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnkit import RecurrentModel, map_state
+from rnnkit import RecurrentModel, map_state, move_state
 from rnnkit.cells import unroll_fused, unroll_layers_fused
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import leaves
@@ -17,8 +17,6 @@ _TOLERANCE = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a 
 
 
 class _Call(NamedTuple):
-    """The arguments of a call."""
-
     batch: int
     time: int
     state: bool
@@ -46,23 +44,13 @@ def executors_equal_step_loop(context: CheckContext) -> None:
     """
     context.skip_unless(context.kind.has_fused_path, "no cell of the kind overrides `unroll` or `unroll_layers`")
     # all options of stacks, from their declarations: a fused path must not ignore an option that is added later
-    arrangements = [
-        *context.kind.variants,
-        *context.kind.stack_options,
-        context.kind.one_layer,
-        {"num_layers": 3},
-        *context.kind.sizes_per_layer,
-    ]
-    taken = [
-        _check_call(context, case, call)
-        for case in context.cases(arrangements, DIRECTIONS, batch_first=True)
-        for call in _CALLS
-    ]
+    options = [*context.kind.variants, *context.kind.stack_options]
+    layers = [context.kind.one_layer, {"num_layers": 3}, *context.kind.sizes_per_layer]
+    cases = context.cases([*options, *layers], DIRECTIONS, batch_first=True)
+    taken = [_check_call(context, case, call) for case in cases for call in _CALLS]
     context.figures["fused"] = f"{sum(taken)} of {len(taken)} calls"
-    reason = (
-        "the fused path was never taken: it returns NotImplemented, or `step` or `project` is overridden without it"
-    )
-    context.skip_unless(any(taken), reason)
+    reason = "it returns NotImplemented, or `step` or `project` is overridden without it"
+    context.skip_unless(any(taken), f"the fused path was never taken: {reason}")
     _check_float32(context)
     _check_dropout(context)
 
@@ -81,8 +69,9 @@ def _check_float32(context: CheckContext) -> None:
         narrow, wide = case.model(dtype=torch.float32), case.model(dtype=torch.float32).double()
         x, state, lengths = _arguments(case, narrow, _CALLS[1])
         fused = _results(narrow, x, state, lengths, force_step_loop=False)
-        expected = _results(wide, x.double(), map_state(_double, state), lengths, force_step_loop=True)
-        fused = {name: map_state(_double, each) for name, each in fused.items()}
+        state = None if state is None else move_state(state, dtype=torch.float64)
+        expected = _results(wide, x.double(), state, lengths, force_step_loop=True)
+        fused = {name: move_state(each, dtype=torch.float64) for name, each in fused.items()}
         what = "in float32, compared with the step loop in float64,"
         context.assert_each_close(fused, expected, what, relative=1e-3, absolute=1e-4, figure="float32 off by")
 
@@ -128,7 +117,3 @@ def _results(
 
 def _leaf(part: Tensor) -> Tensor:
     return part.detach().clone().requires_grad_(part.is_floating_point())
-
-
-def _double(part: Tensor) -> Tensor:
-    return part.double() if part.is_floating_point() else part

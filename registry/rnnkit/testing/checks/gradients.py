@@ -11,8 +11,8 @@ from torch.autograd.gradcheck import GradcheckError, gradcheck
 
 from rnnkit import RecurrentModel, map_state
 from rnnkit.testing._check import check
-from rnnkit.testing._comparison import leaves
-from rnnkit.testing._context import CheckContext, random_state
+from rnnkit.testing._comparison import floating_leaves
+from rnnkit.testing._context import CheckContext, random_state, trainable
 
 _LENGTHS = (3, 0, 2)
 
@@ -23,11 +23,7 @@ def gradients_pass_gradcheck(context: CheckContext) -> None:
 
     A tensor is detached, or a custom backward pass is wrong.
     """
-    changes = {
-        "bidirectional": context.kind.accepts(bidirectional=True),
-        "readout": "all",
-        "output_size": None,
-    }
+    changes = {"bidirectional": context.kind.accepts(bidirectional=True), "readout": "all", "output_size": None}
     if context.kind.is_stack:  # all layers have the same cells, so one is enough
         changes |= context.kind.one_layer
     for case in context.cases(context.kind.variants, **changes):
@@ -41,16 +37,14 @@ def gradients_pass_gradcheck(context: CheckContext) -> None:
 def _as_function(model: RecurrentModel, x: Tensor) -> tuple[Callable[..., Any], list[Tensor]]:
     """The model as a function of input, state and parameters, and values for them."""
     state = random_state(model, len(x))
-    floating = [part for part in leaves(state) if part.is_floating_point()]
 
     def function(x: Tensor, *others: Tensor) -> list[Tensor]:
         given = iter(others)
         start = map_state(lambda part: next(given) if part.is_floating_point() else part, state)
-        results = leaves(model(x, start, lengths=torch.tensor(_LENGTHS), return_state=True))
-        return [part for part in results if part.is_floating_point()]
+        return floating_leaves(model(x, start, lengths=torch.tensor(_LENGTHS), return_state=True))
 
-    values = [each.requires_grad_() for each in (x, *floating)]
-    return function, [*values, *(each for each in model.parameters() if each.requires_grad)]
+    values = [each.requires_grad_() for each in (x, *floating_leaves(state))]
+    return function, [*values, *trainable(model).values()]
 
 
 def gradcheck_error(check: Callable[..., Any], function: Callable[..., Any], values: list[Tensor]) -> str:

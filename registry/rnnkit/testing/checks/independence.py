@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rnnkit import build_model, map_state
+from rnnkit import build_model
 from rnnkit.testing._check import check
-from rnnkit.testing._context import BATCH, BATCH_AXES, DIRECTIONS, LENGTHS, TIME, Case, CheckContext, random_state
+from rnnkit.testing._context import BATCH, LENGTHS, TIME, Case, CheckContext, random_state
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
 
 
@@ -23,10 +24,10 @@ def inputs_are_not_modified(context: CheckContext) -> None:
 
     An in-place operation, such as `add_` or `x[...] =`, acts on an argument.
     """
-    for case in context.cases([*context.kind.variants, *BATCH_AXES[1:]], DIRECTIONS):
+    for case in context.cases_in_both_layouts():
         model, state, lengths = case.model(), random_state(case.model()), torch.tensor(LENGTHS)
         arguments = {"x": case.input(), "state": state, "lengths": lengths}
-        copies, weights = _copy(arguments), _copy(model.state_dict())
+        copies, weights = deepcopy(arguments), deepcopy(model.state_dict())
         for ends in (None, lengths):
             with torch.no_grad():
                 model(arguments["x"], state, lengths=ends)
@@ -43,7 +44,7 @@ def calls_are_independent(context: CheckContext) -> None:
     for case in context.cases():
         model, x = case.model(), case.input()
         expected = model(x, return_state=True)
-        before = _copy(model.state_dict())
+        before = deepcopy(model.state_dict())
         for training in (False, True):
             model.train(training)(case.input(batch=2, time=TIME + 2) + 1, return_state=True)
             model.train(training)(case.input() + 1, lengths=torch.tensor(LENGTHS))
@@ -57,14 +58,13 @@ def sequences_are_independent(context: CheckContext) -> None:
 
     A statistic such as a mean is computed over the batch, or the batch axis is mixed up with another axis.
     """
-    for case in context.cases([*context.kind.variants, *BATCH_AXES[1:]], DIRECTIONS):
+    for case in context.cases_in_both_layouts():
         model, x, state = case.model(), case.input(), random_state(case.model())
         output, final = model.backbone(x, state)
         expected, expected_parts = run_sequences_alone(model, x, state, [TIME] * BATCH)
         context.assert_close(output, expected, "in a batch, the output")
-        context.assert_close(
-            batched_parts(final, batch_axes(model)), expected_parts, "in a batch, by sequence, the final state"
-        )
+        parts = batched_parts(final, batch_axes(model))
+        context.assert_close(parts, expected_parts, "in a batch, by sequence, the final state")
 
 
 @check("numerics")
@@ -100,12 +100,6 @@ def seeded_initialization(context: CheckContext) -> None:
         context.assert_true(differ or constant, "the weights are the same with every seed")
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _copy(part) for name, part in value.items()}
-    return map_state(lambda part: part.detach().clone(), value)
-
-
 def _weights(case: Case, *, seed: int, others: int) -> tuple[dict[str, Tensor], Tensor]:
     """The initial weights and the next random number, with a seed of torch and one of other libraries."""
     with _seeds(others):
@@ -128,5 +122,4 @@ def _seeds(seed: int) -> Iterator[None]:
 
 
 def _random_states() -> tuple[Any, ...]:
-    """The states of the generators of torch, Python and NumPy."""
     return torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state(legacy=False))  # noqa: NPY002  # the same

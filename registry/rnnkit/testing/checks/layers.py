@@ -6,14 +6,13 @@ from dataclasses import replace
 from itertools import combinations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rnnkit import RecurrentSpec, build_model
 from rnnkit.testing._check import check
-from rnnkit.testing._comparison import leaves
+from rnnkit.testing._comparison import floating_leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, gradients, random_state, total
-
-_LAYERS = [{"num_layers": count} for count in (1, 2, 3)]
+from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 
 @check("numerics")
@@ -24,15 +23,18 @@ def layers_do_not_share_weights(context: CheckContext) -> None:
     """
     for case in context.cases():
         shared = _shared_weights(case.model(perturb=False).backbone)
-        context.assert_true(
-            len(shared) <= _shared_within_layers(context, case.spec), f"weights are shared: {', '.join(shared)}"
-        )
+        tied = _shared_within_layers(context, case.spec)
+        context.assert_true(len(shared) <= tied, f"weights are shared: {', '.join(shared)}")
         equal = _equally_initialized(case)
         context.assert_true(not equal, f"weights have the same random initial values: {', '.join(equal)}")
-    counts: list[dict[int, int]] = [{}, {}]
-    for case in context.cases(DIRECTIONS, _LAYERS, input_size=_common_size(context)):
-        counts[case.spec.bidirectional][case.spec.num_layers] = _count_entries(case.model(perturb=False).backbone)
-    _check_counts(context, *counts)
+    counts: dict[int, dict[int, int]] = {1: {}, 2: {}}
+    for case in context.cases(DIRECTIONS, _equal_layers(context.kind)):
+        counts[case.spec.directions][case.spec.num_layers] = _count_entries(case.model(perturb=False).backbone)
+    for by_layer in counts.values():
+        _assert_grows(context, by_layer, "weights")
+    for layers, count in counts[2].items():
+        more = count > counts[1].get(layers, 0)
+        context.assert_true(more, f"with {layers} layers there are {count} weights, in two directions as in one")
 
 
 @check("numerics")
@@ -43,12 +45,10 @@ def output_depends_on_every_layer(context: CheckContext) -> None:
     the last layer.
     """
     counts = {}
-    for case in context.cases(_LAYERS, input_size=_common_size(context)):
+    for case in context.cases(_equal_layers(context.kind)):
         model = case.model()
-        context.skip_unless(
-            any(each.requires_grad for each in model.backbone.parameters()), "it has no trainable weights"
-        )
         found = gradients(total(model.backbone(case.input())[0]), model.backbone)
+        context.skip_unless(found, "it has no trainable weights")
         counts[case.spec.num_layers] = sum(int(each.count_nonzero()) for each in found.values())
     _assert_grows(context, counts, "weights that the output depends on")
 
@@ -77,13 +77,9 @@ def hidden_size_per_layer(context: CheckContext) -> None:
         _check_sizes(context, case, size)
 
 
-def _check_counts(context: CheckContext, unidirectional: dict[int, int], bidirectional: dict[int, int]) -> None:
-    """The number of weights, by the number of layers, must grow with each layer and direction."""
-    for counts in (unidirectional, bidirectional):
-        _assert_grows(context, counts, "weights")
-    for layers, count in bidirectional.items():
-        more = count > unidirectional.get(layers, 0)
-        context.assert_true(more, f"with {layers} layers there are {count} weights, in two directions as in one")
+def _equal_layers(kind: KindUnderTest) -> list[Changes]:
+    """One to three layers with inputs of one size, which gives all layers the same number of weights."""
+    return [{"num_layers": count, "input_size": kind.spec().hidden_sizes[0]} for count in (1, 2, 3)]
 
 
 def _check_all_dropped(context: CheckContext, case: Case, *, force_step_loop: bool) -> None:
@@ -91,10 +87,10 @@ def _check_all_dropped(context: CheckContext, case: Case, *, force_step_loop: bo
     model, x = case.model().train(), case.input().requires_grad_()
     model.backbone.force_step_loop = force_step_loop
     output, final = model.backbone(x, random_state(model))
-    gradient = _input_gradient(x, output)
+    (gradient,) = derivatives(total(output), x)
     context.assert_equal(gradient, torch.zeros_like(x), "with dropout=1.0 in training, the gradient of the output")
     context.assert_true(output.ne(0).any(), "with dropout=1.0, the last output is dropped")
-    depends = not any(part.is_floating_point() for part in leaves(final)) or _input_gradient(x, final).ne(0).any()
+    depends = not floating_leaves(final) or derivatives(total(final), x)[0].ne(0).any()
     context.assert_true(depends, "with dropout=1.0, no state depends on the input: the input is dropped")
 
 
@@ -104,9 +100,8 @@ def _check_half_dropped(context: CheckContext, case: Case, *, force_step_loop: b
     without.load_state_dict(model.state_dict())
     context.assert_close(model(x), without(x), "in evaluation, the output with dropout=0.5")
     model.train()
-    context.assert_true(
-        not torch.equal(model(x), model(x)), "with dropout=0.5 in training, two calls give the same output"
-    )
+    differ = not torch.equal(model(x), model(x))
+    context.assert_true(differ, "with dropout=0.5 in training, two calls give the same output")
 
 
 def _check_sizes(context: CheckContext, case: Case, size: int) -> None:
@@ -114,20 +109,12 @@ def _check_sizes(context: CheckContext, case: Case, size: int) -> None:
     choices = ((size, size), case.spec.hidden_size, 2 * size, size)
     small, model, large, one = (Case(replace(case.spec, hidden_size=each)).model(perturb=False) for each in choices)
     features = model.backbone.features
-    context.assert_true(
-        features == large.backbone.features, f"the output has {features} features, which is not the last size"
-    )
-    counts = [_count_entries(each.backbone) for each in (small, model, large)]
-    context.assert_true(
-        counts[0] < counts[1] < counts[2], f"there are {counts[1]} weights, as if all layers had one size"
-    )
+    is_last = features == large.backbone.features
+    context.assert_true(is_last, f"the output has {features} features, which is not the last size")
+    fewer, count, more = (_count_entries(each.backbone) for each in (small, model, large))
+    context.assert_true(fewer < count < more, f"there are {count} weights, as if all layers had one size")
     one.load_state_dict(small.state_dict())
     context.assert_close(small(case.input()), one(case.input()), f"the output with hidden_size={size, size}")
-
-
-def _common_size(context: CheckContext) -> int:
-    """An input size that gives all layers the same number of weights."""
-    return context.kind.spec().hidden_sizes[0]
 
 
 def _shared_weights(backbone: nn.Module) -> list[str]:
@@ -140,8 +127,8 @@ def _shared_weights(backbone: nn.Module) -> list[str]:
 
 def _shared_within_layers(context: CheckContext, spec: RecurrentSpec) -> int:
     """How many parameters are shared within layers, where the kind ties weights on purpose."""
-    same = {"bias": spec.bias, "options": spec.to_dict()["options"]}
-    changes = {**context.kind.one_layer, **same, "bidirectional": False}
+    options = spec.to_dict()["options"]
+    changes = {**context.kind.one_layer, "bias": spec.bias, "options": options, "bidirectional": False}
     if not context.kind.accepts(**changes):
         return 0
     one = Case(context.kind.spec(**changes)).model(perturb=False)
@@ -149,7 +136,6 @@ def _shared_within_layers(context: CheckContext, spec: RecurrentSpec) -> int:
 
 
 def _equally_initialized(case: Case) -> list[str]:
-    """The pairs of parameters with random and equal initial values."""
     built = []
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -164,12 +150,6 @@ def _count_entries(backbone: nn.Module) -> int:
 
 
 def _assert_grows(context: CheckContext, counts: dict[int, int], what: str) -> None:
-    """A number must grow with every layer."""
     for layers, count in counts.items():
         more = layers - 1 not in counts or count > counts[layers - 1]
         context.assert_true(more, f"with {layers} layers there are {count} {what}, no more than with {layers - 1}")
-
-
-def _input_gradient(x: Tensor, result: object) -> Tensor:
-    (gradient,) = derivatives(total(result), x)
-    return gradient

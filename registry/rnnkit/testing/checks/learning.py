@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnkit import RecurrentModel, StackOptions
+from rnnkit import RecurrentModel
 from rnnkit.testing._check import check
-from rnnkit.testing._comparison import leaves
-from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, new_lengths
+from rnnkit.testing._comparison import floating_leaves
+from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, new_lengths, trainable
 from rnnkit.testing._lynx_data import Lynx, least_squares_loss, lynx_data
-from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 _STEPS = 4
 _LEARNING_RATES = (0.03, 0.1, 0.01)  # tried in turn
@@ -29,15 +28,17 @@ def every_parameter_is_trained(context: CheckContext) -> None:
 
     A parameter is detached, unused or overwritten at each call, or a gradient divides by zero.
     """
-    for case in context.cases([*context.kind.variants, *_stack_variants(context.kind)], DIRECTIONS, readout="all"):
+    learned = {"options": {"learn_initial_state": True, "layer_norm": "output"}}
+    variants = [*context.kind.variants, *[learned] * bool(context.kind.stack_options)]
+    for case in context.cases(variants, DIRECTIONS, readout="all"):
         model = case.model(perturb=False).train()
         before = _parameters_after_call(case, model)
-        gradients = list(_train(case, model))
+        steps = list(_train(case, model))
         after = _parameters_after_call(case, model)
-        sizes = {name: [_size(step[name]) for step in gradients] for name in before}
+        sizes = {name: torch.tensor([step[name] for step in steps]) for name in before}
         problems = [
-            *(f"{name} has no gradient in {_STEPS} steps" for name, each in sizes.items() if not any(each)),
-            *(f"the gradient of {name} is not finite" for name, each in sizes.items() if not _all_finite(each)),
+            *(f"{name} has no gradient in {_STEPS} steps" for name, each in sizes.items() if not each.any()),
+            *(f"the gradient of {name} is not finite" for name, each in sizes.items() if not each.isfinite().all()),
             *(f"{name} does not change" for name in before if torch.equal(before[name], after[name])),
         ]
         context.assert_true(not problems, "; ".join(problems))
@@ -55,19 +56,16 @@ def loss_decreases(context: CheckContext) -> None:
         target = max(_BASELINE_FACTOR * task.linear_baseline, _UNTRAINED_FACTOR * _untrained_loss(case, task))
         losses = _best_losses(case, task, target)
         context.figures.setdefault("loss", f"{losses[0]:.2g} to {losses[-1]:.2g} in {len(losses)} steps")
-        context.assert_true(
-            losses[-1] < target,
-            f"in {_MAX_STEPS} steps the loss decreases from {losses[0]:.3g} to {losses[-1]:.3g} at best, but not below "
-            f"{target:.3g}, which a linear function of the last value, or of the untrained output, reaches",
-        )
+        best = f"in {_MAX_STEPS} steps the loss decreases from {losses[0]:.3g} to {losses[-1]:.3g} at best"
+        reached = f"{target:.3g}, which a linear function of the last value, or of the untrained output, reaches"
+        context.assert_true(losses[-1] < target, f"{best}, but not below {reached}")
     context.figures["baseline"] = task.linear_baseline
 
 
 def _check_memory(context: CheckContext, case: Case, task: Lynx) -> None:
-    """If there is a state, the last output must depend on earlier inputs."""
     model, x = case.model(), _input(case, task).requires_grad_()
     output, state = model(x, return_state=True)
-    if any(part.is_floating_point() and part.numel() for part in leaves(state)):
+    if any(part.numel() for part in floating_leaves(state)):
         (gradient,) = derivatives(output.sum(), x)
         earlier = gradient.narrow(case.time_axis, 0, gradient.shape[case.time_axis] - 1)
         context.assert_true(earlier.any(), "the last output depends on the last input only: the state has no effect")
@@ -92,15 +90,8 @@ def seeded_training(context: CheckContext) -> None:
         context.assert_equal(second, first, "after a second training with the same seed, in the parameters,")
 
 
-def _stack_variants(kind: KindUnderTest) -> list[Changes]:
-    """Options that add parameters to a stack."""
-    is_stack = issubclass(kind.record.options, StackOptions)
-    return [{"options": {"learn_initial_state": True, "layer_norm": "output"}}] if is_stack else []
-
-
 def _parameters(model: RecurrentModel) -> dict[str, Tensor]:
-    """Copies of the trainable parameters."""
-    return {name: each.detach().clone() for name, each in model.named_parameters() if each.requires_grad}
+    return {name: each.detach().clone() for name, each in trainable(model).items()}
 
 
 def _parameters_after_call(case: Case, model: RecurrentModel) -> dict[str, Tensor]:
@@ -109,31 +100,22 @@ def _parameters_after_call(case: Case, model: RecurrentModel) -> dict[str, Tenso
     return _parameters(model)
 
 
-def _train(case: Case, model: RecurrentModel) -> Iterator[dict[str, Tensor | None]]:
-    """Train a few steps, and yield the gradients of each."""
+def _train(case: Case, model: RecurrentModel) -> Iterator[dict[str, float]]:
+    """Train a few steps, and yield the sizes of the gradients of each."""
     x = case.input()
     goal = torch.randn_like(model(x))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(_STEPS):
         optimizer.zero_grad()
         F.mse_loss(model(x, lengths=new_lengths()), goal).backward()
-        yield {name: each.grad for name, each in model.named_parameters()}
+        given = {name: each.grad for name, each in trainable(model).items()}
+        yield {name: 0.0 if each is None else float(each.abs().sum()) for name, each in given.items()}
         optimizer.step()
 
 
-def _size(gradient: Tensor | None) -> float:
-    return 0.0 if gradient is None else float(gradient.abs().sum())
-
-
-def _all_finite(sizes: list[float]) -> bool:
-    return all(map(math.isfinite, sizes))
-
-
 def _trained(case: Case) -> dict[str, Tensor]:
-    """The parameters after a few training steps."""
     model = case.model(perturb=False).train()
-    for _ in _train(case, model):
-        pass
+    list(_train(case, model))
     return _parameters(model)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -17,6 +17,7 @@ from rnnkit.testing._context import Case, CheckContext, gradients, total
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 from rnnkit.testing.sample_values import is_choice, sample_option_values
 
+_Spec = RecurrentSpec[Any]
 _TIME = 8
 _LENGTHS = (_TIME, 2, 0, 3)
 # Some options are valid, or have an effect, in some contexts only.
@@ -36,10 +37,7 @@ def fields_take_effect(context: CheckContext) -> None:
 
     The builder ignores the field. If the kind does not support it, reject it in the `check` of the record.
     """
-    effects = _Effects(context)
-    for changes in _field_changes(context.kind):
-        effects.try_any([changes], _CONTEXTS)
-    effects.assert_all()
+    _assert_effects(context, (([changes], _CONTEXTS) for changes in _field_changes(context.kind)))
 
 
 @check("registration")
@@ -48,63 +46,41 @@ def options_take_effect(context: CheckContext) -> None:
 
     The builder ignores the option, or two of its choices are equivalent.
     """
-    effects, values = _Effects(context), _option_values(context.kind)
+    values = _option_values(context.kind)
     context.skip_unless(values, "it has no options")
-    for name, candidates in values.items():
-        contexts = [*_CONTEXTS, *context.kind.given_options, *_other_options(values, name)]
-        for alternatives in _alternatives(candidates):
-            effects.try_any([{"options": {name: value}} for value in alternatives], contexts)
-        if not candidates:
-            context.leave_out(f"options.{name}: no other value was found; give one in `options`")
-    effects.assert_all()
+    for name in (name for name, candidates in values.items() if not candidates):
+        context.leave_out(f"options.{name}: no other value was found; give one in `options`")
+    _assert_effects(context, _option_changes(context.kind, values))
 
 
-class _Effects:
-    """Looks for the effects of changes of a spec."""
-
-    def __init__(self, context: CheckContext) -> None:
-        self._context = context
-        self._seen: dict[Any, Any] = {}
-        self._tried = 0
-        self._without: dict[str, Case] = {}  # changes without an effect, and a spec for each
-
-    def try_any(self, alternatives: Sequence[Changes], contexts: Sequence[Changes]) -> None:
-        """Record whether one of the alternatives has an effect in one of the contexts."""
-        pairs = [pair for changes in alternatives for pair in _pairs(self._context.kind, changes, contexts)]
+def _assert_effects(context: CheckContext, changes: Iterable[tuple[Sequence[Changes], Sequence[Changes]]]) -> None:
+    """Of each sequence of alternatives, one must have an effect in one of its contexts."""
+    tried, without, differ = 0, {}, _difference(context)
+    for alternatives, contexts in changes:
+        name, pairs = _describe(alternatives[0]), [*_pairs(context.kind, alternatives, contexts)]
         if not pairs:
-            problem = self._context.kind.problem(**alternatives[0])
-            self._context.leave_out(problem or f"{_describe(alternatives[0])}: no change")
-            return
-        self._tried += 1
-        if not any(self._differ(*pair) for pair in pairs):
-            self._without[_describe(alternatives[0])] = Case(pairs[0][1])
+            context.leave_out(context.kind.problem(**alternatives[0]) or f"{name}: no change")
+            continue
+        tried += 1
+        if not any(differ(*pair) for pair in pairs):
+            without[name] = Case(pairs[0][1])
+    context.skip_unless(tried, f"there was nothing to try: {'; '.join(context.left_out)}")
+    context.figures["changes"] = tried
+    context.case = next(iter(without.values()), None)
+    views = "initial parameters, output, state and gradients, in evaluation and in training"
+    context.assert_true(not without, f"{' and '.join(without)} had no effect on {views}")
 
-    def assert_all(self) -> None:
-        """All changes that were tried must have an effect."""
-        context = self._context
-        context.skip_unless(self._tried, f"there was nothing to try: {'; '.join(context.left_out)}")
-        context.figures["changes"] = self._tried
-        context.case = next(iter(self._without.values()), None)
-        context.assert_true(
-            not self._without,
-            f"{' and '.join(self._without)} had no effect on initial parameters, output, state and gradients, in "
-            "evaluation and in training",
-        )
 
-    def _differ(self, before: RecurrentSpec[Any], after: RecurrentSpec[Any]) -> bool:
-        """Whether a view of two specs differs; views that are random even with a seed do not count."""
-        self._context.case = Case(after)
-        for view in _VIEWS:
-            seen = self._view(view, before)
-            if _equal(seen, self._view(view, before, again=True)) and not _equal(seen, self._view(view, after)):
-                return True
-        return False
+def _difference(context: CheckContext) -> Callable[[_Spec, _Spec], bool]:
+    """Whether a view of two specs differs; views that are random even with a seed do not count."""
+    first, second = (cache(lambda view, spec: view(Case(spec))) for _ in range(2))
 
-    def _view(self, view: Any, spec: RecurrentSpec[Any], *, again: bool = False) -> Any:
-        key = (view, spec, again)
-        if key not in self._seen:
-            self._seen[key] = view(Case(spec))
-        return self._seen[key]
+    def differ(before: _Spec, after: _Spec) -> bool:
+        context.case = Case(after)
+        stable = (view for view in _VIEWS if _equal(first(view, before), second(view, before)))
+        return any(not _equal(first(view, before), first(view, after)) for view in stable)
+
+    return differ
 
 
 def _field_changes(kind: KindUnderTest) -> Iterator[Changes]:
@@ -125,25 +101,25 @@ def _option_values(kind: KindUnderTest) -> dict[str, list[Any]]:
     return values
 
 
-def _alternatives(values: Sequence[Any]) -> list[list[Any]]:
-    """Each choice alone, and all other values together, of which at least one must have an effect."""
-    choices = [[value] for value in values if is_choice(value)]
-    others = [value for value in values if not is_choice(value)]
-    return [*choices, others] if others else choices
-
-
-def _other_options(values: Mapping[str, Sequence[Any]], name: str) -> Iterator[Changes]:
-    for other, candidates in values.items():
-        if other != name:
-            yield from ({"options": {other: value}} for value in candidates[:_MAX_OTHERS])
+def _option_changes(
+    kind: KindUnderTest, values: Mapping[str, Sequence[Any]]
+) -> Iterator[tuple[list[Changes], list[Changes]]]:
+    """The changes of each option, with the contexts to try them in."""
+    for name, candidates in values.items():
+        others = [(other, value) for other in values if other != name for value in values[other][:_MAX_OTHERS]]
+        contexts = [*_CONTEXTS, *kind.given_options, *({"options": {other: value}} for other, value in others)]
+        # each choice alone, and all other values together, of which at least one must have an effect
+        numbers = [value for value in candidates if not is_choice(value)]
+        for alternatives in [*([value] for value in filter(is_choice, candidates)), *[numbers] * bool(numbers)]:
+            yield [{"options": {name: value}} for value in alternatives], contexts
 
 
 def _pairs(
-    kind: KindUnderTest, changes: Changes, contexts: Sequence[Changes]
-) -> Iterator[tuple[RecurrentSpec[Any], RecurrentSpec[Any]]]:
-    """The specs without and with the changes, in each context in which the kind accepts both."""
-    options = changes.get("options", {})
-    for context in contexts:
+    kind: KindUnderTest, alternatives: Sequence[Changes], contexts: Sequence[Changes]
+) -> Iterator[tuple[_Spec, _Spec]]:
+    """The specs without and with each change, in each context in which the kind accepts both."""
+    for changes, context in product(alternatives, contexts):
+        options = changes.get("options", {})
         others = {name: value for name, value in context.get("options", {}).items() if name not in options}
         before = {**context, "options": others}
         after = {**context, **changes, "options": {**others, **options}}
@@ -154,11 +130,9 @@ def _pairs(
 
 
 def _describe(changes: Changes) -> str:
-    options = changes.get("options", {})
-    return ", ".join(
-        [f"{name}={value!r}" for name, value in changes.items() if name != "options"]
-        + [f"options.{name}={value!r}" for name, value in options.items()]
-    )
+    given = {name: value for name, value in changes.items() if name != "options"}
+    given |= {f"options.{name}": value for name, value in changes.get("options", {}).items()}
+    return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
 def _equal(one: Any, other: Any) -> bool:

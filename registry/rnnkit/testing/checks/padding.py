@@ -11,16 +11,7 @@ from torch import Tensor
 from rnnkit import RecurrentModel
 from rnnkit.model import padding_mask
 from rnnkit.testing._check import check
-from rnnkit.testing._context import (
-    BATCH,
-    BATCH_AXES,
-    DIRECTIONS,
-    LENGTHS,
-    TIME,
-    CheckContext,
-    random_state,
-    with_gradients,
-)
+from rnnkit.testing._context import BATCH, LENGTHS, TIME, CheckContext, random_state, with_gradients
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
 
 _CONTENTS = (math.nan, math.inf, 1e30, 0.0)
@@ -34,7 +25,7 @@ def padding_has_no_effect(context: CheckContext) -> None:
     Steps past the length are computed: the final state is that of the last padded step, the reverse direction starts in
     the padding, or padding is multiplied by zero, which keeps NaN.
     """
-    for case in context.cases([*context.kind.variants, *BATCH_AXES[1:]], DIRECTIONS):
+    for case in context.cases_in_both_layouts():
         model, x, state = case.model(), case.input().requires_grad_(), random_state(case.model())
         expected = with_gradients(model.backbone, *run_sequences_alone(model, x, state, LENGTHS), x)
         past = padding_mask(torch.tensor(LENGTHS), TIME, batch_first=case.spec.batch_first)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnkit import RecurrentModel, build_model, move_state
-from rnnkit.testing._check import CheckFailedError, check
+from rnnkit.testing._check import CheckFailedError, NotApplicableError, check
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import LENGTHS, Case, CheckContext, random_state, with_gradients
 
@@ -47,9 +47,8 @@ def float32_is_close_to_float64(context: CheckContext) -> None:
         expected = _results(wide, x.double(), move_state(state, dtype=torch.float64))
         for name, each in found.items():
             rounding = 1e-4 if "gradient" not in name else 1e-3  # a gradient may be a sum with cancellation
-            context.assert_close(
-                each, expected[name], f"in float32, the {name}", relative=rounding, absolute=rounding / 10
-            )
+            what, absolute = f"in float32, the {name}", rounding / 10
+            context.assert_close(each, expected[name], what, relative=rounding, absolute=absolute)
 
 
 @check("numerics")
@@ -66,8 +65,7 @@ def device_is_consistent(context: CheckContext) -> None:
 
 
 def _check_meta(context: CheckContext, case: Case) -> None:
-    """The meta device shows tensors on a wrong device on any machine."""
-    with _OnlyMetaTensors():  # type: ignore[no-untyped-call]  # missing in torch's stubs
+    with _MetaMode(building=True):
         built = build_model(case.spec, device="meta")
     moved = case.model(dtype=torch.float32, perturb=False).to("meta")
     for model, how in ((built, "built on"), (moved, "moved to")):
@@ -109,33 +107,30 @@ def _results(model: RecurrentModel, x: Tensor, state: Any) -> dict[str, Any]:
     return with_gradients(model, *model(x, state, lengths=torch.tensor(LENGTHS, device=x.device), return_state=True))
 
 
-class _OnlyMetaTensors(TorchDispatchMode):
-    """Fails if an operation creates a tensor on another device than `meta`; scalars are allowed."""
+class _MetaMode(TorchDispatchMode):
+    """Fails if an operation mixes `meta` with other tensors or, while building, creates others; scalars are allowed."""
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        found = [each for each in _tensors(result) if not each.is_meta and each.dim() > 0]
-        if found:
-            tensor = f"a tensor of shape {tuple(found[0].shape)} on the device {found[0].device}"
-            raise CheckFailedError(f"while building on the meta device, {function} creates {tensor}")
-        return result
-
-
-class _NoMixedDevices(TorchDispatchMode):
-    """Fails if an operation mixes `meta` tensors with tensors of another device; scalars are allowed."""
+    def __init__(self, *, building: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # missing in torch's stubs
+        self._building = building
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = _tensors((args, kwargs or {}))
-        found = [each for each in given if not each.is_meta and each.dim() > 0]
-        mixed = found and any(each.is_meta for each in given)
-        if mixed and function.overloadpacket.__name__ not in _MIXED_DEVICES:
-            tensor = f"a tensor of shape {tuple(found[0].shape)} on the device {found[0].device}"
-            raise CheckFailedError(f"on the meta device, {function} gets {tensor}")
-        return function(*args, **(kwargs or {}))
+        if any(each.is_meta for each in given) and function.overloadpacket.__name__ not in _MIXED_DEVICES:
+            _require_meta(given, f"on the meta device, {function} gets")
+        result = function(*args, **(kwargs or {}))
+        if self._building:
+            _require_meta(_tensors(result), f"while building on the meta device, {function} creates")
+        return result
+
+
+def _require_meta(tensors: list[Tensor], what: str) -> None:
+    for each in tensors:
+        if not each.is_meta and each.dim() > 0:
+            raise CheckFailedError(f"{what} a tensor of shape {tuple(each.shape)} on the device {each.device}")
 
 
 def _tensors(value: Any) -> list[Tensor]:
-    """The tensors among the arguments or results of an operation."""
     if isinstance(value, Tensor):
         return [value]
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else ()
@@ -145,7 +140,7 @@ def _tensors(value: Any) -> list[Tensor]:
 def _run_on_meta(context: CheckContext, model: RecurrentModel, x: Tensor) -> Any:
     with context.optional_feature("a call on the meta device, which has no values,"):
         try:
-            with _NoMixedDevices():  # type: ignore[no-untyped-call]  # missing in torch's stubs
+            with _MetaMode(building=False):
                 return model(x, return_state=True)
         except RuntimeError as error:
             if "same device" in str(error):  # some functions of torch check the devices themselves
@@ -160,21 +155,13 @@ def _accelerators() -> dict[str, torch.dtype]:
 
 
 def _check_device(context: CheckContext, case: Case, device: str, dtype: torch.dtype) -> None:
-    """Compare a model on a device with the same model on the CPU."""
     x, model = case.input(dtype=dtype), case.model(dtype=dtype)
     state = random_state(model)
     expected = _results(model, x, state)
-    with _skip_if_not_implemented(context, device):
+    try:
         build_model(case.spec, device=device, dtype=dtype)(x.to(device))
         found = _results(case.model(dtype=dtype).to(device), x.to(device), move_state(state, device))
+    except NotImplementedError as error:  # torch does not implement every function on every device
+        raise NotApplicableError(f"on the device {device}, {error}") from error
     relative, absolute = (1e-6, 1e-8) if dtype == torch.float64 else (1e-3, 1e-4)
     context.assert_each_close(found, expected, f"on the device {device},", relative=relative, absolute=absolute)
-
-
-@contextmanager
-def _skip_if_not_implemented(context: CheckContext, device: str) -> Iterator[None]:
-    """Torch does not implement every function on every device."""
-    try:
-        yield
-    except NotImplementedError as error:
-        context.skip_unless(False, f"on the device {device}, {error}")

@@ -18,8 +18,6 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from rnnkit import (
-    Kind,
-    Paper,
     RecurrentSpec,
     build_model,
     describe_options,
@@ -30,6 +28,7 @@ from rnnkit import (
     save_spec,
 )
 from rnnkit._messages import describe_exception, short_repr
+from rnnkit.kind import Kind, Paper
 from rnnkit.testing._check import CheckFailedError, check
 from rnnkit.testing._context import CheckContext
 from rnnkit.testing.kind_under_test import is_importable
@@ -43,6 +42,7 @@ _PYTHON = re.compile(
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _MIN_YEAR = 1800
 _SUFFIXES = ("yaml", "toml", "json")
+_Spec = RecurrentSpec[Any]
 _INVALID_VALUES: tuple[Any, ...] = (None, True, 7, 0.5, "no such value", ["no such value"], {"no such": "value"})
 
 
@@ -62,21 +62,15 @@ def _check_names(context: CheckContext, when: str) -> None:
     context.assert_true(name in list_kinds(), f"{when}list_kinds() does not contain {name!r}")
     context.assert_true(get_kind(name) is record, f"{when}get_kind({name!r}) returns another record")
     chosen = resolve_kind(name).require()
-    context.assert_true(chosen.kind == record.name, f"{when}the record of {name!r} is named {record.name!r}")
-    context.assert_true(
-        context.kind.spec().kind == name,
-        f"{when}a spec of {name!r} has kind={context.kind.spec().kind!r}",
-    )
-    _check_bare_name(context, when)
-
-
-def _check_bare_name(context: CheckContext, when: str) -> None:
-    bare = resolve_kind(context.kind.record.name)
-    if len(bare.providers) > 1:
-        context.figures["bare name"] = f"resolves to {bare.chosen.name if bare.chosen else 'none of several kinds'}"
-        return
+    context.assert_true(chosen.bare_name == record.name, f"{when}the record of {name!r} is named {record.name!r}")
+    used = context.kind.spec().kind
+    context.assert_true(used == name, f"{when}a spec of {name!r} has kind={used!r}")
+    bare = resolve_kind(record.name)
     found = bare.chosen.name if bare.chosen else None
-    context.assert_true(found == context.kind.name, f"{when}the bare name {bare.asked!r} resolves to {found!r}")
+    if len(bare.providers) > 1:
+        context.figures["bare name"] = f"resolves to {found or 'none of several kinds'}"
+    else:
+        context.assert_true(found == name, f"{when}the bare name {bare.asked!r} resolves to {found!r}")
 
 
 @check("registration")
@@ -86,12 +80,8 @@ def record_is_complete(context: CheckContext) -> None:
     A field is missing, or the LaTeX of the equation is not in a raw string, r"...".
     """
     record = context.kind.record
-    problems = [
-        *_summary_problems(record.summary),
-        *_equation_problems(record.equation),
-        *_paper_problems(record.paper),
-        *_option_problems(record),
-    ]
+    texts = [*_summary_problems(record.summary), *_equation_problems(record.equation)]
+    problems = [*texts, *_paper_problems(record.paper), *_option_problems(record)]
     context.assert_true(not problems, "; ".join(problems))
     for part in ("equation", "paper"):
         if not getattr(record, part):
@@ -102,14 +92,13 @@ def _summary_problems(summary: Any) -> Iterator[str]:
     if not isinstance(summary, str) or not summary.strip():
         yield f"the summary must be a sentence, but is {summary!r}"
         return
-    if "\n" in summary or summary != summary.strip():
-        yield f"the summary must be on one line, without spaces around it, but is {summary!r}"
-    if not summary.endswith("."):
-        yield f"the summary must end with a period, but is {summary!r}"
-    if len(summary) > _MAX_SUMMARY:
-        yield f"the summary must have at most {_MAX_SUMMARY} characters, but has {len(summary)}: {summary!r}"
-    if _SECOND_SENTENCE.search(summary):
-        yield f"the summary must be one sentence, but is {summary!r}"
+    rules = {
+        "be on one line, without spaces around it, but is": "\n" in summary or summary != summary.strip(),
+        "end with a period, but is": not summary.endswith("."),
+        f"have at most {_MAX_SUMMARY} characters, but has {len(summary)}:": len(summary) > _MAX_SUMMARY,
+        "be one sentence, but is": _SECOND_SENTENCE.search(summary),
+    }
+    yield from (f"the summary must {rule} {summary!r}" for rule, broken in rules.items() if broken)
 
 
 def _equation_problems(equation: str) -> Iterator[str]:
@@ -150,17 +139,14 @@ def spec_round_trip(context: CheckContext) -> None:
     """
     with TemporaryDirectory() as folder:
         for case in context.cases():
-            for method, round_trip in _round_trips(Path(folder)).items():
-                if method == "pickle" and _has_local_options(context):
-                    context.figures[method] = "the options class is defined in a function"
-                    continue
+            for method, round_trip in _round_trips(context, Path(folder)).items():
                 spec = round_trip(case.spec)
                 context.assert_true(spec == case.spec, f"after {method}, the spec is {spec!r}")
                 context.assert_true(hash(spec) == hash(case.spec), f"after {method}, the spec has another hash")
 
 
-def _round_trips(folder: Path) -> dict[str, Callable[[RecurrentSpec[Any]], RecurrentSpec[Any]]]:
-    return {
+def _round_trips(context: CheckContext, folder: Path) -> dict[str, Callable[[_Spec], _Spec]]:
+    found: dict[str, Callable[[_Spec], _Spec]] = {
         "to_dict and from_dict": lambda spec: RecurrentSpec.from_dict(spec.to_dict()),
         "the json module": lambda spec: RecurrentSpec.from_dict(json.loads(json.dumps(spec.to_dict()))),
         "to_json and from_json": lambda spec: RecurrentSpec.from_json(spec.to_json()),
@@ -168,16 +154,15 @@ def _round_trips(folder: Path) -> dict[str, Callable[[RecurrentSpec[Any]], Recur
         "pickle": lambda spec: pickle.loads(pickle.dumps(spec)),  # noqa: S301  # dumped on the same line
         **{f"a {suffix} file": partial(_through_file, folder / f"spec.{suffix}") for suffix in _SUFFIXES},
     }
+    if context.kind.is_local and not is_importable(context.kind.record.options):  # allowed in this process only
+        context.figures["pickle"] = "the options class is defined in a function"
+        del found["pickle"]
+    return found
 
 
-def _through_file(path: Path, spec: RecurrentSpec[Any]) -> RecurrentSpec[Any]:
+def _through_file(path: Path, spec: _Spec) -> _Spec:
     save_spec(spec, path)
     return load_spec(path)
-
-
-def _has_local_options(context: CheckContext) -> bool:
-    """Whether the options class is defined in a function, which is allowed for kinds of this process only."""
-    return context.kind.is_local and not is_importable(context.kind.record.options)
 
 
 @check("registration")
@@ -195,19 +180,16 @@ def options_are_validated(context: CheckContext) -> None:
 
 
 def _is_rejected(context: CheckContext, name: str, value: Any) -> bool:
+    given = f"options.{name}={short_repr(value)}"
     try:
         context.kind.spec(options={name: value})
     except ValidationError as error:
         places = [".".join(map(str, line["loc"])) for line in error.errors()]
         named = any(name in place.split(".") for place in places)
-        context.assert_true(
-            named, f"options.{name}={short_repr(value)} is rejected, but the error names {', '.join(places)}"
-        )
+        context.assert_true(named, f"{given} is rejected, but the error names {', '.join(places)}")
         return True
     except Exception as error:
-        raise CheckFailedError(
-            f"options.{name}={short_repr(value)} raised {describe_exception(error)}, not a ValidationError"
-        ) from error
+        raise CheckFailedError(f"{given} raised {describe_exception(error)}, not a ValidationError") from error
     return False
 
 

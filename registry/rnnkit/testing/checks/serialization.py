@@ -43,16 +43,12 @@ def deep_copy_is_independent(context: CheckContext) -> None:
         first, second = copy.deepcopy(model), copy.deepcopy(model)
         context.assert_equal(_results(first, case), expected, "after deepcopy, the output and state")
         _change_weights(first)
-        context.assert_equal(
-            _results(model, case), expected, "after changing the copy, the output and state of the original"
-        )
+        what = "the output and state of"
+        context.assert_equal(_results(model, case), expected, f"after changing the copy, {what} the original")
         _change_weights(model)
-        context.assert_equal(
-            _results(second, case), expected, "after changing the original, the output and state of a copy"
-        )
-        context.assert_equal(
-            _results(model, case), _results(first, case), "after the same change of both, the output and state"
-        )
+        context.assert_equal(_results(second, case), expected, f"after changing the original, {what} a copy")
+        changed = _results(first, case)
+        context.assert_equal(_results(model, case), changed, f"after the same change of both, {what} the original")
 
 
 @check("systems")
@@ -63,9 +59,13 @@ def pickle_round_trip(context: CheckContext) -> None:
     """
     for case in context.cases():
         model, expected = _model(case)
-        _check_classes(context, model)
-        for method, round_trip in (("pickle", _through_pickle), ("torch.save", _through_torch)):
-            context.assert_equal(_results(round_trip(model), case), expected, f"after {method}, the output and state")
+        # a kind of this process may have classes that are local to a function; a plugin may not
+        local = [each.__qualname__ for each in map(type, model.modules()) if not is_importable(each)]
+        given = not local or not context.kind.is_local
+        context.skip_unless(given, f"pickle cannot find classes defined inside a function: {local}")
+        copies = {"pickle": pickle.loads(pickle.dumps(model)), "torch.save": through_torch(model, weights_only=False)}  # noqa: S301  # dumped on the same line
+        for method, twin in copies.items():
+            context.assert_equal(_results(twin, case), expected, f"after {method}, the output and state")
 
 
 @check("systems")
@@ -92,14 +92,6 @@ def _model(case: Case) -> tuple[RecurrentModel, Any]:
     return model, _results(model, case)
 
 
-def _check_classes(context: CheckContext, model: RecurrentModel) -> None:
-    """A kind of this process may have classes that are local to a function; a plugin may not."""
-    local = [cls.__qualname__ for cls in map(type, model.modules()) if not is_importable(cls)]
-    context.skip_unless(
-        not local or not context.kind.is_local, f"pickle cannot find classes defined inside a function: {local}"
-    )
-
-
 def _results(model: RecurrentModel, case: Case) -> Any:
     return model(case.input(), return_state=True)
 
@@ -110,14 +102,9 @@ def _change_weights(model: RecurrentModel) -> None:
         parameter.add_(0.1)
 
 
-def _through_pickle(model: RecurrentModel) -> RecurrentModel:
-    twin: RecurrentModel = pickle.loads(pickle.dumps(model))  # noqa: S301  # dumped on the same line
-    return twin
-
-
-def _through_torch(model: RecurrentModel) -> RecurrentModel:
+def through_torch(value: Any, *, weights_only: bool) -> Any:
+    """The value after `torch.save` and `torch.load`."""
     file = io.BytesIO()
-    torch.save(model, file)
+    torch.save(value, file)
     file.seek(0)
-    twin: RecurrentModel = torch.load(file, weights_only=False)
-    return twin
+    return torch.load(file, weights_only=weights_only)

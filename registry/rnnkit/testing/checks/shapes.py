@@ -57,7 +57,7 @@ def empty_batch(context: CheckContext) -> None:
 
     A maximum is computed over the batch, or a tensor is reshaped with -1.
     """
-    for case in context.cases([*context.kind.variants, *BATCH_AXES[1:]], DIRECTIONS, readout="all"):
+    for case in context.cases_in_both_layouts(readout="all"):
         model, x = case.model(perturb=False), case.input(batch=0)
         for lengths in (None, torch.zeros(0, dtype=torch.int64)):
             y, final = model(x, lengths=lengths, return_state=True)
@@ -72,7 +72,7 @@ def single_step_of_one_sequence(context: CheckContext) -> None:
 
     An axis of size one is squeezed, or a statistic is computed over the batch.
     """
-    for case in context.cases([*context.kind.variants, *BATCH_AXES[1:]], DIRECTIONS, readout="all"):
+    for case in context.cases_in_both_layouts(readout="all"):
         model, x = case.model(), case.input(time=1)
         batch_axis = 1 - case.time_axis
         y = model(x.narrow(batch_axis, 0, 1))
@@ -98,12 +98,8 @@ def _combinations(kind: KindUnderTest) -> Iterator[list[Sequence[Changes]]]:
     likely, rest = ([{name: each} for name, values in options.items() for each in values[part]] for part in _PARTS)
     pairs = [{one: options[one][0], other: options[other][0]} for one, other in combinations(options, 2)]
     fields = [{}, *READOUTS[1:], {"output_size": None}, {"batch_first": False}, *kind.sizes_per_layer]
-    yield [[{}, {"bias": False}, {"dropout": 0.5}], [*fields, *_as_changes(likely)], LAYERS[:2]]
-    yield [[*LAYERS, *_as_changes([*rest, *pairs])]]
-
-
-def _as_changes(several: Sequence[Changes]) -> list[Changes]:
-    return [{"options": each} for each in several]
+    yield [[{}, {"bias": False}, {"dropout": 0.5}], [*fields, *({"options": each} for each in likely)], LAYERS[:2]]
+    yield [[*LAYERS, *({"options": each} for each in [*rest, *pairs])]]
 
 
 @torch.no_grad()

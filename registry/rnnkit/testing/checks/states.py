@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from rnnkit.testing._check import check
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import BATCH, DIRECTIONS, LENGTHS, TIME, CheckContext, random_state
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, select_sequences
+from rnnkit.testing.checks.serialization import through_torch
 
 
 @check("shape and state")
@@ -29,10 +30,9 @@ def state_layout(context: CheckContext) -> None:
             for lengths in (None, torch.arange(batch)):
                 _, final = model(case.input(batch=batch), lengths=lengths, return_state=True)
                 _assert_same_layout(context, "the final state", final, f"state_shapes({batch})", shapes)
-                dtypes = [[part.dtype for part in leaves(state)] for state in (final, initial)]
-                context.assert_true(
-                    dtypes[0] == dtypes[1], f"the final state has dtypes {dtypes[0]}, the initial state {dtypes[1]}"
-                )
+                found, expected = ([part.dtype for part in leaves(state)] for state in (final, initial))
+                same = found == expected
+                context.assert_true(same, f"the final state has dtypes {found}, the initial state {expected}")
 
 
 @check("shape and state")
@@ -45,10 +45,9 @@ def default_initial_state(context: CheckContext) -> None:
         model, x = case.model(), case.input()
         initial = model.initial_state(BATCH)
         for lengths in (None, torch.tensor(LENGTHS)):
+            actual = model(x, lengths=lengths, return_state=True)
             expected = model(x, initial, lengths=lengths, return_state=True)
-            context.assert_close(
-                model(x, lengths=lengths, return_state=True), expected, "without a state, the output and state"
-            )
+            context.assert_close(actual, expected, "without a state, the output and state")
         _assert_placement(context, initial, torch.device("cpu"), torch.float64)
         on_meta = model.initial_state(BATCH, device="meta", dtype=torch.float32)
         _assert_placement(context, on_meta, torch.device("meta"), torch.float32)
@@ -64,7 +63,8 @@ def state_round_trip(context: CheckContext) -> None:
         model, x = case.model(), case.input()
         _, state = model(x, lengths=torch.tensor(LENGTHS), return_state=True)
         expected = model(x, state, return_state=True)
-        for saved in (_through_torch(flatten_state(state)), load(save(flatten_state(state)))):
+        tensors = flatten_state(state)
+        for saved in (through_torch(tensors, weights_only=True), load(save(tensors))):
             other = case.model()
             actual = other(x, other.restore_state(saved), return_state=True)
             context.assert_equal(actual, expected, "from the loaded state, the output and state")
@@ -82,15 +82,12 @@ def reset_state_per_sequence(context: CheckContext) -> None:
         axes, start = batch_axes(model), model.initial_state(BATCH)
         reset = model.reset_state(state, mask)
         for indices, before in (([0, 2], start), ([1, 3], state)):
-            after, expected = (batched_parts(select_sequences(each, axes, indices), axes) for each in (reset, before))
-            context.assert_equal(
-                after, expected, f"after resetting sequences 0 and 2, the state of sequences {indices}"
-            )
+            after, expected = (_parts_of(each, axes, indices) for each in (reset, before))
+            what = f"of sequences {indices}"
+            context.assert_equal(after, expected, f"after resetting sequences 0 and 2, the state {what}")
             if len(after) == len(leaves(state)):  # otherwise the shared parts are not reset
                 y, y_before = (model(x, each)[indices] for each in (reset, before))
-                context.assert_close(
-                    y, y_before, f"after resetting sequences 0 and 2, the output of sequences {indices}"
-                )
+                context.assert_close(y, y_before, f"after resetting sequences 0 and 2, the output {what}")
 
 
 @check("shape and state")
@@ -106,24 +103,17 @@ def zero_length_keeps_state(context: CheckContext) -> None:
             before = model.initial_state(BATCH) if state is None else state
             for lengths, indices in (([0] * BATCH, range(BATCH)), ([TIME, 0, 2, 0], (1, 3))):
                 _, after = model(x, state, lengths=torch.tensor(lengths), return_state=True)
-                kept, expected = (
-                    batched_parts(select_sequences(each, axes, indices), axes) for each in (after, before)
-                )
+                kept, expected = (_parts_of(each, axes, indices) for each in (after, before))
                 context.assert_close(kept, expected, f"with lengths={lengths}, the state of sequences of length 0")
 
 
-def _through_torch(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    file = io.BytesIO()
-    torch.save(tensors, file)
-    file.seek(0)
-    loaded: dict[str, torch.Tensor] = torch.load(file, weights_only=True)
-    return loaded
+def _parts_of(state: Any, axes: Any, sequences: Sequence[int]) -> list[torch.Tensor]:
+    return batched_parts(select_sequences(state, axes, sequences), axes)
 
 
 def _assert_same_layout(context: CheckContext, what: str, state: Any, other: str, shapes: Any) -> None:
-    context.assert_true(
-        _layout(state) == _layout(shapes), f"{what} is {_layout(state)}, but {other} is {_layout(shapes)}"
-    )
+    found, expected = _layout(state), _layout(shapes)
+    context.assert_true(found == expected, f"{what} is {found}, but {other} is {expected}")
 
 
 def _layout(state: Any) -> str:
@@ -138,9 +128,8 @@ def _layout(state: Any) -> str:
 
 
 def _assert_placement(context: CheckContext, state: Any, device: torch.device, dtype: torch.dtype) -> None:
+    what = "initial_state returns a"
     for part in leaves(state):
-        context.assert_true(
-            part.device == device, f"initial_state returns a tensor on {part.device} instead of {device}"
-        )
+        context.assert_true(part.device == device, f"{what} tensor on {part.device} instead of {device}")
         wrong = part.is_floating_point() and part.dtype != dtype
-        context.assert_true(not wrong, f"initial_state returns a {part.dtype} tensor instead of {dtype}")
+        context.assert_true(not wrong, f"{what} {part.dtype} tensor instead of {dtype}")

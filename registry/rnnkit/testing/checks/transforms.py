@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,13 +11,22 @@ from torch import Tensor
 from torch.autograd.gradcheck import gradgradcheck
 from torch.func import functional_call, grad, jvp, vmap
 
-from rnnkit import RecurrentModel, detach_state, map_state
+from rnnkit import RecurrentModel, detach_state, move_state
 from rnnkit.testing._check import check
-from rnnkit.testing._comparison import leaves
-from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, gradients, new_lengths, total
+from rnnkit.testing._comparison import floating_leaves
+from rnnkit.testing._context import (
+    DIRECTIONS,
+    Case,
+    CheckContext,
+    derivatives,
+    gradients,
+    new_lengths,
+    total,
+    trainable,
+)
 from rnnkit.testing.checks.gradients import gradcheck_error
 
-_BFLOAT16_TOLERANCE = 0.05
+_TOLERANCE = 0.05  # of bfloat16
 
 
 @check("systems")
@@ -28,9 +36,9 @@ def vmap_equals_loop(context: CheckContext) -> None:
     A random value or a statistic of the batch is computed for each sequence, or the batch size is cached.
     """
     for case in context.cases(DIRECTIONS, batch_first=True):
-        function = _sequence_function(case.model())
-        for inputs in _vmap_inputs(case):
-            with _optional_transform(context, "torch.func.vmap"):
+        function = partial(_output, case.model(), {})
+        for inputs in ((case.input(),), (case.input(), new_lengths())):
+            with context.optional_feature("torch.func.vmap"):
                 actual = vmap(function)(*inputs)
             expected = torch.stack([function(*each) for each in zip(*inputs, strict=True)])
             context.assert_close(actual, expected, "under vmap, the output")
@@ -44,12 +52,12 @@ def per_sample_gradients(context: CheckContext) -> None:
     """
     for case in context.cases(DIRECTIONS, batch_first=True):
         model = case.model()
-        parameters = {name: each.detach() for name, each in model.named_parameters() if each.requires_grad}
-        for inputs in _vmap_inputs(case):
-            with _optional_transform(context, "torch.func.vmap of torch.func.grad"):
-                actual = vmap(grad(_sequence_loss(model)), in_dims=(None, *[0] * len(inputs)))(parameters, *inputs)
-            losses = [_sequence_function(model)(*each).square().sum() for each in zip(*inputs, strict=True)]
-            by_sequence = [gradients(loss, model) for loss in losses]
+        parameters = {name: each.detach() for name, each in trainable(model).items()}
+        for inputs in ((case.input(),), (case.input(), new_lengths())):
+            with context.optional_feature("torch.func.vmap of torch.func.grad"):
+                actual = vmap(grad(partial(_loss, model)), in_dims=(None, *[0] * len(inputs)))(parameters, *inputs)
+            losses = [_loss(model, {}, *each) for each in zip(*inputs, strict=True)]
+            by_sequence = [gradients(each, model) for each in losses]
             expected = {name: torch.stack([each[name] for each in by_sequence]) for name in parameters}
             context.assert_close(actual, expected, "the gradient of each sequence")
 
@@ -64,7 +72,7 @@ def forward_mode_gradients(context: CheckContext) -> None:
         model, x = case.model(), case.input().requires_grad_()
         direction = torch.randn_like(x)
         for lengths in (None, new_lengths()):
-            with _optional_transform(context, "torch.func.jvp"):
+            with context.optional_feature("torch.func.jvp"):
                 tangents = jvp(_input_function(model, lengths), (x.detach(),), (direction,))[1]
             (gradient,) = derivatives(total(_input_function(model, lengths)(x)), x)
             context.assert_close(total(tangents), (gradient * direction).sum(), "the directional derivative")
@@ -77,7 +85,7 @@ def double_backward(context: CheckContext) -> None:
     A custom backward pass uses tensors that are detached from the graph.
     """
     for case in context.cases(DIRECTIONS, readout="all"):
-        with _optional_transform(context, "double backward"):
+        with context.optional_feature("double backward"):
             _penalty_gradients(case.model(), case.input())
         error = _gradgradcheck_error(case)
         context.assert_true(not error, error)
@@ -98,14 +106,12 @@ def autocast_is_close(context: CheckContext) -> None:
         model, x = case.model(dtype=torch.float32), case.input(dtype=torch.float32)
         for lengths in (None, new_lengths()):
             exact = _two_calls(model, x, lengths)
-            with _optional_transform(context, "torch.autocast"):
+            with context.optional_feature("torch.autocast"):
                 with torch.autocast("cpu", dtype=torch.bfloat16):
                     actual = _two_calls(model, x, lengths)
                 total(actual).backward()
-            what = "under autocast, the outputs and states of two calls"
-            context.assert_close(
-                actual, exact, what, relative=_BFLOAT16_TOLERANCE, absolute=_BFLOAT16_TOLERANCE * _largest(exact)
-            )
+            what, absolute = "under autocast, the outputs and states of two calls", _TOLERANCE * _largest(exact)
+            context.assert_close(actual, exact, what, relative=_TOLERANCE, absolute=absolute)
             _check_gradients(context, model)
 
 
@@ -113,88 +119,49 @@ def _two_calls(model: RecurrentModel, x: Tensor, lengths: Tensor | None) -> tupl
     """The results of two calls, the second from the state of the first, in float32."""
     first = model(x, lengths=lengths, return_state=True)
     second = model(x, detach_state(first[1]), lengths=lengths, return_state=True)
-    results: tuple[Any, Any] = map_state(_to_float32, (first, second))
+    results: tuple[Any, Any] = move_state((first, second), dtype=torch.float32)
     return results
 
 
-def _to_float32(part: Tensor) -> Tensor:
-    return part.float() if part.is_floating_point() else part
-
-
 def _check_gradients(context: CheckContext, model: RecurrentModel) -> None:
-    for name, parameter in model.named_parameters():
-        gradient = parameter.grad
-        if gradient is not None:
-            context.assert_true(
-                gradient.dtype == torch.float32, f"under autocast, the gradient of {name} is {gradient.dtype}"
-            )
-            context.assert_true(gradient.isfinite().all(), f"under autocast, the gradient of {name} is not finite")
+    for name, gradient in ((name, each.grad) for name, each in model.named_parameters() if each.grad is not None):
+        what = f"under autocast, the gradient of {name} is"
+        context.assert_true(gradient.dtype == torch.float32, f"{what} {gradient.dtype}")
+        context.assert_true(gradient.isfinite().all(), f"{what} not finite")
 
 
-@contextmanager
-def _optional_transform(context: CheckContext, doing: str) -> Iterator[None]:
-    """As `optional_feature`, without torch's warnings that a transform is slow or deprecated."""
-    with warnings.catch_warnings(), context.optional_feature(doing):
-        warnings.simplefilter("ignore")
-        yield
+def _output(model: RecurrentModel, parameters: dict[str, Tensor], x: Tensor, length: Tensor | None = None) -> Tensor:
+    """The output of one sequence, with other parameters."""
+    lengths = None if length is None else length[None]
+    output: Tensor = functional_call(model, parameters, (x[None],), {"lengths": lengths})
+    return output[0]
 
 
-def _vmap_inputs(case: Case) -> list[tuple[Tensor, ...]]:
-    """Batched inputs, without and with lengths."""
-    return [(case.input(),), (case.input(), new_lengths())]
-
-
-def _sequence_function(model: RecurrentModel) -> Callable[..., Tensor]:
-    """The model as a function of one sequence and its length."""
-
-    def function(sequence: Tensor, length: Tensor | None = None) -> Tensor:
-        output: Tensor = model(sequence[None], lengths=None if length is None else length[None])
-        return output[0]
-
-    return function
-
-
-def _sequence_loss(model: RecurrentModel) -> Callable[..., Tensor]:
-    """A loss as a function of the parameters, one sequence and its length."""
-
-    def function(parameters: dict[str, Tensor], sequence: Tensor, length: Tensor | None = None) -> Tensor:
-        lengths = {} if length is None else {"lengths": length[None]}
-        output: Tensor = functional_call(model, parameters, (sequence[None],), lengths)
-        return output.square().sum()
-
-    return function
+def _loss(model: RecurrentModel, parameters: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+    return _output(model, parameters, *inputs).square().sum()
 
 
 def _input_function(model: RecurrentModel, lengths: Tensor | None) -> Callable[[Tensor], tuple[Tensor, ...]]:
     """The output and the tensors of the state as a function of the input."""
-    return lambda x: tuple(_floating(model(x, lengths=lengths, return_state=True)))
-
-
-def _floating(results: Any) -> list[Tensor]:
-    return [part for part in leaves(results) if part.is_floating_point()]
+    return lambda x: tuple(floating_leaves(model(x, lengths=lengths, return_state=True)))
 
 
 def _largest(results: Any) -> float:
     """The largest absolute value, or 1."""
-    return max(1.0, *(float(part.detach().abs().max()) for part in _floating(results) if part.numel()))
+    return max(1.0, *(float(part.detach().abs().max()) for part in floating_leaves(results) if part.numel()))
 
 
 def _penalty_gradients(model: RecurrentModel, x: Tensor) -> dict[str, Tensor]:
-    """The gradients of a gradient penalty."""
     x = x.requires_grad_()
-    squares = [part.square() for part in _floating(model(x, lengths=new_lengths(), return_state=True))]
+    squares = [part.square() for part in _input_function(model, new_lengths())(x)]
     (gradient,) = torch.autograd.grad(total(squares), x, create_graph=True)
     # autograd.grad would give zeros for a function that is `once_differentiable`, where backward raises
     total(gradient.square()).backward()
-    named = {"input": x, **{name: each for name, each in model.named_parameters() if each.requires_grad}}
+    named = {"input": x, **trainable(model)}
     return {name: torch.zeros_like(each) if each.grad is None else each.grad for name, each in named.items()}
 
 
 def _gradgradcheck_error(case: Case) -> str:
     model, x = case.model(), case.input(batch=2, time=3).requires_grad_()
-    parameters = [each for each in model.parameters() if each.requires_grad]
-
-    def function(x: Tensor, *_: Tensor) -> list[Tensor]:
-        return _floating(model(x, lengths=torch.tensor([3, 2]), return_state=True))
-
-    return gradcheck_error(gradgradcheck, function, [x, *parameters])
+    function = _input_function(model, torch.tensor([3, 2]))
+    return gradcheck_error(gradgradcheck, lambda x, *_: function(x), [x, *trainable(model).values()])
