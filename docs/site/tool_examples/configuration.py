@@ -35,15 +35,14 @@ def fields_that_differ(spec: Spec) -> dict[str, Any]:
 
 
 def instantiate_with_hydra(spec: Spec) -> None:
-    target = {"_target_": "rnnkit.RecurrentSpec", "_convert_": "all", **fields_that_differ(spec)}
+    target = {"_target_": "rnnkit.RecurrentSpec", **fields_that_differ(spec)}
     config = OmegaConf.create({"_target_": "rnnkit.build_model", "spec": target})
     check_equal(hydra.utils.instantiate(config).spec, spec)
 
 
 def merge_with_omegaconf(spec: Spec) -> None:
-    merged = OmegaConf.merge(OmegaConf.create(spec.to_dict()), OmegaConf.from_dotlist(["readout=mean"]))
-    container: Any = OmegaConf.to_container(merged)
-    check_equal(RecurrentSpec.from_dict(container), example_spec(spec.kind, readout="mean"))
+    merged: Any = OmegaConf.merge(OmegaConf.create(spec.to_dict()), OmegaConf.from_dotlist(["readout=mean"]))
+    check_equal(RecurrentSpec.from_dict(merged), example_spec(spec.kind, readout="mean"))
 
 
 def arguments_of(spec: Spec, prefix: str) -> list[str]:
