@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def fit_with_joblib(spec: Spec) -> None:
 
 @contextmanager
 def dask_client() -> Iterator[Any]:
-    settings = {"n_workers": 1, "threads_per_worker": 1, "silence_logs": "error"}
+    settings = {"n_workers": 1, "threads_per_worker": 1, "silence_logs": logging.ERROR}
     with Client(dashboard_address=None, **settings) as client:
         yield client
 
