@@ -13,26 +13,36 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from docs.site.tool_examples.example import Example
 
 DOCS = Path(__file__).parents[1]
 PAGE, OUTCOMES = DOCS / "tools/index.md", DOCS / "measured/tools.json"
 HEADING = "## Kinds and tools\n"
 
 
-def run_examples() -> dict[str, Any]:
-    """Run every example for every kind; return the outcomes with the date and the versions."""
+def run_examples(text: str) -> dict[str, Any]:
+    """Run the examples whose titles contain a text, for every kind; return all rows, the date and the versions."""
     from docs.site.tool_examples.all_examples import EXAMPLES
 
-    rows = []
-    for example in EXAMPLES:
-        outcomes = example.outcomes()
-        print(f"{example.title}: {sum(not error for error in outcomes.values())} of {len(outcomes)} kinds")
-        described = {"title": example.title, "page": example.page, "lines": example.lines, "limit": example.limit}
-        rows.append({**described, "outcomes": outcomes})
+    recorded = _recorded_rows() if text else {}
+    rows = [_run(example) if text in example.title else recorded[example.title] for example in EXAMPLES]
     tools = sorted({"rnnkit", "torch", *(example.tool for example in EXAMPLES if example.tool)})
     date = datetime.now(UTC).date().isoformat()
     return {"date": date, "versions": {tool: version(tool) for tool in tools}, "rows": rows}
+
+
+def _run(example: Example) -> dict[str, Any]:
+    outcomes = example.outcomes()
+    print(f"{example.title}: {sum(not error for error in outcomes.values())} of {len(outcomes)} kinds")
+    described = {"title": example.title, "page": example.page, "lines": example.lines, "limit": example.limit}
+    return {**described, "outcomes": outcomes}
+
+
+def _recorded_rows() -> dict[str, dict[str, Any]]:
+    return {row["title"]: row for row in json.loads(OUTCOMES.read_text(encoding="utf-8"))["rows"]}
 
 
 def page_text(record: dict[str, Any], page: str) -> str:
@@ -93,11 +103,14 @@ def _limits(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m docs.site.tools", description=str(__doc__).splitlines()[0])
-    parser.add_argument("--run", action="store_true", help="run the examples first")
+    parser.add_argument(
+        "--run", nargs="?", const="", metavar="TEXT", help="first run the examples with this text, or all"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, and fail if the page is not up to date")
     arguments = parser.parse_args()
-    if arguments.run:
-        OUTCOMES.write_text(json.dumps(run_examples(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if arguments.run is not None:
+        record = json.dumps(run_examples(arguments.run), indent=1, ensure_ascii=False)
+        OUTCOMES.write_text(record + "\n", encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")
     text = page_text(json.loads(OUTCOMES.read_text(encoding="utf-8")), page)
     if arguments.check:
