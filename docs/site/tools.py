@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,12 +23,15 @@ PAGE, OUTCOMES = DOCS / "tools/index.md", DOCS / "measured/tools.json"
 HEADING = "## Kinds and tools\n"
 
 
-def run_examples(text: str) -> dict[str, Any]:
-    """Run the examples whose titles contain a text, for every kind; return all rows, the date and the versions."""
+def run_examples(texts: Sequence[str]) -> dict[str, Any]:
+    """Run the examples with one of the texts in their titles, or all; return all rows, the date and the versions."""
     from docs.site.tool_examples.all_examples import EXAMPLES
 
-    recorded = _recorded_rows() if text else {}
-    rows = [_run(example) if text in example.title else recorded[example.title] for example in EXAMPLES]
+    recorded = _recorded_rows() if texts else {}
+    rows = [
+        _run(example) if not texts or any(text in example.title for text in texts) else recorded[example.title]
+        for example in EXAMPLES
+    ]
     tools = sorted({"rnnkit", "torch", *(example.tool for example in EXAMPLES if example.tool)})
     date = datetime.now(UTC).date().isoformat()
     return {"date": date, "versions": {tool: version(tool) for tool in tools}, "rows": rows}
@@ -103,9 +106,7 @@ def _limits(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m docs.site.tools", description=str(__doc__).splitlines()[0])
-    parser.add_argument(
-        "--run", nargs="?", const="", metavar="TEXT", help="first run the examples with this text, or all"
-    )
+    parser.add_argument("--run", nargs="*", metavar="TEXT", help="first run the examples with these texts, or all")
     parser.add_argument("--check", action="store_true", help="write nothing, and fail if the page is not up to date")
     arguments = parser.parse_args()
     if arguments.run is not None:

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from torch.utils.tensorboard import SummaryWriter
 
 from docs.site.tool_examples.example import Example, batch, example_spec
-from rnnkit import RecurrentSpec, build_model
+from rnnkit import RecurrentSpec, build_model, load_model, save_model
 
 Spec = RecurrentSpec[Any]
 
@@ -95,10 +95,12 @@ def write_with_tensorboard(spec: Spec) -> None:
 def log_with_mlflow(spec: Spec) -> None:
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
     model, (x, _, _) = build_model(spec).eval(), batch()
-    with mlflow.start_run():
+    save_model(model, "model.safetensors")
+    with mlflow.start_run() as run:
         mlflow.log_params(spec.to_dict())
-        logged = mlflow.pytorch.log_model(model, name="model", serialization_format="pickle")
-    torch.testing.assert_close(mlflow.pytorch.load_model(logged.model_uri)(x), model(x))
+        mlflow.log_artifact("model.safetensors")
+    path = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="model.safetensors")
+    torch.testing.assert_close(load_model(path, device="cpu").eval()(x), model(x))
 
 
 EXAMPLES = [
