@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnkit import Backbone, RecurrentSpec, orthogonal_
@@ -41,21 +43,33 @@ class TorchBackbone(Backbone):
 
     def __init__(self, spec: RecurrentSpec[Any], rnn: nn.RNNBase) -> None:
         directions = 2 if rnn.bidirectional else 1
-        super().__init__(spec, features=directions * (rnn.proj_size or rnn.hidden_size))
-        self.rnn = rnn
+        # kept here, since dynamic quantization replaces `rnn` by a module that has fewer attributes and no parameters
         self.state_layers = rnn.num_layers * directions
+        self.hidden_size = rnn.hidden_size
+        self.output_size = rnn.proj_size or rnn.hidden_size
+        super().__init__(spec, features=directions * self.output_size)
+        self._like = next(rnn.parameters()).detach().new_empty(0)  # not a buffer, which a summary would list
+        self.rnn = rnn
         if spec.options.recurrent_init == "orthogonal":
             for _, weight_hh, *_ in rnn.all_weights:
                 orthogonal_(weight_hh, rnn.hidden_size)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self.rnn.weight_ih_l0.dtype  # type: ignore[assignment]  # the type stub omits the parameters
-        return dtype
-
     def state_shapes(self, batch_size: int) -> Any:
-        h_n: Any = torch.Size((self.state_layers, batch_size, self.rnn.hidden_size))
+        h_n: Any = torch.Size((self.state_layers, batch_size, self.hidden_size))
         return HiddenState(h_n)
+
+    def _reference_tensor(self) -> Tensor:
+        weights = self.rnn._parameters.values()  # noqa: SLF001  # as `parameters()`, which is slower
+        return next((weight for weight in weights if weight is not None), self._like)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        self._like = fn(self._like)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # missing in torch's stubs
+
+    def __getstate__(self) -> Any:
+        if isinstance(self.rnn, nn.RNNBase) and is_parametrized(self.rnn):
+            _detach_computed_weights(self.rnn)
+        return super().__getstate__()  # type: ignore[no-untyped-call]  # of object
 
     def _symbols(self, gates: str) -> dict[str, Tensor]:
         """Return the weights and biases of the lowest layer by their symbols in equations: `W_{ir}`, `b_{hz}`."""
@@ -92,3 +106,13 @@ class TorchBackbone(Backbone):
         """Give sequences of length 0 back their initial state."""
         initial = self.initial_state(len(empty)) if state is None else state
         return type(final)(*(torch.where(empty[:, None], *parts) for parts in zip(initial, final, strict=True)))
+
+
+def _detach_computed_weights(rnn: nn.RNNBase) -> None:
+    """Detach the weights that the last call computed by parametrizations: `deepcopy` refuses tensors with a graph.
+
+    The next call computes them again, since they are not the objects that the attributes of the module return.
+    """
+    weights: list[Any] = [None if weight is None else weight.detach() for weight in rnn._flat_weights]  # noqa: SLF001
+    rnn._flat_weights = weights  # noqa: SLF001  # torch has no public function for this
+    rnn._flat_weight_refs = [None if weight is None else weakref.ref(weight) for weight in weights]  # noqa: SLF001

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rnnkit import InitOptions, Kind, Paper, Problem, RecurrentSpec, hookimpl
+from rnnkit_builtin._autocast import cast_for_autocast
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
 
 HOCHREITER = Paper(
@@ -67,12 +68,18 @@ class LSTMBackbone(TorchBackbone):
                 init_forget_bias(bias_ih, bias_hh, spec.options.forget_bias)
 
     def state_shapes(self, batch_size: int) -> Any:
-        h_n: Any = torch.Size((self.state_layers, batch_size, self.rnn.proj_size or self.rnn.hidden_size))
-        c_n: Any = torch.Size((self.state_layers, batch_size, self.rnn.hidden_size))
+        h_n: Any = torch.Size((self.state_layers, batch_size, self.output_size))
+        c_n: Any = torch.Size((self.state_layers, batch_size, self.hidden_size))
         return LSTMState(h_n, c_n)
 
     def symbols(self) -> dict[str, Tensor]:
         return self._symbols("ifgo")
+
+    def _call(self, x: Any, state: Any | None) -> tuple[Any, Any]:
+        if isinstance(x, Tensor):  # oneDNN has no kernel for a PackedSequence, so there is nothing to choose
+            x, *parts = cast_for_autocast([x, *(state or ())])
+            state = tuple(parts) or None
+        return super()._call(x, state)
 
     def _make_state(self, final: Any) -> LSTMState:
         return LSTMState(*final)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import isabstract
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from rnnkit._messages import short_repr
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, Readout, RecurrentModel
+from rnnkit.model import Backbone, Readout, RecurrentModel, add_resets
 from rnnkit.specs import RecurrentSpec, UnresolvedOptions, UnresolvedReadout, unresolved_error
 
 
@@ -42,13 +43,20 @@ def build_model(
         raise unresolved_error(catalog, spec.kind, spec.options.plugin)
     if isinstance(spec.readout, UnresolvedReadout):
         raise unresolved_error(catalog.readouts, spec.readout, spec.readout.plugin)
-    backbone = catalog.get(spec.kind).builder(spec, device=device, dtype=dtype)
+    kind = catalog.get(spec.kind)
+    if type(spec.options) is not kind.options:
+        raise BuildError(
+            f"The plugin of kind {spec.kind!r} was reloaded after this spec was created: recreate it with "
+            "RecurrentSpec.from_dict(spec.to_dict())"
+        )
+    backbone = kind.builder(spec, device=device, dtype=dtype)
     if not isinstance(backbone, Backbone):
         raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
     readout = _readout_class(catalog.readouts.get(spec.readout), spec.readout)
     model = RecurrentModel(spec, backbone, readout(spec, backbone.features, device=device, dtype=dtype))
     for manager in catalog.hook_managers(spec.kind):
         manager.hook.after_build(spec=spec, model=model)
+    add_resets(model, partial(build_model, spec))
     return model
 
 

@@ -79,7 +79,12 @@ def note_of_deprecation(deprecation: Deprecation, distribution: str) -> str:
 def warn_of_kind(message: str) -> None:
     """Warn at the user's line that named a kind; do nothing if the message is empty."""
     if message:
-        warnings.warn(message, DeprecatedKindWarning, stacklevel=_level_of_the_user())
+        warn_user(message, DeprecatedKindWarning)
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the user's line that called rnnkit."""
+    warnings.warn(message, category, stacklevel=_level_of_the_user())
 
 
 def _end(removal: str) -> str:

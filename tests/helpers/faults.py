@@ -392,6 +392,50 @@ CELL_FAULTS = [
         ),
     ),
     Fault(
+        "has a fused path that mixes dtypes under autocast",
+        "autocast_is_close",
+        (unroll("new = (1 - self.leak) * h + self.leak * candidate", "new = torch.lerp(h, candidate, self.leak)"),),
+    ),
+    Fault(
+        "has a buffer that another model shares",
+        "reset_parameters_equals_new_model",
+        (
+            (
+                _CLASS,
+                "@lru_cache\n"
+                "def leaks(leak: float, hidden_size: int, device: Any, dtype: Any) -> Tensor:\n"
+                "    return torch.full((hidden_size,), leak, device=device, dtype=dtype)\n\n\n" + _CLASS,
+            ),
+            (
+                "from typing import Annotated, Any\n",
+                "from functools import lru_cache\nfrom typing import Annotated, Any\n",
+            ),
+            after(_LEAK, "self.register_buffer('leaks', leaks(leak, hidden_size, device, dtype), persistent=False)"),
+            instead(_NEW, "h_t = (1 - self.leaks) * state.h + self.leaks * candidate"),
+        ),
+    ),
+    Fault(
+        "has a parameter that another model shares",
+        "reset_parameters_equals_new_model",
+        (
+            (_CLASS, "GAINS: dict[Any, Tensor] = {}\n\n\n" + _CLASS),
+            after(
+                _LEAK,
+                "gain = torch.ones(hidden_size, device=device, dtype=dtype)",
+                "self.gain = torch.nn.Parameter(GAINS.setdefault((hidden_size, device, dtype), gain))",
+            ),
+            after(_CANDIDATE, "candidate = candidate * self.gain"),
+        ),
+    ),
+    Fault(
+        "has a tensor that `to_empty` does not know",
+        "reset_parameters_equals_new_model",
+        (
+            after(_LEAK, "self.leaks = torch.full((hidden_size,), leak, device=device, dtype=dtype)"),
+            instead(_NEW, "h_t = (1 - self.leaks) * state.h + self.leaks * candidate"),
+        ),
+    ),
+    Fault(
         "cannot be pickled",
         "pickle_round_trip",
         (

@@ -26,6 +26,7 @@ from rnnkit.catalog.discovery import (
     normalized,
 )
 from rnnkit.catalog.policy import Policies
+from rnnkit.catalog.reload import Reference, references_of, warn_of_old_parts
 from rnnkit.catalog.resolution import Provider, Resolution, Status, hidden_only, resolve, unknown
 from rnnkit.deprecation import KindAlias, note_of_alias, note_of_deprecation
 from rnnkit.errors import PluginError, ReservedKindError
@@ -62,6 +63,7 @@ class Index:
         self._local: dict[str, LocalEntry] = {}  # by bare name
         self._records: dict[str, Any] = {}  # of loaded plugins, by canonical name; a KindAlias for an old name
         self._managers: dict[str, pluggy.PluginManager] = {}  # the hooks of the plugin of a record
+        self._references: dict[str, tuple[Reference, ...]] = {}  # the classes and functions of the plugin of a record
         self._broken: dict[str, str] = {}  # the cause, where a plugin could not be loaded
         self._cache: dict[str, Resolution] = {}  # by the name that was asked for; replaced by every change
         _indexes.add(self)
@@ -218,10 +220,27 @@ class Index:
         chosen = self._resolve_cached(name).require()
         record = self._record(chosen)
         if record is not None and not isinstance(record, KindAlias):
+            self._reload_if_outdated(chosen)
             return chosen
         self._load(chosen)
         resolution = self._resolve_cached(name)
         return chosen if resolution.old_name is None else self._load_new(resolution.old_name, resolution.require())
+
+    def _reload_if_outdated(self, candidate: Candidate) -> None:
+        """Register a plugin again if its modules were loaded again, as by `importlib.reload`."""
+        manager = self._managers.get(candidate.name)  # first: if another thread is faster, its records stay
+        outdated = [each for each in self._references.get(candidate.name, ()) if not each.is_current()]
+        if outdated:
+            self._forget(manager)
+            self._load(candidate)
+            warn_of_old_parts(candidate, self._record(candidate), outdated)
+
+    def _forget(self, manager: pluggy.PluginManager | None) -> None:
+        """Remove the records of a plugin."""
+        with self._lock:
+            for name in [name for name, its in self._managers.items() if its is manager]:
+                del self._records[name], self._managers[name], self._references[name]
+            self._cache = {}
 
     def _load_new(self, old: Candidate, new: Candidate) -> Candidate:
         """The provider of the kind that `old` is an old name of, which may be another plugin of its distribution."""
@@ -304,11 +323,13 @@ class Index:
             names = {canonical(candidate.distribution, bare_name) for bare_name in declared}
             self._broken |= dict.fromkeys(names - self._records.keys(), error.cause)
             raise
+        references = references_of(candidate.value, self.category.hook, records.values())
         with self._lock:
             for bare_name, record in records.items():  # if another thread was faster, its records stay
                 name = canonical(candidate.distribution, bare_name)
                 self._records.setdefault(name, record)
                 self._managers.setdefault(name, manager)
+                self._references.setdefault(name, references)
                 self._broken.pop(name, None)
             self._cache = {}
 

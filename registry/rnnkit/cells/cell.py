@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.cells.initialization import orthogonal_
+from rnnkit.model import ResettableModule
 
 
 class CellState(NamedTuple):
@@ -20,7 +21,7 @@ class CellState(NamedTuple):
     """`(batch, hidden_size)`."""
 
 
-class Cell(nn.Module, ABC):
+class Cell(ResettableModule, ABC):
     r"""Base class of cells: one time step of one layer in one direction.
 
     A subclass creates its parameters with `new_parameter` and implements `step`. The part of the step that depends on

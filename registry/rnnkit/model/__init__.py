@@ -3,6 +3,7 @@
 from rnnkit.model.backbone import Backbone, padding_mask
 from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
+from rnnkit.model.reset import ResettableModule, add_resets
 from rnnkit.model.state import detach_state, expand_mask, flatten_state, flatten_with_paths, map_state, move_state
 from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 
@@ -10,6 +11,8 @@ __all__ = [
     "Backbone",
     "Readout",
     "RecurrentModel",
+    "ResettableModule",
+    "add_resets",
     "autocast_is_on",
     "detach_state",
     "expand_mask",

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from rnnkit.errors import StepError
 from rnnkit.model._input_checks import check_input, check_lengths, check_mask, check_state
+from rnnkit.model.reset import ResettableModule
 from rnnkit.model.state import expand_mask, flatten_with_paths, map_state, unflatten_state
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
 
 
-class Backbone(nn.Module, ABC):
+class Backbone(ResettableModule, ABC):
     """Base class of backbones: `(batch, time, input_size)` -> `(batch, time, features)` and a final state.
 
     A subclass implements `run` and `state_shapes`. The base class validates the arguments and zeroes the padding of

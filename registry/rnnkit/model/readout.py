@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.model.backbone import padding_mask
+from rnnkit.model.reset import ResettableModule
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
 
 
-class Readout(nn.Module, ABC):
+class Readout(ResettableModule, ABC):
     """Base class of readouts: selects or pools over time, then applies a linear layer if the spec has an `output_size`.
 
     A subclass has a `name` and writes `pool`:

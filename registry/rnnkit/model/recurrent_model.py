@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rnnkit import _display
@@ -14,12 +14,13 @@ from rnnkit.errors import InputError, StepError
 from rnnkit.model._input_checks import check_step
 from rnnkit.model.backbone import Backbone
 from rnnkit.model.readout import Readout
+from rnnkit.model.reset import ResettableModule
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
 
 
-class RecurrentModel(nn.Module):
+class RecurrentModel(ResettableModule):
     """The model that `build_model` returns: an ordinary `torch.nn.Module` that carries its spec.
 
     Attributes:
