@@ -216,7 +216,8 @@ EXAMPLES = [
         title="Opacus: `fix`, then `make_private`",
         page="privacy",
         run=train_with_opacus,
-        limit="Opacus detaches each input of a layer, and here the state is a tuple or None: use `torch.func` with the cell kind.",
+        limit="Opacus detaches each input of a layer, and here the state is a tuple or None: use `torch.func` with the "
+        "cell kind.",
     ),
     Example(tool="", title="`torch.func`: per-sample gradients", page="privacy", run=per_sample_gradients, limit=VMAP),
     Example(tool="", title="`torch.func`: ensembles by `vmap`", page="privacy", run=ensemble, limit=VMAP),
