@@ -7,7 +7,7 @@ from html import escape
 from typing import NamedTuple
 
 from rnnkit_cards import CardContext, Measurements, Speed
-from rnnkit_cards.capabilities import supports_streaming
+from rnnkit_cards.capabilities import streaming_support
 from rnnkit_cards.equation_lines import gates_of
 from rnnkit_cards.sections.cost import measured_on, parameter_count
 from rnnkit_cards.sections.header import surnames
@@ -149,7 +149,7 @@ def _row(card: CardContext, measurements: Measurements) -> Row:
         "forward": _ratio(medium.forward.ratio),
         "training": _ratio(medium.training.ratio),
         "digits": Cell(percent(measurements.learning.accuracies[-1]), measurements.learning.accuracies[-1]),
-        "streaming": Cell("yes" if supports_streaming(measurements) else "no"),
+        "streaming": Cell(streaming_support(measurements)),
         "paper": _paper(card),
     }
     return Row(_filters(card, measurements, entry), _name(card), cells)
@@ -157,7 +157,7 @@ def _row(card: CardContext, measurements: Measurements) -> Row:
 
 def _filters(card: CardContext, measurements: Measurements, entry: Entry) -> dict[str, str]:
     answers = {
-        "streaming": supports_streaming(measurements),
+        "streaming": streaming_support(measurements) == "yes",
         "sizes": card.record.sizes_per_layer,
         "kernel": has_torch_kernel(card),
         "own": card.distribution == "rnnkit",

@@ -11,7 +11,7 @@ import torch
 from rnnkit._messages import short_repr
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, Readout, RecurrentModel, add_resets
+from rnnkit.model import Backbone, Readout, RecurrentModel, add_resets, flatten_with_paths
 from rnnkit.specs import RecurrentSpec, UnresolvedOptions, UnresolvedReadout, unresolved_error
 
 
@@ -28,7 +28,7 @@ def build_model(
         dtype: of the parameters; None: torch's default.
 
     Raises:
-        BuildError: `spec` is not a spec, or the kind's builder did not return a `Backbone`.
+        BuildError: `spec` is not a spec, or the kind's builder did not return a `Backbone` whose state is real.
         UnresolvedKindError: the kind or the readout of `spec` was not installed when the spec was created; the message
             says what to install.
         PluginError: a hook of the plugin raised an error or returned something.
@@ -52,12 +52,22 @@ def build_model(
     backbone = kind.builder(spec, device=device, dtype=dtype)
     if not isinstance(backbone, Backbone):
         raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
+    _refuse_complex_state(spec.kind, backbone)
     readout = _readout_class(catalog.readouts.get(spec.readout), spec.readout)
     model = RecurrentModel(spec, backbone, readout(spec, backbone.features, device=device, dtype=dtype))
     for manager in catalog.hook_managers(spec.kind):
         manager.hook.after_build(spec=spec, model=model)
     add_resets(model, partial(build_model, spec))
     return model
+
+
+def _refuse_complex_state(kind: str, backbone: Backbone) -> None:
+    for name, part in flatten_with_paths(backbone.initial_state(1)):
+        if isinstance(part, torch.Tensor) and part.is_complex():
+            raise BuildError(
+                f"The state {name!r} of kind {kind!r} is a {part.dtype} tensor, but states must be real: keep its real "
+                "and its imaginary part as two parts of the state"
+            )
 
 
 def _readout_class(record: Any, name: str) -> type[Readout]:

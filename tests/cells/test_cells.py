@@ -11,7 +11,19 @@ from torch.nn import functional as F
 from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize, prune
 
-from rnnkit import Cell, CellStack, CellState, Kind, StackOptions, cell_kind, list_kinds, register_kind
+from rnnkit import (
+    BuildError,
+    Cell,
+    CellStack,
+    CellState,
+    Kind,
+    RecurrentSpec,
+    StackOptions,
+    build_model,
+    cell_kind,
+    list_kinds,
+    register_kind,
+)
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm_cell import LSTMCell
 from rnnkit_builtin.rnn_cell import RNNCell
@@ -536,3 +548,21 @@ def test_own_option_is_passed_to_the_constructor():
 def test_option_that_the_constructor_does_not_take_is_refused():
     with pytest.raises(TypeError, match="NoProjection must take slope, which Slope defines"):
         cell_kind(NoProjection, name="own", summary="Made for one test.", options=Slope)
+
+
+class ComplexState(NoProjection):
+    """A cell with a complex state."""
+
+    def initial_state(self, batch_size, *, device=None, dtype=None):
+        dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
+        return CellState(torch.zeros(batch_size, self.hidden_size, device=device, dtype=dtype))
+
+
+@pytest.mark.parametrize("options", [{}, {"learn_initial_state": True}], ids=str)
+def test_a_complex_state_is_refused_when_the_model_is_built(options):
+    with register_kind(cell_kind(ComplexState, name="complex", summary="A test.")) as kind:
+        spec = RecurrentSpec(kind=kind.name, input_size=2, hidden_size=3, options=options)
+        for dtype, name in [(None, "complex64"), (torch.float64, "complex128")]:
+            words = rf"state '0\.h' .* torch\.{name} tensor.*its real and its imaginary part as two parts of the state"
+            with pytest.raises(BuildError, match=words):
+                build_model(spec, dtype=dtype)

@@ -141,14 +141,39 @@ def test_check_outcomes_are_coloured():
     assert re.sub(r"\x1b\[\d+m", "", colored) == plain
 
 
+GRID = """
+from rnnkit import cell_kind
+from tests.helpers.healthy import GridCell, GridOptions, grid_problems
+
+@hookimpl
+def register_kinds(register):
+    register(cell_kind(GridCell, name="grid", summary="A test.", options=GridOptions, check=grid_problems))
+"""
+
+
+def test_check_takes_a_spec_and_options_that_fit_the_sizes(plugins):
+    plugins.install("grid", source=GRID, distribution="acme-grid")
+    only = ("--only", "step_equals_forward")
+    spec = ("--spec", "hidden_size=6", "--spec", "options.height=2", "--spec", "options.width=3")
+    assert "height times width must be hidden_size=6" in run("check", "grid", *only).stderr
+    [one] = facts("check", "grid", *spec, *only)["results"]
+    [two] = facts("check", "grid", *spec, "--options", "height=3 width=2", *only)["results"]
+    rejected = run("check", "grid", *spec, "--options", "height=5", *only)
+    assert one["outcome"] == two["outcome"] == "passed"
+    assert two["figures"]["cases"] > one["figures"]["cases"]
+    assert rejected.exit_code == 2
+    assert "rejects the options" in rejected.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
+        (["check", "gru", "--spec", "5"], 2, "'5': Should be KEY=VALUE"),
         (["check", "nonsense"], 1, "No installed plugin provides the kind 'nonsense'"),
         (["check", "gru", "--only", "nonsense"], 2, "There is no check 'nonsense'"),
         (["check"], 2, "Missing argument 'KIND'"),
     ],
-    ids=["kind", "check", "nothing"],
+    ids=["spec", "kind", "check", "nothing"],
 )
 def test_check_rejects_unknown_kinds_and_checks(arguments, status, message):
     result = run(*arguments)

@@ -1,6 +1,8 @@
 """Equations are evaluated as their LaTeX is meant; anything unknown is an error."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,8 +19,11 @@ B = torch.tensor([0.25, -0.75], dtype=torch.float64)
 SYMBOLS = {"W": W, "U": U, "b": B, r"\alpha": 0.5, "a": torch.tensor(2.0, dtype=torch.float64), r"\phi": torch.relu}
 SYMBOLS |= {"g": torch.tensor([3.0], dtype=torch.float64)}
 BATCHED = {"x_t": X, "h_{t-1}": H}
+SYMBOLS |= {r"W_{\mathrm{in}}": W, r"\mathbf{u}": B}
 WX, UH = X @ W.T, H @ U.T
 
+PAGE = (Path(__file__).parents[2] / "docs/reference/equations.md").read_text(encoding="utf-8")
+FIRST_COLUMN = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
 EXPRESSIONS = {
     # sums and products
     r"W x_t + b": WX + B,
@@ -32,7 +37,6 @@ EXPRESSIONS = {
     r"U W x_t": WX @ U.T,
     r"U (W x_t)": WX @ U.T,
     r"U \cdot h_{t-1} + b": UH + B,
-    r"b \cdot h_{t-1}": B * H,
     r"\alpha \cdot h_{t-1}": H / 2,
     r"\alpha W x_t": WX / 2,
     r"2 b": 2 * B,
@@ -44,11 +48,39 @@ EXPRESSIONS = {
     r"\frac{h_{t-1}}{1 + \alpha}": H / 1.5,
     r"\dfrac{1}{2} b": B / 2,
     r"\mathbf{1} - b": 1 - B,
+    r"W x_t \odot b / a": WX * B / 2,
+    r"\mathbf{u} + \boldsymbol{1}": B + 1,
+    r"W_\mathrm{in} x_t": WX,
+    r"W_{\text{in}} x_t": WX,
+    # transposes
+    r"U^\top b": B @ U,
+    r"U^T b": B @ U,
+    r"U^{\mathsf{T}} b": B @ U,
+    r"b^\top h_{t-1}": H @ B[:, None],
+    r"b^{\intercal} U": B[None] @ U,
+    r"(b^\top U)^\top": B @ U,
+    r"(h_{t-1} b^\top) b": H * (B @ B),
     # powers and roots
     r"h_{t-1}^2": H**2,
     r"h_{t-1}^{-1}": 1 / H,
     r"(b + 1)^{1/2}": (B + 1) ** 0.5,
+    r"(b + 1)^{\frac{1}{2}}": (B + 1) ** 0.5,
+    r"2 \cdot 3 b": 6 * B,
     r"\sqrt{b^2 + 1}": (B**2 + 1) ** 0.5,
+    r"\tanh(b)^2": torch.tanh(B) ** 2,
+    r"\tanh^2(b)": torch.tanh(B) ** 2,
+    r"\tanh^2 b": torch.tanh(B) ** 2,
+    r"\tanh(b^2)": torch.tanh(B**2),
+    r"\tanh((b)^2)": torch.tanh(B**2),
+    r"\sigma(b)^2": torch.sigmoid(B) ** 2,
+    r"\sigma(b)^{-1} \odot h_{t-1}": H / torch.sigmoid(B),
+    r"\phi(W x_t)^2": torch.relu(WX) ** 2,
+    r"U \tanh(b)^2": U @ torch.tanh(B) ** 2,
+    r"\max(0, b)^2": B.clamp(min=0) ** 2,
+    r"-\tanh(b)^2": -(torch.tanh(B) ** 2),
+    r"\alpha (b)^2": B**2 / 2,
+    r"e^{-b} \odot h_{t-1}": (-B).exp() * H,
+    r"e^a b": math.exp(2) * B,
     # functions
     r"\sigma(W x_t + b)": torch.sigmoid(WX + B),
     r"\tanh\left(W x_t + b\right)": torch.tanh(WX + B),
@@ -56,6 +88,10 @@ EXPRESSIONS = {
     r"\tanh\{W x_t\}": torch.tanh(WX),
     r"\tanh b": torch.tanh(B),
     r"b \odot \tanh b": B * torch.tanh(B),
+    r"\tanh b + b": torch.tanh(B) + B,
+    r"\frac{\tanh b}{a}": torch.tanh(B) / 2,
+    r"\tanh{(b)}": torch.tanh(B),
+    r"\text{tanh}(b)": torch.tanh(B),
     r"\sigma(\tanh(b))": torch.sigmoid(torch.tanh(B)),
     r"\phi(W x_t)": torch.relu(WX),
     r"\exp(b) + \log(b^2)": B.exp() + (B**2).log(),
@@ -68,10 +104,12 @@ EXPRESSIONS = {
     # concatenated columns
     r"[h_{t-1}; x_t]": torch.cat([H, X], 1),
     r"[h_{t-1}, b]": torch.cat([H, B.expand(2, 2)], 1),
+    r"\begin{bmatrix} h_{t-1} \\ x_t \end{bmatrix}": torch.cat([H, X], 1),
     r"W [b; g]": W @ torch.tensor([0.25, -0.75, 3.0], dtype=torch.float64),
     # layout commands
     r"\, W \; x_t \quad + \! b": WX + B,
     r"{W} x_{t}": WX,
+    "W x_t \\\\ &\\quad + b": WX + B,
 }
 
 
@@ -85,22 +123,46 @@ def test_value_of_an_expression(latex, expected):
 
 
 UNREADABLE = {
-    r"\text{old} h_{t-1}": r"`\\text` after `y =` cannot be read",
-    r"W^T x_t": r"`W\^T` cannot be read: it would be a transpose",
-    r"W^\top x_t": "it would be a transpose",
-    r"W^{\top} x_t": "it would be a transpose",
-    r"W * x_t": r"`\*` after `y = W` cannot be read",
+    r"W * x_t": r"`\*` after `y = W` cannot be read: write \\odot",
+    r"b \ast b": r"write \\odot",
+    r"b \otimes b": r"write \\odot",
+    r"|b|": r"write a function such as \\mathrm{abs}",
     r"\sum_i h_{t-1}": r"`\\sum` after `y =` cannot be read",
-    r"\tanh W x_t": "the argument of a function needs parentheses",
-    r"\tanh": "a function without an argument|has no value",
+    # a function and its argument
+    r"\tanh W x_t": r"the argument of a function needs brackets here, as in `\\tanh\(a\)`",
+    r"\tanh b \odot b": "needs brackets",
+    r"b + \tanh b / a": "needs brackets",
+    r"b \odot \tanh b \odot b": "needs brackets",
+    r"\tanh \sigma(b) \odot b": "needs brackets",
+    r"\tanh b^2": r"write `\\tanh\(a\)\^2` for a power of the value, `\\tanh\(a\^2\)` for a power of the argument",
+    r"\tanh b^{1/2}": r"write `\\tanh\(a\)\^{1/2}`",
+    r"\tanh^2 b^2": "is ambiguous",
+    r"\tanh^2(b)^2": "is ambiguous",
+    r"\tanh^{-1}(b)": r"write `\\tanh\(a\)\^{-1}`",
+    r"\phi^2(b)": r"write `\\phi\(a\)\^2`",
+    r"tanh(b)": r"`tanh` is a product of single letters: write `\\mathrm{tanh}`",
+    r"b \odot ReLU (b)": r"write `\\mathrm{ReLU}`",
+    r"\tanh": "a function without an argument",
     r"\tanh + b": "a function without an argument",
-    r"(b, b)": "has no value",
+    r"\sigma^2": "a function without an argument",
+    r"(b, b)": "several values in brackets without a function",
+    # brackets and divisions
+    r"{W x_t + b} a": "where `}` is expected cannot be read: braces are invisible in LaTeX; write parentheses",
+    r"{b \odot b}": "braces are invisible",
     r"(b; b)": "`;` after",
-    r"a / 2 b": "as part of a divisor",
+    r"a / 2 b": r"after a division cannot be read: write a \\frac",
+    r"b / a \odot b": r"write a \\frac",
+    r"b / a / a": r"write a \\frac",
+    r"\begin{bmatrix} a & b \end{bmatrix}": r"write \[a; b\]",
     r"(b": "the end of the line after .* where `\\)` is expected",
     r"[b)": r"`\)` after .* where `\]` is expected",
     r"b)": r"`\)` after `y = b` cannot be read",
     r"b ++ b": r"`\+` after",
+    # scripts
+    r"x_12": r"`12` needs braces, as in `x_\{12\}`",
+    r"b^12": "needs braces",
+    r"x_0.5": "`0.5` needs braces",
+    r"2 3 b": r"`3` after `y = 2` as a second number cannot be read: write \\cdot",
     r"(b)^{n}": "with an exponent that is not a number",
     r"h_{t-1": "the end of the line",
     r"b_1_2": "in a second _",
@@ -114,8 +176,10 @@ def test_unsupported_latex_is_an_error_with_its_position(latex, words):
         evaluate(latex)
 
 
-@pytest.mark.parametrize("latex", ["W x_t", "f_t, i_t &= b", "b &= ", "2 &= b"])
-def test_each_line_must_define_one_name(latex):
+@pytest.mark.parametrize(
+    "latex", ["W x_t", "f_t, i_t &= b", "b &= ", "2 &= b", "e^{(t)} = b", r"y = b \\ y = x", r"h_t = b + \mathbf{h}_t"]
+)
+def test_each_line_must_define_one_name_in_one_spelling(latex):
     with pytest.raises(UnreadableEquationError):
         Equation(latex)
 
@@ -129,7 +193,17 @@ INVALID = {
     "W + b": "a matrix of 2 x 3 and a column of 2 cannot be combined element-wise",
     "[W; U]": "only columns can",
     "[b; 1]": "a column of 2 and a number cannot be concatenated",
-    "U^2": "has a power, which is ambiguous",
+    "U^2": "a matrix of 2 x 2 has a power, which is ambiguous: it may act on the matrix or on each entry",
+    r"\sqrt{U}": "has a square root, which is ambiguous",
+    r"\exp(U)": r"is the argument of \\exp, which is ambiguous",
+    r"e^U": "is the argument",
+    "U / U": "is a divisor, which is ambiguous",
+    r"b \cdot h_{t-1}": r"ambiguous: write \\odot for the element-wise product, a\^\\top b for the inner",
+    "x_t W": "write the matrix first, W x: vectors are columns",
+    r"a^\top b": "a number cannot be transposed",
+    r"\max(b)": r"\\max of a column of 2 cannot be computed",
+    "b(t)": "t has no value: write the step as a subscript",
+    r"\text{old} h_{t-1}": r"\\mathrm{old} has no value",
     "V x_t": "V has no value",
     "y + b": "y has no value",
     r"\operatorname{LN}(b)": r"\\mathrm{LN} has no value",  # layer norm, not the logarithm
@@ -150,11 +224,34 @@ def test_invalid_operations_are_errors_with_their_line(latex, words):
         [r"\tilde{h}_{t-1}", r"\tilde h_{t - 1}"],
         [r"\operatorname{LN}", r"\mathrm{LN}"],
         ["h_t'", "h'_t"],
+        [r"W_\mathrm{in}", r"W_{\text{in}}", r"W_{\operatorname{in}}"],
+        [r"\tilde\mathbf{h}_t", r"\tilde{\mathbf{h}}_t"],
+        [r"h^{\langle t\rangle}", r"h^{ \langle t \rangle }"],
     ],
     ids=str,
 )
 def test_spellings_of_a_name_are_normalized(spellings):
     assert len({name_of(each) for each in spellings}) == 1
+
+
+SIGNALS = [r"\mathbf{h}", r"\boldsymbol{h}", r"\bm h", "h"]
+TIMES = ["_t", "_{t}", "^{(t)}", "^t", r"^{\langle t \rangle}"]
+
+
+@pytest.mark.parametrize("time", TIMES)
+@pytest.mark.parametrize("letter", SIGNALS)
+def test_signals_are_found_in_every_spelling(letter, time):
+    after, before = f"{letter}{time}", letter + time.replace("t", "{t-1}" if time in ("_t", "^t") else "t-1")
+    equation = Equation(rf"{after} = \alpha {before}")
+    assert equation.spelling("h_t") == name_of(after) == equation.defined[0]
+    assert equation.spelling("h_{t-1}") == name_of(before)
+    assert equation.spelling("c_t") is None
+
+
+def test_the_page_shows_only_tested_latex():
+    read, refused = PAGE.split("## Refused")
+    assert set(FIRST_COLUMN.findall(read)) <= EXPRESSIONS.keys()
+    assert set(FIRST_COLUMN.findall(refused)) <= UNREADABLE.keys() | INVALID.keys()
 
 
 @pytest.mark.parametrize("latex", ["W h", "", "W_", "2", "W +", "W^2", r"\unknown"])

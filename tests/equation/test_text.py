@@ -21,6 +21,11 @@ def test_every_kind_has_a_text(kind):
         (r"r_t &= \sigma(W_{ir} x_t + b_{ir})", "r_t = σ(W_ir x_t + b_ir)"),  # noqa: RUF001  # sigma is meant
         (r"h_t &= z_t \odot h_{t-1} \\ y_t &= \phi(h_t)", "h_t = z_t ⊙ h_(t-1)\ny_t = φ(h_t)"),
         (r"h_t^{(1)} = \tanh \left( x^2 \right)", "h_t^(1) = tanh(x^2)"),
+        (r"y = \tanh(a)^2 + \tanh^2(a) + \tanh(a^2)", "y = tanh(a)^2 + tanh^2(a) + tanh(a^2)"),
+        (r"y = \frac{\tanh a}{b c} + W^\top a", "y = (tanh a) / (b c) + W^T a"),
+        (r"\mathbf{h}^{(t)} = e^{-x^{(t)}} \times [a; b]", "h^(t) = exp(-x^(t)) ⊙ [a; b]"),
+        (r"h^{\langle t \rangle} = \begin{pmatrix} a \\ b \end{pmatrix} \\ + b", "h^(⟨t⟩) = [a; b] + b"),
+        (r"y = \max(a, b) {c}_t", r"y = \max(a, b) {c}_t"),
         (r"y = \frac{a_t}{b} \cdot \sqrt{d_{k}}", "y = a_t / b · √(d_k)"),
         (r"y = \frac{a + b}{2} c", "y = ((a + b) / 2) c"),
         (r"y = \mathrm{softmax}(\lambda\,\Gamma)", "y = softmax(λ Γ)"),

@@ -45,13 +45,13 @@ _FIRST_SENTENCE = re.compile(r"(.{20,}?)(?:[.;] |\.?$)", re.DOTALL)
 
 
 def support(capability: Capability, measurements: Measurements) -> tuple[str, str]:
-    """Return `yes`, `no`, `broken`, or `not known` if no check was run; and the reason if it is not `yes`."""
+    """Return `yes`, `no`, `broken`, or `not measured` if a check was not run; and the reason for `no` and `broken`."""
     outcomes = [each for name in capability.checks if (each := measurements.outcome_of(name))]
     for outcome, answer in (("failed", "broken"), ("not applicable", "no")):
         for each in outcomes:
             if each.outcome == outcome:
                 return answer, short_reason(each)
-    return ("yes", "") if outcomes else ("not known", "")
+    return ("yes" if len(outcomes) == len(capability.checks) else "not measured"), ""
 
 
 def short_reason(outcome: CheckOutcome) -> str:
@@ -61,7 +61,7 @@ def short_reason(outcome: CheckOutcome) -> str:
     return " ".join((found[1] if found else reason).split())
 
 
-def supports_streaming(measurements: Measurements) -> bool:
-    """True if the kind can run one step at a time."""
+def streaming_support(measurements: Measurements) -> str:
+    """Whether the kind can run one step at a time, as `support` says it."""
     streaming = next(each for each in CAPABILITIES if "step_equals_forward" in each.checks)
-    return support(streaming, measurements)[0] == "yes"
+    return support(streaming, measurements)[0]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rnnkit import PluginError
-from rnnkit.equation import Equation, UnreadableEquationError, name_of
+from rnnkit.equation import ONES, Equation, UnreadableEquationError, name_of, plain_signal
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.equation_lines import factor_after, gates_of
 from rnnkit_cards.shape_text import shape_text
@@ -42,7 +42,7 @@ _FUNCTIONS = {
 # as equations may write them: `\tanh`, and `\mathrm{tanh}` for `\operatorname{tanh}`
 FUNCTIONS = {
     r"\sigma": _FUNCTIONS["sigmoid"],
-    r"\mathbf{1}": "vector of ones",
+    **dict.fromkeys(ONES, "vector of ones"),
     **{f"\\{name}": text for name, text in _FUNCTIONS.items()},
     **{f"\\mathrm{{{name}}}": text for name, text in _FUNCTIONS.items()},
 }
@@ -100,7 +100,8 @@ class _Symbols:
 
     def _candidates(self) -> Iterator[SymbolRow]:
         """Rows in the order of the table; for a symbol that is in several, the first counts."""
-        yield SymbolRow((_INPUT,), r"input of the layer at step \(t\)", self._shape(_INPUT))
+        name = self._spelling(_INPUT)
+        yield SymbolRow((name,), r"input of the layer at step \(t\)", self._shape(name))
         yield from self._state()
         yield from self._defined()
         yield from self._parameters()
@@ -110,7 +111,7 @@ class _Symbols:
     def _state(self) -> Iterator[SymbolRow]:
         for part in self._card.state_parts:
             for spelled in (part, f"\\{part}", f"\\mathrm{{{part}}}"):
-                before, after = f"{spelled}_{{t-1}}", f"{spelled}_t"
+                before, after = self._spelling(f"{spelled}_{{t-1}}"), self._spelling(f"{spelled}_t")
                 meaning = self._meanings.get(after, _STATE_PARTS.get(part, f"part `{part}` of the state"))
                 output = r"; \(" + after + r"\) is the output of the layer" if self._is_output(part) else ""
                 yield SymbolRow((before, after), rf"{meaning} before and after step \(t\){output}", self._shape(after))
@@ -118,7 +119,8 @@ class _Symbols:
     def _defined(self) -> Iterator[SymbolRow]:
         gates = gates_of(self._latex)
         for name in self._equation.defined:
-            text = "output of the layer" if name == _OUTPUT else "gate, between 0 and 1" if name in gates else ""
+            is_output = name == self._equation.spelling(_OUTPUT)
+            text = "output of the layer" if is_output else "gate, between 0 and 1" if name in gates else ""
             yield SymbolRow((name,), self._meanings.get(name, text or "defined by its line"), self._shape(name))
 
     def _parameters(self) -> Iterator[SymbolRow]:
@@ -147,7 +149,7 @@ class _Symbols:
         return "biases" if len(symbols) > 1 else "bias"
 
     def _product_sign(self) -> Iterator[SymbolRow]:
-        for sign in (r"\odot", r"\circ"):
+        for sign in (r"\odot", r"\circ", r"\times"):
             if sign in self._latex:
                 yield SymbolRow((sign,), "element-wise product")
 
@@ -166,17 +168,22 @@ class _Symbols:
         """Values of the symbols for one sequence, of which only the shapes are used; the inputs alone if that fails."""
         x_t = torch.zeros(1, self._card.layer.spec.input_size)
         before = {f"{part}_{{t-1}}": value.reshape(1, -1) for part, value in self._card.state_parts.items()}
-        inputs = {_INPUT: x_t, **before}
+        inputs = {self._spelling(signal): value for signal, value in {_INPUT: x_t, **before}.items()}
         try:
             with torch.no_grad():
                 return {**inputs, **self._equation.evaluate(self._given, inputs)}
         except Exception:  # noqa: BLE001  # whatever the plugin's `symbols` returns, the card only lacks some shapes
             return inputs
 
+    def _spelling(self, signal: str) -> str:
+        """The name of a signal in the equation; the signal itself if the equation does not contain it."""
+        return self._equation.spelling(signal) or signal
+
     def _shape(self, name: str) -> str:
         if name in self._given:
             return self._shape_of_given(self._given[name])
-        before = name.replace("_t", "_{t-1}")  # has the same shape, and is known if the line cannot be computed
+        # has the same shape, and is known if the line cannot be computed
+        before = self._spelling(plain_signal(name).replace("_t", "_{t-1}"))
         value = self._values.get(name, self._values.get(before))
         return "" if value is None else self._shape_of(value[0])
 
@@ -193,7 +200,7 @@ class _Symbols:
             x = torch.ones(1, 1, self._card.layer.spec.input_size)
             output, state = self._card.layer.backbone(x)
         final = dict(zip(self._card.state_parts, _leaves(state), strict=True))[part]
-        return _OUTPUT not in self._names and torch.equal(output.flatten(), final.flatten())
+        return self._equation.spelling(_OUTPUT) is None and torch.equal(output.flatten(), final.flatten())
 
 
 def _leaves(state: Any) -> list[Tensor]:

@@ -50,9 +50,9 @@ from rnnkit_cards import (
 )
 from rnnkit_cards._command import command
 from rnnkit_cards.baseline import TorchLSTM
-from rnnkit_cards.capabilities import CAPABILITIES
+from rnnkit_cards.capabilities import CAPABILITIES, support
 from rnnkit_cards.card_context import CardContext
-from rnnkit_cards.equation_lines import gates_of
+from rnnkit_cards.equation_lines import factor_after, gates_of
 from rnnkit_cards.symbols import FUNCTIONS, symbol_rows
 from tests.helpers.pages import ROOT, run_page
 
@@ -283,8 +283,14 @@ def test_gates_are_lines_with_a_logistic_function(name, gates):
 
 def test_a_logistic_function_inside_an_expression_is_not_a_gate():
     latex = r"a_t &= \sigma(x_t) \odot h_{t-1} \\ b_t &= \operatorname{sigmoid}(W x_t) \\ "
-    latex += r"c_t &= \sigma(b_t) a_t \\ h_t &= 1 - \sigma(b_t)"
+    latex += r"c_t &= \sigma(b_t) a_t \\ h_t &= 1 - \sigma(b_t) \\ d_t &= \sigma(b_t)^{-1}"
     assert gates_of(latex) == ("b_t",)
+
+
+def test_factor_after_a_weight():
+    latex = r"h_t &= \tanh(W^\top x_t + U (r_t \odot \mathbf{h}_{t-1}) + V [a; b])^2"
+    factors = {"W": "x_t", "U": r"(r_t\odot\mathbf{h}_{t-1})", "V": "[a;b]", "b": ""}
+    assert {name: factor_after(latex, name) for name in factors} == factors
 
 
 @each_kind
@@ -306,6 +312,14 @@ def test_capabilities_agree_with_the_checks(shown):
         kept = all(outcomes[name] == "passed" for name in capability.checks)
         assert row[1] == ("yes" if kept else "**no**")
         assert kept or row[2]
+
+
+def test_a_feature_with_a_check_that_was_not_run_is_not_measured(leaky):
+    two = next(each for each in CAPABILITIES if len(each.checks) == 2)
+    outcome = replace(leaky.checks[0], check=two.checks[0], outcome="passed")
+    assert support(two, replace(leaky, checks=(outcome,))) == ("not measured", "")
+    failed = replace(outcome, outcome="failed", reason="It is wrong.")
+    assert support(two, replace(leaky, checks=(failed,)))[0] == "broken"
 
 
 def test_capabilities_name_existing_checks():
@@ -494,7 +508,8 @@ def test_card_of_a_local_kind(leaky):
     assert symbols[r"\(\alpha\)"][0] == "share of the state that each step replaces"
     assert symbols[r"\(W\)"][1:] == ["`(hidden_size, hidden_size + input_size)`", "`weight`"]
     assert table_cells(section(page, "Options"))[0][0] == "`leak`"
-    assert table_cells(section(page, "Capabilities"))[0] == ["bidirectional", "**not known**"]
+    assert "- **Streaming:** not measured\n" in page
+    assert table_cells(section(page, "Capabilities"))[0] == ["bidirectional", "**not measured**"]
     assert "](../" not in page, "links to missing pages"
 
 

@@ -84,6 +84,10 @@ EQUATIONS = {
     "twice the same": r"h_t &= h_{t-1} \odot h_{t-1} + \tanh(W x_t + x_t)",
     "nothing but itself": r"h_t &= h_{t-1} \\ y_t &= x_t",
     "what is learned alone": r"\lambda &= \sigma(a) \\ h_t &= \lambda \odot h_{t-1} + (1 - \lambda) \odot W x_t",
+    "other spellings": r"""
+        \mathbf{f}^{(t)} &= \sigma(W^\top \mathbf{x}^{(t)} + U \mathbf{h}^{(t-1)})^2 \\
+        \mathbf{h}^{(t)} &= \tanh^2(\mathbf{f}^{(t)}) \times \mathbf{h}^{(t-1)} + e^{-\mathbf{x}^{(t)}}
+    """,
     "two steps back": r"h_t &= \tanh(W x_t + U h_{t-1} + V h_{t-2})",
 }
 
@@ -279,7 +283,7 @@ def test_graph_computes_the_equation(latex):
     generator = torch.Generator().manual_seed(0)
     equation = Equation(latex)
     unknown = sorted(equation.symbols - MEANINGS.keys())
-    inputs = [name for name in unknown if re.search(r"_\{?t(-\d)?\}?$", name)]
+    inputs = [name for name in unknown if re.search(r"[_^]\{?\(?t(-\d)?\)?\}?$", name)]
     rows = {name: torch.randn(ROWS, SIZE, generator=generator, dtype=torch.float64) for name in inputs}
     symbols = {name: value_for(name, generator) for name in unknown if name not in inputs}
     if "[" in latex:  # columns are stacked: their matrices are wider
@@ -443,7 +447,7 @@ def test_each_block_shows_its_operation(latex):
         if node.type in (NodeType.MULTIPLY, NodeType.ADD):
             assert shown == SIGNS[node.type]
         elif node.sources and isinstance(node.expression, Call) and len(node.expression.arguments) == 1:
-            assert shown == plain_characters(node.expression.function.name)
+            assert shown == plain_characters(node.expression.function)
         elif node.expression == Binary("-", Number("1"), slot(node.sources[0]) if node.sources else None):
             assert shown == "1 \N{MINUS SIGN}"
         else:

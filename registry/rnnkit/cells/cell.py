@@ -65,7 +65,10 @@ class Cell(ResettableModule, ABC):
     """
 
     State: ClassVar[type[tuple[Any, ...]]] = CellState
-    """The class of the state: a NamedTuple of tensors, each with the batch as its first axis."""
+    """The class of the state: a NamedTuple of tensors, each with the batch as its first axis.
+
+    Tensors are real: the real and the imaginary part of a complex number are two parts of the state.
+    """
 
     recurrent_dropout_parts: ClassVar[tuple[str, ...]] = ()
     """The parts of the state that `step` reads in matrix products only.
@@ -237,7 +240,7 @@ class Cell(ResettableModule, ABC):
             The output, `(batch, output_size)`, and the state after the step.
         """
         if state is None:
-            state = self.initial_state(len(x_t), device=x_t.device, dtype=x_t.dtype)
+            state = self.initial_state(x_t.shape[0], device=x_t.device, dtype=x_t.dtype)
         return self.step(self.project(x_t), state)
 
     def extra_repr(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import click
 
@@ -17,19 +18,38 @@ _COLORS = {"passed": "green", "FAILED": "red", "n/a": "yellow"}
 @click.command(cls=RnnkitCommand)
 @click.argument("kind", shell_complete=complete_kind)
 @click.option("--only", multiple=True, metavar="PATTERN", help="Run only the checks whose names match; repeatable.")
+@click.option("--spec", multiple=True, metavar="KEY=VALUE", help="Set a field of every spec; repeatable.")
+@click.option(
+    "--options",
+    multiple=True,
+    metavar="KEY=VALUE...",
+    help="Also run the checks with these options; repeatable.",
+)
 @json_option
 @click.pass_obj
-def command(console: Console, *, kind: str, only: tuple[str, ...], as_json: bool) -> None:
+def command(
+    console: Console,
+    *,
+    kind: str,
+    only: tuple[str, ...],
+    spec: tuple[str, ...],
+    options: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Run the conformance checks on a kind.
 
     Takes some seconds. A check is not applicable (n/a) if KIND lacks the feature that it tests. PATTERN is a part of
-    the name of a check, or a shell pattern. Exit status 1: a check failed.
+    the name of a check, or a shell pattern. If KIND needs other sizes than those that the checks try, or options that
+    fit the sizes, set them: --spec hidden_size=12 --spec options.height=3 --options "height=2 width=6". Exit status 1:
+    a check failed.
     """
+    from rnnkit.files.spec import fields_of
     from rnnkit.testing import check_kind  # imports torch
 
     try:
-        report = check_kind(kind, only=only or None)
-    except ValueError as error:  # no such check, or no valid spec of the kind
+        given = [fields_of(shlex.split(each)) for each in options]
+        report = check_kind(kind, spec=fields_of(spec), options=given, only=only or None)
+    except ValueError as error:  # no such check, no valid spec of the kind, or no KEY=VALUE
         raise click.UsageError(str(error)) from error
     console.json(report.to_dict()) if as_json else console.raw(
         _colored(escape_control_chars(report.text(console.width)))

@@ -4,7 +4,8 @@ Does not import torch; `rnnkit.equation.evaluation` does.
 """
 
 from rnnkit.equation._equation import Equation
-from rnnkit.equation._reader import FUNCTIONS, Line, Reader, lines_of, name_of
+from rnnkit.equation._names import ACCENTS, FUNCTIONS, ONES, plain_signal
+from rnnkit.equation._reader import Line, name_of
 from rnnkit.equation._text import equation_text
 from rnnkit.equation._tree import (
     Arguments,
@@ -12,6 +13,7 @@ from rnnkit.equation._tree import (
     Binary,
     Call,
     EquationError,
+    Group,
     Name,
     Number,
     Power,
@@ -25,26 +27,28 @@ from rnnkit.equation._tree import (
 )
 
 __all__ = [
+    "ACCENTS",
     "FUNCTIONS",
+    "ONES",
     "Arguments",
     "Beside",
     "Binary",
     "Call",
     "Equation",
     "EquationError",
+    "Group",
     "Line",
     "Name",
     "Number",
     "Power",
     "Product",
-    "Reader",
     "Stacked",
     "Tree",
     "Unary",
     "UnreadableEquationError",
     "equation_text",
-    "lines_of",
     "name_of",
     "names_in",
+    "plain_signal",
     "resolved",
 ]

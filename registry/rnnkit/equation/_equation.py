@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rnnkit.equation._reader import Line, lines_of
-from rnnkit.equation._tree import names_in
+from rnnkit.equation._names import plain_signal
+from rnnkit.equation._reader import Line
+from rnnkit.equation._tokens import lines_of
+from rnnkit.equation._tree import UnreadableEquationError, names_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,16 +17,13 @@ if TYPE_CHECKING:
 class Equation:
     r"""The update equations of a cell, such as `h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1} \\`.
 
-    Each line assigns a value to a name. Supported are names with subscripts, superscripts and accents, numbers,
-    brackets, `+ - \odot \circ \times \cdot /`, `\frac`, `\sqrt`, numeric powers, functions, `[a; b]` and `[a, b]` for
-    concatenated columns, and products of adjacent factors, which bind closer than `\odot`: `r \odot W h` is the
-    element-wise product of r and W h.
+    Each line assigns a value to a name. "LaTeX of equations" in the documentation describes what can be read.
 
     Args:
         latex: the lines.
 
     Raises:
-        UnreadableEquationError: the LaTeX contains anything else.
+        UnreadableEquationError: the LaTeX contains anything else, is ambiguous, or defines a name twice.
 
     Attributes:
         lines: the parsed lines, in order.
@@ -37,7 +36,18 @@ class Equation:
         self.defined = tuple(line.name for line in self.lines)
         self.symbols: frozenset[str] = frozenset()
         for index, line in enumerate(self.lines):
+            if line.name in self.defined[:index]:
+                raise UnreadableEquationError(f"{line.name} is defined twice: give one of the values another name")
             self.symbols |= set(names_in(line.tree)) - set(self.defined[:index])
+        self._spellings = _spellings({*self.defined, *self.symbols})
+
+    def spelling(self, signal: str) -> str | None:
+        r"""The name of a signal in this equation: for `h_{t-1}`, it may be `\mathbf{h}_{t-1}` or `h^{(t-1)}`.
+
+        Returns:
+            The name; None if the equation does not contain the signal.
+        """
+        return self._spellings.get(signal)
 
     def evaluate(self, symbols: Mapping[str, Any], batched: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Evaluate the lines with torch; returns the value of each defined name, as `name_of` normalizes it.
@@ -54,3 +64,13 @@ class Equation:
         from rnnkit.equation.evaluation import evaluate_lines  # imports torch
 
         return evaluate_lines(self.lines, symbols, batched)
+
+
+def _spellings(names: set[str]) -> dict[str, str]:
+    """Each name by its plain spelling."""
+    found: dict[str, str] = {}
+    for name in sorted(names):
+        other = found.setdefault(plain_signal(name), name)
+        if other != name:
+            raise UnreadableEquationError(f"{other} and {name} may be the same: use one spelling")
+    return found

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from rnnkit.equation._names import ACCENTS, FONTS, NAMES, WORDS, word
+from rnnkit.equation._tokens import joined, lines_of
 from rnnkit.equation._tree import (
     Arguments,
     Beside,
     Binary,
-    Factor,
+    Call,
+    Fraction,
+    Group,
     Name,
     Number,
     Power,
@@ -19,46 +23,19 @@ from rnnkit.equation._tree import (
     UnreadableEquationError,
 )
 
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\.\d+|[^\s&~]")
-# Commands that affect the layout only.
-_LAYOUT = re.compile(r"\\[,;:!> ]|\\(?:q?quad|left|right|[bB]igg?[lrm]?|displaystyle|textstyle|nonumber)(?![A-Za-z])")
-_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:aligned|align|split|gathered|gather|equation)\*?\}")
-_LINE_END = re.compile(r"\\\\(?:\[[^\]]*\])?")
-
-_CLOSING = {"(": ")", "[": "]", r"\{": r"\}", "{": "}"}
-_TIMES = {r"\odot", r"\circ", r"\times"}  # element-wise
-_FRACTIONS = {r"\frac", r"\dfrac", r"\tfrac"}
-_ROOT = r"\sqrt"
-_WORDS = {r"\operatorname", r"\mathrm", r"\mathsf", r"\mathit"}  # their argument is one word
-_LAYER_NORM = r"\mathrm{LN}"  # not the logarithm, although `ReLU` is `relu`
-_ACCENTS = {r"\tilde", r"\hat", r"\bar", r"\dot", r"\vec", r"\check", r"\widetilde", r"\widehat", r"\overline"}
-_FONTS = {r"\mathbf", r"\boldsymbol", r"\bm", r"\mathcal", r"\mathbb", r"\mathfrak"}
-_GREEK = (
-    r"\alpha \beta \gamma \delta \epsilon \varepsilon \zeta \eta \theta \vartheta \iota \kappa \lambda \mu \nu \xi \pi "
-    r"\rho \sigma \tau \upsilon \phi \varphi \chi \psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Upsilon "
-    r"\Phi \Psi \Omega \ell"
-)
-_MATH_FUNCTIONS = ("tanh", "exp", "log", "ln", "sin", "cos", "sinh", "cosh", "max", "min")
-_WORD_FUNCTIONS = (*_MATH_FUNCTIONS, "sigmoid", "relu", "softplus", "silu", "gelu", "elu", "sign", "softmax")
-FUNCTIONS = frozenset(
-    {r"\sigma", *(f"\\{name}" for name in _MATH_FUNCTIONS), *(f"\\mathrm{{{name}}}" for name in _WORD_FUNCTIONS)}
-)
-"""The names of functions that have the same meaning in every equation."""
-_NAMES = {*_GREEK.split(), *_ACCENTS, *_FONTS, *_WORDS, *FUNCTIONS}
-_TRANSPOSES = {"^T", r"^{\top}", r"^{\intercal}"}
+_CLOSING = {"(": ")", "[": "]", r"\{": r"\}"}
+_OPERATORS: dict[str, Literal["*", ".", "/"]] = {r"\odot": "*", r"\circ": "*", r"\times": "*", r"\cdot": ".", "/": "/"}
+_WITH_ARGUMENT = {*WORDS, *ACCENTS, *FONTS}
+_TRANSPOSES = {"T", r"\top", r"\mathrm{T}"}
 _POWER = re.compile(r"-?\d+(\.\d+)?(/\d+)?")
+_FRACTION = re.compile(r"\\frac\{(-?\d+)\}\{(\d+)\}")
 _NUMBER = re.compile(r"\d.*|\.\d+")
-
-
-def lines_of(latex: str) -> list[list[str]]:
-    r"""The tokens of each line, which ends in `\\`. Empty lines are left out."""
-    lines = (_tokens(line) for line in _LINE_END.split(_ENVIRONMENT.sub("", latex)))
-    return [line for line in lines if line]
-
-
-def _tokens(line: str) -> list[str]:
-    tokens = _TOKEN.findall(_LAYOUT.sub(" ", line))
-    return tokens[:-1] if tokens and tokens[-1] in ",.;" else tokens
+_PRODUCT_SIGN = r"write \odot for the element-wise product"
+_HINTS = {
+    **dict.fromkeys(("*", r"\ast", r"\star", r"\otimes"), _PRODUCT_SIGN),
+    "|": r"write a function such as \mathrm{abs}, whose value `symbols` gives",
+    r"\begin": r"write [a; b] for stacked columns",
+}
 
 
 class Reader:
@@ -76,11 +53,11 @@ class Reader:
         """The next token; empty at the end."""
         return self._tokens[self._at]
 
-    def take(self, expected: str | None = None) -> str:
+    def take(self, expected: str | None = None, hint: str = "") -> str:
         """Consume the next token, which must be `expected` if that is given."""
         token = self.next
         if not token or expected not in (None, token):
-            raise self._unreadable("" if expected is None else f"where `{expected}` is expected")
+            raise self._unreadable("" if expected is None else f"where `{expected}` is expected", hint)
         self._at += 1
         return token
 
@@ -99,47 +76,42 @@ class Reader:
 
     def _term(self) -> Tree:
         tree = self._side_by_side()
-        while True:
-            if self.next in _TIMES:
-                self.take()
-                tree = Binary("*", tree, self._side_by_side())
-            elif self.next == r"\cdot":
-                self.take()
-                tree = Binary(".", tree, self._side_by_side())
-            elif self.next == "/":
-                self.take()
-                tree = Binary("/", tree, self._divisor())
-            else:
-                return tree
+        while self.next in _OPERATORS:
+            sign = _OPERATORS[self.take()]
+            tree = Binary(sign, tree, self._divisor() if sign == "/" else self._side_by_side())
+        return tree
 
     def _divisor(self) -> Tree:
         factor = self._factor()
-        if self._starts_factor():
-            raise self._unreadable(r"as part of a divisor, which requires \frac,")
-        return factor.tree
+        if self._starts_factor() or self.next in _OPERATORS:
+            raise self._unreadable("after a division", r"write a \frac")
+        return factor
 
     def _side_by_side(self) -> Tree:
         factors = [self._factor()]
         while self._starts_factor():
+            if isinstance(factors[-1], Number) and _NUMBER.fullmatch(self.next):
+                raise self._unreadable("as a second number", r"write \cdot between numbers")
             factors.append(self._factor())
-        return factors[0].tree if len(factors) == 1 else Beside(tuple(factors))
+        return factors[0] if len(factors) == 1 else Beside(tuple(factors))
 
-    def _factor(self) -> Factor:
-        in_brackets = self.next in _CLOSING
+    def _factor(self) -> Tree:
         tree = self._atom()
-        if self.next == "^":
-            tree = Power(tree, self._exponent())
-        return Factor(tree, in_brackets)
+        return Power(tree, self._exponent()) if self.next == "^" else tree
 
     def _atom(self) -> Tree:
         if self.next in _CLOSING:
             return self._bracket()
-        if self.next in _FRACTIONS:
+        if self.next == "{":
+            return self._invisible_braces()
+        if self.next == r"\frac":
             self.take()
-            return Binary("/", self._braces(), self._braces())
-        if self.next == _ROOT:
+            return Fraction(self._braces(), self._braces())
+        if self.next == r"\sqrt":
             self.take()
             return Unary("sqrt", self._braces())
+        if self._tokens[self._at : self._at + 2] == ["e", "^"]:
+            return self._exponential()
         return Number(self.take()) if _NUMBER.fullmatch(self.next) else Name(self.name())
 
     def _braces(self) -> Tree:
@@ -148,80 +120,99 @@ class Reader:
         self.take("}")
         return tree
 
-    def _bracket(self) -> Tree:
+    def _invisible_braces(self) -> Tree:
+        self.take("{")
+        factor = self._factor()
+        self.take("}", "braces are invisible in LaTeX; write parentheses")
+        return factor
+
+    def _exponential(self) -> Tree:
+        self.take("e")
+        self.take("^")
+        return Call(r"\exp", (self._braces() if self.next == "{" else Reader([self.take()]).sum(),))
+
+    def _bracket(self) -> Group:
         """An expression in brackets, concatenated columns in square brackets, or the arguments of a function."""
-        opening = self.take()
+        start, opening = self._at, self.take()
         trees = [self.sum()]
         while self.next == "," or (self.next == ";" and opening == "["):
             self.take()
             trees.append(self.sum())
         self.take(_CLOSING[opening])
-        if len(trees) == 1:
-            return trees[0]
-        return (Stacked if opening == "[" else Arguments)(tuple(trees))
+        several = Stacked if opening == "[" else Arguments
+        whole = trees[0] if len(trees) == 1 else several(tuple(trees))
+        return Group(whole, joined(self._tokens[start : self._at]))
 
     def _starts_factor(self) -> bool:
         token = self.next
-        structure = token in _CLOSING or token in _FRACTIONS or token == _ROOT
+        structure = token in _CLOSING or token in ("{", r"\frac", r"\sqrt")
         return structure or _NUMBER.fullmatch(token) is not None or self._starts_name()
 
     def _starts_name(self) -> bool:
-        return self.next in _NAMES or (len(self.next) == 1 and self.next.isascii() and self.next.isalpha())
+        return self.next in NAMES or (len(self.next) == 1 and self.next.isascii() and self.next.isalpha())
 
     def name(self) -> str:
         r"""A name in its normalized form: `W_{ih}`, `\tilde{h}_t`, `\mathrm{relu}`."""
         if not self._starts_name():
             raise self._unreadable()
         base = self.take()
-        if base in _WORDS:
-            word = f"\\mathrm{{{self._script()}}}"
-            base = word.lower() if word.lower() in FUNCTIONS and word != _LAYER_NORM else word
-        elif base in _ACCENTS | _FONTS:
+        if base in WORDS:
+            base = word(self._script())
+        elif base in _WITH_ARGUMENT:
             base = f"{base}{{{self._script()}}}"
-        return base + self._scripts(base)
+        elif base == "e" and self.next == "^":
+            raise UnreadableEquationError("`e^` is the exponential function: use another letter as a name")
+        return base + self._scripts()
 
-    def _scripts(self, base: str) -> str:
+    def _scripts(self) -> str:
         """The subscript, the superscript and the primes of a name, in this order."""
         found = {"_": "", "^": "", "'": ""}
-        while self.next in found and not self._at_power():
+        while self.next in found and not self._next_exponent():
             sign = self.take()
             if found[sign] and sign != "'":
                 raise self._unreadable(f"in a second {sign}")
             found[sign] += "'" if sign == "'" else _script_of(sign, self._script())
-            if found["^"] in _TRANSPOSES:
-                raise UnreadableEquationError(f"`{base}{found['^']}` cannot be read: it would be a transpose")
         return "".join(found.values())
 
     def _script(self) -> str:
         """The argument of a subscript, superscript, accent or font: one token, or the content of braces."""
         if self.next != "{":
-            return self.take()
-        self.take()
-        found, depth = "", 1
-        while depth:
+            return self._unbraced_script()
+        start = self._at + 1
+        depth = 0
+        while depth or self._at < start:
             each = self.take()
             depth += (each == "{") - (each == "}")
-            found += each
-        return found[:-1]
+        return joined(self._tokens[start : self._at - 1])
 
-    def _at_power(self) -> bool:
-        """Whether a number follows as an exponent; other superscripts are part of the name."""
+    def _unbraced_script(self) -> str:
+        token = self.take()
+        if len(token) > 1 and _NUMBER.fullmatch(token):
+            raise UnreadableEquationError(f"`{token}` needs braces, as in `x_{{12}}`: LaTeX reads `x_12` as `x_1 2`")
+        return f"{token}{{{self._script()}}}" if token in _WITH_ARGUMENT else token
+
+    def _next_exponent(self) -> str:
+        """The number or the `T` of a transpose that follows as an exponent; empty for other superscripts of a name."""
         if self.next != "^":
-            return False
+            return ""
         ahead = Reader(self._tokens[self._at + 1 : -1])
-        return _POWER.fullmatch(ahead._script()) is not None
+        exponent = _FRACTION.sub(r"\1/\2", ahead._script())
+        return "T" if exponent in _TRANSPOSES else exponent if _POWER.fullmatch(exponent) else ""
 
     def _exponent(self) -> str:
-        if not self._at_power():
+        exponent = self._next_exponent()
+        if not exponent:
             raise self._unreadable("with an exponent that is not a number")
         self.take("^")
-        return self._script()
+        self._script()
+        return exponent
 
-    def _unreadable(self, where: str = "") -> UnreadableEquationError:
+    def _unreadable(self, where: str = "", hint: str = "") -> UnreadableEquationError:
         what = f"`{self.next}`" if self.next else "the end of the line"
         before = " ".join(self._tokens[max(0, self._at - 6) : self._at])
         parts = (what, before and f"after `{before}`", where, "cannot be read")
-        return UnreadableEquationError(" ".join(filter(None, parts)))
+        hint = hint or _HINTS.get(self.next, "")
+        return UnreadableEquationError(" ".join(filter(None, parts)) + (f": {hint}" if hint else ""))
 
 
 def _script_of(sign: str, script: str) -> str:

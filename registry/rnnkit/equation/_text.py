@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import singledispatch
+from itertools import pairwise
 
 from rnnkit.equation._equation import Equation
-from rnnkit.equation._reader import FUNCTIONS
+from rnnkit.equation._names import ACCENTS, FUNCTIONS
 from rnnkit.equation._tree import (
     Arguments,
     Beside,
     Binary,
-    Factor,
+    Call,
+    Fraction,
+    Group,
     Name,
     Number,
     Power,
@@ -20,6 +22,7 @@ from rnnkit.equation._tree import (
     Tree,
     Unary,
     UnreadableEquationError,
+    is_bracketed,
 )
 
 _SYMBOLS = {
@@ -28,22 +31,12 @@ _SYMBOLS = {
     r"\vartheta": "ϑ",
     r"\varphi": "φ",
     r"\ell": "\N{SCRIPT SMALL L}",
-    r"\ast": "*",
-}
-_ACCENTS = {
-    "bar": "\N{COMBINING MACRON}",
-    "overline": "\N{COMBINING MACRON}",
-    "hat": "\N{COMBINING CIRCUMFLEX ACCENT}",
-    "widehat": "\N{COMBINING CIRCUMFLEX ACCENT}",
-    "tilde": "\N{COMBINING TILDE}",
-    "widetilde": "\N{COMBINING TILDE}",
-    "dot": "\N{COMBINING DOT ABOVE}",
-    "vec": "\N{COMBINING RIGHT ARROW ABOVE}",
-    "check": "\N{COMBINING CARON}",
+    r"\langle": "\N{MATHEMATICAL LEFT ANGLE BRACKET}",
+    r"\rangle": "\N{MATHEMATICAL RIGHT ANGLE BRACKET}",
 }
 _OPERATORS = {"+": "+", "-": "-", "*": "⊙", ".": "·", "/": "/"}
 _SUM, _TERM, _ADJACENT, _POWER = range(4)  # precedence of operations; a larger one binds closer
-_COMMAND = re.compile(r"\\([A-Za-z]+)(?:\{([^{}]*)\})?")
+_COMMAND = re.compile(r"\\([A-Za-z]+)(?:\{([^{}]*)\}| )?")
 _SCRIPT = re.compile(r"([_^])(?:\{((?:[^{}]|\{[^{}]*\})*)\}|(.))")
 
 
@@ -69,8 +62,8 @@ def _script_text(match: re.Match[str]) -> str:
 def _command_text(match: re.Match[str]) -> str:
     command, argument = match.groups()
     if argument is not None:  # an accent, or a font, which text does not show
-        return _COMMAND.sub(_command_text, argument) + _ACCENTS.get(command, "")
-    return _SYMBOLS.get(match[0]) or _greek_letter(command) or command
+        return _COMMAND.sub(_command_text, argument) + ACCENTS.get(f"\\{command}", "")
+    return _SYMBOLS.get(match[0].rstrip()) or _greek_letter(command) or command
 
 
 def _greek_letter(name: str) -> str:
@@ -80,65 +73,48 @@ def _greek_letter(name: str) -> str:
         return ""
 
 
-@singledispatch
 def _print(tree: Tree) -> str:
-    raise AssertionError(f"the reader returns no {type(tree).__name__}")
+    match tree:
+        case Name(name):
+            return _name_text(name)
+        case Number(digits):
+            return digits
+        case Stacked(parts):
+            return f"[{'; '.join(map(_print, parts))}]"
+        case Group(of):
+            return _print(of) if isinstance(of, Stacked) else f"({_print(of)})"
+        case Call(function, parts):
+            return f"{_name_text(function)}({_print(Arguments(parts))})"
+    return _print_operation(tree)
 
 
-@_print.register
-def _(tree: Name) -> str:
-    return _name_text(tree.name)
+def _print_operation(tree: Tree) -> str:
+    match tree:
+        case Unary(sign, of):
+            return f"√({_print(of)})" if sign == "sqrt" else f"-{_operand(of, _TERM)}"
+        case Fraction(above, below):
+            return f"{_operand(above, _POWER)} / {_operand(below, _POWER)}"
+        case Binary(sign, left, right):
+            precedence = _precedence(tree)
+            return f"{_operand(left, precedence)} {_OPERATORS[sign]} {_operand(right, precedence + 1)}"
+        case Power(base, exponent):
+            return f"{_operand(base, _POWER + 1)}^{exponent if exponent.isalnum() else f'({exponent})'}"
+        case Beside(factors):
+            return _adjacent(factors)
+    return ", ".join(map(_print, tree.children))
 
 
-@_print.register
-def _(tree: Number) -> str:
-    return tree.digits
-
-
-@_print.register
-def _(tree: Unary) -> str:
-    return f"√({_print(tree.of)})" if tree.sign == "sqrt" else f"-{_operand(tree.of, _TERM)}"
-
-
-@_print.register
-def _(tree: Binary) -> str:
-    precedence = _precedence(tree)
-    left = _operand(tree.left, precedence)
-    return f"{left} {_OPERATORS[tree.sign]} {_operand(tree.right, precedence + 1)}"
-
-
-@_print.register
-def _(tree: Power) -> str:
-    exponent = tree.exponent if tree.exponent.isalnum() else f"({tree.exponent})"
-    return f"{_operand(tree.base, _POWER + 1)}^{exponent}"
-
-
-@_print.register
-def _(tree: Stacked) -> str:
-    return f"[{'; '.join(map(_print, tree.parts))}]"
-
-
-@_print.register
-def _(tree: Arguments) -> str:
-    return f"({', '.join(map(_print, tree.parts))})"
-
-
-@_print.register
-def _(tree: Beside) -> str:
-    text = _factor_text(tree.factors[0])
-    for before, factor in zip(tree.factors, tree.factors[1:], strict=False):
-        text += ("" if _is_call(before, factor) else " ") + _factor_text(factor)
+def _adjacent(factors: tuple[Tree, ...]) -> str:
+    text = _operand(factors[0], _POWER)
+    for before, factor in pairwise(factors):
+        text += ("" if _is_call(before, factor) else " ") + _operand(factor, _POWER)
     return text
 
 
-def _factor_text(factor: Factor) -> str:
-    in_brackets = factor.in_brackets and not isinstance(factor.tree, Arguments | Stacked)
-    return f"({_print(factor.tree)})" if in_brackets else _operand(factor.tree, _POWER)
-
-
-def _is_call(before: Factor, factor: Factor) -> bool:
-    """Whether a factor is the argument of the one before it, in parentheses."""
-    return factor.in_brackets and isinstance(before.tree, Name) and _may_be_function(before.tree.name)
+def _is_call(before: Tree, factor: Tree) -> bool:
+    """Whether a factor is the argument of the one before it, in brackets."""
+    function = before.base if isinstance(before, Power) else before
+    return isinstance(function, Name) and is_bracketed(factor) and _may_be_function(function.name)
 
 
 def _may_be_function(name: str) -> bool:
@@ -151,10 +127,11 @@ def _operand(tree: Tree, precedence: int) -> str:
 
 
 def _precedence(tree: Tree) -> int:
-    if isinstance(tree, Binary):
-        return _SUM if tree.sign in "+-" else _TERM
-    if isinstance(tree, Unary) and tree.sign == "-":
-        return _SUM
-    if isinstance(tree, Beside):
-        return _ADJACENT
+    match tree:
+        case Binary("+" | "-") | Unary("-"):
+            return _SUM
+        case Binary() | Fraction():
+            return _TERM
+        case Beside():
+            return _ADJACENT
     return _POWER if isinstance(tree, Power) else _POWER + 1

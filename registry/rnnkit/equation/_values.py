@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rnnkit.equation._names import MATH_FUNCTIONS, ONES, WORD_FUNCTIONS
 from rnnkit.equation._tree import EquationError
 
 Function = Callable[..., Tensor]
@@ -41,6 +42,11 @@ def as_value(symbol: Any) -> Any:
     return _value(tensor, tensor.dim())
 
 
+def number(digits: float) -> Value:
+    """A number as a `Value`."""
+    return Value(torch.tensor(digits, dtype=torch.float64), 0)
+
+
 def batched_value(tensor: Tensor) -> Value:
     """A tensor with a batch axis, `(batch, ...)`, as a `Value`."""
     return _value(tensor, tensor.dim() - 1)
@@ -57,25 +63,48 @@ def combine(operation: Function, *values: Value) -> Value:
         raise EquationError(f"{_join(values)} cannot be combined: their shapes do not match") from error
 
 
+def dot(left: Value, right: Value) -> Value:
+    r"""`\cdot`: a product of numbers or matrices."""
+    if left.axes == right.axes == 1 and not (_is_number(left) or _is_number(right)):
+        fix = r"write \odot for the element-wise product, a^\top b for the inner product"
+        raise EquationError(rf"\cdot between {left} and {right} is ambiguous: {fix}")
+    return product(left, right)
+
+
 def product(left: Value, right: Value) -> Value:
-    """The product of adjacent factors: a number times anything, or a matrix times a matrix or a column."""
+    """A number times anything, a matrix times a matrix or a column, or a column times a row."""
     if 0 in (left.axes, right.axes) or _is_number(left) or _is_number(right):
         return combine(torch.mul, left, right)
-    if left.axes == 1:
-        raise EquationError(f"{left} stands before {right}: write \\odot for the element-wise product")
+    if left.axes == 1 and not _is_row(right):
+        fix = r"\odot for the element-wise product" if right.axes == 1 else "the matrix first, W x: vectors are columns"
+        raise EquationError(f"{left} stands before {right}: write {fix}")
     try:
-        if right.axes == 2:
-            return Value(left.tensor @ right.tensor, 2)
-        return Value((left.tensor @ right.tensor.unsqueeze(-1)).squeeze(-1), 1)
+        found = _as_matrix(left) @ _as_matrix(right)
     except RuntimeError as error:
         raise EquationError(f"{left} cannot be multiplied by {right}") from error
+    return Value(found.squeeze(-1), 1) if right.axes == 1 else Value(found, 2)
+
+
+def transpose(of: Value) -> Value:
+    """The transpose of a matrix, of a column, which becomes a row, or of a row, which becomes a column."""
+    if of.axes == 0:
+        raise EquationError(f"{of} cannot be transposed")
+    return Value(of.tensor.squeeze(-2), 1) if _is_row(of) else Value(_as_matrix(of).mT, 2)
+
+
+def root(of: Value) -> Value:
+    """An element-wise square root."""
+    return combine(torch.sqrt, _not_matrix(of, "has a square root"))
+
+
+def divide(left: Value, right: Value) -> Value:
+    """An element-wise quotient."""
+    return combine(torch.div, left, _not_matrix(right, "is a divisor"))
 
 
 def power(base: Value, exponent: float) -> Value:
     """An element-wise power."""
-    if base.axes == 2:
-        raise EquationError(f"{base} has a power, which is ambiguous")
-    return Value(base.tensor**exponent, base.axes)
+    return Value(_not_matrix(base, "has a power").tensor ** exponent, base.axes)
 
 
 def concatenate(values: Sequence[Value]) -> Value:
@@ -86,13 +115,29 @@ def concatenate(values: Sequence[Value]) -> Value:
     return Value(torch.cat([value.tensor.expand(*batch, -1) for value in values], dim=-1), 1)
 
 
-def apply_function(function: Callable[..., Any], values: Sequence[Value]) -> Value:
+def apply_function(name: str, function: Function, values: Sequence[Value]) -> Value:
     """Apply a function to values whose last axis is that of the features."""
+    if function in (torch.exp, torch.log):
+        values = [_not_matrix(value, f"is the argument of {name}") for value in values]
     axes = max(value.axes for value in values)
     tensors = [_expand(value, axes) for value in values]
     batch = max(tensor.dim() for tensor in tensors) - axes
-    result = function(*tensors)
+    try:
+        result = function(*tensors)
+    except (TypeError, RuntimeError) as error:
+        raise EquationError(f"{name} of {_join(values)} cannot be computed: {error}") from error
     return _value(result, result.dim() - batch)
+
+
+def _not_matrix(value: Value, use: str) -> Value:
+    if value.axes == 2:
+        raise EquationError(f"{value} {use}, which is ambiguous: it may act on the matrix or on each entry")
+    return value
+
+
+def _as_matrix(value: Value) -> Tensor:
+    """A column as a matrix of one column."""
+    return value.tensor if value.axes == 2 else value.tensor.unsqueeze(-1)
 
 
 def _value(tensor: Tensor, axes: int) -> Value:
@@ -111,37 +156,29 @@ def _is_number(value: Value) -> bool:
     return value.axes == 1 and value.tensor.shape[-1] == 1
 
 
+def _is_row(value: Value) -> bool:
+    return value.axes == 2 and value.tensor.shape[-2] == 1
+
+
 def _join(values: Sequence[Value]) -> str:
     return " and ".join(str(value) for value in values)
 
 
-_FUNCTIONS: dict[str, Function] = {
-    "tanh": torch.tanh,
-    "exp": torch.exp,
-    "log": torch.log,
+def _function(name: str) -> Function:
+    found: Function = _OTHERS.get(name) or getattr(torch, name, None) or getattr(F, name)
+    return found
+
+
+_OTHERS: dict[str, Function] = {
     "ln": torch.log,
-    "sin": torch.sin,
-    "cos": torch.cos,
-    "sinh": torch.sinh,
-    "cosh": torch.cosh,
     "max": torch.maximum,
     "min": torch.minimum,
-}
-_WORDS: dict[str, Function] = {
-    **_FUNCTIONS,
-    "sigmoid": torch.sigmoid,
-    "relu": F.relu,
-    "softplus": F.softplus,
-    "silu": F.silu,
-    "gelu": F.gelu,
-    "elu": F.elu,
-    "sign": torch.sign,
     "softmax": partial(torch.softmax, dim=-1),
 }
 # Names with a fixed meaning, unless the cell assigns them another value.
 MEANINGS: dict[str, Any] = {
     r"\sigma": torch.sigmoid,
-    r"\mathbf{1}": as_value(1.0),
-    **{f"\\{name}": function for name, function in _FUNCTIONS.items()},
-    **{f"\\mathrm{{{name}}}": function for name, function in _WORDS.items()},
+    **dict.fromkeys(ONES, as_value(1.0)),
+    **{f"\\{name}": _function(name) for name in MATH_FUNCTIONS},
+    **{f"\\mathrm{{{name}}}": _function(name) for name in WORD_FUNCTIONS},
 }

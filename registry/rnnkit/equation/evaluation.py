@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import reduce, singledispatch
+from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from rnnkit.equation._reader import Line, name_of
 from rnnkit.equation._tree import (
-    Arguments,
     Binary,
     Call,
     EquationError,
@@ -33,16 +32,27 @@ from rnnkit.equation._values import (
     batched_value,
     combine,
     concatenate,
+    divide,
+    dot,
+    number,
     power,
     product,
+    root,
+    transpose,
 )
 
 __all__ = ["MEANINGS", "Value", "as_value", "batched_value", "evaluate", "evaluate_lines"]
 
 Values = Mapping[str, Any]
 
-_UNARY: dict[str, Callable[..., Tensor]] = {"-": torch.neg, "sqrt": torch.sqrt}
-_BINARY: dict[str, Callable[..., Tensor]] = {"+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div}
+_UNARY: dict[str, Callable[[Value], Value]] = {"-": partial(combine, torch.neg), "sqrt": root}
+_BINARY: dict[str, Callable[[Value, Value], Value]] = {
+    "+": partial(combine, torch.add),
+    "-": partial(combine, torch.sub),
+    "*": partial(combine, torch.mul),
+    "/": divide,
+    ".": dot,
+}
 
 
 def evaluate_lines(lines: Iterable[Line], symbols: Values, batched: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -59,89 +69,55 @@ def evaluate_lines(lines: Iterable[Line], symbols: Values, batched: Mapping[str,
 
 def _line_value(line: Line, values: Values) -> Value:
     try:
-        value: Any = evaluate(line.tree, values)
+        return evaluate(line.tree, values)
     except EquationError as error:
         raise EquationError(f"in the line of {line.name}: {error}") from error
-    if not isinstance(value, Value):
-        raise UnreadableEquationError(f"the line of {line.name} has no value")
-    return value
 
 
-def evaluate(tree: Tree, values: Values) -> Any:
-    """The value of a tree, which may be a function.
+def evaluate(tree: Tree, values: Values) -> Value:
+    """The value of a tree.
 
     Raises:
         EquationError: a name has no value, or shapes do not match.
-        UnreadableEquationError: a function has no argument.
+        UnreadableEquationError: a function has no argument, or its argument is ambiguous.
     """
-    return _evaluate(resolved(tree, lambda name, _: callable(_look_up(name.name, values))), values)
+    return _evaluate(resolved(tree, lambda name, _: callable(_look_up(name, values))), values)
 
 
-@singledispatch
-def _evaluate(tree: Tree, _values: Values) -> Any:
-    raise AssertionError(f"a resolved tree has no {type(tree).__name__}")
+def _evaluate(tree: Tree, values: Values) -> Value:
+    match tree:
+        case Name(name):
+            return _value(_look_up(name, values))
+        case Number(digits):
+            return number(float(digits))
+    return _operation(tree, [_evaluate(child, values) for child in tree.children], values)
 
 
-@_evaluate.register
-def _(tree: Name, values: Values) -> Any:
-    return _look_up(tree.name, values)
+def _operation(tree: Tree, operands: list[Value], values: Values) -> Value:
+    match tree:
+        case Unary(sign):
+            return _UNARY[sign](*operands)
+        case Binary(sign):
+            return _BINARY[sign](*operands)
+        case Power():
+            return transpose(operands[0]) if tree.exponent == "T" else power(operands[0], tree.number)
+        case Product():
+            return reduce(product, operands)
+        case Stacked():
+            return concatenate(operands)
+        case Call(function):
+            return apply_function(function, _look_up(function, values), operands)
+    raise UnreadableEquationError("several values in brackets without a function cannot be read")
 
 
-@_evaluate.register
-def _(tree: Number, _values: Values) -> Any:
-    return as_value(float(tree.digits))
-
-
-@_evaluate.register
-def _(tree: Unary, values: Values) -> Any:
-    return combine(_UNARY[tree.sign], _value(tree.of, values))
-
-
-@_evaluate.register
-def _(tree: Binary, values: Values) -> Any:
-    return _between(tree.sign, _value(tree.left, values), _value(tree.right, values))
-
-
-@_evaluate.register
-def _(tree: Power, values: Values) -> Any:
-    return power(_value(tree.base, values), tree.number)
-
-
-@_evaluate.register
-def _(tree: Product, values: Values) -> Any:
-    return reduce(product, [_value(part, values) for part in tree.parts])
-
-
-@_evaluate.register
-def _(tree: Stacked, values: Values) -> Any:
-    return concatenate([_value(part, values) for part in tree.parts])
-
-
-@_evaluate.register
-def _(tree: Call, values: Values) -> Any:
-    return apply_function(_look_up(tree.function.name, values), [_value(each, values) for each in tree.arguments])
-
-
-@_evaluate.register
-def _(tree: Arguments, values: Values) -> Any:
-    return [_value(part, values) for part in tree.parts]
-
-
-def _between(sign: str, left: Value, right: Value) -> Value:
-    if sign != ".":
-        return combine(_BINARY[sign], left, right)
-    return combine(torch.mul, left, right) if left.axes == right.axes == 1 else product(left, right)
-
-
-def _value(tree: Tree, values: Values) -> Value:
-    """The value of a tree that is not a function."""
-    value = _evaluate(tree, values)
+def _value(value: Any) -> Value:
     if isinstance(value, Value):
         return value
-    raise UnreadableEquationError("a function without an argument, or arguments without a function, cannot be read")
+    raise UnreadableEquationError("a function without an argument cannot be read")
 
 
 def _look_up(name: str, values: Values) -> Any:
     if name not in values:
-        raise EquationError(f"{name} has no value")
+        hint = ": write the step as a subscript, as in `h_t` and `h_{t-1}`" if name == "t" else ""
+        raise EquationError(f"{name} has no value{hint}")
     return values[name]

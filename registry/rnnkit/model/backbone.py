@@ -45,14 +45,16 @@ class Backbone(ResettableModule, ABC):
         """Compute the output at every step and the final state.
 
         Args:
-            x: `(batch, time, input_size)`, time at least 1, batch possibly 0; zeros past the length of each sequence.
+            x: `(batch, time, input_size)`, or `(time, batch, input_size)` with `batch_first=False` in the spec; time at
+                least 1, batch possibly 0; zeros past the length of each sequence.
             state: the state before the first step, in the layout of `state_shapes`; None: `initial_state`.
             lengths: number of valid steps of each sequence, `(batch,)`, int64 in [0, time], on the device of x; None if
                 all are valid or the batch is empty.
 
         Returns:
-            The output, and the state after the last valid step of each sequence (for the reverse direction, which
-            starts at the last valid step: after step 0). A sequence of length 0 keeps its initial state.
+            The output, in the layout of x, and the state after the last valid step of each sequence (for the reverse
+            direction, which starts at the last valid step: after step 0). A sequence of length 0 keeps its initial
+            state.
         """
 
     @abstractmethod

@@ -93,12 +93,12 @@ class RecurrentSpec(Generic[O_co]):
     step, the `"mean"` or `"max"` over the valid steps, `"all"` steps, or one of a plugin; see `list_readouts()`."""
     if TYPE_CHECKING:
         options: O_co
+        """Options that only this kind has, as a mapping or as an instance of the kind's options class. The spec stores
+        the typed instance."""
     else:  # config tools read this annotation; the validator accepts more, and returns an instance of O_co
         options: Annotated[SerializeAsAny[dict[str, _OptionValue]], Field(validate_default=True)] = dataclasses.field(
             default_factory=dict
         )
-        """Options that only this kind has, as a mapping or as an instance of the kind's options class. The spec stores
-        the typed instance."""
 
     if TYPE_CHECKING:
 

@@ -32,14 +32,17 @@ class Lynx(NamedTuple):
     @property
     def linear_baseline(self) -> float:
         """The mean squared error of linear regression on the last year alone."""
-        return least_squares_loss(self.past[:, -1], self.next)
+        return least_squares_loss(self.past[:, -1], self.next).item()
 
 
-def least_squares_loss(features: Tensor, target: Tensor) -> float:
-    """The mean squared error of linear regression, with an intercept, of `target`, `(batch, 1)`, on `features`."""
+def least_squares_loss(features: Tensor, target: Tensor) -> Tensor:
+    """The mean squared error of linear regression, with an intercept, of `target`, `(batch, 1)`, on `features`.
+
+    The gradient is that at the fitted weights.
+    """
     given = torch.cat([features, torch.ones_like(target)], dim=1)
-    weights = torch.linalg.lstsq(given, target, driver="gelsd").solution
-    return float((given @ weights - target).square().mean())
+    weights: Tensor = torch.linalg.lstsq(given.detach(), target, driver="gelsd").solution
+    return (given @ weights - target).square().mean()
 
 
 def lynx_data(dtype: torch.dtype = torch.float64) -> Lynx:

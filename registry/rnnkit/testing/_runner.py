@@ -38,7 +38,8 @@ def check_kind(
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind is not available.
-        ValueError: the kind accepts none of the specs that the kit tries, or no check matches `only`.
+        ValueError: the kind accepts none of the specs that the kit tries, or rejects `options`, or no check matches
+            `only`.
     """
     checks = all_checks() if only is None else select_checks(only)
     kind_under_test = KindUnderTest(kind, fields=spec, options=options)

@@ -10,7 +10,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rnnkit import Cell, InitOptions, Options, RecurrentModel, RecurrentSpec, StackOptions, build_model, get_kind
+from rnnkit import (
+    Cell,
+    CellStack,
+    InitOptions,
+    Options,
+    RecurrentModel,
+    RecurrentSpec,
+    StackOptions,
+    build_model,
+    get_kind,
+)
 from rnnkit.catalog import LOCAL, canonical, current_catalog
 from rnnkit.cells import cell_arguments
 from rnnkit.options import own_fields
@@ -34,6 +44,9 @@ class KindUnderTest:
         self.given_options: list[Changes] = [{"options": dict(each)} for each in options]
         self._base: Changes = {}
         self._base = self._find_base(fields or {})
+        for each in self.given_options:
+            if problem := self.problem(**each):
+                raise ValueError(f"Kind {self.name!r} rejects the options to run every check with: {problem}")
 
     def spec(self, **changes: Any) -> RecurrentSpec[Any]:
         """A small spec of two layers, with some fields changed; raises ValidationError if the kind rejects it."""
@@ -93,7 +106,7 @@ class KindUnderTest:
 
     @property
     def is_stack(self) -> bool:
-        return hasattr(self.model.backbone, "cells")
+        return isinstance(self.model.backbone, CellStack)
 
     @property
     def has_fused_path(self) -> bool:

@@ -50,9 +50,9 @@ def _short(graph: Graph, number: int) -> Tree:
     node = graph.nodes[number]
     inputs = tuple(_short_reference(graph, source) for source in node.inputs)
     if node.type is NodeType.LINEAR:
-        return Call(Name(_LAYER), inputs)
+        return Call(_LAYER, inputs)
     if node.type is NodeType.GATE and isinstance(node.expression, Call):
-        inside: Tree = Call(Name(_LAYER), inputs)
+        inside: Tree = Call(_LAYER, inputs)
         for added in node.added:
             inside = Binary("+", inside, _short_reference(graph, added))
         return Call(node.expression.function, (inside,))

@@ -68,8 +68,8 @@ class _GraphBuilder:
         after = list(self.states().values())
         return (*after, *(name for name in self.names if name not in self._used and name not in after))
 
-    def _is_function(self, name: Name, before_brackets: bool) -> bool:
-        return not self._weights.is_signal(name.name) and is_function(name.name, before_brackets)
+    def _is_function(self, name: str, before_brackets: bool) -> bool:
+        return not self._weights.is_signal(name) and is_function(name, before_brackets)
 
     def _node_of(self, tree: Tree) -> int:
         """The node that computes a tree."""

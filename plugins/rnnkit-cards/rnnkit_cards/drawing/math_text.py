@@ -8,27 +8,18 @@ from collections.abc import Iterator
 from itertools import chain, groupby
 from typing import NamedTuple
 
-from rnnkit.equation import Binary, Call, Name, Number, Power, Product, Stacked, Tree, Unary
+from rnnkit.equation import ACCENTS, Binary, Call, Name, Number, Power, Product, Stacked, Tree, Unary
 from rnnkit_cards.drawing.signals import base_and_scripts
 
 MINUS, DOT, TIMES, ODOT = "\N{MINUS SIGN}", "\N{DOT OPERATOR}", "\N{MULTIPLICATION SIGN}", "\N{CIRCLED DOT OPERATOR}"
-_ACCENTS = {
-    "tilde": "\N{COMBINING TILDE}",
-    "widetilde": "\N{COMBINING TILDE}",
-    "hat": "\N{COMBINING CIRCUMFLEX ACCENT}",
-    "widehat": "\N{COMBINING CIRCUMFLEX ACCENT}",
-    "bar": "\N{COMBINING MACRON}",
-    "overline": "\N{COMBINING MACRON}",
-    "dot": "\N{COMBINING DOT ABOVE}",
-    "vec": "\N{COMBINING RIGHT ARROW ABOVE}",
-    "check": "\N{COMBINING CARON}",
-}
 _FONTS = {"mathbf", "boldsymbol", "bm", "mathcal", "mathbb", "mathfrak"}
 _WITH_BRACES = re.compile(r"\\([A-Za-z]+)\{(.*)\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\s?")
 _GREEK = {"lambda": "lamda", "varepsilon": "epsilon", "varphi": "phi"}
 _SPECIAL_CHARACTERS = {
     "ell": "\N{SCRIPT SMALL L}",
+    "langle": "\N{MATHEMATICAL LEFT ANGLE BRACKET}",
+    "rangle": "\N{MATHEMATICAL RIGHT ANGLE BRACKET}",
     "phi": "\N{GREEK PHI SYMBOL}",
     "epsilon": "\N{GREEK LUNATE EPSILON SYMBOL}",
 }
@@ -36,7 +27,7 @@ _SPECIAL_CHARACTERS |= {"vartheta": "\N{GREEK THETA SYMBOL}"}
 _OPERATORS = {"+": "+", "-": MINUS, "*": ODOT, ".": DOT, "/": "/"}
 _UNARY = {"-": MINUS, "sqrt": "\N{SQUARE ROOT}"}
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, ".": 2, "/": 2}
-_SMALL = 0.72
+_SMALL, _BOLD = 0.72, 1.2  # widths relative to those of other text
 _WIDE, _NARROW = "mwMWΔΩΘΦ⊙⟨", "ijlt1()[],.;'⋅/ "
 
 
@@ -73,7 +64,7 @@ def expression_text(tree: Tree) -> Text:
 def _unary_operation(tree: Tree) -> Iterator[Run]:
     match tree:
         case Call(function, (Name("#"),)):
-            yield from name_text(function.name)
+            yield from name_text(function)
         case Binary("-", left, Name("#")):
             yield from chain(_expression(left, 0), (Run(f" {MINUS}"),))
         case Binary(sign, Name("#"), right):
@@ -93,7 +84,7 @@ def plain_text(text: Text) -> str:
     found = ""
     for level, runs in groupby(text, key=lambda run: run.level):
         characters = "".join(run.text for run in runs)
-        is_one = not level or characters.isalnum() or characters in ("\N{PRIME}", DOT)
+        is_one = not level or characters.isalnum() or characters in ("\N{PRIME}", DOT) or characters[0] == "("
         found += {-1: "_", 0: "", 1: "^"}[level] + (characters if is_one else f"({characters})")
     return found
 
@@ -106,7 +97,7 @@ def text_width(text: Text, size: float) -> float:
 def _width(run: Run) -> float:
     characters = [each for each in run.text if not unicodedata.combining(each)]
     widths = [0.9 if each in _WIDE else 0.34 if each in _NARROW else 0.58 for each in characters]
-    return sum(widths) * (_SMALL if run.level else 1.0)
+    return sum(widths) * (_SMALL if run.level else 1.0) * (_BOLD if run.bold else 1.0)
 
 
 def _expression(tree: Tree, outside: int) -> Iterator[Run]:
@@ -128,7 +119,7 @@ def _expression(tree: Tree, outside: int) -> Iterator[Run]:
         case Product(factors):
             yield from _bracketed(_joined(factors, " ", 3), outside > 3)
         case Call(function, arguments):
-            yield from chain(name_text(function.name), (Run("("),), _joined(arguments, ", "), (Run(")"),))
+            yield from chain(name_text(function), (Run("("),), _joined(arguments, ", "), (Run(")"),))
         case Stacked(parts):
             yield from chain((Run("["),), _joined(parts, "; "), (Run("]"),))
 
@@ -154,8 +145,8 @@ def _base(base: str) -> Iterator[Run]:
     if found is None:
         characters = _characters(base)
         yield Run(characters, italic=len(characters) == 1 and characters.isalpha())
-    elif found[1] in _ACCENTS:
-        yield from (run._replace(text=run.text + _ACCENTS[found[1]]) for run in _base(found[2]))
+    elif accent := ACCENTS.get(f"\\{found[1]}"):
+        yield from (run._replace(text=run.text + accent) for run in _base(found[2]))
     elif found[1] in _FONTS:
         yield Run(_characters(found[2]), bold=True)
     else:
@@ -195,7 +186,7 @@ def _end_of_script(scripts: str, start: int) -> int:
 
 def _script(inner: str, level: int) -> Iterator[Run]:
     word = _WITH_BRACES.fullmatch(inner)
-    if word and word[1] not in _ACCENTS:
+    if word and f"\\{word[1]}" not in ACCENTS:
         yield Run(_characters(word[2]), level=level)
         return
     characters = _characters(inner).replace("-", MINUS)

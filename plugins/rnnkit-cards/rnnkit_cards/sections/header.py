@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnkit_cards.capabilities import supports_streaming
+from rnnkit_cards.capabilities import streaming_support
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.links import Links
 from rnnkit_cards.markdown import code
@@ -15,7 +15,7 @@ def header(card: CardContext, measurements: Measurements, links: Links) -> str:
         "Provided by": _provider(card),
         "Paper": _paper(card),
         "Implementation": _implementation(card),
-        "Streaming": links.to("how_to/streams.md", "yes" if supports_streaming(measurements) else "no"),
+        "Streaming": links.to("how_to/streams.md", streaming_support(measurements)),
         "Hidden size": "one for all layers, or one per layer" if card.record.sizes_per_layer else "one for all layers",
     }
     lines = [f"- **{name}:** {fact}" for name, fact in facts.items() if fact]

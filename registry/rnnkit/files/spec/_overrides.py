@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple, Self
 
@@ -48,6 +48,25 @@ class Override(NamedTuple):
     def covers(self, path: Path) -> bool:
         """True if a path leads to the field or into it."""
         return path[: len(self.path)] == self.path
+
+
+def fields_of(overrides: Iterable[str]) -> dict[str, Any]:
+    """Return the fields that overrides `KEY=VALUE` set, with nested fields in dictionaries.
+
+    Raises:
+        ValueError: an override does not have this form, or sets a field of a value that has none.
+    """
+    fields, problems = apply_overrides({}, [_parsed(each) for each in overrides])
+    if problems:
+        raise ValueError("; ".join(message for _, message in problems))
+    return fields
+
+
+def _parsed(given: str) -> Override:
+    try:
+        return Override.parse(given)
+    except ValueError as error:
+        raise ValueError(f"{short_repr(given)}: {error}") from error
 
 
 def find_conflicts(overrides: Sequence[Override]) -> Iterator[tuple[Override, str]]:

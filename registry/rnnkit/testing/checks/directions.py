@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnkit import InputError, RecurrentModel, map_state
+from rnnkit import CellStack, InputError, RecurrentModel, map_state
 from rnnkit.testing._check import check
 from rnnkit.testing._context import BATCH, Case, CheckContext, derivatives, random_state, total
 from rnnkit.testing.kind_under_test import Changes
@@ -116,7 +116,7 @@ def _partners(name: str) -> list[str]:
 
 def _swap_state(state: Any, model: RecurrentModel, forward: RecurrentModel) -> Any:
     """The state with its directions swapped; None if its layout does not show the directions."""
-    if hasattr(model.backbone, "cells"):
+    if isinstance(model.backbone, CellStack):
         return state[::-1]
     try:
         return map_state(_swap_halves, state, forward.backbone.state_shapes(BATCH))

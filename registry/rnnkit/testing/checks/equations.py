@@ -49,11 +49,13 @@ def _equation_of(context: CheckContext) -> Equation:
 def _compare(context: CheckContext, cell: Cell, equation: Equation) -> None:
     x_t, state = _inputs(cell)
     output, after = cell.step(cell.project(x_t), state)
-    parts = _state_symbols(equation, cell)
-    batched = {_INPUT: x_t, **{f"{parts[name]}_{{t-1}}": part for name, part in zip(parts, state, strict=True)}}
+    names = [_state_names(equation, part) for part in state_fields(type(cell))]
+    batched = dict(zip([before for before, _ in names], state, strict=True))
+    batched[equation.spelling(_INPUT) or _INPUT] = x_t
     values = _evaluate(context, cell, equation, batched)
-    expected_output = _like(output, values[_output_symbol(equation, parts, output, after)])
-    expected = map_state(_like, after, type(after)(*(values[f"{name}_t"] for name in parts.values())))
+    names_after = [name for _, name in names]
+    expected_output = _like(output, values[_output_name(equation, names_after, output, after)])
+    expected = map_state(_like, after, type(after)(*(values[name] for name in names_after)))
     results = (output, after), (expected_output, expected)
     context.assert_close(*results, "compared with the equation, the output and state of a step")
     inputs = [part for part in (x_t, *state) if part.requires_grad]
@@ -73,15 +75,12 @@ def _inputs(cell: Cell) -> tuple[Tensor, Any]:
     return random(x_t), map_state(random, cell.initial_state(BATCH, dtype=torch.float64))
 
 
-def _state_symbols(equation: Equation, cell: Cell) -> dict[str, str]:
-    """The symbol of each field of the state in the equation."""
-    return {part: _state_symbol(equation, part) for part in state_fields(type(cell))}
-
-
-def _state_symbol(equation: Equation, part: str) -> str:
-    for spelling in (part, f"\\{part}", f"\\mathrm{{{part}}}"):
-        if f"{spelling}_t" in equation.defined:
-            return spelling
+def _state_names(equation: Equation, part: str) -> tuple[str, str]:
+    """The names of a field of the state in the equation, before and after the step."""
+    for letter in (part, f"\\{part}", f"\\mathrm{{{part}}}"):
+        before, after = f"{letter}_{{t-1}}", equation.spelling(f"{letter}_t")
+        if after in equation.defined:
+            return equation.spelling(before) or before, after
     raise _no_line(equation, f"{part}_t, for the field {part} of the state")
 
 
@@ -89,14 +88,13 @@ def _no_line(equation: Equation, name: str) -> CheckFailedError:
     return CheckFailedError(f"the equation does not define {name}; it defines {', '.join(equation.defined)}")
 
 
-def _output_symbol(equation: Equation, parts: dict[str, str], output: Tensor, after: Any) -> str:
-    """The symbol of the output of a step: `y_t`, the field of the state that is the output, or `h_t`."""
-    if _OUTPUT in equation.defined:
-        return _OUTPUT
-    names = [f"{parts[name]}_t" for name, part in zip(parts, after, strict=True) if part is output]
-    if not names and "h_t" not in equation.defined:
-        raise _no_line(equation, f"{_OUTPUT} or h_t, for the output")
-    return names[0] if names else "h_t"
+def _output_name(equation: Equation, names: list[str], output: Tensor, after: Any) -> str:
+    """The name of the output of a step: `y_t`, that of the field of the state that is the output, or `h_t`."""
+    found = [name for name, part in zip(names, after, strict=True) if part is output]
+    for name in (equation.spelling(_OUTPUT), *found, equation.spelling("h_t")):
+        if name in equation.defined:
+            return name
+    raise _no_line(equation, f"{_OUTPUT} or h_t, for the output")
 
 
 def _evaluate(context: CheckContext, cell: Cell, equation: Equation, batched: dict[str, Tensor]) -> dict[str, Tensor]:

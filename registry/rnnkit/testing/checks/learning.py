@@ -18,7 +18,9 @@ from rnnkit.testing._lynx_data import Lynx, least_squares_loss, lynx_data
 _STEPS = 4
 _LEARNING_RATES = (0.03, 0.1, 0.01)  # tried in turn
 _MAX_STEPS = 100
+_FITTED_STEPS = 30
 _BASELINE_FACTOR = 0.9  # a function of the last value alone does not reach this
+_LEARNING_FACTOR = 0.95  # relative to the untrained model, with a fitted readout
 _UNTRAINED_FACTOR = 1.05  # relative to the best readout of the untrained model
 
 
@@ -58,8 +60,37 @@ def loss_decreases(context: CheckContext) -> None:
         context.figures.setdefault("loss", f"{losses[0]:.2g} to {losses[-1]:.2g} in {len(losses)} steps")
         best = f"in {_MAX_STEPS} steps the loss decreases from {losses[0]:.3g} to {losses[-1]:.3g} at best"
         reached = f"{target:.3g}, which a linear function of the last value, or of the untrained output, reaches"
-        context.assert_true(losses[-1] < target, f"{best}, but not below {reached}")
+        learns = losses[-1] < target or _learns_with_fitted_readout(context, case, task)
+        context.assert_true(learns, f"{best}, but not below {reached}")
     context.figures["baseline"] = task.linear_baseline
+
+
+def _learns_with_fitted_readout(context: CheckContext, case: Case, task: Lynx) -> bool:
+    """Whether the output predicts better than the last value does, with the best readout before each training step.
+
+    Finds slow learners healthy: a small step size makes their output small, or only their readout is trained.
+    """
+    losses = _fitted_losses(case, task)
+    context.figures["loss with a fitted readout"] = f"{losses[0]:.2g} to {losses[-1]:.2g} in {len(losses)} steps"
+    is_trained = any(parameter.requires_grad for parameter in case.model().backbone.parameters())
+    learns = losses[-1] < _LEARNING_FACTOR * losses[0] if is_trained else True
+    return learns and losses[-1] < _BASELINE_FACTOR * task.linear_baseline
+
+
+def _fitted_losses(case: Case, task: Lynx) -> list[float]:
+    """The loss of the best readout before each training step of the backbone."""
+    model, x = case.model(perturb=False).train(), _input(case, task)
+    optimizer = torch.optim.Adam(model.parameters(), lr=_LEARNING_RATES[0])
+    losses: list[float] = []
+    for _ in range(_FITTED_STEPS):
+        loss = least_squares_loss(model.backbone(x)[0].select(case.time_axis, -1), task.next)
+        losses.append(loss.item())
+        if not loss.requires_grad:
+            break
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return losses
 
 
 def _check_memory(context: CheckContext, case: Case, task: Lynx) -> None:
@@ -75,7 +106,7 @@ def _untrained_loss(case: Case, task: Lynx) -> float:
     """The loss of the best readout of the untrained model: a bound for kinds that can hold little."""
     with torch.no_grad():
         output, _ = case.model(perturb=False).backbone(_input(case, task))
-    return least_squares_loss(output.select(case.time_axis, -1), task.next)
+    return least_squares_loss(output.select(case.time_axis, -1), task.next).item()
 
 
 @check("training")

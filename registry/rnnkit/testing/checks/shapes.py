@@ -11,6 +11,7 @@ import torch
 
 from rnnkit.testing._check import check
 from rnnkit.testing._context import BATCH, BATCH_AXES, DIRECTIONS, TIME, Case, CheckContext, random_state
+from rnnkit.testing._fixed_sizes import fixed_sizes
 from rnnkit.testing._per_sequence import batch_axes, batched_parts
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 from rnnkit.testing.sample_values import sample_option_values
@@ -33,6 +34,8 @@ def output_shape(context: CheckContext) -> None:
         _assert_shape(context, model.backbone(x)[0], (*x.shape[:2], features), "the output of the backbone")
         leading = x.shape[:2] if case.spec.readout == "all" else (BATCH,)
         _assert_shape(context, model(x), (*leading, case.spec.output_size or features), "the output of the model")
+    if fixed := fixed_sizes(context.kind.model.backbone):
+        context.figures["fixed by torch.export"] = f"{', '.join(fixed)}: write x.shape[0]"
 
 
 @check("shape and state")

@@ -1,0 +1,160 @@
+"""Correct cells and backbones of the literature that are unlike the built-in kinds."""
+
+from typing import NamedTuple
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnnkit import Cell, CellState, Problem, StackOptions
+
+
+class OscillatorState(NamedTuple):
+    y: Tensor
+    z: Tensor
+
+
+class CoRNNCell(Cell):
+    """A coupled oscillatory RNN (Rusch and Mishra, 2021, arXiv 2010.00951), with constants of the paper."""
+
+    State = OscillatorState
+
+    def __init__(self, input_size, hidden_size, *, step_size=0.042, gamma=2.7, epsilon=4.7, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.step_size, self.gamma, self.epsilon = step_size, gamma, epsilon
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+        self.weight_hy = self.new_parameter(hidden_size, hidden_size)
+        self.weight_hz = self.new_parameter(hidden_size, hidden_size)
+        self.bias_h = self.new_parameter(hidden_size)
+
+    def project(self, x):
+        return F.linear(x, self.weight_ih, self.bias_h)
+
+    def step(self, projected_t, state):
+        force = torch.tanh(projected_t + F.linear(state.y, self.weight_hy) + F.linear(state.z, self.weight_hz))
+        z = state.z + self.step_size * (force - self.gamma * state.y - self.epsilon * state.z)
+        y = state.y + self.step_size * z
+        return y, OscillatorState(y, z)
+
+    def symbols(self):
+        constants = {r"\Delta": self.step_size, r"\gamma": self.gamma, r"\epsilon": self.epsilon}
+        weights = {"W": self.weight_hy, r"\mathcal{W}": self.weight_hz, "V": self.weight_ih, "b": self.bias_h}
+        return {**constants, **weights}
+
+
+CO_RNN_EQUATION = r"""
+    \mathbf{z}_t &= \mathbf{z}_{t-1}
+        + \Delta (\tanh(W \mathbf{y}_{t-1} + \mathcal{W} \mathbf{z}_{t-1} + V \mathbf{x}_t + b)
+        - \gamma \mathbf{y}_{t-1} - \epsilon \mathbf{z}_{t-1}) \\
+    \mathbf{y}_t &= \mathbf{y}_{t-1} + \Delta \mathbf{z}_t
+"""
+
+
+class EchoStateCell(Cell):
+    """A leaky echo state network (Jaeger, 2001): a fixed random reservoir, of which only the readout is trained."""
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        weight_ih, weight_hh = self.new_parameter(hidden_size, input_size), self.new_parameter(hidden_size, hidden_size)
+        radius = 0.9 / torch.linalg.eigvals(weight_hh.detach().double()).abs().max()
+        self.register_buffer("weight_ih", weight_ih.detach())
+        self.register_buffer("weight_hh", weight_hh.detach() * radius.to(weight_hh))
+
+    def project(self, x):
+        return 0.1 * F.linear(x, self.weight_ih)
+
+    def step(self, projected_t, state):
+        h = 0.7 * state.h + 0.3 * torch.tanh(projected_t + F.linear(state.h, self.weight_hh))
+        return h, CellState(h)
+
+
+class MemoryState(NamedTuple):
+    s: Tensor
+
+
+class LinearAttentionCell(Cell):
+    """Linear attention (Katharopoulos et al., 2020): a query of the input reads the state, so zeros give zeros."""
+
+    State = MemoryState
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.weight_qkv = self.new_parameter(3 * hidden_size, input_size)
+
+    def state_shapes(self, batch_size):
+        return MemoryState(torch.Size((batch_size, self.hidden_size, self.hidden_size)))
+
+    def project(self, x):
+        return F.linear(x, self.weight_qkv)
+
+    def step(self, projected_t, state):
+        query, key, value = projected_t.chunk(3, dim=-1)
+        s = 0.9 * state.s + value[:, :, None] * key[:, None]
+        return (s @ query[:, :, None])[:, :, 0], MemoryState(s)
+
+
+class GridOptions(StackOptions):
+    """The shape of an image as the state, of as many pixels as there are features."""
+
+    height: int = 1
+    """Height of the image."""
+
+    width: int = 1
+    """Width of the image."""
+
+
+def grid_problems(spec):
+    """The problem of a spec whose image does not fit."""
+    if spec.options.height * spec.options.width != spec.hidden_size:
+        yield Problem("options.height", f"height times width must be hidden_size={spec.hidden_size}")
+
+
+class GridCell(Cell):
+    """A cell whose state is an image: each pixel mixes with the mean of its row."""
+
+    def __init__(self, input_size, hidden_size, *, height=1, width=1, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.height, self.width = height, width
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+
+    def state_shapes(self, batch_size):
+        return CellState(torch.Size((batch_size, self.height, self.width)))
+
+    def project(self, x):
+        return F.linear(x, self.weight_ih).unflatten(-1, (self.height, self.width))
+
+    def step(self, projected_t, state):
+        h = torch.tanh(projected_t + 0.5 * state.h + 0.4 * state.h.mean(-1, keepdim=True))
+        return h.flatten(1), CellState(h)
+
+
+class BandOptions(StackOptions):
+    """Options with one rule between two of them."""
+
+    low: float = Field(default=0.25, ge=0, le=1)
+    """Lower bound of the activation."""
+
+    high: float = Field(default=0.5, ge=0, le=1)
+    """Upper bound of the activation."""
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if self.low >= self.high:
+            raise ValueError(f"low={self.low} must be below high={self.high}")
+        return self
+
+
+class BandCell(Cell):
+    """A plain cell, with its activation between two bounds."""
+
+    def __init__(self, input_size, hidden_size, *, low=0.25, high=0.5, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.low, self.high = low, high
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+        self.weight_hh = self.new_parameter(hidden_size, hidden_size)
+
+    def step(self, x_t, state):
+        h = torch.sigmoid(F.linear(x_t, self.weight_ih) + F.linear(state.h, self.weight_hh))
+        h = self.low + (self.high - self.low) * h
+        return h, CellState(h)
