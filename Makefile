@@ -24,9 +24,10 @@ test-slow: $(READY)
 test-all: $(READY)
 	$(PYTEST)
 
+# -W ignore: the tools warn about each other and about torch
 test-tools: $(TOOLS_READY)
 	PATH="$(CURDIR)/$(TOOLS):$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 \
-	  $(TOOLS)/python -m pytest $(PYTEST_OPTIONS) tests/tools
+	  $(TOOLS)/python -m pytest $(PYTEST_OPTIONS) -W ignore tests/tools
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

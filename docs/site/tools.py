@@ -85,7 +85,7 @@ def _short_name(kind: str) -> str:
 
 
 def _notes(rows: Iterable[dict[str, Any]]) -> list[int]:
-    """Return the number of each row's note: rows with the same limit share one; 0 is no note."""
+    """Return the number of the note of each row, 0 without a limit; rows with the same limit share a note."""
     numbers = {"": 0}
     return [numbers.setdefault(row["limit"], len(numbers)) for row in rows]
 

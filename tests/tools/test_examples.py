@@ -19,7 +19,6 @@ def test_table_has_every_example():
     assert list(RECORDED) == [example.title for example in EXAMPLES], UPDATE
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.title)
 def test_outcomes_are_those_of_the_table(example):
     outcomes = example.outcomes()

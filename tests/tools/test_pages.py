@@ -6,9 +6,6 @@ from rnnkit import Catalog
 from rnnkit.testing import use_catalog
 from tests.helpers.pages import ROOT, TOOLS, run_page
 
-# The tools warn about each other's releases.
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 @pytest.mark.parametrize("page", TOOLS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_of_page_runs_with_the_shown_output(page, tmp_path, monkeypatch):
