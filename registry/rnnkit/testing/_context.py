@@ -74,6 +74,7 @@ class CheckContext:
     left_out: list[str] = field(default_factory=list)  # the configurations that the kind rejects
     case: Case | None = None  # the current one
     compared: int = 0  # the number of comparisons so far
+    warnings: list[str] = field(default_factory=list)  # findings that are not failures
 
     def cases(self, *axes: Iterable[Changes], **changes: Any) -> Iterator[Case]:
         """The specs of all combinations of `axes` that the kind accepts, with `changes` in each.

@@ -76,6 +76,7 @@ def parametrize_with_checks(
     *kinds: str,
     spec: Changes | None = None,
     options: Sequence[Changes] = (),
+    seed: int = 0,
     expected_failures: Mapping[str, str] | None = None,
     minimum: int | None = None,
 ) -> Callable[[_F], _F]:
@@ -94,6 +95,7 @@ def parametrize_with_checks(
         *kinds: the names of the kinds.
         spec: as for `check_kind`.
         options: as for `check_kind`.
+        seed: as for `check_kind`.
         expected_failures: the checks that are known to fail, with a reason for each. The test fails if the check
             passes.
         minimum: how many checks must pass for each kind; at least half of all checks, which is the default.
@@ -108,7 +110,7 @@ def parametrize_with_checks(
     tests: list[KindCheck | _EnoughChecks] = []
     for kind in kinds:
         current_catalog().canonical(kind)  # one clear error now, rather than one for each check
-        results = _Results(kind, expected, fields=spec, options=options)
+        results = _Results(kind, expected, fields=spec, options=options, seed=seed)
         tests += [*(KindCheck(results, check) for check in all_checks()), _EnoughChecks(results, minimum)]
     return pytest.mark.parametrize("check", [pytest.param(each, id=f"{each.kind}-{each.name}") for each in tests])
 

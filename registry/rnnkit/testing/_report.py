@@ -27,6 +27,7 @@ class CheckResult:
         reason: why the check failed or is not applicable; empty if it passed.
         figures: measured values by name: the number of cases, the largest difference and so on.
         left_out: the configurations that the kind rejects, which were not tried.
+        warnings: findings that are not failures.
         error: the exception, if there was one.
     """
 
@@ -35,6 +36,7 @@ class CheckResult:
     reason: str = ""
     figures: Mapping[str, float | int | str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     error: BaseException | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,6 +100,11 @@ class KindReport:
         """The checks that do not apply, because the kind does not support the feature."""
         return self._filter("not applicable")
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Findings that are not failures, each with the name of its check."""
+        return tuple(f"{result.check.name}: {each}" for result in self.results for each in result.warnings)
+
     def __getitem__(self, name: str) -> CheckResult:
         """The result of the check of this name.
 
@@ -118,6 +125,7 @@ class KindReport:
             "kind": self.kind,
             "plugin": self.plugin,
             "versions": dict(self.versions),
+            "warnings": list(self.warnings),
             "results": [each.to_dict() for each in self.results],
         }
 
@@ -126,6 +134,7 @@ class KindReport:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         counts = f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.not_applicable)} not applicable"
         lines = [f"{self.kind} ({self.plugin or 'registered in this process'}) with {versions}\n{counts}"]
+        lines += [textwrap.fill(f"warning: {each}", width) for each in self.warnings]
         for tier, results in groupby(self.results, key=lambda each: each.check.tier):
             lines += [f"\n{tier}", *(each.text(width) for each in results)]
         rejected = dict.fromkeys(each for result in self.results for each in result.left_out)

@@ -17,7 +17,12 @@ from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 
 def check_kind(
-    kind: str, *, spec: Changes | None = None, options: Sequence[Changes] = (), only: Iterable[str] | None = None
+    kind: str,
+    *,
+    spec: Changes | None = None,
+    options: Sequence[Changes] = (),
+    only: Iterable[str] | None = None,
+    seed: int = 0,
 ) -> KindReport:
     """Run the conformance checks on a kind.
 
@@ -35,6 +40,7 @@ def check_kind(
         options: options to run every check with, in addition to the defaults and the values that the kit derives from
             the types of the kind's options.
         only: names of checks, parts of names, or patterns as in a shell; None: all checks.
+        seed: the seed of the sizes that some checks draw at random; reports show it.
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind is not available.
@@ -42,7 +48,7 @@ def check_kind(
             `only`.
     """
     checks = all_checks() if only is None else select_checks(only)
-    kind_under_test = KindUnderTest(kind, fields=spec, options=options)
+    kind_under_test = KindUnderTest(kind, fields=spec, options=options, seed=seed)
     return make_report(kind_under_test, [run_check(check, kind_under_test) for check in checks])
 
 
@@ -58,7 +64,8 @@ def run_check(check: Check, kind_under_test: KindUnderTest) -> CheckResult:
         warnings.simplefilter("default")  # a warning is not a failure, even under -W error
         torch.manual_seed(0)
         outcome, reason, error = _run(check, context)
-    return CheckResult(check, outcome, reason, context.figures, tuple(context.left_out), error)
+    left_out, warned = tuple(context.left_out), tuple(context.warnings)
+    return CheckResult(check, outcome, reason, context.figures, left_out, warned, error)
 
 
 def _run(check: Check, context: CheckContext) -> tuple[Outcome, str, Exception | None]:

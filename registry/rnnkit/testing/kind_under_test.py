@@ -38,9 +38,12 @@ _MAX_NUMBERS = 2  # values of one numeric option
 class KindUnderTest:
     """A kind under test; arguments and errors are those of `check_kind`, where `fields` is `spec`."""
 
-    def __init__(self, kind: str, *, fields: Changes | None = None, options: Sequence[Changes] = ()) -> None:
+    def __init__(
+        self, kind: str, *, fields: Changes | None = None, options: Sequence[Changes] = (), seed: int = 0
+    ) -> None:
         self.record = get_kind(kind)
         self.name = current_catalog().canonical(kind)
+        self.seed = seed
         self.given_options: list[Changes] = [{"options": dict(each)} for each in options]
         self._base: Changes = {}
         self._base = self._find_base(fields or {})

@@ -31,7 +31,7 @@ def small_input() -> Tensor:
     return torch.randn(BATCH, TIME, 3, dtype=torch.float64)
 
 
-@parametrize_with_checks("rnnkit-mgu/mgu", minimum=48)
+@parametrize_with_checks("rnnkit-mgu/mgu", minimum=63)
 def test_conformance(check: KindCheck) -> None:
     check.run()
 

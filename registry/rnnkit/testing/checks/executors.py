@@ -13,10 +13,11 @@ from rnnkit.testing._check import check
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
 
+NO_FUSED_PATH = "no cell of the kind overrides `unroll` or `unroll_layers`"
 _TOLERANCE = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     batch: int
     time: int
     state: bool
@@ -28,10 +29,10 @@ class _Call(NamedTuple):
 
 
 _CALLS = (
-    _Call(5, 7, state=False, lengths=None),
-    _Call(5, 7, state=True, lengths=[7, 1, 0, 4, 7]),
-    _Call(1, 1, state=True, lengths=None),
-    _Call(1, 7, state=False, lengths=[3]),
+    Call(5, 7, state=False, lengths=None),
+    Call(5, 7, state=True, lengths=[7, 1, 0, 4, 7]),
+    Call(1, 1, state=True, lengths=None),
+    Call(1, 7, state=False, lengths=[3]),
 )
 
 
@@ -42,12 +43,12 @@ def executors_equal_step_loop(context: CheckContext) -> None:
     The fused path differs in a gate, in the first or last step, at the end of a sequence or in its backward pass, or it
     computes in a narrower dtype.
     """
-    context.skip_unless(context.kind.has_fused_path, "no cell of the kind overrides `unroll` or `unroll_layers`")
+    context.skip_unless(context.kind.has_fused_path, NO_FUSED_PATH)
     # all options of stacks, from their declarations: a fused path must not ignore an option that is added later
     options = [*context.kind.variants, *context.kind.stack_options]
     layers = [context.kind.one_layer, {"num_layers": 3}, *context.kind.sizes_per_layer]
     cases = context.cases([*options, *layers], DIRECTIONS, batch_first=True)
-    taken = [_check_call(context, case, call) for case in cases for call in _CALLS]
+    taken = [compare_call(context, case, call) for case in cases for call in _CALLS]
     context.figures["fused"] = f"{sum(taken)} of {len(taken)} calls"
     reason = "it returns NotImplemented, or `step` or `project` is overridden without it"
     context.skip_unless(any(taken), f"the fused path was never taken: {reason}")
@@ -55,22 +56,22 @@ def executors_equal_step_loop(context: CheckContext) -> None:
     _check_dropout(context)
 
 
-def _check_call(context: CheckContext, case: Case, call: _Call) -> bool:
+def compare_call(context: CheckContext, case: Case, call: Call) -> bool:
     """Compare the fused path with the step loop; returns whether the call takes the fused path."""
     model = case.model()
     arguments = _arguments(case, model, call)
-    fused, expected = (_results(model, *arguments, force_step_loop=each) for each in (False, True))
+    fused, expected = (results_of(model, *arguments, force_step_loop=each) for each in (False, True))
     context.assert_each_close(fused, expected, f"with {call},", **_TOLERANCE)
-    return _takes_fused_path(model, *arguments)
+    return takes_fused_path(model, *arguments)
 
 
 def _check_float32(context: CheckContext) -> None:
     for case in context.cases(DIRECTIONS, batch_first=True):
         narrow, wide = case.model(dtype=torch.float32), case.model(dtype=torch.float32).double()
         x, state, lengths = _arguments(case, narrow, _CALLS[1])
-        fused = _results(narrow, x, state, lengths, force_step_loop=False)
+        fused = results_of(narrow, x, state, lengths, force_step_loop=False)
         state = None if state is None else move_state(state, dtype=torch.float64)
-        expected = _results(wide, x.double(), state, lengths, force_step_loop=True)
+        expected = results_of(wide, x.double(), state, lengths, force_step_loop=True)
         fused = {name: move_state(each, dtype=torch.float64) for name, each in fused.items()}
         what = "in float32, compared with the step loop in float64,"
         context.assert_each_close(fused, expected, what, relative=1e-3, absolute=1e-4, figure="float32 off by")
@@ -83,18 +84,18 @@ def _check_dropout(context: CheckContext) -> None:
     for case in context.cases(DIRECTIONS, dropout=1.0, batch_first=True):
         model = case.model().train()
         arguments = _arguments(case, model, _CALLS[1])
-        fused, expected, again = (_results(model, *arguments, force_step_loop=each) for each in (False, True, True))
+        fused, expected, again = (results_of(model, *arguments, force_step_loop=each) for each in (False, True, True))
         if torch.equal(expected["output"], again["output"]):  # otherwise the kind has its own randomness in training
             context.assert_each_close(fused, expected, "with dropout=1.0 in training,", **_TOLERANCE)
 
 
-def _arguments(case: Case, model: RecurrentModel, call: _Call) -> tuple[Tensor, Any, Tensor | None]:
+def _arguments(case: Case, model: RecurrentModel, call: Call) -> tuple[Tensor, Any, Tensor | None]:
     x = case.input(batch=call.batch, time=call.time, dtype=model.backbone.dtype)
     state = random_state(model, call.batch) if call.state else None
     return x, state, None if call.lengths is None else torch.tensor(call.lengths)
 
 
-def _takes_fused_path(model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | None) -> bool:
+def takes_fused_path(model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | None) -> bool:
     """Whether the first cell, or all layers together, take a fused path for these arguments."""
     backbone: Any = model.backbone
     cells, time_first = list(backbone.cells), x.transpose(0, 1)
@@ -104,7 +105,7 @@ def _takes_fused_path(model: RecurrentModel, x: Tensor, state: Any, lengths: Ten
     return together is not NotImplemented or alone is not NotImplemented
 
 
-def _results(
+def results_of(
     model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | None, *, force_step_loop: bool
 ) -> dict[str, Any]:
     """The output, the final state and all gradients."""

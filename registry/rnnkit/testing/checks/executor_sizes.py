@@ -1,0 +1,69 @@
+"""Fused paths at many sizes, and their speed."""
+
+from __future__ import annotations
+
+from time import process_time
+
+import torch
+from torch import Tensor
+
+from rnnkit import RecurrentModel
+from rnnkit.testing._check import check
+from rnnkit.testing._context import DIRECTIONS, Case, CheckContext
+from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_widths, long_input, random_of
+from rnnkit.testing.checks.executors import NO_FUSED_PATH, Call, compare_call, results_of, takes_fused_path
+
+_WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the step loop takes long
+
+
+@check("numerics")
+def executors_at_many_sizes(context: CheckContext) -> None:
+    """`unroll` and `unroll_layers` equal the step loop at 1 to 1,025 steps, in large batches and in wide layers.
+
+    A scan in chunks loses the state or the gradient between chunks, misses its last round, or overflows; or an end is
+    off by one for some lengths.
+    """
+    context.skip_unless(context.kind.has_fused_path, NO_FUSED_PATH)
+    # `unroll_layers` does not run where an option acts between layers, so that `unroll` runs
+    cell_by_cell = {**context.kind.one_layer, "options": {"layer_norm": "output"}}
+    for case in context.cases([{}, cell_by_cell], DIRECTIONS[:1], batch_first=True):
+        for time in TIMES:
+            _check_time(context, case, time)
+    _measure_speed(context)
+    random = random_of(context.kind)
+    for case in context.cases(DIRECTIONS, **draw_widths(context.kind, random), batch_first=True):
+        lengths = draw_lengths(random)
+        compare_call(context, case, Call(len(lengths), max(lengths), state=True, lengths=lengths))
+    context.figures["seed"] = context.kind.seed
+
+
+def _measure_speed(context: CheckContext) -> None:
+    """Record how many times faster the fused path is; a figure, because time depends on the machine and its load."""
+    case = next(context.cases([{}], bidirectional=False, batch_first=True))
+    model, x = case.model(dtype=torch.float32), long_input(case, TIMES[-1], torch.float32)
+    speedup = _seconds(model, x, force_step_loop=True) / _seconds(model, x, force_step_loop=False)
+    context.figures["speedup"] = speedup
+    if speedup < 1 and takes_fused_path(model, x, None, None):
+        context.warnings.append(
+            f"at {TIMES[-1]:,} steps the fused path takes {1 / speedup:.2g} times as long as the step loop"
+        )
+
+
+@torch.inference_mode()
+def _seconds(model: RecurrentModel, x: Tensor, *, force_step_loop: bool) -> float:
+    """The shortest CPU time of two calls."""
+    model.backbone.force_step_loop = force_step_loop
+    seconds = []
+    for _ in range(2):
+        start = process_time()
+        model(x)
+        seconds.append(process_time() - start)
+    return min(seconds)
+
+
+def _check_time(context: CheckContext, case: Case, time: int) -> None:
+    """Compare the fused path with the step loop, at some numbers of steps also the gradients."""
+    model, x = case.model(), long_input(case, time)
+    with torch.inference_mode(time not in _WITH_GRADIENTS):
+        fused, expected = (results_of(model, x, None, None, force_step_loop=each) for each in (False, True))
+    context.assert_each_close(fused, expected, f"at {time:,} steps,", relative=1e-9, absolute=1e-10)

@@ -1,0 +1,109 @@
+"""Sizes larger than those of the other checks: long sequences, large batches and wide layers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnkit import RecurrentModel
+from rnnkit.testing._check import check
+from rnnkit.testing._comparison import largest_difference, leaves
+from rnnkit.testing._context import DIRECTIONS, CheckContext, random_state
+from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_widths, long_input, random_of
+from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
+
+_PIECE = 8  # steps; the other checks compare sequences of this length with single steps
+_PERTURBATION = 1e-12
+_STABLE = 1e-8  # the largest relative effect of a perturbation with which results can be compared
+_MAX_ERROR_RATIO = 30.0  # of a whole sequence in float32 relative to pieces of it
+
+
+@check("numerics")
+def long_sequences_equal_pieces(context: CheckContext) -> None:
+    """A sequence of up to 1,025 steps equals the same sequence in pieces of at most 8 steps, in inference mode.
+
+    A scan in chunks loses the state between chunks, misses its last round, or overflows; or a table ends.
+    """
+    for case in context.cases(DIRECTIONS[:1], batch_first=True):
+        model, x = case.model(), long_input(case, TIMES[-1])
+        expected, perturbed = (_run_pieces(model, each) for each in (x, x * (1 + _PERTURBATION)))
+        for time in TIMES:
+            if _difference(perturbed[time], expected[time]) > _STABLE:
+                break  # a chaotic kind: its results are rounding errors from here on
+            context.figures["steps"] = time
+            what = f"at {time:,} steps, compared with pieces of at most {_PIECE} steps, the output and final state"
+            context.assert_close(_run_whole(model, x[:, :time]), expected[time], what)
+
+
+@check("numerics")
+def long_sequences_are_exact(context: CheckContext) -> None:
+    """At 1,025 steps in float32, the error relative to float64 is not much larger than that of pieces of the sequence.
+
+    A fused path subtracts or divides large numbers, for example in log space, or overflows.
+    """
+    for case in context.cases(DIRECTIONS[:1], batch_first=True):
+        narrow, wide = case.model(dtype=torch.float32), case.model(dtype=torch.float32).double()
+        x = long_input(case, TIMES[-1], torch.float32)
+        exact, pieces = _run_pieces(wide, x.double())[len(x[0])], _run_pieces(narrow, x)[len(x[0])]
+        whole_error, piece_error = (_difference(each, exact) for each in (_run_whole(narrow, x), pieces))
+        ratio = whole_error / max(piece_error, torch.finfo(torch.float32).eps)
+        context.figures |= {"error": whole_error, "relative to pieces": ratio}
+        context.assert_true(
+            ratio <= _MAX_ERROR_RATIO,
+            f"at {TIMES[-1]:,} steps in float32 the error is {whole_error:.2g} of the largest value, {ratio:.2g} times "
+            f"the error of pieces of {_PIECE} steps",
+        )
+
+
+@check("numerics")
+def large_batches_equal_sequences(context: CheckContext) -> None:
+    """In large batches, wide layers and at drawn lengths, each sequence gives the results that it gives alone.
+
+    Another formula is used from some batch size on, or an end is off by one for some lengths.
+    """
+    random = random_of(context.kind)
+    widths = draw_widths(context.kind, random)
+    for case in context.cases(DIRECTIONS, **widths, batch_first=True):
+        lengths = draw_lengths(random)
+        batch, time = len(lengths), max(lengths)
+        model, x = case.model(), case.input(batch=batch, time=time)
+        state = random_state(model, batch)
+        actual, perturbed = (_run_batch(model, each, state, lengths) for each in (x, x * (1 + _PERTURBATION)))
+        context.skip_unless(_difference(perturbed, actual) < _STABLE, "it is chaotic: rounding changes its results")
+        expected = run_sequences_alone(model, x, state, lengths)
+        what = f"in a batch of {batch} sequences with lengths={lengths}, by sequence, the output and final state"
+        context.assert_close(actual, expected, what)
+        context.figures["seed"] = context.kind.seed
+
+
+def _run_batch(model: RecurrentModel, x: Tensor, state: Any, lengths: list[int]) -> tuple[Tensor, list[Tensor]]:
+    output, final = model.backbone(x, state, lengths=torch.tensor(lengths))
+    return output, batched_parts(final, batch_axes(model))
+
+
+@torch.inference_mode()
+def _run_whole(model: RecurrentModel, x: Tensor) -> Any:
+    return model.backbone(x)
+
+
+@torch.inference_mode()
+def _run_pieces(model: RecurrentModel, x: Tensor) -> dict[int, tuple[Tensor, Any]]:
+    """By each of `TIMES`, the output and the state up to this step, computed piece by piece."""
+    outputs: list[Tensor] = []
+    results, state = {}, None
+    for start, end in pairwise(sorted({0, *TIMES, *range(_PIECE, TIMES[-1], _PIECE)})):
+        output, state = model.backbone(x[:, start:end], state)
+        outputs.append(output)
+        if end in TIMES:
+            results[end] = torch.cat(outputs, dim=1), state
+    return results
+
+
+def _difference(actual: Any, expected: Any) -> float:
+    """The largest difference of two results relative to the largest value; infinite if only one is finite."""
+    actual, expected = ([part.detach().double() for part in leaves(each)] for each in (actual, expected))
+    largest = max((float(part.abs().max()) for part in expected if part.numel()), default=0.0)
+    return largest_difference(actual, expected, relative=0, absolute=0).size / max(largest, 1e-300)

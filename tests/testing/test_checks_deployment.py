@@ -1,0 +1,304 @@
+"""The checks of modes, values and global settings. Each fault fails one, and healthy cells pass."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from rnnkit import InitOptions
+from rnnkit_builtin.gru import GRUBackbone
+from tests.helpers.cells import SimpleCell
+from tests.helpers.planted import Faults, assert_fails, record_of, result_of
+
+faults = Faults()
+MODES = "gradient_mode_has_no_effect"
+TRAINING = "training_equals_evaluation"
+KEPT = "results_are_not_overwritten"
+LARGE = "large_inputs_give_finite_results"
+DTYPE = "default_dtype_has_no_effect"
+NARROW = "float64_is_not_narrowed"
+GENERATORS = "random_generators_are_not_reset"
+SETTINGS = "global_settings_are_kept"
+
+
+# Modes
+
+
+@faults.planted(MODES, "under no_grad")
+class AnotherFormulaWithoutGradients(SimpleCell):
+    def activation(self, x):
+        return torch.tanh(x) if torch.is_grad_enabled() else F.hardtanh(x)
+
+
+@faults.planted(MODES, "under inference_mode")
+class AnotherFormulaInInference(SimpleCell):
+    def activation(self, x):
+        return F.hardtanh(x) if torch.is_inference_mode_enabled() else torch.tanh(x)
+
+
+@faults.planted(MODES, "with frozen weights")
+class AnotherFormulaWithFrozenWeights(SimpleCell):
+    def recurrence(self, h):
+        return super().recurrence(h) if self.weight_hh.requires_grad else F.linear(h, self.weight_hh.round(decimals=2))
+
+
+@faults.planted(MODES, "float32")
+class FastInFloat32(SimpleCell):
+    """A rational function in place of tanh where a deployed model runs."""
+
+    def activation(self, x):
+        fast = x.dtype == torch.float32 and not torch.is_grad_enabled()
+        return x * (27 + x * x) / (27 + 9 * x * x) if fast else torch.tanh(x)
+
+
+@faults.planted(TRAINING, "in training mode")
+class AnotherFormulaInTraining(SimpleCell):
+    def activation(self, x):
+        return torch.tanh(x) if self.training else F.hardtanh(x)
+
+
+@faults.planted(TRAINING, "in training mode")
+class ScalesInTraining(SimpleCell):
+    def recurrence(self, h):
+        return super().recurrence(h) * (0.9 if self.training else 1)
+
+
+class Kept(GRUBackbone):
+    """Keeps a buffer for results between calls."""
+
+    def kept(self, name, part):
+        buffers = self.__dict__.setdefault("kept_buffers", {})
+        key = (name, part.shape, part.dtype)
+        if key not in buffers:
+            buffers[key] = torch.empty_like(part)
+        return part if part.requires_grad else buffers[key].copy_(part)
+
+
+@faults.planted(KEPT, "the output of an earlier call", options=InitOptions)
+class OverwritesTheOutput(Kept):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return self.kept("output", output), final
+
+
+@faults.planted(KEPT, "the final state", options=InitOptions)
+class OverwritesTheState(Kept):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return output, type(final)(self.kept("state", final.h_n))
+
+
+# Values
+
+
+@faults.planted(LARGE, "an input of")
+class DividesInfinities(SimpleCell):
+    """tanh by its formula."""
+
+    def activation(self, x):
+        return (x.exp() - (-x).exp()) / (x.exp() + (-x).exp())
+
+
+@faults.planted(LARGE, "in float32")
+class OverflowsInFloat32(SimpleCell):
+    """1e20 is finite in float32, but its square is not."""
+
+    def project(self, x):
+        return super().project(x / (1e-3 + (x * 1e15).square().mean(-1, keepdim=True).sqrt() / 1e15))
+
+
+@faults.planted(LARGE, "gradient")
+class HasNoGradientAtLargeInputs(SimpleCell):
+    """The branch that `where` does not choose overflows, and so does its gradient."""
+
+    def activation(self, x):
+        return torch.where(x > 20, x.new_ones(()), 1 - 2 / (1 + (2 * x).exp().square().sqrt()))
+
+
+# Global settings
+
+
+@faults.planted(DTYPE, "with the default dtype")
+class ReadsTheDefaultDtype(SimpleCell):
+    def activation(self, x):
+        return torch.tanh(x * torch.tensor(0.9))
+
+
+@faults.planted(DTYPE, "with the default dtype")
+class ComputesInTheDefaultDtype(SimpleCell):
+    def activation(self, x):
+        return torch.tanh(x.to(torch.get_default_dtype())).to(x)
+
+
+@faults.planted(DTYPE, "initial weights")
+class DrawsInTheDefaultDtype(SimpleCell):
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        with torch.no_grad():
+            self.weight_hh.copy_(torch.rand(self.weight_hh.shape, device=where.get("device")).to(self.weight_hh))
+
+
+@faults.planted(NARROW, "float32")
+class ConstantInFloat32(SimpleCell):
+    def activation(self, x):
+        return torch.tanh(x * torch.tensor(0.9, dtype=torch.float32, device=x.device))
+
+
+@faults.planted(NARROW, "float32")
+class KeepsAConstantInFloat32(SimpleCell):
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.gain = torch.tensor(0.9, dtype=torch.float32)
+
+    def activation(self, x):
+        return torch.tanh(x * self.gain)
+
+
+@faults.planted(NARROW, "float32")
+class ConvertsAConstantInTheConstructor(SimpleCell):
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.register_buffer("gain", torch.tensor([0.9], dtype=torch.float32).to(**self._new))
+
+    def activation(self, x):
+        return torch.tanh(x * self.gain)
+
+
+@faults.planted(NARROW, "bfloat16")
+class RoundsAGate(SimpleCell):
+    def activation(self, x):
+        return torch.tanh(x.bfloat16().to(x))
+
+
+class Reseeds(SimpleCell):
+    """The constructor calls `reseed` after the weights are drawn."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.reseed()
+
+
+@faults.planted(GENERATORS, "building the model resets torch's")
+class ReseedsWithTheSameSeed(Reseeds):
+    def reseed(self):
+        torch.manual_seed(torch.initial_seed())
+
+
+@faults.planted(GENERATORS, "building the model resets torch's")
+class ReseedsFromTheClock(Reseeds):
+    def reseed(self):
+        torch.seed()
+
+
+@faults.planted(GENERATORS, "building the model resets NumPy's")
+class ReseedsNumPy(Reseeds):
+    def reseed(self):
+        np.random.seed(0)  # noqa: NPY002  # the fault
+
+
+@faults.planted(GENERATORS, "a call in training mode resets torch's")
+class ReseedsInTraining(SimpleCell):
+    def activation(self, x):
+        if self.training:
+            torch.manual_seed(3)
+        return torch.tanh(x)
+
+
+@faults.planted(SETTINGS, "building the model changes the precision of float32 products")
+class AllowsFastProducts(Reseeds):
+    def reseed(self):
+        torch.set_float32_matmul_precision("high")
+
+
+@faults.planted(SETTINGS, "a call changes the number of threads")
+class SetsThreads(SimpleCell):
+    def activation(self, x):
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        return torch.tanh(x)
+
+
+@pytest.fixture(autouse=True)
+def settings():
+    """Restores the settings that some faults change."""
+    precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    yield
+    torch.set_float32_matmul_precision(precision)
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("check", "words", "record"), faults.parameters)
+def test_a_fault_fails_its_check(check, words, record):
+    assert_fails(check, words, record)
+
+
+# Correct kinds
+
+
+class Noisy(SimpleCell):
+    """Adds noise in training."""
+
+    def step(self, projected_t, state):
+        return super().step(projected_t + (torch.randn_like(projected_t) if self.training else 0), state)
+
+
+class Normalized(SimpleCell):
+    """Has statistics that training changes."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.register_buffer("mean", torch.zeros(self.input_size, **self._new))
+
+    def project(self, x):
+        if self.training:
+            self.mean.lerp_(x.detach().flatten(0, -2).mean(0).nan_to_num(), 0.1)
+        return super().project(x - self.mean)
+
+
+class Counts(SimpleCell):
+    """Counts its training steps."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device=where.get("device")))
+
+    def activation(self, x):
+        if self.training:
+            self.steps += 1
+        return torch.tanh(x)
+
+
+class Reservoir(SimpleCell):
+    """Learns nothing: its weights are buffers, drawn by a generator of its own."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        for name, weight in list(self.named_parameters()):
+            delattr(self, name)
+            self.register_buffer(name, weight.detach())
+
+
+class Exact(SimpleCell):
+    """Its constants are exact in every dtype."""
+
+    def activation(self, x):
+        return torch.tanh(x * torch.tensor(0.5)) * torch.tensor([2.0], dtype=torch.float32).to(x)
+
+
+class Quadratic(SimpleCell):
+    """Grows with the square of its input."""
+
+    def activation(self, x):
+        return x * x / 10
+
+
+@pytest.mark.parametrize("cell", [SimpleCell, Noisy, Normalized, Counts, Reservoir, Exact, Quadratic])
+def test_a_correct_cell_passes(cell):
+    for check in sorted(faults.checks):
+        result = result_of(record_of(cell), check)
+        assert result.outcome != "failed", result.reason
+
+
+@pytest.mark.parametrize(("cell", "words"), [(Noisy, "random"), (Normalized, "buffers")])
+def test_training_that_differs_for_a_reason_is_not_applicable(cell, words):
+    result = result_of(record_of(cell), TRAINING)
+    assert (result.outcome, words in result.reason) == ("not applicable", True), result.reason
