@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.site.example_plugin import example_installed
+from docs.site.spec_builder_embedding import embedding_record
 from docs.site.spec_builder_fields import Field, fields_of_options, fields_of_spec
 from docs.site.spec_builder_layers import Record, is_stacked, layer_record, try_record
 from docs.site.spec_builder_marks import MARKS, check_marks
@@ -31,8 +32,11 @@ KINDS = Path(__file__).parents[1] / "kinds"
 GROUPS = {
     "Sizes": ["input_size", "hidden_size", "output_size"],
     "Shape of the stack": ["num_layers", "bidirectional", "dropout", "bias"],
-    "Input and output": ["readout", "batch_first"],
+    "Input and output": ["readout", "readout_dropout", "batch_first"],
+    "Tokens": ["num_embeddings", "padding_idx"],
 }
+# a tied weight fits some numbers of features of the last layer only, for which the page has no rule
+LEFT_OUT = {"tie_weights"}
 START = {"kind": "lstm", "input_size": "64", "hidden_size": "128", "num_layers": "2", "output_size": "10"}
 # distributions whose kinds the page shows, and the page that describes each distribution
 PROVIDERS = {"rnnkit": "", "rnnkit-mgu": "../plugins/example.html"}
@@ -48,7 +52,7 @@ def builder_data() -> dict[str, Any]:
     """
     with example_installed():
         names = builder_kinds()
-        fields = fields_of_spec(names[0])
+        fields = [field for field in fields_of_spec(names[0]) if field["path"] not in LEFT_OUT]
         _check_groups(fields)
         check_marks()
         layers = {name: _layer(name, fields) for name in names if _has_one_kind_of_layer(get_kind(name))}
@@ -61,6 +65,7 @@ def builder_data() -> dict[str, Any]:
             "kinds": {name: _kind(name, fields, layers) for name in names},
             "layers": layers,
             "readout": readout_record("rnn", readouts),
+            "embedding": embedding_record("rnn"),
             "marks": MARKS,
         }
 

@@ -17,7 +17,7 @@ from typing import Any
 from docs.site.spec_builder_fields import Field
 from docs.site.spec_builder_specs import OPTION, is_valid, spec_of
 from rnnkit import RecurrentModel, build_model, flatten_state
-from rnnkit.introspection.model_layers import layers_of
+from rnnkit.introspection.model_layers import EMBEDDING, layers_of
 
 Shape = tuple[int, ...]
 Form = dict[str, int]
@@ -89,7 +89,8 @@ def evaluated(record: Record, settings: Mapping[str, Any], sizes: Sizes) -> Seen
 
 def seen(model: RecurrentModel, index: int) -> Seen:
     """Return the shapes of the parameters, output and state of one layer of a model."""
-    layer, directions = layers_of(model)[index], model.spec.directions
+    recurrent = [layer for layer in layers_of(model) if layer.name != EMBEDDING]
+    layer, directions = recurrent[index], model.spec.directions
     own = {id(tensor) for tensor in layer.tensors}
     parameters = {
         ("parameters", _local_name(path, directions)): tuple(tensor.shape)

@@ -64,6 +64,26 @@ OF_EVERY_SPEC = [
         ["and", [">", value("dropout"), 0], _is("num_layers", 1)],
         [{"dropout": 0.5}],
     ),
+    Rule(
+        "readout_dropout",
+        ["and", [">", value("readout_dropout"), 0], _is("output_size", None)],
+        [{"readout_dropout": 0.5}],
+    ),
+    Rule(
+        "padding_idx",
+        ["and", _is_given("padding_idx"), _is("num_embeddings", None)],
+        [{"padding_idx": 3}],
+    ),
+    Rule(
+        "padding_idx",
+        [
+            "and",
+            ["and", _is_given("padding_idx"), _is_given("num_embeddings")],
+            [">=", value("padding_idx"), value("num_embeddings")],
+        ],
+        [{"num_embeddings": 31, "padding_idx": 41}, {"num_embeddings": 51, "padding_idx": 61}],
+        ["padding_idx", "num_embeddings"],
+    ),
 ]
 
 OF_SIZES = [Rule("hidden_size", IS_LIST, [{"hidden_size": [31, 41], "num_layers": 2}])]

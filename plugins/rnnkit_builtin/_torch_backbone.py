@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnkit import Backbone, RecurrentSpec, orthogonal_
+from rnnkit import Backbone, RecurrentSpec, map_state, orthogonal_
 
 # By the prefix of its symbols in an equation, each parameter of the lowest layer.
 _PARAMETER_OF_PREFIX = {"W_{i": "weight_ih_l0", "W_{h": "weight_hh_l0", "b_{i": "bias_ih_l0", "b_{h": "bias_hh_l0"}
@@ -57,6 +57,9 @@ class TorchBackbone(Backbone):
     def state_shapes(self, batch_size: int) -> Any:
         h_n: Any = torch.Size((self.state_layers, batch_size, self.hidden_size))
         return HiddenState(h_n)
+
+    def split_directions(self, state: Any) -> tuple[Any, Any]:
+        return map_state(lambda part: part[::2], state), map_state(lambda part: part[1::2], state)
 
     def _reference_tensor(self) -> Tensor:
         weights = self.rnn._parameters.values()  # noqa: SLF001  # as `parameters()`, which is slower

@@ -67,7 +67,16 @@ if TYPE_CHECKING:
     from rnnkit.introspection import FieldDescription, describe_options, describe_spec, kinds_left_out, spec_schema
     from rnnkit.introspection.model_summary import LayerSummary, ModelSummary, summarize_spec
     from rnnkit.kind import Builder, Kind, Paper, Problem
-    from rnnkit.model import Backbone, Readout, RecurrentModel, detach_state, flatten_state, map_state, move_state
+    from rnnkit.model import (
+        Backbone,
+        Readout,
+        RecurrentModel,
+        StepModule,
+        detach_state,
+        flatten_state,
+        map_state,
+        move_state,
+    )
     from rnnkit.options import InitOptions, Options, StackOptions
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
@@ -112,6 +121,7 @@ __all__ = [
     "SpecFileError",
     "StackOptions",
     "StepError",
+    "StepModule",
     "UnknownKindError",
     "UnresolvedKindError",
     "UnresolvedOptions",
@@ -182,7 +192,16 @@ _ROOMS = {
     "introspection": ["FieldDescription", "describe_options", "describe_spec", "kinds_left_out", "spec_schema"],
     "introspection.model_summary": ["LayerSummary", "ModelSummary", "summarize_spec"],
     "kind": ["Builder", "Kind", "Paper", "Problem"],
-    "model": ["Backbone", "Readout", "RecurrentModel", "detach_state", "flatten_state", "map_state", "move_state"],
+    "model": [
+        "Backbone",
+        "Readout",
+        "RecurrentModel",
+        "StepModule",
+        "detach_state",
+        "flatten_state",
+        "map_state",
+        "move_state",
+    ],
     "options": ["InitOptions", "Options", "StackOptions"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }

@@ -9,9 +9,17 @@ from typing import Any
 import torch
 
 from rnnkit._messages import short_repr
-from rnnkit.catalog import current_catalog
+from rnnkit.catalog import Catalog, current_catalog
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, Readout, RecurrentModel, add_resets, flatten_with_paths
+from rnnkit.model import (
+    Backbone,
+    Readout,
+    RecurrentModel,
+    add_resets,
+    flatten_with_paths,
+    make_embedding,
+    tie_weights,
+)
 from rnnkit.specs import RecurrentSpec, UnresolvedOptions, UnresolvedReadout, unresolved_error
 
 
@@ -28,7 +36,8 @@ def build_model(
         dtype: of the parameters; None: torch's default.
 
     Raises:
-        BuildError: `spec` is not a spec, or the kind's builder did not return a `Backbone` whose state is real.
+        BuildError: `spec` is not a spec, the kind's builder did not return a `Backbone` whose state is real, or tied
+            weights have different shapes.
         UnresolvedKindError: the kind or the readout of `spec` was not installed when the spec was created; the message
             says what to install.
         PluginError: a hook of the plugin raised an error or returned something.
@@ -39,29 +48,40 @@ def build_model(
             "create one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
         )
     catalog = current_catalog()
-    if isinstance(spec.options, UnresolvedOptions):
-        raise unresolved_error(catalog, spec.kind, spec.options.plugin)
-    if isinstance(spec.readout, UnresolvedReadout):
-        raise unresolved_error(catalog.readouts, spec.readout, spec.readout.plugin)
-    kind = catalog.get(spec.kind)
-    if type(spec.options) is not kind.options:
-        raise BuildError(
-            f"The plugin of kind {spec.kind!r} was reloaded after this spec was created: recreate it with "
-            "RecurrentSpec.from_dict(spec.to_dict())"
-        )
-    backbone = kind.builder(spec, device=device, dtype=dtype)
-    if not isinstance(backbone, Backbone):
-        raise BuildError(f"The builder of kind {spec.kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
-    _refuse_complex_state(spec.kind, backbone)
-    readout = _readout_class(catalog.readouts.get(spec.readout), spec.readout)
-    model = RecurrentModel(spec, backbone, readout(spec, backbone.features, device=device, dtype=dtype))
+    _refuse_unresolved(catalog, spec)
+    model = _assemble(catalog, spec, device=device, dtype=dtype)
     for manager in catalog.hook_managers(spec.kind):
         manager.hook.after_build(spec=spec, model=model)
     add_resets(model, partial(build_model, spec))
     return model
 
 
-def _refuse_complex_state(kind: str, backbone: Backbone) -> None:
+def _refuse_unresolved(catalog: Catalog, spec: RecurrentSpec[Any]) -> None:
+    if isinstance(spec.options, UnresolvedOptions):
+        raise unresolved_error(catalog, spec.kind, spec.options.plugin)
+    if isinstance(spec.readout, UnresolvedReadout):
+        raise unresolved_error(catalog.readouts, spec.readout, spec.readout.plugin)
+    if type(spec.options) is not catalog.get(spec.kind).options:
+        raise BuildError(
+            f"The plugin of kind {spec.kind!r} was reloaded after this spec was created: recreate it with "
+            "RecurrentSpec.from_dict(spec.to_dict())"
+        )
+
+
+def _assemble(catalog: Catalog, spec: RecurrentSpec[Any], **factory_kwargs: Any) -> RecurrentModel:
+    embedding = make_embedding(spec, **factory_kwargs)
+    backbone = catalog.get(spec.kind).builder(spec, **factory_kwargs)
+    _check_backbone(spec.kind, backbone)
+    readout_class = _readout_class(catalog.readouts.get(spec.readout), spec.readout)
+    readout = readout_class(spec, backbone.features, **factory_kwargs)
+    if spec.tie_weights and embedding is not None:
+        tie_weights(embedding, readout)
+    return RecurrentModel(spec, backbone, readout, embedding)
+
+
+def _check_backbone(kind: str, backbone: object) -> None:
+    if not isinstance(backbone, Backbone):
+        raise BuildError(f"The builder of kind {kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
     for name, part in flatten_with_paths(backbone.initial_state(1)):
         if isinstance(part, torch.Tensor) and part.is_complex():
             raise BuildError(

@@ -48,7 +48,7 @@ class InputError(RnnkitError, ValueError):
 
 
 class StepError(RnnkitError, RuntimeError):
-    """The model cannot run single steps, or its output at one step depends on later steps."""
+    """The model does not have an operation: single steps, the states of every step, directions to merge."""
 
 
 class UnresolvedKindError(UnknownKindError):

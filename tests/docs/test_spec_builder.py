@@ -53,6 +53,7 @@ const answers = JSON.parse(require("fs").readFileSync(0, "utf8")).map((state) =>
 })
 console.log(JSON.stringify({ names, answers }, big))
 """
+NOT_SHOWN = {"kind", "options", *spec_builder.LEFT_OUT}
 STATES = 1_500
 NUMBERS = {"integer": ["1", "2", "3", "17", "64", " 8 ", "010"], "number": ["0", "1", "0.5", ".25", "1e-7"]}
 STRANGE = ["0", "-1", "2.0", "1.5", "x", "1e3", "1e999", "100000", "+4", "-0", "", "true", "inf"]
@@ -193,7 +194,7 @@ def test_data_match_the_code(tmp_path, monkeypatch, capsys):
 
 def test_every_field_and_option_has_a_description(data):
     shown = {field["path"]: (field["words"], field["text"]) for field in data["fields"]}
-    wanted = {each.name: (each.type, each.text) for each in describe_spec() if each.name not in ("kind", "options")}
+    wanted = {each.name: (each.type, each.text) for each in describe_spec() if each.name not in NOT_SHOWN}
     assert shown == wanted
     for kind, record in data["kinds"].items():
         assert record["summary"] == get_kind(kind).summary
@@ -268,23 +269,29 @@ def test_shown_code_omits_defaults(valid):
         }
 
 
+def below_readout(model):
+    """The embedding, if there is one, and the recurrent layers."""
+    return [each for each in (model["embedding"], *model["layers"]) if each]
+
+
 def test_layers_and_parameters_match_the_summary(valid):
     for _, answer, spec in valid[::10]:  # it runs each model
         summary, model = summarize_spec(spec, time=1), answer["model"]
+        shown = below_readout(model)
         *layers, readout = summary.layers
         assert summary.parameters == int(model["parameters"])
         assert (summary.input_shape, summary.output_shape) == (model["input"], model["output"])
-        assert [each.parameters for each in layers] == [int(each["parameters"]) for each in model["layers"]]
-        assert [each.shape for each in layers] == [each["shape"] for each in model["layers"]]
-        assert [each.name for each in layers] == [each["name"] for each in model["layers"]]
-        assert [each.module.partition(",")[0] for each in layers] == [each["what"] for each in model["layers"]]
+        assert [each.parameters for each in layers] == [int(each["parameters"]) for each in shown]
+        assert [each.shape for each in layers] == [each["shape"] for each in shown]
+        assert [each.name for each in layers] == [each["name"] for each in shown]
+        assert [each.module.partition(",")[0] for each in layers] == [each["what"] for each in shown]
         assert readout.parameters == int(model["readout"]["parameters"])
 
 
 def test_layers_have_the_tensors_of_the_model(valid):
     for _, answer, spec in valid:
         found = layers_of(build_model(spec, device="meta"))
-        shown = [*answer["model"]["layers"], answer["model"]["readout"]]
+        shown = [*below_readout(answer["model"]), answer["model"]["readout"]]
         shapes = [sorted(tuple(tensor.shape) for tensor in layer.tensors) for layer in found]
         assert [sorted(tuple(tensor["shape"]) for tensor in layer["tensors"]) for layer in shown] == shapes
         assert [layer["features"] for layer in shown] == [layer.features for layer in found]
@@ -338,6 +345,7 @@ def test_drawing_has_every_layer_with_its_parameters(valid):
             assert f">{layer['name']}<" in drawing
             assert f"{int(layer['parameters']):,}" in drawing
         assert drawing.count("spec-builder-cell") == min(spec.num_layers, 5) * (2 if spec.bidirectional else 1)
+        assert (">Embedding " in drawing) == (spec.num_embeddings is not None)
         assert (">dropout " in drawing) == (spec.dropout > 0 and spec.num_layers > 1)
         assert ("zoneout " in drawing) == bool(getattr(spec.options, "zoneout", 0))
         assert drawing.count("spec-builder-sum") == min(spec.num_layers - 1, 4) * getattr(

@@ -33,7 +33,7 @@ from rnnkit.files.checkpoint.checkpoint_file import save_model
 from rnnkit.files.spec import load_spec, save_spec
 from rnnkit.specs import DistributionPin, plugin_of
 from rnnkit.testing import use_catalog
-from tests.golden.specs.write import FOLDER, SPECS, SUFFIXES
+from tests.golden.specs.write import FOLDER, OLD_FOLDERS, SPECS, SUFFIXES
 from tests.helpers.models import small_spec
 from tests.specs.test_spec_properties import reproducible, specs
 
@@ -146,15 +146,17 @@ def test_the_spec_of_a_third_party_kind_names_its_version(plugins, tmp_path):
 def test_there_are_golden_files_of_each_built_in_kind():
     kinds = [kind for kind in list_kinds() if "/" not in kind]
     assert sorted(SPECS) == sorted([*kinds, "unresolved"])
-    assert sorted(path.name for path in FOLDER.iterdir()) == sorted(
-        f"{name}{suffix}" for name in SPECS for suffix in SUFFIXES
-    )
+    for folder in [*OLD_FOLDERS, FOLDER]:
+        assert sorted(path.name for path in folder.iterdir()) == sorted(
+            f"{name}{suffix}" for name in SPECS for suffix in SUFFIXES
+        )
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", SPECS)
 def test_a_file_of_version_1_is_read(name, suffix):
-    assert load_spec(FOLDER / f"{name}{suffix}", allow_unresolved=name == "unresolved") == SPECS[name]
+    for folder in [*OLD_FOLDERS, FOLDER]:
+        assert load_spec(folder / f"{name}{suffix}", allow_unresolved=name == "unresolved") == SPECS[name]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -19,6 +19,7 @@ SLOW = {
     "tests/files/test_spec_file_fuzz.py": "damages thousands of files",
     "tests/specs/test_spec_properties.py": "draws thousands of specs",
     "tests/model/test_torch_save.py": "kills processes",
+    "tests/model/test_step_module.py::test_onnx*": "exports to ONNX",
     "tests/model/test_sharded.py": "starts processes",
     "tests/model/test_autograd.py": "runs sequences of 4,096 steps",
     "tests/cells/test_autocast.py::test_on_a_processor*": "starts a process",

@@ -103,6 +103,7 @@ def test_defaults_are_faint():
     )
     shown = page(spec)
     defaults = ["output_size", "num_layers", "batch_first", "dropout", "bidirectional", "readout"]
+    defaults += ["readout_dropout", "num_embeddings", "padding_idx", "tie_weights"]
     assert shown.faint == [*defaults, "options.recurrent_init"]
 
 

@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 
+import numpy as np
 import pytest
 import torch
 
@@ -78,14 +79,16 @@ def test_list_input_is_refused(kind):
 @pytest.mark.parametrize(
     ("lengths", "found"),
     [
-        ([5, 2, 0, 3], "a list of 4"),
+        ([5.0, 2, 0, 3], "[5.0, 2, 0, 3]"),
+        ((True, 2, 0, 3), "(True, 2, 0, 3)"),
+        (np.array([5.0, 2.0, 0.0, 3.0]), "array([5., 2., 0., 3.])"),
         (torch.tensor([5.0, 2.0, 0.0, 3.0]), "a torch.float32 tensor of shape (4,)"),
         (torch.tensor([True] * 4), "a torch.bool tensor of shape (4,)"),
         (torch.tensor([5, 2, 0]), "a torch.int64 tensor of shape (3,)"),
         (torch.tensor(5), "a torch.int64 tensor of shape ()"),
         (torch.tensor([[5], [2], [0], [3]]), "a torch.int64 tensor of shape (4, 1)"),
     ],
-    ids=["list", "float", "bool", "too_few", "scalar", "two_axes"],
+    ids=["floats", "booleans", "array", "float", "bool", "too_few", "scalar", "two_axes"],
 )
 def test_lengths_of_wrong_shape_or_dtype_are_refused(kind, lengths, found):
     model = small_model(kind)
@@ -97,9 +100,10 @@ def test_lengths_of_wrong_shape_or_dtype_are_refused(kind, lengths, found):
 @pytest.mark.parametrize(("lengths", "extent"), [([5, 6, 0, 1], "0 to 6"), ([5, -1, 2, 1], "-1 to 5")])
 def test_lengths_out_of_range_are_refused(kind, lengths, extent):
     model = small_model(kind)
-    assert error_message(lambda: model(small_input(), lengths=torch.tensor(lengths))) == (
-        f"Each of lengths must be between 0 and the number of steps, 5, but they range from {extent}"
-    )
+    for given in (lengths, torch.tensor(lengths), np.array(lengths, dtype=np.int8)):
+        assert error_message(lambda given=given: model(small_input(), lengths=given)) == (
+            f"Each of lengths must be between 0 and the number of steps, 5, but they range from {extent}"
+        )
 
 
 def test_state_of_another_batch_size_does_not_broadcast(kind):

@@ -176,7 +176,7 @@ def test_sorted_packed_sequence(name):
 @two_kinds
 def test_packed_sequence_with_lengths_is_refused(name):
     packed = pack_padded_sequence(small_input(), torch.tensor([5, 3, 3, 1]), batch_first=True)
-    with pytest.raises(InputError, match="brings its own lengths"):
+    with pytest.raises(InputError, match="has its own lengths"):
         small_model(name)(packed, lengths=LENGTHS)
 
 

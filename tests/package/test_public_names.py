@@ -48,6 +48,7 @@ PUBLIC = [
     "SpecFileError",
     "StackOptions",
     "StepError",
+    "StepModule",
     "UnknownKindError",
     "UnresolvedKindError",
     "UnresolvedOptions",

@@ -23,19 +23,27 @@ DEFAULTS = {
     "dropout": 0.0,
     "bidirectional": False,
     "readout": "last",
+    "readout_dropout": 0.0,
+    "num_embeddings": None,
+    "padding_idx": None,
+    "tie_weights": False,
 }
 # One other valid value for each field.
 OTHER = {
     "kind": "gru",
     "input_size": 5,
     "hidden_size": 6,
-    "output_size": 2,
+    "output_size": 9,
     "num_layers": 3,
     "bias": False,
     "batch_first": False,
     "dropout": 0.25,
     "bidirectional": True,
     "readout": "mean",
+    "readout_dropout": 0.5,
+    "num_embeddings": 9,
+    "padding_idx": 0,
+    "tie_weights": True,
     "options": {"recurrent_init": "orthogonal", "forget_bias": None, "proj_size": 2},
 }
 FULL = OTHER | {"kind": "lstm"}
@@ -132,7 +140,8 @@ def test_it_is_keyword_only():
 
 @pytest.mark.parametrize("name", OTHER)
 def test_specs_that_differ_in_one_field_are_not_equal(name):
-    before = RecurrentSpec(**REQUIRED | {"num_layers": 2})  # dropout needs two
+    others = {"num_layers": 2, "output_size": 3, "num_embeddings": 3}  # which dropout and the fields of tokens need
+    before = RecurrentSpec(**REQUIRED | others)
     after = dataclasses.replace(before, **{"options": {}, name: OTHER[name]})
     assert before != after
 
@@ -189,8 +198,9 @@ def test_its_repr_pasted_back_is_equal(kind):
 
 def test_its_repr_shows_every_field_and_the_options_as_a_mapping():
     assert repr(RecurrentSpec(**FULL)) == (
-        "RecurrentSpec(kind='lstm', input_size=5, hidden_size=6, output_size=2, num_layers=3, bias=False, "
-        "batch_first=False, dropout=0.25, bidirectional=True, readout='mean', "
+        "RecurrentSpec(kind='lstm', input_size=5, hidden_size=6, output_size=9, num_layers=3, bias=False, "
+        "batch_first=False, dropout=0.25, bidirectional=True, readout='mean', readout_dropout=0.5, "
+        "num_embeddings=9, padding_idx=0, tie_weights=True, "
         "options={'recurrent_init': 'orthogonal', 'forget_bias': None, 'proj_size': 2})"
     )
 

@@ -52,8 +52,11 @@ def valid_fields(draw):
     num_layers = draw(st.integers(1, 100))
     hidden_size = draw(sizes | sizes_of_layers(kind, sizes, num_layers))
     required = {"kind": kind, "input_size": draw(sizes), "hidden_size": hidden_size, "num_layers": num_layers}
+    output_size = draw(st.none() | sizes)
+    required["output_size"] = output_size
     optional = {
-        "output_size": st.none() | sizes,
+        "readout_dropout": st.floats(0, 1) if output_size else st.just(0.0),
+        "num_embeddings": st.just(output_size) | sizes,
         "bias": st.booleans(),
         "batch_first": st.booleans(),
         "dropout": st.floats(0, 1) if num_layers > 1 else st.just(0.0),
@@ -61,7 +64,17 @@ def valid_fields(draw):
         "readout": st.sampled_from(["last", "mean", "max", "all"]),
         "options": options_of(kind, hidden_size),
     }
-    return required | draw(st.fixed_dictionaries({}, optional=optional))
+    fields = required | draw(st.fixed_dictionaries({}, optional=optional))
+    return fields | draw(st.fixed_dictionaries({}, optional=of_tokens(fields)))
+
+
+def of_tokens(fields):
+    """Fields that go with an embedding."""
+    num_embeddings = fields.get("num_embeddings")
+    if num_embeddings is None:
+        return {"padding_idx": st.none(), "tie_weights": st.just(False)}
+    tied = st.booleans() if num_embeddings == fields["output_size"] else st.just(False)
+    return {"padding_idx": st.none() | st.integers(0, num_embeddings - 1), "tie_weights": tied}
 
 
 def sizes_of_layers(kind, sizes, num_layers):

@@ -78,7 +78,8 @@ build_model(typed, "cpu")  # mistake: positional device
 build_model(typed, dtype="float32")  # mistake: str for a dtype
 y: Tensor = model(x, return_state=True)  # mistake: a pair taken for a tensor
 pair: tuple[Tensor, Any] = model(x)  # mistake: a tensor taken for a pair
-model(x, lengths=[5, 3])  # mistake: a list of lengths
+model(x, lengths=5)  # mistake: int for lengths
+model(x, mask=[[True]])  # mistake: list for a mask
 model(x, length=torch.tensor([5, 3]))  # mistake: misspelt argument
 shape = model.step(x[:, 0]).shape  # mistake: a pair taken for a tensor, too
 model.initial_state()  # mistake: no batch_size

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, assert_type
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -105,11 +106,18 @@ x = torch.randn(2, 5, 3)
 lengths = torch.tensor([5, 3])
 assert_type(model(x), Tensor)
 assert_type(model(x, lengths=lengths), Tensor)
+assert_type(model(x, None, lengths), Tensor)
+assert_type(model(x, lengths=[5, 3]), Tensor)
+assert_type(model(x, lengths=np.array([5, 3])), Tensor)
+assert_type(model(x, mask=torch.ones(2, 5, dtype=torch.bool)), Tensor)
 assert_type(model(x, return_state=False), Tensor)
 assert_type(model(x, return_state=True), tuple[Tensor, Any])
 
 y, state = model(x, model.initial_state(2), lengths=lengths, return_state=True)
 assert_type(y, Tensor)
+assert_type(model.backbone(x, None, [5, 3]), Any)
+assert_type(model.device, torch.device)
+assert_type(model.dtype, torch.dtype)
 assert_type(model.step(x[:, 0]), tuple[Tensor, Any])
 y_t, state = model.step(x[:, 1], state)
 model(pack_sequence([x[0], x[1, :3]]))

@@ -22,7 +22,7 @@ from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
 from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, expand_mask, map_state
+from rnnkit.model import Backbone, Lengths, expand_mask, map_state
 from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
@@ -67,7 +67,6 @@ class CellStack(Backbone):
         sizes = [output_features(layer) for layer in layers]
         super().__init__(spec, features=sizes[-1])
         self.options = spec.options if isinstance(spec.options, StackOptions) else StackOptions()
-        self.directions = spec.directions
         self.dropout = spec.dropout
         self._force_step_loop = False
         self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
@@ -101,10 +100,13 @@ class CellStack(Backbone):
         learned: list[Any] = list(self.initial)
         return tuple([_with_learned(state, parameters) for state, parameters in zip(states, learned, strict=True)])
 
+    def split_directions(self, state: Any) -> tuple[Any, Any]:
+        return state[::2], state[1::2]
+
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
         return self._run_layers(x, state, lengths, recorded=None)
 
-    def all_states(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+    def all_states(self, x: Tensor, state: Any | None = None, lengths: Lengths | None = None) -> tuple[Tensor, Any]:
         """Return the output and the state after every step, computed by the step loop.
 
         Args:

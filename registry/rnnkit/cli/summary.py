@@ -56,7 +56,8 @@ def _saved_dtype(file: Path) -> str:
 
 
 def _show(console: Console, facts: dict[str, Any]) -> None:
-    console.text(f"{facts['kind']}, {facts['dtype']}: {facts['input_shape']} -> {facts['output_shape']}")
+    given = "" if facts["input_dtype"] == facts["dtype"] else f" of {facts['input_dtype']}"
+    console.text(f"{facts['kind']}, {facts['dtype']}: {facts['input_shape']}{given} -> {facts['output_shape']}")
     console.text("")
     console.table(COLUMNS, facts["layers"])
     console.text("")

@@ -19,8 +19,9 @@ _DESCRIPTION = """\
 A recurrent model of rnnkit, with the kinds that were installed when this schema was generated.
 
 `rnnkit validate` also checks rules that a schema cannot express: a list as `hidden_size` has one size for each of \
-`num_layers`; integers are written without a decimal point; and the rules of each kind, such as `proj_size` being \
-smaller than `hidden_size`, or that the kinds named in an option are installed."""
+`num_layers`; integers are written without a decimal point; `padding_idx` is less than `num_embeddings`; with \
+`tie_weights`, `output_size` equals `num_embeddings`; and the rules of each kind, such as `proj_size` being smaller \
+than `hidden_size`, or that the kinds named in an option are installed."""
 
 _REQUIREMENT = {
     "type": "string",
@@ -52,6 +53,24 @@ _DROPOUT_NEEDS_LAYERS = {
     "then": {"properties": {"num_layers": {"minimum": 2}}, "required": ["num_layers"]},
 }
 
+_READOUT_DROPOUT_NEEDS_A_LINEAR_LAYER = {
+    "if": {"properties": {"readout_dropout": {"exclusiveMinimum": 0}}, "required": ["readout_dropout"]},
+    "then": {"properties": {"output_size": {"type": "integer"}}, "required": ["output_size"]},
+}
+
+_PADDING_IDX_NEEDS_AN_EMBEDDING = {
+    "if": {"properties": {"padding_idx": {"type": "integer"}}, "required": ["padding_idx"]},
+    "then": {"properties": {"num_embeddings": {"type": "integer"}}, "required": ["num_embeddings"]},
+}
+
+_TIED_WEIGHTS_NEED_BOTH = {
+    "if": {"properties": {"tie_weights": {"const": True}}, "required": ["tie_weights"]},
+    "then": {
+        "properties": {"num_embeddings": {"type": "integer"}, "output_size": {"type": "integer"}},
+        "required": ["num_embeddings", "output_size"],
+    },
+}
+
 
 def spec_schema(kinds: Iterable[str] | None = None) -> dict[str, Any]:
     """Returns the JSON Schema (draft 2020-12) of spec files in YAML, TOML or JSON. Loads the plugins of its kinds.
@@ -76,6 +95,9 @@ def spec_schema(kinds: Iterable[str] | None = None) -> dict[str, Any]:
         "additionalProperties": False,
         "allOf": [
             _DROPOUT_NEEDS_LAYERS,
+            _READOUT_DROPOUT_NEEDS_A_LINEAR_LAYER,
+            _PADDING_IDX_NEEDS_AN_EMBEDDING,
+            _TIED_WEIGHTS_NEED_BOTH,
             _single_size_rule(records),
             {"if": _NO_PLACEHOLDERS, "then": {"allOf": options}},
         ],

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from rnnkit.introspection.model_layers import Layer
+from rnnkit.introspection.model_layers import EMBEDDING, READOUT, Layer
 from rnnkit.model import RecurrentModel
+from rnnkit.specs import RecurrentSpec
 
 
 class Work(NamedTuple):
@@ -54,12 +55,18 @@ def _difference(of: Counter[str], to: Counter[str]) -> dict[str, int]:
 
 @torch.no_grad()
 def _count(model: RecurrentModel, layers: Sequence[Layer], steps: int) -> Counter[str]:
-    shape = (1, steps) if model.spec.batch_first else (steps, 1)
-    x = torch.empty(*shape, model.spec.input_size, device="meta", dtype=model.backbone.dtype)
-    products = _Products(layers)
+    embedding = model.embedding if model.spec.tie_weights else None
+    products = _Products(layers, tied=None if embedding is None else embedding.weight)
     with products:
-        model(x)
+        model(_input(model.spec, steps, model.dtype))
     return products.multiply_adds
+
+
+def _input(spec: RecurrentSpec[Any], steps: int, dtype: torch.dtype) -> Tensor:
+    shape = (1, steps) if spec.batch_first else (steps, 1)
+    if spec.num_embeddings is not None:
+        return torch.empty(shape, device="meta", dtype=torch.int64)
+    return torch.empty(*shape, spec.input_size, device="meta", dtype=dtype)
 
 
 class _Products(TorchDispatchMode):
@@ -68,11 +75,13 @@ class _Products(TorchDispatchMode):
     Tensors are identified by their storage, which a parameter shares with its views, also on the meta device.
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[Layer], tied: Tensor | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's own
         self.multiply_adds: Counter[str] = Counter({layer.name: 0 for layer in layers})
-        self._lowest = layers[0].name
+        self._lowest = next(layer.name for layer in layers if layer.name != EMBEDDING)
         self._own = {_memory(tensor): layer.name for layer in layers for tensor in layer.tensors}
+        if tied is not None:  # the weight of the embedding, which looks it up; only the readout multiplies by it
+            self._own[_memory(tied)] = READOUT
         self._derived: dict[int, str] = {}  # from parameters only, such as a weight that is normalized at each call
         self._computed: dict[int, str] = {}
         self._known = ChainMap(self._own, self._derived, self._computed)  # the layers of all tensors

@@ -19,7 +19,8 @@ class Layer(NamedTuple):
     """A layer of a model.
 
     Attributes:
-        name: `layer 0`, `readout`, or the path of a module such as `backbone.conv` in a backbone that is not a stack.
+        name: `embedding`, `layer 0`, `readout`, or the path of a module such as `backbone.conv` in a backbone that is
+            not a stack.
         module: class of its module, such as `LSTMCell, bidirectional`.
         features: number of output features; None if unknown.
         tensors: its own parameters and buffers; a shared tensor belongs to the first layer that has it.
@@ -36,7 +37,7 @@ class Layer(NamedTuple):
         return sum(tensor.numel() for tensor in self.tensors if isinstance(tensor, nn.Parameter))
 
 
-READOUT = "readout"
+EMBEDDING, READOUT = "embedding", "readout"
 
 _STACK_PATH = re.compile(r"(cells|initial|norms)\.(\d+)\.")
 _TORCH_PATH = re.compile(r"_l(\d+)(_reverse)?\b")
@@ -44,15 +45,21 @@ _CHILD_PATH = re.compile(r"\w+(\.\d+)?(?=\.)")  # `conv` in `conv.weight`, `bloc
 
 
 def layers_of(model: nn.Module) -> list[Layer]:
-    """Returns the layers of a `RecurrentModel` in order: backbone, readout, and modules that were added to the model.
+    """Returns the layers of a `RecurrentModel` in order: embedding, backbone, readout, and modules that were added.
 
     Each parameter and buffer of the model belongs to exactly one of them.
     """
     features: int | None = getattr(model.backbone, "features", None)  # None if the user has replaced the backbone
     readout = _readout_layer(model.readout, features)
     added = Layer("added", type(model).__name__, None, _tensors(model))
-    *layers, rest = _each_tensor_once([*_backbone_layers(model.backbone, features), readout, added])
+    backbone = _backbone_layers(model.backbone, features)
+    *layers, rest = _each_tensor_once([*_embedding_layers(model), *backbone, readout, added])
     return [*layers, rest] if rest.tensors else layers
+
+
+def _embedding_layers(model: Any) -> Iterator[Layer]:
+    if model.embedding is not None:
+        yield Layer(EMBEDDING, _module_text(model.embedding, 1), model.spec.input_size, _tensors(model.embedding))
 
 
 def _backbone_layers(backbone: Any, features: int | None) -> list[Layer]:
@@ -137,6 +144,13 @@ def shape_of(layer: Layer, spec: RecurrentSpec[Any]) -> str:
     """Returns the shape of a layer's output, such as `(batch, time, 40)`; empty if its features are unknown."""
     at_each_step = layer.name != READOUT or spec.readout == "all"
     return "" if layer.features is None else shape_text(spec, layer.features, at_each_step=at_each_step)
+
+
+def input_shape(spec: RecurrentSpec[Any]) -> str:
+    """Returns the shape of the input, such as `(batch, time, 10)`, or `(batch, time)` for token ids."""
+    if spec.num_embeddings is not None:
+        return "(batch, time)" if spec.batch_first else "(time, batch)"
+    return shape_text(spec, spec.input_size)
 
 
 def shape_text(spec: RecurrentSpec[Any], features: int, *, at_each_step: bool = True) -> str:

@@ -13,7 +13,7 @@ from rnnkit._messages import describe_exception, short_repr
 from rnnkit.build import build_model
 from rnnkit.errors import BuildError, InputError, RnnkitError
 from rnnkit.introspection._multiply_adds import Work, count_work
-from rnnkit.introspection.model_layers import READOUT, Layer, layers_of, shape_of, shape_text
+from rnnkit.introspection.model_layers import EMBEDDING, READOUT, Layer, input_shape, layers_of, shape_of
 from rnnkit.model import RecurrentModel, flatten_with_paths
 from rnnkit.specs import RecurrentSpec
 
@@ -22,10 +22,11 @@ MOST_LAYERS = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSummary:
-    """One layer of a model, or its readout.
+    """One layer of a model, or its embedding or readout.
 
     Attributes:
-        name: `layer 0`, `readout`, or the path of a module such as `backbone.conv` in a backbone that is not a stack.
+        name: `embedding`, `layer 0`, `readout`, or the path of a module such as `backbone.conv` in a backbone that is
+            not a stack.
         module: class of its module, such as `LSTMCell, bidirectional`.
         features: number of output features; None if unknown.
         shape: shape of its output, such as `(batch, time, 40)`; empty if the features are unknown.
@@ -51,7 +52,8 @@ class ModelSummary:
     Attributes:
         kind: canonical name of its kind.
         dtype: dtype of its parameters, such as `float32`.
-        input_shape: shape of the input, such as `(batch, time, 10)`.
+        input_dtype: dtype of the input: `dtype`, or `int64` for token ids.
+        input_shape: shape of the input, such as `(batch, time, 10)`, or `(batch, time)` for token ids.
         output_shape: shape of the output, such as `(batch, 5)`.
         layers: the layers in order, the readout last.
         parameters: number of elements of all parameters, frozen ones included.
@@ -69,6 +71,7 @@ class ModelSummary:
 
     kind: str
     dtype: str
+    input_dtype: str
     input_shape: str
     output_shape: str
     layers: tuple[LayerSummary, ...]
@@ -129,17 +132,18 @@ def _work(model: RecurrentModel, layers: list[Layer], time: int) -> tuple[dict[s
 
 
 def _summary(model: RecurrentModel, time: int) -> ModelSummary:
-    layers = layers_of(model)
+    layers, dtype = layers_of(model), str(model.dtype).removeprefix("torch.")
     work, note = _work(model, layers, time)
     parameters = list(model.parameters())
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
     weight_bytes = _bytes([*parameters, *model.buffers()])
     state = [part for _, part in flatten_with_paths(model.initial_state(1, device="meta"))]
-    in_backbone = [work[layer.name].step for layer in layers if work and layer.name != READOUT]
+    in_backbone = [work[layer.name].step for layer in layers if work and layer.name not in {EMBEDDING, READOUT}]
     return ModelSummary(
         kind=model.spec.kind,
-        dtype=str(model.backbone.dtype).removeprefix("torch."),
-        input_shape=shape_text(model.spec, model.spec.input_size),
+        dtype=dtype,
+        input_dtype="int64" if model.spec.num_embeddings is not None else dtype,
+        input_shape=input_shape(model.spec),
         output_shape=shape_of(layers[-1], model.spec),
         layers=tuple(_layer_summary(layer, model.spec, work.get(layer.name)) for layer in layers),
         parameters=sum(parameter.numel() for parameter in parameters),

@@ -1,25 +1,32 @@
 """The model: a backbone and a readout, functions of states, and validation of inputs."""
 
+from rnnkit.model._input_checks import Lengths
 from rnnkit.model.backbone import Backbone, padding_mask
 from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
 from rnnkit.model.reset import ResettableModule, add_resets
 from rnnkit.model.state import detach_state, expand_mask, flatten_state, flatten_with_paths, map_state, move_state
+from rnnkit.model.step_module import StepModule
+from rnnkit.model.tokens import make_embedding, tie_weights
 from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 
 __all__ = [
     "Backbone",
+    "Lengths",
     "Readout",
     "RecurrentModel",
     "ResettableModule",
+    "StepModule",
     "add_resets",
     "autocast_is_on",
     "detach_state",
     "expand_mask",
     "flatten_state",
     "flatten_with_paths",
+    "make_embedding",
     "map_state",
     "move_state",
     "padding_mask",
+    "tie_weights",
     "transforms_are_active",
 ]

@@ -6,15 +6,21 @@ eager mode only, because reading values breaks `torch.compile`, `torch.export` a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnkit._messages import short_repr
 from rnnkit.errors import InputError
 from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 
-_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+Lengths = Tensor | Sequence[int] | NDArray[np.integer[Any]]
+"""The number of valid steps of each sequence, `(batch,)`."""
 
 
 def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: bool) -> None:
@@ -35,26 +41,112 @@ def check_step(x_t: Tensor, input_size: int) -> None:
         raise InputError(f"step() takes one step, (batch, input_size) = (*, {input_size}), but got {found}")
 
 
-def check_lengths(lengths: Tensor, batch: int, time: int) -> None:
-    """Raise `InputError` unless lengths is `(batch,)`, of an integer dtype, with values in [0, time]."""
-    if not isinstance(lengths, Tensor) or lengths.shape != (batch,) or lengths.dtype not in _INTEGERS:
+def lengths_tensor(lengths: Any) -> Any:
+    """Return lengths as a tensor if they are a list, a tuple or a NumPy array of integers, and unchanged otherwise."""
+    if isinstance(lengths, list | tuple) and all(isinstance(each, Integral) for each in lengths):
+        return lengths if any(isinstance(each, bool) for each in lengths) else torch.tensor(lengths, dtype=torch.int64)
+    if isinstance(lengths, np.ndarray) and lengths.dtype.kind in "iu":
+        return torch.from_numpy(lengths.astype(np.int64))
+    return lengths
+
+
+def valid_lengths(lengths: Any, batch: int, time: int) -> Tensor:
+    """Return lengths as an int64 tensor.
+
+    Raises:
+        InputError: lengths are not integers in [0, time] of shape `(batch,)`.
+    """
+    tensor = lengths_tensor(lengths)
+    if not isinstance(tensor, Tensor) or tensor.shape != (batch,) or not is_integer(tensor):
         raise InputError(
-            f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe(lengths)}"
+            f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe_sequence(lengths)}"
         )
-    if torch.compiler.is_compiling() or transforms_are_active() or lengths.is_meta or batch == 0:
+    tensor = tensor.to(torch.int64)
+    if batch > 0 and values_are_known(tensor):
+        shortest, longest = (int(end) for end in torch.aminmax(tensor))
+        if shortest < 0 or longest > time:
+            raise InputError(
+                f"Each of lengths must be between 0 and the number of steps, {time}, but they range from {shortest} "
+                f"to {longest}"
+            )
+    return tensor
+
+
+def check_padding_mask(mask: Any, x: Tensor, *, batch_first: bool) -> None:
+    """Raise `InputError` unless mask is True for the first steps of each sequence of x and False for the others."""
+    check_step_mask("mask", mask, x, batch_first=batch_first)
+    if not values_are_known(mask):
         return
-    shortest, longest = (int(end) for end in torch.aminmax(lengths))
-    if shortest < 0 or longest > time:
+    steps = mask if batch_first else mask.transpose(0, 1)
+    holes = (steps[:, 1:] & ~steps[:, :-1]).nonzero()
+    if len(holes) > 0:
+        sequence, step = holes[0].tolist()
         raise InputError(
-            f"Each of lengths must be between 0 and the number of steps, {time}, but they range from {shortest} "
-            f"to {longest}"
+            f"mask must be True for the first steps of each sequence and False for the padding at its end, but is "
+            f"False at step {step} and True at step {step + 1} of sequence {sequence}: move the padding to the end, "
+            "such as x[i].roll(-padding, 0) for a sequence that is padded on the left"
         )
 
 
-def check_mask(mask: Tensor) -> None:
+def check_step_mask(name: str, mask: Any, x: Tensor, *, batch_first: bool) -> None:
+    """Raise `InputError` unless mask has a value of dtype bool for each step of x."""
+    if not isinstance(mask, Tensor) or mask.shape != x.shape[:2] or mask.dtype != torch.bool:
+        axes = "(batch, time)" if batch_first else "(time, batch)"
+        raise InputError(
+            f"{name} must be a torch.bool tensor of shape {axes} = {tuple(x.shape[:2])}, but is {_describe(mask)}"
+        )
+
+
+def is_integer(tensor: Tensor) -> bool:
+    """True for the signed and unsigned integer dtypes, bool excluded."""
+    return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
+
+
+def values_are_known(tensor: Tensor) -> bool:
+    """True if the values of a tensor may be read: in eager mode, on a device with values."""
+    return not (torch.compiler.is_compiling() or transforms_are_active() or tensor.is_meta)
+
+
+def check_sequence_mask(mask: Tensor) -> None:
     """Raise `InputError` unless mask is `(batch,)`, of dtype bool."""
     if not isinstance(mask, Tensor) or mask.dim() != 1 or mask.dtype != torch.bool:
         raise InputError(f"mask must be a torch.bool tensor of shape (batch,), but is {_describe(mask)}")
+
+
+def valid_index(index: Any, batch: int) -> Tensor:
+    """Return the indices of sequences as an int64 tensor, `(new_batch,)`.
+
+    Raises:
+        InputError: index is neither a one-dimensional tensor or list of integers in [0, batch), nor a bool mask of
+            shape `(batch,)`.
+    """
+    tensor = torch.tensor(index, dtype=None if index else torch.int64) if _is_flat_list(index) else index
+    if not isinstance(tensor, Tensor) or tensor.dim() != 1 or tensor.is_floating_point() or tensor.is_complex():
+        raise InputError(
+            f"index must be a one-dimensional integer tensor, a list of integers, or a torch.bool tensor of shape "
+            f"(batch,) = ({batch},), but is {_describe_sequence(index)}"
+        )
+    if tensor.dtype == torch.bool:
+        if len(tensor) != batch:
+            raise InputError(f"A bool index must have the shape (batch,) = ({batch},), but has {tuple(tensor.shape)}")
+        return tensor.nonzero().squeeze(-1)
+    tensor = tensor.to(torch.int64)
+    if len(tensor) > 0 and values_are_known(tensor):
+        lowest, highest = (int(end) for end in torch.aminmax(tensor))
+        if lowest < 0 or highest >= batch:
+            raise InputError(
+                f"Each index must be between 0 and {batch - 1}, as the state has {batch} sequences, but they range "
+                f"from {lowest} to {highest}"
+            )
+    return tensor
+
+
+def _is_flat_list(index: Any) -> bool:
+    """True for a list or tuple of integers, or of booleans."""
+    return isinstance(index, list | tuple) and (
+        all(isinstance(each, bool) for each in index)
+        or all(isinstance(each, Integral) and not isinstance(each, bool) for each in index)
+    )
 
 
 def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str = "state") -> Any:
@@ -93,6 +185,10 @@ def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:
     else:
         hint = " with at least one step" if x.dim() == 3 and x.shape[2] == input_size else ""
     return f"The input must have the shape {axes} = {sizes}{hint}, but has the shape {tuple(x.shape)}"
+
+
+def _describe_sequence(value: Any) -> str:
+    return short_repr(value) if isinstance(value, list | tuple) else _describe(value)
 
 
 def _layout(shapes: Any) -> str:

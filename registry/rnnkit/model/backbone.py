@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from rnnkit.errors import StepError
-from rnnkit.model._input_checks import check_input, check_lengths, check_mask, check_state
+from rnnkit.errors import InputError, StepError
+from rnnkit.model._input_checks import (
+    Lengths,
+    check_input,
+    check_sequence_mask,
+    check_state,
+    valid_index,
+    valid_lengths,
+)
 from rnnkit.model.reset import ResettableModule
 from rnnkit.model.state import expand_mask, flatten_with_paths, map_state, unflatten_state
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
+
+
+_MERGE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "concat": lambda forward, reverse: torch.cat([forward, reverse], dim=-1),
+    "sum": torch.add,
+    "mean": lambda forward, reverse: (forward + reverse) / 2,
+}
 
 
 class Backbone(ResettableModule, ABC):
@@ -38,6 +52,7 @@ class Backbone(ResettableModule, ABC):
         # Sizes are kept here, not read from an inner module: a tool, such as dynamic quantization, may replace that.
         self.input_size = spec.input_size
         self.batch_first = spec.batch_first
+        self.directions = spec.directions
         self.features = features
 
     @abstractmethod
@@ -67,6 +82,11 @@ class Backbone(ResettableModule, ABC):
         return self._reference_tensor().dtype
 
     @property
+    def device(self) -> torch.device:
+        """The device of the parameters, which the input must be on."""
+        return self._reference_tensor().device
+
+    @property
     def force_step_loop(self) -> bool:
         """True to run the step loop even if an executor is available.
 
@@ -80,7 +100,7 @@ class Backbone(ResettableModule, ABC):
         if value:
             raise StepError(self._requires_cells("force_step_loop"))
 
-    def all_states(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:  # noqa: ARG002  # `CellStack` overrides it
+    def all_states(self, x: Tensor, state: Any | None = None, lengths: Lengths | None = None) -> tuple[Tensor, Any]:  # noqa: ARG002  # `CellStack` overrides it
         """Return the output and the state after every step; see `CellStack.all_states`.
 
         Raises:
@@ -109,7 +129,7 @@ class Backbone(ResettableModule, ABC):
         Raises:
             InputError: the state or the mask is not valid.
         """
-        check_mask(mask)
+        check_sequence_mask(mask)
         state = check_state(state, self.state_shapes(len(mask)), None)
 
         def reset(part: Tensor, initial: Tensor, axis: int | None) -> Tensor:
@@ -118,7 +138,68 @@ class Backbone(ResettableModule, ABC):
             wide = expand_mask(mask.to(part.device), part.transpose(0, axis)).transpose(0, axis)
             return torch.where(wide, initial.to(part), part)
 
-        return map_state(reset, state, self.initial_state(len(mask)), self._batch_axes())
+        return map_state(reset, state, self.initial_state(len(mask)), self.batch_axes())
+
+    def select_state(self, state: Any, index: Tensor | Sequence[int] | Sequence[bool]) -> Any:
+        """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.
+
+        Parts of the state without a batch axis are unchanged.
+
+        Args:
+            state: a state of this backbone.
+            index: positions of sequences in the batch, `(new_batch,)`, which may repeat, or a mask, `(batch,)` of dtype
+                bool.
+
+        Raises:
+            InputError: the state or the index is not valid.
+        """
+        state, batch = self._validate_state(state)
+        if batch is None:
+            return state
+        positions = valid_index(index, batch)
+
+        def select(part: Tensor, axis: int | None) -> Tensor:
+            return part if axis is None else part.index_select(axis, positions.to(part.device))
+
+        return map_state(select, state, self.batch_axes())
+
+    def split_directions(self, state: Any) -> tuple[Any, Any]:  # noqa: ARG002  # subclasses define it
+        """Return the states of the forward and the reverse direction, each in the layout of a unidirectional backbone.
+
+        A subclass defines it to support `merge_directions`, which calls it with a valid state if the backbone is
+        bidirectional.
+
+        Raises:
+            StepError: the backbone does not define it.
+        """
+        raise StepError(f"merge_directions is not available: {type(self).__name__} does not define split_directions")
+
+    def merge_directions(self, state: Any, mode: str = "concat") -> Any:
+        """Merge the states of the two directions into one state in the layout of a unidirectional backbone.
+
+        The final state of a bidirectional encoder becomes the initial state of a unidirectional decoder of the same
+        kind and the same number of layers. Parts that are not floating-point, such as step counts, are those of the
+        forward direction.
+
+        Args:
+            state: a state of this backbone.
+            mode: `"concat"` concatenates the features, for a decoder with twice the `hidden_size`; `"sum"` and `"mean"`
+                keep the size.
+
+        Raises:
+            InputError: the state or the mode is not valid.
+            StepError: the backbone is not bidirectional, or does not define `split_directions`.
+        """
+        if mode not in _MERGE:
+            raise InputError(f"mode must be one of {', '.join(map(repr, _MERGE))}, but is {mode!r}")
+        if self.directions == 1:
+            raise StepError("merge_directions requires a bidirectional model, but bidirectional=False in its spec")
+        forward, reverse = self.split_directions(self._validate_state(state)[0])
+
+        def merge(ahead: Tensor, back: Tensor) -> Tensor:
+            return _MERGE[mode](ahead, back) if ahead.is_floating_point() else ahead
+
+        return map_state(merge, forward, reverse)
 
     def restore_state(self, tensors: Mapping[str, Tensor]) -> Any:
         """Rebuild a state from the tensors that `flatten_state` returned.
@@ -126,13 +207,21 @@ class Backbone(ResettableModule, ABC):
         Raises:
             InputError: the tensors do not form a state of this backbone.
         """
-        state = unflatten_state(tensors, self.state_shapes(0))
-        axes = flatten_with_paths(self._batch_axes())
-        sizes = [tensors[path].shape[axis : axis + 1] for path, axis in axes if axis is not None]
-        batch = max((size[0] for size in sizes if size), default=0)
-        return check_state(state, self.state_shapes(batch), None)
+        return self._validate_state(unflatten_state(tensors, self.state_shapes(0)))[0]
 
-    def _batch_axes(self) -> Any:
+    def _validate_state(self, state: Any) -> tuple[Any, int | None]:
+        """Return a state in the layout of `state_shapes`, and its batch size; None if no part has a batch axis.
+
+        Raises:
+            InputError: it is not a state of this backbone.
+        """
+        axes = [axis for _, axis in flatten_with_paths(self.batch_axes())]
+        parts = [part for _, part in flatten_with_paths(state)]
+        sizes = [part.shape[axis] for part, axis in zip(parts, axes, strict=False) if _has_axis(part, axis)]
+        batch = max(sizes, default=None)
+        return check_state(state, self.state_shapes(batch or 0), None), batch
+
+    def batch_axes(self) -> Any:
         """Return the state with the index of the batch axis in place of each tensor, or None for parts without one."""
 
         # The batch axis is the one whose size changes with the batch size.
@@ -141,14 +230,14 @@ class Backbone(ResettableModule, ABC):
 
         return map_state(axis, self.state_shapes(2), self.state_shapes(3))
 
-    def forward(self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, state: Any | None = None, lengths: Lengths | None = None) -> tuple[Tensor, Any]:
         """Compute the output at every step and the final state.
 
         Args:
             x: `(batch, time, input_size)`.
             state: the state that an earlier call returned; None: `initial_state`.
-            lengths: number of valid steps of each sequence, `(batch,)`; None: all are valid. Values of x past them have
-                no effect.
+            lengths: number of valid steps of each sequence, `(batch,)`: an integer tensor, list or NumPy array; None:
+                all are valid. Values of x past them have no effect.
 
         Returns:
             The output, `(batch, time, features)`, zeros past the length of each sequence, and the state after the last
@@ -162,18 +251,17 @@ class Backbone(ResettableModule, ABC):
         return (output if padding is None else output.masked_fill(padding, 0)), state
 
     def _validate_inputs(
-        self, x: Tensor, state: Any | None, lengths: Tensor | None
+        self, x: Tensor, state: Any | None, lengths: Lengths | None
     ) -> tuple[Tensor, Any | None, Tensor | None, Tensor | None]:
         """Return the arguments of `run` and the padding mask; the mask is None if nothing is padded."""
         check_input(x, self.input_size, self.dtype, batch_first=self.batch_first)
         batch, time = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         if state is not None:
             state = check_state(state, self.state_shapes(batch), x.dtype)
-        if lengths is not None:
-            check_lengths(lengths, batch, time)
+        lengths = None if lengths is None else valid_lengths(lengths, batch, time)
         if lengths is None or batch == 0:
             return x, state, None, None
-        lengths = lengths.to(x.device, torch.int64)
+        lengths = lengths.to(x.device)
         padding = padding_mask(lengths, time, batch_first=self.batch_first)
         # masked_fill, not a product with the mask: 0 * NaN is NaN
         return x.masked_fill(padding, 0), state, lengths, padding
@@ -191,6 +279,10 @@ class Backbone(ResettableModule, ABC):
         tensor = _first_tensor(self, "_parameters")
         tensor = _first_tensor(self, "_buffers") if tensor is None else tensor
         return torch.empty(0) if tensor is None else tensor
+
+
+def _has_axis(part: Any, axis: int | None) -> bool:
+    return isinstance(part, Tensor) and axis is not None and part.dim() > axis
 
 
 def _first_tensor(module: nn.Module, registry: str) -> Tensor | None:

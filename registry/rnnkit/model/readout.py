@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rnnkit.model.backbone import padding_mask
 from rnnkit.model.reset import ResettableModule
@@ -29,13 +30,14 @@ class Readout(ResettableModule, ABC):
     ```
 
     Args:
-        spec: gives `output_size`, `bidirectional` and `batch_first`.
+        spec: gives `output_size`, `readout_dropout`, `bidirectional` and `batch_first`.
         features: number of features of the backbone's output, with the directions concatenated.
         device: where parameters are created; None: torch's default.
         dtype: dtype of the parameters; None: torch's default.
 
     Attributes:
         linear: the linear layer; None without an `output_size`.
+        dropout: probability of zeroing a feature that the linear layer reads, in training.
 
     Shape:
         `(batch, time, features)` -> `(batch, output_size)`, or `(batch, time, output_size)` if `per_step`; time first
@@ -61,6 +63,7 @@ class Readout(ResettableModule, ABC):
     ) -> None:
         super().__init__()
         self.batch_first = spec.batch_first
+        self.dropout = spec.readout_dropout
         self.linear = None
         if spec.output_size is not None:
             self.linear = nn.Linear(features, spec.output_size, device=device, dtype=dtype)
@@ -85,7 +88,7 @@ class Readout(ResettableModule, ABC):
             lengths = lengths.to(output.device, torch.int64)  # a narrower dtype cannot index, nor go below 0
         y = self.pool(output, lengths)
         if self.linear is not None:
-            y = self.linear(y)
+            y = self.linear(F.dropout(y, self.dropout, self.training))
         if not self.per_step:
             return y
         if lengths is not None:

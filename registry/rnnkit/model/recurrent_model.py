@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rnnkit import _display
-from rnnkit.errors import InputError, StepError
-from rnnkit.model._input_checks import check_step
+from rnnkit.errors import BuildError, InputError, StepError
+from rnnkit.model._input_checks import (
+    Lengths,
+    check_input,
+    check_padding_mask,
+    check_step,
+    check_step_mask,
+    valid_lengths,
+)
 from rnnkit.model.backbone import Backbone
 from rnnkit.model.readout import Readout
 from rnnkit.model.reset import ResettableModule
+from rnnkit.model.restarts import run_with_restarts
+from rnnkit.model.step_module import StepModule
+from rnnkit.model.tokens import check_token_step, check_tokens, embed
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -27,16 +37,27 @@ class RecurrentModel(ResettableModule):
         spec: the spec that the model was built from.
         backbone: the recurrent network.
         readout: turns the output of the backbone into the output of the model.
+        embedding: the embedding of token ids, in front of the backbone; None without `num_embeddings` in the spec.
 
     Shape:
         `(batch, time, input_size)` -> `(batch, output_size)`, or `(batch, time, output_size)` with the readout
         `all`. Time comes first with `batch_first=False`. Without an `output_size` in the spec, the last axis has the
-        `features` of the backbone.
+        `features` of the backbone. With `num_embeddings` in the spec, the input is `(batch, time)`, integer token ids.
+
+    Raises:
+        BuildError: `embedding` is given, but not `num_embeddings` in the spec, or the reverse.
     """
 
-    def __init__(self, spec: RecurrentSpec[Any], backbone: Backbone, readout: Readout) -> None:
+    def __init__(
+        self, spec: RecurrentSpec[Any], backbone: Backbone, readout: Readout, embedding: nn.Embedding | None = None
+    ) -> None:
         super().__init__()
+        if (embedding is None) != (spec.num_embeddings is None):
+            raise BuildError(
+                f"A model needs an embedding if its spec has num_embeddings, which is {spec.num_embeddings}"
+            )
         self.spec = spec
+        self.embedding = embedding
         self.backbone = backbone
         self.readout = readout
 
@@ -47,34 +68,54 @@ class RecurrentModel(ResettableModule):
             self,
             x: Tensor,
             state: Any | None = None,
+            lengths: Lengths | None = None,
             *,
-            lengths: Tensor | None = None,
+            mask: Tensor | None = None,
+            restarts: Tensor | None = None,
             return_state: Literal[False] = False,
         ) -> Tensor: ...
         @overload
         def __call__(
-            self, x: Tensor, state: Any | None = None, *, lengths: Tensor | None = None, return_state: Literal[True]
+            self,
+            x: Tensor,
+            state: Any | None = None,
+            lengths: Lengths | None = None,
+            *,
+            mask: Tensor | None = None,
+            restarts: Tensor | None = None,
+            return_state: Literal[True],
         ) -> tuple[Tensor, Any]: ...
         @overload
         def __call__(self, x: PackedSequence, state: Any | None = None, *, return_state: bool = False) -> Any: ...
-        def __call__(self, x: Any, state: Any | None = None, **kwargs: Any) -> Any: ...
+        def __call__(self, x: Any, state: Any | None = None, lengths: Lengths | None = None, **kw: Any) -> Any: ...
 
-    def forward(
+    # No argument is keyword-only, since tools pass arguments by position: captum those that it is given, the older ONNX
+    # exporter all of them, defaults included. For type checkers, those after `lengths` are.
+    def forward(  # noqa: PLR0917
         self,
         x: Tensor | PackedSequence,
         state: Any | None = None,
-        *,
-        lengths: Tensor | None = None,
+        lengths: Lengths | None = None,
+        mask: Tensor | None = None,
+        restarts: Tensor | None = None,
         return_state: bool = False,
     ) -> Any:
         """Compute the output for whole sequences.
 
         Args:
             x: `(batch, time, input_size)`, or a `PackedSequence`, which has its own lengths. A sequence without a
-                batch axis is refused: use `x.unsqueeze(0)`.
+                batch axis is refused: use `x.unsqueeze(0)`. With `num_embeddings` in the spec: `(batch, time)`, token
+                ids in [0, num_embeddings), and any integers past the lengths.
             state: the initial state, such as a state that this model returned; None: `initial_state`.
-            lengths: number of valid steps of each sequence, `(batch,)`, integers in [0, time]; None: all are valid.
-                Values of x past them, NaN included, have no effect on outputs, states and gradients.
+            lengths: number of valid steps of each sequence, `(batch,)`, in [0, time]: an integer tensor, list, tuple or
+                NumPy array; None: all are valid. Values of x past them, NaN included, have no effect on outputs,
+                states and gradients.
+            mask: True for the valid steps of each sequence and False for the padding at its end, `(batch, time)` of
+                dtype bool, time first with `batch_first=False`: another way to give `lengths`.
+            restarts: True at the steps before which a sequence starts again from `initial_state`, such as the first
+                steps of episodes or of packed documents; `(batch, time)` of dtype bool, time first with
+                `batch_first=False`. A restart at step 0 replaces `state`. With `bidirectional=True`, no direction reads
+                across a restart.
             return_state: True to return the state after the last valid step of each sequence as well.
 
         Returns:
@@ -82,12 +123,16 @@ class RecurrentModel(ResettableModule):
             `PackedSequence` in the order of the input; for other readouts, it is in the order of the unpacked batch.
 
         Raises:
-            InputError: the input, the state or the lengths are not valid.
+            InputError: the input, the state, the lengths or the mask are not valid; a mask pads on the left or has
+                holes; or two of `PackedSequence`, `lengths` and `mask` are given.
+            StepError: the model does not support restarts: it is bidirectional and its readout is not for each step, or
+                a part of its state has no batch axis.
         """
         if isinstance(x, PackedSequence):
-            y, state = self._forward_packed(x, state, lengths)
+            y, state = self._forward_packed(x, state, lengths, mask, restarts)
         else:
-            output, state = self.backbone(x, state, lengths=lengths)
+            lengths = self._valid_lengths(x, lengths, mask)
+            output, state = self._run(x, state, lengths, restarts)
             y = self.readout(output, lengths)
         return (y, state) if return_state else y
 
@@ -95,7 +140,7 @@ class RecurrentModel(ResettableModule):
         """Compute the output of one step and the next state: `forward` step by step, for streaming inference.
 
         Args:
-            x_t: `(batch, input_size)`.
+            x_t: `(batch, input_size)`; with `num_embeddings` in the spec, `(batch,)`, integers.
             state: the state that the previous step returned; None: `initial_state`.
 
         Returns:
@@ -105,11 +150,34 @@ class RecurrentModel(ResettableModule):
             StepError: the output depends on later steps, because the model is bidirectional or pools over time.
             InputError: the input or the state is not valid.
         """
-        self._check_step(x_t)
+        self._check_steps()
+        if self.embedding is not None:
+            check_token_step(x_t)
+        else:
+            check_step(x_t, self.spec.input_size)
         time_axis = 1 if self.spec.batch_first else 0
-        output, state = self.backbone(x_t.unsqueeze(time_axis), state)
+        output, state = self._run(x_t.unsqueeze(time_axis), state, None, None)
         y = self.readout(output)
         return (y.squeeze(time_axis) if self.readout.per_step else y), state
+
+    def step_module(self) -> StepModule:
+        """Return `step` as a module with a flat state, `(x_t, *state) -> (y_t, *state)`, for export and serving.
+
+        Raises:
+            StepError: as from `step`.
+        """
+        self._check_steps()
+        return StepModule(self)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the parameters, which the input must be on."""
+        return self.backbone.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the parameters, which the input must have."""
+        return self.backbone.dtype
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -129,6 +197,33 @@ class RecurrentModel(ResettableModule):
         """
         return self.backbone.reset_state(state, mask)
 
+    def select_state(self, state: Any, index: Tensor | Sequence[int] | Sequence[bool]) -> Any:
+        """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.
+
+        Args:
+            state: a state that this model returned.
+            index: positions of sequences in the batch, `(new_batch,)`, which may repeat, or a mask, `(batch,)` of dtype
+                bool.
+
+        Raises:
+            InputError: the state or the index is not valid.
+        """
+        return self.backbone.select_state(state, index)
+
+    def merge_directions(self, state: Any, mode: Literal["concat", "sum", "mean"] = "concat") -> Any:
+        """Merge the states of the two directions: from a bidirectional encoder to a unidirectional decoder.
+
+        Args:
+            state: a state that this model returned.
+            mode: `"concat"` concatenates the features, for a decoder of the same kind and number of layers with twice
+                the `hidden_size`; `"sum"` and `"mean"` keep the size.
+
+        Raises:
+            InputError: the state or the mode is not valid.
+            StepError: the model is not bidirectional, or its backbone does not define `split_directions`.
+        """
+        return self.backbone.merge_directions(state, mode)
+
     def restore_state(self, tensors: Mapping[str, Tensor]) -> Any:
         """Rebuild a state from the tensors that `flatten_state` returned, for example after `torch.load`.
 
@@ -137,17 +232,79 @@ class RecurrentModel(ResettableModule):
         """
         return self.backbone.restore_state(tensors)
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        # `to_empty` gives each module a weight of its own
+        linear = self.readout.linear if self.spec.tie_weights else None
+        is_tied = linear is not None and self.embedding is not None and self.embedding.weight is linear.weight
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # missing in torch's stubs
+        if is_tied and linear is not None and self.embedding is not None:
+            self.embedding.weight = linear.weight
+        return self
+
     def extra_repr(self) -> str:
         return f"kind={self.spec.kind!r}"
 
     def _repr_html_(self) -> str:
         return _display.render_html(self)
 
-    def _forward_packed(self, x: PackedSequence, state: Any | None, lengths: Tensor | None) -> tuple[Any, Any]:
-        if lengths is not None:
-            raise InputError("A PackedSequence brings its own lengths: leave out `lengths`, or give a padded tensor")
+    def _check_input(self, x: Tensor) -> None:
+        if self.embedding is not None:
+            check_tokens(x, batch_first=self.spec.batch_first)
+        else:
+            check_input(x, self.spec.input_size, self.dtype, batch_first=self.spec.batch_first)
+
+    def _valid_lengths(self, x: Tensor, lengths: Lengths | None, mask: Tensor | None) -> Tensor | None:
+        if lengths is not None and mask is not None:
+            raise InputError("`mask` and `lengths` both say which steps are valid: give one of them")
+        if lengths is None and mask is None:
+            return None
+        self._check_input(x)
+        batch_axis, time_axis = (0, 1) if self.spec.batch_first else (1, 0)
+        if mask is not None:
+            check_padding_mask(mask, x, batch_first=self.spec.batch_first)
+            return mask.sum(time_axis)
+        return valid_lengths(lengths, x.shape[batch_axis], x.shape[time_axis])
+
+    def _run(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor | None) -> tuple[Tensor, Any]:
+        if self.embedding is not None:
+            self._check_input(x)
+            x = embed(self.embedding, x, lengths, self.spec)
+        if restarts is None:
+            return self.backbone(x, state, lengths)  # type: ignore[no-any-return]  # a module
+        self._check_restarts(x, state, restarts)
+        if x.numel() == 0 or not restarts.any():
+            return self.backbone(x, state, lengths)  # type: ignore[no-any-return]  # a module
+        return run_with_restarts(self.backbone, x, state, lengths, restarts)
+
+    def _check_restarts(self, x: Tensor, state: Any | None, restarts: Tensor) -> None:
+        """Raise an error unless restarts fit the features x and the model."""
+        check_input(x, self.spec.input_size, self.dtype, batch_first=self.spec.batch_first)
+        check_step_mask("restarts", restarts, x, batch_first=self.spec.batch_first)
+        if self.spec.bidirectional and state is not None:
+            raise InputError(
+                "With restarts and bidirectional=True, state must be None: the reverse direction starts in each segment"
+            )
+        if self.spec.bidirectional and not self.readout.per_step:
+            raise StepError(
+                f"With bidirectional=True, restarts requires a readout of each step, such as 'all', but it is "
+                f"{self.spec.readout!r}"
+            )
+
+    def _forward_packed(
+        self,
+        x: PackedSequence,
+        state: Any | None,
+        lengths: Lengths | None,
+        mask: Tensor | None,
+        restarts: Tensor | None,
+    ) -> tuple[Any, Any]:
+        if lengths is not None or mask is not None or restarts is not None:
+            raise InputError(
+                "A PackedSequence has its own lengths, and no restarts: leave out `lengths`, `mask` and `restarts`, or "
+                "give a padded tensor"
+            )
         padded, lengths = pad_packed_sequence(x, batch_first=self.spec.batch_first)
-        output, state = self.backbone(padded, state, lengths=lengths)
+        output, state = self._run(padded, state, lengths, None)
         y = self.readout(output, lengths)
         return (self._packed_like(x, y, lengths) if self.readout.per_step else y), state
 
@@ -159,7 +316,7 @@ class RecurrentModel(ResettableModule):
         data = pack_padded_sequence(y, lengths, batch_first=self.spec.batch_first).data
         return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices)
 
-    def _check_step(self, x_t: Tensor) -> None:
+    def _check_steps(self) -> None:
         if self.spec.bidirectional:
             raise StepError("step() has no meaning with bidirectional=True: the reverse direction starts at the end")
         if self.readout.pools:
@@ -167,4 +324,3 @@ class RecurrentModel(ResettableModule):
                 f"step() is not available with readout={self.spec.readout!r}, which pools over all steps: "
                 "use 'last' or 'all', or call the model on the whole sequence"
             )
-        check_step(x_t, self.spec.input_size)

@@ -91,6 +91,18 @@ class RecurrentSpec(Generic[O_co]):
     readout: Annotated[str, Field(strict=True, validate_default=True, json_schema_extra=_enumerate_readouts)] = "last"
     """Registered name of the readout, which turns the output over time into the output of the model: the `"last"` valid
     step, the `"mean"` or `"max"` over the valid steps, `"all"` steps, or one of a plugin; see `list_readouts()`."""
+    readout_dropout: _Probability = 0.0
+    """Probability, in [0, 1], of zeroing a feature that the linear layer of the readout reads in training; requires an
+    `output_size`."""
+    num_embeddings: _Size | None = None
+    """Size of the vocabulary, for a model that reads token ids: an embedding of `input_size` features precedes the
+    recurrent layers, and the input is an integer tensor `(batch, time)`. None: the input is floating-point features."""
+    padding_idx: Annotated[int, Field(ge=0, strict=True)] | None = None
+    """Token id whose embedding is initialized to zero and receives no gradient; requires `num_embeddings`. Tokens past
+    the length of a sequence never have an effect, with or without it."""
+    tie_weights: _Flag = False
+    """Whether the linear layer of the readout and the embedding share one weight; requires `output_size` equal to
+    `num_embeddings`, and as many features of the recurrent layers as `input_size`."""
     if TYPE_CHECKING:
         options: O_co
         """Options that only this kind has, as a mapping or as an instance of the kind's options class. The spec stores
@@ -116,6 +128,10 @@ class RecurrentSpec(Generic[O_co]):
             dropout: float = 0.0,
             bidirectional: bool = False,
             readout: str = "last",
+            readout_dropout: float = 0.0,
+            num_embeddings: int | None = None,
+            padding_idx: int | None = None,
+            tie_weights: bool = False,
             options: Mapping[str, Any] = ...,
         ) -> None: ...
         @overload
@@ -132,6 +148,10 @@ class RecurrentSpec(Generic[O_co]):
             dropout: float = 0.0,
             bidirectional: bool = False,
             readout: str = "last",
+            readout_dropout: float = 0.0,
+            num_embeddings: int | None = None,
+            padding_idx: int | None = None,
+            tie_weights: bool = False,
             options: O_co,
         ) -> None: ...
         def __init__(self, **fields: Any) -> None: ...
@@ -183,6 +203,46 @@ class RecurrentSpec(Generic[O_co]):
             if elsewhere is not None and (_may_be_unresolved.get() or isinstance(name, UnresolvedReadout)):
                 return UnresolvedReadout(elsewhere, getattr(name, "plugin", None))
             raise pydantic_error("unknown_readout", str(error)) from error
+
+    @field_validator("readout_dropout")
+    @classmethod
+    def _readout_dropout_has_an_effect(cls, dropout: float, info: ValidationInfo) -> float:
+        if dropout > 0 and info.data.get("output_size", 1) is None:
+            raise pydantic_error(
+                "readout_dropout_without_linear",
+                "readout_dropout acts before the linear layer of the readout, which requires an output_size: "
+                "set output_size, or readout_dropout to 0",
+            )
+        return dropout
+
+    @field_validator("padding_idx")
+    @classmethod
+    def _padding_idx_is_a_token(cls, padding_idx: int | None, info: ValidationInfo) -> int | None:
+        if padding_idx is None or "num_embeddings" not in info.data:
+            return padding_idx
+        num_embeddings = info.data["num_embeddings"]
+        if num_embeddings is None:
+            raise pydantic_error(
+                "padding_idx_without_embedding", "padding_idx requires num_embeddings: set it, or padding_idx to None"
+            )
+        if padding_idx >= num_embeddings:
+            raise pydantic_error(
+                "padding_idx_out_of_range",
+                f"padding_idx={padding_idx} must be less than num_embeddings={num_embeddings}",
+            )
+        return padding_idx
+
+    @field_validator("tie_weights")
+    @classmethod
+    def _tied_weights_fit(cls, tie_weights: bool, info: ValidationInfo) -> bool:
+        sizes = [info.data.get(name, 0) for name in ("num_embeddings", "output_size")]
+        if tie_weights and 0 not in sizes and (sizes[0] is None or sizes[0] != sizes[1]):
+            raise pydantic_error(
+                "tied_weights_do_not_fit",
+                f"tie_weights=True requires output_size equal to num_embeddings, but output_size={sizes[1]} and "
+                f"num_embeddings={sizes[0]}",
+            )
+        return tie_weights
 
     @field_validator("options", mode="plain")
     @classmethod

@@ -1,6 +1,6 @@
 """Writes the golden spec files: `python -m tests.golden.specs.write`, from the root of the repository.
 
-Run it only for a new version of the format, into a new folder: the old files stay readable.
+Run it only for a new version of the format, or for new fields, into a new folder: the old files stay readable.
 """
 
 from pathlib import Path
@@ -9,7 +9,8 @@ from rnnkit import RecurrentSpec
 from rnnkit.files.spec import save_spec
 from rnnkit.specs import UnresolvedOptions
 
-FOLDER = Path(__file__).parent / "v1"
+OLD_FOLDERS = [Path(__file__).parent / "v1"]  # without the fields from `readout_dropout` to `tie_weights`
+FOLDER = Path(__file__).parent / "v1.1"
 SUFFIXES = [".json", ".toml", ".yaml"]
 SIZES = {"input_size": 8, "hidden_size": 16}
 # Options of a kind that is not installed: text that YAML could read as another type, and nulls in every place.

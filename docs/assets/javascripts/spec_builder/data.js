@@ -16,16 +16,23 @@ globalThis.rnnkitSpecBuilder = { data: {
   {"path": "batch_first", "type": "boolean", "lists": "never", "required": false, "default": true, "words": "bool", "text": "Whether input and output are `(batch, time, features)` rather than `(time, batch, features)`. The default is True; in PyTorch it is False."},
   {"path": "dropout", "type": "number", "lists": "never", "required": false, "default": 0.0, "words": "float in [0, 1]", "text": "Probability, in [0, 1], of zeroing an output feature of each layer except the last in training.", "message": "Input should be a valid number", "limits": [{"sign": ">=", "value": 0, "message": "Input should be greater than or equal to 0"}, {"sign": "<=", "value": 1, "message": "Input should be less than or equal to 1"}], "not_finite": "Input should be a finite number"},
   {"path": "bidirectional", "type": "boolean", "lists": "never", "required": false, "default": false, "words": "bool", "text": "Whether each layer also reads the sequence backward; the two outputs are concatenated."},
-  {"path": "readout", "type": "choice", "lists": "never", "required": false, "default": "last", "words": "\"all\" | \"last\" | \"max\" | \"mean\"", "text": "Registered name of the readout, which turns the output over time into the output of the model: the `\"last\"` valid step, the `\"mean\"` or `\"max\"` over the valid steps, `\"all\"` steps, or one of a plugin; see `list_readouts()`.", "choices": ["all", "last", "max", "mean"]}
+  {"path": "readout", "type": "choice", "lists": "never", "required": false, "default": "last", "words": "\"all\" | \"last\" | \"max\" | \"mean\"", "text": "Registered name of the readout, which turns the output over time into the output of the model: the `\"last\"` valid step, the `\"mean\"` or `\"max\"` over the valid steps, `\"all\"` steps, or one of a plugin; see `list_readouts()`.", "choices": ["all", "last", "max", "mean"]},
+  {"path": "readout_dropout", "type": "number", "lists": "never", "required": false, "default": 0.0, "words": "float in [0, 1]", "text": "Probability, in [0, 1], of zeroing a feature that the linear layer of the readout reads in training; requires an `output_size`.", "message": "Input should be a valid number", "limits": [{"sign": ">=", "value": 0, "message": "Input should be greater than or equal to 0"}, {"sign": "<=", "value": 1, "message": "Input should be less than or equal to 1"}], "not_finite": "Input should be a finite number"},
+  {"path": "num_embeddings", "type": "integer", "lists": "never", "required": false, "default": null, "words": "int >= 1 or null", "text": "Size of the vocabulary, for a model that reads token ids: an embedding of `input_size` features precedes the recurrent layers, and the input is an integer tensor `(batch, time)`. null: the input is floating-point features.", "message": "Input should be a valid integer", "limits": [{"sign": ">=", "value": 1, "message": "Input should be greater than or equal to 1"}, {"sign": "<=", "value": 1000000, "message": "This page goes up to 1,000,000"}]},
+  {"path": "padding_idx", "type": "integer", "lists": "never", "required": false, "default": null, "words": "int >= 0 or null", "text": "Token id whose embedding is initialized to zero and receives no gradient; requires `num_embeddings`. Tokens past the length of a sequence never have an effect, with or without it.", "message": "Input should be a valid integer", "limits": [{"sign": ">=", "value": 0, "message": "Input should be greater than or equal to 0"}, {"sign": "<=", "value": 1000000, "message": "This page goes up to 1,000,000"}]}
 ],
 "groups": [
   {"title": "Sizes", "paths": ["input_size", "hidden_size", "output_size"]},
   {"title": "Shape of the stack", "paths": ["num_layers", "bidirectional", "dropout", "bias"]},
-  {"title": "Input and output", "paths": ["readout", "batch_first"]}
+  {"title": "Input and output", "paths": ["readout", "readout_dropout", "batch_first"]},
+  {"title": "Tokens", "paths": ["num_embeddings", "padding_idx"]}
 ],
 "rules": [
   {"field": "num_layers", "broken": ["and", ["is_list", ["value", "hidden_size"]], ["not", ["==", ["length", ["value", "hidden_size"]], ["value", "num_layers"]]]], "message": "hidden_size={hidden_size} has one size for each layer, but num_layers={num_layers}: say num_layers={length of hidden_size}, or give as many sizes as there are layers"},
-  {"field": "dropout", "broken": ["and", [">", ["value", "dropout"], 0], ["==", ["value", "num_layers"], 1]], "message": "Dropout acts between layers, so with num_layers=1 it does nothing: set num_layers to 2 or more, or dropout to 0"}
+  {"field": "dropout", "broken": ["and", [">", ["value", "dropout"], 0], ["==", ["value", "num_layers"], 1]], "message": "Dropout acts between layers, so with num_layers=1 it does nothing: set num_layers to 2 or more, or dropout to 0"},
+  {"field": "readout_dropout", "broken": ["and", [">", ["value", "readout_dropout"], 0], ["==", ["value", "output_size"], null]], "message": "readout_dropout acts before the linear layer of the readout, which requires an output_size: set output_size, or readout_dropout to 0"},
+  {"field": "padding_idx", "broken": ["and", ["not", ["==", ["value", "padding_idx"], null]], ["==", ["value", "num_embeddings"], null]], "message": "padding_idx requires num_embeddings: set it, or padding_idx to None"},
+  {"field": "padding_idx", "broken": ["and", ["and", ["not", ["==", ["value", "padding_idx"], null]], ["not", ["==", ["value", "num_embeddings"], null]]], [">=", ["value", "padding_idx"], ["value", "num_embeddings"]]], "message": "padding_idx={padding_idx} must be less than num_embeddings={num_embeddings}"}
 ],
 "kinds": {
   "gru": {"summary": "Gated recurrent unit: a reset and an update gate, about three quarters of an LSTM's parameters.", "provider": "rnnkit", "page": "gru.html", "provider_page": "", "options": [{"path": "options.recurrent_init", "type": "choice", "lists": "never", "required": false, "default": "default", "words": "\"default\" | \"orthogonal\"", "text": "Initialization of the recurrent weights: `\"default\"` is uniform in +-1 / sqrt(hidden_size), as in torch; `\"orthogonal\"` makes the block of each gate an orthogonal matrix (Saxe et al., arXiv 1312.6120).", "choices": ["default", "orthogonal"]}], "rules": [[{"field": "hidden_size", "broken": ["is_list", ["value", "hidden_size"]], "message": "The kind 'gru' has one hidden_size for all layers: give one integer, or choose a kind that is a stack of cells, such as 'lstm_cell'"}], [], []], "stacked_state": true, "layers": {"option": null, "otherwise": ["gru"]}},
@@ -51,6 +58,11 @@ globalThis.rnnkitSpecBuilder = { data: {
   "parameters": [{"name": "linear.weight", "shape": [{"output_size": 1}, {"features": 1}]}, {"name": "linear.bias", "shape": [{"output_size": 1}]}],
   "sequence": {"true": "(batch, time, {features})", "false": "(time, batch, {features})"},
   "output": {"all": {"true": "(batch, time, {features})", "false": "(time, batch, {features})"}, "last": {"true": "(batch, {features})", "false": "(batch, {features})"}, "max": {"true": "(batch, {features})", "false": "(batch, {features})"}, "mean": {"true": "(batch, {features})", "false": "(batch, {features})"}}
+},
+"embedding": {
+  "what": "Embedding",
+  "parameters": [{"name": "weight", "shape": [{"num_embeddings": 1}, {"input_size": 1}]}],
+  "input": {"true": "(batch, time)", "false": "(time, batch)"}
 },
 "marks": [
   {"place": "between", "shown": ["and", [">", ["value", "dropout"], 0], ["not", ["value", "options.variational_dropout"]]], "text": "dropout {dropout}"},

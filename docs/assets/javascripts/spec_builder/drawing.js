@@ -25,7 +25,7 @@
       const reads = model.layers[lowest.index - 1]?.shape ?? ""
       pieces.push(Array.isArray(entry) ? restPiece(entry, reads) : layerPiece(entry, reads, marks))
     }
-    pieces.push(inputPiece(model))
+    pieces.push(...embeddingPieces(model), inputPiece(model))
     return svg(stacked(pieces), summary(kind, model))
   }
 
@@ -65,6 +65,16 @@
       return rectangle(LEFT, top, RIGHT - LEFT, 34, "readout") + name + count(readout, top + 22)
     })
     return [linear, arrowPiece("", []), box, below]
+  }
+
+  function embeddingPieces({ embedding }) {
+    if (!embedding) return []
+    const words = `${embedding.what} ${embedding.reads} → ${embedding.features}`
+    const box = piece(34, (top) => {
+      const name = text(LEFT + 14, top + 22, words, "name")
+      return rectangle(LEFT, top, RIGHT - LEFT, 34, "readout") + name + count(embedding, top + 22)
+    })
+    return [box, arrowPiece("", [])]
   }
 
   function layerPiece(layer, reads, marks) {
@@ -177,10 +187,11 @@
   }
 
   /** The drawing for those who do not see it; the table beside it has the figures. */
-  function summary(kind, { layers, readout, input, output }) {
+  function summary(kind, { embedding, layers, readout, input, output }) {
+    const first = embedding ? `${embedding.what}, ` : ""
     const every = layers.length === 1 ? "one layer" : `${layers.length} layers`
     const linear = readout.linear ? `, ${readout.linear}` : ""
-    return `From the bottom up: input ${input}, ${every} of ${kind}, readout ${readout.how}${linear}, output ${output}`
+    return `From the bottom up: input ${input}, ${first}${every} of ${kind}, readout ${readout.how}${linear}, output ${output}`
   }
 
   const escaped = (words) =>

@@ -7,17 +7,28 @@
 
   /** The model of a valid spec, by the values of its fields. */
   function modelOf(kind, values) {
+    const embedding = embeddingOf(values)
     const layers = layersOf(kind, values)
     const readout = readoutOf(values, layers.at(-1).features)
     const order = String(values.batch_first)
     return {
+      embedding,
       layers,
       readout,
-      input: shapeWords(data.readout.sequence[order], values.input_size),
+      input: embedding ? data.embedding.input[order] : shapeWords(data.readout.sequence[order], values.input_size),
       output: shapeWords(data.readout.output[values.readout][order], readout.features),
       state: stateOf(kind, layers),
-      parameters: [...layers, readout].reduce((sum, layer) => sum + BigInt(layer.parameters), 0n),
+      parameters: [embedding ?? [], layers, readout].flat().reduce((sum, layer) => sum + BigInt(layer.parameters), 0n),
     }
+  }
+
+  /** The embedding of token ids; null without `num_embeddings`. */
+  function embeddingOf(values) {
+    if (values.num_embeddings === null) return null
+    const tensors = there(data.embedding.parameters, {}, { ...values, constant: 1 })
+    const shape = shapeWords(data.readout.sequence[String(values.batch_first)], values.input_size)
+    const sizes = { reads: values.num_embeddings, features: values.input_size }
+    return { name: "embedding", what: data.embedding.what, ...sizes, shape, tensors, parameters: countOf(tensors) }
   }
 
   function layersOf(kind, values) {

@@ -72,8 +72,8 @@
     box.replaceChildren(make("ul", {}, ...items))
   }
 
-  function layersTable({ layers, readout, output, parameters }) {
-    const rows = shortened(layers.map(rowOfLayer))
+  function layersTable({ embedding, layers, readout, output, parameters }) {
+    const rows = shortened([embedding ?? [], layers].flat().map(rowOfLayer))
     const what = readout.linear ? `${readout.how}, ${readout.linear}` : readout.how
     rows.push(["readout", what, output, grouped(readout.parameters), tensorsOf(readout.tensors)])
     rows.push(["all", "", "", grouped(parameters), ""])

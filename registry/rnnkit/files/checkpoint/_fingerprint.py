@@ -80,11 +80,18 @@ def preserve_rng(device: torch.device | str | None = None) -> AbstractContextMan
 
 
 def _fixed_input(model: RecurrentModel, device: torch.device) -> Tensor:
-    """Numbers in [-1, 1) from integer arithmetic, since torch's random numbers may change between versions."""
-    axes = (_BATCH_SIZE, _STEPS) if model.spec.batch_first else (_STEPS, _BATCH_SIZE)
-    places = torch.arange(1, _BATCH_SIZE * _STEPS * model.spec.input_size + 1, dtype=torch.int64, device="cpu")
-    scattered = places * 2654435761 % 2**32  # Knuth's multiplicative hash
+    """Numbers in [-1, 1), or token ids, from integer arithmetic: torch's random numbers may change between versions."""
+    spec = model.spec
+    axes = (_BATCH_SIZE, _STEPS) if spec.batch_first else (_STEPS, _BATCH_SIZE)
+    if spec.num_embeddings is not None:
+        return (_scattered(_BATCH_SIZE * _STEPS) % spec.num_embeddings).reshape(axes).to(device)
+    scattered = _scattered(_BATCH_SIZE * _STEPS * spec.input_size)
     return (scattered.double() / 2**31 - 1).reshape(*axes, -1).to(device, model.backbone.dtype)
+
+
+def _scattered(count: int) -> Tensor:
+    places = torch.arange(1, count + 1, dtype=torch.int64, device="cpu")
+    return places * 2654435761 % 2**32  # Knuth's multiplicative hash
 
 
 def _with_tensors(twin: RecurrentModel, model: RecurrentModel, device: torch.device) -> RecurrentModel:
