@@ -3,9 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Installs again only after a change of the requirements.
 READY := .venv/ready
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+TOOLS := .venv-tools/bin
+TOOLS_READY := .venv-tools/ready
+PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
+PYTEST_OPTIONS := --numprocesses auto --maxprocesses 8 --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-.PHONY: demo test test-slow test-all bench lint types format docs docs-serve docs-test docs-screenshots
+.PHONY: demo test test-slow test-all test-tools bench lint types format docs docs-serve docs-test docs-screenshots
 
 demo: $(READY)
 	$(BIN)/python docs/examples/digits.py
@@ -19,6 +23,11 @@ test-slow: $(READY)
 
 test-all: $(READY)
 	$(PYTEST)
+
+# -W ignore: the tools warn about each other and about torch
+test-tools: $(TOOLS_READY)
+	PATH="$(CURDIR)/$(TOOLS):$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 \
+	  $(TOOLS)/python -m pytest $(PYTEST_OPTIONS) -W ignore tests/tools
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
@@ -54,4 +63,11 @@ docs-screenshots: docs
 $(READY): pyproject.toml plugins/rnnkit-cards/pyproject.toml constraints.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@
+
+# Finds the packages of .venv, so that torch is installed once.
+$(TOOLS_READY): $(READY) constraints.txt requirements-tools.txt
+	$(PYTHON) -m venv .venv-tools
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(PURELIB)')')" > "$$($(TOOLS)/python -c '$(PURELIB)')/venv.pth"
+	$(TOOLS)/python -m pip install --quiet --requirement requirements-tools.txt
 	touch $@

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         register_kind,
         register_readout,
     )
-    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_
+    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
     from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.errors import (
         AmbiguousKindError,
@@ -148,6 +148,7 @@ __all__ = [
     "register_hooks",
     "register_kind",
     "register_readout",
+    "reorder_gates",
     "resolve_kind",
     "save_model",
     "save_spec",
@@ -181,7 +182,7 @@ _ROOMS = {
         "register_kind",
         "register_readout",
     ],
-    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_"],
+    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "files": ["FileProblem"],

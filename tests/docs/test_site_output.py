@@ -308,7 +308,7 @@ def test_workflow_publishes_pushes_and_tags():
 
 
 def test_workflow_uses_the_actions_of_continuous_integration():
-    [publish], [ci] = workflow("docs")["jobs"].values(), workflow("ci")["jobs"].values()
+    [publish], ci = workflow("docs")["jobs"].values(), workflow("ci")["jobs"]["ci"]
     used = {step["uses"] for step in publish["steps"] if "uses" in step}
     assert used == {step["uses"] for step in ci["steps"] if "uses" in step}
     assert all(re.fullmatch(r"actions/[\w-]+@v\d+", each) for each in used)

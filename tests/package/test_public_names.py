@@ -75,6 +75,7 @@ PUBLIC = [
     "register_hooks",
     "register_kind",
     "register_readout",
+    "reorder_gates",
     "resolve_kind",
     "save_model",
     "save_spec",

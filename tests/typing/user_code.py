@@ -43,6 +43,7 @@ from rnnkit import (
     move_state,
     orthogonal_,
     register_kind,
+    reorder_gates,
     resolve_kind,
     set_plugin_policy,
 )
@@ -311,6 +312,7 @@ stream_state = turner.restore_state(flatten_state(stream_state))
 stream_state = turner.reset_state(stream_state, torch.zeros(len(x), dtype=torch.bool))
 stream_state = map_state(torch.clone, stream_state)
 assert_type(orthogonal_(torch.empty(8, 4), 4), Tensor)
+assert_type(reorder_gates(torch.empty(6, 4), "zrn", "rzn"), Tensor)
 
 
 # Kinds of one's own process

@@ -1,0 +1,66 @@
+"""The table of kinds and tools shows the recorded outcomes, for every kind."""
+
+import json
+
+import pytest
+
+from docs.site import tools
+from rnnkit import list_kinds
+from tests.helpers.pages import DOCS
+
+RECORD = json.loads(tools.OUTCOMES.read_text("utf-8"))
+ROWS = {row["title"]: row for row in RECORD["rows"]}
+
+
+def test_page_is_up_to_date():
+    page = tools.PAGE.read_text("utf-8")
+    assert page == tools.page_text(RECORD, page), "run python -m docs.site.tools"
+
+
+def test_every_built_in_kind_has_a_column():
+    kinds = {kind for row in ROWS.values() for kind in row["outcomes"]}
+    assert set(list_kinds()) <= kinds, "run .venv-tools/bin/python -m docs.site.tools --run"
+
+
+@pytest.mark.parametrize("title", ROWS)
+def test_row_links_to_a_page_and_explains_its_failures(title):
+    row = ROWS[title]
+    assert (DOCS / f"tools/{row['page']}.md").is_file()
+    assert bool(row["limit"]) == any(row["outcomes"].values())
+
+
+ROW = {"page": "hub", "lines": 0, "limit": ""}
+
+
+def table_of(*rows):
+    """Return the lines of the page of a record, below its versions."""
+    record = {"date": "2026-01-02", "versions": {"torch": "2.13.0+cpu"}, "rows": rows}
+    text = tools.page_text(record, f"above\n{tools.HEADING}old\n")
+    assert text.startswith(f"above\n{tools.HEADING}")
+    assert "Run on 2026-01-02 with torch 2.13.0." in text
+    assert "old" not in text
+    return [line for line in text.partition("2.13.0.")[2].splitlines() if line]
+
+
+def test_cells_show_the_outcomes():
+    rows = [
+        ROW | {"title": "A", "outcomes": {"gru": "", "p/mgu": ""}},
+        ROW | {"title": "B", "lines": 4, "outcomes": {"gru": "", "p/mgu": "TypeError: x"}, "limit": "Use A."},
+        ROW | {"title": "C", "outcomes": {"p/mgu": "TypeError: y"}, "limit": "Use A."},
+        ROW | {"title": "D", "outcomes": {"gru": "TypeError: z"}, "limit": "Use B."},
+    ]
+    assert table_of(*rows) == [
+        "| | `gru` | `mgu` |",
+        "|---|:-:|:-:|",
+        "| [A](hub.md) | ✓ | ✓ |",
+        "| [B](hub.md) | +4 | ✗ <sup>1</sup> |",
+        "| [C](hub.md) |  | ✗ <sup>1</sup> |",
+        "| [D](hub.md) | ✗ <sup>2</sup> |  |",
+        "1. Use A.",
+        "2. Use B.",
+    ]
+
+
+def test_page_without_the_heading_is_refused():
+    with pytest.raises(ValueError, match="must have the heading '## Kinds and tools'"):
+        tools.page_text(RECORD, "# Tools\n")
