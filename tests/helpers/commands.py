@@ -1,6 +1,7 @@
 """Runs the command `rnnkit` in this process, in another process, or in a terminal."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -47,4 +48,6 @@ def start_process(*arguments, code=COMMAND, path=(), stdout=subprocess.PIPE, **e
         stdout=stdout,
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, path), *inherited]), **environment},
+        # a process that was started in the background ignores interrupts, and so would its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # runs nothing else
     )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rnnkit import list_kinds
 from rnnkit.testing import all_checks
 from tests.helpers.pages import ROOT
 from tests.helpers.slow import SLOW, is_slow
@@ -19,9 +20,9 @@ def test_slow_tests_are_selected_by_node_id():
     assert not is_slow("tests/testing/test_conformance.py::test_x[lstm-loss_falls]")
 
 
-def test_patterns_of_conformance_tests_name_checks():
-    """A renamed check would otherwise no longer be left out."""
-    names = {check.name for check in all_checks()} | {"enough_checks_pass"}
+def test_patterns_of_conformance_tests_name_checks_or_kinds():
+    """A renamed check or kind would otherwise no longer be left out."""
+    names = {check.name for check in all_checks()} | {"enough_checks_pass"} | {f"[[]{kind}-" for kind in list_kinds()}
     patterns = [pattern for pattern in SLOW if "test_conformance.py::" in pattern]
     assert patterns
     assert [pattern for pattern in patterns if not any(name in pattern for name in names)] == []

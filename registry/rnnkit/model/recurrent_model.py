@@ -270,10 +270,10 @@ class RecurrentModel(ResettableModule):
             self._check_input(x)
             x = embed(self.embedding, x, lengths, self.spec)
         if restarts is None:
-            return self.backbone(x, state, lengths)  # type: ignore[no-any-return]  # a module
+            return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
         self._check_restarts(x, state, restarts)
         if x.numel() == 0 or not restarts.any():
-            return self.backbone(x, state, lengths)  # type: ignore[no-any-return]  # a module
+            return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
         return run_with_restarts(self.backbone, x, state, lengths, restarts)
 
     def _check_restarts(self, x: Tensor, state: Any | None, restarts: Tensor) -> None:
