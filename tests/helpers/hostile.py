@@ -275,7 +275,6 @@ HOOKS = [
         name="wrong-argument",
         source="@hookimpl\ndef register_kinds(registry): pass",
         message="its hook is `register_kinds(registry)`. Write `def register_kinds(register):`.",
-        cause="PluginValidationError",
     ),
     Hostile(
         name="function-for-module",

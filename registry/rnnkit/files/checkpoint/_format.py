@@ -246,6 +246,7 @@ def _check_start(start: bytes, path: str) -> None:
 def _parse_header(text: bytes, path: str) -> dict[str, Any]:
     try:
         header: dict[str, Any] = json.loads(text.decode())
+        json.dumps(header, ensure_ascii=False).encode()  # json accepts half of a surrogate pair, safetensors does not
     except (ValueError, RecursionError) as error:
         _fail(path, f"the file is damaged: its header is not valid JSON ({describe_exception(error)})", error)
     return header
