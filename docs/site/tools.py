@@ -73,7 +73,7 @@ def _kinds(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
     kinds = _kinds(rows)
-    yield f"| | {' | '.join(map(_short_name, kinds))} |"
+    yield f"| example | {' | '.join(map(_short_name, kinds))} |"
     yield f"|---|{':-:|' * len(kinds)}"
     for row, note in zip(rows, _notes(rows), strict=True):
         cells = [_cell(row, kind, note) for kind in kinds]
