@@ -116,6 +116,6 @@ def _detach_computed_weights(rnn: nn.RNNBase) -> None:
 
     The next call computes them again, since they are not the objects that the attributes of the module return.
     """
-    weights: list[Any] = [None if weight is None else weight.detach() for weight in rnn._flat_weights]  # noqa: SLF001
+    weights: list[Any] = [None if weight is None else weight.detach() for weight in rnn._flat_weights]  # noqa: SLF001  # as below
     rnn._flat_weights = weights  # noqa: SLF001  # torch has no public function for this
     rnn._flat_weight_refs = [None if weight is None else weakref.ref(weight) for weight in weights]  # noqa: SLF001

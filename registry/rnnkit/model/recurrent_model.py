@@ -91,7 +91,7 @@ class RecurrentModel(ResettableModule):
 
     # No argument is keyword-only, since tools pass arguments by position: captum those that it is given, the older ONNX
     # exporter all of them, defaults included. For type checkers, those after `lengths` are.
-    def forward(  # noqa: PLR0917
+    def forward(  # noqa: PLR0917  # the older ONNX exporter passes every argument by position
         self,
         x: Tensor | PackedSequence,
         state: Any | None = None,
