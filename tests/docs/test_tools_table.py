@@ -50,7 +50,7 @@ def test_cells_show_the_outcomes():
         ROW | {"title": "D", "outcomes": {"gru": "TypeError: z"}, "limit": "Use B."},
     ]
     assert table_of(*rows) == [
-        "| | `gru` | `mgu` |",
+        "| example | `gru` | `mgu` |",
         "|---|:-:|:-:|",
         "| [A](hub.md) | ✓ | ✓ |",
         "| [B](hub.md) | +4 | ✗ <sup>1</sup> |",
