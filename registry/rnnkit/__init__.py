@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         BuildError,
         CheckpointError,
         DeprecatedKindWarning,
+        ExportError,
         InputError,
         LockWarning,
         PluginError,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         UnknownKindError,
         UnresolvedKindError,
     )
+    from rnnkit.export import ExportReport, export_onnx, export_program
     from rnnkit.files import FileProblem
     from rnnkit.files.checkpoint.checkpoint_file import (
         LockDifference,
@@ -94,6 +96,8 @@ __all__ = [
     "CheckpointError",
     "DeprecatedKindWarning",
     "Deprecation",
+    "ExportError",
+    "ExportReport",
     "FieldDescription",
     "FileProblem",
     "InitOptions",
@@ -132,6 +136,8 @@ __all__ = [
     "describe_options",
     "describe_spec",
     "detach_state",
+    "export_onnx",
+    "export_program",
     "flatten_state",
     "get_kind",
     "get_readout",
@@ -185,6 +191,7 @@ _ROOMS = {
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
+    "export": ["ExportReport", "export_onnx", "export_program"],
     "files": ["FileProblem"],
     "files.checkpoint.checkpoint_file": ["LockDifference", "Verification", "load_model", "save_model", "verify_model"],
     "files.spec": ["load_spec", "override_spec", "save_spec"],

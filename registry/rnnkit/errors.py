@@ -68,6 +68,10 @@ class CheckpointError(RnnkitError, ValueError):
     """A file cannot be loaded as a model, or a model cannot be saved."""
 
 
+class ExportError(RnnkitError, RuntimeError):
+    """A model cannot be exported, or its export differs from it."""
+
+
 class LockWarning(UserWarning):
     """A file was written with another version of its plugin than the installed one."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
@@ -221,6 +221,15 @@ class Cell(ResettableModule, ABC):
             column, two for a matrix. Give parameters or slices of them, so that gradients flow; give 0 for a bias that
             the cell does not have. Omit `x_t`, the parts of the state (`h_{t-1}` of a part `h`) and functions with a
             fixed meaning, such as `\sigma`, `\tanh` and `\max`. Empty unless overridden.
+        """
+        return {}
+
+    def onnx_translations(self) -> Mapping[Any, Callable[..., Any]]:
+        """Return ONNX translations of the custom operators that this cell calls; empty unless overridden.
+
+        A translation is a function of the operator's arguments that returns its results, written in `onnxscript`, as in
+        the argument `custom_translation_table` of `torch.onnx.export`. Operators of torch have theirs already. If an
+        operator has none, `export_onnx` exports a `Scan` of `step`.
         """
         return {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,12 @@ class CellStack(Backbone):
     @force_step_loop.setter
     def force_step_loop(self, value: bool) -> None:
         self._force_step_loop = value
+
+    def as_step_loop(self) -> CellStack:
+        """Return a stack of the same cells with `force_step_loop=True`."""
+        stack = copy.copy(self)
+        stack.force_step_loop = True
+        return stack
 
     def state_shapes(self, batch_size: int) -> Any:
         return tuple(cell.state_shapes(batch_size) for cell in self._cells())

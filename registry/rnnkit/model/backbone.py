@@ -221,6 +221,23 @@ class Backbone(ResettableModule, ABC):
         batch = max(sizes, default=None)
         return check_state(state, self.state_shapes(batch or 0), None), batch
 
+    def onnx_translations(self) -> Mapping[Any, Callable[..., Any]]:
+        """Return ONNX translations of the custom operators that this backbone calls; empty unless overridden.
+
+        A translation is a function of the operator's arguments that returns its results, written in `onnxscript`, as in
+        the argument `custom_translation_table` of `torch.onnx.export`. Operators of torch have theirs already. If an
+        operator has none, `export_onnx` exports `as_step_loop`.
+        """
+        return {}
+
+    def as_step_loop(self) -> Backbone:
+        """Return a backbone with the same weights and states that calls no custom operators; itself unless overridden.
+
+        `export_program` and `export_onnx` use it with `native=False`, and `export_onnx` for a custom operator without a
+        translation.
+        """
+        return self
+
     def batch_axes(self) -> Any:
         """Return the state with the index of the batch axis in place of each tensor, or None for parts without one."""
 
