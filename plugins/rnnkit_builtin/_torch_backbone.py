@@ -11,6 +11,8 @@ from torch.nn.utils.parametrize import is_parametrized
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnkit import Backbone, RecurrentSpec, map_state, orthogonal_
+from rnnkit_builtin._kernels import Layers
+from rnnkit_builtin._unroll_operator import unroll_layers
 
 # By the prefix of its symbols in an equation, each parameter of the lowest layer.
 _PARAMETER_OF_PREFIX = {"W_{i": "weight_ih_l0", "W_{h": "weight_hh_l0", "b_{i": "bias_ih_l0", "b_{h": "bias_hh_l0"}
@@ -49,6 +51,8 @@ class TorchBackbone(Backbone):
         self.output_size = rnn.proj_size or rnn.hidden_size
         super().__init__(spec, features=directions * self.output_size)
         self._like = next(rnn.parameters()).detach().new_empty(0)  # not a buffer, which a summary would list
+        self._layers = Layers(rnn.mode.lower(), rnn.num_layers, rnn.bias, rnn.bidirectional)
+        self._weight_names = tuple(rnn._parameters)  # noqa: SLF001  # in the order in which the kernels take them
         self.rnn = rnn
         if spec.options.recurrent_init == "orthogonal":
             for _, weight_hh, *_ in rnn.all_weights:
@@ -61,8 +65,20 @@ class TorchBackbone(Backbone):
     def split_directions(self, state: Any) -> tuple[Any, Any]:
         return map_state(lambda part: part[::2], state), map_state(lambda part: part[1::2], state)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "rnn":
+            self._link()
+
+    def _link(self) -> None:
+        """Keep the attributes of `rnn` where `torch.compile` reads them: it refuses to read torch's recurrent modules."""
+        self._rnn_vars = vars(self.rnn)
+
     def _reference_tensor(self) -> Tensor:
-        weights = self.rnn._parameters.values()  # noqa: SLF001  # as `parameters()`, which is slower
+        # A tool may replace `rnn` in `_modules`, past `__setattr__`. Without this line its parameters would stay alive.
+        if not torch.compiler.is_compiling() and self._rnn_vars is not vars(self._modules["rnn"]):
+            self._link()
+        weights = self._rnn_vars["_parameters"].values()  # as `parameters()`, which is slower
         return next((weight for weight in weights if weight is not None), self._like)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
@@ -72,7 +88,13 @@ class TorchBackbone(Backbone):
     def __getstate__(self) -> Any:
         if isinstance(self.rnn, nn.RNNBase) and is_parametrized(self.rnn):
             _detach_computed_weights(self.rnn)
-        return super().__getstate__()  # type: ignore[no-untyped-call]  # of object
+        state = dict(super().__getstate__())  # type: ignore[no-untyped-call]  # of object
+        del state["_rnn_vars"]
+        return state
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        self._link()
 
     def _symbols(self, gates: str) -> dict[str, Tensor]:
         """Return the weights and biases of the lowest layer by their symbols in equations: `W_{ir}`, `b_{hz}`."""
@@ -84,6 +106,8 @@ class TorchBackbone(Backbone):
         return symbols
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        if torch.compiler.is_compiling() and self._runs_kernel():
+            return self._run_operator(x, state, lengths)
         if lengths is None:
             return self._call(x, state)
         time = x.shape[1 if self.batch_first else 0]
@@ -95,6 +119,24 @@ class TorchBackbone(Backbone):
         if not bool(lengths_on_cpu.all()):
             final = self._restore_empty(final, state, lengths == 0)
         return output, final
+
+    def _runs_kernel(self) -> bool:
+        """True if a call of `rnn` runs torch's kernel on the parameters of `rnn`, and nothing else."""
+        own = self._rnn_vars
+        names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+        if not _is_torch_module(self) or "forward" in own or any(own[name] for name in names):
+            return False
+        return all(name in own["_parameters"] for name in self._weight_names)  # a parametrized weight is not
+
+    def _run_operator(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        own = self._rnn_vars
+        weights = [own["_parameters"][name] for name in self._weight_names]
+        dropout = own["dropout"] if own["training"] else 0.0
+        x = x.transpose(0, 1) if self.batch_first else x
+        initial = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
+        output, *final = unroll_layers(self._layers, x, initial, weights, lengths, dropout)
+        output = output.transpose(0, 1) if self.batch_first else output
+        return output, self._make_state(final[0] if len(final) == 1 else final)
 
     def _call(self, x: Any, state: Any | None) -> tuple[Any, Any]:
         # nn.RNN and nn.GRU take and return a tensor, nn.LSTM a tuple
@@ -109,6 +151,13 @@ class TorchBackbone(Backbone):
         """Give sequences of length 0 back their initial state."""
         initial = self.initial_state(len(empty)) if state is None else state
         return type(final)(*(torch.where(empty[:, None], *parts) for parts in zip(initial, final, strict=True)))
+
+
+@torch.compiler.assume_constant_result
+def _is_torch_module(backbone: TorchBackbone) -> bool:
+    """True if `rnn` is a module of torch itself, whose attributes `_rnn_vars` are; evaluated once per compilation."""
+    rnn: Any = backbone.rnn
+    return vars(rnn) is backbone._rnn_vars and type(rnn) in (nn.RNN, nn.GRU, nn.LSTM)  # noqa: SLF001
 
 
 def _detach_computed_weights(rnn: nn.RNNBase) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from rnnkit import Cell, map_state
+from rnnkit import Cell
+from rnnkit_builtin import _unroll_operator
+from rnnkit_builtin._kernels import Layers, run_kernel
 
-Kernel = Callable[..., tuple[Tensor, ...]]
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # in the order in which the kernels take them
 
 
@@ -82,8 +82,8 @@ class TorchCell(Cell):
         return symbols
 
     @abstractmethod
-    def kernel(self) -> Kernel | None:
-        """Return torch's kernel for this cell; None if it has none, as with layer normalization."""
+    def kernel(self) -> str | None:
+        """Return the name of torch's kernel for this cell; None if it has none, as with layer normalization."""
 
     def project(self, x: Tensor) -> Any:
         return _linear(x, self.weight_ih, self.bias_ih, self.norm_ih)
@@ -115,22 +115,14 @@ def unroll_layers(
     weights_by_cell = [_weights(cell) for cell in cells]
     counts = {len(weights) for weights in weights_by_cell}
     # one call of a kernel has one hidden size, and biases in all layers or in none
-    if len(counts) > 1 or any(cell.kernel() is not kernel or cell.hidden_size != hidden_size for cell in cells[1:]):
+    if len(counts) > 1 or any(cell.kernel() != kernel or cell.hidden_size != hidden_size for cell in cells[1:]):
         return NotImplemented
     weights = [weight for cell_weights in weights_by_cell for weight in cell_weights]
-    # has_biases, num_layers, dropout, train, bidirectional
-    settings = (weights, counts == {4}, len(cells) // directions, dropout, dropout > 0, directions == 2)
-    state_class: Any = cells[0].State
-    if lengths is None or states is None:
-        initial = _zero_state(x, cells) if states is None else _stack_states(states)
-        output, *final = kernel(x, initial, *settings, False)  # batch_first=False
-        return output, _unstack_states(final, state_class)
-    packed: Any = pack_padded_sequence(x, lengths.cpu(), enforce_sorted=False)
-    # packing sorts the sequences by length, so the states must be in the same order
-    sorted_states = [map_state(lambda part: part.index_select(0, packed.sorted_indices), state) for state in states]
-    data, *final = kernel(packed.data, packed.batch_sizes, _stack_states(sorted_states), *settings)
-    output, _ = pad_packed_sequence(PackedSequence(data, *packed[1:]), total_length=len(x))
-    return output, _unstack_states([part.index_select(1, packed.unsorted_indices) for part in final], state_class)
+    layers = Layers(kernel, len(cells) // directions, bias=counts == {4}, bidirectional=directions == 2)
+    initial = _zero_state(x, cells) if states is None else _stack_states(states)
+    run = _unroll_operator.unroll_layers if torch.compiler.is_compiling() else run_kernel
+    output, *final = run(layers, x, initial, weights, lengths, dropout)
+    return output, _unstack_states(final, cells[0].State)
 
 
 def _weights(cell: TorchCell) -> list[Any]:
@@ -139,20 +131,17 @@ def _weights(cell: TorchCell) -> list[Any]:
     return weights if weights[-1] is not None else weights[:2]
 
 
-def _zero_state(x: Tensor, cells: Sequence[TorchCell]) -> Any:
+def _zero_state(x: Tensor, cells: Sequence[TorchCell]) -> list[Tensor]:
     """Return the result of `_stack_states` for states that are all zeros."""
     zeros = torch.zeros(len(cells), x.shape[1], cells[0].hidden_size, device=x.device, dtype=x.dtype)
-    parts = len(cells[0].state_shapes(0))
-    return zeros if parts == 1 else [zeros] * parts
+    return [zeros] * len(cells[0].state_shapes(0))
 
 
-def _stack_states(states: Sequence[Any]) -> Any:
-    """Stack the states for a kernel: each part is `(cells, batch, features)`; a single part is passed as a tensor."""
+def _stack_states(states: Sequence[Any]) -> list[Tensor]:
+    """Stack the states for a kernel: each part is `(cells, batch, features)`."""
     if len(states) == 1:
-        parts = [part.contiguous().unsqueeze(0) for part in states[0]]  # cuDNN requires contiguous states
-    else:
-        parts = [torch.stack(part) for part in zip(*states, strict=True)]
-    return parts[0] if len(parts) == 1 else parts
+        return [part.contiguous().unsqueeze(0) for part in states[0]]  # cuDNN requires contiguous states
+    return [torch.stack(part) for part in zip(*states, strict=True)]
 
 
 def _unstack_states(parts: Sequence[Tensor], state_class: Any) -> tuple[Any, ...]:

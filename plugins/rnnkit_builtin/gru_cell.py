@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rnnkit import CellState, Kind, cell_kind, hookimpl
-from rnnkit_builtin._torch_cell import Kernel, TorchCell, unroll, unroll_layers
+from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
 from rnnkit_builtin.gru import CHO, GRU_MEANINGS, GRU_STEP
 
 
@@ -41,8 +41,8 @@ class GRUCell(TorchCell):
     def project(self, x: Tensor) -> Any:
         return super().project(x).split([2 * self.hidden_size, self.hidden_size], -1)
 
-    def kernel(self) -> Kernel | None:
-        return torch.gru if self.norm_ih is None else None
+    def kernel(self) -> str | None:
+        return "gru" if self.norm_ih is None else None
 
     def step(self, projected_t: tuple[Tensor, Tensor], state: CellState) -> tuple[Tensor, CellState]:
         x_rz, x_n = projected_t

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit import Kind, cell_kind, hookimpl
-from rnnkit_builtin._autocast import cast_for_autocast
-from rnnkit_builtin._torch_cell import Kernel, TorchCell, unroll, unroll_layers
+from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
 from rnnkit_builtin.lstm import HOCHREITER, LSTM_MEANINGS, LSTM_STEP, init_forget_bias
 
 
@@ -51,8 +50,8 @@ class LSTMCell(TorchCell):
         )
         self.norm_c = nn.LayerNorm(hidden_size, bias=bias, device=device, dtype=dtype) if layer_norm else None
 
-    def kernel(self) -> Kernel | None:
-        return _lstm if self.norm_ih is None else None
+    def kernel(self) -> str | None:
+        return "lstm" if self.norm_ih is None else None
 
     def step(self, projected_t: Tensor, state: LSTMCellState) -> tuple[Tensor, LSTMCellState]:
         i, f, g, o = (projected_t + self._project_state(state.h)).chunk(4, -1)
@@ -69,13 +68,6 @@ class LSTMCell(TorchCell):
     def set_forget_bias(self, value: float) -> None:
         if self.bias_ih is not None and self.bias_hh is not None:
             init_forget_bias(self.bias_ih, self.bias_hh, value)
-
-
-def _lstm(x: Tensor, state_or_batch_sizes: Any, *arguments: Any) -> tuple[Tensor, ...]:
-    if isinstance(state_or_batch_sizes, Tensor):  # oneDNN has no kernel for packed data: there is nothing to choose
-        return torch.lstm(x, state_or_batch_sizes, *arguments)
-    x, *state = cast_for_autocast([x, *state_or_batch_sizes])
-    return torch.lstm(x, state, *arguments)
 
 
 @hookimpl

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnkit import CellState, Kind, StackOptions, cell_kind, hookimpl
-from rnnkit_builtin._torch_cell import Kernel, TorchCell, unroll, unroll_layers
+from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
 from rnnkit_builtin.rnn import ELMAN, ELMAN_MEANINGS, ELMAN_STEP
 
 
@@ -45,10 +45,8 @@ class RNNCell(TorchCell):
         self.nonlinearity = nonlinearity
         self.norm = nn.LayerNorm(hidden_size, bias=False, device=device, dtype=dtype) if layer_norm else None
 
-    def kernel(self) -> Kernel | None:
-        if self.norm is not None:
-            return None
-        return torch.rnn_tanh if self.nonlinearity == "tanh" else torch.rnn_relu
+    def kernel(self) -> str | None:
+        return f"rnn_{self.nonlinearity}" if self.norm is None else None
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, None if self.norm is not None else self.bias_ih)

@@ -1,0 +1,294 @@
+"""The operator `rnnkit::unroll`: torch's recurrent kernels as one node of a traced program.
+
+`torch.compile` and `torch.export` would expand a kernel into one node for each step, and cannot trace packing. They see
+this operator as a whole, for any batch, number of steps and lengths.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnnkit_builtin._kernels import Layers, run_kernel
+
+
+def unroll_layers(
+    layers: Layers,
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    lengths: Tensor | None,
+    dropout: float,
+) -> list[Tensor]:
+    """Compute `run_kernel` by the operator, with lengths in [0, time]; a sequence of length 0 keeps its state."""
+    x, *state = _cast_for_autocast([x, *state])
+    weights = _cast_for_autocast(weights)
+    if dropout == 0 or layers.num_layers == 1:
+        return _unroll(layers, x, state, weights, lengths)
+    # one call for each layer: dropout inside would need the same mask again whenever the backward runs the kernel again
+    finals: list[list[Tensor]] = []
+    directions, cells = 2 if layers.bidirectional else 1, state[0].shape[0]
+    each = len(weights) // cells
+    for first in range(0, cells, directions):
+        last = first + directions
+        x = F.dropout(x, dropout) if first > 0 else x
+        layer_state = [part[first:last] for part in state]
+        one = layers._replace(num_layers=1)
+        x, *final = _unroll(one, x, layer_state, weights[first * each : last * each], lengths)
+        finals.append(final)
+    return [x, *[torch.cat(parts) for parts in zip(*finals, strict=True)]]
+
+
+def _unroll(
+    layers: Layers, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], lengths: Tensor | None
+) -> list[Tensor]:
+    inputs = [x, *state, *weights]
+    save = (
+        torch.is_grad_enabled()
+        and not torch.compiler.is_exporting()
+        and any(tensor.requires_grad for tensor in inputs)
+    )
+    result: list[Tensor] = unroll(layers.kernel, x, list(state), list(weights), lengths, *layers[1:], save)
+    return result[: 1 + len(state)]
+
+
+def _cast_for_autocast(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Cast tensors as autocast casts the arguments of the kernels, which are not visible inside the operator."""
+    device_type = tensors[0].device.type
+    if not (torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)):
+        return list(tensors)
+    dtype = torch.get_autocast_dtype(device_type)
+    return [tensor if tensor.dtype == torch.float64 else tensor.to(dtype) for tensor in tensors]
+
+
+# lengths are read on the CPU, and what is saved for the backward is found by an address: neither can be replayed
+_TAGS: Any = {"tags": (torch.Tag.cudagraph_unsafe,)} if hasattr(torch.Tag, "cudagraph_unsafe") else {}
+
+
+@torch.library.custom_op("rnnkit::unroll", mutates_args=(), **_TAGS)
+def unroll(  # noqa: PLR0917  # operators are called by position
+    kernel: str,
+    x: Tensor,
+    state: list[Tensor],
+    weights: list[Tensor],
+    lengths: Tensor | None,
+    num_layers: int,
+    bias: bool,
+    bidirectional: bool,
+    save: bool,
+) -> list[Tensor]:
+    """Run a recurrent kernel over whole sequences.
+
+    Args:
+        kernel: the name of the kernel.
+        x: `(time, batch, input_size)`; arbitrary past the length of each sequence.
+        state: the parts of the initial state, `(num_layers * directions, batch, features)` each; the first is the one
+            that the kernel outputs.
+        weights: the weights of each cell, in the order of `nn.RNNBase`.
+        lengths: number of valid steps of each sequence, `(batch,)`, int64 in [0, time]; None: all are valid.
+        num_layers: number of layers.
+        bias: True if the weights of each cell include two biases.
+        bidirectional: True if every second cell reads the sequences in reverse.
+        save: True to return what the backward needs as well.
+
+    Returns:
+        The output, `(time, batch, directions * features)`, zeros past the length of each sequence; the parts of the
+        final state, in which a sequence of length 0 keeps its initial state; and with `save` one tensor for the
+        backward, without meaning elsewhere.
+    """
+    layers = Layers(kernel, num_layers, bias, bidirectional)
+    if not save:
+        return [part.contiguous() for part in _compute(layers, x, state, weights, lengths)]
+    graph = _record(layers, x, state, weights, lengths)
+    # clone: a compiler may write into these tensors once their last reader has run, and the graph still reads them
+    return [*[part.detach().clone(memory_format=torch.contiguous_format) for part in graph.outputs], _keep(graph)]
+
+
+@unroll.register_fake
+def _(
+    kernel: str,
+    x: Tensor,
+    state: list[Tensor],
+    weights: list[Tensor],
+    lengths: Tensor | None,
+    num_layers: int,
+    bias: bool,
+    bidirectional: bool,
+    save: bool,
+) -> list[Tensor]:
+    features = (2 if bidirectional else 1) * state[0].shape[-1]
+    output = x.new_empty(x.shape[0], x.shape[1], features)
+    final = [part.new_empty(part.shape) for part in state]
+    return [output, *final, *([torch.empty(1, dtype=torch.int8, device="cpu")] if save else [])]
+
+
+def _compute(
+    layers: Layers, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], lengths: Tensor | None
+) -> list[Tensor]:
+    """Compute `run_kernel` with lengths in [0, time], in the dtype of the arguments."""
+    with torch.autocast(x.device.type, enabled=False):
+        if lengths is None:
+            return run_kernel(layers, x, state, weights, None)
+        # torch's packing refuses sequences of length 0: they run one step, which is undone here
+        output, *final = run_kernel(layers, x, state, weights, lengths.clamp(min=1))
+        empty = (lengths == 0).unsqueeze(-1)
+        output = output.masked_fill(empty, 0)
+        return [output, *[torch.where(empty, *parts) for parts in zip(state, final, strict=True)]]
+
+
+class _Graph(NamedTuple):
+    """The outputs and the inputs of one call, connected by autograd."""
+
+    outputs: list[Tensor]
+    inputs: list[Tensor]
+
+
+def _record(
+    layers: Layers, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], lengths: Tensor | None
+) -> _Graph:
+    with _autograd():
+        x, *state = [tensor.detach().clone().requires_grad_() for tensor in (x, *state)]
+        weights = [_unshared(weight).requires_grad_() for weight in weights]
+        return _Graph(_compute(layers, x, state, weights, lengths), [x, *state, *weights])
+
+
+@contextmanager
+def _autograd() -> Iterator[None]:
+    """Turn autograd on inside an operator, which runs without it."""
+    with torch.inference_mode(False):
+        # Inside a `TorchDispatchMode` torch does not record views either, so that writing into a view of a tensor would
+        # not reach its gradient. torch has no public function for this.
+        excluded = torch._C._dispatch_tls_local_exclude_set().remove(torch._C.DispatchKey.ADInplaceOrView)  # noqa: SLF001
+        with torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded):  # noqa: SLF001
+            yield
+
+
+def _unshared(weight: Tensor) -> Tensor:
+    # clone: as in `unroll`; a compiler never writes into a parameter
+    return weight.detach() if isinstance(weight, nn.Parameter) else weight.detach().clone()
+
+
+# The graphs of calls whose backward may still run, by the address of the tensor that `unroll` returned for it.
+_graphs: dict[int, _Graph] = {}
+
+
+def _keep(graph: _Graph) -> Tensor:
+    """Keep a graph as long as the memory of the returned tensor, which operators can pass on, unlike a graph."""
+    memory = np.zeros(1, np.int8)
+    saved = torch.from_numpy(memory)
+    _graphs[saved.data_ptr()] = graph
+    weakref.finalize(memory, _graphs.pop, saved.data_ptr()).atexit = False
+    return saved
+
+
+@torch.library.custom_op("rnnkit::unroll_backward", mutates_args=(), **_TAGS)
+def unroll_backward(  # noqa: PLR0917  # as `unroll`
+    gradients: list[Tensor],
+    saved: list[Tensor],
+    needed: list[bool],
+    kernel: str,
+    x: Tensor,
+    state: list[Tensor],
+    weights: list[Tensor],
+    lengths: Tensor | None,
+    num_layers: int,
+    bias: bool,
+    bidirectional: bool,
+) -> list[Tensor]:
+    """Compute the gradients of `unroll`.
+
+    Args:
+        gradients: the gradients of the output and of each part of the final state.
+        saved: the tensor that `unroll` returned for the backward; empty without `save`, which runs the kernel again.
+        needed: for x, each part of the state and each weight, True if its gradient is returned.
+        kernel: as in `unroll`, and so the following.
+        x: as in `unroll`.
+        state: as in `unroll`.
+        weights: as in `unroll`.
+        lengths: as in `unroll`.
+        num_layers: as in `unroll`.
+        bias: as in `unroll`.
+        bidirectional: as in `unroll`.
+
+    Returns:
+        The gradients that are needed, in the order of `needed`.
+    """
+    # A copy of `saved` has another address, where no graph is found.
+    graph = _graphs.get(saved[0].data_ptr()) if saved else None
+    if graph is None:
+        graph = _record(Layers(kernel, num_layers, bias, bidirectional), x, state, weights, lengths)
+    inputs = _select(graph.inputs, needed)
+    with _autograd():
+        result = torch.autograd.grad(graph.outputs, inputs, gradients, retain_graph=True)
+    return [gradient.contiguous() for gradient in result]
+
+
+@unroll_backward.register_fake
+def _(
+    gradients: list[Tensor],
+    saved: list[Tensor],
+    needed: list[bool],
+    kernel: str,
+    x: Tensor,
+    state: list[Tensor],
+    weights: list[Tensor],
+    lengths: Tensor | None,
+    num_layers: int,
+    bias: bool,
+    bidirectional: bool,
+) -> list[Tensor]:
+    return [each.new_empty(each.shape) for each in _select([x, *state, *weights], needed)]
+
+
+def _select(tensors: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor]:
+    return [tensor for tensor, is_needed in zip(tensors, needed, strict=True) if is_needed]
+
+
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    kernel, x, state, weights, lengths, num_layers, bias, bidirectional, _ = inputs
+    ctx.kernel, ctx.settings = kernel, (num_layers, bias, bidirectional)
+    ctx.sizes = [1, len(state), len(weights), 0 if lengths is None else 1]
+    saved = output[1 + len(state) :]
+    ctx.save_for_backward(x, *state, *weights, *([] if lengths is None else [lengths]), *saved)
+
+
+def _backward(ctx: Any, gradients: list[Tensor]) -> tuple[Any, ...]:
+    tensors = iter(ctx.saved_tensors)
+    [x], state, weights, lengths = [[next(tensors) for _ in range(size)] for size in ctx.sizes]
+    needs_x, needs_state, needs_weights = ctx.needs_input_grad[1:4]
+    needed = [needs_x, *needs_state, *needs_weights]
+    found = iter(
+        unroll_backward(
+            gradients[: 1 + len(state)],
+            list(tensors),
+            needed,
+            ctx.kernel,
+            x,
+            state,
+            weights,
+            lengths[0] if lengths else None,
+            *ctx.settings,
+        )
+    )
+    of_x, *others = [next(found) if is_needed else None for is_needed in needed]
+    return None, of_x, others[: len(state)], others[len(state) :], None, None, None, None, None
+
+
+unroll.register_autograd(_backward, setup_context=_save_for_backward)
+
+
+def _refuse_double_backward(_ctx: Any, *_gradients: Any) -> Any:
+    raise RuntimeError(
+        "The gradient of a gradient is not available in a traced program: call the model without torch.compile and "
+        "torch.export"
+    )
+
+
+unroll_backward.register_autograd(_refuse_double_backward)
