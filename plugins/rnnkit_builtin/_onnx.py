@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from onnxscript import opset18 as op
 
 _INT32 = 6  # onnx.TensorProto.INT32, which `sequence_lens` must have
@@ -85,3 +86,6 @@ def _restore_empty(final: Sequence[Any], state: Sequence[Any], lengths: Any) -> 
     """Give sequences of length 0 their initial state: ONNX Runtime returns zeros for them."""
     empty = op.Reshape(op.Equal(lengths, op.Constant(value_int=0)), [1, -1, 1])
     return [op.Where(empty, *parts) for parts in zip(state, final, strict=True)]
+
+
+TRANSLATIONS: Mapping[Any, Any] = {torch.ops.rnnkit.unroll.default: translate_unroll}

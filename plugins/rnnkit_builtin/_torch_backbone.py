@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -104,6 +105,20 @@ class TorchBackbone(Backbone):
                 blocks = getattr(self.rnn, name).chunk(len(gates))
                 symbols |= {f"{prefix}{gate}}}": block for gate, block in zip(gates, blocks, strict=True)}
         return symbols
+
+    def as_step_loop(self) -> Backbone:
+        if type(self.rnn) not in (nn.RNN, nn.GRU, nn.LSTM):  # a module that a tool has put in its place
+            return self
+        from rnnkit_builtin._step_loop import StepLoopBackbone
+
+        return StepLoopBackbone(self, self.rnn)
+
+    def onnx_translations(self) -> Mapping[Any, Callable[..., Any]]:
+        if self.output_size != self.hidden_size:  # ONNX has no projection
+            return {}
+        from rnnkit_builtin._onnx import TRANSLATIONS  # imports onnxscript
+
+        return TRANSLATIONS
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
         if torch.compiler.is_compiling() and self._runs_kernel():

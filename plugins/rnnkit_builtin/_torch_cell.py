@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -84,6 +84,11 @@ class TorchCell(Cell):
     @abstractmethod
     def kernel(self) -> str | None:
         """Return the name of torch's kernel for this cell; None if it has none, as with layer normalization."""
+
+    def onnx_translations(self) -> Mapping[Any, Callable[..., Any]]:
+        from rnnkit_builtin._onnx import TRANSLATIONS  # imports onnxscript
+
+        return TRANSLATIONS
 
     def project(self, x: Tensor) -> Any:
         return _linear(x, self.weight_ih, self.bias_ih, self.norm_ih)
