@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -29,41 +29,64 @@ def apply_dropout(x: Tensor, probability: float, *, one_mask: bool) -> Tensor:
 
 
 def apply_regularization(
-    step: Step, options: StackOptions, cell: Cell, state: Any, time: int, *, training: bool
-) -> Step:
-    """Wrap the step of a cell in recurrent dropout and zoneout, for one sequence of `time` steps from `state`."""
+    step: Step, inputs: Any, options: StackOptions, cell: Cell, state: Any, *, training: bool
+) -> tuple[Step, Any]:
+    """Add recurrent dropout and zoneout to the steps of a cell.
+
+    Args:
+        step: the function of one step.
+        inputs: its inputs at all steps.
+        options: the options of the stack.
+        cell: the cell.
+        state: the state before the first step.
+        training: True in training.
+
+    Returns:
+        A step and its inputs.
+    """
     if training and options.recurrent_dropout:
         step = _with_recurrent_dropout(step, state, cell.recurrent_dropout_parts, options.recurrent_dropout)
     if _has_zoneout(options):
         zoneout = options.zoneout
         rates = type(state)(*(zoneout if isinstance(zoneout, tuple) else (zoneout,) * len(state)))
-        step = _with_zoneout(step, _zoneout_masks(state, rates, time) if training else None, rates)
-    return step
+        if not training:
+            return _with_mean_zoneout(step, rates), inputs
+        step, inputs = _with_zoneout(step), (inputs, _zoneout_masks(state, rates, _time(inputs)))
+    return step, inputs
+
+
+def _time(inputs: Any) -> int:
+    return _time(inputs[0]) if isinstance(inputs, tuple) else inputs.shape[0]
 
 
 def _with_recurrent_dropout(step: Step, state: Any, parts: Sequence[str], probability: float) -> Step:
     masks = {name: F.dropout(torch.ones_like(getattr(state, name)), probability) for name in parts}
 
-    def masked(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
+    def masked(inputs_t: Any, state: Any) -> tuple[Tensor, Any]:
         masked_parts = {name: getattr(state, name) * mask for name, mask in masks.items()}
-        return step(projected_t, state._replace(**masked_parts))
+        return step(inputs_t, state._replace(**masked_parts))
 
     return masked
 
 
-def _with_zoneout(step: Step, masks: Iterator[Any] | None, rates: Any) -> Step:
-    """Wrap a step so that some features of the state keep their previous value.
+def _with_zoneout(step: Step) -> Step:
+    """Let some features of the state keep their previous value: those where the masks, a state, are True."""
 
-    Args:
-        step: the step.
-        masks: for each step a state of masks, True where the value is kept; None in evaluation, where old and new
-            values are averaged with the weights `rates`.
-        rates: a state of probabilities.
-    """
+    def zoned(inputs_t: Any, state: Any) -> tuple[Tensor, Any]:
+        inner_t, masks_t = inputs_t
+        output, new = step(inner_t, state)
+        mixed = map_state(_keep, state, new, masks_t)
+        return _replace_output(output, new, mixed), mixed
 
-    def zoned(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
-        output, new = step(projected_t, state)
-        mixed = map_state(_average, state, new, rates) if masks is None else map_state(_keep, state, new, next(masks))
+    return zoned
+
+
+def _with_mean_zoneout(step: Step, rates: Any) -> Step:
+    """Average old and new values with the weights `rates`, a state of probabilities, as in evaluation."""
+
+    def zoned(inputs_t: Any, state: Any) -> tuple[Tensor, Any]:
+        output, new = step(inputs_t, state)
+        mixed = map_state(_average, state, new, rates)
         return _replace_output(output, new, mixed), mixed
 
     return zoned
@@ -78,10 +101,9 @@ def _keep(old: Tensor, new: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, old, new) if new.is_floating_point() else new
 
 
-def _zoneout_masks(state: Any, rates: Any, time: int) -> Iterator[Any]:
-    for _ in range(time):
-        # float32: in a half-precision dtype `rand` rounds to so few values that rates near 0 or 1 are off
-        yield map_state(lambda part, rate: torch.rand_like(part, dtype=torch.float32) < rate, state, rates)
+def _zoneout_masks(state: Any, rates: Any, time: int) -> Any:
+    # float32: in a half-precision dtype `rand` rounds to so few values that rates near 0 or 1 are off
+    return map_state(lambda part, rate: torch.rand(time, *part.shape, device=part.device) < rate, state, rates)
 
 
 def _has_zoneout(options: StackOptions) -> bool:

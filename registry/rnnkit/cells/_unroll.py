@@ -1,11 +1,12 @@
-"""The step loop: one cell over a sequence, one step after another.
+"""One cell over a sequence, one step after another.
 
 Time is the first axis of every tensor here and runs forward; the reverse direction is the same on reversed sequences.
+All that differs between the steps is in `inputs`: nested tuples of tensors, `(time, batch, ...)` each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -18,18 +19,13 @@ from rnnkit.model import autocast_is_on, expand_mask, map_state, padding_mask
 Step = Callable[[Any, Any], tuple[Tensor, Any]]
 
 
-def step_inputs(cell: Cell, x: Tensor) -> tuple[Step, Iterable[Any]]:
-    """Return the function of one step, and its input at each step.
+def step_inputs(cell: Cell, x: Tensor) -> tuple[Step, Any]:
+    """Return the function of one step, and the inputs of all steps.
 
     A cell with hooks, or with its own `forward`, is called as a module at every step, so that hooks run as in a
     handwritten loop. Any other cell projects the whole sequence at once.
     """
-    if needs_module_call(cell):
-        return _module_step(cell), x.unbind()
-    projected = cell.project(x)
-    if isinstance(projected, tuple):
-        return cell.step, zip(*(part.unbind() for part in projected), strict=True)
-    return cell.step, projected.unbind()
+    return (_module_step(cell), x) if needs_module_call(cell) else (cell.step, cell.project(x))
 
 
 def _module_step(cell: Cell) -> Step:
@@ -45,13 +41,30 @@ def _module_step(cell: Cell) -> Step:
     return step
 
 
-def step_loop(step: Step, inputs: Iterable[Any], state: Any) -> tuple[Tensor, Any]:
-    """Run all steps; return the stacked outputs and the final state."""
-    outputs = []
-    for input_t in inputs:
-        output, state = step(input_t, state)
+def step_loop(step: Step, inputs: Any, state: Any, *, record: bool) -> tuple[Tensor, Any, Any]:
+    """Run all steps.
+
+    Args:
+        step: the function of one step.
+        inputs: its inputs at all steps.
+        state: the state before the first step.
+        record: True to return the state after every step as well.
+
+    Returns:
+        The stacked outputs, the final state, and the stacked states; None without `record`.
+    """
+    outputs, states = [], []
+    for inputs_t in _each_step(inputs):
+        output, state = step(inputs_t, state)
         outputs.append(output)
-    return torch.stack(outputs), state
+        if record:
+            states.append(state)
+    return torch.stack(outputs), state, map_state(lambda *parts: torch.stack(parts), *states) if record else None
+
+
+def _each_step(inputs: Any) -> Iterable[Any]:
+    """Return the inputs of one step after the other."""
+    return zip(*map(_each_step, inputs), strict=True) if isinstance(inputs, tuple) else inputs.unbind()
 
 
 def cast_for_autocast(state: Any) -> Any:
@@ -66,34 +79,32 @@ def cast_for_autocast(state: Any) -> Any:
     return map_state(lambda part: part.to(dtype) if part.dtype == torch.float32 else part, state)
 
 
-def freeze_finished_sequences(step: Step, finished: Sequence[Tensor]) -> Step:
-    """Wrap a step so that a sequence keeps its state after its last valid step; `finished` has a mask for each step."""
-    masks = iter(finished)
+def freeze_finished_sequences(step: Step, inputs: Any, finished: Tensor) -> tuple[Step, Any]:
+    """Let each sequence keep its state after its last valid step.
 
-    def frozen(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
-        output, new = step(projected_t, state)
-        return output, select_rows(next(masks), state, new)
+    Args:
+        step: the function of one step.
+        inputs: its inputs at all steps.
+        finished: `SequenceEnds.finished`.
 
-    return frozen
+    Returns:
+        A step and its inputs.
+    """
 
+    def frozen(inputs_t: Any, state: Any) -> tuple[Tensor, Any]:
+        inner_t, finished_t = inputs_t
+        output, new = step(inner_t, state)
+        return output, select_rows(finished_t, state, new)
 
-def record_states(step: Step, states: list[Any]) -> Step:
-    """Wrap a step so that it appends each new state to `states`."""
-
-    def recorded(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
-        output, new = step(projected_t, state)
-        states.append(new)
-        return output, new
-
-    return recorded
+    return frozen, (inputs, finished)
 
 
 class SequenceEnds(NamedTuple):
     """The ends of the sequences of a padded batch; every field is None if nothing is padded."""
 
     lengths: Tensor | None
-    finished: Sequence[Tensor] | None
-    """For each step a mask, `(batch,)`: True for sequences that have ended before it."""
+    finished: Tensor | None
+    """True for sequences that have ended before a step, `(time, batch)`."""
     reversal: Tensor | None
     """For each step of the reversed sequences its index in the original: `(time, batch)`. Padding stays at the end."""
 
@@ -101,7 +112,7 @@ class SequenceEnds(NamedTuple):
     def of(cls, lengths: Tensor | None, time: int) -> SequenceEnds:
         if lengths is None:
             return cls(None, None, None)
-        finished = padding_mask(lengths, time, batch_first=False).squeeze(-1).unbind()
+        finished = padding_mask(lengths, time, batch_first=False).squeeze(-1)
         return cls(lengths, finished, _reversal(lengths, time))
 
 

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.cells._regularization import apply_dropout, apply_regularization
+from rnnkit.cells._scan import is_tracing, scan_steps
 from rnnkit.cells._unroll import (
     SequenceEnds,
     cast_for_autocast,
     freeze_finished_sequences,
-    record_states,
+    needs_module_call,
     reverse_in_time,
     step_inputs,
     step_loop,
@@ -151,7 +152,7 @@ class CellStack(Backbone):
             if result is not NotImplemented:
                 return (result[0].transpose(0, 1) if self.batch_first else result[0]), result[1]
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        ends = SequenceEnds.of(lengths, len(x))
+        ends = SequenceEnds.of(lengths, x.shape[0])
         final: list[Any] = []
         for layer in range(len(state) // self.directions):
             layer_input = self._apply_dropout(x) if layer > 0 else x
@@ -189,28 +190,26 @@ class CellStack(Backbone):
     ) -> tuple[Tensor, Any]:
         if reverse:
             x = reverse_in_time(x, ends.reversal)
-        states: list[Any] | None = None if recorded is None else []
-        output, final = self._run_cell(cell, x, state, ends, states)
-        if recorded is not None and states is not None:
-            stacked = map_state(lambda *parts: torch.stack(parts), *states)
-            recorded.append(
-                map_state(lambda part: reverse_in_time(part, ends.reversal), stacked) if reverse else stacked
-            )
+        output, final, states = self._run_cell(cell, x, state, ends, record=recorded is not None)
+        if recorded is not None:
+            recorded.append(map_state(lambda part: reverse_in_time(part, ends.reversal), states) if reverse else states)
         return (reverse_in_time(output, ends.reversal) if reverse else output), final
 
     def _run_cell(
-        self, cell: Cell, x: Tensor, state: Any, ends: SequenceEnds, states: list[Any] | None
-    ) -> tuple[Tensor, Any]:
-        if states is None and not self._force_step_loop and self._fused_paths[self.training].cells:
+        self, cell: Cell, x: Tensor, state: Any, ends: SequenceEnds, *, record: bool
+    ) -> tuple[Tensor, Any, Any]:
+        """Return the output, the final state, and with `record` the state after every step."""
+        if not record and not self._force_step_loop and self._fused_paths[self.training].cells:
             result = unroll_fused(cell, x, state, ends.lengths)
             if result is not NotImplemented:
-                return result  # type: ignore[no-any-return]  # a pair, by the contract of `unroll`
+                return *result, None
         state = cast_for_autocast(state)
         step, inputs = step_inputs(cell, x)
-        step = apply_regularization(step, self.options, cell, state, len(x), training=self.training)
+        step, inputs = apply_regularization(step, inputs, self.options, cell, state, training=self.training)
         if ends.finished is not None:
-            step = freeze_finished_sequences(step, ends.finished)
-        return step_loop(step if states is None else record_states(step, states), inputs, state)
+            step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
+        run_steps = scan_steps if is_tracing() and not needs_module_call(cell) else step_loop
+        return run_steps(step, inputs, state, record=record)
 
     def _apply_dropout(self, x: Tensor) -> Tensor:
         if self.dropout == 0 or not self.training:

@@ -1,0 +1,50 @@
+"""The steps of a cell as one operator of a traced program, so that the number of steps stays free."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnkit.model import map_state, transforms_are_active
+
+
+def is_tracing() -> bool:
+    """True while `torch.compile` or `torch.export` traces, outside the transforms of `torch.func`."""
+    return torch.compiler.is_compiling() and not transforms_are_active()
+
+
+def scan_steps(step: Any, inputs: Any, state: Any, *, record: bool) -> tuple[Tensor, Any, Any]:
+    """Compute `step_loop` by torch's operator `scan`."""
+
+    # The operator takes lists of tensors that neither share memory nor change their strides: hence the clones.
+    def body(state_t: list[Tensor], inputs_t: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        output, new = step(_rebuild(inputs, inputs_t), _rebuild(state, state_t))
+        kept = [output, *(_tensors(new) if record else [])]
+        return [part.clone() for part in _tensors(new)], [part.clone() for part in kept]
+
+    initial = [part.clone(memory_format=torch.contiguous_format) for part in _tensors(state)]
+    final, stacked = _torch_scan()(body, initial, [part.contiguous() for part in _tensors(inputs)])
+    return stacked[0], _rebuild(state, final), _rebuild(state, stacked[1:]) if record else None
+
+
+def _tensors(state: Any) -> list[Tensor]:
+    return [tensor for part in state for tensor in _tensors(part)] if isinstance(state, tuple) else [state]
+
+
+def _rebuild(like: Any, tensors: list[Tensor]) -> Any:
+    remaining = iter(tensors)
+    return map_state(lambda _part: next(remaining), like)
+
+
+def _torch_scan() -> Any:
+    try:
+        # not public in torch 2.13, whose documentation calls it a prototype
+        from torch._higher_order_ops.scan import scan  # noqa: PLC0415  # loads torch's compiler
+    except ImportError as error:
+        raise RuntimeError(
+            f"torch {torch.__version__} has no torch._higher_order_ops.scan, which torch.compile and torch.export of "
+            "this kind require: use torch 2.13, or a kind that torch's kernels run, such as 'lstm'"
+        ) from error
+    return scan
