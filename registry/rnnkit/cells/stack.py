@@ -208,7 +208,9 @@ class CellStack(Backbone):
         step, inputs = apply_regularization(step, inputs, self.options, cell, state, training=self.training)
         if ends.finished is not None:
             step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
-        run_steps = scan_steps if is_tracing() and not needs_module_call(cell) else step_loop
+        # a single step, as in `RecurrentModel.step`, needs no scan; while tracing, a free size counts as more than 1
+        scans = is_tracing() and x.shape[0] > 1 and not needs_module_call(cell)
+        run_steps = scan_steps if scans else step_loop
         return run_steps(step, inputs, state, record=record)
 
     def _apply_dropout(self, x: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ SUMMARIES = {
     "validate": "Validate spec files.",
     "schema": "Write the JSON Schema of spec files.",
     "summary": "Show layers, parameters, memory and multiply-adds.",
+    "export": "Export a saved model to ONNX or to a program of torch.",
     "verify": "Rebuild a saved model and compare its outputs.",
     "check": "Run the conformance checks on a kind.",
     "new-plugin": "Create a plugin project: a kind, with its tests.",

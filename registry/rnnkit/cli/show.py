@@ -1,8 +1,9 @@
-"""`rnnkit show`: shows a kind."""
+"""`rnnkit show`: shows a kind, or an exported ONNX file."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import asdict
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,36 @@ if TYPE_CHECKING:
 def command(console: Console, *, kind: str, as_json: bool) -> None:
     """Show a kind: its equation, options and size.
 
-    Loads the plugin of KIND.
+    Loads the plugin of KIND. If KIND is the path of an .onnx file that `rnnkit export` wrote, shows its inputs, outputs
+    and spec, and loads no plugin.
     """
+    if kind.lower().endswith(".onnx"):
+        file_facts = _file_facts(kind)
+        console.json(file_facts) if as_json else _show_file(console, file_facts)
+        return
     facts = _facts(kind)
     console.json(facts) if as_json else _show(console, facts)
+
+
+def _file_facts(path: str) -> dict[str, Any]:
+    from rnnkit.files import read_onnx_metadata
+
+    return {"path": path, **asdict(read_onnx_metadata(path))}
+
+
+def _show_file(console: Console, facts: dict[str, Any]) -> None:
+    from rnnkit.files.spec import write_document
+
+    console.text(facts["path"], bold=True)
+    console.text(f"Written with: {', '.join(f'{name} {version}' for name, version in facts['versions'].items())}")
+    for heading in ("inputs", "outputs"):
+        console.text(f"\n{heading.capitalize()}", bold=True)
+        for each in facts[heading]:
+            shape = ", ".join(map(str, each["shape"])) + "," * (len(each["shape"]) == 1)
+            console.text(f"{each['name']}: {each['dtype']}, ({shape})", indent=2)
+    console.text("\nSpec", bold=True)
+    for line in write_document(facts["spec"], ".yaml").decode().splitlines():
+        console.text(line, indent=2)
 
 
 def _facts(name: str) -> dict[str, Any]:

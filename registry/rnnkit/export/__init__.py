@@ -1,6 +1,7 @@
-"""Export models: to a `torch.export.ExportedProgram`, and to ONNX files that are verified before they are kept."""
+"""Export models: to a `torch.export.ExportedProgram`, and to ONNX files. Each is verified before it is kept."""
 
-from rnnkit.export.onnx_file import ExportReport, export_onnx
-from rnnkit.export.program import export_program
+from rnnkit.export._report import ExportReport
+from rnnkit.export.onnx_file import export_onnx
+from rnnkit.export.program import export_program, save_program
 
-__all__ = ["ExportReport", "export_onnx", "export_program"]
+__all__ = ["ExportReport", "export_onnx", "export_program", "save_program"]

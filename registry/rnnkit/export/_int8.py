@@ -9,18 +9,16 @@ from tempfile import TemporaryDirectory
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from rnnkit.errors import ExportError
-
 
 def quantize(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a model with weights of 8 bits, by the dynamic quantization of ONNX Runtime.
-
-    Raises:
-        ExportError: the model has no weights that can be quantized.
-    """
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "quantized.onnx"
-        quantize_dynamic(model, path, weight_type=QuantType.QInt8)
-        quantized = onnx.load(path)
-    quantized.metadata_props.extend(each for each in model.metadata_props)
-    return quantized
+    """Return a model with weights of 8 bits, by the dynamic quantization of ONNX Runtime."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it recommends a preparation that rnnkit has done
+    try:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "quantized.onnx"
+            quantize_dynamic(model, path, weight_type=QuantType.QInt8)
+            return onnx.load(path)
+    finally:
+        logger.setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Translations = Mapping[Any, Callable[..., Any]]
 """For custom operators, functions that write them in ONNX."""
 
+_OWN = {"aten", "prim", "prims"}  # the namespaces of torch's operators
 _MAX_MESSAGE = 1_000
 
 
@@ -62,12 +64,17 @@ def translations_of(model: RecurrentModel) -> Translations:
     return {operator: function for part in _parts(model) for operator, function in part.onnx_translations().items()}
 
 
+def operator_counts(program: ExportedProgram) -> dict[str, int]:
+    """Return how often a program has each operator, those inside a scan included; most frequent first."""
+    graphs = [each.graph for each in program.graph_module.modules() if isinstance(each, GraphModule)]
+    targets = [node.target for graph in graphs for node in graph.nodes if node.op == "call_function"]
+    operators = [each for each in targets if isinstance(each, torch._ops.OperatorBase)]  # noqa: SLF001  # no public name
+    return dict(Counter(str(each) for each in operators).most_common())
+
+
 def custom_operators(program: ExportedProgram) -> list[str]:
     """Return the names of the operators that are not torch's own."""
-    graphs = [each.graph for each in program.graph_module.modules() if isinstance(each, GraphModule)]
-    targets = {node.target for graph in graphs for node in graph.nodes}
-    names = {str(each) for each in targets if isinstance(each, torch._ops.OpOverload)}  # noqa: SLF001  # no public name
-    return sorted(name for name in names if name.partition(".")[0] not in {"aten", "prim", "prims"})
+    return sorted(name for name in operator_counts(program) if "." in name and name.partition(".")[0] not in _OWN)
 
 
 def _dynamic_shapes(flat: FlatModel) -> list[dict[int, Any]]:

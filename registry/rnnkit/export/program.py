@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import os
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from rnnkit._messages import short_repr
 from rnnkit.errors import ExportError
 from rnnkit.export._evaluation import evaluation
 from rnnkit.export._flat_model import FlatModel, SingleStep, WholeSequences
-from rnnkit.export._tracing import trace, trace_step_loop
+from rnnkit.export._report import ExportReport
+from rnnkit.export._tracing import operator_counts, trace, trace_step_loop
 from rnnkit.export._verification import TOLERANCE, verify as verify_export
+from rnnkit.files import atomic_write
 from rnnkit.model import RecurrentModel
 
 if TYPE_CHECKING:
@@ -55,12 +60,52 @@ def export_program(
         StepError: `step=True`, and the model has no single steps.
     """
     flat = flat_model(model, lengths=lengths, state=state, step=step)
-    with evaluation(model):
+    return _export(flat, native=native, verify=verify, tolerance=tolerance)[0]
+
+
+def save_program(
+    model: RecurrentModel,
+    path: str | os.PathLike[str],
+    *,
+    lengths: bool = False,
+    state: bool = False,
+    step: bool = False,
+    native: bool = True,
+    verify: bool = True,
+) -> ExportReport:
+    """Write the program of `export_program` to a `.pt2` file, which `torch.export.load` reads.
+
+    Raises:
+        ExportError: as from `export_program`.
+        StepError: likewise.
+        OSError: the file cannot be written.
+    """
+    flat = flat_model(model, lengths=lengths, state=state, step=step)
+    program, difference = _export(flat, native=native, verify=verify, tolerance=TOLERANCE)
+    content = io.BytesIO()
+    torch.export.save(program, content)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
+    return ExportReport(
+        path=os.fspath(path),
+        inputs=tuple(program.graph_signature.user_inputs),
+        outputs=flat.outputs,
+        operators=operator_counts(program),
+        size=content.getbuffer().nbytes,
+        difference=difference,
+    )
+
+
+def _export(
+    flat: FlatModel, *, native: bool, verify: bool, tolerance: float
+) -> tuple[ExportedProgram, float | None]:
+    """Return a program, and its difference from the model; None: it is not verified."""
+    with evaluation(flat.model):
         program = trace(flat) if native else trace_step_loop(flat)
-        if verify:
-            exported = program.module()
-            verify_export(flat, lambda inputs: exported(*inputs), tolerance, "The program")
-    return program
+        if not verify:
+            return program, None
+        run = program.module()
+        return program, verify_export(flat, lambda inputs: run(*inputs), tolerance, "The program")
 
 
 def flat_model(model: RecurrentModel, *, lengths: bool, state: bool, step: bool) -> FlatModel:

@@ -14,6 +14,7 @@ from rnnkit._messages import describe_exception, short_repr
 from rnnkit._version import __version__
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, SpecFileError, UnknownKindError
 from rnnkit.files._atomic_write import atomic_write
+from rnnkit.files._onnx_metadata import read_onnx_metadata
 from rnnkit.files._problems import FileProblem
 from rnnkit.files.spec import _formats
 from rnnkit.files.spec._formats import Document, FormatError
@@ -32,13 +33,14 @@ from rnnkit.specs import (
 
 FORMAT_VERSION = 1
 _CHECKPOINT = ".safetensors"
+_ONNX = ".onnx"
 _HEADER = ("$schema", "format_version", *PLUGIN_KEYS.values())  # keys that are not fields; `$schema` is for editors
 
 
 def load_spec(
     path: str | os.PathLike[str], *, overrides: Iterable[str] = (), allow_unresolved: bool = False
 ) -> RecurrentSpec[Any]:
-    """Load a spec from a JSON, TOML or YAML file, or from a checkpoint (`.safetensors`).
+    """Load a spec from a JSON, TOML or YAML file, a checkpoint (`.safetensors`), or a file of `export_onnx` (`.onnx`).
 
     ```yaml
     kind: lstm
@@ -52,7 +54,7 @@ def load_spec(
     imported.
 
     Args:
-        path: ends in .json, .toml, .yaml, .yml or .safetensors. A text file has at most 1 MiB and 10,000 values.
+        path: ends in .json, .toml, .yaml, .yml, .safetensors or .onnx. A text file has at most 1 MiB and 10,000 values.
         overrides: `KEY=VALUE` strings that replace values of the file, as in `override_spec`.
         allow_unresolved: whether to load a spec whose plugin is not installed, blocked or broken. Its options are kept
             unchanged, and `build_model` says what to install.
@@ -105,11 +107,9 @@ def save_spec(spec: RecurrentSpec[Any], path: str | os.PathLike[str]) -> None:
 
 
 def _document(file: str) -> Document:
-    suffix = _suffix(file, (*_formats.SUFFIXES, _CHECKPOINT))
+    suffix = _suffix(file, (*_formats.SUFFIXES, _CHECKPOINT, _ONNX))
     try:
-        document = (
-            _checkpoint_document(file) if suffix == _CHECKPOINT else _formats.read_document(_content(file), suffix)
-        )
+        document = _read_document(file, suffix)
         _check_document(document)
     except FormatError as error:
         raise _format_error(file, error) from None
@@ -121,10 +121,14 @@ def _content(file: str) -> bytes:
         return opened.read(_formats.MAX_BYTES + 1)  # one more, so that a large file is found to be too large
 
 
-def _checkpoint_document(file: str) -> Document:
-    from rnnkit.files.checkpoint import read_spec_data
+def _read_document(file: str, suffix: str) -> Document:
+    if suffix == _CHECKPOINT:
+        from rnnkit.files.checkpoint import read_spec_data
 
-    return Document(read_spec_data(file))
+        return Document(read_spec_data(file))
+    if suffix == _ONNX:
+        return Document(read_onnx_metadata(file).spec)
+    return _formats.read_document(_content(file), suffix)
 
 
 def _check_document(document: Document) -> None:
