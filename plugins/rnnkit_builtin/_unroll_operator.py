@@ -51,9 +51,7 @@ def _unroll(
 ) -> list[Tensor]:
     inputs = [x, *state, *weights]
     save = (
-        torch.is_grad_enabled()
-        and not torch.compiler.is_exporting()
-        and any(tensor.requires_grad for tensor in inputs)
+        torch.is_grad_enabled() and not torch.compiler.is_exporting() and any(tensor.requires_grad for tensor in inputs)
     )
     result: list[Tensor] = unroll(layers.kernel, x, list(state), list(weights), lengths, *layers[1:], save)
     return result[: 1 + len(state)]

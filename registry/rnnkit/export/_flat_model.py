@@ -122,7 +122,7 @@ def _with_signature(run: Any, names: Sequence[str]) -> Any:
         return run(*inputs)  # type: ignore[no-any-return]  # `FlatModel.run`
 
     identifiers = [re.sub(r"\W", "_", name) for name in names]
-    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in identifiers]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in identifiers]
     forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # `inspect` reads it
     return forward
 

@@ -30,9 +30,7 @@ def tidy(model: ir.Model, flat: FlatModel) -> None:
 def _fold_weights(model: ir.Model) -> None:
     # A translation arranges weights by operators, such as `Gather` for the order of the gates. Their results become
     # initializers, without the limits that the optimizer has for sizes.
-    optimizer.fold_constants(
-        model, onnx_shape_inference=False, input_size_limit=_NO_LIMIT, output_size_limit=_NO_LIMIT
-    )
+    optimizer.fold_constants(model, onnx_shape_inference=False, input_size_limit=_NO_LIMIT, output_size_limit=_NO_LIMIT)
 
 
 def _name_axes(model: ir.Model, flat: FlatModel) -> None:

@@ -96,9 +96,7 @@ def save_program(
     )
 
 
-def _export(
-    flat: FlatModel, *, native: bool, verify: bool, tolerance: float
-) -> tuple[ExportedProgram, float | None]:
+def _export(flat: FlatModel, *, native: bool, verify: bool, tolerance: float) -> tuple[ExportedProgram, float | None]:
     """Return a program, and its difference from the model; None: it is not verified."""
     with evaluation(flat.model):
         program = trace(flat) if native else trace_step_loop(flat)

@@ -85,9 +85,7 @@ def read_onnx_metadata(path: str | os.PathLike[str]) -> OnnxMetadata:
     try:
         return _METADATA_TYPE.validate_json(entries[ONNX_KEY])
     except ValidationError as error:
-        raise SpecFileError(
-            f"{name}: its rnnkit metadata is not valid here:{listing(problem_lines(error))}"
-        ) from error
+        raise SpecFileError(f"{name}: its rnnkit metadata is not valid here:{listing(problem_lines(error))}") from error
 
 
 def _entries(file: BufferedReader) -> Iterator[tuple[str, str]]:
