@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnkit import CellState, Kind, StackOptions, cell_kind, hookimpl
+from rnnkit_builtin._layer_norm import LayerNorm
 from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
 from rnnkit_builtin.rnn import ELMAN, ELMAN_MEANINGS, ELMAN_STEP
 
@@ -43,7 +44,7 @@ class RNNCell(TorchCell):
     ) -> None:
         super().__init__(input_size, hidden_size, gates=[1], bias=bias, layer_norm=False, device=device, dtype=dtype)
         self.nonlinearity = nonlinearity
-        self.norm = nn.LayerNorm(hidden_size, bias=False, device=device, dtype=dtype) if layer_norm else None
+        self.norm = LayerNorm(hidden_size, bias=False, device=device, dtype=dtype) if layer_norm else None
 
     def kernel(self) -> str | None:
         return f"rnn_{self.nonlinearity}" if self.norm is None else None

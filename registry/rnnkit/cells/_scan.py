@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnkit.model import map_state, transforms_are_active
+from rnnkit.model import autocast_is_on, map_state, transforms_are_active
 
 
 def is_tracing() -> bool:
@@ -24,9 +24,18 @@ def scan_steps(step: Any, inputs: Any, state: Any, *, record: bool) -> tuple[Ten
         kept = [output, *(_tensors(new) if record else [])]
         return [part.clone() for part in _tensors(new)], [part.clone() for part in kept]
 
+    state = _widen(step, inputs, state)
     initial = [part.clone(memory_format=torch.contiguous_format) for part in _tensors(state)]
     final, stacked = _torch_scan()(body, initial, [part.contiguous() for part in _tensors(inputs)])
     return stacked[0], _rebuild(state, final), _rebuild(state, stacked[1:]) if record else None
+
+
+def _widen(step: Any, inputs: Any, state: Any) -> Any:
+    """Cast the state to the dtypes of the state after a step, which autocast may have widened: `scan` keeps them."""
+    if not autocast_is_on(_tensors(state)[0].device.type):
+        return state
+    _, new = step(map_state(lambda part: part[0], inputs), state)
+    return map_state(lambda part, after: part.to(after.dtype), state, new)
 
 
 def _tensors(state: Any) -> list[Tensor]:

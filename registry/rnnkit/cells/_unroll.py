@@ -99,21 +99,58 @@ def freeze_finished_sequences(step: Step, inputs: Any, finished: Tensor) -> tupl
     return frozen, (inputs, finished)
 
 
+def reset_at_restarts(step: Step, inputs: Any, initial: Any, restarts: Tensor) -> tuple[Step, Any]:
+    """Let each sequence start again from the state `initial` before the steps where `restarts` is True.
+
+    Args:
+        step: the function of one step.
+        inputs: its inputs at all steps.
+        initial: the state before the first step of a sequence.
+        restarts: `(time, batch)`.
+
+    Returns:
+        A step and its inputs.
+    """
+
+    def restarted(inputs_t: Any, state: Any) -> tuple[Tensor, Any]:
+        inner_t, restarts_t = inputs_t
+        return step(inner_t, select_rows(restarts_t, initial, state))
+
+    return restarted, (inputs, restarts)
+
+
 class SequenceEnds(NamedTuple):
-    """The ends of the sequences of a padded batch; every field is None if nothing is padded."""
+    """The ends of the sequences of a padded batch, and the restarts inside them; a field is None if there are none."""
 
     lengths: Tensor | None
     finished: Tensor | None
     """True for sequences that have ended before a step, `(time, batch)`."""
     reversal: Tensor | None
     """For each step of the reversed sequences its index in the original: `(time, batch)`. Padding stays at the end."""
+    restarts: Tensor | None
+    """True at the steps before which a sequence starts again, `(time, batch)`."""
 
     @classmethod
-    def of(cls, lengths: Tensor | None, time: int) -> SequenceEnds:
+    def of(cls, lengths: Tensor | None, time: int, restarts: Tensor | None = None) -> SequenceEnds:
         if lengths is None:
-            return cls(None, None, None)
+            return cls(None, None, None, restarts)
         finished = padding_mask(lengths, time, batch_first=False).squeeze(-1)
-        return cls(lengths, finished, _reversal(lengths, time))
+        restarts = None if restarts is None else restarts & ~finished
+        return cls(lengths, finished, _reversal(lengths, time), restarts)
+
+    def reversed_restarts(self) -> Tensor | None:
+        """Return the restarts of the reversed sequences: the step before a restart in time is the one after it."""
+        if self.restarts is None:
+            return None
+        after = torch.cat([self.restarts[1:], torch.zeros_like(self.restarts[:1])])
+        return reverse_in_time(after, self.reversal)
+
+    def last_start(self) -> Tensor | None:
+        """Return the step of the last restart of each sequence, `(batch,)`; 0 for a sequence without one."""
+        if self.restarts is None:
+            return None
+        steps = torch.arange(self.restarts.shape[0], device=self.restarts.device)
+        return (self.restarts * steps[:, None]).amax(0)
 
 
 def reverse_in_time(x: Tensor, reversal: Tensor | None) -> Tensor:

@@ -16,6 +16,7 @@ from rnnkit.cells._unroll import (
     cast_for_autocast,
     freeze_finished_sequences,
     needs_module_call,
+    reset_at_restarts,
     reverse_in_time,
     step_inputs,
     step_loop,
@@ -142,21 +143,35 @@ class CellStack(Backbone):
         states = map_state(lambda part: part.masked_fill(expand_mask(mask, part), 0), states)
         return output.masked_fill(padding, 0), states
 
+    def run_with_restarts(
+        self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor
+    ) -> tuple[Tensor, Any]:
+        """Compute `run` with restarts by the steps of the cells, whose number does not depend on values."""
+        return self._run_layers(x, state, lengths, None, restarts)
+
     def _run_layers(
-        self, x: Tensor, state: Any, lengths: Tensor | None, recorded: list[Any] | None
+        self,
+        x: Tensor,
+        state: Any,
+        lengths: Tensor | None,
+        recorded: list[Any] | None,
+        restarts: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         """Run all layers; append the states of every step to `recorded`, one entry for each cell, unless it is None."""
-        x = x.transpose(0, 1) if self.batch_first else x  # `(time, batch, ...)` in all methods below
-        if recorded is None and not self._force_step_loop and self._fused_paths[self.training].layers:
+        if self.batch_first:  # `(time, batch, ...)` in all methods below
+            x, restarts = x.transpose(0, 1), None if restarts is None else restarts.transpose(0, 1)
+        is_plain = recorded is None and restarts is None
+        if is_plain and not self._force_step_loop and self._fused_paths[self.training].layers:
             result = self._run_layers_fused(x, state, lengths)
             if result is not NotImplemented:
                 return (result[0].transpose(0, 1) if self.batch_first else result[0]), result[1]
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        ends = SequenceEnds.of(lengths, x.shape[0])
+        ends = SequenceEnds.of(lengths, x.shape[0], restarts)
+        initial = None if restarts is None else self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
         final: list[Any] = []
         for layer in range(len(state) // self.directions):
             layer_input = self._apply_dropout(x) if layer > 0 else x
-            output, states = self._run_layer(layer, layer_input, state, ends, recorded)
+            output, states = self._run_layer(layer, layer_input, state, initial, ends, recorded)
             x = self._layer_output(output, x, layer)
             final += states
         return (x.transpose(0, 1) if self.batch_first else x), tuple(final)
@@ -174,38 +189,59 @@ class CellStack(Backbone):
         return all(cell.accepts_none_state and type(cell).initial_state is Cell.initial_state for cell in cells)
 
     def _run_layer(
-        self, layer: int, x: Tensor, state: Any, ends: SequenceEnds, recorded: list[Any] | None
+        self, layer: int, x: Tensor, state: Any, initial: Any, ends: SequenceEnds, recorded: list[Any] | None
     ) -> tuple[Tensor, list[Any]]:
         outputs, final = [], []
         for direction in range(self.directions):
             index = layer * self.directions + direction
             cell: Any = self.cells[index]
-            output, cell_state = self._run_direction(cell, x, state[index], ends, recorded, reverse=direction == 1)
+            states = (state[index], None if initial is None else initial[index])
+            run = self._run_reversed if direction == 1 else self._run_cell
+            output, cell_state, all_states = run(cell, x, *states, ends, record=recorded is not None)
             outputs.append(output)
             final.append(cell_state)
+            if recorded is not None:
+                recorded.append(all_states)
         return (outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)), final
 
-    def _run_direction(
-        self, cell: Cell, x: Tensor, state: Any, ends: SequenceEnds, recorded: list[Any] | None, *, reverse: bool
-    ) -> tuple[Tensor, Any]:
-        if reverse:
-            x = reverse_in_time(x, ends.reversal)
-        output, final, states = self._run_cell(cell, x, state, ends, record=recorded is not None)
-        if recorded is not None:
-            recorded.append(map_state(lambda part: reverse_in_time(part, ends.reversal), states) if reverse else states)
-        return (reverse_in_time(output, ends.reversal) if reverse else output), final
+    def _run_reversed(
+        self, cell: Cell, x: Tensor, state: Any, initial: Any, ends: SequenceEnds, *, record: bool
+    ) -> tuple[Tensor, Any, Any]:
+        """Compute `_run_cell` on the reversed sequences; the results are in the original order."""
+        backwards = ends._replace(restarts=ends.reversed_restarts())
+        record = record or ends.restarts is not None
+        x = reverse_in_time(x, ends.reversal)
+        output, final, states = self._run_cell(cell, x, state, initial, backwards, record=record)
+        if record:
+            states = map_state(lambda part: reverse_in_time(part, ends.reversal), states)
+        if ends.restarts is not None:  # the final state is that of the last segment, which is read first
+            start = ends.last_start()
+            final = map_state(lambda part: part[start, torch.arange(part.shape[1], device=part.device)], states)
+        return reverse_in_time(output, ends.reversal), final, states
 
     def _run_cell(
-        self, cell: Cell, x: Tensor, state: Any, ends: SequenceEnds, *, record: bool
+        self, cell: Cell, x: Tensor, state: Any, initial: Any, ends: SequenceEnds, *, record: bool
     ) -> tuple[Tensor, Any, Any]:
-        """Return the output, the final state, and with `record` the state after every step."""
-        if not record and not self._force_step_loop and self._fused_paths[self.training].cells:
+        """Return the output, the final state, and with `record` the state after every step.
+
+        Args:
+            cell: the cell.
+            x: `(time, batch, ...)`.
+            state: the state before the first step.
+            initial: the state before the first step after a restart; None without restarts.
+            ends: the ends and restarts of the sequences.
+            record: True to return the states of all steps.
+        """
+        is_plain = not record and initial is None
+        if is_plain and not self._force_step_loop and self._fused_paths[self.training].cells:
             result = unroll_fused(cell, x, state, ends.lengths)
             if result is not NotImplemented:
                 return *result, None
         state = cast_for_autocast(state)
         step, inputs = step_inputs(cell, x)
         step, inputs = apply_regularization(step, inputs, self.options, cell, state, training=self.training)
+        if ends.restarts is not None:
+            step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
         if ends.finished is not None:
             step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
         # a single step, as in `RecurrentModel.step`, needs no scan; while tracing, a free size counts as more than 1

@@ -267,6 +267,39 @@ class Backbone(ResettableModule, ABC):
         output, state = self.run(x, state, lengths)
         return (output if padding is None else output.masked_fill(padding, 0)), state
 
+    def forward_with_restarts(self, x: Tensor, state: Any | None, lengths: Lengths | None, restarts: Tensor) -> Any:
+        """Compute `forward` with restarts in a traced program, or return `NotImplemented`.
+
+        Args:
+            x: as in `forward`.
+            state: as in `forward`.
+            lengths: as in `forward`.
+            restarts: True at the steps before which the state is reset, in the layout of x without features.
+        """
+        if type(self).run_with_restarts is Backbone.run_with_restarts:
+            return NotImplemented
+        x, state, lengths, padding = self._validate_inputs(x, state, lengths)
+        output, state = self.run_with_restarts(x, state, lengths, restarts)
+        return (output if padding is None else output.masked_fill(padding, 0)), state
+
+    def run_with_restarts(
+        self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor
+    ) -> tuple[Tensor, Any]:
+        """Compute `run` with restarts, by operations whose sizes do not depend on the values of `restarts`.
+
+        A subclass may define it, for `torch.compile` and `torch.export`; elsewhere, `run` computes each segment.
+
+        Args:
+            x: as in `run`.
+            state: as in `run`.
+            lengths: as in `run`.
+            restarts: True at the steps before which the state is reset, in the layout of x without features.
+
+        Returns:
+            As `run`. For the reverse direction, the final state is that of the last segment.
+        """
+        raise NotImplementedError
+
     def _validate_inputs(
         self, x: Tensor, state: Any | None, lengths: Lengths | None
     ) -> tuple[Tensor, Any | None, Tensor | None, Tensor | None]:

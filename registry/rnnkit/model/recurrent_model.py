@@ -272,6 +272,10 @@ class RecurrentModel(ResettableModule):
         if restarts is None:
             return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
         self._check_restarts(x, state, restarts)
+        if torch.compiler.is_compiling():
+            result = self.backbone.forward_with_restarts(x, state, lengths, restarts)
+            if result is not NotImplemented:
+                return result  # type: ignore[no-any-return]  # a pair
         if x.numel() == 0 or not restarts.any():
             return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
         return run_with_restarts(self.backbone, x, state, lengths, restarts)
