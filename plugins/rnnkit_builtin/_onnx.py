@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from onnxscript import opset18 as op
+from onnxscript import opset18
+
+op: Any = opset18  # its annotations allow neither lists nor values of a graph as arguments
 
 _INT32 = 6  # onnx.TensorProto.INT32, which `sequence_lens` must have
 
@@ -15,7 +17,7 @@ _GATES: Mapping[str, Sequence[int]] = {"rnn_tanh": [0], "rnn_relu": [0], "gru": 
 _ACTIVATIONS = {"rnn_tanh": "Tanh", "rnn_relu": "Relu"}
 
 
-def translate_unroll(
+def translate_unroll(  # noqa: PLR0917  # operators are called by position
     kernel: str,
     x: Any,
     state: Sequence[Any],
@@ -24,7 +26,7 @@ def translate_unroll(
     num_layers: int,
     bias: bool,
     bidirectional: bool,
-    save: bool = False,
+    save: bool,  # noqa: ARG001  # for gradients
 ) -> list[Any]:
     """Translate `rnnkit::unroll`; it has no projection, because ONNX has none."""
     directions = 2 if bidirectional else 1

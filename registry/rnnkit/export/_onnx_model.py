@@ -95,9 +95,10 @@ def serialize(model: onnx.ModelProto) -> bytes:
     from google.protobuf.message import EncodeError
 
     try:
-        return model.SerializeToString()
+        content: bytes = model.SerializeToString()
     except (EncodeError, ValueError) as error:
         raise ExportError(f"The model does not fit into one ONNX file, which has at most 2 GB: {error}") from error
+    return content
 
 
 def operator_counts(model: onnx.ModelProto) -> dict[str, int]:

@@ -53,8 +53,8 @@ def trace_step_loop(flat: FlatModel) -> ExportedProgram:
     program = trace(flat.replace(RecurrentModel(model.spec, backbone, model.readout, model.embedding)))
     if names := custom_operators(program):
         raise ExportError(
-            f"The model uses operators that are not torch's own, {join_quoted(names)}, and its backbone does not define "
-            "`as_step_loop`"
+            f"The model uses operators that are not torch's own, {join_quoted(names)}, and its backbone does not "
+            "define `as_step_loop`"
         )
     return program
 

@@ -12,7 +12,8 @@ from rnnkit.export._extra import require
 from rnnkit.export._flat_model import FlatModel
 from rnnkit.export._onnx_model import OPSET, add_metadata, onnx_model, operator_counts, serialize
 from rnnkit.export._report import ExportReport
-from rnnkit.export._verification import TOLERANCE, verify as verify_export
+from rnnkit.export._verification import TOLERANCE
+from rnnkit.export._verification import verify as verify_export
 from rnnkit.export.program import flat_model
 from rnnkit.files import atomic_write
 from rnnkit.model import RecurrentModel

@@ -15,7 +15,8 @@ from rnnkit.export._evaluation import evaluation
 from rnnkit.export._flat_model import FlatModel, SingleStep, WholeSequences
 from rnnkit.export._report import ExportReport
 from rnnkit.export._tracing import operator_counts, trace, trace_step_loop
-from rnnkit.export._verification import TOLERANCE, verify as verify_export
+from rnnkit.export._verification import TOLERANCE
+from rnnkit.export._verification import verify as verify_export
 from rnnkit.files import atomic_write
 from rnnkit.model import RecurrentModel
 

@@ -43,7 +43,7 @@ class OnnxTensor:
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class OnnxMetadata:
-    """What rnnkit writes into an exported ONNX file.
+    """The metadata that rnnkit writes into an exported ONNX file.
 
     Attributes:
         spec: the spec in the form of a spec file.
