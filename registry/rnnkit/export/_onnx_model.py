@@ -39,7 +39,6 @@ def onnx_model(flat: FlatModel, *, native: bool, opset: int) -> onnx.ModelProto:
     """
     from rnnkit.export._tidy import tidy
 
-    _check_opset(opset)
     translated = _translate(*_program(flat, native=native), flat, opset)
     tidy(translated.model, flat)
     translated.model.producer_name, translated.model.producer_version = "rnnkit", __version__
@@ -137,7 +136,8 @@ def _root_cause(error: BaseException) -> BaseException:
     return error if error.__cause__ is None else _root_cause(error.__cause__)
 
 
-def _check_opset(opset: int) -> None:
+def check_opset(opset: int) -> None:
+    """Raise `ExportError` if torch cannot write a version of the operators."""
     if opset < OPSET:
         raise ExportError(f"opset must be at least {OPSET}, but is {opset}")
 

@@ -10,7 +10,7 @@ from rnnkit.errors import ExportError
 from rnnkit.export._evaluation import evaluation
 from rnnkit.export._extra import require
 from rnnkit.export._flat_model import FlatModel
-from rnnkit.export._onnx_model import OPSET, add_metadata, onnx_model, operator_counts, serialize
+from rnnkit.export._onnx_model import OPSET, add_metadata, check_opset, onnx_model, operator_counts, serialize
 from rnnkit.export._report import ExportReport
 from rnnkit.export._verification import TOLERANCE
 from rnnkit.export._verification import verify as verify_export
@@ -77,6 +77,7 @@ def export_onnx(
         OSError: the file cannot be written.
     """
     _check_path(path)
+    check_opset(opset)
     require("onnx", "onnxscript", *(["onnxruntime"] if verify or int8 else []))
     flat = flat_model(model, lengths=lengths, state=state, step=step)
     with evaluation(model):
