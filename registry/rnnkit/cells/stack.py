@@ -237,7 +237,9 @@ class CellStack(Backbone):
             step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
         if ends.finished is not None:
             step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
-        run_steps = scan_steps if is_tracing() and not needs_module_call(cell) else step_loop
+        is_one_step = x.shape[0] == 1
+        is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)
+        run_steps = scan_steps if is_scanned else step_loop
         return run_steps(step, inputs, state, record=record)
 
     def _apply_dropout(self, x: Tensor) -> Tensor:
