@@ -25,6 +25,7 @@ def unroll_layers(
     state: Sequence[Tensor],
     weights: Sequence[Tensor],
     lengths: Tensor | None,
+    *,
     dropout: float,
 ) -> list[Tensor]:
     """Compute `run_kernel` by the operator, with lengths in [0, time]; a sequence of length 0 keeps its state."""
@@ -51,9 +52,7 @@ def _unroll(
 ) -> list[Tensor]:
     inputs = [x, *state, *weights]
     save = (
-        torch.is_grad_enabled()
-        and not torch.compiler.is_exporting()
-        and any(tensor.requires_grad for tensor in inputs)
+        torch.is_grad_enabled() and not torch.compiler.is_exporting() and any(tensor.requires_grad for tensor in inputs)
     )
     result: list[Tensor] = unroll(layers.kernel, x, list(state), list(weights), lengths, *layers[1:], save)
     return result[: 1 + len(state)]
@@ -73,7 +72,7 @@ _TAGS: Any = {"tags": (torch.Tag.cudagraph_unsafe,)} if hasattr(torch.Tag, "cuda
 
 
 @torch.library.custom_op("rnnkit::unroll", mutates_args=(), **_TAGS)
-def unroll(  # noqa: PLR0917  # operators are called by position
+def unroll(
     kernel: str,
     x: Tensor,
     state: list[Tensor],
@@ -189,7 +188,7 @@ def _keep(graph: _Graph) -> Tensor:
 
 
 @torch.library.custom_op("rnnkit::unroll_backward", mutates_args=(), **_TAGS)
-def unroll_backward(  # noqa: PLR0917  # as `unroll`
+def unroll_backward(
     gradients: list[Tensor],
     saved: list[Tensor],
     needed: list[bool],

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rnnkit import Kind, cell_kind, hookimpl
 from rnnkit_builtin._layer_norm import LayerNorm

@@ -50,7 +50,7 @@ def _rebuild(like: Any, tensors: list[Tensor]) -> Any:
 def _torch_scan() -> Any:
     try:
         # not public in torch 2.13, whose documentation calls it a prototype
-        from torch._higher_order_ops.scan import scan  # noqa: PLC0415  # loads torch's compiler
+        from torch._higher_order_ops.scan import scan  # loads torch's compiler
     except ImportError as error:
         raise RuntimeError(
             f"torch {torch.__version__} has no torch._higher_order_ops.scan, which torch.compile and torch.export of "

@@ -164,7 +164,7 @@ class CellStack(Backbone):
         final: list[Any] = []
         for layer in range(len(state) // self.directions):
             layer_input = self._apply_dropout(x) if layer > 0 else x
-            output, states = self._run_layer(layer, layer_input, state, initial, ends, recorded)
+            output, states = self._run_layer(layer, layer_input, state, ends, initial=initial, recorded=recorded)
             x = self._layer_output(output, x, layer)
             final += states
         return (x.transpose(0, 1) if self.batch_first else x), tuple(final)
@@ -182,7 +182,7 @@ class CellStack(Backbone):
         return all(cell.accepts_none_state and type(cell).initial_state is Cell.initial_state for cell in cells)
 
     def _run_layer(
-        self, layer: int, x: Tensor, state: Any, initial: Any, ends: SequenceEnds, recorded: list[Any] | None
+        self, layer: int, x: Tensor, state: Any, ends: SequenceEnds, *, initial: Any, recorded: list[Any] | None
     ) -> tuple[Tensor, list[Any]]:
         outputs, final = [], []
         for direction in range(self.directions):
