@@ -29,6 +29,7 @@ def run_kernel(
     state: Sequence[Tensor],
     weights: Sequence[Tensor],
     lengths: Tensor | None,
+    *,
     dropout: float = 0.0,
 ) -> list[Tensor]:
     """Run a kernel over whole sequences.

@@ -72,7 +72,7 @@ class TorchBackbone(Backbone):
             self._link()
 
     def _link(self) -> None:
-        """Keep the attributes of `rnn` where `torch.compile` reads them: it refuses to read torch's recurrent modules."""
+        """Keep the attributes of `rnn` where `torch.compile` reads them: it refuses torch's recurrent modules."""
         self._rnn_vars = vars(self.rnn)
 
     def _reference_tensor(self) -> Tensor:
@@ -94,7 +94,7 @@ class TorchBackbone(Backbone):
         return state
 
     def __setstate__(self, state: Any) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # missing in torch's stubs
         self._link()
 
     def _symbols(self, gates: str) -> dict[str, Tensor]:
@@ -149,7 +149,7 @@ class TorchBackbone(Backbone):
         dropout = own["dropout"] if own["training"] else 0.0
         x = x.transpose(0, 1) if self.batch_first else x
         initial = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        output, *final = unroll_layers(self._layers, x, initial, weights, lengths, dropout)
+        output, *final = unroll_layers(self._layers, x, initial, weights, lengths, dropout=dropout)
         output = output.transpose(0, 1) if self.batch_first else output
         return output, self._make_state(final[0] if len(final) == 1 else final)
 
@@ -168,7 +168,7 @@ class TorchBackbone(Backbone):
         return type(final)(*(torch.where(empty[:, None], *parts) for parts in zip(initial, final, strict=True)))
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # of torch
 def _is_torch_module(backbone: TorchBackbone) -> bool:
     """True if `rnn` is a module of torch itself, whose attributes `_rnn_vars` are; evaluated once per compilation."""
     rnn: Any = backbone.rnn

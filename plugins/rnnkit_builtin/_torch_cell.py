@@ -127,7 +127,7 @@ def unroll_layers(
     layers = Layers(kernel, len(cells) // directions, bias=counts == {4}, bidirectional=directions == 2)
     initial = _zero_state(x, cells) if states is None else _stack_states(states)
     run = _unroll_operator.unroll_layers if torch.compiler.is_compiling() else run_kernel
-    output, *final = run(layers, x, initial, weights, lengths, dropout)
+    output, *final = run(layers, x, initial, weights, lengths, dropout=dropout)
     return output, _unstack_states(final, cells[0].State)
 
 

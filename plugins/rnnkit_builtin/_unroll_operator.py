@@ -25,6 +25,7 @@ def unroll_layers(
     state: Sequence[Tensor],
     weights: Sequence[Tensor],
     lengths: Tensor | None,
+    *,
     dropout: float,
 ) -> list[Tensor]:
     """Compute `run_kernel` by the operator, with lengths in [0, time]; a sequence of length 0 keeps its state."""
@@ -71,7 +72,7 @@ _TAGS: Any = {"tags": (torch.Tag.cudagraph_unsafe,)} if hasattr(torch.Tag, "cuda
 
 
 @torch.library.custom_op("rnnkit::unroll", mutates_args=(), **_TAGS)
-def unroll(  # noqa: PLR0917  # operators are called by position
+def unroll(
     kernel: str,
     x: Tensor,
     state: list[Tensor],
@@ -187,7 +188,7 @@ def _keep(graph: _Graph) -> Tensor:
 
 
 @torch.library.custom_op("rnnkit::unroll_backward", mutates_args=(), **_TAGS)
-def unroll_backward(  # noqa: PLR0917  # as `unroll`
+def unroll_backward(
     gradients: list[Tensor],
     saved: list[Tensor],
     needed: list[bool],

@@ -171,7 +171,7 @@ class CellStack(Backbone):
         final: list[Any] = []
         for layer in range(len(state) // self.directions):
             layer_input = self._apply_dropout(x) if layer > 0 else x
-            output, states = self._run_layer(layer, layer_input, state, initial, ends, recorded)
+            output, states = self._run_layer(layer, layer_input, state, ends, initial=initial, recorded=recorded)
             x = self._layer_output(output, x, layer)
             final += states
         return (x.transpose(0, 1) if self.batch_first else x), tuple(final)
@@ -189,7 +189,7 @@ class CellStack(Backbone):
         return all(cell.accepts_none_state and type(cell).initial_state is Cell.initial_state for cell in cells)
 
     def _run_layer(
-        self, layer: int, x: Tensor, state: Any, initial: Any, ends: SequenceEnds, recorded: list[Any] | None
+        self, layer: int, x: Tensor, state: Any, ends: SequenceEnds, *, initial: Any, recorded: list[Any] | None
     ) -> tuple[Tensor, list[Any]]:
         outputs, final = [], []
         for direction in range(self.directions):
@@ -244,9 +244,9 @@ class CellStack(Backbone):
             step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
         if ends.finished is not None:
             step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
-        # a single step, as in `RecurrentModel.step`, needs no scan; while tracing, a free size counts as more than 1
-        scans = is_tracing() and x.shape[0] > 1 and not needs_module_call(cell)
-        run_steps = scan_steps if scans else step_loop
+        is_one_step = x.shape[0] == 1
+        is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)
+        run_steps = scan_steps if is_scanned else step_loop
         return run_steps(step, inputs, state, record=record)
 
     def _apply_dropout(self, x: Tensor) -> Tensor:

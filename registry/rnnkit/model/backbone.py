@@ -18,6 +18,7 @@ from rnnkit.model._input_checks import (
     valid_index,
     valid_lengths,
 )
+from rnnkit.model._reentrant import refuse_reentrant_checkpoint
 from rnnkit.model.reset import ResettableModule
 from rnnkit.model.state import expand_mask, flatten_with_paths, map_state, unflatten_state
 
@@ -262,7 +263,10 @@ class Backbone(ResettableModule, ABC):
 
         Raises:
             InputError: the input, the state or the lengths are not valid.
+            StepError: the call runs in `torch.utils.checkpoint` with `use_reentrant=True`, which would drop the
+                gradient of the state.
         """
+        refuse_reentrant_checkpoint()
         x, state, lengths, padding = self._validate_inputs(x, state, lengths)
         output, state = self.run(x, state, lengths)
         return (output if padding is None else output.masked_fill(padding, 0)), state

@@ -19,6 +19,7 @@ from rnnkit.model._input_checks import (
     check_step_mask,
     valid_lengths,
 )
+from rnnkit.model._reentrant import refuse_reentrant_checkpoint
 from rnnkit.model.backbone import Backbone
 from rnnkit.model.readout import Readout
 from rnnkit.model.reset import ResettableModule
@@ -126,8 +127,11 @@ class RecurrentModel(ResettableModule):
             InputError: the input, the state, the lengths or the mask are not valid; a mask pads on the left or has
                 holes; or two of `PackedSequence`, `lengths` and `mask` are given.
             StepError: the model does not support restarts: it is bidirectional and its readout is not for each step, or
-                a part of its state has no batch axis.
+                a part of its state has no batch axis; or the state is returned through `torch.utils.checkpoint` with
+                `use_reentrant=True`, which would drop its gradient.
         """
+        if return_state:
+            refuse_reentrant_checkpoint()
         if isinstance(x, PackedSequence):
             y, state = self._forward_packed(x, state, lengths, mask, restarts)
         else:
@@ -147,9 +151,11 @@ class RecurrentModel(ResettableModule):
             The output, `(batch, output_size)`, and the state.
 
         Raises:
-            StepError: the output depends on later steps, because the model is bidirectional or pools over time.
+            StepError: the output depends on later steps, because the model is bidirectional or pools over time; or the
+                step runs in `torch.utils.checkpoint` with `use_reentrant=True`.
             InputError: the input or the state is not valid.
         """
+        refuse_reentrant_checkpoint()
         self._check_steps()
         if self.embedding is not None:
             check_token_step(x_t)
