@@ -28,6 +28,8 @@ SLOW = {
     "tests/cli/test_command.py::test_broken_plugins_do_not_hide_others": "starts a process for each plugin",
     "tests/cli/test_terminal_output.py::test_output_is_unchanged[[]doctor*": "starts a process for each plugin",
     "tests/model/test_torch_save.py": "kills processes",
+    "tests/export/test_onnx_file.py": "exports to ONNX",
+    "tests/export/test_command.py": "exports to ONNX",
     "tests/model/test_step_module.py::test_onnx*": "exports to ONNX",
     "tests/model/test_sharded.py": "starts processes",
     "tests/model/test_autograd.py": "runs sequences of 4,096 steps",
