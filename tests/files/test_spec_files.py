@@ -543,7 +543,7 @@ def test_os_errors_name_the_file(call, tmp_path):
 
 @pytest.mark.parametrize("name", ["model", "model.txt", "model.yaml.bak", ".yaml"])
 def test_an_unknown_suffix_is_refused_with_the_known_ones(name, tmp_path):
-    with pytest.raises(SpecFileError, match=r"should end in \.json, \.toml, \.yaml, \.yml or \.safetensors$"):
+    with pytest.raises(SpecFileError, match=r"should end in \.json, \.toml, \.yaml, \.yml, \.safetensors or \.onnx$"):
         load_spec(tmp_path / name)
     with pytest.raises(SpecFileError, match=r"should end in \.json, \.toml, \.yaml or \.yml$"):
         save_spec(small_spec("lstm"), tmp_path / name)
