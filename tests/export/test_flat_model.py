@@ -36,7 +36,8 @@ def test_a_flat_model_computes_what_the_model_does(kind):
     assert lengths[:2].tolist() == [6, 0]
     assert x[1].isnan().all()
     y, *state = flat(*inputs)
-    nested = model.restore_state(dict(zip([each.name.partition(".")[2] for each in flat.inputs[2:]], inputs[2:])))
+    paths = [each.name.partition(".")[2] for each in flat.inputs[2:]]
+    nested = model.restore_state(dict(zip(paths, inputs[2:], strict=True)))
     torch.testing.assert_close(y, model(x, nested, lengths))
     assert [part.shape for part in state] == [part.shape for part in inputs[2:]]
     assert all(part.abs().max() > 0 for part in inputs[2:])

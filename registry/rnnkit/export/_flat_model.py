@@ -29,7 +29,7 @@ class Input(NamedTuple):
 
 
 class FlatModel(nn.Module, ABC):
-    """Base class of modules that take and return tensors only, as `(*inputs) -> (y, *state)`.
+    """Base class of modules that take and return tensors only, as `(*inputs) -> (y, *state)`, or `y` without a state.
 
     Attributes:
         model: the model, whose parameters the module shares.
@@ -118,8 +118,9 @@ class SingleStep(FlatModel):
 def _with_signature(run: Any, names: Sequence[str]) -> Any:
     """Return a function with a parameter for each input: `torch.export` names the inputs of a program after them."""
 
-    def forward(*inputs: Tensor) -> tuple[Tensor, ...]:
-        return run(*inputs)  # type: ignore[no-any-return]  # `FlatModel.run`
+    def forward(*inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        outputs: tuple[Tensor, ...] = run(*inputs)
+        return outputs if len(outputs) > 1 else outputs[0]
 
     identifiers = [re.sub(r"\W", "_", name) for name in names]
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in identifiers]

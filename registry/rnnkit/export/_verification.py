@@ -69,7 +69,7 @@ def verify(flat: FlatModel, run: Run, tolerance: float, what: str) -> float:
 def _differences(flat: FlatModel, run: Run, batch: int, time: int) -> Iterator[tuple[Difference, float]]:
     """Yield the absolute difference and the largest value of each output."""
     inputs = flat.random_inputs(batch, time)
-    expected = flat(*inputs)
+    expected = flat.run(*inputs)
     for name, one, other in zip(flat.outputs, expected, run(inputs), strict=True):
         scale = _largest(one)
         if not math.isfinite(scale):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rnnkit._messages import short_repr
 from rnnkit.errors import ExportError
@@ -42,9 +43,9 @@ def export_program(
     torch.export.save(program, "model.pt2")
     ```
 
-    The program takes and returns tensors only: `(x, lengths, *state) -> (y, *state)`, with the tensors of the state in
-    the order of `flatten_state`. As in the model, values of x past `lengths` have no effect. Values of `lengths` and
-    token ids are not checked, because a program cannot.
+    The program takes and returns tensors only: `(x, lengths, *state) -> (y, *state)`, or `y` alone without `state`. The
+    tensors of the state are in the order of `flatten_state`. As in the model, values of x past `lengths` have no
+    effect. Values of `lengths` and token ids are not checked, because a program cannot.
 
     Args:
         model: the model, which is not changed.
@@ -103,8 +104,13 @@ def _export(flat: FlatModel, *, native: bool, verify: bool, tolerance: float) ->
         program = trace(flat) if native else trace_step_loop(flat)
         if not verify:
             return program, None
-        run = program.module()
-        return program, verify_export(flat, lambda inputs: run(*inputs), tolerance, "The program")
+        exported = program.module()
+
+        def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+            outputs = exported(*inputs)
+            return (outputs,) if isinstance(outputs, Tensor) else outputs
+
+        return program, verify_export(flat, run, tolerance, "The program")
 
 
 def flat_model(model: RecurrentModel, *, lengths: bool, state: bool, step: bool) -> FlatModel:
