@@ -56,7 +56,7 @@ def _layer(
     *,
     hidden_size: int,
     bias: bool,
-) -> Sequence[Any]:
+) -> Any:
     gates, directions = _GATES[kernel], len(cells)
     arranged = [[_arrange(weight, gates, hidden_size) for weight in cell] for cell in cells]
     w, r = (_stack([cell[i] for cell in arranged]) for i in (0, 1))

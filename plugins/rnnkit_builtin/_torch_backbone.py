@@ -107,7 +107,8 @@ class TorchBackbone(Backbone):
         return symbols
 
     def as_step_loop(self) -> Backbone:
-        if type(self.rnn) not in (nn.RNN, nn.GRU, nn.LSTM):  # a module that a tool has put in its place
+        # not a module that a tool has put in its place; a module with parametrized weights has another class
+        if type(self.rnn).forward not in (nn.RNN.forward, nn.GRU.forward, nn.LSTM.forward):
             return self
         from rnnkit_builtin._step_loop import StepLoopBackbone
 

@@ -6,6 +6,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from torch.nn.utils import parametrizations
 
 from docs.site.example_plugin import example_installed
 from rnnkit import Cell, CellState, ExportError, RecurrentSpec, build_model, export_onnx, flatten_state, load_spec
@@ -242,3 +243,61 @@ def test_faulty_cells_are_refused(cell, tmp_path):
     with pytest.raises(ExportError, match=r"cannot be traced|differs from the model"):
         export_onnx(model, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@torch.library.custom_op("rnnkit_tests::running_sum", mutates_args=())
+def running_sum(x: torch.Tensor, h: torch.Tensor) -> list[torch.Tensor]:
+    sums = x.cumsum(0) + h
+    return [sums, sums[-1].clone()]
+
+
+@running_sum.register_fake
+def _(x, h):
+    return [torch.empty_like(x), torch.empty_like(h)]
+
+
+class SumCell(StepCell):
+    """Calls an operator of its own."""
+
+    def unroll(self, x, state, lengths):
+        if lengths is not None:
+            return NotImplemented
+        sums, last = torch.ops.rnnkit_tests.running_sum(x, state.h)
+        return sums, CellState(last)
+
+
+class TranslatedSumCell(SumCell):
+    """Has an ONNX translation of its operator."""
+
+    step, unroll = StepCell.step, SumCell.unroll  # the class that defines the executor must define the step
+
+    @classmethod
+    def onnx_translations(cls):
+        from onnxscript import opset18 as op
+
+        def translate(x, h):
+            sums = op.Add(op.CumSum(x, op.Constant(value_int=0)), h)
+            return sums, op.Gather(sums, op.Constant(value_int=-1), axis=0)
+
+        return {torch.ops.rnnkit_tests.running_sum.default: translate}
+
+
+@pytest.mark.parametrize(("cell", "operator"), [(SumCell, "Scan"), (TranslatedSumCell, "CumSum")])
+def test_an_operator_of_a_plugin(cell, operator, tmp_path):
+    with kind_of(cell, "sum") as kind:
+        model = build_model(RecurrentSpec(kind=kind.name, input_size=4, hidden_size=4))
+    assert operator in export_onnx(model, tmp_path / "model.onnx", state=True).operators
+
+
+def test_a_dtype_that_onnx_runtime_cannot_run(tmp_path):
+    with pytest.raises(ExportError, match=r"export model.float\(\): the model is torch.float64"):
+        export_onnx(small_model("gru", num_layers=1), tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parametrized_weights_export_as_steps(tmp_path):
+    model = model_of("gru", num_layers=1)
+    parametrizations.weight_norm(model.backbone.rnn, "weight_hh_l0")
+    with pytest.raises(ExportError, match="recurrent weights no parametrizations"):
+        export_onnx(model, tmp_path / "model.onnx")
+    assert export_onnx(model, tmp_path / "model.onnx", native=False).difference < 1e-5

@@ -21,29 +21,28 @@ def onnx_runner(content: bytes, flat: FlatModel) -> Run:
         ExportError: ONNX Runtime cannot load the model, or the function cannot run it.
     """
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors
-    session = _session(content, options)
+    options.log_severity_level = 4  # fatal: errors are raised as well
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise _error("load", flat, error) from error
 
     def run(inputs: Sequence[Tensor]) -> list[Tensor]:
         feed = {each.name: tensor.cpu().numpy() for each, tensor in zip(flat.inputs, inputs, strict=True)}
         try:
             outputs = session.run(list(flat.outputs), feed)
         except Exception as error:
-            raise _error("run", error) from error
+            raise _error("run", flat, error) from error
         return [torch.from_numpy(output) for output in outputs]
 
     return run
 
 
-def _session(content: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise _error("load", error) from error
-
-
-def _error(verb: str, error: Exception) -> ExportError:
+def _error(verb: str, flat: FlatModel, error: Exception) -> ExportError:
+    dtype, hint = flat.model.dtype, ""
+    if dtype != torch.float32:
+        hint = f", or export model.float(): the model is {dtype}, for which ONNX Runtime has few operators"
     return ExportError(
-        f"ONNX Runtime {onnxruntime.__version__} cannot {verb} the exported model, so nothing was written. Export it "
-        f"with verify=False if another runtime can. {describe_exception(error)}"
+        f"ONNX Runtime {onnxruntime.__version__} cannot {verb} the exported model, and nothing was written. Export it "
+        f"with verify=False if another runtime can{hint}. {describe_exception(error)}"
     )

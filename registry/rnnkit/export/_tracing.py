@@ -37,8 +37,9 @@ def trace(flat: FlatModel) -> ExportedProgram:
     except Exception as error:
         raise ExportError(
             "The model cannot be traced with free sizes of batch and time. A step must not read values of tensors "
-            "(`.item()`, `if` on a tensor), fix a size (`len(x)`) or store tensors in attributes, and cells must not "
-            f"have hooks. torch reports: {describe_exception(error)[:_MAX_MESSAGE]}"
+            "(`.item()`, `if` on a tensor), fix a size (`len(x)`) or store tensors in attributes; cells must not have "
+            "hooks, and recurrent weights no parametrizations (torch.nn.utils.parametrize.remove_parametrizations). "
+            f"torch reports: {describe_exception(error)[:_MAX_MESSAGE]}"
         ) from error
 
 
