@@ -20,10 +20,10 @@ SCANNED = {
     "recurrent_dropout": {"kind": "rnn_cell", "options": {"recurrent_dropout": 0.3}},
     "learned_state": {"kind": "gru_cell", "options": {"learn_initial_state": True, "zoneout": 0.3}},
 }
-SIZES = [(3, 5), (4, 7), (2, 9)]
+SIZES = [(7, 5), (4, 8), (2, 9)]  # torch takes sizes that are equal in the first call for one size
 NETWORKS = {
     **{kind: {"kind": kind, "bidirectional": True} for kind in KERNELS},
-    "projection": {"kind": "lstm", "options": {"proj_size": 5}},
+    "projection": {"kind": "lstm", "options": {"proj_size": 4}},
     "residual": {"kind": "gru_cell", "options": {"residual": True, "layer_norm": "output"}},
     "no_bias": {"kind": "gru", "bias": False, "batch_first": False, "readout": "all"},
     "tokens": {"kind": "lstm", "num_embeddings": 8},
@@ -255,7 +255,7 @@ def test_dynamic_quantization(name):
     arguments = example(model, *SIZES[0])
     torch.testing.assert_close(quantized(*arguments), model(*arguments), rtol=0, atol=0.05)
     assert quantized.dtype == torch.float32
-    assert torch.compile(quantized, backend="eager")(arguments[0]).shape == (3, 2)
+    assert torch.compile(quantized, backend="eager")(arguments[0]).shape == (7, 2)
     assert quantized.backbone._rnn_vars is vars(quantized.backbone.rnn)  # its float weights are not kept
 
 
@@ -299,7 +299,7 @@ def test_export_with_dynamic_batch_and_time(name, strict):
         "parts": tuple({axis: batch} for axis in axes),
     }
     program = torch.export.export(flat, (x, lengths, *leaves(state)), dynamic_shapes=shapes, strict=strict).module()
-    for size in [(2, 1), (7, 20)]:
+    for size in [(2, 1), (5, 20)]:
         x, state, lengths = example(model, *size)
         assert_same(program(x, lengths, *leaves(state)), flat(x, lengths, *leaves(state)))
 
