@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
-from torch.utils.checkpoint import checkpoint
 
-from rnnkit import StepError
 from tests.helpers.models import leaves, map_state, random_state, small_model, total
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's tracer warns about its own code and about each graph break
@@ -306,47 +304,3 @@ def test_export_with_dynamic_batch_and_time(name, strict):
 
 def leaves_of_axes(axes):
     return [leaf for part in axes for leaf in leaves_of_axes(part)] if isinstance(axes, tuple) else [axes]
-
-
-# torch.utils.checkpoint
-
-
-@pytest.mark.parametrize("name", ["lstm", "gru_cell"])
-def test_checkpoint_keeps_the_gradient_of_the_state(name):
-    model = model_of(name)
-    x, state, _ = example(model, *SIZES[0])
-
-    def function(x, state, lengths, *, return_state):
-        return checkpoint(model, x, state, lengths, return_state=return_state, use_reentrant=False)
-
-    assert_same(with_gradients(model, function, x, state, None), with_gradients(model, model, x, state, None))
-
-
-@pytest.mark.parametrize("name", ["lstm", "gru_cell"])
-def test_checkpoint_that_would_drop_the_gradient_of_the_state_is_refused(name):
-    model = model_of(name, bidirectional=False)
-    x, *_ = example(model, *SIZES[0])
-    calls = [
-        lambda x: model(x, return_state=True),
-        lambda x: model.step(x[:, 0]),
-        model.backbone,
-        lambda x: model.backbone(2 * x),
-    ]
-    for call in calls:
-        with pytest.raises(StepError, match="use_reentrant=False"):
-            checkpoint(call, x, use_reentrant=True)
-
-
-def test_reentrant_checkpoint_without_the_state():
-    model = model_of("gru")
-    x, *_ = example(model, *SIZES[0])
-    checkpoint(model, x, use_reentrant=True).sum().backward()
-    (expected,) = torch.autograd.grad(model(x).sum(), x)
-    torch.testing.assert_close(x.grad, expected)
-
-
-def test_states_without_gradients_are_not_refused():
-    model = model_of("gru", bidirectional=False)
-    x, *_ = example(model, *SIZES[0])
-    with torch.no_grad():
-        assert_same(model(x, return_state=True), model(x, return_state=True))
