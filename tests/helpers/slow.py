@@ -32,6 +32,8 @@ SLOW = {
     "tests/export/test_command.py": "exports to ONNX",
     "tests/model/test_step_module.py::test_onnx*": "exports to ONNX",
     "tests/model/test_sharded.py": "starts processes",
+    "tests/model/test_compile.py": "imports the compiler, compiles and exports",
+    "tests/cells/test_unroll_operator.py::test_torch_accepts_the_operator*": "imports the compiler",
     "tests/model/test_autograd.py": "runs sequences of 4,096 steps",
     "tests/cells/test_autocast.py::test_on_a_processor*": "starts a process",
     "tests/testing/test_faulty_plugins.py": "runs every check on whole plugins with faults",

@@ -50,9 +50,18 @@ def apply_regularization(
         zoneout = options.zoneout
         rates = type(state)(*(zoneout if isinstance(zoneout, tuple) else (zoneout,) * len(state)))
         if not training:
-            return _with_mean_zoneout(step, rates), inputs
+            return _with_mean_zoneout(step, _traceable(rates, state)), inputs
         step, inputs = _with_zoneout(step), (inputs, _zoneout_masks(state, rates, _time(inputs)))
     return step, inputs
+
+
+def _traceable(rates: Any, state: Any) -> Any:
+    """Return numbers as tensors in a traced program: with `dynamic=True` they are symbols, which `scan` refuses."""
+    if not torch.compiler.is_compiling():
+        return rates
+    return map_state(
+        lambda part, rate: part.new_full((), rate) if part.is_floating_point() else part.new_zeros(()), state, rates
+    )
 
 
 def _time(inputs: Any) -> int:
@@ -93,7 +102,7 @@ def _with_mean_zoneout(step: Step, rates: Any) -> Step:
 
 
 # Integer parts of a state, such as a step count, are bookkeeping: they are never zoned out.
-def _average(old: Tensor, new: Tensor, rate: float) -> Tensor:
+def _average(old: Tensor, new: Tensor, rate: Any) -> Tensor:
     return rate * old + (1 - rate) * new if new.is_floating_point() else new
 
 
