@@ -32,6 +32,13 @@ def shared_arguments(spec: RecurrentSpec[Any]) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in names}
 
 
+class _Attributes:
+    """The attributes of a module. `torch.export` copies a dict that a module has, but not this object."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.values = vars(module)
+
+
 class TorchBackbone(Backbone):
     """A backbone around `nn.RNN`, `nn.LSTM` or `nn.GRU`.
 
@@ -73,13 +80,13 @@ class TorchBackbone(Backbone):
 
     def _link(self) -> None:
         """Keep the attributes of `rnn` where `torch.compile` reads them: it refuses torch's recurrent modules."""
-        self._rnn_vars = vars(self.rnn)
+        self._link_to_rnn = _Attributes(self.rnn)
 
     def _reference_tensor(self) -> Tensor:
         # A tool may replace `rnn` in `_modules`, past `__setattr__`. Without this line its parameters would stay alive.
-        if not torch.compiler.is_compiling() and self._rnn_vars is not vars(self._modules["rnn"]):
+        if not torch.compiler.is_compiling() and self._link_to_rnn.values is not vars(self._modules["rnn"]):
             self._link()
-        weights = self._rnn_vars["_parameters"].values()  # as `parameters()`, which is slower
+        weights = self._link_to_rnn.values["_parameters"].values()  # as `parameters()`, which is slower
         return next((weight for weight in weights if weight is not None), self._like)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
@@ -90,7 +97,7 @@ class TorchBackbone(Backbone):
         if isinstance(self.rnn, nn.RNNBase) and is_parametrized(self.rnn):
             _detach_computed_weights(self.rnn)
         state = dict(super().__getstate__())  # type: ignore[no-untyped-call]  # of object
-        del state["_rnn_vars"]
+        del state["_link_to_rnn"]
         return state
 
     def __setstate__(self, state: Any) -> None:
@@ -138,14 +145,14 @@ class TorchBackbone(Backbone):
 
     def _runs_kernel(self) -> bool:
         """True if a call of `rnn` runs torch's kernel on the parameters of `rnn`, and nothing else."""
-        own = self._rnn_vars
+        own = self._link_to_rnn.values
         names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
         if not _is_torch_module(self) or "forward" in own or any(own[name] for name in names):
             return False
         return all(name in own["_parameters"] for name in self._weight_names)  # a parametrized weight is not
 
     def _run_operator(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
-        own = self._rnn_vars
+        own = self._link_to_rnn.values
         weights = [own["_parameters"][name] for name in self._weight_names]
         dropout = own["dropout"] if own["training"] else 0.0
         x = x.transpose(0, 1) if self.batch_first else x
@@ -169,11 +176,14 @@ class TorchBackbone(Backbone):
         return type(final)(*(torch.where(empty[:, None], *parts) for parts in zip(initial, final, strict=True)))
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # of torch
 def _is_torch_module(backbone: TorchBackbone) -> bool:
-    """True if `rnn` is a module of torch itself, whose attributes `_rnn_vars` are; evaluated once per compilation."""
+    """True if `rnn` is a module of torch itself, whose attributes the backbone reads; evaluated once per compilation."""
     rnn: Any = backbone.rnn
-    return vars(rnn) is backbone._rnn_vars and type(rnn) in (nn.RNN, nn.GRU, nn.LSTM)  # noqa: SLF001
+    return vars(rnn) is backbone._link_to_rnn.values and type(rnn) in (nn.RNN, nn.GRU, nn.LSTM)  # noqa: SLF001
+
+
+# the mark of `torch.compiler.assume_constant_result`, which would import the compiler here
+_is_torch_module._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _detach_computed_weights(rnn: nn.RNNBase) -> None:

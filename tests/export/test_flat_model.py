@@ -151,6 +151,12 @@ def test_missing_packages(missing, message, monkeypatch, tmp_path):
 
 
 def test_importing_the_room_imports_no_compiler():
-    code = "import sys, rnnkit.export; print(*sys.modules)"
+    code = "import sys, rnnkit.export, rnnkit_builtin.gru; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"onnx", "onnx_ir", "onnxscript", "onnxruntime", "torch._dynamo"}.isdisjoint(modules)
+
+
+def test_exporting_does_not_disconnect_the_kernel():
+    model = small_model("gru")
+    export_program(model, verify=False)
+    assert model.backbone._link_to_rnn.values is vars(model.backbone.rnn)

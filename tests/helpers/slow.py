@@ -30,7 +30,6 @@ SLOW = {
     "tests/model/test_torch_save.py": "kills processes",
     "tests/export/test_onnx_file.py": "exports to ONNX",
     "tests/export/test_command.py": "exports to ONNX",
-    "tests/model/test_step_module.py::test_onnx*": "exports to ONNX",
     "tests/model/test_sharded.py": "starts processes",
     "tests/model/test_compile.py": "imports the compiler, compiles and exports",
     "tests/cells/test_unroll_operator.py::test_torch_accepts_the_operator*": "imports the compiler",

@@ -254,7 +254,7 @@ def test_dynamic_quantization(name):
     torch.testing.assert_close(quantized(*arguments), model(*arguments), rtol=0, atol=0.05)
     assert quantized.dtype == torch.float32
     assert torch.compile(quantized, backend="eager")(arguments[0]).shape == (7, 2)
-    assert quantized.backbone._rnn_vars is vars(quantized.backbone.rnn)  # its float weights are not kept
+    assert quantized.backbone._link_to_rnn.values is vars(quantized.backbone.rnn)  # its float weights are not kept
 
 
 def test_data_parallel_rnn():

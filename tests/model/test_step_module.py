@@ -1,9 +1,7 @@
 """One step as a module with a flat state, and its exports."""
 
-import io
 import warnings
 
-import onnxruntime
 import pytest
 import torch
 from torch.export import Dim
@@ -93,23 +91,3 @@ def test_export_with_a_dynamic_batch(exported):
         program = torch.export.export(step, args, dynamic_shapes=dynamic_shapes).module()
     others = arguments(step, NEW_BATCH)
     torch.testing.assert_close(program(*others), step(*others))
-
-
-@pytest.mark.parametrize("exported", KINDS)
-def test_onnx_with_a_dynamic_batch(exported):
-    step, args, dynamic_shapes = example(exported)
-    names = ["x_t", *step.state_names]
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, about dependencies and its type registry
-        program = torch.onnx.export(
-            step, args, dynamo=True, dynamic_shapes=dynamic_shapes, input_names=names, verbose=False
-        )
-        program.save(file)
-    session = onnxruntime.InferenceSession(file.getvalue())
-    assert [each.name for each in session.get_inputs()] == names
-    others = arguments(step, NEW_BATCH)
-    found = session.run(None, {name: part.numpy() for name, part in zip(names, others, strict=True)})
-    with torch.no_grad():
-        expected = [part.numpy() for part in step(*others)]
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
