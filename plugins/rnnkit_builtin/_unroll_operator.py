@@ -219,8 +219,8 @@ def unroll_backward(
     Returns:
         The gradients that are needed, in the order of `needed`.
     """
-    # pop: the backward frees the graph, and a second one computes it again. So does that of a copy of `saved`, which has
-    # another address.
+    # pop: the backward frees the graph, and a second one computes it again. So does the backward of a copy of `saved`,
+    # which has another address.
     graph = _graphs.pop(saved[0].data_ptr(), None) if saved else None
     if graph is None:
         graph = _record(Layers(kernel, num_layers, bias, bidirectional), x, state, weights, lengths)

@@ -128,6 +128,7 @@ def test_device_and_dtype(kind):
     assert model.to("meta").device == torch.device("meta")
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # in a module that `scan` imports
 def test_mask_compiles():
     model, x = small_model("rnn_cell"), small_input()
     model.backbone.force_step_loop = True
