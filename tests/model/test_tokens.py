@@ -283,3 +283,22 @@ def test_states_of_tokens_continue(kind):
     first, state = model(TOKENS[:, :2], return_state=True)
     second, final = model(TOKENS[:, 2:], map_state(torch.clone, state), return_state=True)
     assert_same((torch.cat([first, second], 1), final), model(TOKENS, return_state=True))
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_weights_stay_tied_when_a_state_dict_is_assigned(device, tmp_path):
+    model = build_model(tied_spec("gru_cell", padding_idx=2)).eval()
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    loaded = nn.Sequential(build_model(model.spec, device=device).eval())  # wrapped, as tools wrap models
+    tensors = torch.load(tmp_path / "weights.pt")
+    loaded.load_state_dict({f"0.{name}": tensor for name, tensor in tensors.items()}, assign=True)
+    assert loaded[0].embedding.weight is loaded[0].readout.linear.weight
+    assert_same(loaded(TOKENS), model(TOKENS))
+
+
+def test_different_weights_are_not_tied_when_they_are_assigned():
+    model = build_model(tied_spec("gru_cell"))
+    tensors = {**model.state_dict(), "embedding.weight": torch.ones_like(model.embedding.weight)}
+    model.load_state_dict(tensors, assign=True)
+    assert model.embedding.weight.eq(1).all()
+    assert not model.readout.linear.weight.eq(1).any()

@@ -24,7 +24,7 @@ from rnnkit.model.readout import Readout
 from rnnkit.model.reset import ResettableModule
 from rnnkit.model.restarts import run_with_restarts
 from rnnkit.model.step_module import StepModule
-from rnnkit.model.tokens import check_token_step, check_tokens, embed
+from rnnkit.model.tokens import check_token_step, check_tokens, embed, tie_again
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -60,6 +60,7 @@ class RecurrentModel(ResettableModule):
         self.embedding = embedding
         self.backbone = backbone
         self.readout = readout
+        self.register_load_state_dict_post_hook(_tie_loaded_weights)
 
     if TYPE_CHECKING:
 
@@ -324,3 +325,9 @@ class RecurrentModel(ResettableModule):
                 f"step() is not available with readout={self.spec.readout!r}, which pools over all steps: "
                 "use 'last' or 'all', or call the model on the whole sequence"
             )
+
+
+def _tie_loaded_weights(model: nn.Module, _incompatible_keys: Any) -> None:
+    # `load_state_dict(assign=True)` gives each module a parameter of its own
+    if isinstance(model, RecurrentModel) and model.spec.tie_weights and model.embedding is not None:
+        tie_again(model.embedding, model.readout)

@@ -45,6 +45,20 @@ def tie_weights(embedding: nn.Embedding, readout: Readout) -> None:
             weight[embedding.padding_idx].zero_()
 
 
+def tie_again(embedding: nn.Module, readout: Readout) -> None:
+    """Let the embedding use the parameter of the linear layer again, if both have the same values."""
+    weight, tied = (getattr(each, "weight", None) for each in (embedding, readout.linear))
+    if isinstance(weight, nn.Parameter) and isinstance(tied, nn.Parameter) and _are_equal(weight, tied):
+        embedding.weight = tied
+
+
+def _are_equal(weight: Tensor, other: Tensor) -> bool:
+    if weight is other:
+        return True
+    same_layout = weight.shape == other.shape and weight.device == other.device and weight.dtype == other.dtype
+    return same_layout and (weight.is_meta or torch.equal(weight, other))
+
+
 def embed(embedding: nn.Module, tokens: Tensor, lengths: Tensor | None, spec: RecurrentSpec[Any]) -> Tensor:
     """Return the embeddings of token ids, `(batch, time, input_size)`, whatever the ids past each length are.
 
