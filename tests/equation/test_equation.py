@@ -166,6 +166,7 @@ UNREADABLE = {
     r"(b)^{n}": "with an exponent that is not a number",
     r"h_{t-1": "the end of the line",
     r"b_1_2": "in a second _",
+    r"e^{b}^2": r"in a second \^ cannot be read: write brackets",
     "": "the end of the line after `y =`",
 }
 

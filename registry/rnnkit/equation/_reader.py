@@ -129,7 +129,10 @@ class Reader:
     def _exponential(self) -> Tree:
         self.take("e")
         self.take("^")
-        return Call(r"\exp", (self._braces() if self.next == "{" else Reader([self.take()]).sum(),))
+        argument = self._braces() if self.next == "{" else Reader([self.take()]).sum()
+        if self.next == "^":
+            raise self._unreadable("in a second ^", "write brackets, as in `(e^{a})^2`")
+        return Call(r"\exp", (argument,))
 
     def _bracket(self) -> Group:
         """An expression in brackets, concatenated columns in square brackets, or the arguments of a function."""
