@@ -47,6 +47,14 @@ def test_read_only_arrays_and_the_arguments_of_the_caller_stay_unchanged():
     assert lengths.tolist() == LENGTHS
 
 
+@pytest.mark.parametrize(
+    "lengths", [[2**63, 2, 0, 3], np.array([2**63, 2, 0, 3], dtype=np.uint64)], ids=["list", "array"]
+)
+def test_lengths_that_int64_cannot_hold_are_refused(lengths):
+    with pytest.raises(InputError, match=r"but is .*9223372036854775808"):
+        small_model("lstm")(small_input(), lengths=lengths)
+
+
 def test_lengths_by_position(kind):
     model, x = small_model(kind), small_input()
     lengths = torch.tensor(LENGTHS)

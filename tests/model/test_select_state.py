@@ -46,6 +46,7 @@ def test_gradients_reach_the_selected_sequences(kind):
         ([True, False], "A bool index must have the shape (batch,) = (4,), but has (2,)"),
         ([True, 0, 1, 0], "but is [True, 0, 1, 0]"),
         ([0.5], "but is [0.5]"),
+        ([2**63], "but is [9223372036854775808]"),
         (1, "but is 1"),
         (torch.tensor(1), "but is a torch.int64 tensor of shape ()"),
         (torch.tensor([1.0]), "but is a torch.float32 tensor of shape (1,)"),

@@ -43,10 +43,10 @@ def check_step(x_t: Tensor, input_size: int) -> None:
 
 def lengths_tensor(lengths: Any) -> Any:
     """Return lengths as a tensor if they are a list, a tuple or a NumPy array of integers, and unchanged otherwise."""
-    if isinstance(lengths, list | tuple) and all(isinstance(each, Integral) for each in lengths):
-        return lengths if any(isinstance(each, bool) for each in lengths) else torch.tensor(lengths, dtype=torch.int64)
+    if isinstance(lengths, list | tuple) and all(_is_index(each) for each in lengths):
+        return torch.tensor(lengths, dtype=torch.int64)
     if isinstance(lengths, np.ndarray) and lengths.dtype.kind in "iu":
-        return torch.from_numpy(lengths.astype(np.int64))
+        return lengths_tensor(lengths.tolist())
     return lengths
 
 
@@ -144,9 +144,13 @@ def valid_index(index: Any, batch: int) -> Tensor:
 def _is_flat_list(index: Any) -> bool:
     """True for a list or tuple of integers, or of booleans."""
     return isinstance(index, list | tuple) and (
-        all(isinstance(each, bool) for each in index)
-        or all(isinstance(each, Integral) and not isinstance(each, bool) for each in index)
+        all(isinstance(each, bool) for each in index) or all(_is_index(each) for each in index)
     )
+
+
+def _is_index(value: Any) -> bool:
+    """True for an integer of Python or NumPy that int64 holds."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and -(2**63) <= int(value) < 2**63
 
 
 def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str = "state") -> Any:

@@ -60,7 +60,7 @@ class RecurrentModel(ResettableModule):
         self.embedding = embedding
         self.backbone = backbone
         self.readout = readout
-        self.register_load_state_dict_post_hook(_tie_loaded_weights)
+        self.register_load_state_dict_post_hook(_tie_loaded_weights)  # type: ignore[no-untyped-call]  # of torch
 
     if TYPE_CHECKING:
 
