@@ -413,12 +413,25 @@ def _kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
     if isinstance(spec.hidden_size, tuple) and not kind.sizes_per_layer:
         return [_kind_problem(spec, Problem("hidden_size", _one_size_message(kind)))]
     try:
-        problems = list(kind.check(spec))
+        problems = list(kind.check(spec)) or _tied_problems(kind, spec)
         return [_kind_problem(spec, Problem(*problem)) for problem in problems]
     except Exception as error:
         raise PluginError(
             f"The check of the kind {spec.kind!r} failed on {spec!r}: {describe_exception(error)}"
         ) from error
+
+
+def _tied_problems(kind: Kind, spec: RecurrentSpec[Any]) -> list[Problem]:
+    """The problem of tied weights whose sizes differ, unless a plugin's readout may read other features."""
+    is_own = "/" not in spec.readout and not isinstance(spec.readout, UnresolvedReadout)
+    features = kind.features(spec) if spec.tie_weights and is_own and kind.features else spec.input_size
+    if features == spec.input_size:
+        return []
+    message = (
+        f"tie_weights=True requires recurrent layers with input_size={spec.input_size} features, but they have "
+        f"{features}: set input_size={features}, or tie_weights to False"
+    )
+    return [Problem("tie_weights", message)]
 
 
 def _kind_problem(spec: RecurrentSpec[Any], problem: Problem) -> InitErrorDetails:
