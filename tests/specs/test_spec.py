@@ -140,12 +140,8 @@ def test_it_is_keyword_only():
 
 @pytest.mark.parametrize("name", OTHER)
 def test_specs_that_differ_in_one_field_are_not_equal(name):
-    others = {
-        "input_size": 4,
-        "num_layers": 2,
-        "output_size": 3,
-        "num_embeddings": 3,
-    }  # which dropout and the fields of tokens need
+    # which dropout and the fields of tokens need
+    others = {"input_size": 4, "num_layers": 2, "output_size": 3, "num_embeddings": 3}
     before = RecurrentSpec(**REQUIRED | others)
     after = dataclasses.replace(before, **{"options": {}, name: OTHER[name]})
     assert before != after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from rnnkit import _display
 from rnnkit.errors import BuildError, InputError, StepError
 from rnnkit.model._input_checks import (
+    Index,
     Lengths,
     check_input,
     check_padding_mask,
@@ -197,13 +198,13 @@ class RecurrentModel(ResettableModule):
         """
         return self.backbone.reset_state(state, mask)
 
-    def select_state(self, state: Any, index: Tensor | Sequence[int] | Sequence[bool]) -> Any:
+    def select_state(self, state: Any, index: Index) -> Any:
         """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.
 
         Args:
             state: a state that this model returned.
             index: positions of sequences in the batch, `(new_batch,)`, which may repeat, or a mask, `(batch,)` of dtype
-                bool.
+                bool: a tensor, list, tuple or NumPy array.
 
         Raises:
             InputError: the state or the index is not valid.

@@ -72,7 +72,7 @@ def add_resets(model: nn.Module, build: Callable[..., nn.Module]) -> None:
         build: builds the same model again, given `device` and `dtype`.
     """
     for path, module in model.named_modules():
-        if isinstance(module, ResettableModule) or any(True for _ in _tensors(module, recurse=False)):
+        if isinstance(module, ResettableModule) or module._parameters or module._buffers:  # noqa: SLF001  # fastest
             module.__dict__["reset_parameters"] = _Reset(module, path, build)
 
 
