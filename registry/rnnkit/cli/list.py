@@ -58,7 +58,7 @@ def _matching(pattern: str | None) -> list[Provider]:
 
 
 def _facts(provider: Provider, *, load: bool) -> dict[str, Any]:
-    """Returns a row of the table; with version and summary if the plugin may be loaded."""
+    """Return a row of the table; with version and summary if the plugin may be loaded."""
     candidate = provider.candidate
     facts: dict[str, Any] = {"kind": candidate.name, "distribution": candidate.distribution}
     if load:
@@ -69,7 +69,7 @@ def _facts(provider: Provider, *, load: bool) -> dict[str, Any]:
 
 
 def _note(candidate: Candidate) -> str:
-    """Explains a bare name that does not resolve to this third-party kind."""
+    """Explain a bare name that does not resolve to this third-party kind."""
     if candidate.distribution in (OWN, LOCAL):
         return ""
     bare_name = candidate.bare_name

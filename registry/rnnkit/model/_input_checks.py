@@ -37,11 +37,12 @@ def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: 
         raise InputError(f"The model is {dtype}, but the input is {x.dtype}: convert one, as in x.to({dtype})")
 
 
-def check_step(x_t: Tensor, input_size: int) -> None:
-    """Raise `InputError` unless x_t has the two axes of one step; `check_input` checks everything else."""
-    if not isinstance(x_t, Tensor) or x_t.dim() != 2:
+def check_step(x_t: Tensor, input_size: int | None) -> None:
+    """Raise `InputError` unless x_t has the axes of one step, of features or, with None, of token ids."""
+    step = "(batch,) token ids" if input_size is None else f"(batch, input_size) = (*, {input_size})"
+    if not isinstance(x_t, Tensor) or x_t.dim() != (1 if input_size is None else 2):
         found = f"the shape {tuple(x_t.shape)}" if isinstance(x_t, Tensor) else _describe(x_t)
-        raise InputError(f"step() takes one step, (batch, input_size) = (*, {input_size}), but got {found}")
+        raise InputError(f"step() takes one step, {step}, but got {found}")
 
 
 def valid_lengths(lengths: Lengths, batch: int, time: int) -> Tensor:

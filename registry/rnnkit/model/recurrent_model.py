@@ -25,7 +25,7 @@ from rnnkit.model.readout import Readout
 from rnnkit.model.reset import ResettableModule
 from rnnkit.model.restarts import run_with_restarts
 from rnnkit.model.step_module import StepModule
-from rnnkit.model.tokens import check_token_step, check_tokens, embed
+from rnnkit.model.tokens import check_tokens, embed
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -152,10 +152,7 @@ class RecurrentModel(ResettableModule):
             InputError: the input or the state is not valid.
         """
         self._check_steps()
-        if self.embedding is not None:
-            check_token_step(x_t)
-        else:
-            check_step(x_t, self.spec.input_size)
+        check_step(x_t, None if self.embedding is not None else self.spec.input_size)
         time_axis = 1 if self.spec.batch_first else 0
         output, state = self._run(x_t.unsqueeze(time_axis), state, None, None)
         y = self.readout(output)
@@ -270,12 +267,11 @@ class RecurrentModel(ResettableModule):
         if self.embedding is not None:
             self._check_input(x)
             x = embed(self.embedding, x, lengths, self.spec)
-        if restarts is None:
-            return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
-        self._check_restarts(x, state, restarts)
-        if x.numel() == 0 or not restarts.any():
-            return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
-        return run_with_restarts(self.backbone, x, state, lengths, restarts)
+        if restarts is not None:
+            self._check_restarts(x, state, restarts)
+            if x.numel() > 0 and restarts.any():
+                return run_with_restarts(self.backbone, x, state, lengths, restarts)
+        return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
 
     def _check_restarts(self, x: Tensor, state: Any | None, restarts: Tensor) -> None:
         """Raise an error unless restarts fit the features x and the model."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -56,11 +55,7 @@ class _Reset:
         if where is not None:
             _copy_values(self._build(**where).get_submodule(self._path), module)
 
-    # The module of a copy is the copy of the module.
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Reset:
-        return _Reset(copy.deepcopy(self._module(), memo), self._path, self._build)  # type: ignore[arg-type]  # alive
-
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> Any:  # for `deepcopy` too: the module of a copy is the copy of the module
         return _Reset, (self._module(), self._path, self._build)
 
 

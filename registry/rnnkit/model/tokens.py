@@ -80,10 +80,3 @@ def check_tokens(x: Any, *, batch_first: bool) -> None:
             f"The input must be integer token ids, as the spec has num_embeddings, but is {x.dtype}: convert it, as in "
             "x.long()"
         )
-
-
-def check_token_step(x_t: Any) -> None:
-    """Raise `InputError` unless x_t has the one axis of a step; `check_tokens` checks everything else."""
-    if not isinstance(x_t, Tensor) or x_t.dim() != 1:
-        found = f"the shape {tuple(x_t.shape)}" if isinstance(x_t, Tensor) else f"a {type(x_t).__name__}"
-        raise InputError(f"step() takes one token id of each sequence, (batch,), but got {found}")
