@@ -149,9 +149,7 @@ def test_wrong_tokens_are_refused(tokens, message):
 
 def test_steps_of_wrong_tokens_are_refused():
     model = token_model("lstm")
-    with pytest.raises(
-        InputError, match=r"step\(\) takes one step, \(batch,\) token ids, but got the shape"
-    ):
+    with pytest.raises(InputError, match=r"step\(\) takes one step, \(batch,\) token ids, but got the shape"):
         model.step(TOKENS)
     with pytest.raises(InputError, match="range from 1 to 9"):
         model.step(torch.tensor([1, 9]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -35,7 +36,7 @@ def command(console: Console, *, pattern: str | None, load: bool, with_blocked: 
 
     PATTERN is a part of the name, or a shell pattern for the whole name: 'lstm', '*cell', 'rnnkit-mgu/*'.
     """
-    matching = _matching(pattern)
+    matching = _matching(current_catalog().providers(), pattern)
     shown = [each for each in matching if with_blocked or each.status != "blocked"]
     facts = [_facts(each, load=load) for each in shown]
     if as_json:
@@ -50,10 +51,9 @@ def command(console: Console, *, pattern: str | None, load: bool, with_blocked: 
         raise click.exceptions.Exit(1)
 
 
-def _matching(pattern: str | None) -> list[Provider]:
-    pattern = pattern if pattern is None or set(pattern) & set("*?[") else f"*{pattern}*"
-    providers = current_catalog().providers()
-    found = [each for each in providers if pattern is None or each.candidate.matches(pattern)]
+def _matching(providers: Iterable[Provider], pattern: str | None) -> list[Provider]:
+    pattern = "*" if pattern is None else pattern if set(pattern) & set("*?[") else f"*{pattern}*"
+    found = [each for each in providers if each.candidate.matches(pattern)]
     return sorted(found, key=lambda each: (each.candidate.bare_name, each.candidate.name))
 
 
@@ -90,6 +90,8 @@ def _note_hidden(console: Console, blocked: int) -> None:
 def _no_match(pattern: str | None, blocked: list[Provider]) -> str:
     if blocked:
         return "all matching kinds are blocked"
+    if hidden := _matching(current_catalog().hidden(), pattern):
+        return current_catalog().resolve(hidden[0].candidate.name).reason
     if pattern is None:
         return current_catalog().resolve("").reason
     names = [name for each in current_catalog().providers() for name in (each.candidate.bare_name, each.candidate.name)]
