@@ -240,6 +240,32 @@ def test_tied_weights_are_one_parameter(kind):
         assert other.embedding.weight is other.readout.linear.weight
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_weights_stay_tied_after_load_state_dict(device):
+    saved = build_model(tied_spec("gru_cell")).state_dict()
+    separate = {name: tensor.clone() for name, tensor in saved.items()}
+    for tensors, assign in [(saved, True), (separate, True), (separate, device == "meta")]:
+        model = build_model(tied_spec("gru_cell"), device=device)
+        model.load_state_dict(tensors, assign=assign)
+        assert model.embedding.weight is model.readout.linear.weight
+        assert_same([model.embedding.weight], [saved["embedding.weight"]])
+
+
+def test_weights_that_were_untied_stay_untied_after_load_state_dict():
+    model = build_model(tied_spec("gru_cell"))
+    model.embedding.weight = nn.Parameter(2 * model.embedding.weight.detach())
+    for assign in (False, True):
+        model.load_state_dict(model.state_dict(), assign=assign)
+        assert_same([model.embedding.weight], [2 * model.readout.linear.weight])
+
+
+def test_tied_models_whose_readout_was_replaced_are_moved_and_loaded():
+    model = build_model(tied_spec("gru_cell"))
+    model.readout = nn.Identity()
+    model.double().load_state_dict(model.state_dict())
+    assert model.embedding.weight.dtype == torch.float64
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_token_models_are_initialized_after_to_empty(tied):
     spec = tied_spec("gru_cell", tie_weights=tied, padding_idx=2)

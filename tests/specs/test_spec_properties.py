@@ -80,7 +80,7 @@ def of_tokens(fields):
 
 
 def features_of(fields):
-    """The features of the last layer, over both directions."""
+    """The output features of a bidirectional or unidirectional model."""
     size = fields["hidden_size"]
     last = size[-1] if isinstance(size, tuple) else size
     return (fields.get("options", {}).get("proj_size") or last) * (2 if fields.get("bidirectional") else 1)

@@ -49,7 +49,7 @@ _HAS_PLACEHOLDER: dict[str, Any] = {"contains": {"type": "string", "pattern": r"
 _NO_PLACEHOLDERS: dict[str, Any] = {"properties": {"null": {"not": _HAS_PLACEHOLDER}}}
 
 _INTEGER = {"type": "integer"}
-# What a field requires of others, for some of its values.
+# A field, some of its values, and the values of other fields that they require.
 _REQUIREMENTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("dropout", {"exclusiveMinimum": 0}, {"num_layers": {"minimum": 2}}),
     ("readout_dropout", {"exclusiveMinimum": 0}, {"output_size": _INTEGER}),

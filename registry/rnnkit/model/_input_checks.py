@@ -45,7 +45,7 @@ def check_step(x_t: Tensor, input_size: int | None) -> None:
         raise InputError(f"step() takes one step, {step}, but got {found}")
 
 
-def valid_lengths(lengths: Lengths, batch: int, time: int) -> Tensor:
+def valid_lengths(lengths: Any, batch: int, time: int) -> Tensor:
     """Return lengths as an int64 tensor.
 
     Raises:
@@ -103,7 +103,7 @@ def check_sequence_mask(mask: Tensor) -> None:
         raise InputError(f"mask must be a torch.bool tensor of shape (batch,), but is {_describe(mask)}")
 
 
-def valid_index(index: Index, batch: int) -> Tensor:
+def valid_index(index: Any, batch: int) -> Tensor:
     """Return the indices of sequences as an int64 tensor, `(new_batch,)`.
 
     Raises:

@@ -25,7 +25,7 @@ from rnnkit.model.readout import Readout
 from rnnkit.model.reset import ResettableModule
 from rnnkit.model.restarts import run_with_restarts
 from rnnkit.model.step_module import StepModule
-from rnnkit.model.tokens import check_tokens, embed
+from rnnkit.model.tokens import check_tokens, embed, tie_loaded_weights, weights_to_tie
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -61,6 +61,8 @@ class RecurrentModel(ResettableModule):
         self.embedding = embedding
         self.backbone = backbone
         self.readout = readout
+        if spec.tie_weights:
+            self.register_load_state_dict_post_hook(tie_loaded_weights)  # type: ignore[no-untyped-call]  # in torch
 
     if TYPE_CHECKING:
 
@@ -231,12 +233,10 @@ class RecurrentModel(ResettableModule):
         return self.backbone.restore_state(tensors)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        # `to_empty` gives each module a weight of its own
-        linear = self.readout.linear if self.spec.tie_weights else None
-        is_tied = linear is not None and self.embedding is not None and self.embedding.weight is linear.weight
+        looked_up, weight = weights_to_tie(self) if self.spec.tie_weights else (None, None)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # missing in torch's stubs
-        if is_tied and linear is not None and self.embedding is not None:
-            self.embedding.weight = linear.weight
+        if looked_up is not None and looked_up is weight:  # `to_empty` has given each module a weight of its own
+            self.get_submodule("embedding").weight = weights_to_tie(self)[1]
         return self
 
     def extra_repr(self) -> str:
