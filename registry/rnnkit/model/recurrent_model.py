@@ -233,10 +233,11 @@ class RecurrentModel(ResettableModule):
         return self.backbone.restore_state(tensors)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        embedding: Any = self.embedding
         looked_up, weight = weights_to_tie(self) if self.spec.tie_weights else (None, None)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # missing in torch's stubs
         if looked_up is not None and looked_up is weight:  # `to_empty` has given each module a weight of its own
-            self.get_submodule("embedding").weight = weights_to_tie(self)[1]
+            embedding.weight = weights_to_tie(self)[1]
         return self
 
     def extra_repr(self) -> str:
@@ -253,7 +254,7 @@ class RecurrentModel(ResettableModule):
 
     def _valid_lengths(self, x: Tensor, lengths: Lengths | None, mask: Tensor | None) -> Tensor | None:
         if lengths is not None and mask is not None:
-            raise InputError("`mask` and `lengths` both say which steps are valid: give one of them")
+            raise InputError("`mask` and `lengths` both give the valid steps: pass one of them")
         if lengths is None and mask is None:
             return None
         self._check_input(x)

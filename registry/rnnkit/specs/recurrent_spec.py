@@ -177,7 +177,7 @@ class RecurrentSpec(Generic[O_co]):
         if isinstance(sizes, tuple) and len(sizes) != num_layers:
             raise pydantic_error(
                 "sizes_of_layers",
-                f"hidden_size={sizes} has one size for each layer, but num_layers={num_layers}: say "
+                f"hidden_size={sizes} has one size for each layer, but num_layers={num_layers}: set "
                 f"num_layers={len(sizes)}, or give as many sizes as there are layers",
             )
         return num_layers
