@@ -49,6 +49,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="gru",
             builder=GRUBackbone,
             options=InitOptions,
+            features=lambda spec: spec.directions * spec.hidden_sizes[-1],
             summary="Gated recurrent unit: a reset and an update gate, about three quarters of an LSTM's parameters.",
             equation=GRU_STEP,
             meanings=GRU_MEANINGS,

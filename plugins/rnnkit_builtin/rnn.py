@@ -48,6 +48,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="rnn",
             builder=RNNBackbone,
             options=RNNOptions,
+            features=lambda spec: spec.directions * spec.hidden_sizes[-1],
             summary="Elman's recurrent network: the new state is one nonlinear layer of the input and the old state.",
             equation=ELMAN_STEP,
             meanings=ELMAN_MEANINGS,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnkit import Backbone, InputError, RecurrentSpec
+from rnnkit import Backbone, BuildError, InputError, RecurrentSpec
 from tests.helpers.models import BATCH, TIME, random_state, small_input, small_model
 
 
@@ -68,6 +68,12 @@ def test_wrong_input_dtype_is_refused(kind, dtype):
     assert error_message(lambda: model(torch.zeros(BATCH, TIME, 3, dtype=dtype))) == (
         f"The model is torch.float64, but the input is {dtype}: convert one, as in x.to(torch.float64)"
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64], ids=str)
+def test_models_are_built_in_floating_point_dtypes(kind, dtype):
+    with pytest.raises(BuildError, match=f"dtype must be a floating-point dtype such as torch.float32, but is {dtype}"):
+        small_model(kind, dtype=dtype)
 
 
 def test_list_input_is_refused(kind):

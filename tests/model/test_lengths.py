@@ -108,7 +108,7 @@ def test_masks_with_valid_steps_after_padding_are_refused(steps, where, batch_fi
 
 def test_padding_is_given_once():
     model, x = small_model("lstm"), small_input()
-    with pytest.raises(InputError, match="`mask` and `lengths` both say which steps are valid"):
+    with pytest.raises(InputError, match="`mask` and `lengths` both give the valid steps"):
         model(x, lengths=LENGTHS, mask=MASK)
     packed = pack_sequence([x[0], x[1, :3]])
     with pytest.raises(InputError, match="has its own lengths"):

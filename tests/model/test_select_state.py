@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ def test_selected_sequences_continue_as_before(kind, index, bidirectional):
     chosen = torch.tensor(index, dtype=None if index else torch.int64)
     positions = torch.arange(BATCH)[chosen]
     expected = model(x, state)[positions]
-    for given in (index, chosen, tuple(index)):
+    for given in (index, chosen, tuple(index), chosen.numpy(), list(chosen.numpy())):
         selected = model.select_state(state, given)
         assert type(selected) is type(state)
         assert_same(model(x[positions], selected), expected)
@@ -46,6 +47,7 @@ def test_gradients_reach_the_selected_sequences(kind):
         ([True, False], "A bool index must have the shape (batch,) = (4,), but has (2,)"),
         ([True, 0, 1, 0], "but is [True, 0, 1, 0]"),
         ([0.5], "but is [0.5]"),
+        (np.array([0.5]), "but is array([0.5])"),
         (1, "but is 1"),
         (torch.tensor(1), "but is a torch.int64 tensor of shape ()"),
         (torch.tensor([1.0]), "but is a torch.float32 tensor of shape (1,)"),

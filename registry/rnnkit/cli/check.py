@@ -59,7 +59,7 @@ def command(
 
 
 def _colored(text: str) -> str:
-    """Colours the outcomes of a report, and makes its headings bold."""
+    """Colour the outcomes of a report, and make its headings bold."""
     headings = re.sub(r"^\S.*$", lambda line: click.style(line[0], bold=True), text, flags=re.MULTILINE)
     outcomes = rf"^  ({'|'.join(_COLORS)}) "
     return re.sub(

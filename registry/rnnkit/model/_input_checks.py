@@ -22,6 +22,9 @@ from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 Lengths = Tensor | Sequence[int] | NDArray[np.integer[Any]]
 """The number of valid steps of each sequence, `(batch,)`."""
 
+Index = Tensor | Sequence[int] | NDArray[np.integer[Any] | np.bool_]
+"""Positions of sequences in the batch, `(new_batch,)`, or a mask over them, `(batch,)`."""
+
 
 def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: bool) -> None:
     """Raise `InputError` unless x is `(batch, time, input_size)` or time first, with a step or more, and of `dtype`."""
@@ -34,20 +37,12 @@ def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: 
         raise InputError(f"The model is {dtype}, but the input is {x.dtype}: convert one, as in x.to({dtype})")
 
 
-def check_step(x_t: Tensor, input_size: int) -> None:
-    """Raise `InputError` unless x_t has the two axes of one step; `check_input` checks everything else."""
-    if not isinstance(x_t, Tensor) or x_t.dim() != 2:
+def check_step(x_t: Tensor, input_size: int | None) -> None:
+    """Raise `InputError` unless x_t has the axes of one step, of features or, with None, of token ids."""
+    step = "(batch,) token ids" if input_size is None else f"(batch, input_size) = (*, {input_size})"
+    if not isinstance(x_t, Tensor) or x_t.dim() != (1 if input_size is None else 2):
         found = f"the shape {tuple(x_t.shape)}" if isinstance(x_t, Tensor) else _describe(x_t)
-        raise InputError(f"step() takes one step, (batch, input_size) = (*, {input_size}), but got {found}")
-
-
-def lengths_tensor(lengths: Any) -> Any:
-    """Return lengths as a tensor if they are a list, a tuple or a NumPy array of integers, and unchanged otherwise."""
-    if isinstance(lengths, list | tuple) and all(isinstance(each, Integral) for each in lengths):
-        return lengths if any(isinstance(each, bool) for each in lengths) else torch.tensor(lengths, dtype=torch.int64)
-    if isinstance(lengths, np.ndarray) and lengths.dtype.kind in "iu":
-        return torch.from_numpy(lengths.astype(np.int64))
-    return lengths
+        raise InputError(f"step() takes one step, {step}, but got {found}")
 
 
 def valid_lengths(lengths: Any, batch: int, time: int) -> Tensor:
@@ -56,19 +51,14 @@ def valid_lengths(lengths: Any, batch: int, time: int) -> Tensor:
     Raises:
         InputError: lengths are not integers in [0, time] of shape `(batch,)`.
     """
-    tensor = lengths_tensor(lengths)
+    tensor = _as_tensor(lengths)
     if not isinstance(tensor, Tensor) or tensor.shape != (batch,) or not is_integer(tensor):
         raise InputError(
             f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe_sequence(lengths)}"
         )
     tensor = tensor.to(torch.int64)
-    if batch > 0 and values_are_known(tensor):
-        shortest, longest = (int(end) for end in torch.aminmax(tensor))
-        if shortest < 0 or longest > time:
-            raise InputError(
-                f"Each of lengths must be between 0 and the number of steps, {time}, but they range from {shortest} "
-                f"to {longest}"
-            )
+    if found := _range_outside(tensor, time):
+        raise InputError(f"Each of lengths must be between 0 and the number of steps, {time}, but they range {found}")
     return tensor
 
 
@@ -120,7 +110,7 @@ def valid_index(index: Any, batch: int) -> Tensor:
         InputError: index is neither a one-dimensional tensor or list of integers in [0, batch), nor a bool mask of
             shape `(batch,)`.
     """
-    tensor = torch.tensor(index, dtype=None if index else torch.int64) if _is_flat_list(index) else index
+    tensor = _as_tensor(index)
     if not isinstance(tensor, Tensor) or tensor.dim() != 1 or tensor.is_floating_point() or tensor.is_complex():
         raise InputError(
             f"index must be a one-dimensional integer tensor, a list of integers, or a torch.bool tensor of shape "
@@ -131,22 +121,31 @@ def valid_index(index: Any, batch: int) -> Tensor:
             raise InputError(f"A bool index must have the shape (batch,) = ({batch},), but has {tuple(tensor.shape)}")
         return tensor.nonzero().squeeze(-1)
     tensor = tensor.to(torch.int64)
-    if len(tensor) > 0 and values_are_known(tensor):
-        lowest, highest = (int(end) for end in torch.aminmax(tensor))
-        if lowest < 0 or highest >= batch:
-            raise InputError(
-                f"Each index must be between 0 and {batch - 1}, as the state has {batch} sequences, but they range "
-                f"from {lowest} to {highest}"
-            )
+    if found := _range_outside(tensor, batch - 1):
+        raise InputError(
+            f"Each index must be between 0 and {batch - 1}, as the state has {batch} sequences, but they range {found}"
+        )
     return tensor
 
 
-def _is_flat_list(index: Any) -> bool:
-    """True for a list or tuple of integers, or of booleans."""
-    return isinstance(index, list | tuple) and (
-        all(isinstance(each, bool) for each in index)
-        or all(isinstance(each, Integral) and not isinstance(each, bool) for each in index)
-    )
+def _as_tensor(values: Any) -> Any:
+    """Return a sequence or a NumPy array of integers, or of booleans, as a tensor, and anything else unchanged."""
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    if not isinstance(values, Sequence):
+        return values
+    is_bool = [isinstance(each, bool | np.bool_) for each in values]
+    if any(is_bool):
+        return torch.tensor(values, dtype=torch.bool) if all(is_bool) else values
+    are_integers = all(isinstance(each, Integral) for each in values)
+    return torch.tensor(values, dtype=torch.int64) if are_integers else values
+
+
+def _range_outside(values: Tensor, largest: int) -> str:
+    """Return `from -1 to 3` for values, `(batch,)`, that are not all in [0, largest]; an empty string otherwise."""
+    if len(values) == 0 or not values_are_known(values):
+        return ""
+    lowest, highest = (int(end) for end in torch.aminmax(values))
+    return f"from {lowest} to {highest}" if lowest < 0 or highest > largest else ""
 
 
 def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str = "state") -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rnnkit.errors import InputError, StepError
 from rnnkit.model._input_checks import (
+    Index,
     Lengths,
     check_input,
     check_sequence_mask,
@@ -140,7 +141,7 @@ class Backbone(ResettableModule, ABC):
 
         return map_state(reset, state, self.initial_state(len(mask)), self.batch_axes())
 
-    def select_state(self, state: Any, index: Tensor | Sequence[int] | Sequence[bool]) -> Any:
+    def select_state(self, state: Any, index: Index) -> Any:
         """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.
 
         Parts of the state without a batch axis are unchanged.
@@ -148,7 +149,7 @@ class Backbone(ResettableModule, ABC):
         Args:
             state: a state of this backbone.
             index: positions of sequences in the batch, `(new_batch,)`, which may repeat, or a mask, `(batch,)` of dtype
-                bool.
+                bool: a tensor, list, tuple or NumPy array.
 
         Raises:
             InputError: the state or the index is not valid.
@@ -275,7 +276,7 @@ class Backbone(ResettableModule, ABC):
         return device or tensor.device, dtype or tensor.dtype
 
     def _reference_tensor(self) -> Tensor:
-        """Return a parameter, or a buffer if there are no parameters, whose device and dtype are the backbone's."""
+        """Return a real parameter, or a real buffer if there is none, whose device and dtype are the backbone's."""
         tensor = _first_tensor(self, "_parameters")
         tensor = _first_tensor(self, "_buffers") if tensor is None else tensor
         return torch.empty(0) if tensor is None else tensor
@@ -288,7 +289,7 @@ def _has_axis(part: Any, axis: int | None) -> bool:
 def _first_tensor(module: nn.Module, registry: str) -> Tensor | None:
     # As `next(module.parameters())`, in a tenth of the time: this runs at every call.
     for tensor in getattr(module, registry).values():
-        if tensor is not None:
+        if tensor is not None and not tensor.is_complex():  # input and state are real
             return tensor  # type: ignore[no-any-return]  # a parameter or a buffer
     for child in module._modules.values():  # noqa: SLF001  # `children()` is slower: it removes duplicates
         tensor = None if child is None else _first_tensor(child, registry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from rnnkit import _display
 from rnnkit.errors import BuildError, InputError, StepError
 from rnnkit.model._input_checks import (
+    Index,
     Lengths,
     check_input,
     check_padding_mask,
@@ -24,7 +25,7 @@ from rnnkit.model.readout import Readout
 from rnnkit.model.reset import ResettableModule
 from rnnkit.model.restarts import run_with_restarts
 from rnnkit.model.step_module import StepModule
-from rnnkit.model.tokens import check_token_step, check_tokens, embed
+from rnnkit.model.tokens import check_tokens, embed, tie_loaded_weights, weights_to_tie
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -60,6 +61,8 @@ class RecurrentModel(ResettableModule):
         self.embedding = embedding
         self.backbone = backbone
         self.readout = readout
+        if spec.tie_weights:
+            self.register_load_state_dict_post_hook(tie_loaded_weights)  # type: ignore[no-untyped-call]  # in torch
 
     if TYPE_CHECKING:
 
@@ -151,10 +154,7 @@ class RecurrentModel(ResettableModule):
             InputError: the input or the state is not valid.
         """
         self._check_steps()
-        if self.embedding is not None:
-            check_token_step(x_t)
-        else:
-            check_step(x_t, self.spec.input_size)
+        check_step(x_t, None if self.embedding is not None else self.spec.input_size)
         time_axis = 1 if self.spec.batch_first else 0
         output, state = self._run(x_t.unsqueeze(time_axis), state, None, None)
         y = self.readout(output)
@@ -197,13 +197,13 @@ class RecurrentModel(ResettableModule):
         """
         return self.backbone.reset_state(state, mask)
 
-    def select_state(self, state: Any, index: Tensor | Sequence[int] | Sequence[bool]) -> Any:
+    def select_state(self, state: Any, index: Index) -> Any:
         """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.
 
         Args:
             state: a state that this model returned.
             index: positions of sequences in the batch, `(new_batch,)`, which may repeat, or a mask, `(batch,)` of dtype
-                bool.
+                bool: a tensor, list, tuple or NumPy array.
 
         Raises:
             InputError: the state or the index is not valid.
@@ -233,12 +233,11 @@ class RecurrentModel(ResettableModule):
         return self.backbone.restore_state(tensors)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        # `to_empty` gives each module a weight of its own
-        linear = self.readout.linear if self.spec.tie_weights else None
-        is_tied = linear is not None and self.embedding is not None and self.embedding.weight is linear.weight
+        embedding: Any = self.embedding
+        looked_up, weight = weights_to_tie(self) if self.spec.tie_weights else (None, None)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # missing in torch's stubs
-        if is_tied and linear is not None and self.embedding is not None:
-            self.embedding.weight = linear.weight
+        if looked_up is not None and looked_up is weight:  # `to_empty` has given each module a weight of its own
+            embedding.weight = weights_to_tie(self)[1]
         return self
 
     def extra_repr(self) -> str:
@@ -255,7 +254,7 @@ class RecurrentModel(ResettableModule):
 
     def _valid_lengths(self, x: Tensor, lengths: Lengths | None, mask: Tensor | None) -> Tensor | None:
         if lengths is not None and mask is not None:
-            raise InputError("`mask` and `lengths` both say which steps are valid: give one of them")
+            raise InputError("`mask` and `lengths` both give the valid steps: pass one of them")
         if lengths is None and mask is None:
             return None
         self._check_input(x)
@@ -269,12 +268,11 @@ class RecurrentModel(ResettableModule):
         if self.embedding is not None:
             self._check_input(x)
             x = embed(self.embedding, x, lengths, self.spec)
-        if restarts is None:
-            return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
-        self._check_restarts(x, state, restarts)
-        if x.numel() == 0 or not restarts.any():
-            return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
-        return run_with_restarts(self.backbone, x, state, lengths, restarts)
+        if restarts is not None:
+            self._check_restarts(x, state, restarts)
+            if x.numel() > 0 and restarts.any():
+                return run_with_restarts(self.backbone, x, state, lengths, restarts)
+        return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
 
     def _check_restarts(self, x: Tensor, state: Any | None, restarts: Tensor) -> None:
         """Raise an error unless restarts fit the features x and the model."""
