@@ -15,6 +15,11 @@ def assert_same(results, expected):
         torch.testing.assert_close(result, other, rtol=1e-12, atol=1e-14)
 
 
+def test_state_is_required(kind):
+    with pytest.raises(InputError, match=r"state must be a state that .* or initial_state\(batch_size\), but is None"):
+        small_model(kind).select_state(None, [0])
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("index", [[2, 0, 2, 1, 3], [3], [], [False, True, False, True]], ids=str)
 def test_selected_sequences_continue_as_before(kind, index, bidirectional):

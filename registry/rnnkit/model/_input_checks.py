@@ -163,6 +163,8 @@ def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str =
     if isinstance(shapes, torch.Size):
         _check_part(state, shapes, dtype, where)
         return state
+    if state is None:
+        raise InputError(f"{where} must be a state that the model returned or initial_state(batch_size), but is None")
     fields = getattr(shapes, "_fields", None)
     if not isinstance(state, tuple) or len(state) != len(shapes) or getattr(state, "_fields", fields) != fields:
         raise InputError(f"{where} must be {_layout(shapes)}, but is {_describe(state)}")
