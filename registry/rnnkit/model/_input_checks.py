@@ -194,8 +194,8 @@ def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:
 
 
 def _wrong_mask(name: str, mask: object, shape: str) -> str:
-    is_tensor = isinstance(mask, Tensor)
-    hint = f": convert it, as in {name}.bool()" if is_tensor and mask.dtype != torch.bool else _tensor_hint(name, mask)
+    is_other_dtype = isinstance(mask, Tensor) and mask.dtype != torch.bool
+    hint = f": convert it, as in {name}.bool()" if is_other_dtype else _tensor_hint(name, mask)
     return f"{name} must be a torch.bool tensor of shape {shape}, but is {_describe(mask)}{hint}"
 
 
