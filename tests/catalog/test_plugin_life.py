@@ -474,7 +474,7 @@ def test_a_local_kind_may_be_deprecated_to_see_how_that_looks():
 
 
 def test_a_deprecation_that_is_none_is_refused():
-    with pytest.raises(PluginError, match=r"its kind 'mine' is deprecated=True\. Give a rnnkit\.Deprecation"):
+    with pytest.raises(PluginError, match=r"its kind 'mine' is deprecated=True\. Give an rnnkit\.Deprecation"):
         register_kind(replace(get_kind("gru"), name="mine", deprecated=True))
 
 

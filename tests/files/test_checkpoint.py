@@ -543,6 +543,13 @@ def test_incomplete_and_foreign_files_are_recognized(content, says, saved, path)
     assert re.search(says, load_error(content(saved), path))
 
 
+def test_spec_file_is_recognized(tmp_path):
+    path = tmp_path / "model.yaml"
+    path.write_text("kind: gru\ninput_size: 3\nhidden_size: 4\n")
+    with pytest.raises(CheckpointError, match=r"it is a spec file, not a saved model: .* build_model\(load_spec"):
+        load_model(path, device="cpu")
+
+
 def test_a_safetensors_file_without_rnnkit_metadata_is_refused(path):
     save_file({"weight": torch.ones(2)}, path, metadata={"format": "pt"})
     assert "has no rnnkit metadata: it was not written by save_model, or a tool has dropped its metadata" in load_error(

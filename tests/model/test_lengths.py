@@ -76,13 +76,14 @@ def test_mask_equals_lengths(kind, batch_first):
 @pytest.mark.parametrize(
     ("mask", "found"),
     [
-        (MASK.long(), "a torch.int64 tensor of shape (4, 5)"),
+        (MASK.long(), "a torch.int64 tensor of shape (4, 5): convert it, as in mask.bool()"),
         (MASK[:, :4], "a torch.bool tensor of shape (4, 4)"),
         (MASK.t(), "a torch.bool tensor of shape (5, 4)"),
         (MASK[:, 0], "a torch.bool tensor of shape (4,)"),
-        (MASK.tolist(), "a list of 4"),
+        (MASK.tolist(), "a list of 4: convert it, as in torch.tensor(mask)"),
+        (MASK.numpy(), "a NumPy array of bool and shape (4, 5): convert it, as in torch.from_numpy(mask)"),
     ],
-    ids=["integers", "short", "time_first", "batch_only", "list"],
+    ids=["integers", "short", "time_first", "batch_only", "list", "numpy"],
 )
 def test_wrong_masks_are_refused(mask, found):
     with pytest.raises(InputError) as caught:

@@ -149,7 +149,7 @@ def test_empty_batch():
 @pytest.mark.parametrize(
     ("restarts", "found"),
     [
-        (RESTARTS.long(), "a torch.int64 tensor of shape (4, 5)"),
+        (RESTARTS.long(), "a torch.int64 tensor of shape (4, 5): convert it, as in restarts.bool()"),
         (RESTARTS[:, 0], "a torch.bool tensor of shape (4,)"),
         (RESTARTS.t(), "a torch.bool tensor of shape (5, 4)"),
     ],

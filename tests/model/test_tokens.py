@@ -135,7 +135,10 @@ def test_backbone_takes_features():
         (TOKENS[0], "token ids of shape (batch, time) with at least one step"),
         (TOKENS[..., None], "has the shape (4, 5, 1)"),
         (TOKENS[:, :0], "has the shape (4, 0)"),
-        (TOKENS.tolist(), "must be a tensor or a PackedSequence, but is a list"),
+        (
+            TOKENS.tolist(),
+            "must be a tensor or a PackedSequence, but is a list of 4: convert it, as in torch.tensor(x)",
+        ),
         (TOKENS + 2, "between 0 and 6, as num_embeddings=7, but they range from 2 to 8"),
         (TOKENS - 1, "between 0 and 6, as num_embeddings=7, but they range from -1 to 5"),
     ],

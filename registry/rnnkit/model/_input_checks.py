@@ -29,12 +29,17 @@ Index = Tensor | Sequence[int] | NDArray[np.integer[Any] | np.bool_]
 def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: bool) -> None:
     """Raise `InputError` unless x is `(batch, time, input_size)` or time first, with a step or more, and of `dtype`."""
     if not isinstance(x, Tensor):
-        raise InputError(f"The input must be a tensor or a PackedSequence, but is a {type(x).__name__}")
+        raise InputError(not_a_tensor(x))
     shape = x.shape
     if len(shape) != 3 or shape[2] != input_size or shape[1 if batch_first else 0] == 0:
         raise InputError(_wrong_shape(x, input_size, batch_first=batch_first))
     if x.dtype != dtype and not autocast_is_on(x.device.type):
         raise InputError(f"The model is {dtype}, but the input is {x.dtype}: convert one, as in x.to({dtype})")
+
+
+def not_a_tensor(x: object) -> str:
+    """Return the message for an input that is neither a tensor nor a `PackedSequence`."""
+    return f"The input must be a tensor or a PackedSequence, but is {_describe(x)}{_tensor_hint('x', x)}"
 
 
 def check_step(x_t: Tensor, input_size: int | None) -> None:
@@ -74,7 +79,8 @@ def check_padding_mask(mask: Any, x: Tensor, *, batch_first: bool) -> None:
         raise InputError(
             f"mask must be True for the first steps of each sequence and False for the padding at its end, but is "
             f"False at step {step} and True at step {step + 1} of sequence {sequence}: move the padding to the end, "
-            "such as x[i].roll(-padding, 0) for a sequence that is padded on the left"
+            "such as x[i].roll(-padding, 0) for a sequence that is padded on the left; if True marks the padding, pass "
+            "~mask"
         )
 
 
@@ -82,9 +88,7 @@ def check_step_mask(name: str, mask: Any, x: Tensor, *, batch_first: bool) -> No
     """Raise `InputError` unless mask has a value of dtype bool for each step of x."""
     if not isinstance(mask, Tensor) or mask.shape != x.shape[:2] or mask.dtype != torch.bool:
         axes = "(batch, time)" if batch_first else "(time, batch)"
-        raise InputError(
-            f"{name} must be a torch.bool tensor of shape {axes} = {tuple(x.shape[:2])}, but is {_describe(mask)}"
-        )
+        raise InputError(_wrong_mask(name, mask, f"{axes} = {tuple(x.shape[:2])}"))
 
 
 def is_integer(tensor: Tensor) -> bool:
@@ -100,7 +104,7 @@ def values_are_known(tensor: Tensor) -> bool:
 def check_sequence_mask(mask: Tensor) -> None:
     """Raise `InputError` unless mask is `(batch,)`, of dtype bool."""
     if not isinstance(mask, Tensor) or mask.dim() != 1 or mask.dtype != torch.bool:
-        raise InputError(f"mask must be a torch.bool tensor of shape (batch,), but is {_describe(mask)}")
+        raise InputError(_wrong_mask("mask", mask, "(batch,)"))
 
 
 def valid_index(index: Any, batch: int) -> Tensor:
@@ -158,6 +162,8 @@ def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str =
     if isinstance(shapes, torch.Size):
         _check_part(state, shapes, dtype, where)
         return state
+    if state is None:
+        raise InputError(f"{where} must be a state that the model returned or initial_state(batch_size), but is None")
     fields = getattr(shapes, "_fields", None)
     if not isinstance(state, tuple) or len(state) != len(shapes) or getattr(state, "_fields", fields) != fields:
         raise InputError(f"{where} must be {_layout(shapes)}, but is {_describe(state)}")
@@ -186,6 +192,18 @@ def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:
     return f"The input must have the shape {axes} = {sizes}{hint}, but has the shape {tuple(x.shape)}"
 
 
+def _wrong_mask(name: str, mask: object, shape: str) -> str:
+    is_other_dtype = isinstance(mask, Tensor) and mask.dtype != torch.bool
+    hint = f": convert it, as in {name}.bool()" if is_other_dtype else _tensor_hint(name, mask)
+    return f"{name} must be a torch.bool tensor of shape {shape}, but is {_describe(mask)}{hint}"
+
+
+def _tensor_hint(name: str, value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f": convert it, as in torch.from_numpy({name})"
+    return f": convert it, as in torch.tensor({name})" if isinstance(value, list) else ""
+
+
 def _describe_sequence(value: Any) -> str:
     return short_repr(value) if isinstance(value, list | tuple) else _describe(value)
 
@@ -205,4 +223,6 @@ def _describe(value: Any) -> str:
         return f"{type(value).__name__}({', '.join(value._fields)})"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
-    return f"{value!r}"
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array of {value.dtype} and shape {value.shape}"
+    return short_repr(value)

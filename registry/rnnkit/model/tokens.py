@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.errors import BuildError, InputError
-from rnnkit.model._input_checks import is_integer
+from rnnkit.model._input_checks import is_integer, not_a_tensor
 from rnnkit.model.backbone import padding_mask
 from rnnkit.model.readout import Readout
 
@@ -86,7 +86,7 @@ def embed(embedding: nn.Module, tokens: Tensor, lengths: Tensor | None, spec: Re
 def check_tokens(x: Any, *, batch_first: bool) -> None:
     """Raise `InputError` unless x holds integers, `(batch, time)` or time first, with a step or more."""
     if not isinstance(x, Tensor):
-        raise InputError(f"The input must be a tensor or a PackedSequence, but is a {type(x).__name__}")
+        raise InputError(not_a_tensor(x))
     axes = "(batch, time)" if batch_first else "(time, batch)"
     if x.dim() != 2 or x.shape[1 if batch_first else 0] == 0:
         raise InputError(
