@@ -70,7 +70,9 @@ def test_empty_batch_with_lengths_as_a_list():
 def test_mask_equals_lengths(kind, batch_first):
     model, x = small_model(kind, batch_first=batch_first, readout="all"), small_input(batch_first=batch_first)
     mask = MASK if batch_first else MASK.t()
-    assert_same(model(x, mask=mask, return_state=True), model(x, lengths=torch.tensor(LENGTHS), return_state=True))
+    expected = model(x, lengths=torch.tensor(LENGTHS), return_state=True)
+    assert_same(model(x, mask=mask, return_state=True), expected)
+    assert_same(model(x, mask=mask.numpy(), return_state=True), expected)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_mask_equals_lengths(kind, batch_first):
         (MASK.t(), "a torch.bool tensor of shape (5, 4)"),
         (MASK[:, 0], "a torch.bool tensor of shape (4,)"),
         (MASK.tolist(), "a list of 4: convert it, as in torch.tensor(mask)"),
-        (MASK.numpy(), "a NumPy array of bool and shape (4, 5): convert it, as in torch.from_numpy(mask)"),
+        (MASK.long().numpy(), "a NumPy array of int64 and shape (4, 5): convert it, as in mask.astype(bool)"),
     ],
     ids=["integers", "short", "time_first", "batch_only", "list", "numpy"],
 )

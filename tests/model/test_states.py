@@ -204,13 +204,19 @@ def test_parts_without_a_batch_axis_are_not_reset():
     assert clock.steps.dtype == torch.int64
 
 
+def test_masks_as_numpy_arrays_reset_states(kind):
+    model = small_model(kind)
+    state = random_state(model)
+    assert_same(model.reset_state(state, MASK.numpy()), model.reset_state(state, MASK))
+
+
 @pytest.mark.parametrize(
     ("mask", "found"),
     [
         ([True, False, True, False], "a list of 4: convert it, as in torch.tensor(mask)"),
         (
-            np.array([True, False, True, False]),
-            "a NumPy array of bool and shape (4,): convert it, as in torch.from_numpy(mask)",
+            np.array([1, 0, 1, 0]),
+            "a NumPy array of int64 and shape (4,): convert it, as in mask.astype(bool)",
         ),
         (torch.tensor([1, 0, 1, 0]), "a torch.int64 tensor of shape (4,): convert it, as in mask.bool()"),
         (torch.tensor([1.0, 0.0, 1.0, 0.0]), "a torch.float32 tensor of shape (4,): convert it, as in mask.bool()"),

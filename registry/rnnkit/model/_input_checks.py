@@ -25,6 +25,9 @@ Lengths = Tensor | Sequence[int] | NDArray[np.integer[Any]]
 Index = Tensor | Sequence[int] | NDArray[np.integer[Any] | np.bool_]
 """Positions of sequences in the batch, `(new_batch,)`, or a mask over them, `(batch,)`."""
 
+Mask = Tensor | NDArray[np.bool_]
+"""True for the sequences, `(batch,)`, or for the steps, `(batch, time)`, that are meant."""
+
 
 def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: bool) -> None:
     """Raise `InputError` unless x is `(batch, time, input_size)` or time first, with a step or more, and of `dtype`."""
@@ -67,12 +70,16 @@ def valid_lengths(lengths: Any, batch: int, time: int) -> Tensor:
     return tensor
 
 
-def check_padding_mask(mask: Any, x: Tensor, *, batch_first: bool) -> None:
-    """Raise `InputError` unless mask is True for the first steps of each sequence of x and False for the others."""
-    check_step_mask("mask", mask, x, batch_first=batch_first)
-    if not values_are_known(mask):
-        return
-    steps = mask if batch_first else mask.transpose(0, 1)
+def valid_padding_mask(mask: Any, x: Tensor, *, batch_first: bool) -> Tensor:
+    """Return a padding mask as a tensor of dtype bool, in the layout of x without features.
+
+    Raises:
+        InputError: the mask does not fit x, or is True for a step after one for which it is False.
+    """
+    valid = valid_step_mask("mask", mask, x, batch_first=batch_first)
+    if not values_are_known(valid):
+        return valid
+    steps = valid if batch_first else valid.transpose(0, 1)
     holes = (steps[:, 1:] & ~steps[:, :-1]).nonzero()
     if len(holes) > 0:
         sequence, step = holes[0].tolist()
@@ -82,13 +89,20 @@ def check_padding_mask(mask: Any, x: Tensor, *, batch_first: bool) -> None:
             "such as x[i].roll(-padding, 0) for a sequence that is padded on the left; if True marks the padding, pass "
             "~mask"
         )
+    return valid
 
 
-def check_step_mask(name: str, mask: Any, x: Tensor, *, batch_first: bool) -> None:
-    """Raise `InputError` unless mask has a value of dtype bool for each step of x."""
-    if not isinstance(mask, Tensor) or mask.shape != x.shape[:2] or mask.dtype != torch.bool:
+def valid_step_mask(name: str, mask: Any, x: Tensor, *, batch_first: bool) -> Tensor:
+    """Return a mask over the steps of x as a tensor of dtype bool, in the layout of x without features.
+
+    Raises:
+        InputError: the mask does not have a value of dtype bool for each step of x.
+    """
+    tensor = _as_mask(mask)
+    if not isinstance(tensor, Tensor) or tensor.shape != x.shape[:2] or tensor.dtype != torch.bool:
         axes = "(batch, time)" if batch_first else "(time, batch)"
         raise InputError(_wrong_mask(name, mask, f"{axes} = {tuple(x.shape[:2])}"))
+    return tensor
 
 
 def is_integer(tensor: Tensor) -> bool:
@@ -101,10 +115,16 @@ def values_are_known(tensor: Tensor) -> bool:
     return not (torch.compiler.is_compiling() or transforms_are_active() or tensor.is_meta)
 
 
-def check_sequence_mask(mask: Tensor) -> None:
-    """Raise `InputError` unless mask is `(batch,)`, of dtype bool."""
-    if not isinstance(mask, Tensor) or mask.dim() != 1 or mask.dtype != torch.bool:
+def valid_sequence_mask(mask: Any) -> Tensor:
+    """Return a mask over the sequences of a batch as a tensor of dtype bool, `(batch,)`.
+
+    Raises:
+        InputError: the mask has another shape or dtype.
+    """
+    tensor = _as_mask(mask)
+    if not isinstance(tensor, Tensor) or tensor.dim() != 1 or tensor.dtype != torch.bool:
         raise InputError(_wrong_mask("mask", mask, "(batch,)"))
+    return tensor
 
 
 def valid_index(index: Any, batch: int) -> Tensor:
@@ -142,6 +162,11 @@ def _as_tensor(values: Any) -> Any:
         return torch.tensor(values, dtype=torch.bool) if all(is_bool) else values
     are_integers = all(isinstance(each, Integral) for each in values)
     return torch.tensor(values, dtype=torch.int64) if are_integers else values
+
+
+def _as_mask(mask: Any) -> Any:
+    """Return a NumPy array of booleans as a tensor, and anything else unchanged."""
+    return torch.from_numpy(mask.copy()) if isinstance(mask, np.ndarray) and mask.dtype == np.bool_ else mask
 
 
 def _range_outside(values: Tensor, largest: int) -> str:
@@ -193,8 +218,11 @@ def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:
 
 
 def _wrong_mask(name: str, mask: object, shape: str) -> str:
-    is_other_dtype = isinstance(mask, Tensor) and mask.dtype != torch.bool
-    hint = f": convert it, as in {name}.bool()" if is_other_dtype else _tensor_hint(name, mask)
+    hint = _tensor_hint(name, mask) if isinstance(mask, list) else ""
+    if isinstance(mask, Tensor) and mask.dtype != torch.bool:
+        hint = f": convert it, as in {name}.bool()"
+    if isinstance(mask, np.ndarray) and mask.dtype != np.bool_:
+        hint = f": convert it, as in {name}.astype(bool)"
     return f"{name} must be a torch.bool tensor of shape {shape}, but is {_describe(mask)}{hint}"
 
 

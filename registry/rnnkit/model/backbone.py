@@ -13,11 +13,12 @@ from rnnkit.errors import InputError, StepError
 from rnnkit.model._input_checks import (
     Index,
     Lengths,
+    Mask,
     check_input,
-    check_sequence_mask,
     check_state,
     valid_index,
     valid_lengths,
+    valid_sequence_mask,
 )
 from rnnkit.model.reset import ResettableModule
 from rnnkit.model.state import expand_mask, flatten_with_paths, map_state, unflatten_state
@@ -122,7 +123,7 @@ class Backbone(ResettableModule, ABC):
         device, dtype = self._device_and_dtype(device, dtype)
         return map_state(lambda shape: torch.zeros(shape, device=device, dtype=dtype), self.state_shapes(batch_size))
 
-    def reset_state(self, state: Any, mask: Tensor) -> Any:
+    def reset_state(self, state: Any, mask: Mask) -> Any:
         """Return the state with the sequences where `mask`, `(batch,)` of dtype bool, is True reset to `initial_state`.
 
         Parts of the state without a batch axis are unchanged.
@@ -130,16 +131,16 @@ class Backbone(ResettableModule, ABC):
         Raises:
             InputError: the state or the mask is not valid.
         """
-        check_sequence_mask(mask)
-        state = check_state(state, self.state_shapes(len(mask)), None)
+        sequences = valid_sequence_mask(mask)
+        state = check_state(state, self.state_shapes(sequences.shape[0]), None)
 
         def reset(part: Tensor, initial: Tensor, axis: int | None) -> Tensor:
             if axis is None:
                 return part
-            wide = expand_mask(mask.to(part.device), part.transpose(0, axis)).transpose(0, axis)
+            wide = expand_mask(sequences.to(part.device), part.transpose(0, axis)).transpose(0, axis)
             return torch.where(wide, initial.to(part), part)
 
-        return map_state(reset, state, self.initial_state(len(mask)), self.batch_axes())
+        return map_state(reset, state, self.initial_state(sequences.shape[0]), self.batch_axes())
 
     def select_state(self, state: Any, index: Index) -> Any:
         """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.

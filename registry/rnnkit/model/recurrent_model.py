@@ -14,11 +14,12 @@ from rnnkit.errors import BuildError, InputError, StepError
 from rnnkit.model._input_checks import (
     Index,
     Lengths,
+    Mask,
     check_input,
-    check_padding_mask,
     check_step,
-    check_step_mask,
     valid_lengths,
+    valid_padding_mask,
+    valid_step_mask,
 )
 from rnnkit.model.backbone import Backbone
 from rnnkit.model.readout import Readout
@@ -73,8 +74,8 @@ class RecurrentModel(ResettableModule):
             state: Any | None = None,
             lengths: Lengths | None = None,
             *,
-            mask: Tensor | None = None,
-            restarts: Tensor | None = None,
+            mask: Mask | None = None,
+            restarts: Mask | None = None,
             return_state: Literal[False] = False,
         ) -> Tensor: ...
         @overload
@@ -84,8 +85,8 @@ class RecurrentModel(ResettableModule):
             state: Any | None = None,
             lengths: Lengths | None = None,
             *,
-            mask: Tensor | None = None,
-            restarts: Tensor | None = None,
+            mask: Mask | None = None,
+            restarts: Mask | None = None,
             return_state: Literal[True],
         ) -> tuple[Tensor, Any]: ...
         @overload
@@ -99,8 +100,8 @@ class RecurrentModel(ResettableModule):
         x: Tensor | PackedSequence,
         state: Any | None = None,
         lengths: Lengths | None = None,
-        mask: Tensor | None = None,
-        restarts: Tensor | None = None,
+        mask: Mask | None = None,
+        restarts: Mask | None = None,
         return_state: bool = False,
     ) -> Any:
         """Compute the output for whole sequences.
@@ -114,7 +115,8 @@ class RecurrentModel(ResettableModule):
                 NumPy array; None: all are valid. Values of x past them, NaN included, have no effect on outputs,
                 states and gradients.
             mask: True for the valid steps of each sequence and False for the padding at its end, `(batch, time)` of
-                dtype bool, time first with `batch_first=False`: another way to give `lengths`.
+                dtype bool, a tensor or a NumPy array, time first with `batch_first=False`: another way to give
+                `lengths`.
             restarts: True at the steps before which a sequence starts again from `initial_state`, such as the first
                 steps of episodes or of packed documents; `(batch, time)` of dtype bool, time first with
                 `batch_first=False`. A restart at step 0 replaces `state`. With `bidirectional=True`, no direction reads
@@ -185,7 +187,7 @@ class RecurrentModel(ResettableModule):
         """Return the state before the first step, on the device and in the dtype of the model by default."""
         return self.backbone.initial_state(batch_size, device=device, dtype=dtype)
 
-    def reset_state(self, state: Any, mask: Tensor) -> Any:
+    def reset_state(self, state: Any, mask: Mask) -> Any:
         """Reset the state of some sequences, for example where a stream has ended and another takes its place.
 
         Args:
@@ -252,7 +254,7 @@ class RecurrentModel(ResettableModule):
         else:
             check_input(x, self.spec.input_size, self.dtype, batch_first=self.spec.batch_first)
 
-    def _valid_lengths(self, x: Tensor, lengths: Lengths | None, mask: Tensor | None) -> Tensor | None:
+    def _valid_lengths(self, x: Tensor, lengths: Lengths | None, mask: Mask | None) -> Tensor | None:
         if lengths is not None and mask is not None:
             raise InputError("`mask` and `lengths` both give the valid steps: pass one of them")
         if lengths is None and mask is None:
@@ -260,24 +262,23 @@ class RecurrentModel(ResettableModule):
         self._check_input(x)
         batch_axis, time_axis = (0, 1) if self.spec.batch_first else (1, 0)
         if mask is not None:
-            check_padding_mask(mask, x, batch_first=self.spec.batch_first)
-            return mask.sum(time_axis)
+            return valid_padding_mask(mask, x, batch_first=self.spec.batch_first).sum(time_axis)
         return valid_lengths(lengths, x.shape[batch_axis], x.shape[time_axis])
 
-    def _run(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor | None) -> tuple[Tensor, Any]:
+    def _run(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Mask | None) -> tuple[Tensor, Any]:
         if self.embedding is not None:
             self._check_input(x)
             x = embed(self.embedding, x, lengths, self.spec)
         if restarts is not None:
-            self._check_restarts(x, state, restarts)
+            restarts = self._valid_restarts(x, state, restarts)
             if x.numel() > 0 and restarts.any():
                 return run_with_restarts(self.backbone, x, state, lengths, restarts)
         return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
 
-    def _check_restarts(self, x: Tensor, state: Any | None, restarts: Tensor) -> None:
-        """Raise an error unless restarts fit the features x and the model."""
+    def _valid_restarts(self, x: Tensor, state: Any | None, restarts: Mask) -> Tensor:
+        """Return restarts as a tensor; raise an error unless they fit the features x and the model."""
         check_input(x, self.spec.input_size, self.dtype, batch_first=self.spec.batch_first)
-        check_step_mask("restarts", restarts, x, batch_first=self.spec.batch_first)
+        tensor = valid_step_mask("restarts", restarts, x, batch_first=self.spec.batch_first)
         if self.spec.bidirectional and state is not None:
             raise InputError(
                 "With restarts and bidirectional=True, state must be None: the reverse direction starts in each segment"
@@ -287,14 +288,15 @@ class RecurrentModel(ResettableModule):
                 f"With bidirectional=True, restarts requires a readout of each step, such as 'all', but it is "
                 f"{self.spec.readout!r}"
             )
+        return tensor
 
     def _forward_packed(
         self,
         x: PackedSequence,
         state: Any | None,
         lengths: Lengths | None,
-        mask: Tensor | None,
-        restarts: Tensor | None,
+        mask: Mask | None,
+        restarts: Mask | None,
     ) -> tuple[Any, Any]:
         if lengths is not None or mask is not None or restarts is not None:
             raise InputError(
