@@ -114,7 +114,7 @@ class CountsStepsInAByte(Scanned):
         return doubling_scan(kept, added, h, [step for step in steps_of(len(kept)) if step < 256])
 
 
-@faults.planted(EXACT, "at 1,025 steps in float32")
+@faults.planted(EXACT, "at 4,096 steps in float32")
 class DividesByAProduct(Scanned):
     """Underflows to 0 / 0 at some hundred steps."""
 

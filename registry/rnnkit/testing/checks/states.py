@@ -15,6 +15,9 @@ from rnnkit.testing._context import BATCH, DIRECTIONS, LENGTHS, TIME, CheckConte
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, select_sequences
 from rnnkit.testing.checks.serialization import through_torch
 
+# Each index, and the positions that it selects
+_SELECTIONS = (([2, 0, 0, 3, 1], [2, 0, 0, 3, 1]), ([1], [1]), ([False, True, True, False], [1, 2]))
+
 
 @check("shape and state")
 def state_layout(context: CheckContext) -> None:
@@ -88,6 +91,24 @@ def reset_state_per_sequence(context: CheckContext) -> None:
             if len(after) == len(leaves(state)):  # otherwise the shared parts are not reset
                 y, y_before = (model(x, each)[indices] for each in (reset, before))
                 context.assert_close(y, y_before, f"after resetting sequences 0 and 2, the output {what}")
+
+
+@check("shape and state")
+def selected_states_continue(context: CheckContext) -> None:
+    """`select_state` selects, reorders and repeats states, which continue as in a batch of the selected sequences.
+
+    A part of the state that all sequences share depends on them, or an override of `select_state` leaves out a part.
+    """
+    for case in context.cases_in_both_layouts():
+        model, x = case.model(), case.input()
+        _, state = model(x, return_state=True)
+        for index, positions in _SELECTIONS:
+            selected = x.index_select(1 - case.time_axis, torch.tensor(positions))
+            _, expected = model(selected, return_state=True)
+            actual = model.select_state(state, index)
+            context.assert_close(actual, expected, f"select_state(state, {index})")
+            after, expected_after = (model(selected, each, return_state=True) for each in (actual, expected))
+            context.assert_close(after, expected_after, f"after select_state(state, {index}), the output and state")
 
 
 @check("shape and state")
