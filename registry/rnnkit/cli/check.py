@@ -25,7 +25,9 @@ _COLORS = {"passed": "green", "FAILED": "red", "n/a": "yellow"}
     metavar="KEY=VALUE...",
     help="Also run the checks with these options; repeatable.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sizes that some checks draw at random.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the sizes that some checks draw at random."
+)
 @json_option
 @click.pass_obj
 def command(
