@@ -681,16 +681,10 @@ def of_sizes_reversed(spec, **where):
 
 
 SIZES = {"options": StackOptions, "sizes_per_layer": True}
-faults.planted("hidden_size_per_layer", "has 6 features, which is not the last size", **SIZES)(
-    of_the_first_size
-)
-faults.planted("hidden_size_per_layer", "492 weights, as if all layers had one size", **SIZES)(
-    of_the_last_size
-)
+faults.planted("hidden_size_per_layer", "has 6 features, which is not the last size", **SIZES)(of_the_first_size)
+faults.planted("hidden_size_per_layer", "492 weights, as if all layers had one size", **SIZES)(of_the_last_size)
 faults.planted("hidden_size_per_layer", "the output with hidden_size=(6, 6) is", **SIZES)(of_other_cells_with_sizes)
-faults.planted("hidden_size_per_layer", "has 6 features, which is not the last size", **SIZES)(
-    of_sizes_reversed
-)
+faults.planted("hidden_size_per_layer", "has 6 features, which is not the last size", **SIZES)(of_sizes_reversed)
 
 
 # Independence

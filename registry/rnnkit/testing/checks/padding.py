@@ -19,7 +19,6 @@ from rnnkit.testing._context import (
     TIME,
     CheckContext,
     new_lengths,
-    random_state,
     with_gradients,
 )
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
@@ -36,7 +35,8 @@ def padding_has_no_effect(context: CheckContext) -> None:
     the padding, or padding is multiplied by zero, which keeps NaN.
     """
     for case in context.cases_in_both_layouts():
-        model, x, state = case.model(), case.input().requires_grad_(), random_state(case.model())
+        model, x, state = case.setup()
+        x.requires_grad_()
         expected = with_gradients(model.backbone, *run_sequences_alone(model, x, state, LENGTHS), x)
         past = padding_mask(torch.tensor(LENGTHS), TIME, batch_first=case.spec.batch_first)
         for content in _CONTENTS:
@@ -55,7 +55,7 @@ def full_lengths_equal_no_lengths(context: CheckContext) -> None:
     The code path with lengths differs from the one without.
     """
     for case in context.cases(readout="all"):
-        model, x, state = case.model(), case.input(), random_state(case.model())
+        model, x, state = case.setup()
         expected = model(x, state, return_state=True)
         for dtype in _INTEGERS:
             lengths = torch.full((BATCH,), TIME, dtype=dtype)
@@ -70,7 +70,7 @@ def forms_of_lengths_are_equal(context: CheckContext) -> None:
     The backbone overrides `forward`, with keyword-only arguments or without validating them.
     """
     for case in context.cases(DIRECTIONS, BATCH_AXES):
-        model, x, state, lengths = case.model(), case.input(), random_state(case.model()), new_lengths()
+        (model, x, state), lengths = case.setup(), new_lengths()
         expected = model(x, state, lengths=lengths, return_state=True)
         valid = ~padding_mask(lengths, TIME, batch_first=case.spec.batch_first)[..., 0]
         forms = {"lengths by position": (lengths,), "lengths as a list": (list(LENGTHS),), "a mask": (None, valid)}

@@ -82,7 +82,7 @@ def reset_state_per_sequence(context: CheckContext) -> None:
     """
     mask = torch.tensor([True, False, True, False])
     for case in context.cases(readout="last"):
-        model, x, state = case.model(), case.input(), random_state(case.model())
+        model, x, state = case.setup()
         axes, start = batch_axes(model), model.initial_state(BATCH)
         copy = deepcopy(state)
         reset = model.reset_state(state, mask)
