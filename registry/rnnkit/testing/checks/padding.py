@@ -73,7 +73,11 @@ def forms_of_lengths_are_equal(context: CheckContext) -> None:
         (model, x, state), lengths = case.setup(), new_lengths()
         expected = model(x, state, lengths=lengths, return_state=True)
         valid = ~padding_mask(lengths, TIME, batch_first=case.spec.batch_first)[..., 0]
-        forms = {"lengths by position": (lengths,), "lengths as a list": (list(LENGTHS),), "a mask": (None, valid)}
+        forms: dict[str, tuple[Any, ...]] = {
+            "lengths by position": (lengths,),
+            "lengths as a list": (list(LENGTHS),),
+            "a mask": (None, valid),
+        }
         for what, given in forms.items():
             context.assert_close(model(x, state, *given, return_state=True), expected, f"with {what}, the result")
         expected = model.backbone(x, state, lengths=lengths)
