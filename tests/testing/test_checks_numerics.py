@@ -24,6 +24,7 @@ from rnnkit.testing import all_checks
 from rnnkit.testing.checks import placement
 from rnnkit_builtin.gru import GRUBackbone
 from tests.helpers.cells import SimpleCell
+from tests.helpers.healthy import Reservoir
 from tests.helpers.planted import Faults, assert_fails, assert_passes, record_of, result_of
 from tests.testing import test_checks_batches
 
@@ -49,16 +50,6 @@ class Identity(SimpleCell):
     def step(self, projected_t, state):
         h = torch.relu(projected_t + F.linear(state.h, self.weight_hh))
         return h, CellState(h)
-
-
-class Reservoir(SimpleCell):
-    """Learns nothing: its weights are buffers."""
-
-    def __init__(self, *sizes, **where):
-        super().__init__(*sizes, **where)
-        for name, weight in list(self.named_parameters()):
-            delattr(self, name)
-            self.register_buffer(name, weight.detach())
 
 
 class Noisy(SimpleCell):
