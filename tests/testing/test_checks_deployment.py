@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from rnnkit import InitOptions
 from rnnkit_builtin.gru import GRUBackbone
 from tests.helpers.cells import SimpleCell
+from tests.helpers.healthy import Reservoir
 from tests.helpers.planted import Faults, assert_fails, assert_passes, record_of, result_of
 
 faults = Faults()
@@ -265,16 +266,6 @@ class Counts(SimpleCell):
         if self.training:
             self.steps += 1
         return torch.tanh(x)
-
-
-class Reservoir(SimpleCell):
-    """Learns nothing: its weights are buffers, drawn by a generator of its own."""
-
-    def __init__(self, *sizes, **where):
-        super().__init__(*sizes, **where)
-        for name, weight in list(self.named_parameters()):
-            delattr(self, name)
-            self.register_buffer(name, weight.detach())
 
 
 class Exact(SimpleCell):

@@ -24,7 +24,9 @@ from rnnkit.testing import all_checks
 from rnnkit.testing.checks import placement
 from rnnkit_builtin.gru import GRUBackbone
 from tests.helpers.cells import SimpleCell
+from tests.helpers.healthy import Reservoir
 from tests.helpers.planted import Faults, assert_fails, assert_passes, record_of, result_of
+from tests.testing import test_checks_batches
 
 MODULES = "shapes states restarts padding directions layers independence gradients executors placement".split()  # noqa: SIM905  # one line
 CHECKS = [each.name for each in all_checks() if each.function.__module__.rsplit(".")[-1] in MODULES]
@@ -48,16 +50,6 @@ class Identity(SimpleCell):
     def step(self, projected_t, state):
         h = torch.relu(projected_t + F.linear(state.h, self.weight_hh))
         return h, CellState(h)
-
-
-class Reservoir(SimpleCell):
-    """Learns nothing: its weights are buffers."""
-
-    def __init__(self, *sizes, **where):
-        super().__init__(*sizes, **where)
-        for name, weight in list(self.named_parameters()):
-            delattr(self, name)
-            self.register_buffer(name, weight.detach())
 
 
 class Noisy(SimpleCell):
@@ -238,7 +230,7 @@ CORRECT = {
     "wide": (record_of(Wide), {NO_FUSED_PATH}),
     "sums": (record_of(Sums), set()),
     "layered_sums": (record_of(LayeredSums), set()),
-    "counting": (record_of(Counting, check=in_one_layer_and_direction), ONE_OF_EACH),
+    "counting": (record_of(Counting, check=in_one_layer_and_direction), {*ONE_OF_EACH, "restarts_equal_pieces"}),
     "looking": (record_of(Looking, check=in_one_layer_and_direction, name="looking"), ONE_OF_EACH),
     "forgetful": (record_of(Forgetful, check=in_one_layer_and_direction), ONE_OF_EACH),
 }
@@ -1084,4 +1076,4 @@ def test_a_fault_fails_its_check(check, words, record):
 
 
 def test_every_check_has_a_fault():
-    assert faults.checks == set(CHECKS)
+    assert faults.checks | test_checks_batches.faults.checks == set(CHECKS)

@@ -73,17 +73,17 @@ def forms_of_lengths_are_equal(context: CheckContext) -> None:
         (model, x, state), lengths = case.setup(), new_lengths()
         expected = model(x, state, lengths=lengths, return_state=True)
         valid = ~padding_mask(lengths, TIME, batch_first=case.spec.batch_first)[..., 0]
-        forms: dict[str, tuple[Any, ...]] = {
-            "lengths by position": (lengths,),
-            "lengths as a list": (list(LENGTHS),),
-            "a mask": (None, valid),
+        results = {
+            "lengths by position": model(x, state, lengths, return_state=True),
+            "lengths as a list": model(x, state, list(LENGTHS), return_state=True),
+            "a mask": model(x, state, mask=valid, return_state=True),
         }
-        for what, given in forms.items():
-            context.assert_close(model(x, state, *given, return_state=True), expected, f"with {what}, the result")
+        for what, actual in results.items():
+            context.assert_close(actual, expected, f"with {what}, the output and state")
         expected = model.backbone(x, state, lengths=lengths)
         for each in (lengths, list(LENGTHS)):
-            actual = model.backbone(x, state, each)
-            context.assert_close(actual, expected, f"of the backbone, with lengths={each} by position, the result")
+            result = model.backbone(x, state, each)
+            context.assert_close(result, expected, f"of the backbone, with lengths={each} by position, the result")
 
 
 def _run_batch(model: RecurrentModel, x: Tensor, state: Any) -> tuple[Tensor, list[Tensor]]:
