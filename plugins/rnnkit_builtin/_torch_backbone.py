@@ -31,6 +31,11 @@ def shared_arguments(spec: RecurrentSpec[Any]) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in names}
 
 
+def hidden_features(spec: RecurrentSpec[Any]) -> int:
+    """Return the number of features of the output at one step: the hidden state of each direction."""
+    return spec.directions * spec.hidden_sizes[-1]
+
+
 class TorchBackbone(Backbone):
     """A backbone around `nn.RNN`, `nn.LSTM` or `nn.GRU`.
 
