@@ -333,7 +333,7 @@ def test_readout_dropout_acts_on_the_features_before_the_linear_layer():
     assert_same(without(x), model.eval()(x))
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # in a module that `scan` imports
+@pytest.mark.filterwarnings("ignore")  # torch's tracer of `scan` warns about its own code
 def test_token_models_compile_export_and_vmap():
     model = token_model("rnn_cell").eval()
     model.backbone.force_step_loop = True
