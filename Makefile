@@ -50,7 +50,7 @@ docs: $(READY)
 	$(BIN)/python -m docs.site.build
 
 docs-serve: $(READY)
-	$(BIN)/mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 docs-test: docs
 	$(BIN)/python -m docs.site.chromium

@@ -39,6 +39,11 @@ class _Attributes:
         self.values = vars(module)
 
 
+def hidden_features(spec: RecurrentSpec[Any]) -> int:
+    """Return the number of features of the output at one step: the hidden state of each direction."""
+    return spec.directions * spec.hidden_sizes[-1]
+
+
 class TorchBackbone(Backbone):
     """A backbone around `nn.RNN`, `nn.LSTM` or `nn.GRU`.
 

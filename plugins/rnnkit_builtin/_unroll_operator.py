@@ -183,7 +183,7 @@ def _keep(graph: _Graph) -> Tensor:
     memory = np.zeros(1, np.int8)
     saved = torch.from_numpy(memory)
     _graphs[saved.data_ptr()] = graph
-    weakref.finalize(memory, _graphs.pop, saved.data_ptr()).atexit = False
+    weakref.finalize(memory, _graphs.pop, saved.data_ptr(), None).atexit = False
     return saved
 
 
@@ -219,13 +219,14 @@ def unroll_backward(
     Returns:
         The gradients that are needed, in the order of `needed`.
     """
-    # A copy of `saved` has another address, where no graph is found.
-    graph = _graphs.get(saved[0].data_ptr()) if saved else None
+    # pop: the backward frees the graph, and a second one computes it again. So does the backward of a copy of `saved`,
+    # which has another address.
+    graph = _graphs.pop(saved[0].data_ptr(), None) if saved else None
     if graph is None:
         graph = _record(Layers(kernel, num_layers, bias, bidirectional), x, state, weights, lengths)
     inputs = _select(graph.inputs, needed)
     with _autograd():
-        result = torch.autograd.grad(graph.outputs, inputs, gradients, retain_graph=True)
+        result = torch.autograd.grad(graph.outputs, inputs, gradients)
     return [gradient.contiguous() for gradient in result]
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit import InitOptions, Kind, Paper, RecurrentSpec, hookimpl
-from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
+from rnnkit_builtin._torch_backbone import TorchBackbone, hidden_features, shared_arguments
 
 CHO = Paper(
     title="Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
@@ -49,6 +49,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="gru",
             builder=GRUBackbone,
             options=InitOptions,
+            features=hidden_features,
             summary="Gated recurrent unit: a reset and an update gate, about three quarters of an LSTM's parameters.",
             equation=GRU_STEP,
             meanings=GRU_MEANINGS,

@@ -103,6 +103,10 @@ def _check_spec(spec: RecurrentSpec[LSTMOptions]) -> Iterator[Problem]:
         )
 
 
+def _features(spec: RecurrentSpec[LSTMOptions]) -> int:
+    return spec.directions * (spec.options.proj_size or spec.hidden_sizes[-1])
+
+
 @hookimpl
 def register_kinds(register: Callable[[Kind], None]) -> None:
     register(
@@ -111,6 +115,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             builder=LSTMBackbone,
             options=LSTMOptions,
             check=_check_spec,
+            features=_features,
             summary="Long short-term memory: a cell state guarded by an input, a forget and an output gate.",
             # With proj_size, h_t is the last line multiplied by W_{hr} (Sak et al., arXiv 1402.1128).
             equation=LSTM_STEP,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from rnnkit import InitOptions, Kind, Paper, RecurrentSpec, hookimpl
-from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
+from rnnkit_builtin._torch_backbone import TorchBackbone, hidden_features, shared_arguments
 
 ELMAN = Paper(
     title="Finding Structure in Time",
@@ -48,6 +48,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="rnn",
             builder=RNNBackbone,
             options=RNNOptions,
+            features=hidden_features,
             summary="Elman's recurrent network: the new state is one nonlinear layer of the input and the old state.",
             equation=ELMAN_STEP,
             meanings=ELMAN_MEANINGS,

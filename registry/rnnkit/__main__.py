@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 
 def main() -> None:
-    """Runs the command.
+    """Run the command.
 
     Raises:
         SystemExit: always, with the exit status that `rnnkit --help` documents.

@@ -9,7 +9,7 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Returns `" Did you mean 'lstm'?"`, or an empty string if no known word is similar. Ignores case."""
+    """Return `" Did you mean 'lstm'?"`, or an empty string if no known word is similar. Ignores case."""
     import difflib  # slow to import, and needed for errors only
 
     originals = {each.lower(): each for each in known}
@@ -18,7 +18,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def short_repr(value: object) -> str:
-    """Returns the `repr` of a value, truncated; a `repr` that raises is replaced by the name of the class."""
+    """Return the `repr` of a value, truncated; a `repr` that raises is replaced by the name of the class."""
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001  # must not hide the error that the message is about
@@ -27,7 +27,7 @@ def short_repr(value: object) -> str:
 
 
 def describe_exception(error: BaseException) -> str:
-    """Returns the class and the message of an exception on one line."""
+    """Return the class and the message of an exception on one line."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001  # must not hide the error that the message is about
@@ -37,13 +37,13 @@ def describe_exception(error: BaseException) -> str:
 
 
 def join_quoted(names: Sequence[str]) -> str:
-    """Returns `'a', 'b' and 'c'`, or `none`."""
+    """Return `'a', 'b' and 'c'`, or `none`."""
     quoted = [repr(name) for name in names]
     return " and ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]])) or "none"
 
 
 def format_bytes(size: float) -> str:
-    """Returns a number of bytes as `1.2 MB`, in powers of 1000."""
+    """Return a number of bytes as `1.2 MB`, in powers of 1000."""
     power = 0
     while size >= 999.95 and power < len(_UNITS) - 1:  # 999.95 would be rounded to 1000.0
         size, power = size / 1000, power + 1
@@ -51,12 +51,12 @@ def format_bytes(size: float) -> str:
 
 
 def as_text(value: object) -> str:
-    """Returns a string unchanged, and the `repr` of anything else that a plugin gives in its place."""
+    """Return a string unchanged, and the `repr` of anything else that a plugin gives in its place."""
     return value if isinstance(value, str) else short_repr(value)
 
 
 def escape_control_chars(text: str) -> str:
-    """Replaces control characters, which could control the terminal, by escape sequences; keeps line breaks."""
+    """Replace control characters, which could control the terminal, by escape sequences, and keep line breaks."""
     return "".join(each if each.isprintable() or each == "\n" else _escape(each) for each in text)
 
 

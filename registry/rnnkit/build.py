@@ -36,8 +36,8 @@ def build_model(
         dtype: of the parameters; None: torch's default.
 
     Raises:
-        BuildError: `spec` is not a spec, the kind's builder did not return a `Backbone` whose state is real, or tied
-            weights have different shapes.
+        BuildError: `spec` is not a spec, `dtype` is not floating-point, the kind's builder did not return a `Backbone`
+            whose state is real, or tied weights have different shapes.
         UnresolvedKindError: the kind or the readout of `spec` was not installed when the spec was created; the message
             says what to install.
         PluginError: a hook of the plugin raised an error or returned something.
@@ -47,6 +47,8 @@ def build_model(
             f"build_model takes a RecurrentSpec, but got a {type(spec).__name__}: "
             "create one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
         )
+    if dtype is not None and not dtype.is_floating_point:
+        raise BuildError(f"dtype must be a floating-point dtype such as torch.float32, but is {dtype}")
     catalog = current_catalog()
     _refuse_unresolved(catalog, spec)
     model = _assemble(catalog, spec, device=device, dtype=dtype)
@@ -81,7 +83,7 @@ def _assemble(catalog: Catalog, spec: RecurrentSpec[Any], **factory_kwargs: Any)
 
 def _check_backbone(kind: str, backbone: object) -> None:
     if not isinstance(backbone, Backbone):
-        raise BuildError(f"The builder of kind {kind!r} must return a rnnkit.Backbone, but returned {backbone!r}")
+        raise BuildError(f"The builder of kind {kind!r} must return an rnnkit.Backbone, but returned {backbone!r}")
     for name, part in flatten_with_paths(backbone.initial_state(1)):
         if isinstance(part, torch.Tensor) and part.is_complex():
             raise BuildError(

@@ -65,6 +65,8 @@ class Kind:
         paper: its publication; None if there is none.
         check: yields a `Problem` for each rule between fields that a spec breaks (`proj_size < hidden_size`).
             Called when a spec is created, after each field has been found valid by itself.
+        features: returns the number of features of the output at one step, over all directions, for a spec that passes
+            `check`, so that a spec whose `tie_weights` does not fit is refused; None: known only from the backbone.
         sizes_per_layer: whether `hidden_size` may be a tuple with one size for each layer.
         cell: the class of the cells that the kind is a stack of, set by `cell_kind`; None if it is not such a stack, or
             has several classes.
@@ -80,6 +82,7 @@ class Kind:
     meanings: Mapping[str, str] = field(default_factory=dict, hash=False)
     paper: Paper | None = None
     check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = _no_problems
+    features: Callable[[RecurrentSpec[Any]], int] | None = None
     sizes_per_layer: bool = False
     cell: type[Cell] | None = None
     deprecated: Deprecation | None = None

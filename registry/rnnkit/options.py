@@ -68,7 +68,7 @@ def _with_plain_arguments(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def one_or_each(one: Any, each: Any) -> WrapValidator:
-    """Returns the validator of a field that accepts one value, or a list or tuple of values, stored as a tuple.
+    """Return the validator of a field that accepts one value, or a list or tuple of values, stored as a tuple.
 
     A plain union would report one invalid value with an error for each of its branches.
 
@@ -86,13 +86,13 @@ def one_or_each(one: Any, each: Any) -> WrapValidator:
 
 
 def plain_defaults(cls: type[Options]) -> dict[str, Any]:
-    """Returns the defaults of a kind's options as plain data, as in a spec file."""
+    """Return the defaults of a kind's options as plain data, as in a spec file."""
     defaults: dict[str, Any] = TypeAdapter(cls).dump_python(cls(), mode="json")
     return defaults
 
 
 def own_fields(options: Options, base: type[Options]) -> dict[str, Any]:
-    """Returns the fields, with their values, that options add to those of a base class."""
+    """Return the fields, with their values, that options add to those of a base class."""
     names = {field.name for field in fields(options)} - {field.name for field in fields(base)}
     return {name: getattr(options, name) for name in sorted(names)}
 

@@ -439,7 +439,7 @@ def test_a_builder_that_returns_no_backbone_is_refused(plugins):
     plugins.install("test_mgu", source=source, distribution="test-mgu")
     with use_catalog(Catalog()), pytest.raises(BuildError) as caught:
         build_model(RecurrentSpec(kind="test_mgu", **SIZES))
-    assert str(caught.value) == "The builder of kind 'test-mgu/test_mgu' must return a rnnkit.Backbone, but returned 3"
+    assert str(caught.value) == "The builder of kind 'test-mgu/test_mgu' must return an rnnkit.Backbone, but returned 3"
 
 
 @pytest.mark.parametrize(

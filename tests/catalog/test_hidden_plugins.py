@@ -53,6 +53,15 @@ def test_doctor_names_both_versions(hidden):
     assert all(folder in problem for folder in folders)
 
 
+def test_doctor_and_list_name_both_versions_if_nothing_else_is_asked_for(plugins, leave_behind):
+    module = plugins.install("mine", distribution="acme")
+    folders = str(plugins.folder(module) / "acme-1.0.dist-info"), leave_behind("acme-3.0.dist-info")
+    for arguments, status in [(("doctor", "acme"), 0), (("list", "mine"), 1), (("list", "acme/*"), 1)]:
+        done = run(*arguments)
+        assert done.exit_code == status
+        assert all(folder in done.output.replace("\n", "") for folder in folders)
+
+
 def test_strict_doctor_exits_with_1_for_a_hidden_version(hidden):
     assert run("doctor", "rnnkit", "--strict", RNNKIT_BLOCK_PLUGINS="rnnkit").exit_code == 1
 

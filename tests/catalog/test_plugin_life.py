@@ -40,39 +40,14 @@ from tests.helpers.commands import run, run_process
 from tests.helpers.hang import HANG
 from tests.helpers.models import small_input, small_model, small_spec
 from tests.helpers.pages import ROOT
-from tests.helpers.plugins_on_disk import PREAMBLE
+from tests.helpers.plugins_on_disk import DECAY_CELL, PREAMBLE
 
 SIZES = {"input_size": 3, "hidden_size": 4}
-CELL = """
-import torch
-
-from rnnkit import Cell, CellState, StackOptions, cell_kind
-from rnnkit.deprecation import Deprecation, KindAlias
-
-
-class DecayOptions(StackOptions):
-    decay: float = 0.5
-
-
-class DecayCell(Cell):
-    def __init__(self, input_size, hidden_size, *, decay=0.5, device=None, dtype=None):
-        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
-        self.decay = decay
-        self.weight_ih = self.new_parameter(hidden_size, input_size)
-
-    def step(self, x_t, state):
-        h = self.decay * state.h + x_t @ self.weight_ih.t()
-        return h, CellState(h)
-
-
-def decay_kind(name, **fields):
-    return cell_kind(DecayCell, name=name, summary="Forgets at one rate.", options=DecayOptions, **fields)
-"""
 
 
 def registers(*records):
     calls = "".join(f"    register({each})\n" for each in records)
-    return f"{CELL}\n\n@hookimpl\ndef register_kinds(register):\n{calls}"
+    return f"{DECAY_CELL}\n\n@hookimpl\ndef register_kinds(register):\n{calls}"
 
 
 DECAY = "decay_kind('decay')"
@@ -499,7 +474,7 @@ def test_a_local_kind_may_be_deprecated_to_see_how_that_looks():
 
 
 def test_a_deprecation_that_is_none_is_refused():
-    with pytest.raises(PluginError, match=r"its kind 'mine' is deprecated=True\. Give a rnnkit\.Deprecation"):
+    with pytest.raises(PluginError, match=r"its kind 'mine' is deprecated=True\. Give an rnnkit\.Deprecation"):
         register_kind(replace(get_kind("gru"), name="mine", deprecated=True))
 
 
@@ -624,7 +599,7 @@ def test_a_module_for_each_kind_is_imported_for_that_kind_alone(plugins, tmp_pat
 
 
 def test_objects_of_one_module_may_be_plugins_of_their_own(plugins, tmp_path):
-    source = f"""{CELL}
+    source = f"""{DECAY_CELL}
 class Provider:
     def __init__(self, *names):
         self.names = names

@@ -32,20 +32,8 @@ from rnnkit import (
 )
 from rnnkit.catalog import discovery
 from rnnkit.testing import use_catalog
+from tests.helpers.plugins_on_disk import FIRST_READOUT
 
-FIRST = """
-from rnnkit import Readout, hookimpl
-
-class First(Readout):
-    name = "first"
-
-    def pool(self, output, lengths):
-        return output[:, 0]
-
-@hookimpl
-def register_readouts(register):
-    register(First)
-"""
 GROUP = "rnnkit.readouts"
 
 
@@ -71,7 +59,7 @@ def make(**fields):
     return RecurrentSpec(**{"kind": "gru", "input_size": 3, "hidden_size": 4, "output_size": 2, **fields})
 
 
-def installed(plugins, source=FIRST, name="first", distribution="rnnkit-first"):
+def installed(plugins, source=FIRST_READOUT, name="first", distribution="rnnkit-first"):
     plugins.install(name, source=source, distribution=distribution, group=GROUP)
 
 

@@ -10,35 +10,24 @@ import torch
 
 from rnnkit import BuildError, Catalog, PluginError, RecurrentSpec, build_model, get_kind, get_readout
 from rnnkit.testing import use_catalog
+from tests.helpers.plugins_on_disk import DECAY_CELL
 
 SIZES = {"input_size": 3, "hidden_size": 4}
-CELL = """
-import torch
-
-from rnnkit import Cell, CellState, StackOptions, cell_kind
-
-
-class DecayOptions(StackOptions):
-    decay: float = 0.5
-
-
-class DecayCell(Cell):
-    def __init__(self, input_size, hidden_size, *, decay=0.5, device=None, dtype=None):
-        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
-        self.weight_ih = self.new_parameter(hidden_size, input_size)
-
-    def step(self, x_t, state):
-        h = 0 * (x_t @ self.weight_ih.t()) + VALUE
-        return h, CellState(h)
-"""
 REGISTER = """
 
 @hookimpl
 def register_kinds(register):
     register(cell_kind(DecayCell, name="decay", summary="A test.", options=DecayOptions))
 """
-ONE = CELL.replace("VALUE", "1") + REGISTER
-TWO = CELL.replace("VALUE", "2") + REGISTER
+
+
+def cell_of(value):
+    """The source of a cell whose hidden state is always this value."""
+    step = "self.decay * state.h + x_t @ self.weight_ih.t()"
+    return DECAY_CELL.replace(step, f"0 * (x_t @ self.weight_ih.t()) + {value}")
+
+
+ONE, TWO = cell_of(1) + REGISTER, cell_of(2) + REGISTER
 
 
 @pytest.fixture(params=["module", "object"])
@@ -134,7 +123,7 @@ def test_the_hook_after_build_of_the_new_code_is_called(plugins):
 
 def test_only_the_module_of_the_cell_is_reloaded(plugins):
     """As autoreload does when that file alone has changed: the plugin's module still has the class from before."""
-    cells = plugins.install(source=CELL.replace("VALUE", "1"))
+    cells = plugins.install(source=cell_of(1))
     source = f"from rnnkit import cell_kind\nfrom {cells} import DecayCell, DecayOptions\n{REGISTER}"
     module = plugins.install("decay", source=source, distribution="acme")
     with use_catalog(Catalog()):

@@ -22,7 +22,10 @@ from rnnkit import (
     build_model,
     cell_kind,
     list_kinds,
+    load_model,
     register_kind,
+    save_model,
+    verify_model,
 )
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm_cell import LSTMCell
@@ -566,3 +569,35 @@ def test_a_complex_state_is_refused_when_the_model_is_built(options):
             words = rf"state '0\.h' .* torch\.{name} tensor.*its real and its imaginary part as two parts of the state"
             with pytest.raises(BuildError, match=words):
                 build_model(spec, dtype=dtype)
+
+
+class RotationState(NamedTuple):
+    real: torch.Tensor
+    imaginary: torch.Tensor
+
+
+class RotatingCell(Cell):
+    """A cell whose parameters are mostly complex, with a real state."""
+
+    State = RotationState
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        for name in ("rotation", "gain", "shift"):
+            part = torch.view_as_complex(self.new_parameter(hidden_size, 2).detach().clone())
+            self.register_parameter(name, nn.Parameter(part))
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+
+    def step(self, x_t, state):
+        z = self.rotation * torch.complex(*state) + self.gain * (x_t @ self.weight_ih.t()) + self.shift
+        return z.real, RotationState(z.real, z.imag)
+
+
+def test_cells_with_complex_parameters_are_built_run_and_saved(tmp_path):
+    path, x = tmp_path / "model.safetensors", torch.randn(2, 5, 2)
+    with register_kind(cell_kind(RotatingCell, name="rotating", summary="A test.")) as kind:
+        model = build_model(RecurrentSpec(kind=kind.name, input_size=2, hidden_size=3))
+        save_model(model, path)
+        assert verify_model(path).ok
+        assert_same(load_model(path)(x), model(x))
+    assert (model.dtype, model.initial_state(2)[0].real.dtype) == (torch.float32, torch.float32)

@@ -30,6 +30,11 @@ for kind in ("rnn_cell", "gru_cell", "lstm_cell", "mixed"):
 """
 CHECK = """
 from rnnkit.testing import check_kind
+from rnnkit.testing.kind_under_test import KindUnderTest
+values = KindUnderTest("gru_cell").stack_options
+# other tests run the check with the other options
+KindUnderTest.stack_options = [each for each in values if "layer_scale" in each["options"]]
+KindUnderTest.variants = [{}]
 report = check_kind("gru_cell", only=["executors_equal_step_loop"])
 print(report)
 raise SystemExit(bool(report.failed))
@@ -71,3 +76,4 @@ def test_kit_finds_a_fused_path_that_ignores_an_option(with_new_option):
 def test_kit_passes_if_the_fused_paths_do_not_claim_the_option(with_new_option):
     finished = with_new_option(CHECK)
     assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "passed  executors_equal_step_loop" in finished.stdout

@@ -79,13 +79,21 @@ def test_torch_accepts_the_operator(kernel, lengths):
 
 
 def test_graph_is_freed_with_the_output():
-    given = arguments(network("gru"), "gru", None)
     before = len(_unroll_operator._graphs)
-    outputs = unroll(*given)
-    gradients(outputs[:2], inputs_of(given))
+    outputs = unroll(*arguments(network("gru"), "gru", None))
     assert len(_unroll_operator._graphs) == before + 1
     del outputs
     assert len(_unroll_operator._graphs) == before
+
+
+def test_graph_is_freed_by_the_backward():
+    given = arguments(network("gru"), "gru", None)
+    before = len(_unroll_operator._graphs)
+    outputs = unroll(*given)[:2]
+    total = outputs[0].square().sum() + outputs[1].sum()
+    first = torch.autograd.grad(total, inputs_of(given), retain_graph=True)
+    assert len(_unroll_operator._graphs) == before
+    torch.testing.assert_close(torch.autograd.grad(total, inputs_of(given)), first)
 
 
 def backward(given, saved):

@@ -124,6 +124,11 @@ def test_check_prints_the_report_of_check_kind():
     assert run("check", "gru_cell", *only).exit_code == 0
 
 
+def test_check_takes_a_seed():
+    report = facts("check", "gru", "--only", "large_batches", "--seed", "3")
+    assert report["seed"] == report["results"][0]["figures"]["seed"] == 3
+
+
 def test_failed_check_exits_with_1(plugins):
     plugins.install("mgu", source=REGISTERS, distribution="acme-cells")
     result = run("check", "mgu", "--only", "output_shape", "--only", "record")

@@ -1,13 +1,15 @@
 """The table of kinds and tools shows the recorded outcomes, for every kind."""
 
 import json
+import re
 
 import pytest
 
 from docs.site import tools
 from rnnkit import list_kinds
-from tests.helpers.pages import DOCS
+from tests.helpers.pages import DOCS, ROOT
 
+RERUN = "run .venv-tools/bin/python -m docs.site.tools --run"
 RECORD = json.loads(tools.OUTCOMES.read_text("utf-8"))
 ROWS = {row["title"]: row for row in RECORD["rows"]}
 
@@ -19,7 +21,20 @@ def test_page_is_up_to_date():
 
 def test_every_built_in_kind_has_a_column():
     kinds = {kind for row in ROWS.values() for kind in row["outcomes"]}
-    assert set(list_kinds()) <= kinds, "run .venv-tools/bin/python -m docs.site.tools --run"
+    assert set(list_kinds()) <= kinds, RERUN
+
+
+def test_outcomes_are_of_the_tested_versions():
+    pinned = dict(re.findall(r"^([\w-]+)==([^;\s]+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
+    recorded = {tool: version.partition("+")[0] for tool, version in RECORD["versions"].items() if tool != "rnnkit"}
+    assert recorded == {tool: pinned[tool] for tool in recorded}, RERUN
+
+
+@pytest.mark.parametrize("title", ROWS)
+def test_row_is_of_an_example(title):
+    # as text, since the tools that the examples import are not installed here
+    sources = "".join(path.read_text("utf-8") for path in (DOCS / "site/tool_examples").glob("*.py"))
+    assert f'"{title}"' in sources, RERUN
 
 
 @pytest.mark.parametrize("title", ROWS)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.helpers.environments import Environment
 from tests.helpers.pages import TYPED, assert_shown, blocks_of, commands_of
+from tests.helpers.shell import Typed
 
 FILE = re.compile(r"# ([\w/-]+\.py)(, in part)?\n")
 
@@ -59,3 +60,8 @@ def functions_of(text):
         functions = [each for each in members if isinstance(each, ast.FunctionDef)]
         found |= {prefix + each.name: (each.lineno - 1, each.end_lineno) for each in functions}
     return found
+
+
+def test_runs_longer_than_a_minute_are_as_shown():
+    shown = "66 passed, 4 skipped in 11.60s\n"
+    assert_shown("pytest -q", shown, Typed(printed="66 passed, 4 skipped in 102.33s (0:01:42)\n", status=0))

@@ -147,15 +147,15 @@ UNREADABLE = {
     r"\sigma^2": "a function without an argument",
     r"(b, b)": "several values in brackets without a function",
     # brackets and divisions
-    r"{W x_t + b} a": "where `}` is expected cannot be read: braces are invisible in LaTeX; write parentheses",
+    r"{W x_t + b} a": "`}` is missing before `x` after `y = { W`: braces are invisible in LaTeX; write parentheses",
     r"{b \odot b}": "braces are invisible",
     r"(b; b)": "`;` after",
     r"a / 2 b": r"after a division cannot be read: write a \\frac",
     r"b / a \odot b": r"write a \\frac",
     r"b / a / a": r"write a \\frac",
     r"\begin{bmatrix} a & b \end{bmatrix}": r"write \[a; b\]",
-    r"(b": "the end of the line after .* where `\\)` is expected",
-    r"[b)": r"`\)` after .* where `\]` is expected",
+    r"(b": "`\\)` is missing at the end of the line after `y = \\( b`",
+    r"[b)": r"`\]` is missing before `\)` after `y = \[ b`",
     r"b)": r"`\)` after `y = b` cannot be read",
     r"b ++ b": r"`\+` after",
     # scripts
@@ -166,6 +166,7 @@ UNREADABLE = {
     r"(b)^{n}": "with an exponent that is not a number",
     r"h_{t-1": "the end of the line",
     r"b_1_2": "in a second _",
+    r"e^{b}^2": r"in a second \^ cannot be read: write brackets",
     "": "the end of the line after `y =`",
 }
 
@@ -258,6 +259,13 @@ def test_the_page_shows_only_tested_latex():
 def test_name_of_requires_a_name(latex):
     with pytest.raises(UnreadableEquationError):
         name_of(latex)
+
+
+def test_subscript_of_several_letters_needs_braces():
+    with pytest.raises(
+        UnreadableEquationError, match=r"`h` after `W _ h` cannot be read: write braces .* as in W_\{hh\}"
+    ):
+        name_of("W_hh")
 
 
 def test_lines_use_earlier_lines_and_batched_values():

@@ -36,6 +36,7 @@ from rnnkit.testing import use_catalog
 from tests.golden.checkpoints.write import FOLDER, SPECS, VERSIONS
 from tests.helpers.checkpoint_files import digest_of, edited, put_together, take_apart, with_record
 from tests.helpers.models import leaves, small_input, small_model, small_spec
+from tests.helpers.plugins_on_disk import FIRST_READOUT
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 WEIGHT_HH = "backbone.rnn.weight_hh_l0"
@@ -542,6 +543,13 @@ def test_incomplete_and_foreign_files_are_recognized(content, says, saved, path)
     assert re.search(says, load_error(content(saved), path))
 
 
+def test_spec_file_is_recognized(tmp_path):
+    path = tmp_path / "model.yaml"
+    path.write_text("kind: gru\ninput_size: 3\nhidden_size: 4\n")
+    with pytest.raises(CheckpointError, match=r"it is a spec file, not a saved model: .* build_model\(load_spec"):
+        load_model(path, device="cpu")
+
+
 def test_a_safetensors_file_without_rnnkit_metadata_is_refused(path):
     save_file({"weight": torch.ones(2)}, path, metadata={"format": "pt"})
     assert "has no rnnkit metadata: it was not written by save_model, or a tool has dropped its metadata" in load_error(
@@ -754,48 +762,45 @@ def test_the_lock_names_the_plugin(third_party):
     assert load_model(third_party, strict_versions=True).spec.kind == "third-party/other"
 
 
-def test_a_different_plugin_version_is_a_warning_or_an_error(third_party):
-    def older(header, record):
-        record["lock"]["plugin"] = "third-party==0.9"
+def assert_version_differs(path, name, field, saved):
+    """Assert that loading a checkpoint of `name` reports that the file, edited, has another version of its plugin."""
+    plugin = saved.replace("0.9", "1.0")
 
-    third_party.write_bytes(edited(third_party.read_bytes(), older))
-    says = "model.safetensors was saved with third-party==0.9, but .* is now provided by third-party==1.0"
+    def older(header, record):
+        record["lock"][field] = saved
+
+    path.write_bytes(edited(path.read_bytes(), older))
+    says = f"model.safetensors was saved with {saved}, but {name!r} is now provided by {plugin}"
     with pytest.warns(LockWarning, match=says) as caught:
-        load_model(third_party)
+        load_model(path)
     assert caught[0].filename == __file__
     with pytest.raises(CheckpointError, match=says):
-        load_model(third_party, strict_versions=True)
-    [difference] = verify_model(third_party).differences
-    assert difference == ("plugin", "third-party==0.9", "third-party==1.0")
+        load_model(path, strict_versions=True)
+    [difference] = verify_model(path).differences
+    assert difference == (field, saved, plugin)
+
+
+def assert_says_what_to_install(path, requirement):
+    """Assert that a checkpoint cannot be used without the distributions that lie beside it."""
+    with use_catalog(Catalog(block=[])), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [folder for folder in sys.path if str(path.parent) not in folder])
+        for act in (load_model, verify_model):
+            with pytest.raises(UnresolvedKindError, match=re.escape(f'pip install "{requirement}"')):
+                act(path)
+
+
+def test_a_different_plugin_version_is_a_warning_or_an_error(third_party):
+    assert_version_differs(third_party, "third-party/other", "plugin", "third-party==0.9")
 
 
 def test_a_model_without_its_plugin_says_what_to_install(third_party):
-    with use_catalog(Catalog(block=[])), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [folder for folder in sys.path if str(third_party.parent) not in folder])
-        for act in (load_model, verify_model):
-            with pytest.raises(UnresolvedKindError, match=re.escape('pip install "third-party==1.0"')):
-                act(third_party)
-
-
-READOUT = """
-from rnnkit import Readout, hookimpl
-
-class First(Readout):
-    name = "first"
-
-    def pool(self, output, lengths):
-        return output[:, 0]
-
-@hookimpl
-def register_readouts(register):
-    register(First)
-"""
+    assert_says_what_to_install(third_party, "third-party==1.0")
 
 
 @pytest.fixture
 def with_readout(plugins, path):
     """The checkpoint of a `gru` whose readout is provided by the installed distribution `rnnkit-first` 1.0."""
-    plugins.install("first", source=READOUT, distribution="rnnkit-first", group="rnnkit.readouts")
+    plugins.install("first", source=FIRST_READOUT, distribution="rnnkit-first", group="rnnkit.readouts")
     with use_catalog(Catalog()):
         save_model(small_model("gru", readout="first"), path)
         yield path
@@ -810,15 +815,7 @@ def test_the_lock_names_the_plugin_of_a_readout(with_readout):
 
 
 def test_a_different_version_of_a_readouts_plugin_is_a_warning_or_an_error(with_readout):
-    with_readout.write_bytes(edited(with_readout.read_bytes(), set_readout_plugin("rnnkit-first==0.9")))
-    says = "was saved with rnnkit-first==0.9, but 'rnnkit-first/first' is now provided by rnnkit-first==1.0"
-    with pytest.warns(LockWarning, match=says) as caught:
-        load_model(with_readout)
-    assert caught[0].filename == __file__
-    with pytest.raises(CheckpointError, match=says):
-        load_model(with_readout, strict_versions=True)
-    [difference] = verify_model(with_readout).differences
-    assert difference == ("readout_plugin", "rnnkit-first==0.9", "rnnkit-first==1.0")
+    assert_version_differs(with_readout, "rnnkit-first/first", "readout_plugin", "rnnkit-first==0.9")
 
 
 def test_a_file_without_the_plugin_of_its_readout_is_read(with_readout):
@@ -833,11 +830,7 @@ def test_a_file_without_the_plugin_of_its_readout_is_read(with_readout):
 
 
 def test_a_model_without_the_plugin_of_its_readout_says_what_to_install(with_readout):
-    with use_catalog(Catalog(block=[])), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [folder for folder in sys.path if str(with_readout.parent) not in folder])
-        for act in (load_model, verify_model):
-            with pytest.raises(UnresolvedKindError, match=re.escape('pip install "rnnkit-first==1.0"')):
-                act(with_readout)
+    assert_says_what_to_install(with_readout, "rnnkit-first==1.0")
 
 
 def test_verify_reports_different_versions_of_rnnkit_and_torch(saved, path):

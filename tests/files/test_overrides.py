@@ -250,9 +250,10 @@ def test_conflicting_overrides_are_refused(first, second, message):
     assert override_spec(LSTM, ["options={}", "options.proj_size=1"]).options == LSTMOptions(proj_size=1)
 
 
-def test_a_string_instead_of_a_list_is_refused():
-    assert lines_of(lambda: override_spec(LSTM, "hidden_size=64")) == [
-        "Overrides should be a list such as ['hidden_size=64'], but are the text 'hidden_size=64'"
+@pytest.mark.parametrize("overrides", ["hidden_size=64", {"hidden_size": 64}], ids=["string", "dict"])
+def test_overrides_that_are_not_a_list_are_refused(overrides):
+    assert lines_of(lambda: override_spec(LSTM, overrides)) == [
+        f"Overrides should be a list such as ['hidden_size=64'], but are {overrides!r}"
     ]
 
 

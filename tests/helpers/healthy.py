@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnkit import Cell, CellState, Problem, StackOptions
+from tests.helpers.cells import SimpleCell
 
 
 class OscillatorState(NamedTuple):
@@ -158,3 +159,13 @@ class BandCell(Cell):
         h = torch.sigmoid(F.linear(x_t, self.weight_ih) + F.linear(state.h, self.weight_hh))
         h = self.low + (self.high - self.low) * h
         return h, CellState(h)
+
+
+class Reservoir(SimpleCell):
+    """Learns nothing: its weights are buffers."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        for name, weight in list(self.named_parameters()):
+            delattr(self, name)
+            self.register_buffer(name, weight.detach())

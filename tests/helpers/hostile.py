@@ -393,7 +393,7 @@ RECORDS = [
     Hostile(
         name="registers-a-dict",
         source=f"{HOOK}register({{'name': KIND}})",
-        message="it registers {'name': 'registers_a_dict'}. Register a rnnkit.Kind.",
+        message="it registers {'name': 'registers_a_dict'}. Register an rnnkit.Kind.",
     ),
     Hostile(
         name="registers-half-a-record",
@@ -407,7 +407,7 @@ RECORDS = [
     Hostile(
         name="registers-wordless",
         source=f"{WORDLESS}\n{HOOK}register(Wordless())",
-        message="it registers <Wordless object>. Register a rnnkit.Kind.",
+        message="it registers <Wordless object>. Register an rnnkit.Kind.",
     ),
     Hostile(
         name="swallows-the-refusal",

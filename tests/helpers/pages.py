@@ -50,7 +50,9 @@ OUTERMOST = re.compile(r"\$ (make|\.ci/run)\b")
 # what wants an environment of its own, so as not to change the one that the tests run in
 INSTALLS = re.compile(r"^\$ (pip|python|pytest)\b", re.MULTILINE)
 # what is measured, numbers with all their digits, and the version of torch
-MEASURED = re.compile(r"\b(off by|loss|to|in|baseline|torch) \d[\d.e+-]*(?:[a-z]+\b)?|-?\d\.\d{8,}(?:e-?\d+)?")
+MEASURED = re.compile(
+    r"\b(off by|loss|to|in|baseline|torch) \d[\d.e+-]*(?:[a-z]+\b)?(?: \(\d+:\d\d:\d\d\))?|-?\d\.\d{8,}(?:e-?\d+)?"
+)
 
 
 def blocks_of(page):

@@ -5,32 +5,58 @@ import pytest
 from rnnkit import Cell, Kind, Options, cell_kind, register_kind
 from rnnkit.testing import check_kind
 
+FIELDS = {"name": "made", "summary": "Made for a test."}
+
 
 def record_of(made, **fields):
     """The record of a kind of a cell, or of a backbone."""
-    if not isinstance(made, type) or not issubclass(made, Cell):
-        return Kind(**{"name": "made", "builder": made, "summary": "Made for a test.", "options": Options, **fields})
-    return cell_kind(made, name="made", summary="Made for a test.", **fields)
+    if isinstance(made, type) and issubclass(made, Cell):
+        return cell_kind(made, **{**FIELDS, **fields})
+    return Kind(builder=made, **{**FIELDS, "options": Options, **fields})
+
+
+def report_of(record, *checks, **arguments):
+    """The report of checks of a kind that is registered for them only."""
+    with register_kind(record) as kind:
+        return check_kind(kind.name, only=checks, **arguments)
 
 
 def result_of(record, check, **arguments):
-    """The result of one check of a kind that is registered for the check only."""
-    with register_kind(record) as kind:
-        return check_kind(kind.name, only=[check], **arguments)[check]
+    """The result of one check."""
+    return report_of(record, check, **arguments)[check]
+
+
+def assert_fails(check, words, record, **arguments):
+    """The check fails with a reason that contains these words."""
+    result = result_of(record, check, **arguments)
+    assert result.outcome == "failed", result.reason or result.figures
+    assert words in " ".join(result.reason.split())
+
+
+def assert_passes(record, checks, not_applicable=None):
+    """No check fails; `not_applicable` are those that do not apply, None: any."""
+    report = report_of(record, *checks)
+    report.require()
+    assert not_applicable is None or {each.check.name for each in report.not_applicable} == not_applicable
 
 
 class Faults:
-    """The faults of a test module: `planted` decorates each, `parameters` are the arguments of its test."""
+    """The faults of a test module: `planted` decorates each, `parameters` are the arguments of `assert_fails`.
 
-    def __init__(self):
+    Args:
+        fields: fields of every record.
+    """
+
+    def __init__(self, **fields):
+        self.fields = fields
         self.parameters = []
 
     def planted(self, check_name, words, **fields):
-        """The decorated cell or backbone fails a check with a reason that contains these words."""
+        """The decorated cell, backbone or builder fails a check with a reason that contains these words."""
 
         def decorate(made):
-            name = f"{made.__name__}-{check_name}"
-            self.parameters.append(pytest.param(check_name, words, record_of(made, **fields), id=name))
+            record, name = record_of(made, **{**self.fields, **fields}), f"{made.__name__}-{check_name}"
+            self.parameters.append(pytest.param(check_name, words, record, id=name))
             return made
 
         return decorate
@@ -38,9 +64,3 @@ class Faults:
     @property
     def checks(self):
         return {each.values[0] for each in self.parameters}
-
-
-def assert_fails(check, words, record):
-    result = result_of(record, check)
-    assert result.outcome == "failed", result.reason or result.figures
-    assert words in " ".join(result.reason.split())

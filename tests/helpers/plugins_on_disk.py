@@ -25,6 +25,46 @@ def kind(name, **fields):
     return Kind(**{"name": name, "builder": no_builder, "summary": "A test.", "equation": "h", "paper": paper} | fields)
 '''
 
+FIRST_READOUT = """
+from rnnkit import Readout, hookimpl
+
+class First(Readout):
+    name = "first"
+
+    def pool(self, output, lengths):
+        return output[:, 0]
+
+@hookimpl
+def register_readouts(register):
+    register(First)
+"""
+
+DECAY_CELL = """
+import torch
+
+from rnnkit import Cell, CellState, StackOptions, cell_kind
+from rnnkit.deprecation import Deprecation, KindAlias
+
+
+class DecayOptions(StackOptions):
+    decay: float = 0.5
+
+
+class DecayCell(Cell):
+    def __init__(self, input_size, hidden_size, *, decay=0.5, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.decay = decay
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+
+    def step(self, x_t, state):
+        h = self.decay * state.h + x_t @ self.weight_ih.t()
+        return h, CellState(h)
+
+
+def decay_kind(name, **fields):
+    return cell_kind(DecayCell, name=name, summary="Forgets at one rate.", options=DecayOptions, **fields)
+"""
+
 USUAL = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
 
 _numbers = itertools.count()

@@ -106,7 +106,9 @@ def test_written_files_pass_in_other_readers(tmp_path, suffix):
         LSTM | {"output_size": None, "options": {"forget_bias": None}},
         LSTM | {"num_layers": 2, "dropout": 1},
         LSTM | {"dropout": 0},
-        LSTM | {"num_embeddings": 7, "padding_idx": 6, "output_size": 7, "tie_weights": True, "readout_dropout": 0.5},
+        LSTM
+        | {"hidden_size": 3, "num_embeddings": 7, "padding_idx": 6, "output_size": 7, "tie_weights": True}
+        | {"readout_dropout": 0.5},
         LSTM | {"padding_idx": None, "tie_weights": False, "readout_dropout": 0},
         LSTM | {"kind": "gru_cell", "hidden_size": [4]},
         LSTM | {"kind": "gru_cell", "hidden_size": [4, 5], "num_layers": 2, "options": {"zoneout": [0.5]}},

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnkit import Backbone, InputError, RecurrentSpec
+from rnnkit import Backbone, BuildError, InputError, RecurrentSpec
 from tests.helpers.models import BATCH, TIME, random_state, small_input, small_model
 
 
@@ -70,10 +70,24 @@ def test_wrong_input_dtype_is_refused(kind, dtype):
     )
 
 
-def test_list_input_is_refused(kind):
-    model = small_model(kind)
-    message = "The input must be a tensor or a PackedSequence, but is a list"
-    assert error_message(lambda: model([[[1.0, 2.0, 3.0]]])) == message
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64], ids=str)
+def test_models_are_built_in_floating_point_dtypes(kind, dtype):
+    with pytest.raises(BuildError, match=f"dtype must be a floating-point dtype such as torch.float32, but is {dtype}"):
+        small_model(kind, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("x", "found"),
+    [
+        ([[[1.0, 2.0, 3.0]]], "a list of 1: convert it, as in torch.tensor(x)"),
+        (np.zeros((1, 1, 3)), "a NumPy array of float64 and shape (1, 1, 3): convert it, as in torch.from_numpy(x)"),
+        (3, "3"),
+    ],
+    ids=["list", "numpy", "int"],
+)
+def test_input_that_is_not_a_tensor_is_refused(kind, x, found):
+    message = f"The input must be a tensor or a PackedSequence, but is {found}"
+    assert error_message(lambda: small_model(kind)(x)) == message
 
 
 @pytest.mark.parametrize(
@@ -81,7 +95,7 @@ def test_list_input_is_refused(kind):
     [
         ([5.0, 2, 0, 3], "[5.0, 2, 0, 3]"),
         ((True, 2, 0, 3), "(True, 2, 0, 3)"),
-        (np.array([5.0, 2.0, 0.0, 3.0]), "array([5., 2., 0., 3.])"),
+        (np.array([5.0, 2.0, 0.0, 3.0]), "a NumPy array of float64 and shape (4,)"),
         (torch.tensor([5.0, 2.0, 0.0, 3.0]), "a torch.float32 tensor of shape (4,)"),
         (torch.tensor([True] * 4), "a torch.bool tensor of shape (4,)"),
         (torch.tensor([5, 2, 0]), "a torch.int64 tensor of shape (3,)"),

@@ -47,6 +47,14 @@ def test_read_only_arrays_and_the_arguments_of_the_caller_stay_unchanged():
     assert lengths.tolist() == LENGTHS
 
 
+@pytest.mark.parametrize(
+    "lengths", [[2**63, 2, 0, 3], np.array([2**63, 2, 0, 3], dtype=np.uint64)], ids=["list", "array"]
+)
+def test_lengths_that_int64_cannot_hold_are_refused(lengths):
+    with pytest.raises(InputError, match=r"lengths must be an integer tensor of shape"):
+        small_model("lstm")(small_input(), lengths=lengths)
+
+
 def test_lengths_by_position(kind):
     model, x = small_model(kind), small_input()
     lengths = torch.tensor(LENGTHS)
@@ -70,19 +78,22 @@ def test_empty_batch_with_lengths_as_a_list():
 def test_mask_equals_lengths(kind, batch_first):
     model, x = small_model(kind, batch_first=batch_first, readout="all"), small_input(batch_first=batch_first)
     mask = MASK if batch_first else MASK.t()
-    assert_same(model(x, mask=mask, return_state=True), model(x, lengths=torch.tensor(LENGTHS), return_state=True))
+    expected = model(x, lengths=torch.tensor(LENGTHS), return_state=True)
+    assert_same(model(x, mask=mask, return_state=True), expected)
+    assert_same(model(x, mask=mask.numpy(), return_state=True), expected)
 
 
 @pytest.mark.parametrize(
     ("mask", "found"),
     [
-        (MASK.long(), "a torch.int64 tensor of shape (4, 5)"),
+        (MASK.long(), "a torch.int64 tensor of shape (4, 5): convert it, as in mask.bool()"),
         (MASK[:, :4], "a torch.bool tensor of shape (4, 4)"),
         (MASK.t(), "a torch.bool tensor of shape (5, 4)"),
         (MASK[:, 0], "a torch.bool tensor of shape (4,)"),
-        (MASK.tolist(), "a list of 4"),
+        (MASK.tolist(), "a list of 4: convert it, as in torch.tensor(mask)"),
+        (MASK.long().numpy(), "a NumPy array of int64 and shape (4, 5): convert it, as in mask.astype(bool)"),
     ],
-    ids=["integers", "short", "time_first", "batch_only", "list"],
+    ids=["integers", "short", "time_first", "batch_only", "list", "numpy"],
 )
 def test_wrong_masks_are_refused(mask, found):
     with pytest.raises(InputError) as caught:
@@ -108,7 +119,7 @@ def test_masks_with_valid_steps_after_padding_are_refused(steps, where, batch_fi
 
 def test_padding_is_given_once():
     model, x = small_model("lstm"), small_input()
-    with pytest.raises(InputError, match="`mask` and `lengths` both say which steps are valid"):
+    with pytest.raises(InputError, match="`mask` and `lengths` both give the valid steps"):
         model(x, lengths=LENGTHS, mask=MASK)
     packed = pack_sequence([x[0], x[1, :3]])
     with pytest.raises(InputError, match="has its own lengths"):
@@ -128,6 +139,7 @@ def test_device_and_dtype(kind):
     assert model.to("meta").device == torch.device("meta")
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # in a module that `scan` imports
 def test_mask_compiles():
     model, x = small_model("rnn_cell"), small_input()
     model.backbone.force_step_loop = True

@@ -110,6 +110,11 @@ def test_readouts_see_all_steps(readout):
     torch.testing.assert_close(model(x, None, LENGTHS, restarts=RESTARTS), model.readout(output, torch.tensor(LENGTHS)))
 
 
+def test_restarts_as_a_numpy_array(kind):
+    model, x = small_model(kind), small_input()
+    torch.testing.assert_close(model(x, restarts=RESTARTS.numpy()), model(x, restarts=RESTARTS))
+
+
 def test_without_a_restart_nothing_changes(kind):
     model, x = small_model(kind), small_input()
     state = random_state(model)
@@ -149,7 +154,7 @@ def test_empty_batch():
 @pytest.mark.parametrize(
     ("restarts", "found"),
     [
-        (RESTARTS.long(), "a torch.int64 tensor of shape (4, 5)"),
+        (RESTARTS.long(), "a torch.int64 tensor of shape (4, 5): convert it, as in restarts.bool()"),
         (RESTARTS[:, 0], "a torch.bool tensor of shape (4,)"),
         (RESTARTS.t(), "a torch.bool tensor of shape (5, 4)"),
     ],

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,6 +16,11 @@ def assert_same(results, expected):
         torch.testing.assert_close(result, other, rtol=1e-12, atol=1e-14)
 
 
+def test_state_is_required(kind):
+    with pytest.raises(InputError, match=r"state must be a state that .* or initial_state\(batch_size\), but is None"):
+        small_model(kind).select_state(None, [0])
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("index", [[2, 0, 2, 1, 3], [3], [], [False, True, False, True]], ids=str)
 def test_selected_sequences_continue_as_before(kind, index, bidirectional):
@@ -23,7 +29,7 @@ def test_selected_sequences_continue_as_before(kind, index, bidirectional):
     chosen = torch.tensor(index, dtype=None if index else torch.int64)
     positions = torch.arange(BATCH)[chosen]
     expected = model(x, state)[positions]
-    for given in (index, chosen, tuple(index)):
+    for given in (index, chosen, tuple(index), chosen.numpy(), list(chosen.numpy())):
         selected = model.select_state(state, given)
         assert type(selected) is type(state)
         assert_same(model(x[positions], selected), expected)
@@ -46,6 +52,8 @@ def test_gradients_reach_the_selected_sequences(kind):
         ([True, False], "A bool index must have the shape (batch,) = (4,), but has (2,)"),
         ([True, 0, 1, 0], "but is [True, 0, 1, 0]"),
         ([0.5], "but is [0.5]"),
+        ([2**63], "but is [9223372036854775808]"),
+        (np.array([0.5]), "but is a NumPy array of float64 and shape (1,)"),
         (1, "but is 1"),
         (torch.tensor(1), "but is a torch.int64 tensor of shape ()"),
         (torch.tensor([1.0]), "but is a torch.float32 tensor of shape (1,)"),

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -203,18 +204,28 @@ def test_parts_without_a_batch_axis_are_not_reset():
     assert clock.steps.dtype == torch.int64
 
 
+def test_masks_as_numpy_arrays_reset_states(kind):
+    model = small_model(kind)
+    state = random_state(model)
+    assert_same(model.reset_state(state, MASK.numpy()), model.reset_state(state, MASK))
+
+
 @pytest.mark.parametrize(
     ("mask", "found"),
     [
-        ([True, False, True, False], "a list of 4"),
-        (torch.tensor([1, 0, 1, 0]), "a torch.int64 tensor of shape (4,)"),
-        (torch.tensor([1.0, 0.0, 1.0, 0.0]), "a torch.float32 tensor of shape (4,)"),
+        ([True, False, True, False], "a list of 4: convert it, as in torch.tensor(mask)"),
+        (
+            np.array([1, 0, 1, 0]),
+            "a NumPy array of int64 and shape (4,): convert it, as in mask.astype(bool)",
+        ),
+        (torch.tensor([1, 0, 1, 0]), "a torch.int64 tensor of shape (4,): convert it, as in mask.bool()"),
+        (torch.tensor([1.0, 0.0, 1.0, 0.0]), "a torch.float32 tensor of shape (4,): convert it, as in mask.bool()"),
         (torch.tensor([[True], [False], [True], [False]]), "a torch.bool tensor of shape (4, 1)"),
         (torch.tensor(True), "a torch.bool tensor of shape ()"),
         (True, "True"),
         (None, "None"),
     ],
-    ids=["list", "int", "float", "two_axes", "scalar", "bool", "None"],
+    ids=["list", "numpy", "int", "float", "two_axes", "scalar", "bool", "None"],
 )
 def test_invalid_mask_is_refused(kind, mask, found):
     model = small_model(kind)

@@ -1,6 +1,7 @@
 """Models of token ids: an embedding in front of the backbone, and tied weights."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -12,10 +13,14 @@ from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 from rnnkit import (
     BuildError,
     InputError,
+    Readout,
     RecurrentModel,
     RecurrentSpec,
     build_model,
+    get_kind,
     load_model,
+    register_kind,
+    register_readout,
     save_model,
     summarize_spec,
     verify_model,
@@ -130,7 +135,10 @@ def test_backbone_takes_features():
         (TOKENS[0], "token ids of shape (batch, time) with at least one step"),
         (TOKENS[..., None], "has the shape (4, 5, 1)"),
         (TOKENS[:, :0], "has the shape (4, 0)"),
-        (TOKENS.tolist(), "must be a tensor or a PackedSequence, but is a list"),
+        (
+            TOKENS.tolist(),
+            "must be a tensor or a PackedSequence, but is a list of 4: convert it, as in torch.tensor(x)",
+        ),
         (TOKENS + 2, "between 0 and 6, as num_embeddings=7, but they range from 2 to 8"),
         (TOKENS - 1, "between 0 and 6, as num_embeddings=7, but they range from -1 to 5"),
     ],
@@ -144,9 +152,7 @@ def test_wrong_tokens_are_refused(tokens, message):
 
 def test_steps_of_wrong_tokens_are_refused():
     model = token_model("lstm")
-    with pytest.raises(
-        InputError, match=r"step\(\) takes one token id of each sequence, \(batch,\), but got the shape"
-    ):
+    with pytest.raises(InputError, match=r"step\(\) takes one step, \(batch,\) token ids, but got the shape"):
         model.step(TOKENS)
     with pytest.raises(InputError, match="range from 1 to 9"):
         model.step(torch.tensor([1, 9]))
@@ -179,11 +185,45 @@ def test_specs_with_contradictions_are_refused(changes, message):
         small_spec("gru", **changes)
 
 
-def test_features_that_differ_from_the_embedding_cannot_be_tied():
-    with pytest.raises(BuildError, match="input_size=6, and the linear layer reads 12 features"):
-        build_model(tied_spec(bidirectional=True))
-    with pytest.raises(BuildError, match="input_size=6, and the linear layer reads 4 features"):
-        build_model(tied_spec(options={"proj_size": 4}))
+@pytest.mark.parametrize("changes", [{"hidden_size": 4}, {"hidden_size": 2, "bidirectional": True}], ids=str)
+def test_features_that_differ_from_the_embedding_cannot_be_tied(kind, changes):
+    says = "input_size=6 features, but they have 4: set input_size=4, or tie_weights to False"
+    with pytest.raises(ValidationError, match=says):
+        tied_spec(kind, **changes)
+    build_model(tied_spec(kind, **changes, input_size=4))
+
+
+def test_features_that_depend_on_options_and_layers_are_known():
+    with pytest.raises(ValidationError, match="but they have 8"):
+        tied_spec("lstm", bidirectional=True, options={"proj_size": 4})
+    with pytest.raises(ValidationError, match="but they have 5"):
+        tied_spec("mixed", hidden_size=(6, 5))
+    build_model(tied_spec("lstm_cell", hidden_size=(5, 6)))
+
+
+class Pairs(Readout):
+    """A readout whose linear layer reads twice the features."""
+
+    name = "pairs"
+
+    def __init__(self, spec, features, **factory_kwargs):
+        super().__init__(spec, 2 * features, **factory_kwargs)
+
+    def pool(self, output, lengths):
+        return torch.cat([output[:, 0], output[:, -1]], -1)
+
+
+def test_the_linear_layer_of_another_readout_is_compared_when_the_model_is_built():
+    with register_readout(Pairs) as pairs:
+        build_model(tied_spec(hidden_size=3, readout=pairs.name))
+        with pytest.raises(BuildError, match="input_size=6, and the linear layer reads 12 features"):
+            build_model(tied_spec(readout=pairs.name))
+
+
+def test_features_of_a_kind_that_does_not_know_them_are_compared_when_the_model_is_built():
+    unknown = dataclasses.replace(get_kind("gru"), name="unknown", features=None)
+    with register_kind(unknown) as kind, pytest.raises(BuildError, match="the linear layer reads 12 features"):
+        build_model(tied_spec(kind.name, bidirectional=True))
 
 
 def test_parts_of_a_model_match_its_spec():
@@ -201,6 +241,32 @@ def test_tied_weights_are_one_parameter(kind):
     assert model.embedding.weight.abs().max() <= 1 / 6**0.5  # as nn.Linear, not a normal distribution
     for other in (copy.deepcopy(model), model.double()):
         assert other.embedding.weight is other.readout.linear.weight
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_weights_stay_tied_after_load_state_dict(device):
+    saved = build_model(tied_spec("gru_cell")).state_dict()
+    separate = {name: tensor.clone() for name, tensor in saved.items()}
+    for tensors, assign in [(saved, True), (separate, True), (separate, device == "meta")]:
+        model = build_model(tied_spec("gru_cell"), device=device)
+        model.load_state_dict(tensors, assign=assign)
+        assert model.embedding.weight is model.readout.linear.weight
+        assert_same([model.embedding.weight], [saved["embedding.weight"]])
+
+
+def test_weights_that_were_untied_stay_untied_after_load_state_dict():
+    model = build_model(tied_spec("gru_cell"))
+    model.embedding.weight = nn.Parameter(2 * model.embedding.weight.detach())
+    for assign in (False, True):
+        model.load_state_dict(model.state_dict(), assign=assign)
+        assert_same([model.embedding.weight], [2 * model.readout.linear.weight])
+
+
+def test_tied_models_whose_readout_was_replaced_are_moved_and_loaded():
+    model = build_model(tied_spec("gru_cell"))
+    model.readout = nn.Identity()
+    model.double().load_state_dict(model.state_dict())
+    assert model.embedding.weight.dtype == torch.float64
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -267,6 +333,7 @@ def test_readout_dropout_acts_on_the_features_before_the_linear_layer():
     assert_same(without(x), model.eval()(x))
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's tracer of `scan` warns about its own code
 def test_token_models_compile_export_and_vmap():
     model = token_model("rnn_cell").eval()
     model.backbone.force_step_loop = True

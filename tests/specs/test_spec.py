@@ -31,7 +31,7 @@ DEFAULTS = {
 # One other valid value for each field.
 OTHER = {
     "kind": "gru",
-    "input_size": 5,
+    "input_size": 6,
     "hidden_size": 6,
     "output_size": 9,
     "num_layers": 3,
@@ -44,7 +44,7 @@ OTHER = {
     "num_embeddings": 9,
     "padding_idx": 0,
     "tie_weights": True,
-    "options": {"recurrent_init": "orthogonal", "forget_bias": None, "proj_size": 2},
+    "options": {"recurrent_init": "orthogonal", "forget_bias": None, "proj_size": 3},
 }
 FULL = OTHER | {"kind": "lstm"}
 
@@ -140,7 +140,8 @@ def test_it_is_keyword_only():
 
 @pytest.mark.parametrize("name", OTHER)
 def test_specs_that_differ_in_one_field_are_not_equal(name):
-    others = {"num_layers": 2, "output_size": 3, "num_embeddings": 3}  # which dropout and the fields of tokens need
+    # which dropout and the fields of tokens need
+    others = {"input_size": 4, "num_layers": 2, "output_size": 3, "num_embeddings": 3}
     before = RecurrentSpec(**REQUIRED | others)
     after = dataclasses.replace(before, **{"options": {}, name: OTHER[name]})
     assert before != after
@@ -198,10 +199,10 @@ def test_its_repr_pasted_back_is_equal(kind):
 
 def test_its_repr_shows_every_field_and_the_options_as_a_mapping():
     assert repr(RecurrentSpec(**FULL)) == (
-        "RecurrentSpec(kind='lstm', input_size=5, hidden_size=6, output_size=9, num_layers=3, bias=False, "
+        "RecurrentSpec(kind='lstm', input_size=6, hidden_size=6, output_size=9, num_layers=3, bias=False, "
         "batch_first=False, dropout=0.25, bidirectional=True, readout='mean', readout_dropout=0.5, "
         "num_embeddings=9, padding_idx=0, tie_weights=True, "
-        "options={'recurrent_init': 'orthogonal', 'forget_bias': None, 'proj_size': 2})"
+        "options={'recurrent_init': 'orthogonal', 'forget_bias': None, 'proj_size': 3})"
     )
 
 

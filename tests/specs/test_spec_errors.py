@@ -235,15 +235,15 @@ def test_option_without_a_cell_argument_is_a_plugin_error():
 # Sizes of layers
 
 TOO_MANY = (
-    "hidden_size=(6, 5, 4) has one size for each layer, but num_layers=2: say num_layers=3, or give as many sizes as "
+    "hidden_size=(6, 5, 4) has one size for each layer, but num_layers=2: set num_layers=3, or give as many sizes as "
     "there are layers"
 )
 TOO_FEW = (
-    "hidden_size=(6,) has one size for each layer, but num_layers=2: say num_layers=1, or give as many sizes as there "
+    "hidden_size=(6,) has one size for each layer, but num_layers=2: set num_layers=1, or give as many sizes as there "
     "are layers"
 )
 LEFT_OUT = (
-    "hidden_size=(6, 5) has one size for each layer, but num_layers=1: say num_layers=2, or give as many sizes as "
+    "hidden_size=(6, 5) has one size for each layer, but num_layers=1: set num_layers=2, or give as many sizes as "
     "there are layers"
 )
 

@@ -65,7 +65,8 @@ def valid_fields(draw):
         "options": options_of(kind, hidden_size),
     }
     fields = required | draw(st.fixed_dictionaries({}, optional=optional))
-    return fields | draw(st.fixed_dictionaries({}, optional=of_tokens(fields)))
+    fields |= draw(st.fixed_dictionaries({}, optional=of_tokens(fields)))
+    return fields | {"input_size": features_of(fields)} if fields.get("tie_weights") else fields
 
 
 def of_tokens(fields):
@@ -73,8 +74,16 @@ def of_tokens(fields):
     num_embeddings = fields.get("num_embeddings")
     if num_embeddings is None:
         return {"padding_idx": st.none(), "tie_weights": st.just(False)}
-    tied = st.booleans() if num_embeddings == fields["output_size"] else st.just(False)
+    can_be_tied = num_embeddings == fields["output_size"] and features_of(fields) < 10**6  # torch counts in 64 bits
+    tied = st.booleans() if can_be_tied else st.just(False)
     return {"padding_idx": st.none() | st.integers(0, num_embeddings - 1), "tie_weights": tied}
+
+
+def features_of(fields):
+    """The output features of a bidirectional or unidirectional model."""
+    size = fields["hidden_size"]
+    last = size[-1] if isinstance(size, tuple) else size
+    return (fields.get("options", {}).get("proj_size") or last) * (2 if fields.get("bidirectional") else 1)
 
 
 def sizes_of_layers(kind, sizes, num_layers):

@@ -1,7 +1,7 @@
 """Values that NumPy and config tools pass in place of plain Python values."""
 
 import argparse
-from collections import UserDict, UserList
+from collections import UserDict, UserList, UserString
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType, SimpleNamespace
@@ -76,6 +76,28 @@ def test_any_sequence_is_accepted():
     options = {"cells": UserList(["lstm_cell", "gru_cell"])}
     spec = RecurrentSpec(kind="mixed", input_size=3, hidden_size=UserList([8, 4]), num_layers=2, options=options)
     assert (spec.hidden_size, spec.options.cells) == ((8, 4), ("lstm_cell", "gru_cell"))
+
+
+def test_a_user_string_is_text():
+    spec = RecurrentSpec(kind=UserString("gru"), **SIZES, options={"recurrent_init": UserString("orthogonal")})
+    assert spec == RecurrentSpec(kind="gru", **SIZES, options={"recurrent_init": "orthogonal"})
+
+
+@pytest.mark.parametrize("value", [b"ab", bytearray(b"ab"), memoryview(b"ab"), UserString("4")], ids=repr)
+def test_bytes_and_text_are_not_sizes(value):
+    with pytest.raises(ValidationError, match="valid integer"):
+        RecurrentSpec(kind="gru_cell", input_size=3, num_layers=2, hidden_size=value)
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: UserList([value]), lambda value: {"a": value}])
+def test_deep_data_is_refused(wrap):
+    value = 1
+    for _ in range(3000):
+        value = wrap(value)
+    with pytest.raises(ValidationError, match="has no option 'depth'"):
+        RecurrentSpec(kind="gru", **SIZES, options={"depth": value})
+    with pytest.raises(ValidationError, match="more than 50 levels deep"):
+        RecurrentSpec.from_dict({"kind": "acme/missing", **SIZES, "options": {"a": value}}, allow_unresolved=True)
 
 
 def test_options_accept_numbers_of_numpy():

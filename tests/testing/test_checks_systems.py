@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,13 +23,14 @@ from rnnkit import (
     Paper,
     Problem,
     StackOptions,
-    cell_kind,
     register_kind,
 )
 from rnnkit.testing import all_checks, check_kind, use_catalog
 from rnnkit.testing._lynx_data import TRAPPED, lynx_data
 from rnnkit.testing.checks import data_parallel
+from tests.helpers import planted
 from tests.helpers.cells import SimpleCell
+from tests.helpers.planted import Faults, assert_fails, assert_passes, report_of, result_of
 
 MODULES = ["records", "option_effects", "equations", "learning", "serialization", "transforms"]
 CHECKS = [each.name for each in all_checks() if each.function.__module__.rsplit(".")[-1] in MODULES]
@@ -38,28 +40,9 @@ PAPER = Paper(title="Finding Structure in Time", authors="J. L. Elman", year=199
 EQUATION = r"h_t &= \tanh(W x_t + U h_{t-1} + b)"
 
 
-def record_of(made, **fields):
-    """The record of a kind of a cell, or of a backbone."""
-    fields = {"name": "made", "summary": "Made for a test.", "equation": EQUATION, "paper": PAPER, **fields}
-    is_cell = isinstance(made, type) and issubclass(made, Cell)
-    return cell_kind(made, **fields) if is_cell else Kind(builder=made, **fields)
-
-
-def report_of(record, *checks, **arguments):
-    """The report of a kind that is registered for the checks only."""
-    with register_kind(record) as kind:
-        return check_kind(kind.name, only=checks or CHECKS, **arguments)
-
-
-def result_of(record, check, **arguments):
-    [result] = report_of(record, check, **arguments).results
-    return result
-
-
-def assert_fails(record, check, words, **arguments):
-    result = result_of(record, check, **arguments)
-    assert result.outcome == "failed", result.reason
-    assert words in result.reason
+FIELDS = {"equation": EQUATION, "paper": PAPER}
+faults = Faults(**FIELDS)
+record_of = partial(planted.record_of, **FIELDS)
 
 
 # Correct kinds
@@ -132,9 +115,7 @@ CORRECT = {
 
 @pytest.mark.parametrize(("record", "not_applicable"), CORRECT.values(), ids=CORRECT)
 def test_correct_kinds_pass(record, not_applicable):
-    report = report_of(record)
-    report.require()
-    assert {each.check.name for each in report.not_applicable} == not_applicable
+    assert_passes(record, CHECKS, not_applicable)
 
 
 def test_lynx_data():
@@ -146,21 +127,6 @@ def test_lynx_data():
     fitted = torch.linalg.lstsq(torch.stack([slope, constant], 1), task.next).solution
     residual = task.next - slope[:, None] * fitted[0] - fitted[1]
     assert task.linear_baseline == pytest.approx(residual.square().mean().item())
-
-
-# Faults, each caught by one check
-
-FAULTS = []
-
-
-def fails(check_name, words, **fields):
-    """The decorated cell or backbone fails a check with a reason that contains these words."""
-
-    def decorate(made):
-        FAULTS.append(pytest.param(check_name, words, record_of(made, **fields), id=f"{made.__name__}-{check_name}"))
-        return made
-
-    return decorate
 
 
 # Records
@@ -191,7 +157,7 @@ RECORDS = {
 
 @pytest.mark.parametrize(("fields", "words"), RECORDS.values(), ids=RECORDS)
 def test_problems_of_a_record(fields, words):
-    assert_fails(record_of(SimpleCell, **fields), "record_is_complete", words)
+    assert_fails("record_is_complete", words, record_of(SimpleCell, **fields))
 
 
 def test_all_problems_of_a_record_are_reported():
@@ -216,7 +182,7 @@ class UndocumentedOptions(StackOptions):
     scale: float = 1.0
 
 
-@fails("record_is_complete", "UndocumentedOptions.scale has no documentation", options=UndocumentedOptions)
+@faults.planted("record_is_complete", "UndocumentedOptions.scale has no documentation", options=UndocumentedOptions)
 class Scaled(SimpleCell):
     """Uses its option."""
 
@@ -236,7 +202,7 @@ def test_a_record_that_building_replaces():
 
     with use_catalog(Catalog()):
         words = "after building a model, get_kind('local/made') returns another record"
-        assert_fails(record_of(build, options=StackOptions), "name_resolves_to_kind", words)
+        assert_fails("name_resolves_to_kind", words, record_of(build, options=StackOptions))
 
 
 # Options
@@ -299,12 +265,12 @@ OPTIONS = {
 
 @pytest.mark.parametrize(("record", "check", "words"), OPTIONS.values(), ids=OPTIONS)
 def test_faulty_options(record, check, words):
-    assert_fails(record, check, words)
+    assert_fails(check, words, record)
 
 
 def test_mutable_options(monkeypatch):
     monkeypatch.setattr(UndocumentedOptions, "__setattr__", object.__setattr__)
-    assert_fails(record_of(Scaled, options=UndocumentedOptions), "options_are_validated", "can be assigned")
+    assert_fails("options_are_validated", "can be assigned", record_of(Scaled, options=UndocumentedOptions))
 
 
 def test_an_option_without_sample_values_is_reported_and_tried_if_a_value_is_given():
@@ -312,7 +278,7 @@ def test_an_option_without_sample_values_is_reported_and_tried_if_a_value_is_giv
     result = result_of(record, "options_take_effect")
     assert result.outcome == "passed"
     assert "options.option: no other value was found; give one in `options`" in result.left_out
-    assert_fails(record, "options_take_effect", "options.option='two' had no effect", options=[{"option": "two"}])
+    assert_fails("options_take_effect", "options.option='two' had no effect", record, options=[{"option": "two"}])
 
 
 def test_a_given_default_value_is_not_a_change():
@@ -368,7 +334,7 @@ def ignoring(**fields):
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_ignored_fields(fields, words):
-    assert_fails(ignoring(**fields), "fields_take_effect", words)
+    assert_fails("fields_take_effect", words, ignoring(**fields))
 
 
 # Equations
@@ -393,7 +359,7 @@ def test_ignored_fields(fields, words):
 )
 def test_wrong_equations(equation, words):
     record = record_of(SimpleCell, equation=equation)
-    assert_fails(record, "step_matches_equation", words)
+    assert_fails("step_matches_equation", words, record)
 
 
 class SquaredCell(SimpleCell):
@@ -415,13 +381,13 @@ def test_spellings_of_an_equation(cell, equation, outcome):
     assert result_of(record_of(cell, equation=equation), "step_matches_equation").outcome == outcome
 
 
-@fails("step_matches_equation", "['weight_hh'] is 0")
+@faults.planted("step_matches_equation", "['weight_hh'] is 0")
 class ForgetsAGradient(SimpleCell):
     def recurrence(self, h):
         return F.linear(h, self.weight_hh.detach())
 
 
-@fails(
+@faults.planted(
     "step_matches_equation",
     "`symbols` of Misspells has a name that is not valid LaTeX: `h` after `W _ i` cannot be read",
 )
@@ -460,26 +426,26 @@ def test_equations_that_cannot_be_compared_are_not_applicable(record, words):
 # Training
 
 
-@fails("every_parameter_is_trained", "backbone.cells.0.unused has no gradient in 4 steps")
+@faults.planted("every_parameter_is_trained", "backbone.cells.0.unused has no gradient in 4 steps")
 class HasAnUnusedParameter(SimpleCell):
     def __init__(self, *sizes, **rest):
         super().__init__(*sizes, **rest)
         self.unused = self.new_parameter(2)
 
 
-@fails("every_parameter_is_trained", "backbone.cells.0.weight_hh has no gradient in 4 steps")
+@faults.planted("every_parameter_is_trained", "backbone.cells.0.weight_hh has no gradient in 4 steps")
 class DetachesAWeight(SimpleCell):
     def recurrence(self, h):
         return F.linear(h, self.weight_hh.detach())
 
 
-@fails("every_parameter_is_trained", "is not finite")
+@faults.planted("every_parameter_is_trained", "is not finite")
 class DividesByZero(SimpleCell):
     def activation(self, x):
         return torch.where(x > 0, torch.sqrt(x), x) * self.weight_hh[0, 0]
 
 
-@fails("every_parameter_is_trained", "backbone.cells.0.weight_hh does not change")
+@faults.planted("every_parameter_is_trained", "backbone.cells.0.weight_hh does not change")
 class SetsAWeightAnew(SimpleCell):
     def project(self, x):
         with torch.no_grad():
@@ -490,19 +456,19 @@ class SetsAWeightAnew(SimpleCell):
         return F.linear(h, self.weight_hh)
 
 
-@fails("loss_decreases", "the last output depends on the last input only: the state has no effect")
+@faults.planted("loss_decreases", "the last output depends on the last input only: the state has no effect")
 class Forgets(SimpleCell):
     def recurrence(self, h):
         return F.linear(0 * h, self.weight_hh)
 
 
-@fails("loss_decreases", "in 100 steps the loss decreases from")
+@faults.planted("loss_decreases", "in 100 steps the loss decreases from")
 class LearnsTheWrongWay(SimpleCell):
     def activation(self, x):
         return torch.tanh(2 * x.detach() - x)
 
 
-@fails("seeded_training", "after a second training with the same seed, in the parameters,")
+@faults.planted("seeded_training", "after a second training with the same seed, in the parameters,")
 class DrawsElsewhere(SimpleCell):
     def activation(self, x):
         return torch.tanh(x) * (random.random() if self.training else 1)  # noqa: S311  # that is the fault
@@ -511,8 +477,8 @@ class DrawsElsewhere(SimpleCell):
 # Copies
 
 
-@fails("state_dict_round_trip", "after load_state_dict, the output and state")
-@fails("checkpoint_round_trip", "after load_model, the output and state")
+@faults.planted("state_dict_round_trip", "after load_state_dict, the output and state")
+@faults.planted("checkpoint_round_trip", "after load_model, the output and state")
 class HidesAWeight(SimpleCell):
     def __init__(self, *sizes, **rest):
         super().__init__(*sizes, **rest)
@@ -522,7 +488,7 @@ class HidesAWeight(SimpleCell):
         return F.linear(h, self.weight_hh + self.weights[0])
 
 
-@fails("state_dict_round_trip", "after load_state_dict, the output and state")
+@faults.planted("state_dict_round_trip", "after load_state_dict, the output and state")
 class KeepsWhatItMadeOfAWeight(SimpleCell):
     made = None
 
@@ -532,7 +498,7 @@ class KeepsWhatItMadeOfAWeight(SimpleCell):
         return F.linear(h, self.made)
 
 
-@fails("deep_copy_is_independent", "after changing the original, the output and state of a copy")
+@faults.planted("deep_copy_is_independent", "after changing the original, the output and state of a copy")
 class ReadsTheWeightsOfItsMaker(SimpleCell):
     def __init__(self, *sizes, **rest):
         super().__init__(*sizes, **rest)
@@ -542,21 +508,21 @@ class ReadsTheWeightsOfItsMaker(SimpleCell):
         return self.closure(h)
 
 
-@fails("deep_copy_is_independent", "raised RuntimeError: Only Tensors created explicitly by the user")
+@faults.planted("deep_copy_is_independent", "raised RuntimeError: Only Tensors created explicitly by the user")
 class KeepsItsLastOutput(SimpleCell):
     def activation(self, x):
         self.last = torch.tanh(x)
         return self.last
 
 
-@fails("pickle_round_trip", "<lambda>")
+@faults.planted("pickle_round_trip", "<lambda>")
 class HoldsALambda(ReadsTheWeightsOfItsMaker):
     def __init__(self, *sizes, **rest):
         super().__init__(*sizes, **rest)
         self.function = lambda x: x
 
 
-@fails("checkpoint_round_trip", "it raised CheckpointError")
+@faults.planted("checkpoint_round_trip", "it raised CheckpointError")
 class GrowsWithUse(SimpleCell):
     def activation(self, x):
         self.register_buffer("seen", x.detach()[:0])
@@ -657,7 +623,7 @@ def test_correct_custom_rules_pass():
     ],
 )
 def test_wrong_custom_rules(function, check, words):
-    assert_fails(record_of(through(function)), check, words)
+    assert_fails(check, words, record_of(through(function)))
 
 
 def test_missing_rules_are_not_applicable():
@@ -679,7 +645,7 @@ def test_missing_rules_are_not_applicable():
     assert "once_differentiable" in result.reason
 
 
-@fails("per_sample_gradients", ".weight_hh'] is 0")
+@faults.planted("per_sample_gradients", ".weight_hh'] is 0")
 class ReadsAWeightElsewhere(SimpleCell):
     def __init__(self, *sizes, **rest):
         super().__init__(*sizes, **rest)
@@ -689,22 +655,22 @@ class ReadsAWeightElsewhere(SimpleCell):
         return F.linear(h, self.elsewhere[0])
 
 
-@fails("autocast_is_close", "under autocast to torch.bfloat16, the outputs and states of two calls")
+@faults.planted("autocast_is_close", "under autocast to torch.bfloat16, the outputs and states of two calls")
 class LosesDigits(SimpleCell):
     def activation(self, x):
         return torch.tanh((x + 1000) - 1000)
 
 
-@fails("autocast_is_close", "is not finite")
+@faults.planted("autocast_is_close", "is not finite")
 class Overflows(SimpleCell):
     def activation(self, x):
         steep = torch.where(x.abs() < 2**-7, torch.sqrt(x - x), x) if x.dtype == torch.bfloat16 else x
         return torch.tanh(steep)
 
 
-@pytest.mark.parametrize(("check", "words", "record"), FAULTS)
+@pytest.mark.parametrize(("check", "words", "record"), faults.parameters)
 def test_a_fault_fails_its_check(check, words, record):
-    assert_fails(record, check, words)
+    assert_fails(check, words, record)
 
 
 # Processes

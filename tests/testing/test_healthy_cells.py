@@ -5,8 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rnnkit import Backbone, Kind, cell_kind, register_kind
-from rnnkit.testing import check_kind
+from rnnkit import Backbone, Kind, cell_kind
 from tests.helpers.healthy import (
     CO_RNN_EQUATION,
     BandCell,
@@ -15,6 +14,7 @@ from tests.helpers.healthy import (
     EchoStateCell,
     LinearAttentionCell,
 )
+from tests.helpers.planted import result_of
 
 SUMMARY = "A kind of a test."
 CO_RNN = cell_kind(CoRNNCell, name="cornn", summary=SUMMARY, equation=CO_RNN_EQUATION)
@@ -23,12 +23,6 @@ LINEAR_ATTENTION = cell_kind(LinearAttentionCell, name="linear", summary=SUMMARY
 BAND = cell_kind(
     BandCell, name="band", summary=f"{SUMMARY[:-1]}, {'with many words, ' * 8}in one sentence.", options=BandOptions
 )
-
-
-def result_of(record, check, **arguments):
-    with register_kind(record) as kind:
-        [result] = check_kind(kind.name, only=[check], **arguments).results
-    return result
 
 
 @pytest.mark.parametrize(

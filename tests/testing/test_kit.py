@@ -1,5 +1,6 @@
 """The conformance kit: reports, pytest parametrization, and safeguards against runs that check nothing."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from rnnkit import CellState, RnnkitError, UnknownKindError, cell_kind, register_kind
-from rnnkit.testing import Check, CheckFailedError, all_checks, check_kind, parametrize_with_checks
+from rnnkit.testing import Check, CheckFailedError, CheckResult, all_checks, check_kind, parametrize_with_checks
 from rnnkit.testing._runner import run_check
 from rnnkit.testing.kind_under_test import KindUnderTest
 from tests.helpers.cells import SimpleCell
@@ -51,7 +52,8 @@ TWO = ("chunks_equal_full_sequence", "step_equals_forward")
 # The report
 
 
-def test_a_report_contains_every_check_in_order(simple):
+def test_a_report_contains_every_check_in_order(simple, monkeypatch):
+    monkeypatch.setattr("rnnkit.testing._runner.run_check", lambda check, _: CheckResult(check, "passed"))
     results = check_kind(simple).results
     assert [each.check for each in results] == list(all_checks())
     assert len({each.check.name for each in results}) == len(results)
@@ -114,11 +116,19 @@ def test_reports_name_the_distribution():
 
 
 def test_the_text_of_a_report_fits_its_width(forgetful):
-    report = check_kind(forgetful)
+    report = check_kind(forgetful, only=[*TWO, "record_is_complete", "step_matches_equation", "large_batches", "empty"])
+    assert {each.outcome for each in report.results} == {"passed", "failed", "not applicable"}
     for width in (80, 100, 120):
         lines = report.text(width).splitlines()
         assert max(len(line) for line in lines if "RecurrentSpec(" not in line) <= width
         assert all(each.check.name in report.text(width) for each in report.results)
+
+
+def test_the_report_shows_the_seed_of_drawn_sizes(simple):
+    report = check_kind(simple, only=["large_batches"], seed=3)
+    assert (report.seed, report.to_dict()["seed"]) == (3, 3)
+    assert "\nsizes drawn with seed 3: --seed 3, or seed=3, repeats them\n" in str(report)
+    assert "seed" not in str(check_kind(simple, only=TWO))
 
 
 # Running checks
@@ -216,7 +226,6 @@ SELECTED = [
     "test_two",
     f"test_all[forgetful-{CHUNKS}]",
     "test_all[simple-executors_equal_step_loop]",
-    "test_all[simple-enough_checks_pass]",
     f"test_expected[simple-{CHUNKS}]",
     f"test_expected[forgetful-{CHUNKS}]",
 ]
@@ -265,10 +274,22 @@ def test_checks_that_do_not_apply_are_skipped_with_a_reason(run):
     assert found.get("test_all[simple-executors_equal_step_loop]", "SKIPPED") == "SKIPPED"
 
 
-def test_too_few_passed_checks_fail(run):
-    found, printed = run
-    assert found["test_all[simple-enough_checks_pass]"] == "FAILED"
-    assert f"at least {len(all_checks())} are required" in printed
+@pytest.mark.parametrize("minimum", [None, len(all_checks())])
+def test_too_few_passed_checks_fail(simple, monkeypatch, minimum):
+    ran = itertools.count()
+    monkeypatch.setattr("rnnkit.testing._parametrize.run_check", lambda check, _: _passes_at_first(check, next(ran)))
+    [*_, enough] = [parameter.values[0] for parameter in parametrize_with_checks(simple, minimum=minimum).args[1]]
+    if minimum is None:
+        enough.run()
+        return
+    words = rf"{len(all_checks()) // 2} checks passed, at least {minimum} are required:\n{simple} "
+    with pytest.raises(CheckFailedError, match=words):
+        enough.run()
+
+
+def _passes_at_first(check, number):
+    """The result of a check, of which the first half pass."""
+    return CheckResult(check, "passed" if number < len(all_checks()) // 2 else "not applicable")
 
 
 @pytest.mark.parametrize(

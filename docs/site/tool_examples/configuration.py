@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import hydra
@@ -69,9 +70,10 @@ def parse_with_lightning_cli(spec: Spec) -> None:
 
 
 def parse_with_tyro(spec: Spec) -> None:
-    fields = {name: value for name, value in fields_that_differ(spec).items() if name != "options"}
+    fields = fields_that_differ(spec)
+    options = [part for name, values in fields.pop("options").items() for part in (name, *values)]
     arguments = [part for name, value in fields.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    check_equal(tyro.cli(RecurrentSpec, args=arguments), spec)
+    check_equal(tyro.cli(RecurrentSpec, args=[*arguments, *(["--options", *options] if options else [])]), spec)
 
 
 def search_with_optuna(spec: Spec) -> None:
@@ -103,21 +105,15 @@ def log_with_mlflow(spec: Spec) -> None:
     torch.testing.assert_close(load_model(path, device="cpu").eval()(x), model(x))
 
 
+configuration = partial(Example, page="configuration")
+tracking = partial(Example, page="tracking")
 EXAMPLES = [
-    Example(tool="hydra-core", title="Hydra: `instantiate`", page="configuration", run=instantiate_with_hydra),
-    Example(tool="omegaconf", title="OmegaConf: merge", page="configuration", run=merge_with_omegaconf),
-    Example(
-        tool="jsonargparse", title="jsonargparse: a typed argument", page="configuration", run=parse_with_jsonargparse
-    ),
+    configuration(tool="hydra-core", title="Hydra: `instantiate`", run=instantiate_with_hydra),
+    configuration(tool="omegaconf", title="OmegaConf: merge", run=merge_with_omegaconf),
+    configuration(tool="jsonargparse", title="jsonargparse: a typed argument", run=parse_with_jsonargparse),
     Example(tool="lightning", title="LightningCLI", page="lightning", run=parse_with_lightning_cli),
-    Example(
-        tool="tyro",
-        title="tyro: a typed argument",
-        page="configuration",
-        run=parse_with_tyro,
-        limit="tyro cannot set options, and `mixed` requires the option `cells`.",
-    ),
+    configuration(tool="tyro", title="tyro: a typed argument", run=parse_with_tyro),
     Example(tool="optuna", title="Optuna: a study of specs", page="optuna", run=search_with_optuna),
-    Example(tool="tensorboard", title="TensorBoard: the graph", page="tracking", run=write_with_tensorboard),
-    Example(tool="mlflow-skinny", title="MLflow: parameters and model", page="tracking", run=log_with_mlflow),
+    tracking(tool="tensorboard", title="TensorBoard: the graph", run=write_with_tensorboard),
+    tracking(tool="mlflow-skinny", title="MLflow: parameters and model", run=log_with_mlflow),
 ]

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: PyTorchModelHubMixin does not find the coder of a type that is a string.
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
 from docs.site.tool_examples.example import Example, batch
-from rnnkit import RecurrentSpec, build_model
+from rnnkit import RecurrentModel, RecurrentSpec, build_model
 
 Spec = RecurrentSpec[Any]
 
@@ -27,11 +28,11 @@ def compile_and_train(spec: Spec) -> None:
 def compile_step(spec: Spec) -> None:
     torch.compiler.reset()
     model, (x, _, _) = build_model(spec).eval(), batch()
-    step = torch.compile(model.step, backend="aot_eager", fullgraph=True)
+    step = model.step_module()
+    arguments = (x[:, 0], *step.initial_state(len(x)))
     with torch.no_grad():
-        y, _ = step(x[:, 0])
-        expected, _ = model.step(x[:, 0])
-    torch.testing.assert_close(y, expected)
+        outputs = torch.compile(step, backend="aot_eager", fullgraph=True)(*arguments)
+        torch.testing.assert_close(outputs, step(*arguments))
 
 
 def quantize_recurrence(spec: Spec) -> None:
@@ -50,16 +51,13 @@ def quantize_with_torchao(spec: Spec) -> None:
 
 
 class HubModel(  # type: ignore[call-arg]  # the mixin has no types here
-    nn.Module,
+    RecurrentModel,
     PyTorchModelHubMixin,
     coders={RecurrentSpec: (RecurrentSpec.to_dict, RecurrentSpec.from_dict)},
 ):
     def __init__(self, spec: RecurrentSpec) -> None:
-        super().__init__()
-        self.model = build_model(spec)
-
-    def forward(self, *inputs: Any, **arguments: Any) -> Any:
-        return self.model(*inputs, **arguments)
+        model = build_model(spec)
+        super().__init__(spec, model.backbone, model.readout, model.embedding)
 
 
 def save_for_the_hub(spec: Spec) -> None:
@@ -76,31 +74,22 @@ def save_with_safetensors(spec: Spec) -> None:
     torch.testing.assert_close(other(x), model(x))
 
 
+LSTM_GRADIENT = (
+    "`torch.compile` fails on the LSTM operator that these cells call, if gradients are enabled: set "
+    "`model.backbone.force_step_loop = True`."
+)
+GRAPH_BREAK = (
+    "`torch.compile` does not look into `torch.nn.RNN`, `LSTM` and `GRU`: leave out `fullgraph=True`, or use the cell "
+    "kind."
+)
+READOUT_ONLY = "torch has no quantized `RNN`, and replaces no cells: only the readout becomes int8."
+compilation = partial(Example, page="compile")
+quantization = partial(Example, page="quantization")
 EXAMPLES = [
-    Example(
-        tool="",
-        title="`torch.compile`: a sequence, trained",
-        page="compile",
-        run=compile_and_train,
-        limit="`torch.compile` fails on the LSTM operator that these cells call, if gradients are enabled: set "
-        "`model.backbone.force_step_loop = True`.",
-    ),
-    Example(
-        tool="",
-        title="`torch.compile(model.step, fullgraph=True)`",
-        page="compile",
-        run=compile_step,
-        limit="`torch.compile` does not look into `torch.nn.RNN`, `LSTM` and `GRU`: leave out `fullgraph=True`, or use "
-        "the cell kind.",
-    ),
-    Example(
-        tool="",
-        title="`quantize_dynamic`: recurrent weights",
-        page="quantization",
-        run=quantize_recurrence,
-        limit="torch has no quantized `RNN`, and replaces no cells: only the readout becomes int8.",
-    ),
-    Example(tool="torchao", title="torchao: weights of the readout", page="quantization", run=quantize_with_torchao),
+    compilation(title="`torch.compile`: a sequence, trained", run=compile_and_train, limit=LSTM_GRADIENT),
+    compilation(title="`torch.compile(model.step_module(), fullgraph=True)`", run=compile_step, limit=GRAPH_BREAK),
+    quantization(title="`quantize_dynamic`: recurrent weights", run=quantize_recurrence, limit=READOUT_ONLY),
+    quantization(tool="torchao", title="torchao: weights of the readout", run=quantize_with_torchao),
     Example(
         tool="huggingface_hub",
         title="Hugging Face Hub: `PyTorchModelHubMixin`",

@@ -6,18 +6,17 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
 from docs.site.tool_examples.example import batch, example_spec
-from rnnkit import build_model, list_kinds
+from rnnkit import RecurrentModel, build_model, list_kinds
 
 
 def train(module: nn.Module, part: slice) -> None:
@@ -45,14 +44,36 @@ def ddp(kind: str) -> None:
 def fsdp(kind: str) -> None:
     model, reference = build_model(example_spec(kind)), build_model(example_spec(kind))
     reference.load_state_dict(model.state_dict())
+    shard(model)
+    train(model, own_part())
+    train(reference, slice(None))
+    torch.testing.assert_close(whole(model), [parameter.detach() for parameter in reference.parameters()])
+
+
+def shard(model: RecurrentModel) -> None:
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
     for module in getattr(model.backbone, "cells", [model.backbone]):
         fully_shard(module, mesh=mesh)
     fully_shard(model, mesh=mesh)
+
+
+def whole(model: nn.Module) -> list[Tensor]:
+    """Return the parameters of a sharded model, gathered from all processes."""
+    return [parameter.full_tensor().detach() for parameter in model.parameters()]  # type: ignore[attr-defined]  # of DTensor
+
+
+def meta(kind: str) -> None:
+    model = build_model(example_spec(kind), device="meta")
+    shard(model)
+    model.to_empty(device="cpu")
+    for parameter in model.parameters():
+        parameter.data.fill_(torch.nan)
+    model.reset_parameters()
+    if missing := [
+        name for name, value in zip(dict(model.named_parameters()), whole(model), strict=True) if value.isnan().any()
+    ]:
+        raise ValueError(f"not initialized: {missing}")
     train(model, own_part())
-    train(reference, slice(None))
-    whole: list[Any] = [parameter.full_tensor().detach() for parameter in model.parameters()]  # type: ignore[attr-defined]  # of DTensor
-    torch.testing.assert_close(whole, [parameter.detach() for parameter in reference.parameters()])
 
 
 def outcome(run: Callable[[str], None], kind: str) -> str:
@@ -66,7 +87,7 @@ def outcome(run: Callable[[str], None], kind: str) -> str:
 
 def main() -> None:
     dist.init_process_group("gloo")
-    outcomes = {run.__name__: {kind: outcome(run, kind) for kind in list_kinds()} for run in (ddp, fsdp)}
+    outcomes = {run.__name__: {kind: outcome(run, kind) for kind in list_kinds()} for run in (ddp, fsdp, meta)}
     if dist.get_rank() == 0:
         Path(sys.argv[1]).write_text(json.dumps(outcomes), encoding="utf-8")
     dist.destroy_process_group()

@@ -31,20 +31,20 @@ class Example:
     """A use of a tool.
 
     Attributes:
-        tool: the distribution that it is installed with; "" for torch itself.
         title: the row's name in the table.
         page: the page about it, in `docs/tools`.
         run: raises if the use does not work; called with a spec, and with the value of `setup` if that is not None.
+        tool: the distribution that it is installed with; "" for torch itself.
         setup: a context that is entered once for all kinds, such as a cluster.
         adapter: a class or function that users write to make it work; None if it works as it is.
         kinds: the kinds that it applies to; None: all.
         limit: why some kinds fail, and the alternative; "" if none fails.
     """
 
-    tool: str
     title: str
     page: str
     run: Callable[..., object]
+    tool: str = ""
     setup: Callable[[], AbstractContextManager[Any]] = _nothing
     adapter: Callable[..., Any] | None = None
     kinds: tuple[str, ...] | None = None

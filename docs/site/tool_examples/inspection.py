@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from captum.attr import DeepLift, IntegratedGradients, LayerGradientXActivation
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import weight_norm
 from torch.optim.swa_utils import AveragedModel
@@ -19,12 +20,10 @@ Spec = RecurrentSpec[Any]
 
 def integrated_gradients(spec: Spec) -> None:
     model, (x, lengths, _) = build_model(spec).eval(), batch()
-
-    def scores(x: Tensor, lengths: Tensor) -> Tensor:
-        y: Tensor = model(x, lengths=lengths)
-        return y
-
-    attributions = IntegratedGradients(scores).attribute(x, target=1, additional_forward_args=lengths, n_steps=5)
+    state_and_lengths = (None, lengths)
+    attributions = IntegratedGradients(model).attribute(
+        x, target=1, additional_forward_args=state_and_lengths, n_steps=5
+    )
     padding = torch.arange(x.shape[1]) >= lengths[:, None]
     torch.testing.assert_close(attributions[padding], torch.zeros_like(attributions[padding]))
 
@@ -80,18 +79,14 @@ def train_in_bfloat16(spec: Spec) -> None:
     y.float().sum().backward()
 
 
+TUPLE = "The output of a backbone is a tuple, as that of `torch.nn.LSTM` is: choose `model.readout`."
+inspection = partial(Example, page="captum")
 EXAMPLES = [
-    Example(tool="captum", title="Captum: IntegratedGradients, with lengths", page="captum", run=integrated_gradients),
-    Example(tool="captum", title="Captum: DeepLift", page="captum", run=deep_lift),
-    Example(
-        tool="captum",
-        title="Captum: a layer attribution of the backbone",
-        page="captum",
-        run=layer_attribution,
-        limit="The output of a backbone is a tuple, as that of `torch.nn.LSTM` is: choose `model.readout`.",
-    ),
-    Example(tool="", title="`torch.nn.utils.prune`", page="captum", run=prune_weights),
-    Example(tool="", title="`parametrizations.weight_norm`", page="captum", run=normalize_weights),
-    Example(tool="", title="`AveragedModel`", page="captum", run=average),
-    Example(tool="", title="`torch.autocast` in bfloat16", page="quantization", run=train_in_bfloat16),
+    inspection(tool="captum", title="Captum: IntegratedGradients, with lengths", run=integrated_gradients),
+    inspection(tool="captum", title="Captum: DeepLift", run=deep_lift),
+    inspection(tool="captum", title="Captum: a layer attribution of the backbone", run=layer_attribution, limit=TUPLE),
+    inspection(title="`torch.nn.utils.prune`", run=prune_weights),
+    inspection(title="`parametrizations.weight_norm`", run=normalize_weights),
+    inspection(title="`AveragedModel`", run=average),
+    Example(title="`torch.autocast` in bfloat16", page="quantization", run=train_in_bfloat16),
 ]

@@ -27,7 +27,7 @@ Spec = RecurrentSpec[Any]
 
 @cache
 def distributed_outcomes() -> dict[str, dict[str, str]]:
-    """Run torchrun once for all kinds; return the outcomes of DDP and of FSDP2."""
+    """Run torchrun once for all kinds; return the outcomes of each strategy."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     worker = ["-m", "docs.site.tool_examples.distributed_worker", "outcomes.json"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -79,29 +79,17 @@ def fit_with_ray(spec: Spec, function: Any) -> None:
     check(spec, ray.get(function.remote(spec)))
 
 
+def torchrun(strategy: str, title: str) -> Example:
+    return Example(title=title, page="distributed", run=raise_outcome, setup=partial(outcomes_of, strategy))
+
+
+PICKLE = "Dask cannot serialize `torch.nn.RNN`, `LSTM` and `GRU`: return `model.state_dict()`."
+parallel = partial(Example, page="parallel")
 EXAMPLES = [
-    Example(
-        tool="",
-        title="DDP: 2 processes, equal to 1",
-        page="distributed",
-        run=raise_outcome,
-        setup=partial(outcomes_of, "ddp"),
-    ),
-    Example(
-        tool="",
-        title="FSDP2: 2 processes, equal to 1",
-        page="distributed",
-        run=raise_outcome,
-        setup=partial(outcomes_of, "fsdp"),
-    ),
-    Example(tool="joblib", title="joblib: spec in, model out", page="parallel", run=fit_with_joblib),
-    Example(
-        tool="distributed",
-        title="Dask: spec in, model out",
-        page="parallel",
-        run=fit_with_dask,
-        setup=dask_client,
-        limit="Dask cannot serialize `torch.nn.RNN`, `LSTM` and `GRU`: return `model.state_dict()`.",
-    ),
-    Example(tool="ray", title="Ray: spec in, model out", page="parallel", run=fit_with_ray, setup=ray_function),
+    torchrun("ddp", "DDP: 2 processes, equal to 1"),
+    torchrun("fsdp", "FSDP2: 2 processes, equal to 1"),
+    torchrun("meta", "FSDP2: from the meta device, `reset_parameters`"),
+    parallel(tool="joblib", title="joblib: spec in, model out", run=fit_with_joblib),
+    parallel(tool="distributed", title="Dask: spec in, model out", run=fit_with_dask, setup=dask_client, limit=PICKLE),
+    parallel(tool="ray", title="Ray: spec in, model out", run=fit_with_ray, setup=ray_function),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import lightning
@@ -93,7 +94,7 @@ def train_with_accelerate(spec: Spec) -> None:
 
 
 def with_lengths(model: nn.Module, inputs: Any) -> Any:
-    return model(inputs[0], lengths=inputs[1])
+    return model(*inputs)
 
 
 def train_with_ignite(spec: Spec) -> None:
@@ -102,7 +103,7 @@ def train_with_ignite(spec: Spec) -> None:
         model,
         torch.optim.SGD(model.parameters()),
         cross_entropy,
-        prepare_batch=lambda each, **_: (each[:2], each[2]),
+        prepare_batch=lambda each, **_: ((each[0], None, each[1]), each[2]),
         model_fn=with_lengths,
     )
     trainer.run(loader(), max_epochs=1)
@@ -179,46 +180,28 @@ def ensemble(spec: Spec) -> None:
 
 
 VMAP = "torch's kernel for this module does not support `vmap`: use the cell kind, which computes the same."
+DETACH = (
+    "Opacus detaches each input of a layer, and here the state is a tuple or None: use `torch.func` with the cell kind."
+)
+estimators = partial(Example, page="scikit_learn")
+trainers = partial(Example, page="trainers")
+privacy = partial(Example, page="privacy")
 EXAMPLES = [
     Example(
         tool="lightning", title="Lightning: fit, checkpoint, resume, predict", page="lightning", run=fit_with_lightning
     ),
-    Example(tool="skorch", title="skorch: estimator, with lengths", page="scikit_learn", run=fit_with_skorch),
-    Example(
-        tool="scikit-learn",
-        title="scikit-learn: grid search over specs",
-        page="scikit_learn",
-        run=search_with_scikit_learn,
-    ),
-    Example(
-        tool="accelerate",
-        title="Accelerate: train, save and load the state",
-        page="trainers",
-        run=train_with_accelerate,
-    ),
-    Example(
+    estimators(tool="skorch", title="skorch: estimator, with lengths", run=fit_with_skorch),
+    estimators(tool="scikit-learn", title="scikit-learn: grid search over specs", run=search_with_scikit_learn),
+    trainers(tool="accelerate", title="Accelerate: train, save and load the state", run=train_with_accelerate),
+    trainers(
         tool="pytorch-ignite",
         title="Ignite: supervised trainer, with lengths",
-        page="trainers",
         run=train_with_ignite,
         adapter=with_lengths,
     ),
-    Example(
-        tool="transformers",
-        title="Transformers: Trainer",
-        page="trainers",
-        run=train_with_transformers,
-        adapter=WithLoss,
-    ),
-    Example(tool="", title="`torch.utils.checkpoint`, in chunks", page="gradient_checkpointing", run=checkpoint_chunks),
-    Example(
-        tool="opacus",
-        title="Opacus: `fix`, then `make_private`",
-        page="privacy",
-        run=train_with_opacus,
-        limit="Opacus detaches each input of a layer, and here the state is a tuple or None: use `torch.func` with the "
-        "cell kind.",
-    ),
-    Example(tool="", title="`torch.func`: per-sample gradients", page="privacy", run=per_sample_gradients, limit=VMAP),
-    Example(tool="", title="`torch.func`: ensembles by `vmap`", page="privacy", run=ensemble, limit=VMAP),
+    trainers(tool="transformers", title="Transformers: Trainer", run=train_with_transformers, adapter=WithLoss),
+    Example(title="`torch.utils.checkpoint`, in chunks", page="gradient_checkpointing", run=checkpoint_chunks),
+    privacy(tool="opacus", title="Opacus: `fix`, then `make_private`", run=train_with_opacus, limit=DETACH),
+    privacy(title="`torch.func`: per-sample gradients", run=per_sample_gradients, limit=VMAP),
+    privacy(title="`torch.func`: ensembles by `vmap`", run=ensemble, limit=VMAP),
 ]

@@ -32,7 +32,7 @@ CAPABILITIES = (
     Capability("a `hidden_size` per layer", ("hidden_size_per_layer",)),
     Capability("serialization of models and states", ("checkpoint_round_trip", "state_round_trip")),
     Capability("any device and dtype, including `meta`", ("device_is_consistent", "dtype_is_consistent")),
-    Capability("autocast to bfloat16", ("autocast_is_close",)),
+    Capability("autocast to bfloat16 and float16", ("autocast_is_close",)),
     Capability("data-parallel training", ("ddp_equals_single_process",)),
     Capability("`torch.func.vmap` over the batch", ("vmap_equals_loop",)),
     Capability("per-sample gradients", ("per_sample_gradients",)),

@@ -357,7 +357,7 @@ class Index:
         return None if local is None else local.record
 
     def _note(self, candidate: Candidate) -> str:
-        """Says that a name is an old one, or its kind deprecated; empty if neither is known."""
+        """Say that a name is an old one, or its kind deprecated; empty if neither is known."""
         record, distribution = self._record(candidate), candidate.distribution
         if isinstance(record, KindAlias):
             return note_of_alias(record, canonical(distribution, record.kind), distribution)

@@ -61,7 +61,7 @@ def load_plugin(
 def validate_kind(candidate: Candidate, kind: object) -> None:
     """Raise `PluginError` unless the record of a candidate is a valid `Kind`."""
     if not isinstance(kind, Kind):
-        raise plugin_error(candidate, f"it registers {short_repr(kind)}", "Register a rnnkit.Kind")
+        raise plugin_error(candidate, f"it registers {short_repr(kind)}", "Register an rnnkit.Kind")
     _check_name(candidate, kind.name)
     if not (isinstance(kind.options, type) and issubclass(kind.options, Options)):
         cause = f"the options of its kind {kind.name!r} are {short_repr(kind.options)}"
@@ -71,7 +71,7 @@ def validate_kind(candidate: Candidate, kind: object) -> None:
         raise plugin_error(candidate, cause, "Give a function or class that takes (spec, *, device, dtype)")
     if not isinstance(kind.deprecated, Deprecation | None):
         cause = f"its kind {kind.name!r} is deprecated={short_repr(kind.deprecated)}"
-        raise plugin_error(candidate, cause, "Give a rnnkit.Deprecation, or None")
+        raise plugin_error(candidate, cause, "Give an rnnkit.Deprecation, or None")
 
 
 def plugin_error(candidate: Candidate, cause: str, fix: str = "") -> PluginError:

@@ -87,6 +87,7 @@ def register_kind(
     equation: str = ...,
     paper: Paper | None = ...,
     check: Callable[[Any], Iterable[Problem]] = ...,
+    features: Callable[[Any], int] | None = ...,
     deprecated: Deprecation | None = ...,
 ) -> Callable[[B], B]: ...
 def register_kind(kind: Kind | str, /, **fields: Any) -> LocalKind | Callable[[B], B]:

@@ -77,6 +77,7 @@ def cell_kind(
         meanings=meanings or {},
         paper=paper,
         check=check_spec,
+        features=lambda spec: _features(spec, cells(spec)[-1]),
         sizes_per_layer=True,
         cell=cell if isinstance(cell, type) else None,
         deprecated=deprecated,
@@ -145,3 +146,9 @@ def _cell_problems(spec: RecurrentSpec[Any], options: StackOptions, factory: Cel
 
 def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any]) -> bool:
     return bool(factory(1, 1, **cell_arguments(factory, spec), device="meta").recurrent_weights())
+
+
+def _features(spec: RecurrentSpec[Any], factory: CellFactory) -> int:
+    """Return the number of output features of the last layer, whose cells a factory creates."""
+    cell = factory(1, spec.hidden_sizes[-1], **cell_arguments(factory, spec), device="meta")
+    return spec.directions * int(cell.output_size)

@@ -16,7 +16,7 @@ _WIDTH = 78  # options are indented by 2
 
 
 def commented_yaml(spec: RecurrentSpec[Any]) -> str:
-    """Returns the spec file in YAML; a comment above each field and option documents it."""
+    """Return the spec file in YAML; a comment above each field and option documents it."""
     options = textwrap.indent(_options(spec, _yaml_line).lstrip("\n"), "  ")
     return (
         _header(spec, _yaml_line) + _fields(spec, _yaml_line) + "\noptions:" + (f"\n{options}" if options else " {}\n")
@@ -24,7 +24,7 @@ def commented_yaml(spec: RecurrentSpec[Any]) -> str:
 
 
 def commented_toml(spec: RecurrentSpec[Any]) -> str:
-    """Returns the spec file in TOML; values that TOML cannot represent on a line, such as null, are in comments."""
+    """Return the spec file in TOML; values that TOML cannot represent on a line, such as null, are in comments."""
     return _header(spec, _toml_line) + _fields(spec, _toml_line) + "\n[options]" + (_options(spec, _toml_line) or "\n")
 
 

@@ -32,7 +32,7 @@ _TORCH_TIME = re.compile(r"^import time: .*\| +(\d+) \| +torch$", re.MULTILINE) 
 
 
 def examine(distributions: Iterable[str], timeout: float, *, ignore_entry_points: bool = False) -> list[dict[str, Any]]:
-    """Loads the plugins of each distribution in a process.
+    """Load the plugins of each distribution in a process.
 
     Args:
         distributions: normalized names of the distributions.
@@ -56,7 +56,7 @@ def examine(distributions: Iterable[str], timeout: float, *, ignore_entry_points
 
 
 def torch_import_error() -> str:
-    """Imports torch in a process; returns the last line of the error, empty on success."""
+    """Import torch in a process, and return the last line of the error, empty on success."""
     done = subprocess.run(  # this very Python
         [sys.executable, "-P", "-c", "import torch"],
         stdin=subprocess.DEVNULL,
@@ -102,7 +102,7 @@ def _load_in_process(
 
 
 def _wait(process: subprocess.Popen[bytes], outputs: list[Path], timeout: float, interrupted: Event) -> str:
-    """Waits for a process; returns why it has to be stopped, empty if it has exited."""
+    """Wait for a process, and return why it has to be stopped, empty if it has exited."""
     end = time.monotonic() + timeout
     while process.poll() is None:
         if time.monotonic() > end:
@@ -123,7 +123,7 @@ def _problem(stopped: str, status: int, errors: str, *, loaded: bool) -> list[st
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Returns variables that give a process the same modules; without the strict policy, which loads all plugins."""
+    """Return variables that give a process the same modules; without the strict policy, which loads all plugins."""
     path = os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100  # keeps symbolic links
     kept = {name: value for name, value in os.environ.items() if name != STRICT}
     return kept | {"PYTHONPATH": path, **extra}
@@ -138,7 +138,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _read_result(result: Path) -> dict[str, Any]:
-    """Returns the result of the process; empty if it did not write one."""
+    """Return the result of the process; empty if it did not write one."""
     try:
         found: dict[str, Any] = json.loads(result.read_bytes())
     except (OSError, ValueError):

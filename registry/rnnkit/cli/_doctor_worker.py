@@ -14,7 +14,7 @@ from rnnkit.catalog import Candidate, candidates_by_distribution
 
 
 def load_plugins(distribution: str) -> dict[str, Any]:
-    """Loads all that a distribution provides; returns `seconds`, `modules` and `problems`."""
+    """Load all that a distribution provides, and return `seconds`, `modules` and `problems`."""
     candidates = candidates_by_distribution()[distribution]
     modules, start = len(sys.modules), time.perf_counter()
     problems: dict[str, str] = {}
@@ -28,7 +28,7 @@ def load_plugins(distribution: str) -> dict[str, Any]:
 
 
 def _load(candidate: Candidate, problems: dict[str, str]) -> None:
-    """Loads a kind, readout or command; adds its error to the problems, one for each cause."""
+    """Load a kind, readout or command, and add its error to the problems, one for each cause."""
     try:
         current_catalog().indexes[candidate.category.noun].get(candidate.name)
     except PluginError as error:

@@ -14,7 +14,7 @@ SIZES = {"input_size": 64, "hidden_size": 128}
 
 
 def load_provider(provider: Provider) -> tuple[Provider, Any]:
-    """Loads the plugin of a provider; returns its new status, and its record, None if it is not usable."""
+    """Load the plugin of a provider, and return its new status, and its record, None if it is not usable."""
     candidate, record = provider.candidate, None
     if provider.status == "hidden":
         return provider, None
@@ -26,7 +26,7 @@ def load_provider(provider: Provider) -> tuple[Provider, Any]:
 
 
 def example_spec(kind: str) -> RecurrentSpec[Any]:
-    """Returns the spec of a kind with common sizes and its defaults otherwise.
+    """Return the spec of a kind with common sizes and its defaults otherwise.
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError: the name does not resolve to a kind.

@@ -39,7 +39,7 @@ class Column(NamedTuple):
     wraps: bool = False
 
     def cell(self, facts: Mapping[str, Any]) -> str:
-        """Returns the text of its cell in a row: numbers with thousands separators, empty for None."""
+        """Return the text of its cell in a row: numbers with thousands separators, empty for None."""
         fact = facts.get(self.name.replace(" ", "_").replace("-", "_"))
         if fact is None:
             return ""
@@ -47,7 +47,7 @@ class Column(NamedTuple):
 
 
 def table_lines(columns: Sequence[Column], facts: Sequence[Mapping[str, Any]], width: int, rule: str) -> Iterator[str]:
-    """Yields the lines of a table with one row for each mapping; empty columns are left out.
+    """Yield the lines of a table with one row for each mapping; empty columns are left out.
 
     If the table does not fit the width, each row becomes a paragraph, so that nothing is cut off.
 
@@ -74,7 +74,7 @@ def table_lines(columns: Sequence[Column], facts: Sequence[Mapping[str, Any]], w
 def _widths(
     columns: Sequence[Column], headings: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], room: int
 ) -> list[int] | None:
-    """Returns the width of each column; wrapping columns share the remaining room. None if the room is too little."""
+    """Return the width of each column; wrapping columns share the remaining room. None if the room is too little."""
     widths = [max(map(_width, [*heading, *cells])) for heading, *cells in zip(headings, *rows, strict=True)]
     long = sorted((place for place, column in enumerate(columns) if column.wraps), key=lambda place: widths[place])
     room -= sum(width for place, width in enumerate(widths) if place not in long)
@@ -87,7 +87,7 @@ def _widths(
 def _row(
     cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], *, bold: bool = False
 ) -> Iterator[str]:
-    """Yields the lines of one row, as many as its longest cell needs."""
+    """Yield the lines of one row, as many as its longest cell needs."""
     wrapped = [textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(cells, widths, strict=True)]
     for line in zip_longest(*wrapped, fillvalue=""):
         placed = (_placed(*each, bold=bold) for each in zip(line, columns, widths, strict=True))
@@ -102,7 +102,7 @@ def _placed(cell: str, column: Column, width: int, *, bold: bool) -> str:
 
 
 def _width(text: str) -> int:
-    """Returns the columns that a text takes in a terminal: two for East Asian characters, none for combining ones."""
+    """Return the columns that a text takes in a terminal: two for East Asian characters, none for combining ones."""
     wide = sum(unicodedata.east_asian_width(each) in "WF" for each in text)
     return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
 
@@ -116,7 +116,7 @@ def _paragraphs(columns: Sequence[Column], rows: Sequence[Sequence[str]], width:
 
 
 def fill(text: str, width: int, first: str = "", others: str = "") -> str:
-    """Returns a text wrapped between words, with the indent of its first line and of all others."""
+    """Return a text wrapped between words, with the indent of its first line and of all others."""
     return textwrap.fill(
         text, width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
     )

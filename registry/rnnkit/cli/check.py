@@ -25,6 +25,9 @@ _COLORS = {"passed": "green", "FAILED": "red", "n/a": "yellow"}
     metavar="KEY=VALUE...",
     help="Also run the checks with these options; repeatable.",
 )
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the sizes that some checks draw at random."
+)
 @json_option
 @click.pass_obj
 def command(
@@ -34,21 +37,22 @@ def command(
     only: tuple[str, ...],
     spec: tuple[str, ...],
     options: tuple[str, ...],
+    seed: int,
     as_json: bool,
 ) -> None:
     """Run the conformance checks on a kind.
 
     Takes some seconds. A check is not applicable (n/a) if KIND lacks the feature that it tests. PATTERN is a part of
     the name of a check, or a shell pattern. If KIND needs other sizes than those that the checks try, or options that
-    fit the sizes, set them: --spec hidden_size=12 --spec options.height=3 --options "height=2 width=6". Exit status 1:
-    a check failed.
+    fit the sizes, set them: --spec hidden_size=12 --spec options.height=3 --options "height=2 width=6". A report shows
+    the seed of the sizes that were drawn. Exit status 1: a check failed.
     """
     from rnnkit.files.spec import fields_of
     from rnnkit.testing import check_kind  # imports torch
 
     try:
         given = [fields_of(shlex.split(each)) for each in options]
-        report = check_kind(kind, spec=fields_of(spec), options=given, only=only or None)
+        report = check_kind(kind, spec=fields_of(spec), options=given, only=only or None, seed=seed)
     except ValueError as error:  # no such check, no valid spec of the kind, or no KEY=VALUE
         raise click.UsageError(str(error)) from error
     console.json(report.to_dict()) if as_json else console.raw(
@@ -59,7 +63,7 @@ def command(
 
 
 def _colored(text: str) -> str:
-    """Colours the outcomes of a report, and makes its headings bold."""
+    """Colour the outcomes of a report, and make its headings bold."""
     headings = re.sub(r"^\S.*$", lambda line: click.style(line[0], bold=True), text, flags=re.MULTILINE)
     outcomes = rf"^  ({'|'.join(_COLORS)}) "
     return re.sub(

@@ -52,7 +52,7 @@ def _show_warning(message: Warning | str, *_where: object, **_more: object) -> N
 
 
 def error_text(error: Exception) -> str:
-    """Returns the message of an expected error, with its notes."""
+    """Return the message of an expected error, with its notes."""
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     else:

@@ -11,7 +11,7 @@ from rnnkit.catalog import candidates_by_distribution
 
 
 def complete_kind(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Returns the canonical names of kinds, and the bare names that are not ambiguous."""
+    """Return the canonical names of kinds, and the bare names that are not ambiguous."""
     with suppress(RnnkitError):  # under the strict policy a broken plugin raises: not useful during completion
         names = {name for name in current_catalog().names() for name in _names(name)}
         return sorted(name for name in names if name.startswith(incomplete))
@@ -19,7 +19,7 @@ def complete_kind(_ctx: click.Context, _param: click.Parameter, incomplete: str)
 
 
 def complete_distribution(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Returns the distributions that provide kinds, readouts or commands."""
+    """Return the distributions that provide kinds, readouts or commands."""
     return [name for name in candidates_by_distribution() if name.startswith(incomplete)]
 
 

@@ -28,34 +28,34 @@ class Console:
         self.width = shutil.get_terminal_size().columns
 
     def json(self, value: object) -> None:
-        """Prints plain data as JSON."""
+        """Print plain data as JSON."""
         self._write(json.dumps(value, indent=2, allow_nan=False))
 
     def raw(self, text: str) -> None:
-        """Prints the content of a file unchanged."""
+        """Print the content of a file unchanged."""
         self._write(text.removesuffix("\n"))
 
     def text(self, text: str, *, indent: int = 0, bold: bool = False) -> None:
-        """Prints a text, wrapped between words; a word longer than a line is not broken."""
+        """Print a text, wrapped between words; a word longer than a line is not broken."""
         space = " " * indent
         lines = "\n".join(fill(line, self.width, space, space) for line in escape_control_chars(text).split("\n"))
         self._write(click.style(lines, bold=True) if bold else lines)
 
     def records(self, text: str) -> None:
-        """Prints lines that a program may read: wrapped in a terminal, unchanged otherwise."""
+        """Print lines that a program may read: wrapped in a terminal, unchanged otherwise."""
         self._write(self._wrapped_in_terminal(text, self._out))
 
     def table(self, columns: Sequence[Column], facts: Sequence[Mapping[str, Any]]) -> None:
-        """Prints a table with one row for each mapping."""
+        """Print a table with one row for each mapping."""
         rule = "─" if self.encodes("─") else "-"
         self._write("\n".join(table_lines(columns, facts, self.width, rule)))
 
     def note(self, text: str) -> None:
-        """Prints a note to stderr: wrapped in a terminal, unchanged otherwise."""
+        """Print a note to stderr: wrapped in a terminal, unchanged otherwise."""
         click.echo(self._wrapped_in_terminal(text, self._err), file=self._err)
 
     def progress(self, text: str) -> None:
-        """Prints a progress message, in a terminal only."""
+        """Print a progress message, in a terminal only."""
         if self._err.isatty():
             self.note(text)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rnnkit import current_catalog
+from rnnkit import Provider, current_catalog
 from rnnkit._messages import did_you_mean
 from rnnkit._version import __version__
 from rnnkit.catalog import Candidate, Policy, candidates_by_distribution, normalized
@@ -52,15 +52,16 @@ def command(console: Console, *, distribution: str | None, timeout: float, stric
     the installed distributions that cannot be read, and those that another version of them hides. All plugins are
     loaded, or those of DISTRIBUTION. A plugin that hangs, prints or exits does no harm.
     """
-    hidden = [str(each) for index in current_catalog().indexes.values() for each in index.hidden()]
+    hidden = [each for index in current_catalog().indexes.values() for each in index.hidden()]
+    chosen = _chosen(distribution, hidden)
     unreadable = [str(problem) for problem in current_catalog().problems()]
     torch_error = torch_import_error() if unreadable else ""
     facts: dict[str, Any] = {
         "versions": _versions(),
         "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith("RNNKIT_")},
-        "distributions": _examined(console, _chosen(distribution), timeout, ignore_entry_points=bool(torch_error)),
+        "distributions": _examined(console, chosen, timeout, ignore_entry_points=bool(torch_error)),
         "unreadable": unreadable,
-        "hidden": hidden,
+        "hidden": [str(each) for each in hidden],
         "torch_import_error": torch_error,
     }
     console.json(facts) if as_json else _show(console, facts)
@@ -80,15 +81,15 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
-def _chosen(distribution: str | None) -> dict[str, list[Candidate]]:
+def _chosen(distribution: str | None, hidden: list[Provider]) -> dict[str, list[Candidate]]:
     installed = candidates_by_distribution()
     if distribution is None:
         return installed
     name = normalized(distribution)
-    if name not in installed:
+    if name not in {*installed, *(each.candidate.distribution for each in hidden)}:
         hint = did_you_mean(name, installed)
         raise click.ClickException(f"No installed distribution {distribution!r} provides a plugin.{hint}")
-    return {name: installed[name]}
+    return {each: candidates for each, candidates in installed.items() if each == name}
 
 
 def _examined(
@@ -129,8 +130,9 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     console.text(", ".join(f"{name} {version}" for name, version in facts["versions"].items()))
     for name, value in facts["environment"].items():
         console.text(f"{name}={value}")
-    console.text("")
-    console.table(COLUMNS, [_row(each) for each in facts["distributions"]])
+    if facts["distributions"]:
+        console.text("")
+        console.table(COLUMNS, [_row(each) for each in facts["distributions"]])
     for each in facts["distributions"]:
         for line in [*each["problems"], *each["notes"]]:
             console.text(f"\n{each['distribution']}: {line}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -35,7 +36,7 @@ def command(console: Console, *, pattern: str | None, load: bool, with_blocked: 
 
     PATTERN is a part of the name, or a shell pattern for the whole name: 'lstm', '*cell', 'rnnkit-mgu/*'.
     """
-    matching = _matching(pattern)
+    matching = _matching(current_catalog().providers(), pattern)
     shown = [each for each in matching if with_blocked or each.status != "blocked"]
     facts = [_facts(each, load=load) for each in shown]
     if as_json:
@@ -50,15 +51,14 @@ def command(console: Console, *, pattern: str | None, load: bool, with_blocked: 
         raise click.exceptions.Exit(1)
 
 
-def _matching(pattern: str | None) -> list[Provider]:
-    pattern = pattern if pattern is None or set(pattern) & set("*?[") else f"*{pattern}*"
-    providers = current_catalog().providers()
-    found = [each for each in providers if pattern is None or each.candidate.matches(pattern)]
+def _matching(providers: Iterable[Provider], pattern: str | None) -> list[Provider]:
+    pattern = "*" if pattern is None else pattern if set(pattern) & set("*?[") else f"*{pattern}*"
+    found = [each for each in providers if each.candidate.matches(pattern)]
     return sorted(found, key=lambda each: (each.candidate.bare_name, each.candidate.name))
 
 
 def _facts(provider: Provider, *, load: bool) -> dict[str, Any]:
-    """Returns a row of the table; with version and summary if the plugin may be loaded."""
+    """Return a row of the table; with version and summary if the plugin may be loaded."""
     candidate = provider.candidate
     facts: dict[str, Any] = {"kind": candidate.name, "distribution": candidate.distribution}
     if load:
@@ -69,7 +69,7 @@ def _facts(provider: Provider, *, load: bool) -> dict[str, Any]:
 
 
 def _note(candidate: Candidate) -> str:
-    """Explains a bare name that does not resolve to this third-party kind."""
+    """Explain a bare name that does not resolve to this third-party kind."""
     if candidate.distribution in (OWN, LOCAL):
         return ""
     bare_name = candidate.bare_name
@@ -90,6 +90,8 @@ def _note_hidden(console: Console, blocked: int) -> None:
 def _no_match(pattern: str | None, blocked: list[Provider]) -> str:
     if blocked:
         return "all matching kinds are blocked"
+    if hidden := _matching(current_catalog().hidden(), pattern):
+        return current_catalog().resolve(hidden[0].candidate.name).reason
     if pattern is None:
         return current_catalog().resolve("").reason
     names = [name for each in current_catalog().providers() for name in (each.candidate.bare_name, each.candidate.name)]

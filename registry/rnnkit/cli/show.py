@@ -88,7 +88,7 @@ def _paper(kind: Kind) -> dict[str, str] | None:
 
 
 def _example(name: str) -> dict[str, Any]:
-    """Returns the number of parameters of a model with one layer; None and the reason if it is unknown."""
+    """Return the number of parameters of a model with one layer; None and the reason if it is unknown."""
     from rnnkit.cli._kinds import SIZES, example_spec
     from rnnkit.introspection.model_summary import summarize_spec
 

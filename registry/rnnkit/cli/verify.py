@@ -44,7 +44,7 @@ def _check_device(name: str | None) -> None:
 
 
 def _finite(facts: dict[str, Any]) -> dict[str, Any]:
-    """Replaces an infinite drift, which JSON cannot represent, by null; `ok` is false then."""
+    """Replace an infinite drift, which JSON cannot represent, by null; `ok` is false then."""
     return {name: None if fact == math.inf else fact for name, fact in facts.items()}
 
 

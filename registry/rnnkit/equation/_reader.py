@@ -31,6 +31,7 @@ _POWER = re.compile(r"-?\d+(\.\d+)?(/\d+)?")
 _FRACTION = re.compile(r"\\frac\{(-?\d+)\}\{(\d+)\}")
 _NUMBER = re.compile(r"\d.*|\.\d+")
 _PRODUCT_SIGN = r"write \odot for the element-wise product"
+_SUBSCRIPT_HINT = "write braces around a subscript of several letters, as in W_{hh}"
 _HINTS = {
     **dict.fromkeys(("*", r"\ast", r"\star", r"\otimes"), _PRODUCT_SIGN),
     "|": r"write a function such as \mathrm{abs}, whose value `symbols` gives",
@@ -56,15 +57,17 @@ class Reader:
     def take(self, expected: str | None = None, hint: str = "") -> str:
         """Consume the next token, which must be `expected` if that is given."""
         token = self.next
-        if not token or expected not in (None, token):
-            raise self._unreadable("" if expected is None else f"where `{expected}` is expected", hint)
+        if expected is not None and token != expected:
+            raise self._missing(expected, hint)
+        if not token:
+            raise self._unreadable()
         self._at += 1
         return token
 
-    def end(self) -> None:
+    def end(self, hint: str = "") -> None:
         """Require the end of the line."""
         if self.next:
-            raise self._unreadable()
+            raise self._unreadable(hint=hint)
 
     def sum(self) -> Tree:
         """Terms separated by `+` and `-`, with an optional sign before the first."""
@@ -129,7 +132,10 @@ class Reader:
     def _exponential(self) -> Tree:
         self.take("e")
         self.take("^")
-        return Call(r"\exp", (self._braces() if self.next == "{" else Reader([self.take()]).sum(),))
+        argument = self._braces() if self.next == "{" else Reader([self.take()]).sum()
+        if self.next == "^":
+            raise self._unreadable("in a second ^", "write brackets, as in `(e^{a})^2`")
+        return Call(r"\exp", (argument,))
 
     def _bracket(self) -> Group:
         """An expression in brackets, concatenated columns in square brackets, or the arguments of a function."""
@@ -209,10 +215,20 @@ class Reader:
 
     def _unreadable(self, where: str = "", hint: str = "") -> UnreadableEquationError:
         what = f"`{self.next}`" if self.next else "the end of the line"
-        before = " ".join(self._tokens[max(0, self._at - 6) : self._at])
-        parts = (what, before and f"after `{before}`", where, "cannot be read")
         hint = hint or _HINTS.get(self.next, "")
-        return UnreadableEquationError(" ".join(filter(None, parts)) + (f": {hint}" if hint else ""))
+        return self._error(f"{what}{self._position()}{where and f' {where}'} cannot be read", hint)
+
+    def _missing(self, expected: str, hint: str) -> UnreadableEquationError:
+        at = f"before `{self.next}`" if self.next else "at the end of the line"
+        return self._error(f"`{expected}` is missing {at}{self._position()}", hint)
+
+    def _position(self) -> str:
+        before = " ".join(self._tokens[max(0, self._at - 6) : self._at])
+        return before and f" after `{before}`"
+
+    @staticmethod
+    def _error(message: str, hint: str) -> UnreadableEquationError:
+        return UnreadableEquationError(f"{message}: {hint}" if hint else message)
 
 
 def _script_of(sign: str, script: str) -> str:
@@ -227,7 +243,7 @@ def name_of(latex: str) -> str:
     """
     reader = Reader([token for line in lines_of(latex) for token in line])
     name = reader.name()
-    reader.end()
+    reader.end(_SUBSCRIPT_HINT if "_" in name else "")
     return name
 
 

@@ -39,7 +39,7 @@ _REQUIRED = "required"
 
 
 def describe_options(cls: type[Options]) -> list[FieldDescription]:
-    """Returns the options of a class, in the order of their declaration.
+    """Return the options of a class, in the order of their declaration.
 
     The text of an option is the `description` of its `Field`, or the string below it in the source of the class.
 
@@ -60,7 +60,7 @@ def describe_options(cls: type[Options]) -> list[FieldDescription]:
 
 
 def describe_spec() -> list[FieldDescription]:
-    """Returns the fields of a `RecurrentSpec`, in the order of their declaration."""
+    """Return the fields of a `RecurrentSpec`, in the order of their declaration."""
     from rnnkit.specs import RecurrentSpec  # not needed for options
 
     return describe_options(RecurrentSpec)  # type: ignore[arg-type]  # a pydantic dataclass too
@@ -72,7 +72,7 @@ def _fields_by_alias(cls: Any) -> dict[str, FieldInfo]:
 
 
 def _annotation_text(field: FieldInfo) -> str:
-    """Returns the text of a type without a JSON Schema."""
+    """Return the text of a type without a JSON Schema."""
     annotation = getattr(field.annotation, "__bound__", None) or field.annotation
     if get_origin(annotation) is dict:
         return "mapping"

@@ -48,32 +48,18 @@ _HAS_PLACEHOLDER: dict[str, Any] = {"contains": {"type": "string", "pattern": r"
 
 _NO_PLACEHOLDERS: dict[str, Any] = {"properties": {"null": {"not": _HAS_PLACEHOLDER}}}
 
-_DROPOUT_NEEDS_LAYERS = {
-    "if": {"properties": {"dropout": {"exclusiveMinimum": 0}}, "required": ["dropout"]},
-    "then": {"properties": {"num_layers": {"minimum": 2}}, "required": ["num_layers"]},
-}
-
-_READOUT_DROPOUT_NEEDS_A_LINEAR_LAYER = {
-    "if": {"properties": {"readout_dropout": {"exclusiveMinimum": 0}}, "required": ["readout_dropout"]},
-    "then": {"properties": {"output_size": {"type": "integer"}}, "required": ["output_size"]},
-}
-
-_PADDING_IDX_NEEDS_AN_EMBEDDING = {
-    "if": {"properties": {"padding_idx": {"type": "integer"}}, "required": ["padding_idx"]},
-    "then": {"properties": {"num_embeddings": {"type": "integer"}}, "required": ["num_embeddings"]},
-}
-
-_TIED_WEIGHTS_NEED_BOTH = {
-    "if": {"properties": {"tie_weights": {"const": True}}, "required": ["tie_weights"]},
-    "then": {
-        "properties": {"num_embeddings": {"type": "integer"}, "output_size": {"type": "integer"}},
-        "required": ["num_embeddings", "output_size"],
-    },
-}
+_INTEGER = {"type": "integer"}
+# A field, some of its values, and the values of other fields that they require.
+_REQUIREMENTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("dropout", {"exclusiveMinimum": 0}, {"num_layers": {"minimum": 2}}),
+    ("readout_dropout", {"exclusiveMinimum": 0}, {"output_size": _INTEGER}),
+    ("padding_idx", _INTEGER, {"num_embeddings": _INTEGER}),
+    ("tie_weights", {"const": True}, {"num_embeddings": _INTEGER, "output_size": _INTEGER}),
+]
 
 
 def spec_schema(kinds: Iterable[str] | None = None) -> dict[str, Any]:
-    """Returns the JSON Schema (draft 2020-12) of spec files in YAML, TOML or JSON. Loads the plugins of its kinds.
+    """Return the JSON Schema (draft 2020-12) of spec files in YAML, TOML or JSON. Loads the plugins of its kinds.
 
     Args:
         kinds: the kinds that the schema accepts; None: all available ones. `kinds_left_out` returns the others, each
@@ -94,10 +80,7 @@ def spec_schema(kinds: Iterable[str] | None = None) -> dict[str, Any]:
         "properties": _FILE_FIELDS | spec["properties"] | _kind_fields(records),
         "additionalProperties": False,
         "allOf": [
-            _DROPOUT_NEEDS_LAYERS,
-            _READOUT_DROPOUT_NEEDS_A_LINEAR_LAYER,
-            _PADDING_IDX_NEEDS_AN_EMBEDDING,
-            _TIED_WEIGHTS_NEED_BOTH,
+            *(_rule({name: values}, others, required=[*others]) for name, values, others in _REQUIREMENTS),
             _single_size_rule(records),
             {"if": _NO_PLACEHOLDERS, "then": {"allOf": options}},
         ],
@@ -106,13 +89,13 @@ def spec_schema(kinds: Iterable[str] | None = None) -> dict[str, Any]:
 
 
 def kinds_left_out() -> dict[str, str]:
-    """Returns the installed kinds that are broken or blocked, each with the reason. Loads the plugins not blocked."""
+    """Return the installed kinds that are broken or blocked, each with the reason. Loads the plugins not blocked."""
     blocked = [each for each in current_catalog().providers() if each.status == "blocked"]
     return _installed_kinds()[1] | {each.candidate.name: f"It is {each.note}" for each in blocked}
 
 
 def _installed_kinds() -> tuple[dict[str, Kind], dict[str, str]]:
-    """Returns the records of the usable kinds by name, and the errors of the broken kinds by name."""
+    """Return the records of the usable kinds by name, and the errors of the broken kinds by name."""
     usable: dict[str, Kind] = {}
     broken: dict[str, str] = {}
     for name in current_catalog().names():
@@ -124,7 +107,7 @@ def _installed_kinds() -> tuple[dict[str, Kind], dict[str, str]]:
 
 
 def _named_kinds(kinds: Iterable[str]) -> dict[str, Kind]:
-    """Returns the records of kinds by their canonical names; raises if one is not available or not describable."""
+    """Return the records of kinds by their canonical names; raises if one is not available or not describable."""
     records = {current_catalog().current_name(name): current_catalog().get(name) for name in kinds}
     for kind in records.values():
         schema_of(kind.options)
@@ -132,7 +115,7 @@ def _named_kinds(kinds: Iterable[str]) -> dict[str, Kind]:
 
 
 def _kind_fields(records: Mapping[str, Kind]) -> dict[str, Any]:
-    """Returns the schemas of the fields that depend on the installed kinds."""
+    """Return the schemas of the fields that depend on the installed kinds."""
     names = [spelling for name in records for spelling in _spellings(name)]
     return {
         "kind": {"enum": names, "description": "The kind of recurrent network."},
@@ -141,28 +124,29 @@ def _kind_fields(records: Mapping[str, Kind]) -> dict[str, Any]:
 
 
 def _option_schemas(records: Mapping[str, Kind]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Returns a rule for the options of each kind, and the definitions that the rules refer to."""
+    """Return a rule for the options of each kind, and the definitions that the rules refer to."""
     classes = [(name, "validation", TypeAdapter(kind.options)) for name, kind in records.items()]
     schemas, shared = TypeAdapter.json_schemas(classes, schema_generator=ReadableSchema)  # type: ignore[arg-type]  # names are keys too
     rules = [
-        {"if": _kind_is_one_of(_spellings(name)), "then": {"properties": {"options": option_schema}}}
+        _rule({"kind": {"enum": _spellings(name)}}, {"options": option_schema})
         for (name, _), option_schema in schemas.items()
     ]
     return rules, shared.get("$defs", {})
 
 
 def _single_size_rule(records: Mapping[str, Kind]) -> dict[str, Any]:
-    """Returns the rule that some kinds accept only one hidden size for all layers."""
+    """Return the rule that some kinds accept only one hidden size for all layers."""
     names = [each for name, kind in records.items() if not kind.sizes_per_layer for each in _spellings(name)]
-    return {"if": _kind_is_one_of(names), "then": {"properties": {"hidden_size": {"type": "integer"}}}}
+    return _rule({"kind": {"enum": names}}, {"hidden_size": _INTEGER})
 
 
-def _kind_is_one_of(names: list[str]) -> dict[str, Any]:
-    return {"properties": {"kind": {"enum": names}}, "required": ["kind"]}
+def _rule(given: dict[str, Any], then: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the rule that fields with the schemas of `given` require others with those of `then`."""
+    return {"if": {"properties": given, "required": [*given]}, "then": {"properties": then, **more}}
 
 
 def _spellings(name: str) -> list[str]:
-    """Returns all unambiguous names of the kind with a canonical name, with and without its distribution."""
+    """Return all unambiguous names of the kind with a canonical name, with and without its distribution."""
     resolved = current_catalog().resolve
     chosen = resolved(name).require()
     spellings = [name, chosen.bare_name, f"{chosen.distribution}/{chosen.bare_name}"]

@@ -29,7 +29,7 @@ class Work(NamedTuple):
 
 
 def count_work(model: RecurrentModel, layers: Sequence[Layer], time: int) -> dict[str, Work]:
-    """Returns the multiply-adds of each layer, by name, for one sequence of `time` steps.
+    """Return the multiply-adds of each layer, by name, for one sequence of `time` steps.
 
     The model runs for one, two and three steps, and for `time` steps only if the counts do not grow linearly. A product
     that reads no parameter counts for the layer that computed its input.
@@ -49,7 +49,7 @@ def count_work(model: RecurrentModel, layers: Sequence[Layer], time: int) -> dic
 
 
 def _difference(of: Counter[str], to: Counter[str]) -> dict[str, int]:
-    """Returns the difference for each layer; `Counter` subtraction would drop negative counts."""
+    """Return the difference for each layer; `Counter` subtraction would drop negative counts."""
     return {layer: of[layer] - to[layer] for layer in of}
 
 
@@ -100,7 +100,7 @@ class _Products(TorchDispatchMode):
         return output
 
     def _layer_of(self, read: list[int]) -> str | None:
-        """Returns the layer whose parameters are read or, without any, the layer that computed the input."""
+        """Return the layer whose parameters are read or, without any, the layer that computed the input."""
         known = (layers[memory] for layers in self._known.maps for memory in read if memory in layers)
         return next(known, None)
 

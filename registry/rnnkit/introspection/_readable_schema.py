@@ -37,7 +37,7 @@ class ReadableSchema(GenerateJsonSchema):
 
 
 def schema_of(cls: type) -> JsonSchemaValue:
-    """Returns the JSON Schema of a pydantic dataclass.
+    """Return the JSON Schema of a pydantic dataclass.
 
     Raises:
         PluginError: the type of a field, defined by the plugin, fails to generate its JSON Schema.
@@ -51,7 +51,7 @@ def schema_of(cls: type) -> JsonSchemaValue:
 
 
 def _with_descriptions(class_schema: JsonSchemaValue, cls: type) -> JsonSchemaValue:
-    """Adds the first paragraph of the docstring and the texts of the fields; a field's own `description` wins."""
+    """Add the first paragraph of the docstring and the texts of the fields; a field's own `description` wins."""
     summary = " ".join(inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].split())
     texts = _field_texts(cls)
     properties = {
@@ -64,7 +64,7 @@ def _with_descriptions(class_schema: JsonSchemaValue, cls: type) -> JsonSchemaVa
 # Pydantic's `use_attribute_docstrings` parses the source when a class is created, which adds 10 ms to the import of
 # rnnkit's own options, and drops the texts of inherited fields. Here the source is parsed when somebody asks for it.
 def _field_texts(cls: type) -> dict[str, str]:
-    """Returns the string below each field in the source of a class and of its bases; the nearest class wins."""
+    """Return the string below each field in the source of a class and of its bases; the nearest class wins."""
     texts: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if "__annotations__" in vars(base):

@@ -20,7 +20,7 @@ _NAMES = {
 
 
 def type_text(schema: _Schema, definitions: Mapping[str, Any]) -> str:
-    """Returns a readable type, such as `float in [0, 1) or a list of them`; empty if the schema accepts anything.
+    """Return a readable type, such as `float in [0, 1) or a list of them`; empty if the schema accepts anything.
 
     Args:
         schema: JSON Schema of a value, as pydantic generates it.
@@ -74,7 +74,7 @@ def _array(schema: _Schema, definitions: Mapping[str, Any]) -> str:
 
 
 def _bounds(schema: _Schema) -> str:
-    """Returns `>= 1`, `< 1` or `in [0, 1)`; empty without bounds."""
+    """Return `>= 1`, `< 1` or `in [0, 1)`; empty without bounds."""
     lower = [f"{sign} {_literal(schema[key])}" for key, sign in _LOWER.items() if key in schema]
     upper = [f"{sign} {_literal(schema[key])}" for key, sign in _UPPER.items() if key in schema]
     if not (lower and upper):

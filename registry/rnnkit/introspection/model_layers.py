@@ -45,7 +45,7 @@ _CHILD_PATH = re.compile(r"\w+(\.\d+)?(?=\.)")  # `conv` in `conv.weight`, `bloc
 
 
 def layers_of(model: nn.Module) -> list[Layer]:
-    """Returns the layers of a `RecurrentModel` in order: embedding, backbone, readout, and modules that were added.
+    """Return the layers of a `RecurrentModel` in order: embedding, backbone, readout, and modules that were added.
 
     Each parameter and buffer of the model belongs to exactly one of them.
     """
@@ -92,12 +92,12 @@ def _torch_layers(rnns: Mapping[str, nn.RNNBase]) -> Iterator[Layer]:
 
 
 def _torch_modules(backbone: nn.Module) -> dict[str, nn.RNNBase]:
-    """Returns the `torch.nn` recurrent modules of a backbone by their paths."""
+    """Return the `torch.nn` recurrent modules of a backbone by their paths."""
     return {path: module for path, module in backbone.named_modules() if isinstance(module, nn.RNNBase)}
 
 
 def _layer_name(path: str, backbone: Any, rnns: Mapping[str, nn.RNNBase]) -> str:
-    """Returns the name of the layer that a parameter or buffer belongs to; empty for the backbone itself."""
+    """Return the name of the layer that a parameter or buffer belongs to; empty for the backbone itself."""
     if isinstance(backbone, CellStack) and (found := _STACK_PATH.match(path)):
         return f"layer {int(found[2]) // (1 if found[1] == 'norms' else backbone.directions)}"
     rnn = next((each for each in rnns if path.startswith(f"{each}.")), None)
@@ -141,19 +141,19 @@ def _each_tensor_once(layers: Iterable[Layer]) -> Iterator[Layer]:
 
 
 def shape_of(layer: Layer, spec: RecurrentSpec[Any]) -> str:
-    """Returns the shape of a layer's output, such as `(batch, time, 40)`; empty if its features are unknown."""
+    """Return the shape of a layer's output, such as `(batch, time, 40)`; empty if its features are unknown."""
     at_each_step = layer.name != READOUT or spec.readout == "all"
     return "" if layer.features is None else shape_text(spec, layer.features, at_each_step=at_each_step)
 
 
 def input_shape(spec: RecurrentSpec[Any]) -> str:
-    """Returns the shape of the input, such as `(batch, time, 10)`, or `(batch, time)` for token ids."""
+    """Return the shape of the input, such as `(batch, time, 10)`, or `(batch, time)` for token ids."""
     if spec.num_embeddings is not None:
         return "(batch, time)" if spec.batch_first else "(time, batch)"
     return shape_text(spec, spec.input_size)
 
 
 def shape_text(spec: RecurrentSpec[Any], features: int, *, at_each_step: bool = True) -> str:
-    """Returns `(batch, time, 40)`, `(time, batch, 40)` or `(batch, 40)`."""
+    """Return `(batch, time, 40)`, `(time, batch, 40)` or `(batch, 40)`."""
     axes = ("batch, time" if spec.batch_first else "time, batch") if at_each_step else "batch"
     return f"({axes}, {features})"

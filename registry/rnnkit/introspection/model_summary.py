@@ -87,7 +87,7 @@ class ModelSummary:
 
 
 def summarize_spec(spec: RecurrentSpec[Any], *, time: int = 100, dtype: torch.dtype | None = None) -> ModelSummary:
-    """Returns the layers, parameters, memory and multiply-adds of a model, without allocating its weights.
+    """Return the layers, parameters, memory and multiply-adds of a model, without allocating its weights.
 
     Multiply-adds (MACs) of matrix products and convolutions are counted while the model runs on the meta device.
     Element-wise operations, such as gates, are not counted.
@@ -123,7 +123,7 @@ def summarize_spec(spec: RecurrentSpec[Any], *, time: int = 100, dtype: torch.dt
 
 
 def _work(model: RecurrentModel, layers: list[Layer], time: int) -> tuple[dict[str, Work], str]:
-    """Returns the multiply-adds of each layer; or nothing, and the reason."""
+    """Return the multiply-adds of each layer; or nothing, and the reason."""
     try:
         return count_work(model, layers, time), ""
     except Exception as error:  # noqa: BLE001  # a plugin's own operators may lack a meta implementation

@@ -27,7 +27,7 @@ _MAX_ROWS_AT_EACH_END = 10
 
 
 def html_of(value: RecurrentSpec[Any] | RecurrentModel) -> str:
-    """Returns the HTML of a spec or a model. Never raises: the fallback is the text of `repr`."""
+    """Return the HTML of a spec or a model. Never raises: the fallback is the text of `repr`."""
     try:
         return _spec_block(value) if isinstance(value, RecurrentSpec) else _model_block(value)
     except Exception:  # noqa: BLE001  # a notebook must show a result even if a plugin or a user has broken something
@@ -54,7 +54,7 @@ def _spec_block(spec: RecurrentSpec[Any]) -> str:
 
 
 def _described(values: dict[str, Any], fields: list[FieldDescription], prefix: str = "") -> Iterator[str]:
-    """Yields a row for each field; one that has its default is faint."""
+    """Yield a row for each field; one that has its default is faint."""
     by_name = {field.name: field for field in fields}
     for name, value in values.items():
         field = by_name.get(name)  # None if the kind is not installed
@@ -75,7 +75,7 @@ def _model_block(model: RecurrentModel) -> str:
 
 
 def _shortened(rows: list[str]) -> list[str]:
-    """Leaves out the middle rows of a very deep model."""
+    """Leave out the middle rows of a very deep model."""
     left_out = len(rows) - 2 * _MAX_ROWS_AT_EACH_END
     if left_out <= 1:
         return rows
@@ -84,7 +84,7 @@ def _shortened(rows: list[str]) -> list[str]:
 
 
 def _facts(model: RecurrentModel) -> list[str]:
-    """Returns size, dtypes, devices and mode of a model."""
+    """Return size, dtypes, devices and mode of a model."""
     parameters, buffers = list(model.parameters()), list(model.buffers())
     count = sum(parameter.numel() for parameter in parameters)
     fixed = sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
@@ -114,11 +114,11 @@ def _table(headings: list[str], rows: list[str]) -> str:
 
 
 def _row(cells: list[str], *, faint: bool = False) -> str:
-    """Returns a table row; the cells are HTML."""
+    """Return a table row; the cells are HTML."""
     inside = "".join(f'<td style="{_CELL}{_alignment(column)}">{cell}</td>' for column, cell in enumerate(cells))
     return f'<tr style="{_FAINT}">{inside}</tr>' if faint else f"<tr>{inside}</tr>"
 
 
 def _alignment(column: int) -> str:
-    """Aligns the numbers in the fourth column right and all else left; the notebooks' default is right."""
+    """Align the numbers in the fourth column right and all else left; the notebooks' default is right."""
     return _RIGHT if column == 3 else _LEFT

@@ -22,11 +22,17 @@ from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 Lengths = Tensor | Sequence[int] | NDArray[np.integer[Any]]
 """The number of valid steps of each sequence, `(batch,)`."""
 
+Index = Tensor | Sequence[int] | NDArray[np.integer[Any] | np.bool_]
+"""Positions of sequences in the batch, `(new_batch,)`, or a mask over them, `(batch,)`."""
+
+Mask = Tensor | NDArray[np.bool_]
+"""True for the sequences, `(batch,)`, or for the steps, `(batch, time)`, that are meant."""
+
 
 def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: bool) -> None:
     """Raise `InputError` unless x is `(batch, time, input_size)` or time first, with a step or more, and of `dtype`."""
     if not isinstance(x, Tensor):
-        raise InputError(f"The input must be a tensor or a PackedSequence, but is a {type(x).__name__}")
+        raise InputError(not_a_tensor(x))
     shape = x.shape
     if len(shape) != 3 or shape[2] != input_size or shape[1 if batch_first else 0] == 0:
         raise InputError(_wrong_shape(x, input_size, batch_first=batch_first))
@@ -34,20 +40,17 @@ def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: 
         raise InputError(f"The model is {dtype}, but the input is {x.dtype}: convert one, as in x.to({dtype})")
 
 
-def check_step(x_t: Tensor, input_size: int) -> None:
-    """Raise `InputError` unless x_t has the two axes of one step; `check_input` checks everything else."""
-    if not isinstance(x_t, Tensor) or x_t.dim() != 2:
+def not_a_tensor(x: object) -> str:
+    """Return the message for an input that is neither a tensor nor a `PackedSequence`."""
+    return f"The input must be a tensor or a PackedSequence, but is {_describe(x)}{_tensor_hint('x', x)}"
+
+
+def check_step(x_t: Tensor, input_size: int | None) -> None:
+    """Raise `InputError` unless x_t has the axes of one step, of features or, with None, of token ids."""
+    step = "(batch,) token ids" if input_size is None else f"(batch, input_size) = (*, {input_size})"
+    if not isinstance(x_t, Tensor) or x_t.dim() != (1 if input_size is None else 2):
         found = f"the shape {tuple(x_t.shape)}" if isinstance(x_t, Tensor) else _describe(x_t)
-        raise InputError(f"step() takes one step, (batch, input_size) = (*, {input_size}), but got {found}")
-
-
-def lengths_tensor(lengths: Any) -> Any:
-    """Return lengths as a tensor if they are a list, a tuple or a NumPy array of integers, and unchanged otherwise."""
-    if isinstance(lengths, list | tuple) and all(isinstance(each, Integral) for each in lengths):
-        return lengths if any(isinstance(each, bool) for each in lengths) else torch.tensor(lengths, dtype=torch.int64)
-    if isinstance(lengths, np.ndarray) and lengths.dtype.kind in "iu":
-        return torch.from_numpy(lengths.astype(np.int64))
-    return lengths
+        raise InputError(f"step() takes one step, {step}, but got {found}")
 
 
 def valid_lengths(lengths: Any, batch: int, time: int) -> Tensor:
@@ -56,45 +59,50 @@ def valid_lengths(lengths: Any, batch: int, time: int) -> Tensor:
     Raises:
         InputError: lengths are not integers in [0, time] of shape `(batch,)`.
     """
-    tensor = lengths_tensor(lengths)
+    tensor = _as_tensor(lengths)
     if not isinstance(tensor, Tensor) or tensor.shape != (batch,) or not is_integer(tensor):
         raise InputError(
             f"lengths must be an integer tensor of shape (batch,) = ({batch},), but is {_describe_sequence(lengths)}"
         )
     tensor = tensor.to(torch.int64)
-    if batch > 0 and values_are_known(tensor):
-        shortest, longest = (int(end) for end in torch.aminmax(tensor))
-        if shortest < 0 or longest > time:
-            raise InputError(
-                f"Each of lengths must be between 0 and the number of steps, {time}, but they range from {shortest} "
-                f"to {longest}"
-            )
+    if found := _range_outside(tensor, time):
+        raise InputError(f"Each of lengths must be between 0 and the number of steps, {time}, but they range {found}")
     return tensor
 
 
-def check_padding_mask(mask: Any, x: Tensor, *, batch_first: bool) -> None:
-    """Raise `InputError` unless mask is True for the first steps of each sequence of x and False for the others."""
-    check_step_mask("mask", mask, x, batch_first=batch_first)
-    if not values_are_known(mask):
-        return
-    steps = mask if batch_first else mask.transpose(0, 1)
+def valid_padding_mask(mask: Any, x: Tensor, *, batch_first: bool) -> Tensor:
+    """Return a padding mask as a tensor of dtype bool, in the layout of x without features.
+
+    Raises:
+        InputError: the mask does not fit x, or is True for a step after one for which it is False.
+    """
+    valid = valid_step_mask("mask", mask, x, batch_first=batch_first)
+    if not values_are_known(valid):
+        return valid
+    steps = valid if batch_first else valid.transpose(0, 1)
     holes = (steps[:, 1:] & ~steps[:, :-1]).nonzero()
     if len(holes) > 0:
         sequence, step = holes[0].tolist()
         raise InputError(
             f"mask must be True for the first steps of each sequence and False for the padding at its end, but is "
             f"False at step {step} and True at step {step + 1} of sequence {sequence}: move the padding to the end, "
-            "such as x[i].roll(-padding, 0) for a sequence that is padded on the left"
+            "such as x[i].roll(-padding, 0) for a sequence that is padded on the left; if True marks the padding, pass "
+            "~mask"
         )
+    return valid
 
 
-def check_step_mask(name: str, mask: Any, x: Tensor, *, batch_first: bool) -> None:
-    """Raise `InputError` unless mask has a value of dtype bool for each step of x."""
-    if not isinstance(mask, Tensor) or mask.shape != x.shape[:2] or mask.dtype != torch.bool:
+def valid_step_mask(name: str, mask: Any, x: Tensor, *, batch_first: bool) -> Tensor:
+    """Return a mask over the steps of x as a tensor of dtype bool, in the layout of x without features.
+
+    Raises:
+        InputError: the mask does not have a value of dtype bool for each step of x.
+    """
+    tensor = _as_mask(mask)
+    if not isinstance(tensor, Tensor) or tensor.shape != x.shape[:2] or tensor.dtype != torch.bool:
         axes = "(batch, time)" if batch_first else "(time, batch)"
-        raise InputError(
-            f"{name} must be a torch.bool tensor of shape {axes} = {tuple(x.shape[:2])}, but is {_describe(mask)}"
-        )
+        raise InputError(_wrong_mask(name, mask, f"{axes} = {tuple(x.shape[:2])}"))
+    return tensor
 
 
 def is_integer(tensor: Tensor) -> bool:
@@ -107,10 +115,16 @@ def values_are_known(tensor: Tensor) -> bool:
     return not (torch.compiler.is_compiling() or transforms_are_active() or tensor.is_meta)
 
 
-def check_sequence_mask(mask: Tensor) -> None:
-    """Raise `InputError` unless mask is `(batch,)`, of dtype bool."""
-    if not isinstance(mask, Tensor) or mask.dim() != 1 or mask.dtype != torch.bool:
-        raise InputError(f"mask must be a torch.bool tensor of shape (batch,), but is {_describe(mask)}")
+def valid_sequence_mask(mask: Any) -> Tensor:
+    """Return a mask over the sequences of a batch as a tensor of dtype bool, `(batch,)`.
+
+    Raises:
+        InputError: the mask has another shape or dtype.
+    """
+    tensor = _as_mask(mask)
+    if not isinstance(tensor, Tensor) or tensor.dim() != 1 or tensor.dtype != torch.bool:
+        raise InputError(_wrong_mask("mask", mask, "(batch,)"))
+    return tensor
 
 
 def valid_index(index: Any, batch: int) -> Tensor:
@@ -120,7 +134,7 @@ def valid_index(index: Any, batch: int) -> Tensor:
         InputError: index is neither a one-dimensional tensor or list of integers in [0, batch), nor a bool mask of
             shape `(batch,)`.
     """
-    tensor = torch.tensor(index, dtype=None if index else torch.int64) if _is_flat_list(index) else index
+    tensor = _as_tensor(index)
     if not isinstance(tensor, Tensor) or tensor.dim() != 1 or tensor.is_floating_point() or tensor.is_complex():
         raise InputError(
             f"index must be a one-dimensional integer tensor, a list of integers, or a torch.bool tensor of shape "
@@ -131,22 +145,39 @@ def valid_index(index: Any, batch: int) -> Tensor:
             raise InputError(f"A bool index must have the shape (batch,) = ({batch},), but has {tuple(tensor.shape)}")
         return tensor.nonzero().squeeze(-1)
     tensor = tensor.to(torch.int64)
-    if len(tensor) > 0 and values_are_known(tensor):
-        lowest, highest = (int(end) for end in torch.aminmax(tensor))
-        if lowest < 0 or highest >= batch:
-            raise InputError(
-                f"Each index must be between 0 and {batch - 1}, as the state has {batch} sequences, but they range "
-                f"from {lowest} to {highest}"
-            )
+    if found := _range_outside(tensor, batch - 1):
+        raise InputError(
+            f"Each index must be between 0 and {batch - 1}, as the state has {batch} sequences, but they range {found}"
+        )
     return tensor
 
 
-def _is_flat_list(index: Any) -> bool:
-    """True for a list or tuple of integers, or of booleans."""
-    return isinstance(index, list | tuple) and (
-        all(isinstance(each, bool) for each in index)
-        or all(isinstance(each, Integral) and not isinstance(each, bool) for each in index)
-    )
+def _as_tensor(values: Any) -> Any:
+    """Return a sequence or a NumPy array of integers, or of booleans, as a tensor, and anything else unchanged.
+
+    Integers that int64 cannot hold are unchanged too.
+    """
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    if not isinstance(values, Sequence):
+        return values
+    is_bool = [isinstance(each, bool | np.bool_) for each in values]
+    if any(is_bool):
+        return torch.tensor(values, dtype=torch.bool) if all(is_bool) else values
+    are_integers = all(isinstance(each, Integral) and -(2**63) <= int(each) < 2**63 for each in values)
+    return torch.tensor(values, dtype=torch.int64) if are_integers else values
+
+
+def _as_mask(mask: Any) -> Any:
+    """Return a NumPy array of booleans as a tensor, and anything else unchanged."""
+    return torch.from_numpy(mask.copy()) if isinstance(mask, np.ndarray) and mask.dtype == np.bool_ else mask
+
+
+def _range_outside(values: Tensor, largest: int) -> str:
+    """Return `from -1 to 3` for values, `(batch,)`, that are not all in [0, largest]; an empty string otherwise."""
+    if len(values) == 0 or not values_are_known(values):
+        return ""
+    lowest, highest = (int(end) for end in torch.aminmax(values))
+    return f"from {lowest} to {highest}" if lowest < 0 or highest > largest else ""
 
 
 def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str = "state") -> Any:
@@ -159,6 +190,8 @@ def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str =
     if isinstance(shapes, torch.Size):
         _check_part(state, shapes, dtype, where)
         return state
+    if state is None:
+        raise InputError(f"{where} must be a state that the model returned or initial_state(batch_size), but is None")
     fields = getattr(shapes, "_fields", None)
     if not isinstance(state, tuple) or len(state) != len(shapes) or getattr(state, "_fields", fields) != fields:
         raise InputError(f"{where} must be {_layout(shapes)}, but is {_describe(state)}")
@@ -187,6 +220,21 @@ def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:
     return f"The input must have the shape {axes} = {sizes}{hint}, but has the shape {tuple(x.shape)}"
 
 
+def _wrong_mask(name: str, mask: object, shape: str) -> str:
+    hint = _tensor_hint(name, mask) if isinstance(mask, list) else ""
+    if isinstance(mask, Tensor) and mask.dtype != torch.bool:
+        hint = f": convert it, as in {name}.bool()"
+    if isinstance(mask, np.ndarray) and mask.dtype != np.bool_:
+        hint = f": convert it, as in {name}.astype(bool)"
+    return f"{name} must be a torch.bool tensor of shape {shape}, but is {_describe(mask)}{hint}"
+
+
+def _tensor_hint(name: str, value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f": convert it, as in torch.from_numpy({name})"
+    return f": convert it, as in torch.tensor({name})" if isinstance(value, list) else ""
+
+
 def _describe_sequence(value: Any) -> str:
     return short_repr(value) if isinstance(value, list | tuple) else _describe(value)
 
@@ -206,4 +254,6 @@ def _describe(value: Any) -> str:
         return f"{type(value).__name__}({', '.join(value._fields)})"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
-    return f"{value!r}"
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array of {value.dtype} and shape {value.shape}"
+    return short_repr(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from rnnkit.errors import InputError, StepError
 from rnnkit.model._input_checks import (
+    Index,
     Lengths,
+    Mask,
     check_input,
-    check_sequence_mask,
     check_state,
     valid_index,
     valid_lengths,
+    valid_sequence_mask,
 )
 from rnnkit.model._reentrant import refuse_reentrant_checkpoint
 from rnnkit.model.reset import ResettableModule
@@ -122,7 +124,7 @@ class Backbone(ResettableModule, ABC):
         device, dtype = self._device_and_dtype(device, dtype)
         return map_state(lambda shape: torch.zeros(shape, device=device, dtype=dtype), self.state_shapes(batch_size))
 
-    def reset_state(self, state: Any, mask: Tensor) -> Any:
+    def reset_state(self, state: Any, mask: Mask) -> Any:
         """Return the state with the sequences where `mask`, `(batch,)` of dtype bool, is True reset to `initial_state`.
 
         Parts of the state without a batch axis are unchanged.
@@ -130,18 +132,18 @@ class Backbone(ResettableModule, ABC):
         Raises:
             InputError: the state or the mask is not valid.
         """
-        check_sequence_mask(mask)
-        state = check_state(state, self.state_shapes(len(mask)), None)
+        sequences = valid_sequence_mask(mask)
+        state = check_state(state, self.state_shapes(sequences.shape[0]), None)
 
         def reset(part: Tensor, initial: Tensor, axis: int | None) -> Tensor:
             if axis is None:
                 return part
-            wide = expand_mask(mask.to(part.device), part.transpose(0, axis)).transpose(0, axis)
+            wide = expand_mask(sequences.to(part.device), part.transpose(0, axis)).transpose(0, axis)
             return torch.where(wide, initial.to(part), part)
 
-        return map_state(reset, state, self.initial_state(len(mask)), self.batch_axes())
+        return map_state(reset, state, self.initial_state(sequences.shape[0]), self.batch_axes())
 
-    def select_state(self, state: Any, index: Tensor | Sequence[int] | Sequence[bool]) -> Any:
+    def select_state(self, state: Any, index: Index) -> Any:
         """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.
 
         Parts of the state without a batch axis are unchanged.
@@ -149,7 +151,7 @@ class Backbone(ResettableModule, ABC):
         Args:
             state: a state of this backbone.
             index: positions of sequences in the batch, `(new_batch,)`, which may repeat, or a mask, `(batch,)` of dtype
-                bool.
+                bool: a tensor, list, tuple or NumPy array.
 
         Raises:
             InputError: the state or the index is not valid.
@@ -329,7 +331,7 @@ class Backbone(ResettableModule, ABC):
         return device or tensor.device, dtype or tensor.dtype
 
     def _reference_tensor(self) -> Tensor:
-        """Return a parameter, or a buffer if there are no parameters, whose device and dtype are the backbone's."""
+        """Return a real parameter, or a real buffer if there is none, whose device and dtype are the backbone's."""
         tensor = _first_tensor(self, "_parameters")
         tensor = _first_tensor(self, "_buffers") if tensor is None else tensor
         return torch.empty(0) if tensor is None else tensor
@@ -342,7 +344,7 @@ def _has_axis(part: Any, axis: int | None) -> bool:
 def _first_tensor(module: nn.Module, registry: str) -> Tensor | None:
     # As `next(module.parameters())`, in a tenth of the time: this runs at every call.
     for tensor in getattr(module, registry).values():
-        if tensor is not None:
+        if tensor is not None and not tensor.is_complex():  # input and state are real
             return tensor  # type: ignore[no-any-return]  # a parameter or a buffer
     for child in module._modules.values():  # noqa: SLF001  # `children()` is slower: it removes duplicates
         tensor = None if child is None else _first_tensor(child, registry)

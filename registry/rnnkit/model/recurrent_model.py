@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -12,12 +12,14 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from rnnkit import _display
 from rnnkit.errors import BuildError, InputError, StepError
 from rnnkit.model._input_checks import (
+    Index,
     Lengths,
+    Mask,
     check_input,
-    check_padding_mask,
     check_step,
-    check_step_mask,
     valid_lengths,
+    valid_padding_mask,
+    valid_step_mask,
 )
 from rnnkit.model._reentrant import refuse_reentrant_checkpoint
 from rnnkit.model.backbone import Backbone
@@ -25,7 +27,7 @@ from rnnkit.model.readout import Readout
 from rnnkit.model.reset import ResettableModule
 from rnnkit.model.restarts import run_with_restarts
 from rnnkit.model.step_module import StepModule
-from rnnkit.model.tokens import check_token_step, check_tokens, embed
+from rnnkit.model.tokens import check_tokens, embed, tie_loaded_weights, weights_to_tie
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -61,6 +63,8 @@ class RecurrentModel(ResettableModule):
         self.embedding = embedding
         self.backbone = backbone
         self.readout = readout
+        if spec.tie_weights:
+            self.register_load_state_dict_post_hook(tie_loaded_weights)  # type: ignore[no-untyped-call]  # in torch
 
     if TYPE_CHECKING:
 
@@ -71,8 +75,8 @@ class RecurrentModel(ResettableModule):
             state: Any | None = None,
             lengths: Lengths | None = None,
             *,
-            mask: Tensor | None = None,
-            restarts: Tensor | None = None,
+            mask: Mask | None = None,
+            restarts: Mask | None = None,
             return_state: Literal[False] = False,
         ) -> Tensor: ...
         @overload
@@ -82,8 +86,8 @@ class RecurrentModel(ResettableModule):
             state: Any | None = None,
             lengths: Lengths | None = None,
             *,
-            mask: Tensor | None = None,
-            restarts: Tensor | None = None,
+            mask: Mask | None = None,
+            restarts: Mask | None = None,
             return_state: Literal[True],
         ) -> tuple[Tensor, Any]: ...
         @overload
@@ -97,8 +101,8 @@ class RecurrentModel(ResettableModule):
         x: Tensor | PackedSequence,
         state: Any | None = None,
         lengths: Lengths | None = None,
-        mask: Tensor | None = None,
-        restarts: Tensor | None = None,
+        mask: Mask | None = None,
+        restarts: Mask | None = None,
         return_state: bool = False,
     ) -> Any:
         """Compute the output for whole sequences.
@@ -112,7 +116,8 @@ class RecurrentModel(ResettableModule):
                 NumPy array; None: all are valid. Values of x past them, NaN included, have no effect on outputs,
                 states and gradients.
             mask: True for the valid steps of each sequence and False for the padding at its end, `(batch, time)` of
-                dtype bool, time first with `batch_first=False`: another way to give `lengths`.
+                dtype bool, a tensor or a NumPy array, time first with `batch_first=False`: another way to give
+                `lengths`.
             restarts: True at the steps before which a sequence starts again from `initial_state`, such as the first
                 steps of episodes or of packed documents; `(batch, time)` of dtype bool, time first with
                 `batch_first=False`. A restart at step 0 replaces `state`. With `bidirectional=True`, no direction reads
@@ -157,10 +162,7 @@ class RecurrentModel(ResettableModule):
         """
         refuse_reentrant_checkpoint()
         self._check_steps()
-        if self.embedding is not None:
-            check_token_step(x_t)
-        else:
-            check_step(x_t, self.spec.input_size)
+        check_step(x_t, None if self.embedding is not None else self.spec.input_size)
         time_axis = 1 if self.spec.batch_first else 0
         output, state = self._run(x_t.unsqueeze(time_axis), state, None, None)
         y = self.readout(output)
@@ -191,7 +193,7 @@ class RecurrentModel(ResettableModule):
         """Return the state before the first step, on the device and in the dtype of the model by default."""
         return self.backbone.initial_state(batch_size, device=device, dtype=dtype)
 
-    def reset_state(self, state: Any, mask: Tensor) -> Any:
+    def reset_state(self, state: Any, mask: Mask) -> Any:
         """Reset the state of some sequences, for example where a stream has ended and another takes its place.
 
         Args:
@@ -203,13 +205,13 @@ class RecurrentModel(ResettableModule):
         """
         return self.backbone.reset_state(state, mask)
 
-    def select_state(self, state: Any, index: Tensor | Sequence[int] | Sequence[bool]) -> Any:
+    def select_state(self, state: Any, index: Index) -> Any:
         """Return the states of some sequences, in the order of `index`, as beam search and shrinking batches need.
 
         Args:
             state: a state that this model returned.
             index: positions of sequences in the batch, `(new_batch,)`, which may repeat, or a mask, `(batch,)` of dtype
-                bool.
+                bool: a tensor, list, tuple or NumPy array.
 
         Raises:
             InputError: the state or the index is not valid.
@@ -239,12 +241,11 @@ class RecurrentModel(ResettableModule):
         return self.backbone.restore_state(tensors)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        # `to_empty` gives each module a weight of its own
-        linear = self.readout.linear if self.spec.tie_weights else None
-        is_tied = linear is not None and self.embedding is not None and self.embedding.weight is linear.weight
+        embedding: Any = self.embedding
+        looked_up, weight = weights_to_tie(self) if self.spec.tie_weights else (None, None)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # missing in torch's stubs
-        if is_tied and linear is not None and self.embedding is not None:
-            self.embedding.weight = linear.weight
+        if looked_up is not None and looked_up is weight:  # `to_empty` has given each module a weight of its own
+            embedding.weight = weights_to_tie(self)[1]
         return self
 
     def extra_repr(self) -> str:
@@ -259,25 +260,24 @@ class RecurrentModel(ResettableModule):
         else:
             check_input(x, self.spec.input_size, self.dtype, batch_first=self.spec.batch_first)
 
-    def _valid_lengths(self, x: Tensor, lengths: Lengths | None, mask: Tensor | None) -> Tensor | None:
+    def _valid_lengths(self, x: Tensor, lengths: Lengths | None, mask: Mask | None) -> Tensor | None:
         if lengths is not None and mask is not None:
-            raise InputError("`mask` and `lengths` both say which steps are valid: give one of them")
+            raise InputError("`mask` and `lengths` both give the valid steps: pass one of them")
         if lengths is None and mask is None:
             return None
         self._check_input(x)
         batch_axis, time_axis = (0, 1) if self.spec.batch_first else (1, 0)
         if mask is not None:
-            check_padding_mask(mask, x, batch_first=self.spec.batch_first)
-            return mask.sum(time_axis)
+            return valid_padding_mask(mask, x, batch_first=self.spec.batch_first).sum(time_axis)
         return valid_lengths(lengths, x.shape[batch_axis], x.shape[time_axis])
 
-    def _run(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor | None) -> tuple[Tensor, Any]:
+    def _run(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Mask | None) -> tuple[Tensor, Any]:
         if self.embedding is not None:
             self._check_input(x)
             x = embed(self.embedding, x, lengths, self.spec)
         if restarts is None:
             return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
-        self._check_restarts(x, state, restarts)
+        restarts = self._valid_restarts(x, state, restarts)
         if torch.compiler.is_compiling():
             result = self.backbone.forward_with_restarts(x, state, lengths, restarts)
             if result is not NotImplemented:
@@ -286,10 +286,10 @@ class RecurrentModel(ResettableModule):
             return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
         return run_with_restarts(self.backbone, x, state, lengths, restarts)
 
-    def _check_restarts(self, x: Tensor, state: Any | None, restarts: Tensor) -> None:
-        """Raise an error unless restarts fit the features x and the model."""
+    def _valid_restarts(self, x: Tensor, state: Any | None, restarts: Mask) -> Tensor:
+        """Return restarts as a tensor; raise an error unless they fit the features x and the model."""
         check_input(x, self.spec.input_size, self.dtype, batch_first=self.spec.batch_first)
-        check_step_mask("restarts", restarts, x, batch_first=self.spec.batch_first)
+        tensor = valid_step_mask("restarts", restarts, x, batch_first=self.spec.batch_first)
         if self.spec.bidirectional and state is not None:
             raise InputError(
                 "With restarts and bidirectional=True, state must be None: the reverse direction starts in each segment"
@@ -299,14 +299,15 @@ class RecurrentModel(ResettableModule):
                 f"With bidirectional=True, restarts requires a readout of each step, such as 'all', but it is "
                 f"{self.spec.readout!r}"
             )
+        return tensor
 
     def _forward_packed(
         self,
         x: PackedSequence,
         state: Any | None,
         lengths: Lengths | None,
-        mask: Tensor | None,
-        restarts: Tensor | None,
+        mask: Mask | None,
+        restarts: Mask | None,
     ) -> tuple[Any, Any]:
         if lengths is not None or mask is not None or restarts is not None:
             raise InputError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -56,11 +55,7 @@ class _Reset:
         if where is not None:
             _copy_values(self._build(**where).get_submodule(self._path), module)
 
-    # The module of a copy is the copy of the module.
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Reset:
-        return _Reset(copy.deepcopy(self._module(), memo), self._path, self._build)  # type: ignore[arg-type]  # alive
-
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> Any:  # for `deepcopy` too: the module of a copy is the copy of the module
         return _Reset, (self._module(), self._path, self._build)
 
 
@@ -72,7 +67,7 @@ def add_resets(model: nn.Module, build: Callable[..., nn.Module]) -> None:
         build: builds the same model again, given `device` and `dtype`.
     """
     for path, module in model.named_modules():
-        if isinstance(module, ResettableModule) or any(True for _ in _tensors(module, recurse=False)):
+        if isinstance(module, ResettableModule) or module._parameters or module._buffers:  # noqa: SLF001  # fastest
             module.__dict__["reset_parameters"] = _Reset(module, path, build)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.errors import BuildError, InputError
-from rnnkit.model._input_checks import is_integer
+from rnnkit.model._input_checks import is_integer, not_a_tensor
 from rnnkit.model.backbone import padding_mask
 from rnnkit.model.readout import Readout
 
@@ -45,6 +45,24 @@ def tie_weights(embedding: nn.Embedding, readout: Readout) -> None:
             weight[embedding.padding_idx].zero_()
 
 
+def tie_loaded_weights(model: Any, _incompatible_keys: object) -> None:
+    """Tie weights again after `load_state_dict(assign=True)`, which gives each module a parameter of its own.
+
+    Weights with different values are those of a model that was untied on purpose, and stay as they are.
+    """
+    loaded, weight = weights_to_tie(model)
+    are_alike = loaded is not None and weight is not None and loaded.shape == weight.shape
+    if are_alike and loaded.device == weight.device and (weight.is_meta or torch.equal(loaded, weight)):
+        model.embedding.weight = weight
+
+
+def weights_to_tie(model: Any) -> list[Any]:
+    """Return the parameters of the embedding and of the linear layer; None for a module that was replaced."""
+    modules = model.embedding, getattr(model.readout, "linear", None)
+    weights = [getattr(module, "weight", None) for module in modules]
+    return [weight if isinstance(weight, nn.Parameter) else None for weight in weights]
+
+
 def embed(embedding: nn.Module, tokens: Tensor, lengths: Tensor | None, spec: RecurrentSpec[Any]) -> Tensor:
     """Return the embeddings of token ids, `(batch, time, input_size)`, whatever the ids past each length are.
 
@@ -68,7 +86,7 @@ def embed(embedding: nn.Module, tokens: Tensor, lengths: Tensor | None, spec: Re
 def check_tokens(x: Any, *, batch_first: bool) -> None:
     """Raise `InputError` unless x holds integers, `(batch, time)` or time first, with a step or more."""
     if not isinstance(x, Tensor):
-        raise InputError(f"The input must be a tensor or a PackedSequence, but is a {type(x).__name__}")
+        raise InputError(not_a_tensor(x))
     axes = "(batch, time)" if batch_first else "(time, batch)"
     if x.dim() != 2 or x.shape[1 if batch_first else 0] == 0:
         raise InputError(
@@ -80,10 +98,3 @@ def check_tokens(x: Any, *, batch_first: bool) -> None:
             f"The input must be integer token ids, as the spec has num_embeddings, but is {x.dtype}: convert it, as in "
             "x.long()"
         )
-
-
-def check_token_step(x_t: Any) -> None:
-    """Raise `InputError` unless x_t has the one axis of a step; `check_tokens` checks everything else."""
-    if not isinstance(x_t, Tensor) or x_t.dim() != 1:
-        found = f"the shape {tuple(x_t.shape)}" if isinstance(x_t, Tensor) else f"a {type(x_t).__name__}"
-        raise InputError(f"step() takes one token id of each sequence, (batch,), but got {found}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from functools import cache, reduce
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Generic, overload
 
 from pydantic import (
@@ -19,17 +19,18 @@ from pydantic import (
     model_validator,
 )
 from pydantic.dataclasses import dataclass
-from pydantic_core import ArgsKwargs, InitErrorDetails, PydanticSerializationError, to_json
+from pydantic_core import ArgsKwargs, PydanticSerializationError, to_json
 from typing_extensions import TypeVar
 
 from rnnkit import _display
-from rnnkit._messages import describe_exception, did_you_mean
+from rnnkit._messages import did_you_mean
 from rnnkit._plain_values import plain_fields
 from rnnkit.catalog import current_catalog
 from rnnkit.deprecation import warn_of_kind
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, UnknownKindError
-from rnnkit.kind import Kind, Problem
+from rnnkit.kind import Kind
 from rnnkit.options import Options, StackOptions, one_or_each
+from rnnkit.specs._kind_rules import kind_problems
 from rnnkit.specs.unresolved import UnresolvedOptions, UnresolvedReadout, name_elsewhere
 from rnnkit.specs.validation import explain_unknown_fields, pydantic_error
 
@@ -176,7 +177,7 @@ class RecurrentSpec(Generic[O_co]):
         if isinstance(sizes, tuple) and len(sizes) != num_layers:
             raise pydantic_error(
                 "sizes_of_layers",
-                f"hidden_size={sizes} has one size for each layer, but num_layers={num_layers}: say "
+                f"hidden_size={sizes} has one size for each layer, but num_layers={num_layers}: set "
                 f"num_layers={len(sizes)}, or give as many sizes as there are layers",
             )
         return num_layers
@@ -278,7 +279,7 @@ class RecurrentSpec(Generic[O_co]):
             raise explain_unknown_fields(error, lambda name: _unknown_field_message(name, data)) from None
         finally:
             _may_be_unresolved.reset(token)
-        problems = _kind_problems(spec)
+        problems = kind_problems(spec)
         if problems:
             raise ValidationError.from_exception_data("RecurrentSpec", problems)
         _warn_of_kind(_given_fields(data).get("kind"), spec)
@@ -403,36 +404,6 @@ def _make_options(cls: type[Options], values: Mapping[Any, Any]) -> Options:
 def _is_about_lists(error: ValidationError) -> bool:
     """True if an error is about lists in place of tuples, which hides what is wrong inside them."""
     return any(line["type"] == "tuple_type" and isinstance(line["input"], list) for line in error.errors())
-
-
-def _kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
-    """The problems that the kind's own check finds. An error in the check is the plugin's fault, not the user's."""
-    if isinstance(spec.options, UnresolvedOptions):
-        return []
-    kind = current_catalog().get(spec.kind)
-    if isinstance(spec.hidden_size, tuple) and not kind.sizes_per_layer:
-        return [_kind_problem(spec, Problem("hidden_size", _one_size_message(kind)))]
-    try:
-        problems = list(kind.check(spec))
-        return [_kind_problem(spec, Problem(*problem)) for problem in problems]
-    except Exception as error:
-        raise PluginError(
-            f"The check of the kind {spec.kind!r} failed on {spec!r}: {describe_exception(error)}"
-        ) from error
-
-
-def _kind_problem(spec: RecurrentSpec[Any], problem: Problem) -> InitErrorDetails:
-    path = problem.field.split(".")
-    return InitErrorDetails(
-        type=pydantic_error("kind_rule", problem.message), loc=tuple(path), input=reduce(getattr, path, spec)
-    )
-
-
-def _one_size_message(kind: Kind) -> str:
-    return (
-        f"The kind {kind.name!r} has one hidden_size for all layers: give one integer, or choose a kind that is a "
-        "stack of cells, such as 'lstm_cell'"
-    )
 
 
 def _field_names(dataclass: Any) -> list[str]:

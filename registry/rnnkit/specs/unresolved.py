@@ -118,7 +118,7 @@ def provider_elsewhere(name: str, plugin: str | None) -> DistributionPin | None:
 
 
 def install_hint(provider: DistributionPin, name: str, index: Index) -> str:
-    """Says which command installs a kind or readout, and why it is not available."""
+    """Say which command installs a kind or readout, and why it is not available."""
     distribution, noun = provider.distribution, index.category.noun
     version = _installed_version(index, distribution)
     reason = (

@@ -52,6 +52,11 @@ class Case:
         x = torch.randn(batch, time, self.spec.input_size, generator=generator, dtype=torch.float64).to(dtype)
         return x if self.spec.batch_first else x.transpose(0, 1).contiguous()
 
+    def setup(self, dtype: torch.dtype | None = torch.float64) -> tuple[RecurrentModel, Tensor, Any]:
+        """A new model, its input and its state after a short random sequence."""
+        model = self.model(dtype=dtype)
+        return model, self.input(dtype=dtype), random_state(model)
+
     def __str__(self) -> str:
         """The call that creates the spec, without defaults."""
         given = {name: value for name, value in self.spec.to_dict().items() if value != _DEFAULTS.get(name)}

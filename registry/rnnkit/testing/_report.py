@@ -77,12 +77,14 @@ class KindReport:
         kind: the canonical name of the kind.
         plugin: the distribution that provides the kind, as `rnnkit-mgu==0.1.0`; None: registered in this process.
         versions: the versions of rnnkit and torch.
+        seed: the seed of the sizes that some checks draw at random.
         results: one for each check, in order.
     """
 
     kind: str
     plugin: str | None
     versions: Mapping[str, str]
+    seed: int
     results: tuple[CheckResult, ...]
 
     @property
@@ -125,6 +127,7 @@ class KindReport:
             "kind": self.kind,
             "plugin": self.plugin,
             "versions": dict(self.versions),
+            "seed": self.seed,
             "warnings": list(self.warnings),
             "results": [each.to_dict() for each in self.results],
         }
@@ -134,6 +137,8 @@ class KindReport:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         counts = f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.not_applicable)} not applicable"
         lines = [f"{self.kind} ({self.plugin or 'registered in this process'}) with {versions}\n{counts}"]
+        if any("seed" in each.figures for each in self.results):
+            lines.append(f"sizes drawn with seed {self.seed}: --seed {self.seed}, or seed={self.seed}, repeats them")
         lines += [textwrap.fill(f"warning: {each}", width) for each in self.warnings]
         for tier, results in groupby(self.results, key=lambda each: each.check.tier):
             lines += [f"\n{tier}", *(each.text(width) for each in results)]

@@ -40,7 +40,7 @@ def check_kind(
         options: options to run every check with, in addition to the defaults and the values that the kit derives from
             the types of the kind's options.
         only: names of checks, parts of names, or patterns as in a shell; None: all checks.
-        seed: the seed of the sizes that some checks draw at random; reports show it.
+        seed: the seed of the sizes that some checks draw at random; the report shows it.
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind is not available.
@@ -54,7 +54,8 @@ def check_kind(
 
 def make_report(kind_under_test: KindUnderTest, results: Iterable[CheckResult]) -> KindReport:
     versions = {"rnnkit": __version__, "torch": str(torch.__version__)}
-    return KindReport(kind_under_test.name, plugin_of(kind_under_test.name), versions, tuple(results))
+    plugin, seed = plugin_of(kind_under_test.name), kind_under_test.seed
+    return KindReport(kind_under_test.name, plugin, versions, seed, tuple(results))
 
 
 def run_check(check: Check, kind_under_test: KindUnderTest) -> CheckResult:

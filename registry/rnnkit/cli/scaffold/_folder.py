@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_folder(target: Path, files: Mapping[str, str]) -> None:
-    """Writes files into a new folder.
+    """Write files into a new folder.
 
     Args:
         target: the new folder, whose parent must exist.

@@ -34,10 +34,10 @@ class Names(NamedTuple):
 
 
 def names_of(distribution: str, kind: str | None = None) -> Names:
-    """Returns the names of a plugin; the default of `kind` is the module name without a leading `rnnkit_`."""
+    """Return the names of a plugin; the default of `kind` is the module name without a leading `rnnkit_`."""
     return Names(distribution, module_of(distribution).removeprefix("rnnkit_") if kind is None else kind)
 
 
 def module_of(distribution: str) -> str:
-    """Returns the module name of a distribution: its normalized name with underscores."""
+    """Return the module name of a distribution: its normalized name with underscores."""
     return normalized(distribution).replace("-", "_")

@@ -38,7 +38,7 @@ class NameProblem(NamedTuple):
 
 
 def find_problems(name: str, kind: str | None, parent: Path) -> list[NameProblem]:
-    """Returns all problems with a new plugin, in the order of the arguments. Imports no installed plugin.
+    """Return all problems with a new plugin, in the order of the arguments. Imports no installed plugin.
 
     Args:
         name: name of the distribution.
@@ -98,7 +98,7 @@ def _kind_problems(kind: str | None, name: str) -> Iterator[NameProblem]:
 
 
 def _invalid_kind(kind: str) -> str:
-    """Returns why a kind cannot have this name; empty if it can."""
+    """Return why a kind cannot have this name; empty if it can."""
     if keyword.iskeyword(kind):
         return "is a Python keyword"
     if not _KIND.fullmatch(kind):
@@ -111,7 +111,7 @@ def _invalid_kind(kind: str) -> str:
 
 
 def _providers(kind: str) -> set[str]:
-    """Returns the distributions that provide a kind with this bare name, blocked ones included."""
+    """Return the distributions that provide a kind with this bare name, blocked ones included."""
     candidates = chain.from_iterable(candidates_by_distribution().values())
     return {each.distribution for each in candidates if each.category.noun == "kind" and each.bare_name == kind}
 

@@ -41,7 +41,7 @@ class _Filled(Template):
 
 
 def project_files(names: Names) -> list[ProjectFile]:
-    """Returns the files of a plugin, the most important first."""
+    """Return the files of a plugin, the most important first."""
     values = {name: getattr(names, name) for name in ("distribution", "module", "kind", "full_kind", "class_prefix")}
     values["rnnkit"] = _minimum_version(__version__)
     return [
@@ -55,7 +55,7 @@ def _template(name: str) -> str:
 
 
 def _minimum_version(version: str) -> str:
-    """Returns the minimum rnnkit to require: `0.2` for `0.2.3`; `0.2.0rc1` unchanged, since it precedes 0.2."""
+    """Return the minimum rnnkit to require: `0.2` for `0.2.3`; `0.2.0rc1` unchanged, since it precedes 0.2."""
     public = version.partition("+")[0]
     major, minor, *rest = public.split(".")
     return f"{major}.{minor}" if all(map(str.isdigit, [major, minor, *rest])) else public

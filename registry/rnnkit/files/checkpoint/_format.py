@@ -240,6 +240,8 @@ def _check_start(start: bytes, path: str) -> None:
         )
     if start.startswith(b"version h"):
         _fail(path, "it is a Git LFS pointer, not the file itself: run `git lfs pull`")
+    if path.endswith((".json", ".toml", ".yaml", ".yml")):
+        _fail(path, "it is a spec file, not a saved model: build the model with build_model(load_spec(path))")
     _fail(path, "it is not a safetensors file: no header follows its first 8 bytes")
 
 

@@ -43,12 +43,12 @@ def tensors_to_store(tensors: Mapping[str, Tensor], tied: Mapping[str, str]) -> 
 
 
 def most_common_dtype(tensors: Mapping[str, Tensor]) -> torch.dtype:
-    """Return the most common floating-point or complex dtype; torch's default if there is none.
+    """Return the most common floating-point dtype; torch's default if there is none.
 
     Except for float8, since torch cannot initialize parameters in it.
     """
     dtypes = (tensor.dtype for tensor in tensors.values() if tensor.dtype.itemsize > 1)
-    counts = Counter(dtype for dtype in dtypes if dtype.is_floating_point or dtype.is_complex)
+    counts = Counter(dtype for dtype in dtypes if dtype.is_floating_point)
     return counts.most_common(1)[0][0] if counts else torch.get_default_dtype()
 
 

@@ -96,8 +96,8 @@ def _on_one_line(message: str) -> str:
 
 def parse_overrides(overrides: Iterable[str], file: str) -> tuple[list[Override], list[FileProblem]]:
     """Parse overrides, and return the problems of the others."""
-    if isinstance(overrides, str):
-        raise SpecFileError(f"Overrides should be a list such as ['hidden_size=64'], but are the text {overrides!r}")
+    if isinstance(overrides, str | Mapping):
+        raise SpecFileError(f"Overrides should be a list such as ['hidden_size=64'], but are {short_repr(overrides)}")
     parsed, problems = [], []
     for each in overrides:
         try:

@@ -93,7 +93,7 @@ def apply_overrides(
 
 
 def _apply(fields: dict[str, Any], override: Override) -> str:
-    """Set a field; returns a message if that is not possible."""
+    """Set a field, and return a message if that is not possible."""
     *outer, last = override.path
     parent = fields
     for depth, key in enumerate(outer, 1):

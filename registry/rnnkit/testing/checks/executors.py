@@ -29,10 +29,10 @@ class Call(NamedTuple):
 
 
 _CALLS = (
-    Call(5, 7, state=False, lengths=None),
-    Call(5, 7, state=True, lengths=[7, 1, 0, 4, 7]),
+    Call(5, 4, state=False, lengths=None),
+    Call(5, 4, state=True, lengths=[4, 1, 0, 3, 4]),
     Call(1, 1, state=True, lengths=None),
-    Call(1, 7, state=False, lengths=[3]),
+    Call(1, 4, state=False, lengths=[3]),
 )
 
 

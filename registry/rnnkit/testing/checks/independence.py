@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rnnkit import build_model
 from rnnkit.testing._check import check
-from rnnkit.testing._context import BATCH, LENGTHS, TIME, Case, CheckContext, random_state
+from rnnkit.testing._context import BATCH, LENGTHS, TIME, Case, CheckContext
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
 
 
@@ -25,8 +25,8 @@ def inputs_are_not_modified(context: CheckContext) -> None:
     An in-place operation, such as `add_` or `x[...] =`, acts on an argument.
     """
     for case in context.cases_in_both_layouts():
-        model, state, lengths = case.model(), random_state(case.model()), torch.tensor(LENGTHS)
-        arguments = {"x": case.input(), "state": state, "lengths": lengths}
+        (model, x, state), lengths = case.setup(), torch.tensor(LENGTHS)
+        arguments = {"x": x, "state": state, "lengths": lengths}
         copies, weights = deepcopy(arguments), deepcopy(model.state_dict())
         for ends in (None, lengths):
             with torch.no_grad():
@@ -59,7 +59,7 @@ def sequences_are_independent(context: CheckContext) -> None:
     A statistic such as a mean is computed over the batch, or the batch axis is mixed up with another axis.
     """
     for case in context.cases_in_both_layouts():
-        model, x, state = case.model(), case.input(), random_state(case.model())
+        model, x, state = case.setup()
         output, final = model.backbone(x, state)
         expected, expected_parts = run_sequences_alone(model, x, state, [TIME] * BATCH)
         context.assert_close(output, expected, "in a batch, the output")

@@ -12,7 +12,7 @@ from torch import Tensor
 from rnnkit import RecurrentModel, map_state
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference
-from rnnkit.testing._context import DIRECTIONS, CheckContext, new_lengths, random_state
+from rnnkit.testing._context import DIRECTIONS, CheckContext, new_lengths
 
 _TOLERANCES: dict[torch.dtype, dict[str, Any]] = {
     torch.float64: {"relative": 1e-9, "absolute": 1e-11},
@@ -29,7 +29,7 @@ def gradient_mode_has_no_effect(context: CheckContext) -> None:
     """
     for dtype, tolerance in _TOLERANCES.items():
         for case in context.cases(context.kind.variants):
-            model, x, state = case.model(dtype=dtype), case.input(dtype=dtype), random_state(case.model(dtype=dtype))
+            model, x, state = case.setup(dtype)
             for lengths in (None, new_lengths()):
                 expected = model(x, state, lengths=lengths, return_state=True)
                 for what, mode in _gradient_modes(model):

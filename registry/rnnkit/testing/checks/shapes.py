@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from rnnkit.testing._check import check
-from rnnkit.testing._context import BATCH, BATCH_AXES, DIRECTIONS, TIME, Case, CheckContext, random_state
+from rnnkit.testing._context import BATCH, BATCH_AXES, DIRECTIONS, Case, CheckContext
 from rnnkit.testing._fixed_sizes import fixed_sizes
 from rnnkit.testing._per_sequence import batch_axes, batched_parts
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
@@ -45,7 +45,7 @@ def batch_first_is_a_transpose(context: CheckContext) -> None:
     The batch and time axes are interchanged, or an inner module has a fixed `batch_first`.
     """
     for case in context.cases(context.kind.variants, DIRECTIONS, readout="all", batch_first=False):
-        model, x, state = case.model(), case.input(), random_state(case.model())
+        model, x, state = case.setup()
         batch_first = Case(replace(case.spec, batch_first=True)).model()
         batch_first.load_state_dict(model.state_dict())
         expected, expected_final = batch_first(x.transpose(0, 1), state, return_state=True)
@@ -107,10 +107,10 @@ def _combinations(kind: KindUnderTest) -> Iterator[list[Sequence[Changes]]]:
 
 @torch.no_grad()
 def _check_runs(context: CheckContext, case: Case) -> None:
-    model, x = case.model(perturb=False).train(), case.input()
+    model, x = case.model(perturb=False).train(), case.input(time=2)
     y, final = model(x, return_state=True)
     context.assert_true(y.isfinite().all(), "the output is not finite")
-    y = model(x, final, lengths=torch.tensor([TIME, 1, 0, 2]))
+    y = model(x, final, lengths=torch.tensor([2, 1, 0, 2]))
     context.assert_true(y.isfinite().all(), "with lengths and the state of another call, the output is not finite")
 
 

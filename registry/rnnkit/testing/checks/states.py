@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import BATCH, DIRECTIONS, LENGTHS, TIME, CheckContext, random_state
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, select_sequences
 from rnnkit.testing.checks.serialization import through_torch
+
+# Each index, and the positions that it selects
+_SELECTIONS = (([2, 0, 0, 3, 1], [2, 0, 0, 3, 1]), ([1], [1]), ([False, True, True, False], [1, 2]))
 
 
 @check("shape and state")
@@ -74,13 +78,15 @@ def state_round_trip(context: CheckContext) -> None:
 def reset_state_per_sequence(context: CheckContext) -> None:
     """`reset_state` resets some sequences of a batch and leaves the others unchanged.
 
-    The batch axis does not match `state_shapes`, or sequences interact.
+    The batch axis does not match `state_shapes`, sequences interact, or the given state is modified.
     """
     mask = torch.tensor([True, False, True, False])
     for case in context.cases(readout="last"):
-        model, x, state = case.model(), case.input(), random_state(case.model())
+        model, x, state = case.setup()
         axes, start = batch_axes(model), model.initial_state(BATCH)
+        copy = deepcopy(state)
         reset = model.reset_state(state, mask)
+        context.assert_equal(state, copy, "after reset_state, the state that was given")
         for indices, before in (([0, 2], start), ([1, 3], state)):
             after, expected = (_parts_of(each, axes, indices) for each in (reset, before))
             what = f"of sequences {indices}"
@@ -88,6 +94,25 @@ def reset_state_per_sequence(context: CheckContext) -> None:
             if len(after) == len(leaves(state)):  # otherwise the shared parts are not reset
                 y, y_before = (model(x, each)[indices] for each in (reset, before))
                 context.assert_close(y, y_before, f"after resetting sequences 0 and 2, the output {what}")
+
+
+@check("shape and state")
+def selected_states_continue(context: CheckContext) -> None:
+    """`select_state` selects, reorders and repeats states, which continue as in a batch of the selected sequences.
+
+    An override of `select_state` leaves out a part of the state, selects along another axis, or takes no mask.
+    """
+    for case in context.cases_in_both_layouts():
+        model, x = case.model(), case.input()
+        _, state = model(x, return_state=True)
+        for index, positions in _SELECTIONS:
+            selected = x.index_select(1 - case.time_axis, torch.tensor(positions))
+            _, expected = model(selected, return_state=True)
+            actual = model.select_state(state, index)
+            found, wanted = (batched_parts(each, batch_axes(model)) for each in (actual, expected))
+            context.assert_close(found, wanted, f"by sequence, select_state(state, {index})")
+            after, expected_after = (model(selected, each) for each in (actual, expected))
+            context.assert_close(after, expected_after, f"after select_state(state, {index}), the output")
 
 
 @check("shape and state")

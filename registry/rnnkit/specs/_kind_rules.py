@@ -1,0 +1,65 @@
+"""The rules of a kind, which a spec must follow once each of its fields is valid by itself."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import InitErrorDetails
+
+from rnnkit._messages import describe_exception
+from rnnkit.catalog import current_catalog
+from rnnkit.errors import PluginError
+from rnnkit.kind import Kind, Problem
+from rnnkit.specs.unresolved import UnresolvedOptions, UnresolvedReadout
+from rnnkit.specs.validation import pydantic_error
+
+if TYPE_CHECKING:
+    from rnnkit.specs.recurrent_spec import RecurrentSpec
+
+
+def kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
+    """Return the problems that the check of the kind finds.
+
+    Raises:
+        PluginError: the check, or `features` of the kind, fails, which is a fault of the plugin.
+    """
+    if isinstance(spec.options, UnresolvedOptions):
+        return []
+    kind = current_catalog().get(spec.kind)
+    if isinstance(spec.hidden_size, tuple) and not kind.sizes_per_layer:
+        return [_kind_problem(spec, Problem("hidden_size", _one_size_message(kind)))]
+    try:
+        problems = list(kind.check(spec)) or _tied_problems(kind, spec)
+        return [_kind_problem(spec, Problem(*problem)) for problem in problems]
+    except Exception as error:
+        raise PluginError(
+            f"The check of the kind {spec.kind!r} failed on {spec!r}: {describe_exception(error)}"
+        ) from error
+
+
+def _tied_problems(kind: Kind, spec: RecurrentSpec[Any]) -> list[Problem]:
+    """The problem of tied weights whose sizes differ, unless a plugin's readout may read other features."""
+    is_own = "/" not in spec.readout and not isinstance(spec.readout, UnresolvedReadout)
+    features = kind.features(spec) if spec.tie_weights and is_own and kind.features else spec.input_size
+    if features == spec.input_size:
+        return []
+    message = (
+        f"tie_weights=True requires recurrent layers with input_size={spec.input_size} features, but they have "
+        f"{features}: set input_size={features}, or tie_weights to False"
+    )
+    return [Problem("tie_weights", message)]
+
+
+def _kind_problem(spec: RecurrentSpec[Any], problem: Problem) -> InitErrorDetails:
+    path = problem.field.split(".")
+    return InitErrorDetails(
+        type=pydantic_error("kind_rule", problem.message), loc=tuple(path), input=reduce(getattr, path, spec)
+    )
+
+
+def _one_size_message(kind: Kind) -> str:
+    return (
+        f"The kind {kind.name!r} has one hidden_size for all layers: give one integer, or choose a kind that is a "
+        "stack of cells, such as 'lstm_cell'"
+    )
