@@ -184,7 +184,8 @@ class TorchBackbone(Backbone):
 def _is_torch_module(backbone: TorchBackbone) -> bool:
     """True if `rnn` is a module of torch itself, whose attributes the backbone reads; evaluated once per compilation."""
     rnn: Any = backbone.rnn
-    return vars(rnn) is backbone._link_to_rnn.values and type(rnn) in (nn.RNN, nn.GRU, nn.LSTM)  # noqa: SLF001
+    is_linked = vars(rnn) is backbone._link_to_rnn.values  # noqa: SLF001
+    return is_linked and type(rnn) in (nn.RNN, nn.GRU, nn.LSTM)
 
 
 # the mark of `torch.compiler.assume_constant_result`, which would import the compiler here
