@@ -182,7 +182,7 @@ class TorchBackbone(Backbone):
 
 
 def _is_torch_module(backbone: TorchBackbone) -> bool:
-    """True if `rnn` is a module of torch itself, whose attributes the backbone reads; evaluated once per compilation."""
+    """True if `rnn` is a module of torch itself, whose attributes the backbone reads; asked once per compilation."""
     rnn: Any = backbone.rnn
     is_linked = vars(rnn) is backbone._link_to_rnn.values  # noqa: SLF001
     return is_linked and type(rnn) in (nn.RNN, nn.GRU, nn.LSTM)

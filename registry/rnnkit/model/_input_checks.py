@@ -141,7 +141,7 @@ def valid_index(index: Any, batch: int) -> Tensor:
             f"(batch,) = ({batch},), but is {_describe_sequence(index)}"
         )
     if tensor.dtype == torch.bool:
-        if len(tensor) != batch:
+        if tensor.shape[0] != batch:
             raise InputError(f"A bool index must have the shape (batch,) = ({batch},), but has {tuple(tensor.shape)}")
         return tensor.nonzero().squeeze(-1)
     tensor = tensor.to(torch.int64)
@@ -174,7 +174,7 @@ def _as_mask(mask: Any) -> Any:
 
 def _range_outside(values: Tensor, largest: int) -> str:
     """Return `from -1 to 3` for values, `(batch,)`, that are not all in [0, largest]; an empty string otherwise."""
-    if len(values) == 0 or not values_are_known(values):
+    if not values_are_known(values) or len(values) == 0:  # while tracing, `len` would fix the size
         return ""
     lowest, highest = (int(end) for end in torch.aminmax(values))
     return f"from {lowest} to {highest}" if lowest < 0 or highest > largest else ""
