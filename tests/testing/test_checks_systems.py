@@ -731,6 +731,22 @@ def test_kinds_that_cannot_be_trained_in_two_processes(plugins, h, words):
     assert words in result.reason
 
 
+def test_processes_that_cannot_be_forked(monkeypatch):
+    monkeypatch.setattr(data_parallel, "_CAN_FORK", False)
+    monkeypatch.setattr(data_parallel, "_RANKS", [(0,), (1,)])
+    [result] = check_kind("rnn", only=PARALLEL).results
+    assert result.outcome == "passed", result.reason
+
+
+def test_processes_that_fail_before_training(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("raise ImportError('torch is damaged')")
+    monkeypatch.syspath_prepend(tmp_path)
+    [result] = check_kind("rnn", only=PARALLEL).results
+    assert result.outcome == "failed"
+    assert result.reason.count("failed with exit status 1") == 2
+    assert "ImportError: torch is damaged" in result.reason
+
+
 def test_unavailable_distributed_training_is_not_applicable(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(data_parallel, "_loopback", lambda: {"GLOO_SOCKET_IFNAME": "no_such_interface"})
