@@ -36,6 +36,11 @@ def describe_exception(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def end_sentence(text: str) -> str:
+    """Return a text with a period at its end, unless it ends with a punctuation mark."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def join_quoted(names: Sequence[str]) -> str:
     """Return `'a', 'b' and 'c'`, or `none`."""
     quoted = [repr(name) for name in names]

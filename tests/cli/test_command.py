@@ -129,6 +129,14 @@ def test_check_takes_a_seed():
     assert report["seed"] == report["results"][0]["figures"]["seed"] == 3
 
 
+@pytest.mark.parametrize(("field", "reason"), [("kind=gru", "The kind under test"), ("num_embeddings=5", "The checks")])
+def test_check_refuses_fields_that_it_sets_or_does_not_support(field, reason):
+    result = run("check", "lstm", "--spec", field)
+    assert result.exit_code == 2
+    assert f"spec must not set {field.partition('=')[0]!r}" in result.stderr
+    assert reason in result.stderr
+
+
 def test_failed_check_exits_with_1(plugins):
     plugins.install("mgu", source=REGISTERS, distribution="acme-cells")
     result = run("check", "mgu", "--only", "output_shape", "--only", "record")

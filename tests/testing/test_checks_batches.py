@@ -1,4 +1,4 @@
-"""The checks of selected states, restarts and forms of lengths. Each fault fails one; the other checks pass it."""
+"""The checks of selected states, restarts and forms of lengths. Each fault fails its check."""
 
 import pytest
 import torch

@@ -248,6 +248,10 @@ class Gru(GRUBackbone):
     """A correct backbone of torch's module; faults change its `run`."""
 
 
+def hidden_size_of(spec):
+    return spec.hidden_size
+
+
 def gru(check_name, words, **fields):
     return faults.planted(check_name, words, options=InitOptions, **fields)
 
@@ -267,6 +271,11 @@ class AnswersTimeFirst(Gru):
     def run(self, x, state, lengths):
         output, final = super().run(x, state, lengths)
         return output.transpose(0, 1), final
+
+
+@gru("output_shape", "Kind.features returns 6, but the backbone has 12 features", features=hidden_size_of)
+class HasARecordOfOneDirection(Gru):
+    """Its record forgets the second direction."""
 
 
 @gru("batch_first_is_a_transpose", "with batch_first=False, the output is")

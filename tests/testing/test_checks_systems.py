@@ -141,6 +141,11 @@ RECORDS = {
     "of_python": ({"equation": r"h_t &= torch.tanh(x_t)"}, "the equation must be LaTeX, but contains 'torch.'"),
     "without_backslash": ({"equation": r"h_t &= tanh(x_t)"}, "the equation must be LaTeX, but contains 'tanh'"),
     "unbalanced": ({"equation": r"h_{t &= x_t \{"}, "the equation has 1 opening braces, but 0 closing braces"),
+    "open_bracket": ({"equation": r"h_t &= \tanh(W x_t"}, "the equation is not complete: `)` is missing at the end"),
+    "open_bracket_before_a_line": ({"equation": r"c_t &= \tanh(W x_t \\ h_t &= c_t"}, "`)` is missing at the end"),
+    "closing_bracket": ({"equation": r"h_t &= \tanh(W x_t))"}, "the equation is not complete: `)` after"),
+    "other_bracket": ({"equation": r"h_t &= \tanh([W x_t)"}, "`]` is missing before `)`"),
+    "no_operand": ({"equation": r"h_t &= W x_t +"}, "the end of the line after"),
     "no_title": ({"paper": PAPER._replace(title="")}, "the title of the paper must be a nonempty string"),
     "no_authors": (
         {"paper": PAPER._replace(authors=None)},
@@ -169,8 +174,16 @@ def test_all_problems_of_a_record_are_reported():
 
 @pytest.mark.parametrize(
     "equation",
-    [r"h_t &= \tanh(x_t)", "\n\t\th_t &= x_t \\\\\n\t\tc_t &= h_t\n", r"h_t &= W_{\exp} x^{*}_t", ""],
-    ids=["raw", "indented", "with_names", "none"],
+    [
+        r"\sum_i (a_i | b) \in [0, 1)",
+        r"h_t = \sum_i (a_i",
+        r"\text{Gates} \\ h_t = x_t",
+        r"h_t &= \tanh(x_t)",
+        "\n\t\th_t &= x_t \\\\\n\t\tc_t &= h_t\n",
+        r"h_t &= W_{\exp} x^{*}_t",
+        "",
+    ],
+    ids=["unknown", "unknown_before_a_bracket", "text", "raw", "indented", "with_names", "none"],
 )
 def test_valid_equations(equation):
     assert result_of(record_of(SimpleCell, equation=equation), "record_is_complete").outcome == "passed"
@@ -246,7 +259,7 @@ OPTIONS = {
     "raises_something_else": (
         kind_with(Annotated[str, BeforeValidator(lowercase)], "x"),
         "options_are_validated",
-        "'object' object has no attribute 'lower', not a ValidationError",
+        "'object' object has no attribute 'lower' (test_checks_systems.py, line",
     ),
     "raises_something_else_for_a_mapping": (
         kind_with(Annotated[str, BeforeValidator(named)], "x"),
@@ -716,6 +729,22 @@ def test_kinds_that_cannot_be_trained_in_two_processes(plugins, h, words):
         [result] = check_kind("test_distributed", only=[PARALLEL]).results
     assert result.outcome == "failed", result.reason
     assert words in result.reason
+
+
+def test_processes_that_cannot_be_forked(monkeypatch):
+    monkeypatch.setattr(data_parallel, "_CAN_FORK", False)
+    monkeypatch.setattr(data_parallel, "_RANKS", [(0,), (1,)])
+    [result] = check_kind("rnn", only=PARALLEL).results
+    assert result.outcome == "passed", result.reason
+
+
+def test_processes_that_fail_before_training(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("raise ImportError('torch is damaged')")
+    monkeypatch.syspath_prepend(tmp_path)
+    [result] = check_kind("rnn", only=PARALLEL).results
+    assert result.outcome == "failed"
+    assert result.reason.count("failed with exit status 1") == 2
+    assert "ImportError: torch is damaged" in result.reason
 
 
 def test_unavailable_distributed_training_is_not_applicable(monkeypatch):

@@ -13,6 +13,7 @@ import torch
 
 from rnnkit import CellState, RnnkitError, UnknownKindError, cell_kind, register_kind
 from rnnkit.testing import Check, CheckFailedError, CheckResult, all_checks, check_kind, parametrize_with_checks
+from rnnkit.testing._raised_at import raised_at
 from rnnkit.testing._runner import run_check
 from rnnkit.testing.kind_under_test import KindUnderTest
 from tests.helpers.cells import SimpleCell
@@ -47,6 +48,7 @@ def forgetful():
         yield kind.name
 
 
+RELU = {"nonlinearity": "relu", "forget_bias": None}
 TWO = ("chunks_equal_full_sequence", "step_equals_forward")
 
 # The report
@@ -144,6 +146,40 @@ def test_checks_are_selected_by_part_of_a_name_or_pattern(simple, only):
     assert [each.check.name for each in check_kind(simple, only=only).results] == list(TWO)
 
 
+@pytest.mark.parametrize("only", ["chunks", "chunks_*", TWO[0]])
+def test_a_string_is_one_pattern(simple, only):
+    assert [each.check.name for each in check_kind(simple, only=only).results] == [TWO[0]]
+
+
+def test_no_pattern_at_all_is_an_error(simple):
+    with pytest.raises(ValueError, match="only must name at least one check, but is empty; use only=None"):
+        check_kind(simple, only=[])
+
+
+def test_one_mapping_of_options_is_accepted():
+    given = [check_kind("rnn_cell", only=TWO, options=each) for each in (RELU, [RELU])]
+    assert given[0].to_dict() == given[1].to_dict()
+    assert given[0].results[0].figures["cases"] > check_kind("rnn_cell", only=TWO).results[0].figures["cases"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"kind": "gru"}, "spec must not set 'kind', but sets it to 'gru'. The kind under test is the argument"),
+        ({"num_embeddings": 5}, "spec must not set 'num_embeddings', but sets it to 5. The checks test the recurrent"),
+        ({"padding_idx": 0}, "spec must not set 'padding_idx', but sets it to 0"),
+        ({"tie_weights": True}, "spec must not set 'tie_weights', but sets it to True"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_spec_must_not_set_the_kind_or_the_embedding(simple, spec, message):
+    with pytest.raises(ValueError, match=message):
+        check_kind(simple, spec=spec)
+    [test, *_] = [parameter.values[0] for parameter in parametrize_with_checks(simple, spec=spec).args[1]]
+    with pytest.raises(ValueError, match=message):
+        test.run()
+
+
 def test_an_unknown_kind_is_an_error():
     with pytest.raises(UnknownKindError, match="nonsense"):
         check_kind("nonsense")
@@ -155,9 +191,14 @@ def test_sizes_can_be_given_for_kinds_that_accept_none_of_the_default_sizes():
             yield "hidden_size", "must be 60"
 
     with register_kind(cell_kind(SimpleCell, name="sixty", summary="A test.", check=check)) as kind:
-        with pytest.raises(ValueError, match=r"accepts none.*must be 60.*Give fields"):
+        with pytest.raises(ValueError, match=r"accepts none.*must be 60\. Give fields that it accepts"):
             check_kind(kind.name)
         assert check_kind(kind.name, spec={"hidden_size": 60}, only=TWO).passed
+
+
+def test_a_message_that_ends_with_a_question_mark_gets_no_period():
+    with pytest.raises(ValueError, match=r"Did you mean 'hidden_size'\? Give fields"):
+        check_kind("gru", spec={"hiden_size": 12})
 
 
 def test_accepted_sizes_are_found():
@@ -182,7 +223,42 @@ def test_any_exception_is_a_failure(simple):
 
     result = run_check(Check("raising", "numerics", "Nothing.", "", raising), KindUnderTest(simple))
     assert result.outcome == "failed"
-    assert result.reason.startswith("it raised SystemError: out of order\nwith RecurrentSpec(")
+    assert result.reason.startswith("it raised SystemError: out of order (test_kit.py, line ")
+    assert "\nwith RecurrentSpec(" in result.reason
+
+
+class Broken(SimpleCell):
+    """Its step raises an error."""
+
+    def step(self, projected_t, state):
+        h, c = state
+        return h, c
+
+
+def test_an_exception_of_a_plugin_names_its_line():
+    with register_kind(cell_kind(Broken, name="broken", summary="A test.")) as kind:
+        reason = check_kind(kind.name, only="empty_batch")["empty_batch"].reason
+    line = Broken.step.__code__.co_firstlineno + 1
+    assert f"it raised ValueError: not enough values to unpack (expected 2, got 1) (test_kit.py, line {line}" in reason
+    assert f"line {line}, in Broken.step)\n" in reason
+
+
+class BrokenInALibrary(SimpleCell):
+    """Passes a wrong argument to a function of the standard library."""
+
+    def step(self, projected_t, state):
+        return json.loads(projected_t), state
+
+
+def test_an_exception_of_a_library_names_the_line_that_calls_it():
+    with register_kind(cell_kind(BrokenInALibrary, name="broken", summary="A test.")) as kind:
+        reason = check_kind(kind.name, only="empty_batch")["empty_batch"].reason
+    assert "the JSON object must be str" in reason
+    assert "in BrokenInALibrary.step)" in reason
+
+
+def test_an_exception_outside_of_plugins_names_no_line():
+    assert raised_at(ValueError("never raised")) == ""
 
 
 def test_random_state_is_restored(simple):

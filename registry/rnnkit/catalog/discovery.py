@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import NamedTuple
 
+from rnnkit._messages import end_sentence
 from rnnkit.errors import PluginError
 
 OWN = "rnnkit"  # the distribution whose kinds have bare names
@@ -197,8 +198,8 @@ def _name(distribution: Distribution | None) -> str:
 
 def _unreadable_error(name: str, distribution: Distribution, cause: str) -> PluginError:
     error = PluginError(
-        f"The distribution {name!r} in {distribution.locate_file('')} cannot be read: {cause}. Install it again, or "
-        "remove it."
+        f"The distribution {name!r} in {distribution.locate_file('')} cannot be read: {end_sentence(cause)} Install it "
+        "again, or remove it."
     )
     error.cause = cause
     return error

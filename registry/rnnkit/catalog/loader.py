@@ -18,7 +18,7 @@ from typing import Any
 
 import pluggy
 
-from rnnkit._messages import describe_exception, join_quoted, short_repr
+from rnnkit._messages import describe_exception, end_sentence, join_quoted, short_repr
 from rnnkit._version import __version__
 from rnnkit.catalog.discovery import KINDS, OWN, Candidate, is_name
 from rnnkit.catalog.hook_validation import implements, require_hook, validated_manager
@@ -79,11 +79,11 @@ def plugin_error(candidate: Candidate, cause: str, fix: str = "") -> PluginError
     fix = fix or "Ask its authors, or install another version"
     noun = candidate.category.noun
     if candidate.entry is None:
-        message = f"The local {noun} {candidate} cannot be registered: {cause}. {fix}."
+        message = f"The local {noun} {candidate} cannot be registered: {end_sentence(cause)} {fix}."
     else:
         message = (
-            f"The plugin {candidate} is broken: {cause}. {fix}. Only its own {noun}s are affected; to block it, "
-            f"add {candidate.distribution} to {BLOCK}."
+            f"The plugin {candidate} is broken: {end_sentence(cause)} {fix}. Only its own {noun}s are affected; to "
+            f"block it, add {candidate.distribution} to {BLOCK}."
         )
     error = PluginError(message)
     error.cause = cause

@@ -44,8 +44,9 @@ def command(
 
     Takes some seconds. A check is not applicable (n/a) if KIND lacks the feature that it tests. PATTERN is a part of
     the name of a check, or a shell pattern. If KIND needs other sizes than those that the checks try, or options that
-    fit the sizes, set them: --spec hidden_size=12 --spec options.height=3 --options "height=2 width=6". A report shows
-    the seed of the sizes that were drawn. Exit status 1: a check failed.
+    fit the sizes, set them: --spec hidden_size=12 --spec options.height=3 --options "height=2 width=6". The checks test
+    the recurrent network, without an embedding of tokens. A report shows the seed of the sizes that were drawn. Exit
+    status 1: a check failed.
     """
     from rnnkit.files.spec import fields_of
     from rnnkit.testing import check_kind  # imports torch

@@ -14,6 +14,7 @@ from rnnkit.equation._tree import (
     Call,
     Fraction,
     Group,
+    MalformedEquationError,
     Name,
     Number,
     Power,
@@ -24,6 +25,7 @@ from rnnkit.equation._tree import (
 )
 
 _CLOSING = {"(": ")", "[": "]", r"\{": r"\}"}
+_ENDS = {"", "}", *_CLOSING.values()}  # one of them in the wrong place is an error in any dialect of LaTeX
 _OPERATORS: dict[str, Literal["*", ".", "/"]] = {r"\odot": "*", r"\circ": "*", r"\times": "*", r"\cdot": ".", "/": "/"}
 _WITH_ARGUMENT = {*WORDS, *ACCENTS, *FONTS}
 _TRANSPOSES = {"T", r"\top", r"\mathrm{T}"}
@@ -226,9 +228,9 @@ class Reader:
         before = " ".join(self._tokens[max(0, self._at - 6) : self._at])
         return before and f" after `{before}`"
 
-    @staticmethod
-    def _error(message: str, hint: str) -> UnreadableEquationError:
-        return UnreadableEquationError(f"{message}: {hint}" if hint else message)
+    def _error(self, message: str, hint: str) -> UnreadableEquationError:
+        kind = MalformedEquationError if self.next in _ENDS else UnreadableEquationError
+        return kind(f"{message}: {hint}" if hint else message)
 
 
 def _script_of(sign: str, script: str) -> str:
@@ -258,6 +260,8 @@ class Line(NamedTuple):
         """Parse the tokens of a line."""
         reader = Reader(tokens)
         name = reader.name()
+        if not reader.next:  # a line of text is complete LaTeX
+            raise UnreadableEquationError(f"`=` is missing at the end of the line after `{' '.join(tokens)}`")
         reader.take("=")
         tree = reader.sum()
         reader.end()

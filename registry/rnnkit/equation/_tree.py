@@ -21,6 +21,10 @@ class UnreadableEquationError(RnnkitError, ValueError):
     """An equation contains LaTeX that rnnkit does not support, or that is ambiguous."""
 
 
+class MalformedEquationError(UnreadableEquationError):
+    """An equation has an unmatched bracket, or its line ends too early."""
+
+
 @dataclass(frozen=True)
 class Tree:
     """A node of the tree. Its operands are the fields that hold trees."""

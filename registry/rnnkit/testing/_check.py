@@ -69,12 +69,15 @@ def all_checks() -> tuple[Check, ...]:
     return tuple(sorted(_checks, key=lambda each: (get_args(Tier).index(each.tier), each.function.__module__)))
 
 
-def select_checks(patterns: Iterable[str]) -> tuple[Check, ...]:
+def select_checks(patterns: str | Iterable[str]) -> tuple[Check, ...]:
     """The checks whose names contain, or match as in a shell, at least one pattern.
 
     Raises:
-        ValueError: no check matches one of the patterns.
+        ValueError: there is no pattern, or no check matches one of the patterns.
     """
+    patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    if not patterns:
+        raise ValueError("only must name at least one check, but is empty; use only=None to run all checks")
     found = {pattern: _matching(pattern) for pattern in patterns}
     require_known_checks(pattern for pattern, names in found.items() if not names)
     return tuple(each for each in all_checks() if any(each.name in names for names in found.values()))

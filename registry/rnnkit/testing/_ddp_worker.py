@@ -1,4 +1,7 @@
-"""One process of a DistributedDataParallel run: `python -m rnnkit.testing._ddp_worker FOLDER RANK`."""
+"""Processes of a DistributedDataParallel run: `python -m rnnkit.testing._ddp_worker FOLDER RANK...`.
+
+A single rank trains in this process. For each of several ranks a process is forked, after torch was imported once.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -48,8 +52,30 @@ class Task(NamedTuple):
         return found | {f"{name} afterwards": each.detach() for name, each in model.named_parameters()}
 
 
-def main(folder: Path, rank: int) -> None:
-    """Train on the sequences of one process, together with the others."""
+def main(folder: Path, ranks: list[int]) -> None:
+    """Run the ranks; if they are forked, write the exit status of each to `status<rank>.txt`."""
+    if len(ranks) == 1:
+        train_rank(folder, ranks[0])
+    import_module("torch._dynamo")  # `torch.optim` imports it later, which takes longer than all other imports
+    children = {rank: _fork(folder, rank) for rank in ranks}
+    for rank, child in children.items():
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        (folder / f"status{rank}.txt").write_text(str(status), encoding="utf-8")
+
+
+def _fork(folder: Path, rank: int) -> int:
+    """Start a process that trains, and writes its output to `output<rank>.txt`; returns its id."""
+    child = os.fork()
+    if child == 0:
+        with (folder / f"output{rank}.txt").open("wb") as output:
+            os.dup2(output.fileno(), sys.stdout.fileno())
+            os.dup2(output.fileno(), sys.stderr.fileno())
+        train_rank(folder, rank)
+    return child
+
+
+def train_rank(folder: Path, rank: int) -> NoReturn:
+    """Train on the sequences of one process, together with the others, and end the process."""
     from torch import distributed
     from torch.nn.parallel import DistributedDataParallel
 
@@ -68,4 +94,4 @@ def main(folder: Path, rank: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), [int(each) for each in sys.argv[2:]])

@@ -75,7 +75,7 @@ class _Results:
 def parametrize_with_checks(
     *kinds: str,
     spec: Changes | None = None,
-    options: Sequence[Changes] = (),
+    options: Changes | Sequence[Changes] = (),
     seed: int = 0,
     expected_failures: Mapping[str, str] | None = None,
     minimum: int | None = None,

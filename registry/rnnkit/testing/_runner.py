@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from rnnkit._messages import describe_exception
 from rnnkit._version import __version__
 from rnnkit.specs import plugin_of
 from rnnkit.testing._check import Check, CheckFailedError, NotApplicableError, all_checks, select_checks
 from rnnkit.testing._context import CheckContext
+from rnnkit.testing._raised_at import describe_raised
 from rnnkit.testing._report import CheckResult, KindReport, Outcome
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
@@ -20,8 +20,8 @@ def check_kind(
     kind: str,
     *,
     spec: Changes | None = None,
-    options: Sequence[Changes] = (),
-    only: Iterable[str] | None = None,
+    options: Changes | Sequence[Changes] = (),
+    only: str | Iterable[str] | None = None,
     seed: int = 0,
 ) -> KindReport:
     """Run the conformance checks on a kind.
@@ -36,16 +36,18 @@ def check_kind(
 
     Args:
         kind: the name of the kind.
-        spec: fields of every spec, for kinds that do not accept the small sizes that the kit tries.
-        options: options to run every check with, in addition to the defaults and the values that the kit derives from
-            the types of the kind's options.
-        only: names of checks, parts of names, or patterns as in a shell; None: all checks.
+        spec: fields of every spec, for kinds that do not accept the small sizes that the kit tries. A check that
+            compares several values of a field, such as `bidirectional`, uses its own. Not `kind`, and no fields of
+            the embedding: the checks test the recurrent network.
+        options: options to run every check with, or a sequence of them, in addition to the defaults and the values
+            that the kit derives from the types of the kind's options.
+        only: the name of a check, a part of a name, a pattern as in a shell, or several of them; None: all checks.
         seed: the seed of the sizes that some checks draw at random; the report shows it.
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: the kind is not available.
-        ValueError: the kind accepts none of the specs that the kit tries, or rejects `options`, or no check matches
-            `only`.
+        ValueError: the kind accepts none of the specs that the kit tries, or rejects `options`, `spec` sets a field
+            that it must not set, or no check matches `only`.
     """
     checks = all_checks() if only is None else select_checks(only)
     kind_under_test = KindUnderTest(kind, fields=spec, options=options, seed=seed)
@@ -76,6 +78,6 @@ def _run(check: Check, context: CheckContext) -> tuple[Outcome, str, Exception |
     except NotApplicableError as error:
         return "not applicable", str(error), error
     except Exception as error:  # noqa: BLE001  # any exception of the kind is a result
-        what = str(error) if isinstance(error, CheckFailedError) else f"it raised {describe_exception(error)}"
+        what = str(error) if isinstance(error, CheckFailedError) else f"it raised {describe_raised(error)}"
         return "failed", what if context.case is None else f"{what}\nwith {context.case}", error
     return "passed", "", None

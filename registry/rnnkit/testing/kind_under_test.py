@@ -21,6 +21,7 @@ from rnnkit import (
     build_model,
     get_kind,
 )
+from rnnkit._messages import end_sentence
 from rnnkit.catalog import LOCAL, canonical, current_catalog
 from rnnkit.cells import cell_arguments
 from rnnkit.options import own_fields
@@ -33,20 +34,31 @@ Changes = Mapping[str, Any]
 _SIZES = [(3, 6), (4, 8), (8, 8), (16, 16), (32, 32), (64, 64)]
 _MAX_VARIANTS = 8  # of the kind's own options, which every check runs with
 _MAX_NUMBERS = 2  # values of one numeric option
+_TOKENS = "The checks test the recurrent network, whose input is (batch, time, input_size), not the embedding of tokens"
+_NOT_IN_SPEC = {  # a field of every spec that the kit sets or does not support, and the reason
+    "kind": "The kind under test is the argument `kind`",
+    **dict.fromkeys(("num_embeddings", "padding_idx", "tie_weights"), _TOKENS),
+}
 
 
 class KindUnderTest:
     """A kind under test; arguments and errors are those of `check_kind`, where `fields` is `spec`."""
 
     def __init__(
-        self, kind: str, *, fields: Changes | None = None, options: Sequence[Changes] = (), seed: int = 0
+        self,
+        kind: str,
+        *,
+        fields: Changes | None = None,
+        options: Changes | Sequence[Changes] = (),
+        seed: int = 0,
     ) -> None:
         self.record = get_kind(kind)
         self.name = current_catalog().canonical(kind)
         self.seed = seed
-        self.given_options: list[Changes] = [{"options": dict(each)} for each in options]
+        several = [options] if isinstance(options, Mapping) else options
+        self.given_options: list[Changes] = [{"options": dict(each)} for each in several]
         self._base: Changes = {}
-        self._base = self._find_base(fields or {})
+        self._base = self._find_base(_supported(fields or {}))
         for each in self.given_options:
             if problem := self.problem(**each):
                 raise ValueError(f"Kind {self.name!r} rejects the options to run every check with: {problem}")
@@ -152,9 +164,16 @@ class KindUnderTest:
                 return base
             problems.append(problem)
         raise ValueError(
-            f"Kind {self.name!r} accepts none of the specs that the kit tries: {problems[0]}. Give fields that it "
-            "accepts, such as spec={'hidden_size': 12}"
+            f"Kind {self.name!r} accepts none of the specs that the kit tries: {end_sentence(problems[0])} Give fields "
+            "that it accepts, such as spec={'hidden_size': 12}"
         )
+
+
+def _supported(fields: Changes) -> Changes:
+    for name, reason in _NOT_IN_SPEC.items():
+        if name in fields:
+            raise ValueError(f"spec must not set {name!r}, but sets it to {fields[name]!r}. {reason}")
+    return fields
 
 
 def is_importable(cls: type) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from rnnkit.testing._context import Case, CheckContext, new_lengths
 from rnnkit.testing._ddp_worker import UNAVAILABLE, WORLD_SIZE, Task
 
 _TIMEOUT = 600.0  # seconds: a busy machine takes minutes to start the processes
+# One process for both ranks imports torch once; on macOS, system libraries may abort a process that was forked.
+_CAN_FORK = sys.platform == "linux"
+_RANKS = [tuple(range(WORLD_SIZE))] if _CAN_FORK else [(rank,) for rank in range(WORLD_SIZE)]
 _MAX_CHARS = 500  # of a process's output in a message
 _EXCEPTION = re.compile(r"^(?:\[rank\d\]: ?)?[\w.]+(?:Error|Exception|Interrupt)\b.*\Z", re.MULTILINE | re.DOTALL)
 
@@ -51,32 +55,46 @@ def _train_in_processes(task: Task) -> list[dict[str, Tensor]]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         torch.save(task._asdict(), folder / "task.pt")
-        processes = [_start(folder, rank) for rank in range(WORLD_SIZE)]
+        processes = {ranks: _start(folder, ranks) for ranks in _RANKS}
         try:
-            statuses = [process.wait(_TIMEOUT) for process in processes]
+            statuses = [each for ranks, process in processes.items() for each in _statuses(folder, ranks, process)]
         except subprocess.TimeoutExpired as error:
             raise CheckFailedError(f"the processes did not end within {_TIMEOUT:g} s") from error
         finally:
-            for process in processes:
-                process.kill()
-                process.wait()
+            for process in processes.values():
+                _kill(process)
         _require_success(statuses, [_error_output(folder, rank) for rank in range(WORLD_SIZE)])
         return [torch.load(folder / f"result{rank}.pt", weights_only=True) for rank in range(WORLD_SIZE)]
 
 
-def _start(folder: Path, rank: int) -> subprocess.Popen[bytes]:
+def _start(folder: Path, ranks: tuple[int, ...]) -> subprocess.Popen[bytes]:
     """Start a process with the same sys.path as this one, which finds the other processes without a network."""
     path = os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100  # keeps symbolic links
     environment = {name: value for name, value in os.environ.items() if name != STRICT}
     own = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **_loopback()}
-    with (folder / f"output{rank}.txt").open("wb") as output:
+    with (folder / f"output{ranks[0]}.txt").open("wb") as output:
         return subprocess.Popen(  # noqa: S603  # the same Python
-            [sys.executable, "-P", "-m", "rnnkit.testing._ddp_worker", str(folder), str(rank)],
+            [sys.executable, "-P", "-m", "rnnkit.testing._ddp_worker", str(folder), *map(str, ranks)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment | own,
+            start_new_session=_CAN_FORK,  # a group of its own, which `_kill` ends
         )
+
+
+def _statuses(folder: Path, ranks: tuple[int, ...], process: subprocess.Popen[bytes]) -> list[int]:
+    """The exit status of each rank: that of the process, unless the rank was forked."""
+    status = process.wait(_TIMEOUT)
+    forked = [folder / f"status{rank}.txt" for rank in ranks]
+    return [int(each.read_text(encoding="utf-8")) if each.exists() else status for each in forked]
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process that still runs, and those that it forked."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL) if _CAN_FORK else process.kill()
+        process.wait()
 
 
 def _loopback() -> dict[str, str]:
@@ -87,7 +105,8 @@ def _loopback() -> dict[str, str]:
 
 def _error_output(folder: Path, rank: int) -> str:
     """The exception in the output of a process; without one, the end of the output."""
-    text = (folder / f"output{rank}.txt").read_text(encoding="utf-8", errors="replace").strip()
+    file = folder / f"output{rank}.txt"  # missing if the first process failed before it forked this one
+    text = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else ""
     exception = _EXCEPTION.search(text)
     return textwrap.shorten(exception[0], _MAX_CHARS, placeholder="...") if exception else text[-_MAX_CHARS:]
 

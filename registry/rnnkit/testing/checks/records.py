@@ -27,10 +27,12 @@ from rnnkit import (
     resolve_kind,
     save_spec,
 )
-from rnnkit._messages import describe_exception, short_repr
+from rnnkit._messages import short_repr
+from rnnkit.equation import Equation, MalformedEquationError, UnreadableEquationError
 from rnnkit.kind import Kind, Paper
 from rnnkit.testing._check import CheckFailedError, check
 from rnnkit.testing._context import CheckContext
+from rnnkit.testing._raised_at import describe_raised
 from rnnkit.testing.kind_under_test import is_importable
 
 _SECOND_SENTENCE = re.compile(r"\w{3}[.!?] +[A-Z]")
@@ -108,6 +110,18 @@ def _equation_problems(equation: str) -> Iterator[str]:
     opening, closing = (len(re.findall(rf"(?<!\\){brace}", equation)) for brace in "{}")
     if opening != closing:
         yield f"the equation has {opening} opening braces, but {closing} closing braces"
+    elif error := _malformed(equation):
+        yield f"the equation is not complete: {error}"
+
+
+def _malformed(equation: str) -> MalformedEquationError | None:
+    try:
+        Equation(equation)
+    except MalformedEquationError as error:
+        return error
+    except UnreadableEquationError:  # valid LaTeX may contain symbols that rnnkit does not know
+        return None
+    return None
 
 
 def _paper_problems(paper: Paper | None) -> Iterator[str]:
@@ -188,7 +202,7 @@ def _is_rejected(context: CheckContext, name: str, value: Any) -> bool:
         context.assert_true(named, f"{given} is rejected, but the error is about {'; '.join(lines)}")
         return True
     except Exception as error:
-        raise CheckFailedError(f"{given} raised {describe_exception(error)}, not a ValidationError") from error
+        raise CheckFailedError(f"{given} raised {describe_raised(error)}, not a ValidationError") from error
     return False
 
 

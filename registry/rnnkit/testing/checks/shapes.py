@@ -25,12 +25,14 @@ _PARTS = (slice(2), slice(2, None))  # the values of an option that are combined
 def output_shape(context: CheckContext) -> None:
     """The backbone returns `(batch, time, features)`, the model the shape that readout and `output_size` determine.
 
-    `features` does not match the output of `run`, for example with two directions, or time and batch are interchanged.
+    `features` of the backbone or of the record does not match the output of `run`, for example with two directions, or
+    time and batch are interchanged.
     """
     others = [*BATCH_AXES[1:], *LAYERS, *READOUTS, {"output_size": None}, *context.kind.sizes_per_layer]
     for case in context.cases([*context.kind.variants, *others], DIRECTIONS):
         model, x = case.model(perturb=False), case.input()
         features = model.backbone.features
+        _check_features(context, case, features)
         _assert_shape(context, model.backbone(x)[0], (*x.shape[:2], features), "the output of the backbone")
         leading = x.shape[:2] if case.spec.readout == "all" else (BATCH,)
         _assert_shape(context, model(x), (*leading, case.spec.output_size or features), "the output of the model")
@@ -112,6 +114,14 @@ def _check_runs(context: CheckContext, case: Case) -> None:
     context.assert_true(y.isfinite().all(), "the output is not finite")
     y = model(x, final, lengths=torch.tensor([2, 1, 0, 2]))
     context.assert_true(y.isfinite().all(), "with lengths and the state of another call, the output is not finite")
+
+
+def _check_features(context: CheckContext, case: Case, features: int) -> None:
+    if context.kind.record.features is not None:
+        found = context.kind.record.features(case.spec)
+        context.assert_true(
+            found == features, f"Kind.features returns {found!r}, but the backbone has {features} features"
+        )
 
 
 def _assert_shape(context: CheckContext, tensor: Any, shape: tuple[int, ...], what: str) -> None:

@@ -13,7 +13,6 @@ from torch.autograd.gradcheck import gradgradcheck
 from torch.func import functional_call, grad, jvp, vmap
 
 from rnnkit import RecurrentModel, detach_state, move_state
-from rnnkit._messages import describe_exception
 from rnnkit.testing._check import CheckFailedError, check
 from rnnkit.testing._comparison import floating_leaves
 from rnnkit.testing._context import (
@@ -26,6 +25,7 @@ from rnnkit.testing._context import (
     total,
     trainable,
 )
+from rnnkit.testing._raised_at import describe_raised
 from rnnkit.testing.checks.gradients import gradcheck_error
 
 _TOLERANCE = 0.05  # of the coarser dtype, bfloat16
@@ -127,7 +127,7 @@ def _fail_unless_not_implemented(context: CheckContext, doing: str) -> Iterator[
     except NotImplementedError as error:
         context.skip_unless(False, f"{doing}, {error}")
     except Exception as error:
-        raise CheckFailedError(f"{doing}, a call raised {describe_exception(error)}") from error
+        raise CheckFailedError(f"{doing}, a call raised {describe_raised(error)}") from error
 
 
 def _two_calls(model: RecurrentModel, x: Tensor, lengths: Tensor | None) -> tuple[Any, Any]:

@@ -1,0 +1,45 @@
+"""The line of a plugin at which an exception was raised."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from traceback import walk_tb
+from types import FrameType
+
+from rnnkit._messages import describe_exception
+
+# The plugin's code is called by these, directly or through each other.
+_CALLERS = {"rnnkit", "torch", "functorch", "pluggy", "pydantic", "numpy", *sys.stdlib_module_names} - {"__main__"}
+
+
+def describe_raised(error: BaseException) -> str:
+    """The class and the message of an exception, and where the plugin's code raised it, on one line."""
+    return f"{describe_exception(error)}{raised_at(error)}"
+
+
+def raised_at(error: BaseException) -> str:
+    """The innermost line of the plugin's code, as ` (mgu.py, line 12, in MGUCell.step)`; empty if there is none.
+
+    The plugin is the package that rnnkit or torch called, so that a line of a library that the plugin uses does not
+    count.
+    """
+    for each in _chain(error):
+        frames = [(frame, line) for frame, line in walk_tb(each.__traceback__) if _package(frame) not in _CALLERS]
+        if frames:
+            plugin = _package(frames[0][0])
+            frame, line = [each for each in frames if _package(each[0]) == plugin][-1]
+            return f" ({Path(frame.f_code.co_filename).name}, line {line}, in {frame.f_code.co_qualname})"
+    return ""
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, and those that caused it: rnnkit raises some of its own from those of a plugin."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
