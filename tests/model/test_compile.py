@@ -286,6 +286,8 @@ class Flat(nn.Module):
 @pytest.mark.parametrize("strict", [False, True], ids=["traced", "strict"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_export_with_dynamic_batch_and_time(name, strict):
+    if name == "layer_norm" and strict:
+        pytest.xfail("torch 2.13 hands a size to scan as a tensor: 'SymInt' object has no attribute 'unsqueeze'")
     model = model_of(name)
     flat = Flat(model).eval()
     x, state, lengths = example(model, *SIZES[0])

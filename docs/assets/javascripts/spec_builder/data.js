@@ -28,7 +28,7 @@ globalThis.rnnkitSpecBuilder = { data: {
   {"title": "Tokens", "paths": ["num_embeddings", "padding_idx"]}
 ],
 "rules": [
-  {"field": "num_layers", "broken": ["and", ["is_list", ["value", "hidden_size"]], ["not", ["==", ["length", ["value", "hidden_size"]], ["value", "num_layers"]]]], "message": "hidden_size={hidden_size} has one size for each layer, but num_layers={num_layers}: say num_layers={length of hidden_size}, or give as many sizes as there are layers"},
+  {"field": "num_layers", "broken": ["and", ["is_list", ["value", "hidden_size"]], ["not", ["==", ["length", ["value", "hidden_size"]], ["value", "num_layers"]]]], "message": "hidden_size={hidden_size} has one size for each layer, but num_layers={num_layers}: set num_layers={length of hidden_size}, or give as many sizes as there are layers"},
   {"field": "dropout", "broken": ["and", [">", ["value", "dropout"], 0], ["==", ["value", "num_layers"], 1]], "message": "Dropout acts between layers, so with num_layers=1 it does nothing: set num_layers to 2 or more, or dropout to 0"},
   {"field": "readout_dropout", "broken": ["and", [">", ["value", "readout_dropout"], 0], ["==", ["value", "output_size"], null]], "message": "readout_dropout acts before the linear layer of the readout, which requires an output_size: set output_size, or readout_dropout to 0"},
   {"field": "padding_idx", "broken": ["and", ["not", ["==", ["value", "padding_idx"], null]], ["==", ["value", "num_embeddings"], null]], "message": "padding_idx requires num_embeddings: set it, or padding_idx to None"},
