@@ -83,7 +83,9 @@ def test_a_user_string_is_text():
     assert spec == RecurrentSpec(kind="gru", **SIZES, options={"recurrent_init": "orthogonal"})
 
 
-@pytest.mark.parametrize("value", [b"ab", bytearray(b"ab"), memoryview(b"ab"), UserString("4")], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [b"ab", bytearray(b"ab"), memoryview(b"ab"), UserString("4")], ids=lambda value: type(value).__name__
+)
 def test_bytes_and_text_are_not_sizes(value):
     with pytest.raises(ValidationError, match="valid integer"):
         RecurrentSpec(kind="gru_cell", input_size=3, num_layers=2, hidden_size=value)
