@@ -120,7 +120,7 @@ def _with_signature(run: Any, names: Sequence[str]) -> Any:
 
     def forward(*inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         outputs: tuple[Tensor, ...] = run(*inputs)
-        return outputs if len(outputs) > 1 else outputs[0]
+        return outputs if len(outputs) > 1 else outputs[0]  # pyright: ignore[reportGeneralTypeIssues]  # torch's stub
 
     identifiers = [re.sub(r"\W", "_", name) for name in names]
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in identifiers]

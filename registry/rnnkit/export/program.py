@@ -90,7 +90,7 @@ def save_program(
         temporary.write_bytes(content.getbuffer())
     return ExportReport(
         path=os.fspath(path),
-        inputs=tuple(program.graph_signature.user_inputs),
+        inputs=tuple(program.graph_signature.user_inputs),  # pyright: ignore[reportArgumentType]  # names
         outputs=flat.outputs,
         operators=operator_counts(program),
         size=content.getbuffer().nbytes,

@@ -51,8 +51,9 @@ def tie_loaded_weights(model: Any, _incompatible_keys: object) -> None:
     Weights with different values are those of a model that was untied on purpose, and stay as they are.
     """
     loaded, weight = weights_to_tie(model)
-    are_alike = loaded is not None and weight is not None and loaded.shape == weight.shape
-    if are_alike and loaded.device == weight.device and (weight.is_meta or torch.equal(loaded, weight)):
+    if loaded is None or weight is None or loaded.shape != weight.shape:
+        return
+    if loaded.device == weight.device and (weight.is_meta or torch.equal(loaded, weight)):
         model.embedding.weight = weight
 
 
