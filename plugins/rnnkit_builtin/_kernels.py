@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from rnnkit_builtin._autocast import cast_for_autocast
+from rnnkit_builtin._autocast import cast_for_onednn
 
 
 class Layers(NamedTuple):
@@ -65,7 +65,7 @@ def _hx(state: Sequence[Tensor]) -> Any:
 def _lstm(x: Tensor, state_or_batch_sizes: Any, *arguments: Any) -> tuple[Tensor, ...]:
     if isinstance(state_or_batch_sizes, Tensor):  # oneDNN has no kernel for packed data: there is nothing to choose
         return torch.lstm(x, state_or_batch_sizes, *arguments)
-    x, *state = cast_for_autocast([x, *state_or_batch_sizes])
+    x, *state = cast_for_onednn([x, *state_or_batch_sizes])
     return torch.lstm(x, state, *arguments)
 
 

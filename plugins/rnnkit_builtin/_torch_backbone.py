@@ -184,12 +184,12 @@ class TorchBackbone(Backbone):
 def _is_torch_module(backbone: TorchBackbone) -> bool:
     """True if `rnn` is a module of torch itself, whose attributes the backbone reads; asked once per compilation."""
     rnn: Any = backbone.rnn
-    is_linked = vars(rnn) is backbone._link_to_rnn.values  # noqa: SLF001
+    is_linked = vars(rnn) is backbone._link_to_rnn.values  # noqa: SLF001  # of the class above: Dynamo needs a function
     return is_linked and type(rnn) in (nn.RNN, nn.GRU, nn.LSTM)
 
 
 # the mark of `torch.compiler.assume_constant_result`, which would import the compiler here
-_is_torch_module._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
+_is_torch_module._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001  # as said above
 
 
 def _detach_computed_weights(rnn: nn.RNNBase) -> None:
@@ -197,6 +197,7 @@ def _detach_computed_weights(rnn: nn.RNNBase) -> None:
 
     The next call computes them again, since they are not the objects that the attributes of the module return.
     """
-    weights: list[Any] = [None if weight is None else weight.detach() for weight in rnn._flat_weights]  # noqa: SLF001  # as below
-    rnn._flat_weights = weights  # noqa: SLF001  # torch has no public function for this
-    rnn._flat_weight_refs = [None if weight is None else weakref.ref(weight) for weight in weights]  # noqa: SLF001
+    flat: list[Any] = rnn._flat_weights  # noqa: SLF001  # torch has no public function for this
+    weights = [None if each is None else each.detach() for each in flat]
+    rnn._flat_weights = weights  # noqa: SLF001  # as above
+    rnn._flat_weight_refs = [None if each is None else weakref.ref(each) for each in weights]  # noqa: SLF001  # as above

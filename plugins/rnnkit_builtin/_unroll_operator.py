@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnnkit_builtin._autocast import cast_for_autocast
 from rnnkit_builtin._kernels import Layers, run_kernel
 
 
@@ -29,8 +30,9 @@ def unroll_layers(
     dropout: float,
 ) -> list[Tensor]:
     """Compute `run_kernel` by the operator, with lengths in [0, time]; a sequence of length 0 keeps its state."""
-    x, *state = _cast_for_autocast([x, *state])
-    weights = _cast_for_autocast(weights)
+    # autocast does not see the kernel inside the operator
+    x, *state = cast_for_autocast([x, *state])
+    weights = cast_for_autocast(weights)
     if dropout == 0 or layers.num_layers == 1:
         return _unroll(layers, x, state, weights, lengths)
     # one call for each layer: dropout inside would need the same mask again whenever the backward runs the kernel again
@@ -56,15 +58,6 @@ def _unroll(
     )
     result: list[Tensor] = unroll(layers.kernel, x, list(state), list(weights), lengths, *layers[1:], save)
     return result[: 1 + len(state)]
-
-
-def _cast_for_autocast(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Cast tensors as autocast casts the arguments of the kernels, which are not visible inside the operator."""
-    device_type = tensors[0].device.type
-    if not (torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)):
-        return list(tensors)
-    dtype = torch.get_autocast_dtype(device_type)
-    return [tensor if tensor.dtype == torch.float64 else tensor.to(dtype) for tensor in tensors]
 
 
 # lengths are read on the CPU, and what is saved for the backward is found by an address: neither can be replayed
@@ -164,8 +157,10 @@ def _autograd() -> Iterator[None]:
     with torch.inference_mode(False):
         # Inside a `TorchDispatchMode` torch does not record views either, so that writing into a view of a tensor would
         # not reach its gradient. torch has no public function for this.
-        excluded = torch._C._dispatch_tls_local_exclude_set().remove(torch._C.DispatchKey.ADInplaceOrView)  # noqa: SLF001
-        with torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded):  # noqa: SLF001
+        keys = torch._C._dispatch_tls_local_exclude_set()  # noqa: SLF001  # no public function
+        excluded = keys.remove(torch._C.DispatchKey.ADInplaceOrView)  # noqa: SLF001  # no public name
+        included = torch._C._dispatch_tls_local_include_set()  # noqa: SLF001  # no public function
+        with torch._C._ForceDispatchKeyGuard(included, excluded):  # noqa: SLF001  # no public function
             yield
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from rnnkit import InitOptions, Kind, Paper, Problem, RecurrentSpec, hookimpl
-from rnnkit_builtin._autocast import cast_for_autocast
+from rnnkit_builtin._autocast import cast_for_onednn
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
 
 HOCHREITER = Paper(
@@ -77,7 +77,7 @@ class LSTMBackbone(TorchBackbone):
 
     def _call(self, x: Any, state: Any | None) -> tuple[Any, Any]:
         if isinstance(x, Tensor):  # oneDNN has no kernel for a PackedSequence, so there is nothing to choose
-            x, *parts = cast_for_autocast([x, *(state or ())])
+            x, *parts = cast_for_onednn([x, *(state or ())])
             state = tuple(parts) or None
         return super()._call(x, state)
 

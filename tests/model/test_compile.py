@@ -286,8 +286,6 @@ class Flat(nn.Module):
 @pytest.mark.parametrize("strict", [False, True], ids=["traced", "strict"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_export_with_dynamic_batch_and_time(name, strict):
-    if name == "layer_norm" and strict:
-        pytest.xfail("torch 2.13 hands a size to scan as a tensor: 'SymInt' object has no attribute 'unsqueeze'")
     model = model_of(name)
     flat = Flat(model).eval()
     x, state, lengths = example(model, *SIZES[0])
@@ -298,7 +296,9 @@ def test_export_with_dynamic_batch_and_time(name, strict):
         "lengths": {0: batch},
         "parts": tuple({axis: batch} for axis in axes),
     }
-    program = torch.export.export(flat, (x, lengths, *leaves(state)), dynamic_shapes=shapes, strict=strict).module()
+    # in strict mode, torch's scan saves the batch size for the gradient of `layer_norm`, and then takes it for a tensor
+    with torch.set_grad_enabled(not (strict and name == "layer_norm")):
+        program = torch.export.export(flat, (x, lengths, *leaves(state)), dynamic_shapes=shapes, strict=strict).module()
     for size in [(2, 1), (5, 20)]:
         x, state, lengths = example(model, *size)
         assert_same(program(x, lengths, *leaves(state)), flat(x, lengths, *leaves(state)))

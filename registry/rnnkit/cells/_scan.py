@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnkit.model import autocast_is_on, map_state, transforms_are_active
+from rnnkit.model import autocast_is_on, map_state, replace_tensors, state_tensors, transforms_are_active
 
 
 def is_tracing() -> bool:
@@ -20,31 +20,22 @@ def scan_steps(step: Any, inputs: Any, state: Any, *, record: bool) -> tuple[Ten
 
     # The operator takes lists of tensors that neither share memory nor change their strides: hence the clones.
     def body(state_t: list[Tensor], inputs_t: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        output, new = step(_rebuild(inputs, inputs_t), _rebuild(state, state_t))
-        kept = [output, *(_tensors(new) if record else [])]
-        return [part.clone() for part in _tensors(new)], [part.clone() for part in kept]
+        output, new = step(replace_tensors(inputs, inputs_t), replace_tensors(state, state_t))
+        kept = [output, *(state_tensors(new) if record else [])]
+        return [part.clone() for part in state_tensors(new)], [part.clone() for part in kept]
 
     state = _widen(step, inputs, state)
-    initial = [part.clone(memory_format=torch.contiguous_format) for part in _tensors(state)]
-    final, stacked = _torch_scan()(body, initial, [part.contiguous() for part in _tensors(inputs)])
-    return stacked[0], _rebuild(state, final), _rebuild(state, stacked[1:]) if record else None
+    initial = [part.clone(memory_format=torch.contiguous_format) for part in state_tensors(state)]
+    final, stacked = _torch_scan()(body, initial, [part.contiguous() for part in state_tensors(inputs)])
+    return stacked[0], replace_tensors(state, final), replace_tensors(state, stacked[1:]) if record else None
 
 
 def _widen(step: Any, inputs: Any, state: Any) -> Any:
     """Cast the state to the dtypes of the state after a step, which autocast may have widened: `scan` keeps them."""
-    if not autocast_is_on(_tensors(state)[0].device.type):
+    if not autocast_is_on(state_tensors(state)[0].device.type):
         return state
     _, new = step(map_state(lambda part: part[0], inputs), state)
     return map_state(lambda part, after: part.to(after.dtype), state, new)
-
-
-def _tensors(state: Any) -> list[Tensor]:
-    return [tensor for part in state for tensor in _tensors(part)] if isinstance(state, tuple) else [state]
-
-
-def _rebuild(like: Any, tensors: list[Tensor]) -> Any:
-    remaining = iter(tensors)
-    return map_state(lambda _part: next(remaining), like)
 
 
 def _torch_scan() -> Any:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnnkit.model import RecurrentModel, flatten_with_paths, map_state, padding_mask
+from rnnkit.model import RecurrentModel, flatten_with_paths, padding_mask, replace_tensors, state_tensors
 
 _WARM_UP_STEPS = 3
 
@@ -72,7 +72,7 @@ class WholeSequences(FlatModel):
         lengths = others.pop(0) if self.has_lengths else None
         state = _nested(self.model, others) if self.has_state else None
         y, state = self.model(x, state, lengths, return_state=True)
-        return (y, *_tensors(state)) if self.has_state else (y,)
+        return (y, *state_tensors(state)) if self.has_state else (y,)
 
     def replace(self, model: RecurrentModel) -> WholeSequences:
         return WholeSequences(model, lengths=self.has_lengths, state=self.has_state)
@@ -105,7 +105,7 @@ class SingleStep(FlatModel):
     def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         x_t, *state = inputs
         y, state = self.model.step(x_t, _nested(self.model, state))
-        return (y, *_tensors(state))
+        return (y, *state_tensors(state))
 
     def replace(self, model: RecurrentModel) -> SingleStep:
         return SingleStep(model)
@@ -142,12 +142,7 @@ def _joined(name: str, path: str) -> str:
 
 
 def _nested(model: RecurrentModel, tensors: Sequence[Tensor]) -> Any:
-    parts = iter(tensors)
-    return map_state(lambda _shape: next(parts), model.backbone.state_shapes(0))
-
-
-def _tensors(state: Any) -> list[Tensor]:
-    return [part for _, part in flatten_with_paths(state)]
+    return replace_tensors(model.backbone.state_shapes(0), tensors)
 
 
 def _random_sequences(model: RecurrentModel, batch: int, time: int) -> Tensor:
@@ -161,7 +156,7 @@ def _random_sequences(model: RecurrentModel, batch: int, time: int) -> Tensor:
 def _random_state(model: RecurrentModel, batch: int) -> list[Tensor]:
     """Return a state after some steps: not every random tensor is a state of a model."""
     _, state = model(_random_sequences(model, batch, _WARM_UP_STEPS), return_state=True)
-    return _tensors(state)
+    return state_tensors(state)
 
 
 def _spoil_padding(x: Tensor, lengths: Tensor, *, batch_first: bool) -> Tensor:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +12,7 @@ from rnnkit._messages import describe_exception
 from rnnkit._version import __version__
 from rnnkit.errors import ExportError
 from rnnkit.export._flat_model import FlatModel
+from rnnkit.export._quiet import only_errors
 from rnnkit.export._tracing import Translations, custom_operators, trace, trace_step_loop, translations_of
 from rnnkit.files import ONNX_KEY, OnnxMetadata, OnnxTensor
 from rnnkit.files.spec import FORMAT_VERSION, plugin_fields
@@ -114,7 +113,7 @@ def _operators(graph: onnx.GraphProto) -> Iterator[str]:
 
 def _translate(program: ExportedProgram, translations: Translations, flat: FlatModel, opset: int) -> ONNXProgram:
     try:
-        with _quiet_logging():
+        with only_errors("torch.onnx"):  # it warns about operators of packages that are not installed
             translated = torch.onnx.export(
                 program,
                 dynamo=True,
@@ -146,15 +145,3 @@ def _check_written_opset(translated: ONNXProgram, opset: int) -> None:
     written = translated.model.opset_imports[""]
     if written != opset:
         raise ExportError(f"torch {torch.__version__} cannot write opset {opset} of this model, but {written}")
-
-
-@contextmanager
-def _quiet_logging() -> Iterator[None]:
-    """Hide torch's warnings about operators of packages that are not installed."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -14,7 +14,7 @@ from rnnkit.build import build_model
 from rnnkit.errors import BuildError, InputError, RnnkitError
 from rnnkit.introspection._multiply_adds import Work, count_work
 from rnnkit.introspection.model_layers import EMBEDDING, READOUT, Layer, input_shape, layers_of, shape_of
-from rnnkit.model import RecurrentModel, flatten_with_paths
+from rnnkit.model import RecurrentModel, state_tensors
 from rnnkit.specs import RecurrentSpec
 
 MOST_LAYERS = 1_000
@@ -137,7 +137,7 @@ def _summary(model: RecurrentModel, time: int) -> ModelSummary:
     parameters = list(model.parameters())
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
     weight_bytes = _bytes([*parameters, *model.buffers()])
-    state = [part for _, part in flatten_with_paths(model.initial_state(1, device="meta"))]
+    state = state_tensors(model.initial_state(1, device="meta"))
     in_backbone = [work[layer.name].step for layer in layers if work and layer.name not in {EMBEDDING, READOUT}]
     return ModelSummary(
         kind=model.spec.kind,

@@ -5,7 +5,16 @@ from rnnkit.model.backbone import Backbone, padding_mask
 from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
 from rnnkit.model.reset import ResettableModule, add_resets
-from rnnkit.model.state import detach_state, expand_mask, flatten_state, flatten_with_paths, map_state, move_state
+from rnnkit.model.state import (
+    detach_state,
+    expand_mask,
+    flatten_state,
+    flatten_with_paths,
+    map_state,
+    move_state,
+    replace_tensors,
+    state_tensors,
+)
 from rnnkit.model.step_module import StepModule
 from rnnkit.model.tokens import make_embedding, tie_weights
 from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
@@ -27,6 +36,8 @@ __all__ = [
     "map_state",
     "move_state",
     "padding_mask",
+    "replace_tensors",
+    "state_tensors",
     "tie_weights",
     "transforms_are_active",
 ]

@@ -22,7 +22,7 @@ from rnnkit.model._input_checks import (
 )
 from rnnkit.model._reentrant import refuse_reentrant_checkpoint
 from rnnkit.model.reset import ResettableModule
-from rnnkit.model.state import expand_mask, flatten_with_paths, map_state, unflatten_state
+from rnnkit.model.state import expand_mask, flatten_with_paths, map_state, state_tensors, unflatten_state
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -219,7 +219,7 @@ class Backbone(ResettableModule, ABC):
             InputError: it is not a state of this backbone.
         """
         axes = [axis for _, axis in flatten_with_paths(self.batch_axes())]
-        parts = [part for _, part in flatten_with_paths(state)]
+        parts = state_tensors(state)
         sizes = [part.shape[axis] for part, axis in zip(parts, axes, strict=False) if _has_axis(part, axis)]
         batch = max(sizes, default=None)
         return check_state(state, self.state_shapes(batch or 0), None), batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -65,8 +65,18 @@ def unflatten_state(tensors: Mapping[str, Tensor], shapes: Any) -> Any:
     for path, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise InputError(f"{path} must be a tensor, but is a {type(tensor).__name__}")
-    parts = iter(expected)
-    return map_state(lambda _shape: tensors[next(parts)], shapes)
+    return replace_tensors(shapes, [tensors[path] for path in expected])
+
+
+def state_tensors(state: Any) -> list[Tensor]:
+    """Return the tensors of a state, in the order of `flatten_state`."""
+    return [state] if _is_leaf(state) else [tensor for part in state for tensor in state_tensors(part)]
+
+
+def replace_tensors(state: Any, tensors: Sequence[Tensor]) -> Any:
+    """Return a state in the layout of another, with these tensors, in the order of `flatten_state`."""
+    remaining = iter(tensors)
+    return map_state(lambda _part: next(remaining), state)
 
 
 def expand_mask(mask: Tensor, part: Tensor) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from rnnkit.errors import InputError
-from rnnkit.model.state import flatten_with_paths, map_state
+from rnnkit.model.state import flatten_with_paths, replace_tensors, state_tensors
 
 if TYPE_CHECKING:
     from rnnkit.model.recurrent_model import RecurrentModel
@@ -40,7 +40,7 @@ class StepModule(nn.Module):
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """Return the tensors of the state before the first step, in the order of `state_names`."""
-        return _tensors(self.model.initial_state(batch_size))
+        return tuple(state_tensors(self.model.initial_state(batch_size)))
 
     def forward(self, x_t: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         """Compute one step as `RecurrentModel.step`.
@@ -58,11 +58,5 @@ class StepModule(nn.Module):
         if len(state) != len(self.state_names):
             names = ", ".join(self.state_names)
             raise InputError(f"The state has {len(self.state_names)} tensors, {names}, but got {len(state)}")
-        parts = iter(state)
-        nested = map_state(lambda _shape: next(parts), self.model.backbone.state_shapes(0))
-        y_t, nested = self.model.step(x_t, nested)
-        return y_t, *_tensors(nested)
-
-
-def _tensors(state: Any) -> tuple[Tensor, ...]:
-    return tuple(part for _, part in flatten_with_paths(state))
+        y_t, nested = self.model.step(x_t, replace_tensors(self.model.backbone.state_shapes(0), state))
+        return y_t, *state_tensors(nested)
