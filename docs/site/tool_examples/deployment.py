@@ -74,20 +74,12 @@ def save_with_safetensors(spec: Spec) -> None:
     torch.testing.assert_close(other(x), model(x))
 
 
-LSTM_GRADIENT = (
-    "`torch.compile` fails on the LSTM operator that these cells call, if gradients are enabled: set "
-    "`model.backbone.force_step_loop = True`."
-)
-GRAPH_BREAK = (
-    "`torch.compile` does not look into `torch.nn.RNN`, `LSTM` and `GRU`: leave out `fullgraph=True`, or use the cell "
-    "kind."
-)
 READOUT_ONLY = "torch has no quantized `RNN`, and replaces no cells: only the readout becomes int8."
 compilation = partial(Example, page="compile")
 quantization = partial(Example, page="quantization")
 EXAMPLES = [
-    compilation(title="`torch.compile`: a sequence, trained", run=compile_and_train, limit=LSTM_GRADIENT),
-    compilation(title="`torch.compile(model.step_module(), fullgraph=True)`", run=compile_step, limit=GRAPH_BREAK),
+    compilation(title="`torch.compile`: a sequence, trained", run=compile_and_train),
+    compilation(title="`torch.compile(model.step_module(), fullgraph=True)`", run=compile_step),
     quantization(title="`quantize_dynamic`: recurrent weights", run=quantize_recurrence, limit=READOUT_ONLY),
     quantization(tool="torchao", title="torchao: weights of the readout", run=quantize_with_torchao),
     Example(
