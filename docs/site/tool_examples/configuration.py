@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -95,7 +96,8 @@ def write_with_tensorboard(spec: Spec) -> None:
 
 
 def log_with_mlflow(spec: Spec) -> None:
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    # absolute: MLflow keeps the database of an address, and each example has a folder of its own
+    mlflow.set_tracking_uri(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     model, (x, _, _) = build_model(spec).eval(), batch()
     save_model(model, "model.safetensors")
     with mlflow.start_run() as run:
