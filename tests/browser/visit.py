@@ -114,6 +114,9 @@ class Recorder:
             self.note("outside", request.url, "a request to another host")
 
     def failed(self, request):
+        # the browser cancels what a page still loads when a test leaves or closes it
+        if request.failure == "net::ERR_ABORTED":
+            return
         known = any(element == request.url for _, element, _ in self.noted)
         if not known and not self.is_outside(request.url):
             self.note("request", request.url, f"failed: {request.failure}")
