@@ -1,0 +1,136 @@
+"""The instructions of plans: for each, its value on tensors and its derivative in terms of instructions.
+
+An executor implements this table, one instruction each. All work element-wise on pieces `(batch, width)`, and equal
+torch's operators for NaN, infinities and points where the derivative jumps.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnnkit.plan.nodes import Graph, Operand, apply
+
+Derivative = Callable[..., Sequence[Operand | None]]
+
+
+class Instruction(NamedTuple):
+    """One instruction.
+
+    Attributes:
+        value: the function of tensors.
+        derivative: the gradients of the arguments, from the gradient of the result, the result, and the arguments;
+            None for an argument without gradient. None for instructions that occur in backward passes only.
+    """
+
+    value: Callable[..., Tensor]
+    derivative: Derivative | None
+
+
+def select(mask: Operand, value: Operand, other: Operand) -> Operand:
+    """Return `value` where `mask` is True, and `other` elsewhere."""
+    return apply("where", mask, value, other)
+
+
+def _no_gradient(_gradient: Any, _result: Any, *arguments: Any) -> list[None]:
+    return [None] * len(arguments)
+
+
+def _at_ties(g: Any, first: Any, second: Any, *, larger: bool) -> tuple[Operand, Operand]:
+    """The gradients of `maximum` and `minimum`, which is halved between equal arguments."""
+    half = select(apply("eq", first, second), g * 0.5, 0.0)
+    of_first = select(apply("gt" if larger else "lt", first, second), g, half)
+    of_second = select(apply("lt" if larger else "gt", first, second), g, half)
+    return of_first, of_second
+
+
+def _softplus(x: Tensor, beta: Any, threshold: Any) -> Tensor:
+    return F.softplus(x, float(beta), float(threshold))
+
+
+def _times_power(g: Any, x: Any, exponent: float) -> Operand:
+    return 0.0 if exponent == 0 else g * (exponent * apply("pow", x, exponent - 1))
+
+
+_I = Instruction
+INSTRUCTIONS: dict[str, Instruction] = {
+    "copy": _I(lambda x: x, lambda g, _y, _x: (g,)),
+    "add": _I(operator.add, lambda g, _y, _a, _b: (g, g)),
+    "sub": _I(operator.sub, lambda g, _y, _a, _b: (g, -g)),
+    "mul": _I(operator.mul, lambda g, _y, a, b: (g * b, g * a)),
+    "div": _I(operator.truediv, lambda g, y, _a, b: (g / b, -g * (y / b))),
+    "neg": _I(operator.neg, lambda g, _y, _x: (-g,)),
+    "reciprocal": _I(torch.reciprocal, lambda g, y, _x: (-g * (y * y),)),
+    "abs": _I(torch.abs, lambda g, _y, x: (g * apply("sign", x),)),
+    "sign": _I(torch.sign, _no_gradient),
+    "exp": _I(torch.exp, lambda g, y, _x: (g * y,)),
+    "expm1": _I(torch.expm1, lambda g, y, _x: (g * (y + 1.0),)),
+    "log": _I(torch.log, lambda g, _y, x: (g / x,)),
+    "log1p": _I(torch.log1p, lambda g, _y, x: (g / (x + 1.0),)),
+    "sqrt": _I(torch.sqrt, lambda g, y, _x: (g / (2.0 * y),)),
+    "rsqrt": _I(torch.rsqrt, lambda g, y, _x: (-0.5 * g * (y * y * y),)),
+    "pow": _I(torch.pow, lambda g, _y, x, exponent: (_times_power(g, x, exponent), None)),
+    "sin": _I(torch.sin, lambda g, _y, x: (g * apply("cos", x),)),
+    "cos": _I(torch.cos, lambda g, _y, x: (-g * apply("sin", x),)),
+    "erf": _I(torch.erf, lambda g, _y, x: (2 / math.sqrt(math.pi) * apply("exp", -(x * x)) * g,)),
+    "tanh": _I(torch.tanh, lambda g, y, _x: (apply("tanh_backward", g, y),)),
+    "sigmoid": _I(torch.sigmoid, lambda g, y, _x: (apply("sigmoid_backward", g, y),)),
+    "relu": _I(torch.relu, lambda g, y, _x: (select(apply("le", y, 0.0), 0.0, g),)),
+    "softplus": _I(
+        _softplus,
+        lambda g, _y, x, beta, threshold: (
+            select(apply("gt", x * beta, threshold), g, g * apply("sigmoid", x * beta)),
+            None,
+            None,
+        ),
+    ),
+    "log_sigmoid": _I(F.logsigmoid, lambda g, _y, x: (g * apply("sigmoid", -x),)),
+    "clamp": _I(
+        torch.clamp,
+        lambda g, _y, x, low, high: (
+            select(apply("ge", x, low), select(apply("le", x, high), g, 0.0), 0.0),
+            None,
+            None,
+        ),
+    ),
+    "hardsigmoid": _I(
+        F.hardsigmoid,
+        lambda g, _y, x: (select(apply("gt", x, -3.0), select(apply("lt", x, 3.0), g / 6.0, 0.0), 0.0),),
+    ),
+    "lerp": _I(
+        torch.lerp,
+        lambda g, _y, start, end, weight: (g * (1.0 - weight), g * weight, g * (end - start)),
+    ),
+    "maximum": _I(torch.maximum, lambda g, _y, a, b: _at_ties(g, a, b, larger=True)),
+    "minimum": _I(torch.minimum, lambda g, _y, a, b: _at_ties(g, a, b, larger=False)),
+    "where": _I(torch.where, lambda g, _y, mask, _a, _b: (None, select(mask, g, 0.0), select(mask, 0.0, g))),
+    "gt": _I(torch.gt, _no_gradient),
+    "ge": _I(torch.ge, _no_gradient),
+    "lt": _I(torch.lt, _no_gradient),
+    "le": _I(torch.le, _no_gradient),
+    "eq": _I(torch.eq, _no_gradient),
+    "ne": _I(torch.ne, _no_gradient),
+    "logical_and": _I(torch.logical_and, _no_gradient),
+    "logical_or": _I(torch.logical_or, _no_gradient),
+    "logical_not": _I(torch.logical_not, _no_gradient),
+    # Backward passes only.
+    "tanh_backward": _I(lambda g, y: g * (1 - y * y), None),
+    "sigmoid_backward": _I(lambda g, y: g * (1 - y) * y, None),
+}
+
+MASKS = frozenset({"gt", "ge", "lt", "le", "eq", "ne", "logical_and", "logical_or", "logical_not"})
+"""The instructions whose value is a boolean."""
+
+CHEAP = MASKS | {"copy", "add", "sub", "mul", "neg", "abs", "sign", "relu", "clamp", "maximum", "minimum", "where", "lerp"}
+"""The instructions that a backward pass computes again, because that costs less than to store their values."""
+
+
+def new_graph() -> Graph:
+    """Return an empty graph of these instructions."""
+    return Graph(MASKS)

@@ -1,0 +1,140 @@
+"""Plans as data: what an executor runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rnnkit.plan.hoist import Hoisted
+
+
+class Place(NamedTuple):
+    """Where a piece of a tensor is: piece number `piece` of the tensor number `index` of a kind.
+
+    A program reads places of the kinds `projected`, `state` and `vector`; a backward program also `product`, `kept` and
+    `next_state` of the forward pass, `grad_output` and `grad_next_state`. It writes `output` and `next_state`; a
+    backward program `grad_projected`, `grad_state`, `grad_vector` (this step's part of the sum over time and batch)
+    and `grad_product`, the gradient of the result of a product. `operand` is the left side of a product.
+    `temporary` is valid within a stage, `scratch` within a step.
+    """
+
+    kind: str
+    index: int
+    piece: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}[{self.index}]" if self.kind in {"temporary", "scratch", "kept"} else (
+            f"{self.kind}[{self.index}].{self.piece}"
+        )
+
+
+class PlacedInstruction(NamedTuple):
+    """An instruction of `INSTRUCTIONS` with the places of its result and of its arguments, which may be constants."""
+
+    name: str
+    result: Place
+    arguments: tuple[Place | float, ...]
+
+    def __str__(self) -> str:
+        return f"{self.result} = {self.name}({', '.join(map(str, self.arguments))})"
+
+
+class PlacedProduct(NamedTuple):
+    """The product of the tensor `operand` with a weight, or with a transposed weight, written to `result`.
+
+    Attributes:
+        result: the kind and the number of a tensor.
+        operand: the kind and the number of a tensor.
+        weight: the number of a weight of `Plan.hoisted`.
+        transposed: True to transpose the weight.
+    """
+
+    result: tuple[str, int]
+    operand: tuple[str, int]
+    weight: int
+    transposed: bool
+
+    def __str__(self) -> str:
+        (result, number), (operand, other) = self.result, self.operand
+        return f"{result}[{number}] = {operand}[{other}] @ weight[{self.weight}]{'.T' if self.transposed else ''}"
+
+
+class Stage(NamedTuple):
+    """Instructions, and then products of their results."""
+
+    instructions: tuple[PlacedInstruction, ...]
+    products: tuple[PlacedProduct, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(f"    {line}" for line in (*self.instructions, *self.products))
+
+
+class Program(NamedTuple):
+    """Stages in order.
+
+    Attributes:
+        stages: the stages.
+        temporaries: the number of places `temporary`.
+        scratch: the number of places `scratch`.
+    """
+
+    stages: tuple[Stage, ...]
+    temporaries: int
+    scratch: int
+
+    def __str__(self) -> str:
+        lines = [f"  stage {number}\n{stage}" for number, stage in enumerate(self.stages)]
+        return "\n".join([*lines, f"  {self.temporaries} temporary, {self.scratch} scratch"])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that an executor needs to run a step and its gradient over a sequence. `print(plan)` shows it.
+
+    Attributes:
+        width: the number of features of each piece.
+        projected: the shape of each projected tensor without the batch.
+        state: the shape of each part of the state without the batch.
+        output: the number of features of the output.
+        hoisted: the weights and vectors, in terms of the parameters of the cell.
+        products: the number of features of the operand and of the result of each product.
+        operands: the kind and the number of the tensor that is the operand of each product.
+        kept: the number of pieces of the forward pass, `kept`, that the backward program reads.
+        kept_products: the products whose results the backward program reads.
+        inference: the step.
+        forward: the step, which also writes `kept`, for a backward pass.
+        backward: the gradients of a step.
+    """
+
+    width: int
+    projected: tuple[tuple[int, ...], ...]
+    state: tuple[tuple[int, ...], ...]
+    output: int
+    hoisted: Hoisted
+    products: tuple[tuple[int, int], ...]
+    operands: tuple[tuple[str, int], ...]
+    kept: int
+    kept_products: tuple[int, ...]
+    inference: Program
+    forward: Program
+    backward: Program
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"pieces of {self.width} features",
+                *[f"projected[{number}]: {_shape(shape)}" for number, shape in enumerate(self.projected)],
+                *[f"state[{number}]: {_shape(shape)}" for number, shape in enumerate(self.state)],
+                f"output[0]: {self.output}",
+                *[f"weight[{number}]: {rows} x {columns}" for number, (rows, columns) in enumerate(self.products)],
+                f"vectors: {len(self.hoisted.vectors)}",
+                f"kept for the backward pass: {self.kept} pieces and products {list(self.kept_products)}",
+                f"forward\n{self.forward}",
+                f"backward\n{self.backward}",
+            ]
+        )
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))

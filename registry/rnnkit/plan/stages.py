@@ -1,0 +1,134 @@
+"""Arrange a step and its gradient as programs, and choose what to keep of the forward pass for the backward pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rnnkit.plan.derivative import Gradients, differentiate, order
+from rnnkit.plan.instructions import CHEAP
+from rnnkit.plan.lower import LoweredStep
+from rnnkit.plan.nodes import Node, Operand
+from rnnkit.plan.programs import Place, Plan, Program
+from rnnkit.plan.schedule import Product, schedule
+
+Writes = list[tuple[Place, Operand]]
+
+
+def make_plan(step: LoweredStep) -> Plan:
+    """Arrange a step and its gradient in stages."""
+    gradients = differentiate(step)
+    outputs, live = _forward_outputs(step), _live_products(step)
+    needed = _needed(step, gradients)
+    kept = {node: Place("kept", number, 0) for number, node in enumerate(_to_keep(step, needed))}
+    keep = [(place, node) for node, place in kept.items()]
+    products = [_forward_product(step, number) for number in live]
+    return Plan(
+        width=step.width,
+        projected=step.projected,
+        state=step.state,
+        output=len(step.output) * step.width,
+        hoisted=step.hoisted,
+        products=tuple((len(each.operand) * step.width, len(each.result) * step.width) for each in step.products),
+        operands=tuple(_operand(step, number) for number in range(len(step.products))),
+        kept=len(kept),
+        kept_products=tuple(sorted({node.arguments[0] for node in needed if _is_product(node)})),
+        inference=schedule(outputs, products, {}),
+        forward=schedule([*outputs, *keep], products, {}),
+        backward=_backward(step, gradients, kept, live),
+    )
+
+
+def _forward_product(step: LoweredStep, number: int) -> Product:
+    product = step.products[number]
+    return Product(number, "product", product.result, _operand(step, number), product.operand, transposed=False)
+
+
+def _backward(step: LoweredStep, gradients: Gradients, kept: dict[Node, Place], live: Sequence[int]) -> Program:
+    products = [
+        Product(
+            number,
+            "grad_operand",
+            gradients.operands[number],
+            ("grad_product", number),
+            gradients.of_results[number],
+            transposed=True,
+        )
+        for number in live
+    ]
+    return schedule(_backward_outputs(step, gradients), products, _next_state_places(step) | kept)
+
+
+def _operand(step: LoweredStep, number: int) -> tuple[str, int]:
+    """Return the tensor that is the operand of a product: one that is there already, or else `operand`."""
+    for kind, shapes in (("state", step.state), ("projected", step.projected)):
+        for index, shape in enumerate(shapes):
+            pieces = range(math.prod(shape) // step.width)
+            if step.products[number].operand == tuple(step.graph.leaf(kind, index, piece) for piece in pieces):
+                return kind, index
+    return "operand", number
+
+
+def _forward_outputs(step: LoweredStep) -> Writes:
+    output = [(Place("output", 0, piece), node) for piece, node in enumerate(step.output)]
+    return output + [
+        (Place("next_state", number, piece), node)
+        for number, pieces in enumerate(step.next_state)
+        for piece, node in enumerate(pieces)
+    ]
+
+
+def _next_state_places(step: LoweredStep) -> dict[Node, Place]:
+    """Return the places of the computed parts of the next state, which an executor keeps anyway."""
+    return {
+        node: place
+        for place, node in _forward_outputs(step)
+        if place.kind == "next_state" and isinstance(node, Node) and not node.is_leaf
+    }
+
+
+def _live_products(step: LoweredStep) -> list[int]:
+    """Return the products that the results of the step depend on."""
+    roots = [node for _, node in _forward_outputs(step)]
+    return sorted({node.arguments[0] for node in order(roots, step) if _is_product(node)})
+
+
+def _is_product(node: Node) -> bool:
+    return node.is_leaf and node.name == "product"
+
+
+def _backward_outputs(step: LoweredStep, gradients: Gradients) -> Writes:
+    """Return the gradients that the backward program writes, except those of products."""
+    leaves = [
+        step.graph.leaf(kind, index, piece)
+        for kind, shapes in (("projected", step.projected), ("state", step.state))
+        for index, shape in enumerate(shapes)
+        for piece in range(math.prod(shape) // step.width)
+    ]
+    leaves += sorted((node for node in gradients.of if node.name == "vector"), key=lambda node: node.arguments)
+    return [(Place(f"grad_{leaf.name}", *leaf.arguments), gradients.of.get(leaf, 0.0)) for leaf in leaves]
+
+
+def _needed(step: LoweredStep, gradients: Gradients) -> list[Node]:
+    """Return the values of the forward pass from which the backward program starts, so that it repeats little work."""
+    forward = set(order([node for _, node in _forward_outputs(step)], step))
+    given = _next_state_places(step)
+    stack = [node for _, node in _backward_outputs(step, gradients)]
+    stack += [node for pieces in gradients.of_results for node in pieces]
+    seen: set[Operand] = set()
+    found: list[Node] = []
+    while stack:
+        node = stack.pop()
+        if not isinstance(node, Node) or node in seen:
+            continue
+        seen.add(node)
+        if node in forward and (node.is_leaf or node in given or node.name not in CHEAP):
+            found.append(node)
+        elif not node.is_leaf:
+            stack.extend(node.arguments)
+    return found
+
+
+def _to_keep(step: LoweredStep, needed: Sequence[Node]) -> list[Node]:
+    given = _next_state_places(step)
+    return [node for node in needed if not node.is_leaf and node not in given]
