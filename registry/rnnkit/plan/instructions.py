@@ -17,6 +17,9 @@ from torch.nn import functional as F
 
 from rnnkit.plan.nodes import Graph, Operand, apply
 
+# torch's `hardsigmoid_backward` has 1 / 6 in single precision, for all dtypes.
+_SIXTH = float(torch.tensor(1 / 6, dtype=torch.float32))
+
 Derivative = Callable[..., Sequence[Operand | None]]
 
 
@@ -101,7 +104,7 @@ INSTRUCTIONS: dict[str, Instruction] = {
     ),
     "hardsigmoid": _I(
         F.hardsigmoid,
-        lambda g, _y, x: (select(apply("gt", x, -3.0), select(apply("lt", x, 3.0), g / 6.0, 0.0), 0.0),),
+        lambda g, _y, x: (select(apply("gt", x, -3.0), select(apply("lt", x, 3.0), g * _SIXTH, 0.0), 0.0),),
     ),
     "lerp": _I(
         torch.lerp,

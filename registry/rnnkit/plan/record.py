@@ -25,12 +25,15 @@ BATCH = "batch"
 
 Shape: TypeAlias = "tuple[int | str, ...]"
 
-# Methods that give the values of a tensor to Python without an operator, and `data`, which hides it from autograd.
-_READS = {
-    Tensor.tolist: "tolist",
-    Tensor.numpy: "numpy",
-    Tensor.__array__: "numpy",
-    Tensor.data.__get__: "data",  # type: ignore[attr-defined]
+# Functions that do what no operator shows: give values to Python, or hide a tensor from autograd.
+_REASONS = {
+    Tensor.tolist: "tolist reads the values of a tensor in Python",
+    Tensor.numpy: "numpy reads the values of a tensor in Python",
+    Tensor.__array__: "numpy reads the values of a tensor in Python",
+    Tensor.detach: "detach blocks gradients",
+    Tensor.detach_: "detach_ blocks gradients",
+    torch.detach: "detach blocks gradients",
+    Tensor.data.__get__: "data blocks gradients",  # type: ignore[attr-defined]
 }
 _LIBRARIES = {"rnnkit", "torch", *sys.stdlib_module_names} - {"__main__"}
 
@@ -123,7 +126,7 @@ def record(cell: Step, projected: Any, state: Any, tensors: Sequence[tuple[str, 
     inputs = tuple(map(recorder.add, flatten(projected)))
     before = tuple(map(recorder.add, flatten(state)))
     recorder.inputs_end()
-    with _NoReads(), recorder:
+    with _RefusingMode(), recorder:
         output, after = cell.step(projected, state)
     parts = flatten(after)
     if not isinstance(output, Tensor) or [part.shape for part in parts] != [part.shape for part in flatten(state)]:
@@ -145,10 +148,10 @@ def flatten(nested: Any) -> tuple[Any, ...]:
     return tuple(leaf for each in nested for leaf in flatten(each)) if isinstance(nested, tuple) else (nested,)
 
 
-class _NoReads(TorchFunctionMode):
+class _RefusingMode(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function in _READS:
-            raise _reads_values(_READS[function])
+        if function in _REASONS:
+            raise Unsupported(_REASONS[function], _author_line())
         return function(*args, **(kwargs or {}))
 
 
@@ -194,6 +197,8 @@ class _Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         _refuse(function)
+        if function is torch.ops.aten.detach.default:  # torch's own: autograd wraps new tensors by it
+            return function(*args)
         if function is torch.ops.aten.lift_fresh.default and args[0].numel() == 1:
             return self._constant(args[0])
         arguments = tuple(map(self._encode, args))
@@ -247,12 +252,10 @@ def _refuse(function: Any) -> None:
         raise Unsupported(f"{function.overloadpacket.__name__} draws random numbers", _author_line())
     if function is torch.ops.aten._local_scalar_dense.default:
         raise _reads_values("item")
-    if function is torch.ops.aten.detach.default:
-        raise Unsupported("detach blocks gradients", _author_line())
 
 
 def _reads_values(name: str) -> Unsupported:
-    return Unsupported(f"step reads the values of a tensor in Python ({name})", _author_line())
+    return Unsupported(f"{name} reads the values of a tensor in Python", _author_line())
 
 
 def _place(tensor: Tensor) -> tuple[Any, ...]:
