@@ -86,9 +86,7 @@ def _roots(step: LoweredStep) -> list[Operand]:
 def _backward(gradients: dict[Node, Operand], node: Node) -> None:
     derivative = INSTRUCTIONS[node.name].derivative
     assert derivative is not None, node.name  # noqa: S101  # instructions of backward passes are not in steps
-    for argument, gradient in zip(
-        node.arguments, derivative(gradients[node], node, *node.arguments), strict=True
-    ):
+    for argument, gradient in zip(node.arguments, derivative(gradients[node], node, *node.arguments), strict=True):
         if gradient is not None:
             _accumulate(gradients, argument, gradient)
 

@@ -353,7 +353,9 @@ def _size(shape: Any) -> int:
 
 
 def _mentions_batch(nested: Any) -> bool:
-    return nested == BATCH if isinstance(nested, str) else isinstance(nested, tuple) and any(map(_mentions_batch, nested))
+    return (
+        nested == BATCH if isinstance(nested, str) else isinstance(nested, tuple) and any(map(_mentions_batch, nested))
+    )
 
 
 def _map(function: Callable[[Any], Any], array: _Array) -> _Array:

@@ -24,8 +24,10 @@ class Place(NamedTuple):
     piece: int
 
     def __str__(self) -> str:
-        return f"{self.kind}[{self.index}]" if self.kind in {"temporary", "scratch", "kept"} else (
-            f"{self.kind}[{self.index}].{self.piece}"
+        return (
+            f"{self.kind}[{self.index}]"
+            if self.kind in {"temporary", "scratch", "kept"}
+            else (f"{self.kind}[{self.index}].{self.piece}")
         )
 
 

@@ -1,0 +1,135 @@
+"""The values that the code of a step reads from outside of the cell: global variables, closures and defaults.
+
+No operator shows them. While a step is recorded, the functions that it calls are noted; a plan is valid as long as the
+variables that these functions name keep their values.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from rnnkit.plan.fingerprint import freeze, is_library
+from rnnkit.plan.unsupported import Unsupported
+
+_EFFECTS = {"breakpoint", "input", "open", "print"}  # a plan would not repeat them
+
+Codes = dict[types.CodeType, Mapping[str, Any]]
+
+
+class Outside(NamedTuple):
+    """Functions that return the values as they are, and the values as they were when the step was recorded."""
+
+    current: tuple[Callable[[], Any], ...]
+    recorded: tuple[Any, ...]
+
+    def is_unchanged(self) -> bool:
+        try:
+            return all(read() == value for read, value in zip(self.current, self.recorded, strict=True))
+        except (Unsupported, KeyError, ValueError):  # replaced by an object that cannot be compared, or deleted
+            return False
+
+
+@contextmanager
+def watch_calls() -> Iterator[Codes]:
+    """Note the code of all functions that are called in a `with` block, with their global variables."""
+    codes: Codes = {}
+
+    def note(frame: types.FrameType, event: str, _argument: Any) -> None:
+        if event == "call" and not is_library(frame.f_globals.get("__name__")):
+            codes[frame.f_code] = frame.f_globals
+
+    previous = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield codes
+    finally:
+        sys.setprofile(previous)
+
+
+def outside_values(cell: nn.Module, codes: Codes) -> Outside:
+    """Return the values from outside that functions of a cell read.
+
+    Args:
+        cell: the cell.
+        codes: the functions, from `watch_calls`.
+
+    Raises:
+        Unsupported: one of them is an object whose changes cannot be seen.
+    """
+    reads = [read for code, variables in codes.items() for read in _global_reads(code, variables)]
+    known = _functions(cell, codes)
+    for code in codes:
+        if code in known:
+            reads += _function_reads(known[code])
+        elif code.co_freevars and not any(code in other.co_consts for other in codes):
+            raise Unsupported(f"step calls {code.co_qualname}, a closure whose variables cannot be found")
+    return Outside(tuple(reads), tuple(read() for read in reads))
+
+
+def _global_reads(code: types.CodeType, variables: Mapping[str, Any]) -> Iterator[Callable[[], Any]]:
+    for name in code.co_names:
+        if name in _EFFECTS and name not in variables:
+            raise Unsupported(f"step calls {name} in {code.co_qualname}")
+        if name in variables:
+            yield from _variable_reads(variables, name, code.co_names)
+
+
+def _variable_reads(variables: Mapping[str, Any], name: str, names: tuple[str, ...]) -> Iterator[Callable[[], Any]]:
+    """Return the reads of a variable; of a module or a class, also those of its variables that the code names."""
+    value = variables[name]
+    if isinstance(value, types.ModuleType):
+        yield lambda: variables[name]
+    else:
+        yield lambda: freeze(variables[name], f"the variable {name}")
+    if isinstance(value, (types.ModuleType, type)) and not is_library(_module_name(value)):
+        inner = vars(value)
+        for attribute in names:
+            if attribute in inner and not isinstance(inner[attribute], types.ModuleType):
+                yield lambda attribute=attribute: freeze(inner[attribute], f"the variable {name}.{attribute}")
+
+
+def _module_name(value: types.ModuleType | type) -> str:
+    return value.__name__ if isinstance(value, types.ModuleType) else value.__module__
+
+
+def _function_reads(function: types.FunctionType) -> Iterator[Callable[[], Any]]:
+    for name, cell in _closure(function):
+        yield lambda name=name, cell=cell: freeze(cell.cell_contents, f"the variable {name} of a closure")
+    yield lambda: freeze((function.__defaults__, function.__kwdefaults__), f"a default of {function.__qualname__}")
+
+
+def _functions(cell: nn.Module, codes: Codes) -> dict[types.CodeType, types.FunctionType]:
+    """Return the functions whose code ran, as far as they are methods, attributes, or named by one that ran."""
+    found: dict[types.CodeType, types.FunctionType] = {}
+    queue: list[Any] = [value for module in cell.modules() for value in _members(module)]
+    while queue:
+        value = _unwrap(queue.pop())
+        if isinstance(value, types.FunctionType) and value.__code__ in codes and value.__code__ not in found:
+            found[value.__code__] = value
+            queue += [inner.cell_contents for _, inner in _closure(value)]
+            queue += [value.__globals__[name] for name in value.__code__.co_names if name in value.__globals__]
+    return found
+
+
+def _members(module: nn.Module) -> Iterator[Any]:
+    yield from vars(module).values()
+    for base in type(module).__mro__:
+        if not is_library(base.__module__):
+            yield from vars(base).values()
+
+
+def _unwrap(value: Any) -> Any:
+    if isinstance(value, property):
+        return value.fget
+    return getattr(value, "__func__", value)
+
+
+def _closure(function: types.FunctionType) -> list[tuple[str, Any]]:
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return [(name, cell) for name, cell in cells if name != "__class__"]

@@ -1,0 +1,107 @@
+"""Compare a plan with two steps of its cell in float64: outputs, states and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnkit.plan.fingerprint import cell_tensors
+from rnnkit.plan.programs import Plan
+from rnnkit.plan.record import flatten
+from rnnkit.plan.reference import unroll
+from rnnkit.plan.unsupported import Unsupported
+
+_TIME = 2
+_BATCHES = (1, 3)  # 1 as well, because a step may do something else for it
+_TOLERANCE = 1e-9
+
+
+def verify(plan: Plan, cell: Any) -> None:
+    """Verify that a plan equals the step of a cell.
+
+    Args:
+        plan: the plan.
+        cell: the cell, which is converted to float64 and whose parameters are changed: a parameter may be zero, which
+            would hide errors.
+
+    Raises:
+        Unsupported: the results differ, or are not finite, so that they do not verify anything.
+    """
+    generator = torch.Generator().manual_seed(0)
+    _perturb(cell, generator)
+    for batch in _BATCHES:
+        _verify_steps(plan, cell, batch, generator)
+
+
+def _verify_steps(plan: Plan, cell: Any, batch: int, generator: torch.Generator) -> None:
+    device = next(tensor.device for _, tensor in cell_tensors(cell) if tensor.is_floating_point())
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64).to(device).requires_grad_()
+
+    projected = tuple(random(_TIME, batch, *shape) for shape in plan.projected)
+    structure = cell.project(torch.zeros(_TIME, batch, cell.input_size, dtype=torch.float64, device=device))
+    state = type(cell.state_shapes(batch))(*[random(batch, *shape) for shape in plan.state])
+    inputs = _inputs(cell, projected, state)
+    weights = [random(_TIME, batch, plan.output), *[random(*part.shape) for part in state]]
+    expected = _evaluate(*_steps(cell, _restore(structure, iter(projected)), state), weights, list(inputs.values()))
+    found = _evaluate(*unroll(plan, cell, projected, state), weights, list(inputs.values()))
+    labels = ["output", *[f"final state {n}" for n in range(len(state))], *[f"gradient of {name}" for name in inputs]]
+    for label, one, other in zip(labels, expected, found, strict=True):
+        _compare(label, one, other)
+
+
+def _inputs(cell: Any, projected: Sequence[Tensor], state: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that have gradients, by their names in messages."""
+    return {
+        **{f"projected input {number}": tensor for number, tensor in enumerate(projected)},
+        **{f"state {number}": tensor for number, tensor in enumerate(state)},
+        **{path: tensor for path, tensor in cell_tensors(cell) if tensor.requires_grad},
+    }
+
+
+def _perturb(cell: Any, generator: torch.Generator) -> None:
+    cell.double()
+    for path, tensor in cell_tensors(cell):
+        if tensor.is_floating_point():
+            noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor.device)
+            tensor.data = tensor.data.double() + 0.1 * noise
+
+
+def _steps(cell: Any, projected: Any, state: Any) -> tuple[Tensor, Any]:
+    outputs = []
+    for t in range(_TIME):
+        output, state = cell.step(_at(projected, t), state)
+        outputs.append(output)
+    return torch.stack(outputs), state
+
+
+def _at(nested: Any, t: int) -> Any:
+    return tuple(_at(each, t) for each in nested) if isinstance(nested, tuple) else nested[t]
+
+
+def _restore(structure: Any, tensors: Iterator[Tensor]) -> Any:
+    """Return tensors in the nested tuples of `structure`."""
+    if isinstance(structure, tuple):
+        return tuple(_restore(each, tensors) for each in structure)
+    return next(tensors)
+
+
+def _evaluate(output: Tensor, state: Any, weights: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Return the results, and the gradients of a weighted sum of them."""
+    results = [output, *flatten(state)]
+    total = torch.stack([(each * weight).sum() for each, weight in zip(results, weights, strict=True)]).sum()
+    gradients = torch.autograd.grad(total, inputs, allow_unused=True)
+    zeros = [torch.zeros_like(each) if grad is None else grad for each, grad in zip(inputs, gradients, strict=True)]
+    return [*results, *zeros]
+
+
+def _compare(label: str, expected: Tensor, found: Tensor) -> None:
+    if not expected.isfinite().all():
+        raise Unsupported(f"the {label} of two steps is not finite, so that the plan cannot be verified")
+    difference = (expected - found).abs().max().item() if expected.numel() else 0.0
+    if not difference <= _TOLERANCE * (1 + expected.abs().max().item()):
+        raise Unsupported(f"the {label} of the plan differs from that of two steps by {difference:.2g}")
