@@ -5,14 +5,13 @@ A plan has these values in its constants. It is valid as long as they stay the s
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import enum
 import functools
 import sys
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +19,13 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from rnnkit.plan.unsupported import Unsupported
+
+
+class _Example(NamedTuple):
+    """A named tuple, for the type of its attributes."""
+
+    part: int
+
 
 _LIBRARIES = {"rnnkit", "torch", "numpy", *sys.stdlib_module_names} - {"__main__"}
 _MAX_DEPTH = 20
@@ -40,7 +46,7 @@ _BY_IDENTITY = (
     staticmethod,
     classmethod,
     functools.cached_property,
-    type(collections.namedtuple("_Example", "part").part),  # the attributes of named tuples
+    type(vars(_Example)["part"]),
     torch.dtype,
     torch.device,
     torch.layout,

@@ -10,6 +10,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -83,15 +84,23 @@ def _global_reads(code: types.CodeType, variables: Mapping[str, Any]) -> Iterato
 def _variable_reads(variables: Mapping[str, Any], name: str, names: tuple[str, ...]) -> Iterator[Callable[[], Any]]:
     """Return the reads of a variable; of a module or a class, also those of its variables that the code names."""
     value = variables[name]
-    if isinstance(value, types.ModuleType):
-        yield lambda: variables[name]
-    else:
-        yield lambda: freeze(variables[name], f"the variable {name}")
+    yield partial(_read, variables, name, name)
     if isinstance(value, (types.ModuleType, type)) and not is_library(_module_name(value)):
         inner = vars(value)
-        for attribute in names:
-            if attribute in inner and not isinstance(inner[attribute], types.ModuleType):
-                yield lambda attribute=attribute: freeze(inner[attribute], f"the variable {name}.{attribute}")
+        yield from (partial(_read, inner, each, f"{name}.{each}") for each in names if each in inner)
+
+
+def _read(variables: Mapping[str, Any], name: str, label: str) -> Any:
+    value = variables[name]
+    return value if isinstance(value, types.ModuleType) else freeze(value, f"the variable {label}")
+
+
+def _read_closure(name: str, cell: types.CellType) -> Any:
+    return freeze(cell.cell_contents, f"the variable {name} of a closure")
+
+
+def _read_defaults(function: types.FunctionType) -> Any:
+    return freeze((function.__defaults__, function.__kwdefaults__), f"a default of {function.__qualname__}")
 
 
 def _module_name(value: types.ModuleType | type) -> str:
@@ -99,9 +108,8 @@ def _module_name(value: types.ModuleType | type) -> str:
 
 
 def _function_reads(function: types.FunctionType) -> Iterator[Callable[[], Any]]:
-    for name, cell in _closure(function):
-        yield lambda name=name, cell=cell: freeze(cell.cell_contents, f"the variable {name} of a closure")
-    yield lambda: freeze((function.__defaults__, function.__kwdefaults__), f"a default of {function.__qualname__}")
+    yield from (partial(_read_closure, name, cell) for name, cell in _closure(function))
+    yield partial(_read_defaults, function)
 
 
 def _functions(cell: nn.Module, codes: Codes) -> dict[types.CodeType, types.FunctionType]:
@@ -130,6 +138,6 @@ def _unwrap(value: Any) -> Any:
     return getattr(value, "__func__", value)
 
 
-def _closure(function: types.FunctionType) -> list[tuple[str, Any]]:
+def _closure(function: types.FunctionType) -> list[tuple[str, types.CellType]]:
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     return [(name, cell) for name, cell in cells if name != "__class__"]

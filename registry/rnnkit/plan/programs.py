@@ -10,7 +10,7 @@ from rnnkit.plan.hoist import Hoisted
 
 
 class Place(NamedTuple):
-    """Where a piece of a tensor is: piece number `piece` of the tensor number `index` of a kind.
+    """Where a piece of a tensor is: piece number `piece` of the tensor number `number` of a kind.
 
     A program reads places of the kinds `projected`, `state` and `vector`; a backward program also `product`, `kept` and
     `next_state` of the forward pass, `grad_output` and `grad_next_state`. It writes `output` and `next_state`; a
@@ -20,14 +20,14 @@ class Place(NamedTuple):
     """
 
     kind: str
-    index: int
+    number: int
     piece: int
 
     def __str__(self) -> str:
         return (
-            f"{self.kind}[{self.index}]"
+            f"{self.kind}[{self.number}]"
             if self.kind in {"temporary", "scratch", "kept"}
-            else (f"{self.kind}[{self.index}].{self.piece}")
+            else (f"{self.kind}[{self.number}].{self.piece}")
         )
 
 

@@ -159,7 +159,7 @@ class _Recorder(TorchDispatchMode):
     """Keeps the calls, and every tensor, so that storages are not used twice."""
 
     def __init__(self, batch: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
         self.shapes: list[Shape] = []
         self.dtypes: list[torch.dtype] = []
@@ -264,7 +264,7 @@ def _place(tensor: Tensor) -> tuple[Any, ...]:
 
 
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 def _refs(nested: Any) -> Iterator[int]:

@@ -31,7 +31,9 @@ def unroll(plan: Plan, cell: Any, projected: Any, state: Any, lengths: Tensor | 
     """
     weights, vectors = plan.hoisted.evaluate(cell)
     inputs = _Inputs(plan, lengths, len(weights), len(vectors))
-    output, *final = _Unroll.apply(inputs, *flatten(projected), *flatten(state), *weights, *vectors)
+    output, *final = _Unroll.apply(  # type: ignore[no-untyped-call]
+        inputs, *flatten(projected), *flatten(state), *weights, *vectors
+    )
     return output, type(state)(*final)
 
 
@@ -136,14 +138,15 @@ def run(plan: Plan, program: Program, values: Values, weights: Sequence[Tensor])
 def _add_weight_gradients(plan: Plan, values: Values, sums: list[Tensor]) -> None:
     for number, total in enumerate(sums):
         if Place("grad_product", number, 0) in values:
-            total += _joined(values, *plan.operands[number]).t() @ _joined(values, "grad_product", number)
+            gradient = _joined(values, *plan.operands[number]).t() @ _joined(values, "grad_product", number)
+            total.add_(gradient)
 
 
 def _add_vector_gradients(plan: Plan, values: Values, sums: list[Tensor]) -> None:
     for place, value in values.items():
         if place.kind == "grad_vector":
             columns = slice(place.piece * plan.width, (place.piece + 1) * plan.width)
-            sums[place.index][columns] += value.sum(0)
+            sums[place.number][columns] += value.sum(0)
 
 
 def _pieces(plan: Plan, **tensors: list[Tensor]) -> Values:
@@ -168,7 +171,7 @@ def _split(plan: Plan, kind: str, number: int, tensor: Tensor) -> Values:
 
 
 def _joined(values: Values, kind: str, number: int) -> Tensor:
-    parts = []
+    parts: list[Tensor] = []
     while Place(kind, number, len(parts)) in values:
         parts.append(values[Place(kind, number, len(parts))])
     return torch.cat(parts, -1)

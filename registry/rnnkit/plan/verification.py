@@ -65,7 +65,7 @@ def _inputs(cell: Any, projected: Sequence[Tensor], state: Sequence[Tensor]) -> 
 
 def _perturb(cell: Any, generator: torch.Generator) -> None:
     cell.double()
-    for path, tensor in cell_tensors(cell):
+    for _, tensor in cell_tensors(cell):
         if tensor.is_floating_point():
             noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor.device)
             tensor.data = tensor.data.double() + 0.1 * noise
