@@ -1,0 +1,148 @@
+"""The plans of cells equal their steps, and cells without a plan are refused with the reason."""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+import torchrecurrent
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnnkit import Cell, CellState, get_kind
+from rnnkit.plan import Refusal, plan_for, unroll
+from rnnkit_builtin.gru_cell import GRUCell
+from rnnkit_builtin.lstm_cell import LSTMCell
+from rnnkit_builtin.rnn_cell import RNNCell
+from tests.helpers.cells import SimpleCell
+from tests.helpers.plans import (
+    BATCH,
+    TIME,
+    CellOfTorchrecurrent,
+    StepCell,
+    TwoPartState,
+    assert_plan_equals_steps,
+    plan_of,
+    randomize,
+)
+
+ROOT = Path(__file__).parents[2]
+OF_TORCHRECURRENT = sorted(name for name in dir(torchrecurrent) if name.endswith("Cell"))
+SEVERAL_STAGES = ["DSGUCell", "MGUCell", "SCRNCell", "AntisymmetricRNNCell", "FastGRNNCell", "tauGRUCell", "NASCell"]
+
+
+class ProjectedLSTMCell(Cell):
+    """An LSTM with a projection: the output has fewer features than the cell state."""
+
+    State = TwoPartState
+
+    def __init__(self, input_size, hidden_size, proj_size):
+        super().__init__(input_size, hidden_size, dtype=torch.float64)
+        self.output_size = proj_size
+        self.weight_ih = self.new_parameter(4 * hidden_size, input_size)
+        self.weight_hh = self.new_parameter(4 * hidden_size, proj_size)
+        self.weight_hr = self.new_parameter(proj_size, hidden_size)
+
+    def state_shapes(self, batch_size):
+        return TwoPartState(torch.Size((batch_size, self.output_size)), torch.Size((batch_size, self.hidden_size)))
+
+    def project(self, x):
+        return F.linear(x, self.weight_ih)
+
+    def step(self, projected_t, state):
+        i, f, g, o = (projected_t + F.linear(state.first, self.weight_hh)).chunk(4, -1)
+        c = torch.sigmoid(f) * state.second + torch.sigmoid(i) * torch.tanh(g)
+        h = F.linear(torch.sigmoid(o) * torch.tanh(c), self.weight_hr)
+        return h, TwoPartState(h, c)
+
+
+class HeadsState(NamedTuple):
+    heads: Tensor
+    """`(batch, heads, features)`."""
+
+
+class HeadsCell(Cell):
+    """A cell with a state of three axes, which is reshaped, transposed in its heads, and stacked."""
+
+    State = HeadsState
+
+    def __init__(self):
+        super().__init__(3, 8, dtype=torch.float64)
+        self.weight = self.new_parameter(8, 8)
+        self.decay = self.new_parameter(2, 4)
+
+    def state_shapes(self, batch_size):
+        return HeadsState(torch.Size((batch_size, 2, 4)))
+
+    def project(self, x):
+        return F.linear(x, torch.ones(8, 3, dtype=x.dtype)).unflatten(-1, (2, 4))
+
+    def step(self, projected_t, state):
+        mixed = F.linear(state.heads.flatten(1), self.weight).view(-1, 2, 4)
+        first, second = (torch.tanh(mixed) + torch.sigmoid(projected_t)).unbind(1)
+        heads = torch.stack([second, first * second], 1) * torch.sigmoid(self.decay.unsqueeze(0)) + state.heads.roll(0)
+        return heads.reshape(-1, 8), HeadsState(heads)
+
+
+def mgu_cell(**options):
+    spec = importlib.util.spec_from_file_location("mgu_example", ROOT / "docs/examples/rnnkit-mgu/rnnkit_mgu.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.MGUCell(3, 6, dtype=torch.float64, **options)
+
+
+CELLS = {
+    "rnn_cell": lambda: RNNCell(3, 6, dtype=torch.float64),
+    "rnn_cell_relu": lambda: RNNCell(3, 6, nonlinearity="relu", dtype=torch.float64),
+    "rnn_cell_without_bias": lambda: RNNCell(3, 6, bias=False, dtype=torch.float64),
+    "gru_cell": lambda: GRUCell(3, 6, dtype=torch.float64),
+    "gru_cell_without_bias": lambda: GRUCell(3, 6, bias=False, dtype=torch.float64),
+    "gru_cell_of_one_feature": lambda: GRUCell(1, 1, dtype=torch.float64),
+    "lstm_cell": lambda: LSTMCell(3, 6, dtype=torch.float64),
+    "lstm_cell_without_bias": lambda: LSTMCell(3, 6, bias=False, dtype=torch.float64),
+    "lstm_with_projection": lambda: ProjectedLSTMCell(3, 6, 4),
+    "simple": lambda: SimpleCell(3, 6, dtype=torch.float64),
+    "mgu": mgu_cell,
+    "mgu_without_bias": lambda: mgu_cell(bias=False),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_plans_equal_steps(name):
+    assert_plan_equals_steps(randomize(CELLS[name]()))
+
+
+@pytest.mark.parametrize("name", ["gru_cell", "lstm_cell"])
+def test_plans_equal_steps_without_lengths(name):
+    assert_plan_equals_steps(randomize(CELLS[name]()), lengths=None)
+
+
+@pytest.mark.parametrize("name", OF_TORCHRECURRENT)
+def test_all_cells_of_torchrecurrent_have_plans(name):
+    assert_plan_equals_steps(randomize(CellOfTorchrecurrent(name)))
+
+
+def test_there_are_many_cells_of_torchrecurrent():
+    assert len(OF_TORCHRECURRENT) >= 41
+
+
+def test_every_kind_of_cells_has_a_plan(kind):
+    cell = get_kind(kind).cell
+    if cell is not None:
+        assert_plan_equals_steps(randomize(cell(3, 6, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("cell", [RNNCell, GRUCell, LSTMCell])
+def test_layer_normalization_is_refused(cell):
+    [reason] = refusal(cell(3, 6, layer_norm=True))
+    assert re.fullmatch(
+        r"native_layer_norm is not an instruction \(_layer_norm.py, line \d+, in LayerNorm.forward\)", reason
+    )
+
+
+def refusal(cell):
+    result = plan_for(cell)
+    assert isinstance(result, Refusal), result
+    return [result.reason]
