@@ -47,9 +47,9 @@ def _no_gradient(_gradient: Any, _result: Any, *arguments: Any) -> list[None]:
 
 def _at_ties(g: Any, first: Any, second: Any, *, larger: bool) -> tuple[Operand, Operand]:
     """The gradients of `maximum` and `minimum`, which is halved between equal arguments."""
-    half = select(apply("eq", first, second), g * 0.5, 0.0)
-    of_first = select(apply("gt" if larger else "lt", first, second), g, half)
-    of_second = select(apply("lt" if larger else "gt", first, second), g, half)
+    shared = select(apply("eq", first, second), g * 0.5, g)
+    of_first = select(apply("lt" if larger else "gt", first, second), 0.0, shared)
+    of_second = select(apply("gt" if larger else "lt", first, second), 0.0, shared)
     return of_first, of_second
 
 
@@ -98,6 +98,14 @@ INSTRUCTIONS: dict[str, Instruction] = {
         torch.clamp,
         lambda g, _y, x, low, high: (
             select(apply("ge", x, low), select(apply("le", x, high), g, 0.0), 0.0),
+            None,
+            None,
+        ),
+    ),
+    "hardtanh": _I(
+        lambda x, low, high: F.hardtanh(x, float(low), float(high)),
+        lambda g, _y, x, low, high: (
+            select(apply("gt", x, low), select(apply("lt", x, high), g, 0.0), 0.0),
             None,
             None,
         ),

@@ -65,7 +65,7 @@ def _clamp(x: Any, low: float | None = None, high: float | None = None) -> Any:
 
 
 def _hardtanh(x: Any, low: float = -1.0, high: float = 1.0) -> Any:
-    return select(apply("le", x, low), low, select(apply("ge", x, high), high, x))
+    return apply("hardtanh", x, float(low), float(high))
 
 
 def _leaky_relu(x: Any, slope: float = 0.01) -> Any:
@@ -144,6 +144,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "leaky_relu": _leaky_relu,
     "threshold": _threshold,
     "elu": _elu,
+    "_prelu_kernel": lambda x, slope: select(apply("gt", x, 0.0), x, x * slope),
     "softplus": _softplus,
     "log_sigmoid_forward": lambda x: apply("log_sigmoid", x),
     "silu": _silu,

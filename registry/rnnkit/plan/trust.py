@@ -145,6 +145,9 @@ def _difference(first: Recording, second: Recording) -> str:
     for one, other in zip(first.calls, second.calls, strict=False):
         if one != other:
             return f"{one.name} ({one.line}) differs from {other.name} ({other.line})"
+    for call in first.calls:
+        if any(first.shapes[each] != second.shapes[each] for each in call.results):
+            return f"{call.name} ({call.line}) has a result of another shape"
     return f"it calls {len(first.calls)} and {len(second.calls)} operators"
 
 

@@ -1,0 +1,573 @@
+"""What tracing cannot see is refused, or the plan is made again: planted faults."""
+
+import functools
+import random
+import threading
+import types
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, jvp, vmap
+from torch.nn.modules import module as torch_module
+from torch.nn.utils import parametrize
+
+from rnnkit import CellState
+from rnnkit.plan import Plan, Refusal, plan_for, unroll
+from tests.helpers.plans import StepCell, assert_plan_equals_steps, plan_of, randomize
+
+SCALE = 2.0
+TABLE = {"scale": 2.0}
+OUTSIDE = torch.ones(4, dtype=torch.float64)
+CALLS = []
+
+
+def reason(cell):
+    result = plan_for(cell)
+    assert isinstance(result, Refusal), result
+    return result.reason
+
+
+def counting(p, h, weight, vector, calls=[0]):  # noqa: B006  # the fault
+    calls[0] += 1
+    return torch.tanh(p + h * calls[0])
+
+
+def calls_are_logged(p, h, weight, vector):
+    CALLS.append(1)
+    return torch.tanh(p + h)
+
+
+def branches_on_values(p, h, weight, vector):
+    return torch.tanh(p + h) if h.sum() > 0 else torch.tanh(p)
+
+
+def branches_on_a_list(p, h, weight, vector):
+    return torch.tanh(p + h) if h.tolist()[0][0] > 0 else torch.tanh(p)
+
+
+def branches_on_parameters(p, h, weight, vector):
+    return torch.tanh(p + h) * vector[0].item()
+
+
+def branches_on_the_batch(p, h, weight, vector):
+    return torch.tanh(p + h) if len(h) > 1 else torch.tanh(p)
+
+
+def divides_by_the_batch(p, h, weight, vector):
+    return torch.tanh(p + h) / len(h)
+
+
+def branches_on_gradients(p, h, weight, vector):
+    return torch.tanh(p + h) if torch.is_grad_enabled() else torch.tanh(p)
+
+
+def draws_in_torch(p, h, weight, vector):
+    return torch.tanh(p + h) + torch.randn_like(h)
+
+
+def applies_dropout(p, h, weight, vector):
+    return nn.functional.dropout(torch.tanh(p + h), 0.5, training=True)
+
+
+def draws_in_python(p, h, weight, vector):
+    return torch.tanh(p + h) * random.random()  # noqa: S311
+
+
+def changes_the_state(p, h, weight, vector):
+    h += p
+    return torch.tanh(h)
+
+
+def changes_a_view_of_the_state(p, h, weight, vector):
+    h[:, :2] = 0
+    return torch.tanh(p + h)
+
+
+def changes_the_input(p, h, weight, vector):
+    return torch.tanh(p.mul_(2) + h)
+
+
+def changes_a_parameter(p, h, weight, vector):
+    with torch.no_grad():
+        vector.add_(1)
+    return torch.tanh(p + h * vector)
+
+
+def changes_a_view_of_its_own(p, h, weight, vector):
+    x = p + h
+    x[:, :2] = 0
+    return torch.tanh(x)
+
+
+def reads_a_tensor_outside(p, h, weight, vector):
+    return torch.tanh(p + h * OUTSIDE)
+
+
+def reads_numpy(p, h, weight, vector):
+    return torch.tanh(p + h * torch.from_numpy(vector.detach().numpy()))
+
+
+def blocks_gradients(p, h, weight, vector):
+    return torch.tanh(p + h.detach())
+
+
+def blocks_gradients_by_data(p, h, weight, vector):
+    return torch.tanh(p + h.data)
+
+
+def blocks_gradients_by_a_mode(p, h, weight, vector):
+    with torch.no_grad():
+        gate = torch.sigmoid(h)
+    return torch.tanh(p) * gate
+
+
+def prints(p, h, weight, vector):
+    print("step")  # noqa: T201
+    return torch.tanh(p + h)
+
+
+def mixes_the_batch(p, h, weight, vector):
+    return torch.tanh(p + h.flip(0))
+
+
+def rolls_the_batch(p, h, weight, vector):
+    return torch.tanh(p + torch.cat([h[1:], h[:1]]))
+
+
+def averages_the_batch(p, h, weight, vector):
+    return torch.tanh(p + h.mean(0))
+
+
+def multiplies_computed_values(p, h, weight, vector):
+    return torch.tanh(p + torch.bmm(h.unsqueeze(1), (h.unsqueeze(2) @ p.unsqueeze(1))).squeeze(1))
+
+
+def rounds(p, h, weight, vector):
+    return torch.tanh(p + h.float().double())
+
+
+def is_not_finite(p, h, weight, vector):
+    return p + torch.log(-h.abs())
+
+
+REFUSED = {
+    counting: "step is not the same at every call",
+    calls_are_logged: "step changes variables outside",
+    branches_on_values: "item reads the values",
+    branches_on_a_list: "tolist reads the values",
+    branches_on_parameters: "item reads the values",
+    branches_on_the_batch: "differs from that of two steps",
+    divides_by_the_batch: "step is not the same at every call",
+    branches_on_gradients: "step is not the same at every call",
+    draws_in_torch: "randn_like draws random numbers",
+    applies_dropout: "draws random numbers",
+    draws_in_python: "step is not the same at every call",
+    changes_the_state: "add_ changes a tensor in place",
+    changes_a_view_of_the_state: "changes a tensor in place",
+    changes_the_input: "mul_ changes a tensor in place",
+    changes_a_parameter: "add_ changes a tensor in place",
+    changes_a_view_of_its_own: "changes a tensor in place",
+    reads_a_tensor_outside: "step reads a tensor that is not",
+    reads_numpy: "detach blocks gradients",
+    blocks_gradients: "detach blocks gradients",
+    blocks_gradients_by_data: "data blocks gradients",
+    blocks_gradients_by_a_mode: "of the plan differs from that of two steps",
+    prints: "step calls print",
+    mixes_the_batch: "flip is not an instruction",
+    rolls_the_batch: "has a result of another shape",
+    averages_the_batch: "does not have the form",
+    multiplies_computed_values: "bmm is not an instruction",
+    rounds: "a conversion from torch.float64 to torch.float32",
+    is_not_finite: "is not finite",
+}
+
+
+@pytest.mark.parametrize("step", REFUSED, ids=lambda step: step.__name__)
+def test_steps_that_tracing_cannot_see_are_refused(step):
+    text = reason(StepCell(step))
+    assert REFUSED[step] in text
+    if "(" in text:
+        assert "test_trust.py, line" in text
+        assert step.__name__ in text
+
+
+def test_a_step_that_changes_its_cell_is_refused_and_the_cell_is_unchanged():
+    class Counting(StepCell):
+        def __init__(self):
+            super().__init__(None)
+            self.calls = 0
+
+        def step(self, projected_t, state):
+            self.calls += 1
+            h = torch.tanh(projected_t + state.h)
+            return h, CellState(h)
+
+    cell = Counting()
+    assert reason(cell) == "step changes attributes of the cell"
+    assert cell.calls == 0
+    cell.calls = 100
+    assert reason(cell) == "step changes attributes of the cell"
+
+
+def test_random_numbers_are_not_consumed():
+    cells = [StepCell(step) for step in (draws_in_torch, applies_dropout, adds)]
+    states = torch.get_rng_state(), random.getstate()
+    results = [plan_for(cell) for cell in cells]
+    assert [type(each) for each in results] == [Refusal, Refusal, Plan]
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert random.getstate() == states[1]
+
+
+# Values that change between calls
+
+
+class Scaled(StepCell):
+    scale = 2.0
+
+    def __init__(self):
+        super().__init__(None)
+        self.factor = 1.0
+        self.options = {"factors": [1.0, 2.0]}
+        self.mask = torch.ones(4, dtype=torch.float64)
+        self.register_buffer("offset", torch.zeros(4, dtype=torch.float64))
+        self.activation = torch.tanh
+
+    def step(self, projected_t, state):
+        x = projected_t * self.factor + state.h * self.options["factors"][1] * self.scale * self.mask
+        h = self.activation(x @ self.weight.t() + self.offset) * self.vector
+        return h, CellState(h)
+
+
+def set_attribute(cell):
+    cell.factor = -3.0
+
+
+def set_zero(cell):
+    cell.factor = -0.0
+
+
+def set_nested_value(cell):
+    cell.options["factors"][1] = 5.0
+
+
+def set_function(cell):
+    cell.activation = torch.sigmoid
+
+
+def set_tensor(cell):
+    cell.mask = torch.tensor([1.0, 0.0, 2.0, 3.0], dtype=torch.float64)
+
+
+def change_tensor(cell):
+    cell.mask[1] = 7
+
+
+def change_buffer(cell):
+    cell.offset += 1
+
+
+def change_parameter(cell):
+    with torch.no_grad():
+        cell.weight.mul_(2)
+
+
+def replace_parameter(cell):
+    cell.weight = nn.Parameter(torch.randn(4, 4, dtype=torch.float64))
+
+
+def freeze_parameter(cell):
+    cell.weight.requires_grad_(False)
+
+
+def replace_step(cell):
+    cell.step = types.MethodType(lambda self, p, state: (p - state.h * self.vector, CellState(p * 2)), cell)
+
+
+def parametrize_weight(cell):
+    class Doubled(nn.Module):
+        def forward(self, weight):
+            return 2 * weight
+
+    parametrize.register_parametrization(cell, "weight", Doubled())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_attribute,
+        set_zero,
+        set_nested_value,
+        set_function,
+        set_tensor,
+        change_tensor,
+        change_buffer,
+        change_parameter,
+        replace_parameter,
+        freeze_parameter,
+        replace_step,
+        parametrize_weight,
+    ],
+    ids=lambda change: change.__name__,
+)
+def test_changes_after_the_first_call_are_seen(change):
+    cell = randomize(Scaled())
+    assert_plan_equals_steps(cell)
+    change(cell)
+    assert_plan_equals_steps(cell)
+
+
+def test_a_class_attribute_that_changes_is_seen(monkeypatch):
+    cell = randomize(Scaled())
+    assert_plan_equals_steps(cell)
+    monkeypatch.setattr(Scaled, "scale", -1.0)
+    assert_plan_equals_steps(cell)
+
+
+def test_a_patched_method_is_seen(monkeypatch):
+    cell = randomize(Scaled())
+    assert_plan_equals_steps(cell)
+    monkeypatch.setattr(Scaled, "step", lambda self, p, state: (p * self.vector + state.h, CellState(p - state.h)))
+    assert_plan_equals_steps(cell)
+
+
+def test_training_mode_is_seen():
+    class Training(StepCell):
+        def step(self, projected_t, state):
+            h = torch.tanh(projected_t + state.h) if self.training else projected_t + state.h
+            return h, CellState(h)
+
+    cell = Training(None)
+    assert_plan_equals_steps(cell)
+    assert_plan_equals_steps(cell.eval())
+
+
+def helper(h):
+    return h * SCALE
+
+
+def reads_a_global(p, h, weight, vector):
+    return torch.tanh(p + h * SCALE)
+
+
+def reads_a_global_in_a_helper(p, h, weight, vector):
+    return torch.tanh(p + helper(h))
+
+
+def reads_a_table(p, h, weight, vector):
+    return torch.tanh(p + h * TABLE["scale"])
+
+
+@pytest.mark.parametrize("step", [reads_a_global, reads_a_global_in_a_helper, reads_a_table])
+def test_global_variables_that_change_are_seen(step, monkeypatch):
+    cell = StepCell(step)
+    assert_plan_equals_steps(cell)
+    monkeypatch.setitem(globals(), "SCALE", 7.0)
+    monkeypatch.setitem(TABLE, "scale", 7.0)
+    assert_plan_equals_steps(cell)
+
+
+def test_a_helper_that_is_replaced_is_seen(monkeypatch):
+    cell = StepCell(reads_a_global_in_a_helper)
+    assert_plan_equals_steps(cell)
+    monkeypatch.setitem(globals(), "helper", lambda h: -h)
+    assert_plan_equals_steps(cell)
+
+
+def test_a_module_of_settings_is_seen(monkeypatch):
+    settings = types.ModuleType("settings_of_a_plugin")
+    settings.SCALE = 2.0
+    monkeypatch.setitem(globals(), "settings", settings)
+    cell = StepCell(lambda p, h, weight, vector: p + h * settings_scale())
+    assert_plan_equals_steps(cell)
+    settings.SCALE = 3.0
+    assert_plan_equals_steps(cell)
+
+
+def settings_scale():
+    return settings.SCALE  # noqa: F821  # the test defines it
+
+
+def test_a_closure_that_changes_is_seen():
+    scale = 2.0
+
+    def step(p, h, weight, vector):
+        return torch.tanh(p + h * scale)
+
+    cell = StepCell(step)
+    assert_plan_equals_steps(cell)
+    scale = 3.0
+    assert_plan_equals_steps(cell)
+
+
+def test_a_decorated_step_is_seen():
+    scale = [2.0]
+
+    def scaled(function):
+        @functools.wraps(function)
+        def wrapper(*arguments):
+            return scale[0] * function(*arguments)
+
+        return wrapper
+
+    cell = StepCell(scaled(lambda p, h, weight, vector: torch.tanh(p + h)))
+    assert_plan_equals_steps(cell)
+    scale[0] = 3.0
+    assert_plan_equals_steps(cell)
+
+
+class Settings:
+    scale = 2.0
+
+    def __init__(self):
+        self.other = 1.0
+
+
+def test_objects_whose_changes_cannot_be_seen_are_refused():
+    cell = StepCell(lambda p, h, weight, vector: p + h)
+    cell.settings = Settings()
+    assert reason(cell) == "settings is a Settings, an object whose changes a plan would not see"
+
+
+def test_hooks_are_refused():
+    cell = StepCell(lambda p, h, weight, vector: p + h)
+    cell.inner = nn.Linear(4, 4, dtype=torch.float64)
+    cell.inner.register_forward_hook(lambda module, args, output: None)
+    assert reason(cell) == "a module has hooks, which would not be called: inner._forward_hooks"
+
+
+def test_global_hooks_are_refused():
+    handle = torch_module.register_module_forward_hook(lambda module, args, output: None)
+    try:
+        assert "global forward hooks" in reason(StepCell(lambda p, h, weight, vector: p + h))
+    finally:
+        handle.remove()
+
+
+# Modes and dtypes
+
+
+def adds(p, h, weight, vector):
+    return torch.tanh(p + h @ weight)
+
+
+def test_modes_of_torch_are_refused_for_now():
+    cell = StepCell(adds)
+    with torch.autocast("cpu"):
+        assert reason(cell) == "autocast is enabled"
+    assert isinstance(plan_for(cell), Plan)
+
+
+def test_other_dtypes_are_refused():
+    assert "torch.bfloat16" in reason(StepCell(adds, dtype=torch.bfloat16))
+    assert "complex128" in reason(StepCell(adds, dtype=torch.complex128))
+    assert "float32, torch.float64" in reason(mixed_dtypes())
+
+
+def mixed_dtypes():
+    cell = StepCell(adds)
+    cell.vector = nn.Parameter(torch.zeros(4, dtype=torch.float32))
+    return cell
+
+
+def test_meta_tensors_are_refused():
+    assert reason(StepCell(adds).to("meta")) == "the parameters are on the device meta"
+
+
+def test_errors_of_the_step_are_refused():
+    def step(p, h, weight, vector):
+        raise KeyError("no such gate")
+
+    assert "KeyError" in reason(StepCell(step))
+
+
+# The reference executor
+
+
+def two_steps(cell, plan, x, h):
+    output, (final,) = unroll(plan, cell, x, CellState(h))
+    return output, final
+
+
+def test_double_backward_equals_the_step_loop():
+    cell = randomize(StepCell(adds))
+    plan = plan_of(cell)
+    x, h = (torch.randn(*shape, 4, dtype=torch.float64, requires_grad=True) for shape in ((2, 3), (3,)))
+    assert torch.autograd.gradcheck(functools.partial(two_steps, cell, plan), (x, h))
+    assert torch.autograd.gradgradcheck(functools.partial(two_steps, cell, plan), (x, h))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's forward-mode rules use it
+def test_transforms_raise():
+    cell = randomize(StepCell(adds))
+    plan = plan_of(cell)
+    x, h = torch.randn(2, 3, 4, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
+    with pytest.raises(RuntimeError):
+        vmap(lambda x: two_steps(cell, plan, x, h)[0])(x.unsqueeze(0))
+    with pytest.raises(RuntimeError):
+        jvp(lambda x: two_steps(cell, plan, x, h)[0], (x,), (x,))
+
+
+def test_swapped_parameters_are_used():
+    cell = randomize(StepCell(adds))
+    plan = plan_of(cell)
+    x, h = torch.randn(1, 3, 4, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = cell
+
+        def forward(self):
+            return two_steps(cell, plan, x, h)[0][0]
+
+    weight = torch.randn(4, 4, dtype=torch.float64)
+    found = functional_call(Model(), {"cell.weight": weight}, ())
+    torch.testing.assert_close(found, torch.tanh(x[0] + h @ weight))
+
+
+def test_empty_batch():
+    cell = randomize(StepCell(adds))
+    output, (final,) = unroll(
+        plan_of(cell), cell, torch.zeros(2, 0, 4).double(), CellState(torch.zeros(0, 4).double())
+    )
+    assert output.shape == (2, 0, 4)
+    assert final.shape == (0, 4)
+
+
+def test_padding_is_not_read():
+    cell = randomize(StepCell(adds))
+    x, h = torch.randn(3, 2, 4, dtype=torch.float64), torch.zeros(2, 4, dtype=torch.float64)
+    x[1:, 1] = torch.nan
+    x.requires_grad_()
+    output, (final,) = unroll(plan_of(cell), cell, x, CellState(h), torch.tensor([3, 1]))
+    gradients = torch.autograd.grad(output.sum() + final.sum(), [x, cell.weight])
+    assert all(each.isfinite().all() for each in (output, final, *gradients))
+
+
+def test_threads_plan_at_once():
+    results = []
+    cell = StepCell(adds)
+    threads = [threading.Thread(target=lambda: results.append(plan_for(cell))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 8
+    assert all(isinstance(each, Plan) for each in results)
+
+
+def test_a_plan_is_made_once():
+    cell = StepCell(adds)
+    assert plan_for(cell) is plan_for(cell)
+    assert plan_for(StepCell(adds)) is plan_for(cell)
+
+
+def test_few_plans_of_a_class_are_kept():
+    cell = Scaled()
+    first = plan_for(cell)
+    for factor in range(70):
+        cell.factor = factor
+        plan_for(cell)
+    cell.factor = 1.0
+    assert plan_for(cell) is not first
