@@ -8,23 +8,19 @@ from typing import NamedTuple
 import pytest
 import torch
 import torchrecurrent
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from rnnkit import Cell, CellState, get_kind
-from rnnkit.plan import Refusal, plan_for, unroll
+from rnnkit import Cell, get_kind
+from rnnkit.plan import Refusal, plan_for
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm_cell import LSTMCell
 from rnnkit_builtin.rnn_cell import RNNCell
 from tests.helpers.cells import SimpleCell
 from tests.helpers.plans import (
-    BATCH,
-    TIME,
     CellOfTorchrecurrent,
-    StepCell,
     TwoPartState,
     assert_plan_equals_steps,
-    plan_of,
     randomize,
 )
 

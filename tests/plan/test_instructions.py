@@ -12,7 +12,26 @@ from rnnkit.plan import INSTRUCTIONS, unroll
 from rnnkit.plan.instructions import CHEAP, MASKS
 from tests.helpers.plans import StepCell, unverified_plan
 
-POINTS = [math.nan, math.inf, -math.inf, -3.0, -1.0, -0.5, -0.0, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 6.0, 20.0, 25.0, -800.0]
+POINTS = [
+    math.nan,
+    math.inf,
+    -math.inf,
+    -3.0,
+    -1.0,
+    -0.5,
+    -0.0,
+    0.0,
+    0.25,
+    0.5,
+    1.0,
+    1.5,
+    2.0,
+    3.0,
+    6.0,
+    20.0,
+    25.0,
+    -800.0,
+]
 _UNARY = {
     "neg": torch.neg,
     "reciprocal": torch.reciprocal,

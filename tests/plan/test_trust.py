@@ -1,6 +1,7 @@
 """What tracing cannot see is refused, or the plan is made again: planted faults."""
 
 import functools
+import gc
 import random
 import threading
 import types
@@ -528,9 +529,7 @@ def test_swapped_parameters_are_used():
 
 def test_empty_batch():
     cell = randomize(StepCell(adds))
-    output, (final,) = unroll(
-        plan_of(cell), cell, torch.zeros(2, 0, 4).double(), CellState(torch.zeros(0, 4).double())
-    )
+    output, (final,) = unroll(plan_of(cell), cell, torch.zeros(2, 0, 4).double(), CellState(torch.zeros(0, 4).double()))
     assert output.shape == (2, 0, 4)
     assert final.shape == (0, 4)
 
@@ -543,6 +542,23 @@ def test_padding_is_not_read():
     output, (final,) = unroll(plan_of(cell), cell, x, CellState(h), torch.tensor([3, 1]))
     gradients = torch.autograd.grad(output.sum() + final.sum(), [x, cell.weight])
     assert all(each.isfinite().all() for each in (output, final, *gradients))
+
+
+def test_a_garbage_collection_is_not_part_of_the_step():
+    count = []
+
+    def callback(phase, info):
+        count.append(phase)
+
+    gc.callbacks.append(callback)
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        assert isinstance(plan_for(StepCell(adds)), Plan)
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(callback)
+    assert count
 
 
 def test_threads_plan_at_once():

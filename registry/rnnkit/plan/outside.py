@@ -6,6 +6,7 @@ variables that these functions name keep their values.
 
 from __future__ import annotations
 
+import gc
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -45,12 +46,15 @@ def watch_calls() -> Iterator[Codes]:
         if event == "call" and not is_library(frame.f_globals.get("__name__")):
             codes[frame.f_code] = frame.f_globals
 
-    previous = sys.getprofile()
+    previous, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()  # a collection calls finalizers and callbacks of others
     sys.setprofile(note)
     try:
         yield codes
     finally:
         sys.setprofile(previous)
+        if collects:
+            gc.enable()
 
 
 def outside_values(cell: nn.Module, codes: Codes) -> Outside:

@@ -1,0 +1,44 @@
+"""The room as a whole: its imports, and plans as text."""
+
+import torch
+
+from rnnkit.plan import Place
+from rnnkit_builtin.gru_cell import GRUCell
+from tests.helpers.commands import run_process
+from tests.helpers.plans import plan_of
+
+IMPORTS = """
+import sys, torch
+from rnnkit import RecurrentSpec, build_model
+model = build_model(RecurrentSpec(kind="gru_cell", input_size=3, hidden_size=4))
+model(torch.zeros(2, 5, 3))
+assert not any(name.startswith("rnnkit.plan") for name in sys.modules), "a model imports plans"
+from rnnkit.plan import Plan, plan_for
+assert isinstance(plan_for(model.backbone.cells[0]), Plan)
+heavy = {"sympy", "torch._dynamo", "torch._inductor", "torch.fx.experimental"} & set(sys.modules)
+assert not heavy, f"a plan imports {heavy}"
+"""
+
+
+def test_imports():
+    """Models do not import plans, and plans do not import torch's compiler."""
+    done = run_process(code=IMPORTS)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_plan_is_readable():
+    text = str(plan_of(GRUCell(3, 4, dtype=torch.float64)))
+    assert text.startswith("pieces of 4 features\nprojected[0]: 8\nprojected[1]: 4\nstate[0]: 4\noutput[0]: 4\n")
+    assert "    product[0] = state[0] @ weight[0]\n" in text
+    assert "    grad_operand[0] = grad_product[0] @ weight[0].T\n" in text
+
+
+def test_every_place_is_written_before_it_is_read():
+    plan = plan_of(GRUCell(3, 4, dtype=torch.float64))
+    for program in (plan.inference, plan.forward, plan.backward):
+        for stage in program.stages:
+            written = set()
+            for instruction in stage.instructions:
+                reads = [each for each in instruction.arguments if isinstance(each, Place)]
+                assert all(each in written for each in reads if each.kind == "temporary")
+                written.add(instruction.result)
