@@ -27,6 +27,7 @@ SLOW = {
     "tests/files/test_checkpoint.py::test_a_wrapper_is_refused*[[]compile]": "imports the compiler",
     "tests/cli/test_command.py::test_broken_plugins_do_not_hide_others": "starts a process for each plugin",
     "tests/cli/test_terminal_output.py::test_output_is_unchanged[[]doctor*": "starts a process for each plugin",
+    "tests/plan/test_random_steps.py::test_plans_of_many*": "draws many steps",
     "tests/model/test_torch_save.py": "kills processes",
     "tests/export/test_onnx_file.py": "exports to ONNX",
     "tests/export/test_command.py": "exports to ONNX",

@@ -96,7 +96,7 @@ _BINARY = {
     "addcmul": lambda a, b: torch.addcmul(a, a, b, value=2),
     "addcdiv": lambda a, b: torch.addcdiv(a, a, b, value=2),
     "where": lambda a, b: torch.where(a > b, a, b),
-    "comparisons": lambda a, b: (a < b) * 2.0 + (a != b) * a,
+    "comparisons": lambda a, b: (a < b) * b + (a != b) * a,
 }
 
 

@@ -1,5 +1,6 @@
-"""What tracing cannot see is refused, or the plan is made again: planted faults."""
+"""Planted faults: steps that do more than their operators show are refused, or their plans are made again."""
 
+import dataclasses
 import functools
 import gc
 import random
@@ -14,7 +15,7 @@ from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize
 
 from rnnkit import CellState
-from rnnkit.plan import Plan, Refusal, plan_for, unroll
+from rnnkit.plan import INSTRUCTIONS, Plan, Refusal, plan_for, unroll
 from tests.helpers.plans import StepCell, assert_plan_equals_steps, plan_of, randomize
 
 SCALE = 2.0
@@ -179,7 +180,7 @@ REFUSED = {
     rolls_the_batch: "has a result of another shape",
     averages_the_batch: "does not have the form",
     multiplies_computed_values: "bmm is not an instruction",
-    rounds: "a conversion from torch.float64 to torch.float32",
+    rounds: "a value is torch.float32, but the state is torch.float64",
     is_not_finite: "is not finite",
 }
 
@@ -415,6 +416,125 @@ def test_a_decorated_step_is_seen():
     assert_plan_equals_steps(cell)
     scale[0] = 3.0
     assert_plan_equals_steps(cell)
+
+
+class SharedWeights(StepCell):
+    def __init__(self):
+        super().__init__(None)
+        self.other = self.weight
+
+    def step(self, projected_t, state):
+        h = torch.tanh(projected_t @ self.weight + state.h @ self.other)
+        return h, CellState(h)
+
+
+def test_weights_that_are_no_longer_shared_are_seen():
+    cell = randomize(SharedWeights())
+    assert_plan_equals_steps(cell)
+    cell.other = nn.Parameter(torch.randn(4, 4, dtype=torch.float64))
+    assert_plan_equals_steps(cell)
+
+
+class Constants:
+    class Inner:
+        scale = 2.0
+
+
+class MoreConstants(Constants):
+    pass
+
+
+def test_constants_of_classes_that_change_are_seen(monkeypatch):
+    cell = StepCell(lambda p, h, weight, vector: p + h * MoreConstants.Inner.scale)
+    assert_plan_equals_steps(cell)
+    monkeypatch.setattr(Constants.Inner, "scale", 3.0)
+    assert_plan_equals_steps(cell)
+
+
+def test_a_class_in_an_attribute_is_seen(monkeypatch):
+    class Reads(StepCell):
+        def step(self, projected_t, state):
+            h = projected_t + state.h * self.constants.Inner.scale
+            return h, CellState(h)
+
+    cell = Reads(None)
+    cell.constants = Constants
+    assert_plan_equals_steps(cell)
+    monkeypatch.setattr(Constants.Inner, "scale", 3.0)
+    assert_plan_equals_steps(cell)
+
+
+class Table(dict):
+    """A dictionary with attributes."""
+
+
+@dataclasses.dataclass(slots=True)
+class Record:
+    scale: float
+
+
+@pytest.mark.parametrize(
+    "container",
+    [Table(), Record(2.0), types.SimpleNamespace(scale=2.0), reads_numpy],
+    ids=lambda each: type(each).__name__,
+)
+def test_attributes_of_containers_that_change_are_seen(container):
+    class Reads(StepCell):
+        def step(self, projected_t, state):
+            h = projected_t + state.h * self.container.scale
+            return h, CellState(h)
+
+    container.scale = 2.0
+    cell = Reads(None)
+    cell.container = container
+    assert_plan_equals_steps(cell)
+    cell.container.scale = 3.0
+    assert_plan_equals_steps(cell)
+
+
+class Slots(StepCell):
+    __slots__ = ("scale",)
+
+
+def test_slots_are_refused():
+    assert reason(Slots(adds)) == "Slots has __slots__, whose values a plan would not see"
+
+
+def test_a_module_that_is_not_registered_is_refused():
+    cell = StepCell(adds)
+    cell.__dict__["parent"] = nn.Linear(4, 4)
+    assert reason(cell) == "parent is a Linear, an object whose changes a plan would not see"
+
+
+def imports_while_it_runs(p, h, weight, vector):
+    from tests.helpers.models import BATCH
+
+    return torch.tanh(p + h * BATCH)
+
+
+def test_imports_are_refused():
+    assert reason(StepCell(imports_while_it_runs)) == "imports_while_it_runs imports tests.helpers.models while it runs"
+
+
+@pytest.mark.parametrize("part", ["value", "derivative"])
+def test_a_wrong_instruction_is_found(part, monkeypatch):
+    wrong = INSTRUCTIONS["sin"]
+    monkeypatch.setitem(INSTRUCTIONS, "sin", wrong._replace(**{part: getattr(INSTRUCTIONS["tanh"], part)}))
+    cell = StepCell(lambda p, h, weight, vector: torch.sin(p + h))
+    assert "of the plan differs from that of two steps by" in reason(cell)
+
+
+def test_widths_without_a_common_divisor_are_refused():
+    cell = StepCell(lambda p, h, weight, vector: torch.cat([h[:, 1:], h[:, :1]], -1) + p, 97, 97)
+    assert "have the common divisor 1, which would give more than 64 pieces" in reason(cell)
+
+
+def test_outputs_with_three_axes_are_refused():
+    class ThreeAxes(StepCell):
+        def step(self, projected_t, state):
+            return state.h.view(-1, 2, 2), state
+
+    assert reason(ThreeAxes(None)) == "step must return an output of shape (batch, features)"
 
 
 class Settings:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
+from rnnkit.plan.record import tensor_place
 from rnnkit.plan.unsupported import Unsupported
 
 
@@ -32,7 +33,6 @@ _MAX_DEPTH = 20
 _NUMBERS = (bool, int, float, complex, str, bytes, type(None), np.generic)
 # They have no parts that change, or are compared by identity because they are replaced as a whole.
 _BY_IDENTITY = (
-    type,
     enum.Enum,
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -68,7 +68,8 @@ def fingerprint(cell: nn.Module) -> tuple[Any, ...]:
         Unsupported: a module has hooks, or an attribute is an object whose changes cannot be seen.
     """
     _refuse_global_hooks()
-    return tuple((name, *_fingerprint_module(name, module)) for name, module in cell.named_modules())
+    modules = tuple((name, *_fingerprint_module(name, module)) for name, module in cell.named_modules())
+    return modules, _shared(cell)
 
 
 def cell_tensors(cell: nn.Module) -> list[tuple[str, Tensor]]:
@@ -97,9 +98,13 @@ def freeze(value: Any, where: str, depth: int = 0) -> Any:
         return type(value), repr(value)  # not the number: 1 == True, 0.0 == -0.0, and nan != nan
     if isinstance(value, Tensor):
         return "tensor", tuple(value.shape), value.dtype, value.device, value.requires_grad
+    if isinstance(value, type):
+        return value, *_constants(value, depth)
     if isinstance(value, _BY_IDENTITY):
-        return value
-    return type(value), tuple(freeze(part, where, depth + 1) for part in _parts(value, where))
+        attributes = vars(value) if isinstance(value, types.FunctionType) else {}
+        return value, *(freeze(part, where, depth + 1) for part in _items(attributes))
+    parts = [*_parts(value, where), *_items(getattr(value, "__dict__", {}))]
+    return type(value), *(freeze(part, where, depth + 1) for part in parts)
 
 
 def is_library(name: object) -> bool:
@@ -108,47 +113,65 @@ def is_library(name: object) -> bool:
 
 
 def _parts(value: Any, where: str) -> list[Any]:
-    """Return the parts of a container."""
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value, key=repr)
+    """Return the parts of a container that are not attributes."""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return sorted(value, key=repr) if isinstance(value, (set, frozenset)) else list(value)
     if isinstance(value, (dict, types.MappingProxyType)):
-        return [part for item in value.items() for part in item]
+        return _items(value)
     if isinstance(value, functools.partial):
         return [value.func, value.args, value.keywords]
     if isinstance(value, types.MethodType) and isinstance(value.__self__, (nn.Module, type)):
         return [value.__func__, type(value.__self__)]
-    if isinstance(value, types.SimpleNamespace) or dataclasses.is_dataclass(value):
-        return [part for item in vars(value).items() for part in item]
+    if dataclasses.is_dataclass(value):
+        return [getattr(value, each.name) for each in dataclasses.fields(value)]
+    if isinstance(value, types.SimpleNamespace):
+        return []
     raise Unsupported(f"{where} is a {type(value).__name__}, an object whose changes a plan would not see")
 
 
+def _items(mapping: Any) -> list[Any]:
+    return [part for item in mapping.items() for part in item]
+
+
 def _fingerprint_module(name: str, module: nn.Module) -> Iterator[Any]:
-    yield _fingerprint_class(type(module))
+    yield from _constants(type(module), 0)
     for attribute, value in vars(module).items():
         path = f"{name}.{attribute}".removeprefix(".")
         if attribute.endswith("_hooks"):
             _refuse_hooks(path, value)
-        elif attribute not in _CONTAINERS and not isinstance(value, nn.Module):
+        elif attribute not in _CONTAINERS and type(value).__module__.partition(".")[0] != "rnnkit":
             yield attribute, freeze(value, path)
+        # of rnnkit itself: `reset_parameters` of a built model
     for attribute, tensor in _tensors(module):
         yield attribute, freeze(tensor, attribute)
 
 
-def _fingerprint_class(cls: type) -> tuple[Any, ...]:
-    return tuple(
-        (base, name, freeze(value, f"{base.__name__}.{name}"))
-        for base in cls.__mro__
-        if not is_library(base.__module__)
-        for name, value in vars(base).items()
-        if not (name.startswith("__") and name.endswith("__") and not callable(value)) and name != "_abc_impl"
-    )
+def _constants(cls: type, depth: int) -> Iterator[Any]:
+    """Return a class, and the methods and constants of those of its bases that are not of a library."""
+    yield cls
+    for base in cls.__mro__:
+        if not is_library(base.__module__):
+            if vars(base).get("__slots__"):
+                raise Unsupported(f"{base.__name__} has __slots__, whose values a plan would not see")
+            for name, value in vars(base).items():
+                if not _is_special(name, value):
+                    yield base, name, freeze(value, f"{base.__name__}.{name}", depth + 1)
+
+
+def _is_special(name: str, value: Any) -> bool:
+    return name == "_abc_impl" or (name.startswith("__") and name.endswith("__") and not callable(value))
 
 
 def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for group in (module._parameters, module._buffers, vars(module)):
         yield from ((name, value) for name, value in group.items() if isinstance(value, Tensor))
+
+
+def _shared(cell: nn.Module) -> tuple[int, ...]:
+    """Return for each tensor the number of the first one that is the same: a plan knows the two by one path."""
+    first: dict[Any, int] = {}
+    tensors = enumerate(cell_tensors(cell))
+    return tuple(first.setdefault(tensor_place(tensor), number) for number, (_, tensor) in tensors)
 
 
 def _refuse_hooks(path: str, hooks: Any) -> None:

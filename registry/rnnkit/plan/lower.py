@@ -112,9 +112,10 @@ class _Lowering:
             self._hoisted_calls.append(call)
             return
         try:
+            self._check_dtype(call.results[0], masks=True)
             results = self._lower(call)
         except Unsupported as error:
-            raise error if "(" in str(error) else Unsupported(str(error), call.line) from None
+            raise error if error.line else Unsupported(str(error), call.line) from None
         for index, array in zip(call.results, results, strict=True):
             self._arrays[index] = array
 
@@ -176,14 +177,18 @@ class _Lowering:
         shape = self.recording.shapes[index]
         if len(shape) > 1 and shape[0] != 1:
             raise self._unsupported("a matrix of parameters is used outside of a matrix product")
-        if self.recording.dtypes[index] not in {torch.float32, torch.float64}:
-            raise self._unsupported(f"a constant of dtype {self.recording.dtypes[index]} is read element-wise")
+        self._check_dtype(index, masks=False)
         if index not in self._vectors:
             self._vectors.append(index)
         number = self._vectors.index(index)
         if _size(shape) == 1:
             return np.array([self.graph.leaf("vector", number, 0)], object)
         return self._leaves("vector", number, shape[1:] if len(shape) > 1 else shape)
+
+    def _check_dtype(self, index: int, *, masks: bool) -> None:
+        dtype, expected = self.recording.dtypes[index], self.recording.dtypes[self.recording.state[0]]
+        if dtype != expected and not (masks and dtype == torch.bool):
+            raise self._unsupported(f"a value is {dtype}, but the state is {expected}")
 
     def _leaves(self, kind: str, number: int, shape: Any) -> _Array:
         pieces = self._pieces_shape(shape)

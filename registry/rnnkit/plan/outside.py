@@ -6,6 +6,7 @@ variables that these functions name keep their values.
 
 from __future__ import annotations
 
+import dis
 import gc
 import sys
 import types
@@ -19,7 +20,8 @@ from torch import nn
 from rnnkit.plan.fingerprint import freeze, is_library
 from rnnkit.plan.unsupported import Unsupported
 
-_EFFECTS = {"breakpoint", "input", "open", "print"}  # a plan would not repeat them
+_EFFECTS = {"breakpoint", "environ", "getenv", "input", "open", "print"}  # a plan would not repeat them
+_MAX_DEPTH = 5  # of modules in modules
 
 Codes = dict[types.CodeType, Mapping[str, Any]]
 
@@ -78,20 +80,31 @@ def outside_values(cell: nn.Module, codes: Codes) -> Outside:
 
 
 def _global_reads(code: types.CodeType, variables: Mapping[str, Any]) -> Iterator[Callable[[], Any]]:
+    _refuse_imports(code)
     for name in code.co_names:
         if name in _EFFECTS and name not in variables:
             raise Unsupported(f"step calls {name} in {code.co_qualname}")
         if name in variables:
-            yield from _variable_reads(variables, name, code.co_names)
+            yield from _variable_reads(variables, name, code.co_names, name)
 
 
-def _variable_reads(variables: Mapping[str, Any], name: str, names: tuple[str, ...]) -> Iterator[Callable[[], Any]]:
-    """Return the reads of a variable; of a module or a class, also those of its variables that the code names."""
+def _variable_reads(
+    variables: Mapping[str, Any], name: str, names: tuple[str, ...], label: str, depth: int = 0
+) -> Iterator[Callable[[], Any]]:
+    """Return the reads of a variable; of a module, also those of its variables that the code names."""
+    yield partial(_read, variables, name, label)
     value = variables[name]
-    yield partial(_read, variables, name, name)
-    if isinstance(value, (types.ModuleType, type)) and not is_library(_module_name(value)):
+    if isinstance(value, types.ModuleType) and not is_library(value.__name__) and depth < _MAX_DEPTH:
         inner = vars(value)
-        yield from (partial(_read, inner, each, f"{name}.{each}") for each in names if each in inner)
+        for each in names:
+            if each in inner:
+                yield from _variable_reads(inner, each, names, f"{label}.{each}", depth + 1)
+
+
+def _refuse_imports(code: types.CodeType) -> None:
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "IMPORT_NAME" and not is_library(instruction.argval):
+            raise Unsupported(f"{code.co_qualname} imports {instruction.argval} while it runs")
 
 
 def _read(variables: Mapping[str, Any], name: str, label: str) -> Any:
@@ -105,10 +118,6 @@ def _read_closure(name: str, cell: types.CellType) -> Any:
 
 def _read_defaults(function: types.FunctionType) -> Any:
     return freeze((function.__defaults__, function.__kwdefaults__), f"a default of {function.__qualname__}")
-
-
-def _module_name(value: types.ModuleType | type) -> str:
-    return value.__name__ if isinstance(value, types.ModuleType) else value.__module__
 
 
 def _function_reads(function: types.FunctionType) -> Iterator[Callable[[], Any]]:

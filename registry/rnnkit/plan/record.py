@@ -129,7 +129,9 @@ def record(cell: Step, projected: Any, state: Any, tensors: Sequence[tuple[str, 
     with _RefusingMode(), recorder:
         output, after = cell.step(projected, state)
     parts = flatten(after)
-    if not isinstance(output, Tensor) or [part.shape for part in parts] != [part.shape for part in flatten(state)]:
+    if not isinstance(output, Tensor) or output.dim() != 2:
+        raise Unsupported("step must return an output of shape (batch, features)")
+    if [part.shape for part in parts] != [part.shape for part in flatten(state)]:
         raise Unsupported("step returns a state of other shapes than it is given")
     return Recording(
         calls=tuple(recorder.calls),
@@ -170,7 +172,7 @@ class _Recorder(TorchDispatchMode):
 
     def add(self, tensor: Tensor) -> int:
         """Return the index of a tensor among the values; a new one unless the tensor is there already."""
-        place = _place(tensor)
+        place = tensor_place(tensor)
         if place not in self._index:
             self._held.append(tensor)
             self.shapes.append(tuple(BATCH if size == self._batch else size for size in tensor.shape))
@@ -180,7 +182,7 @@ class _Recorder(TorchDispatchMode):
 
     def find(self, tensor: Tensor) -> int:
         """Return the index of a tensor that must be among the values."""
-        index = self._index.get(_place(tensor))
+        index = self._index.get(tensor_place(tensor))
         if index is None:
             reason = "step reads a tensor that is not an argument of step, a parameter, a buffer or an attribute"
             raise Unsupported(reason, _author_line())
@@ -225,7 +227,7 @@ class _Recorder(TorchDispatchMode):
             reason = f"{name} changes a tensor in place that step has not made, or of which there are views"
             raise Unsupported(reason, _author_line())
         results = function(*args, **kwargs)
-        del self._index[_place(args[0])]
+        del self._index[tensor_place(args[0])]
         self._append(pure, arguments, keywords, args[0])
         return results
 
@@ -258,7 +260,8 @@ def _reads_values(name: str) -> Unsupported:
     return Unsupported(f"{name} reads the values of a tensor in Python", _author_line())
 
 
-def _place(tensor: Tensor) -> tuple[Any, ...]:
+def tensor_place(tensor: Tensor) -> tuple[Any, ...]:
+    """Return a value that is equal for tensors that are the same memory, of the same shape."""
     # Not the identity of the object: autograd wraps the results of operators that return views again.
     return (_storage(tensor), tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
 

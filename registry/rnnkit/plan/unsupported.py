@@ -12,4 +12,5 @@ class Unsupported(Exception):  # noqa: N818  # a normal outcome: the step loop r
     """
 
     def __init__(self, reason: str, line: str = "") -> None:
+        self.line = line
         super().__init__(f"{reason} ({line})" if line else reason)
