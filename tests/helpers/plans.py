@@ -11,6 +11,7 @@ from rnnkit.plan import Plan, plan_for, unroll
 from rnnkit.plan.fingerprint import cell_tensors
 from rnnkit.plan.lower import lower
 from rnnkit.plan.record import record
+from rnnkit.plan.simplify import simplify
 from rnnkit.plan.stages import make_plan
 
 LENGTHS = torch.tensor([4, 0, 1, 3, 4])
@@ -75,7 +76,7 @@ def unverified_plan(cell):
     state = type(shapes)(*[torch.randn(shape, dtype=torch.float64) for shape in shapes])
     with torch.no_grad():
         projected = cell.project(torch.randn(7, cell.input_size, dtype=torch.float64))
-        return make_plan(lower(record(cell, projected, state, cell_tensors(cell), 7)))
+        return make_plan(lower(simplify(record(cell, projected, state, cell_tensors(cell), 7))))
 
 
 def randomize(cell):

@@ -55,7 +55,8 @@ _BY_IDENTITY = (
     torch._ops.OpOverload,
     torch._ops.OpOverloadPacket,
 )
-_CONTAINERS = {"_parameters", "_buffers", "_modules"}
+# `reset_parameters` is an attribute of modules of built models.
+_NOT_READ = {"_parameters", "_buffers", "_modules", "reset_parameters"}
 
 
 def fingerprint(cell: nn.Module) -> tuple[Any, ...]:
@@ -139,9 +140,8 @@ def _fingerprint_module(name: str, module: nn.Module) -> Iterator[Any]:
         path = f"{name}.{attribute}".removeprefix(".")
         if attribute.endswith("_hooks"):
             _refuse_hooks(path, value)
-        elif attribute not in _CONTAINERS and type(value).__module__.partition(".")[0] != "rnnkit":
+        elif attribute not in _NOT_READ:
             yield attribute, freeze(value, path)
-        # of rnnkit itself: `reset_parameters` of a built model
     for attribute, tensor in _tensors(module):
         yield attribute, freeze(tensor, attribute)
 

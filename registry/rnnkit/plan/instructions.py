@@ -68,7 +68,7 @@ INSTRUCTIONS: dict[str, Instruction] = {
     "sub": _I(operator.sub, lambda g, _y, _a, _b: (g, -g)),
     "mul": _I(operator.mul, lambda g, _y, a, b: (g * b, g * a)),
     "div": _I(operator.truediv, lambda g, y, _a, b: (g / b, -g * (y / b))),
-    "neg": _I(operator.neg, lambda g, _y, _x: (-g,)),
+    "neg": _I(torch.neg, lambda g, _y, _x: (-g,)),
     "reciprocal": _I(torch.reciprocal, lambda g, y, _x: (-g * (y * y),)),
     "abs": _I(torch.abs, lambda g, _y, x: (g * apply("sign", x),)),
     "sign": _I(torch.sign, _no_gradient),

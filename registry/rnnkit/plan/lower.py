@@ -7,18 +7,18 @@ reshaping only move nodes in arrays, so that they cost nothing when the plan run
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from rnnkit.plan.hoist import Hoisted
+from rnnkit.plan.hoist import Hoisted, Projection
 from rnnkit.plan.instructions import new_graph
 from rnnkit.plan.nodes import Graph, Node, Operand
 from rnnkit.plan.operators import ELEMENTWISE, as_number
-from rnnkit.plan.record import BATCH, Call, Recording, Ref
+from rnnkit.plan.record import BATCH, Call, Recording, Ref, Shape
 from rnnkit.plan.unsupported import Unsupported
 
 MAX_PIECES = 64  # of one value: if widths have a small common divisor, the plan would be long and slow
@@ -50,7 +50,8 @@ class LoweredStep:
         graph: the graph.
         width: the number of features of a piece.
         hoisted: the calls that depend on parameters alone, and which of their results the step reads.
-        projected: the shape of each projected tensor without the batch.
+        projection: the calls that depend on the input as well, and which of their results the step reads.
+        projected: the shape of each result of `projection` without the batch.
         state: the shape of each part of the state without the batch.
         products: one for each weight of `hoisted`.
         output: the pieces of the output.
@@ -60,6 +61,7 @@ class LoweredStep:
     graph: Graph
     width: int
     hoisted: Hoisted
+    projection: Projection
     projected: tuple[tuple[int, ...], ...]
     state: tuple[tuple[int, ...], ...]
     products: tuple[MatrixProduct, ...]
@@ -74,16 +76,18 @@ def lower(recording: Recording) -> LoweredStep:
         Unsupported: a call is neither an instruction nor a product with a weight nor a move of pieces.
     """
     lowering = _Lowering(recording)
-    for call in recording.calls:
+    for call in lowering.calls:
         lowering.call(call)
-    read = lowering.read_pieces
+    output = lowering.read_pieces(recording.output)
+    next_state = tuple(map(lowering.read_pieces, recording.next_state))
     return LoweredStep(
         graph=lowering.graph,
         width=lowering.width,
-        projected=tuple(map(lowering.features, recording.projected)),
+        projection=lowering.projection(),
+        projected=lowering.projected(),
         state=tuple(map(lowering.features, recording.state)),
-        output=read(recording.output),
-        next_state=tuple(map(read, recording.next_state)),
+        output=output,
+        next_state=next_state,
         products=tuple(lowering.products),
         hoisted=lowering.hoisted(),
     )
@@ -93,24 +97,46 @@ class _Lowering:
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.graph = new_graph()
-        self.width = _width(recording)
         self.products: list[MatrixProduct] = []
+        self.calls: list[Call] = []
+        self._line = ""
         self._weights: list[int] = []
         self._vectors: list[int] = []
-        self._hoisted = {index for index, _ in recording.tensors}
-        self._hoisted_calls: list[Call] = []
+        self._inputs: list[int] = []
         self._arrays: dict[int, _Array] = {}
-        self._line = ""
-        for kind, indices in (("projected", recording.projected), ("state", recording.state)):
-            for number, index in enumerate(indices):
-                self._arrays[index] = self._leaves(kind, number, self.features(index))
+        self._hoisted = {index for index, _ in recording.tensors}
+        self._projected = set(recording.projected)
+        self._hoisted_calls: list[Call] = []
+        self._projected_calls: list[Call] = []
+        for call in recording.calls:
+            self._classify(call)
+        self.width = _width(recording, self.calls)
+        for number, index in enumerate(recording.state):
+            self._arrays[index] = self._leaves("state", number, self.features(index))
+
+    def _classify(self, call: Call) -> None:
+        """Find out whether a call depends on parameters alone, on the input, or on the state."""
+        if all(each in self._hoisted for each in call.inputs()) and not _mentions_batch(call.arguments):
+            self._hoisted.update(call.results)
+            self._hoisted_calls.append(call)
+        elif self._needs_no_state(call):
+            self._projected.update(call.results)
+            self._projected_calls.append(call)
+        else:
+            self.calls.append(call)
+
+    def _needs_no_state(self, call: Call) -> bool:
+        """True if a call can be computed for all time steps at once, because it treats batch elements alike."""
+        inputs = set(call.inputs())
+        if not inputs & self._projected or not inputs <= self._projected | self._hoisted:
+            return False
+        if call.name in {"mm", "addmm"} and call.arguments[-1].index not in self._hoisted:
+            return False
+        known = call.name in {"mm", "addmm", "_to_copy", *ELEMENTWISE, *_SAME, *_MOVES}
+        return known and all(_has_batch_first(self.recording.shapes[each]) for each in call.results)
 
     def call(self, call: Call) -> None:
         self._line = call.line
-        if self._depends_on_parameters_alone(call):
-            self._hoisted.update(call.results)
-            self._hoisted_calls.append(call)
-            return
         try:
             self._check_dtype(call.results[0], masks=True)
             results = self._lower(call)
@@ -119,11 +145,6 @@ class _Lowering:
         for index, array in zip(call.results, results, strict=True):
             self._arrays[index] = array
 
-    def _depends_on_parameters_alone(self, call: Call) -> bool:
-        return all(each in self._hoisted for each in call.inputs()) and not _mentions_batch(
-            (call.arguments, call.keywords)
-        )
-
     def _lower(self, call: Call) -> list[_Array]:
         shape = self.features(call.results[0])
         if call.name in {"mm", "addmm"}:
@@ -131,7 +152,7 @@ class _Lowering:
         if call.name in ELEMENTWISE:
             return [self._elementwise(call, shape)] + [None] * (len(call.results) - 1)
         if call.name in _FILLS or call.name in {"full", "full_like", "new_full"}:
-            value = _FILLS.get(call.name, call.arguments[-1])
+            value: Any = _FILLS.get(call.name, call.arguments[-1])
             return [np.broadcast_to(np.array(float(value), object), self._pieces_shape(shape))]
         if call.name == "_to_copy" or call.name in _SAME:
             return [self._cast(call)]
@@ -145,7 +166,7 @@ class _Lowering:
     def features(self, index: int) -> tuple[int, ...]:
         """Return the shape of a value without the batch."""
         shape = self.recording.shapes[index]
-        if len(shape) < 2 or shape[0] != BATCH or BATCH in shape[1:]:
+        if not _has_batch_first(shape):
             text = ", ".join(map(str, shape))
             raise self._unsupported(f"a value of shape ({text}) does not have the form (batch, ..., features)")
         return shape[1:]  # type: ignore[return-value]
@@ -155,12 +176,21 @@ class _Lowering:
         index = argument.index
         if index in self._hoisted:
             return self._vector(index)
+        if index in self._projected and index not in self._arrays:
+            self._arrays[index] = self._leaves("projected", len(self._inputs), self.features(index))
+            self._inputs.append(index)
         return self._arrays[index]
 
     def read_pieces(self, index: int) -> tuple[Operand, ...]:
         """Return the pieces of an output of the step, as numbers."""
         pieces = np.broadcast_to(self.read(Ref(index)), self._pieces_shape(self.features(index)))
         return tuple(as_number(piece) for piece in pieces.flat)
+
+    def projected(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(map(self.features, self._inputs))
+
+    def projection(self) -> Projection:
+        return Projection(self.recording.projected, tuple(self._projected_calls), tuple(self._inputs))
 
     def hoisted(self) -> Hoisted:
         sizes = [_size(self.recording.shapes[index]) for index in self._vectors]
@@ -334,15 +364,25 @@ _MOVES: dict[str, Callable[[_Lowering, Call], list[_Array]]] = {
 }
 
 
-def _width(recording: Recording) -> int:
-    """Return the greatest width of which the widths of all values, and the starts of all slices, are multiples."""
-    widths = [shape[-1] for shape in recording.shapes if len(shape) > 1 and shape[0] == BATCH and shape[-1] != BATCH]
+def _width(recording: Recording, calls: Sequence[Call]) -> int:
+    """Return the greatest width of which the widths of all values, and the starts of all slices, are multiples.
+
+    A value that is the operand of products and nothing else counts as well: its pieces are written one by one.
+    """
+    values = {*recording.state, recording.output, *recording.next_state}
+    values.update(each for call in calls for each in (*call.results, *call.inputs()))
+    shapes = [recording.shapes[each] for each in values]
+    widths: list[Any] = [shape[-1] for shape in shapes if _has_batch_first(shape)]
     starts = [
         call.arguments[2]
-        for call in recording.calls
+        for call in calls
         if call.name == "slice" and len(call.arguments) > 2 and isinstance(call.arguments[2], int)
     ]
-    return math.gcd(*widths, *starts)  # type: ignore[arg-type]
+    return math.gcd(*widths, *starts)
+
+
+def _has_batch_first(shape: Shape) -> bool:
+    return len(shape) > 1 and shape[0] == BATCH and BATCH not in shape[1:]
 
 
 def _on_constants(call: Call, arguments: list[Any], keywords: dict[str, Any]) -> float:

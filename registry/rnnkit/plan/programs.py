@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rnnkit.plan.hoist import Hoisted
+from rnnkit.plan.hoist import Hoisted, Projection
 
 
 class Place(NamedTuple):
@@ -96,10 +96,11 @@ class Plan:
 
     Attributes:
         width: the number of features of each piece.
-        projected: the shape of each projected tensor without the batch.
+        projected: the shape of each result of `projection` without the batch.
         state: the shape of each part of the state without the batch.
         output: the number of features of the output.
         hoisted: the weights and vectors, in terms of the parameters of the cell.
+        projection: the inputs of the steps, in terms of the projected input and of the parameters.
         products: the number of features of the operand and of the result of each product.
         operands: the kind and the number of the tensor that is the operand of each product.
         kept: the number of pieces of the forward pass, `kept`, that the backward program reads.
@@ -114,6 +115,7 @@ class Plan:
     state: tuple[tuple[int, ...], ...]
     output: int
     hoisted: Hoisted
+    projection: Projection
     products: tuple[tuple[int, int], ...]
     operands: tuple[tuple[str, int], ...]
     kept: int
@@ -130,6 +132,7 @@ class Plan:
                 *[f"state[{number}]: {_shape(shape)}" for number, shape in enumerate(self.state)],
                 f"output[0]: {self.output}",
                 *[f"weight[{number}]: {rows} x {columns}" for number, (rows, columns) in enumerate(self.products)],
+                f"for all steps at once: {', '.join(call.name for call in self.projection.calls) or 'nothing'}",
                 f"vectors: {len(self.hoisted.vectors)}",
                 f"kept for the backward pass: {self.kept} pieces and products {list(self.kept_products)}",
                 f"forward\n{self.forward}",

@@ -29,10 +29,12 @@ def unroll(plan: Plan, cell: Any, projected: Any, state: Any, lengths: Tensor | 
         The output, `(time, batch, features)`, zero past the length of each sequence, and the state after the last valid
         step of each sequence.
     """
-    weights, vectors = plan.hoisted.evaluate(cell)
-    inputs = _Inputs(plan, lengths, len(weights), len(vectors))
+    values = plan.hoisted.evaluate(cell)
+    weights, vectors = plan.hoisted.select(values)
+    time, batch = flatten(projected)[0].shape[:2]
+    inputs = _Inputs(plan, lengths, time, batch, len(weights), len(vectors))
     output, *final = _Unroll.apply(  # type: ignore[no-untyped-call]
-        inputs, *flatten(projected), *flatten(state), *weights, *vectors
+        inputs, *plan.projection.evaluate(flatten(projected), values), *flatten(state), *weights, *vectors
     )
     return output, type(state)(*final)
 
@@ -42,6 +44,8 @@ class _Inputs(NamedTuple):
 
     plan: Plan
     lengths: Tensor | None
+    time: int
+    batch: int
     weights: int
     vectors: int
 
@@ -73,15 +77,15 @@ class _Unroll(torch.autograd.Function):
 def _forward(inputs: _Inputs, tensors: Sequence[Tensor], *, keep: bool) -> tuple[Tensor, list[Tensor], list[Values]]:
     plan = inputs.plan
     projected, state, weights, vectors = inputs.divide(tensors)
-    time, batch = projected[0].shape[:2]
+    like = tensors[0]
     outputs, steps = [], []
-    for t in range(time):
+    for t in range(inputs.time):
         live = inputs.live(t)
         values = _pieces(plan, projected=[each[t, live] for each in projected], state=[each[live] for each in state])
         values |= _vector_pieces(plan, vectors)
         run(plan, plan.forward if keep else plan.inference, values, weights)
         after = [_joined(values, "next_state", n).reshape(-1, *shape) for n, shape in enumerate(plan.state)]
-        outputs.append(_put(projected[0].new_zeros(batch, plan.output), live, _joined(values, "output", 0)))
+        outputs.append(_put(like.new_zeros(inputs.batch, plan.output), live, _joined(values, "output", 0)))
         state = [_put(before, live, new) for before, new in zip(state, after, strict=True)]
         steps.append(values)
     return torch.stack(outputs), [each.clone() for each in state], steps

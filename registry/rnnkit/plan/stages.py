@@ -29,6 +29,7 @@ def make_plan(step: LoweredStep) -> Plan:
         state=step.state,
         output=len(step.output) * step.width,
         hoisted=step.hoisted,
+        projection=step.projection,
         products=tuple((len(each.operand) * step.width, len(each.result) * step.width) for each in step.products),
         operands=tuple(_operand(step, number) for number in range(len(step.products))),
         kept=len(kept),

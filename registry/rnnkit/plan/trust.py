@@ -28,6 +28,7 @@ from rnnkit.plan.lower import lower
 from rnnkit.plan.outside import Outside, outside_values, watch_calls
 from rnnkit.plan.programs import Plan
 from rnnkit.plan.record import Recording, record
+from rnnkit.plan.simplify import simplify
 from rnnkit.plan.stages import make_plan
 from rnnkit.plan.unsupported import Unsupported
 from rnnkit.plan.verification import verify
@@ -112,7 +113,7 @@ def _make_plan(cell: Any, key: tuple[Any, ...]) -> _Entry:
         raise _Stateful("step changes attributes of the cell")
     if first != second:
         raise Unsupported(f"step is not the same at every call: {_difference(first, second)}")
-    plan = make_plan(lower(first))
+    plan = make_plan(lower(simplify(first)))
     verify(plan, cell)
     if not outside.is_unchanged():
         raise Unsupported("step changes variables outside of the cell")

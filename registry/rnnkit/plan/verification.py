@@ -42,8 +42,8 @@ def _verify_steps(plan: Plan, cell: Any, batch: int, generator: torch.Generator)
     def random(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64).to(device).requires_grad_()
 
-    projected = tuple(random(_TIME, batch, *shape) for shape in plan.projected)
     structure = cell.project(torch.zeros(_TIME, batch, cell.input_size, dtype=torch.float64, device=device))
+    projected = tuple(random(*each.shape) for each in flatten(structure))
     state = type(cell.state_shapes(batch))(*[random(batch, *shape) for shape in plan.state])
     inputs = _inputs(cell, projected, state)
     weights = [random(_TIME, batch, plan.output), *[random(*part.shape) for part in state]]
