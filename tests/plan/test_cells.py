@@ -8,10 +8,10 @@ from typing import NamedTuple
 import pytest
 import torch
 import torchrecurrent
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnkit import Cell, get_kind
+from rnnkit import Cell, CellState, get_kind
 from rnnkit.plan import Refusal, plan_for
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm_cell import LSTMCell
@@ -22,6 +22,7 @@ from tests.helpers.plans import (
     CellOfTorchrecurrent,
     TwoPartState,
     assert_plan_equals_steps,
+    plan_of,
     randomize,
 )
 
@@ -82,6 +83,40 @@ class HeadsCell(Cell):
         return heads.reshape(-1, 8), HeadsState(heads)
 
 
+class ConcatenatingCell(Cell):
+    """A GRU without `project` that concatenates input and state, as many are written; their sizes have no divisor."""
+
+    def __init__(self):
+        super().__init__(3, 7, dtype=torch.float64)
+        self.gates = nn.Linear(10, 14, dtype=torch.float64)
+        self.candidate = nn.Linear(10, 7, dtype=torch.float64)
+
+    def step(self, projected_t, state):
+        r, z = torch.sigmoid(self.gates(torch.cat([projected_t, state.h], -1))).chunk(2, -1)
+        n = torch.tanh(self.candidate(torch.cat([projected_t, r * state.h], -1)))
+        h = torch.lerp(n, state.h, z)
+        return h, CellState(h)
+
+
+class ModuleCell(Cell):
+    """A cell of `torch.nn` as a step."""
+
+    def __init__(self, module):
+        super().__init__(3, 7)
+        self.inner = module(3, 7, dtype=torch.float64)
+
+    def state_shapes(self, batch_size):
+        shape = torch.Size((batch_size, 7))
+        return TwoPartState(shape, shape) if isinstance(self.inner, nn.LSTMCell) else CellState(shape)
+
+    def step(self, projected_t, state):
+        if len(state) == 1:
+            h = self.inner(projected_t, state.h)
+            return h, CellState(h)
+        new = TwoPartState(*self.inner(projected_t, tuple(state)))
+        return new.first, new
+
+
 def mgu_cell(**options):
     spec = importlib.util.spec_from_file_location("mgu_example", ROOT / "docs/examples/rnnkit-mgu/rnnkit_mgu.py")
     module = importlib.util.module_from_spec(spec)
@@ -100,6 +135,10 @@ CELLS = {
     "lstm_cell_without_bias": lambda: LSTMCell(3, 6, bias=False, dtype=torch.float64),
     "lstm_with_projection": lambda: ProjectedLSTMCell(3, 6, 4),
     "simple": lambda: SimpleCell(3, 6, dtype=torch.float64),
+    "concatenation": ConcatenatingCell,
+    "nn.RNNCell": lambda: ModuleCell(nn.RNNCell),
+    "nn.GRUCell": lambda: ModuleCell(nn.GRUCell),
+    "nn.LSTMCell": lambda: ModuleCell(nn.LSTMCell),
     "mgu": mgu_cell,
     "mgu_without_bias": lambda: mgu_cell(bias=False),
 }
@@ -129,6 +168,13 @@ def test_every_kind_of_cells_has_plans(kind):
     if get_kind(kind).cell is not None:
         for cell in small_model(kind).backbone.cells:
             assert_plan_equals_steps(randomize(cell))
+
+
+def test_products_of_the_input_are_computed_for_all_steps_at_once():
+    plan = plan_of(ConcatenatingCell())
+    assert [call.name for call in plan.projection.calls if call.name == "mm"] == ["mm", "mm"]
+    assert plan.products == ((7, 14), (7, 7))
+    assert plan.width == 7
 
 
 def test_values_with_several_axes():

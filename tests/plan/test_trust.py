@@ -64,6 +64,10 @@ def branches_on_gradients(p, h, weight, vector):
     return torch.tanh(p + h) if torch.is_grad_enabled() else torch.tanh(p)
 
 
+def branches_on_the_need_of_gradients(p, h, weight, vector):
+    return torch.tanh(p + h) if h.requires_grad else torch.tanh(p)
+
+
 def draws_in_torch(p, h, weight, vector):
     return torch.tanh(p + h) + torch.randn_like(h)
 
@@ -100,6 +104,21 @@ def changes_a_view_of_its_own(p, h, weight, vector):
     x = p + h
     x[:, :2] = 0
     return torch.tanh(x)
+
+
+def reads_a_view_of_a_changed_tensor(p, h, weight, vector):
+    x = p + h
+    first = x[:, :2]
+    x.mul_(2)
+    return torch.tanh(torch.cat([first, first], -1))
+
+
+def changes_columns_of_its_own(p, h, weight, vector):
+    x = p + h @ weight
+    first, second = x[:, :2], x[:, 2:]
+    first.mul_(0.5)
+    second.add_(first).tanh_()
+    return torch.cat([second, first], -1)
 
 
 def reads_a_tensor_outside(p, h, weight, vector):
@@ -161,7 +180,8 @@ REFUSED = {
     branches_on_parameters: "item reads the values",
     branches_on_the_batch: "differs from that of two steps",
     divides_by_the_batch: "step is not the same at every call",
-    branches_on_gradients: "step is not the same at every call",
+    branches_on_gradients: "the output without gradients of the plan differs from that of two steps",
+    branches_on_the_need_of_gradients: "step is not the same at every call",
     draws_in_torch: "randn_like draws random numbers",
     applies_dropout: "draws random numbers",
     draws_in_python: "step is not the same at every call",
@@ -169,13 +189,14 @@ REFUSED = {
     changes_a_view_of_the_state: "changes a tensor in place",
     changes_the_input: "mul_ changes a tensor in place",
     changes_a_parameter: "add_ changes a tensor in place",
-    changes_a_view_of_its_own: "changes a tensor in place",
+    changes_a_view_of_its_own: "shares memory with one that it changed in place",
+    reads_a_view_of_a_changed_tensor: "shares memory with one that it changed in place",
     reads_a_tensor_outside: "step reads a tensor that is not",
     reads_numpy: "detach blocks gradients",
     blocks_gradients: "detach blocks gradients",
     blocks_gradients_by_data: "data blocks gradients",
     blocks_gradients_by_a_mode: "of the plan differs from that of two steps",
-    prints: "step calls print",
+    prints: "prints calls print",
     mixes_the_batch: "flip is not an instruction",
     rolls_the_batch: "has a result of another shape",
     averages_the_batch: "does not have the form",
@@ -192,6 +213,10 @@ def test_steps_that_tracing_cannot_see_are_refused(step):
     if "(" in text:
         assert "test_trust.py, line" in text
         assert step.__name__ in text
+
+
+def test_steps_that_change_tensors_of_their_own_have_plans():
+    assert_plan_equals_steps(randomize(StepCell(changes_columns_of_its_own)))
 
 
 def test_a_step_that_changes_its_cell_is_refused_and_the_cell_is_unchanged():

@@ -355,6 +355,8 @@ _MOVES: dict[str, Callable[[_Lowering, Call], list[_Array]]] = {
     **dict.fromkeys(_SAME_ORDER, _Lowering.same_order),
     "expand": _Lowering.expand,
     "split": _Lowering.split,
+    "unsafe_split": _Lowering.split,
+    "unsafe_split_with_sizes": _Lowering.split,
     "split_with_sizes": _Lowering.split,
     "slice": _Lowering.slice,
     "select": _Lowering.select,

@@ -20,7 +20,8 @@ from torch import nn
 from rnnkit.plan.fingerprint import freeze, is_library
 from rnnkit.plan.unsupported import Unsupported
 
-_EFFECTS = {"breakpoint", "environ", "getenv", "input", "open", "print"}  # a plan would not repeat them
+_EFFECTS = {"breakpoint", "input", "open", "print"}  # a plan would not repeat them
+_ENVIRONMENT = {"environ", "getenv"}
 _MAX_DEPTH = 5  # of modules in modules
 
 Codes = dict[types.CodeType, Mapping[str, Any]]
@@ -80,11 +81,14 @@ def outside_values(cell: nn.Module, codes: Codes) -> Outside:
 
 
 def _global_reads(code: types.CodeType, variables: Mapping[str, Any]) -> Iterator[Callable[[], Any]]:
-    _refuse_imports(code)
-    for name in code.co_names:
-        if name in _EFFECTS and name not in variables:
-            raise Unsupported(f"step calls {name} in {code.co_qualname}")
-        if name in variables:
+    for instruction in dis.get_instructions(code):
+        name = instruction.argval
+        if instruction.opname == "IMPORT_NAME" and not is_library(name):
+            raise Unsupported(f"{code.co_qualname} imports {name} while it runs")
+        is_variable = instruction.opname in {"LOAD_GLOBAL", "LOAD_NAME"}
+        if (is_variable and name in _EFFECTS and name not in variables) or name in _ENVIRONMENT:
+            raise Unsupported(f"{code.co_qualname} calls {name}")
+        if is_variable and name in variables:
             yield from _variable_reads(variables, name, code.co_names, name)
 
 
@@ -99,12 +103,6 @@ def _variable_reads(
         for each in names:
             if each in inner:
                 yield from _variable_reads(inner, each, names, f"{label}.{each}", depth + 1)
-
-
-def _refuse_imports(code: types.CodeType) -> None:
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "IMPORT_NAME" and not is_library(instruction.argval):
-            raise Unsupported(f"{code.co_qualname} imports {instruction.argval} while it runs")
 
 
 def _read(variables: Mapping[str, Any], name: str, label: str) -> Any:

@@ -168,6 +168,7 @@ class _Recorder(TorchDispatchMode):
         self._batch = batch
         self._held: list[Tensor] = []
         self._index: dict[tuple[Any, ...], int] = {}
+        self._stale: set[tuple[Any, ...]] = set()
         self._outside: set[int] = set()
 
     def add(self, tensor: Tensor) -> int:
@@ -183,6 +184,10 @@ class _Recorder(TorchDispatchMode):
     def find(self, tensor: Tensor) -> int:
         """Return the index of a tensor that must be among the values."""
         index = self._index.get(tensor_place(tensor))
+        if index is None and tensor_place(tensor) in self._stale:
+            raise Unsupported(
+                "step reads a tensor that shares memory with one that it changed in place", _author_line()
+            )
         if index is None:
             reason = "step reads a tensor that is not an argument of step, a parameter, a buffer or an attribute"
             raise Unsupported(reason, _author_line())
@@ -223,17 +228,19 @@ class _Recorder(TorchDispatchMode):
         name = function.overloadpacket.__name__
         packet = getattr(torch.ops.aten, name.removesuffix("_"), None)
         pure = getattr(packet, function._overloadname, None)
-        if not name.endswith("_") or pure is None or not self._is_own(args[0]):
-            reason = f"{name} changes a tensor in place that step has not made, or of which there are views"
-            raise Unsupported(reason, _author_line())
+        if not name.endswith("_") or pure is None or _storage(args[0]) in self._outside:
+            raise Unsupported(f"{name} changes a tensor in place that step has not made", _author_line())
         results = function(*args, **kwargs)
-        del self._index[tensor_place(args[0])]
+        self._forget(args[0])
         self._append(pure, arguments, keywords, args[0])
         return results
 
-    def _is_own(self, tensor: Tensor) -> bool:
-        storage = _storage(tensor)
-        return storage not in self._outside and sum(key[0] == storage for key in self._index) == 1
+    def _forget(self, changed: Tensor) -> None:
+        """Forget the values of a tensor that was changed, and of all that share memory with it."""
+        place = tensor_place(changed)
+        for other in [other for other in self._index if _share_memory(place, other)]:
+            del self._index[other]
+            self._stale.add(other)
 
     def _constant(self, tensor: Tensor) -> Tensor:
         """Record a tensor that the step makes from a Python number."""
@@ -264,6 +271,17 @@ def tensor_place(tensor: Tensor) -> tuple[Any, ...]:
     """Return a value that is equal for tensors that are the same memory, of the same shape."""
     # Not the identity of the object: autograd wraps the results of operators that return views again.
     return (_storage(tensor), tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
+
+
+def _share_memory(place: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """True unless two tensors are of different storages, or are different columns of one matrix."""
+    (storage, start, shape, stride, _), (other_storage, other_start, other_shape, other_stride, _) = place, other
+    if storage != other_storage:
+        return False
+    if len(shape) != 2 or stride != other_stride or stride[1] != 1:
+        return True
+    first, second = sorted([(start % stride[0], shape[1]), (other_start % stride[0], other_shape[1])])
+    return bool(first[0] + first[1] > second[0])
 
 
 def _storage(tensor: Tensor) -> int:

@@ -2,9 +2,11 @@
 
 Recording sees operators, not Python. These rules catch what it does not see:
 
-- The step is recorded twice, with other values, another batch size and gradients enabled, and must be the same.
+- The step is recorded twice, with other values, another batch size, and inputs that require gradients, and must be the
+  same.
 - A plan belongs to the fingerprint of a cell, and to the variables that the step reads from outside.
-- A plan is compared with two steps and their gradients in float64, on other values of the parameters.
+- A plan is compared with two steps and their gradients in float64, on other values of the parameters, and with two
+  steps without gradients.
 
 Whenever a rule is broken the cell has no plan, and the reason is kept.
 """
@@ -129,7 +131,7 @@ def _record(cell: Any, batch: int, *, gradients: bool) -> Recording:
         values = torch.randn(shape, generator=generator, dtype=dtype).to(device)
         return values.requires_grad_(gradients)
 
-    with torch.set_grad_enabled(gradients):
+    with torch.enable_grad():  # the plan runs with gradients; `verify` looks for steps that are others without
         projected = cell.project(random(batch, cell.input_size))
         shapes = cell.state_shapes(batch)
         return record(cell, projected, type(shapes)(*[random(*shape) for shape in shapes]), tensors, batch)

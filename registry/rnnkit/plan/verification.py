@@ -48,10 +48,14 @@ def _verify_steps(plan: Plan, cell: Any, batch: int, generator: torch.Generator)
     inputs = _inputs(cell, projected, state)
     weights = [random(_TIME, batch, plan.output), *[random(*part.shape) for part in state]]
     expected = _evaluate(*_steps(cell, _restore(structure, iter(projected)), state), weights, list(inputs.values()))
+    with torch.no_grad():
+        inference = flatten(_steps(cell, _restore(structure, iter(projected)), state))
     found = _evaluate(*unroll(plan, cell, projected, state), weights, list(inputs.values()))
     labels = ["output", *[f"final state {n}" for n in range(len(state))], *[f"gradient of {name}" for name in inputs]]
     for label, one, other in zip(labels, expected, found, strict=True):
         _compare(label, one, other)
+    for label, one, other in zip(labels, inference, found, strict=False):
+        _compare(f"{label} without gradients", one, other)
 
 
 def _inputs(cell: Any, projected: Sequence[Tensor], state: Sequence[Tensor]) -> dict[str, Tensor]:
