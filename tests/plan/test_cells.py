@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnkit import Cell, CellState, get_kind
-from rnnkit.plan import Refusal, plan_for
+from rnnkit.plan import Refusal, plan_for, unroll
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm_cell import LSTMCell
 from rnnkit_builtin.rnn_cell import RNNCell
@@ -22,6 +22,7 @@ from tests.helpers.plans import (
     CellOfTorchrecurrent,
     TwoPartState,
     assert_plan_equals_steps,
+    each_sequence_alone,
     plan_of,
     randomize,
 )
@@ -157,6 +158,18 @@ def test_plans_equal_steps_without_lengths(name):
 @pytest.mark.parametrize("name", OF_TORCHRECURRENT)
 def test_all_cells_of_torchrecurrent_have_plans(name):
     assert_plan_equals_steps(randomize(CellOfTorchrecurrent(name)))
+
+
+@pytest.mark.parametrize("name", ["gru_cell", "lstm_cell", "mgu"])
+def test_plans_run_in_single_precision(name):
+    cell = randomize(CELLS[name]())
+    plan = plan_of(cell.float())
+    x = torch.randn(3, 2, 3)
+    state = type(cell.state_shapes(2))(*[torch.randn(shape) for shape in cell.state_shapes(2)])
+    output, final = unroll(plan, cell, cell.project(x), state)
+    expected, final_of_steps = each_sequence_alone(cell, x, state, None)
+    assert output.dtype == torch.float32
+    torch.testing.assert_close((output, *final), (expected, *final_of_steps), rtol=1e-5, atol=1e-6)
 
 
 def test_there_are_many_cells_of_torchrecurrent():

@@ -15,7 +15,7 @@ from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize
 
 from rnnkit import CellState
-from rnnkit.plan import INSTRUCTIONS, Plan, Refusal, plan_for, unroll
+from rnnkit.plan import INSTRUCTIONS, Plan, Refusal, plan_for, trust, unroll
 from tests.helpers.plans import StepCell, assert_plan_equals_steps, plan_of, randomize
 
 SCALE = 2.0
@@ -724,10 +724,11 @@ def test_a_plan_is_made_once():
     assert plan_for(StepCell(adds)) is plan_for(cell)
 
 
-def test_few_plans_of_a_class_are_kept():
+def test_plans_that_are_not_used_are_dropped(monkeypatch):
+    monkeypatch.setattr(trust, "_MAX_PLANS", 2)
     cell = Scaled()
     first = plan_for(cell)
-    for factor in range(70):
+    for factor in range(3):
         cell.factor = factor
         plan_for(cell)
     cell.factor = 1.0

@@ -27,7 +27,7 @@ from rnnkit._messages import describe_exception
 from rnnkit.model import autocast_is_on, transforms_are_active
 from rnnkit.plan.fingerprint import cell_tensors, fingerprint
 from rnnkit.plan.lower import lower
-from rnnkit.plan.outside import Outside, outside_values, watch_calls
+from rnnkit.plan.outside import Codes, Outside, outside_values, watch_calls
 from rnnkit.plan.programs import Plan
 from rnnkit.plan.record import Recording, record
 from rnnkit.plan.simplify import simplify
@@ -36,7 +36,7 @@ from rnnkit.plan.unsupported import Unsupported
 from rnnkit.plan.verification import verify
 
 _DTYPES = {torch.float32, torch.float64}
-_MAX_PLANS = 64  # of one class; an attribute may change at every call
+_MAX_PLANS = 256  # an attribute may change at every call
 _CANDIDATES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 
 
@@ -56,8 +56,7 @@ class _Entry(NamedTuple):
     outside: Outside
 
 
-_Entries = OrderedDict[tuple[Any, ...], _Entry]
-_known: weakref.WeakKeyDictionary[type, _Entries] = weakref.WeakKeyDictionary()
+_known: OrderedDict[tuple[Any, ...], _Entry] = OrderedDict()
 _stateful: weakref.WeakKeyDictionary[type, Refusal] = weakref.WeakKeyDictionary()
 
 
@@ -84,12 +83,11 @@ def plan_for(cell: Any) -> Plan | Refusal:
 
 
 def _planned(cell: Any, key: tuple[Any, ...]) -> Plan | Refusal:
-    entries = _known.setdefault(type(cell), OrderedDict())
-    entry = entries.get(key)
+    entry = _known.get(key)
     if entry is None or not entry.outside.is_unchanged():
-        entry = entries[key] = _make(cell, key)
-        while len(entries) > _MAX_PLANS:
-            entries.popitem(last=False)
+        entry = _known[key] = _make(cell, key)
+        while len(_known) > _MAX_PLANS:
+            _known.popitem(last=False)
     return entry.result
 
 
@@ -107,22 +105,22 @@ def _make(cell: Any, key: tuple[Any, ...]) -> _Entry:
 
 def _make_plan(cell: Any, key: tuple[Any, ...]) -> _Entry:
     small, large = _batch_sizes(cell)
-    with watch_calls() as codes:
-        first = _record(cell, small, gradients=False)
-    outside = outside_values(cell, codes)
-    second = _record(cell, large, gradients=True)
+    first, codes = _record(cell, small, gradients=False)
+    before = outside_values(cell, codes)
+    second, other_codes = _record(cell, large, gradients=True)
     if fingerprint(cell) != key:
         raise _Stateful("step changes attributes of the cell")
     if first != second:
         raise Unsupported(f"step is not the same at every call: {_difference(first, second)}")
     plan = make_plan(lower(simplify(first)))
     verify(plan, cell)
-    if not outside.is_unchanged():
+    if not before.is_unchanged():
         raise Unsupported("step changes variables outside of the cell")
-    return _Entry(plan, outside)
+    return _Entry(plan, outside_values(cell, codes | other_codes))
 
 
-def _record(cell: Any, batch: int, *, gradients: bool) -> Recording:
+def _record(cell: Any, batch: int, *, gradients: bool) -> tuple[Recording, Codes]:
+    """Record a step on random values, and note the functions that it calls."""
     generator = torch.Generator().manual_seed(batch)
     tensors = cell_tensors(cell)
     dtype, device = next((t.dtype, t.device) for _, t in tensors if t.is_floating_point())
@@ -134,7 +132,10 @@ def _record(cell: Any, batch: int, *, gradients: bool) -> Recording:
     with torch.enable_grad():  # the plan runs with gradients; `verify` looks for steps that are others without
         projected = cell.project(random(batch, cell.input_size))
         shapes = cell.state_shapes(batch)
-        return record(cell, projected, type(shapes)(*[random(*shape) for shape in shapes]), tensors, batch)
+        state = type(shapes)(*[random(*shape) for shape in shapes])
+        with watch_calls() as codes:
+            recording = record(cell, projected, state, tensors, batch)
+    return recording, codes
 
 
 def _batch_sizes(cell: Any) -> Sequence[int]:
