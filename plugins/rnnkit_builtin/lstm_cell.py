@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from rnnkit import Kind, cell_kind, hookimpl
+from rnnkit_builtin._equations import HOCHREITER, LSTM_MEANINGS, LSTM_STEP
+from rnnkit_builtin._forget_bias import init_forget_bias
 from rnnkit_builtin._layer_norm import LayerNorm
 from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
-from rnnkit_builtin.lstm import HOCHREITER, LSTM_MEANINGS, LSTM_STEP, init_forget_bias
 
 
 class LSTMCellState(NamedTuple):

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnkit import CellState, Kind, StackOptions, cell_kind, hookimpl
+from rnnkit_builtin._equations import ELMAN, ELMAN_MEANINGS, ELMAN_STEP
 from rnnkit_builtin._layer_norm import LayerNorm
 from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
-from rnnkit_builtin.rnn import ELMAN, ELMAN_MEANINGS, ELMAN_STEP
 
 
 class RNNCellOptions(StackOptions):
