@@ -1,5 +1,7 @@
 """`torch.compile` and `torch.export`: one graph for any batch and number of steps, and the results of eager mode."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -151,6 +153,34 @@ def test_restarts(name, bidirectional):
         "return_state": True,
     }
     assert_same(compiled(x, **arguments), model(x, **arguments))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+@pytest.mark.parametrize("name", ["rnn", "gru", "projection", "no_bias"])
+def test_restarts_of_kernels(name, bidirectional):
+    model = model_of(name, training=True, bidirectional=bidirectional, readout="all")
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
+    for size in SIZES:
+        x, state, lengths = example(model, *size)
+        restarts = torch.rand(x.shape[:2]) < 0.4
+        arguments = x, None if bidirectional else state, lengths
+        actual, expected = (
+            with_gradients(model, partial(function, restarts=restarts), *arguments) for function in (compiled, model)
+        )
+        assert_same(actual, expected)
+    assert number_of_graphs() == 1
+    x, *_ = example(model, *SIZES[0])
+    nowhere = torch.zeros(x.shape[:2], dtype=torch.bool)
+    assert_same(compiled(x, restarts=nowhere), model(x))
+
+
+def test_restarts_of_a_changed_module():
+    model = model_of("gru", bidirectional=False)
+    wrap(model)
+    x, state, lengths = example(model, *SIZES[0])
+    arguments = {"restarts": torch.rand(x.shape[:2]) < 0.4, "return_state": True}
+    compiled = torch.compile(model, backend="eager")
+    assert_same(compiled(x, None, lengths, **arguments), model(x, None, lengths, **arguments))
 
 
 def test_all_states():

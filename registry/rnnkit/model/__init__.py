@@ -5,6 +5,7 @@ from rnnkit.model.backbone import Backbone, padding_mask
 from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
 from rnnkit.model.reset import ResettableModule, add_resets
+from rnnkit.model.restarts import RestartSegments
 from rnnkit.model.state import (
     detach_state,
     expand_mask,
@@ -25,6 +26,7 @@ __all__ = [
     "Readout",
     "RecurrentModel",
     "ResettableModule",
+    "RestartSegments",
     "StepModule",
     "add_resets",
     "autocast_is_on",

@@ -282,18 +282,18 @@ class Backbone(ResettableModule, ABC):
             lengths: as in `forward`.
             restarts: True at the steps before which the state is reset, in the layout of x without features.
         """
-        if type(self).run_with_restarts is Backbone.run_with_restarts:
-            return NotImplemented
         x, state, lengths, padding = self._validate_inputs(x, state, lengths)
-        output, state = self.run_with_restarts(x, state, lengths, restarts)
+        result = self.run_with_restarts(x, state, lengths, restarts.to(x.device))
+        if result is NotImplemented:
+            return result
+        output, state = result
         return (output if padding is None else output.masked_fill(padding, 0)), state
 
-    def run_with_restarts(
-        self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor
-    ) -> tuple[Tensor, Any]:
+    def run_with_restarts(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor) -> Any:  # noqa: ARG002  # subclasses define it
         """Compute `run` with restarts, by operations whose sizes do not depend on the values of `restarts`.
 
-        A subclass may define it, for `torch.compile` and `torch.export`; elsewhere, `run` computes each segment.
+        A subclass may define it, for `torch.compile` and `torch.export`; elsewhere, `run` computes each segment. An
+        operator of the subclass may do the same inside, with `RestartSegments`.
 
         Args:
             x: as in `run`.
@@ -302,9 +302,9 @@ class Backbone(ResettableModule, ABC):
             restarts: True at the steps before which the state is reset, in the layout of x without features.
 
         Returns:
-            As `run`. For the reverse direction, the final state is that of the last segment.
+            As `run`, or `NotImplemented`. For the reverse direction, the final state is that of the last segment.
         """
-        raise NotImplementedError
+        return NotImplemented
 
     def _validate_inputs(
         self, x: Tensor, state: Any | None, lengths: Lengths | None
