@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from rnnkit import InitOptions, Kind, Problem, RecurrentSpec, hookimpl
+from rnnkit import InitOptions, Kind, Problem, RecurrentSpec, StepError, hookimpl
 from rnnkit_builtin._autocast import cast_for_onednn
 from rnnkit_builtin._equations import HOCHREITER, LSTM_MEANINGS, LSTM_STEP
 from rnnkit_builtin._forget_bias import init_forget_bias
@@ -57,6 +57,11 @@ class LSTMBackbone(TorchBackbone):
         return self._symbols("ifgo")
 
     def _call(self, x: Any, state: Any | None) -> tuple[Any, Any]:
+        if self.output_size != self.hidden_size and "quantized" in type(self.rnn).__module__:
+            raise StepError(
+                "torch's quantized LSTM does not support proj_size: leave nn.LSTM out of the modules that "
+                "quantize_dynamic replaces, or build the model with proj_size=0"
+            )
         if isinstance(x, Tensor):  # oneDNN has no kernel for a PackedSequence, so there is nothing to choose
             x, *parts = cast_for_onednn([x, *(state or ())])
             state = tuple(parts) or None

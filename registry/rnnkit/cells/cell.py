@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.cells.initialization import orthogonal_
-from rnnkit.model import ResettableModule
+from rnnkit.model import ResettableModule, refuse_reentrant_checkpoint
 
 
 class CellState(NamedTuple):
@@ -247,7 +247,12 @@ class Cell(ResettableModule, ABC):
 
         Returns:
             The output, `(batch, output_size)`, and the state after the step.
+
+        Raises:
+            StepError: the call runs in `torch.utils.checkpoint` with `use_reentrant=True`, which would drop the
+                gradient of the state.
         """
+        refuse_reentrant_checkpoint()
         if state is None:
             state = self.initial_state(x_t.shape[0], device=x_t.device, dtype=x_t.dtype)
         return self.step(self.project(x_t), state)

@@ -25,7 +25,7 @@ from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
 from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, Lengths, expand_mask, map_state
+from rnnkit.model import Backbone, Lengths, expand_mask, map_state, refuse_reentrant_checkpoint
 from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
@@ -130,7 +130,10 @@ class CellStack(Backbone):
 
         Raises:
             InputError: the input, the state or the lengths are not valid.
+            StepError: the call runs in `torch.utils.checkpoint` with `use_reentrant=True`, which would drop the
+                gradient of the states.
         """
+        refuse_reentrant_checkpoint()
         x, state, lengths, padding = self._validate_inputs(x, state, lengths)
         recorded: list[Any] = []
         output, _ = self._run_layers(x, state, lengths, recorded)

@@ -67,7 +67,7 @@ class Backbone(ResettableModule, ABC):
                 least 1, batch possibly 0; zeros past the length of each sequence.
             state: the state before the first step, in the layout of `state_shapes`; None: `initial_state`.
             lengths: number of valid steps of each sequence, `(batch,)`, int64 in [0, time], on the device of x; None if
-                all are valid or the batch is empty.
+                all are valid, the batch is empty, or x is on the device `meta`.
 
         Returns:
             The output, in the layout of x, and the state after the last valid step of each sequence (for the reverse
@@ -315,7 +315,7 @@ class Backbone(ResettableModule, ABC):
         if state is not None:
             state = check_state(state, self.state_shapes(batch), x.dtype)
         lengths = None if lengths is None else valid_lengths(lengths, batch, time)
-        if lengths is None or batch == 0:
+        if lengths is None or batch == 0 or x.is_meta:  # without values, lengths have no effect
             return x, state, None, None
         lengths = lengths.to(x.device)
         padding = padding_mask(lengths, time, batch_first=self.batch_first)

@@ -70,7 +70,7 @@ class RestartSegments(NamedTuple):
         return x[self.sequence[:, None], steps.clamp(max=x.shape[1] - 1)]
 
     def join(self, output: Tensor) -> Tensor:
-        """Return the output of the segments as that of the sequences, `(batch, time, ...)`, zeros past their lengths."""
+        """Return the output of the segments as that of the sequences, `(batch, time, ...)`, zeros past the lengths."""
         steps = torch.arange(self.of_step.shape[1], device=output.device) - self.start[self.of_step]
         joined = output[self.of_step, steps.clamp(max=output.shape[1] - 1)]
         return joined.masked_fill((steps >= self.lengths[self.of_step]).unsqueeze(-1), 0)
