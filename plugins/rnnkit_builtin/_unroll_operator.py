@@ -19,7 +19,9 @@ from torch.nn import functional as F
 from rnnkit import RestartSegments
 from rnnkit_builtin._autocast import cast_for_autocast
 from rnnkit_builtin._kernels import Layers, run_kernel
-from rnnkit_builtin._tracing import is_exporting
+
+# torch 2.6 has no `is_exporting`: there the backward of a compiled model runs the kernel again, as in an export
+_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
 def unroll_layers(
@@ -64,7 +66,7 @@ def _unroll(
     restarts: Tensor | None,
 ) -> list[Tensor]:
     inputs = [x, *state, *weights]
-    save = torch.is_grad_enabled() and not is_exporting() and any(tensor.requires_grad for tensor in inputs)
+    save = torch.is_grad_enabled() and not _is_exporting() and any(tensor.requires_grad for tensor in inputs)
     result: list[Tensor] = unroll(layers.kernel, x, list(state), list(weights), lengths, restarts, *layers[1:], save)
     return result[: 1 + len(state)]
 

@@ -21,10 +21,12 @@ from rnnkit import (
     flatten_state,
     list_kinds,
     register_kind,
+    save_spec,
 )
 from rnnkit.catalog import Catalog
 from rnnkit.introspection.model_summary import summarize_spec
 from rnnkit.specs import UnresolvedOptions
+from tests.helpers.commands import run as run_command
 from tests.helpers.models import BATCH, small_spec
 
 TIME = 7
@@ -497,3 +499,28 @@ class WithoutState(Sums):
 def test_failing_plugin_is_named(broken):
     with pytest.raises(BuildError, match=r"A model of kind 'local/mine' cannot be built .*: ValueError: out of order"):
         summary_of(broken)
+
+
+def test_as_text(tmp_path):
+    for number, spec in enumerate([small_spec("lstm"), small_spec("mixed", num_embeddings=9, bidirectional=True)]):
+        file = tmp_path / f"{number}.yaml"
+        save_spec(spec, file)
+        printed = run_command("summary", file).stdout.replace("\u2500", "-")
+        assert str(summarize_spec(spec)) == printed.rstrip("\n")
+    with register_kind(Kind(name="unknown", builder=Unknown, summary="A test.")) as kind:
+        assert (
+            str(summarize_spec(small_spec(kind.name))).splitlines()[-1].startswith("Warning: Multiply-adds are unknown")
+        )
+
+
+class Unknown(Backbone):
+    """A backbone that does not run on the meta device."""
+
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, features=spec.hidden_size)
+
+    def state_shapes(self, batch_size):
+        return torch.Size((batch_size, 1))
+
+    def run(self, x, state, lengths):
+        return x.new_zeros(*x.shape[:2], self.features) * x.sum().item(), state

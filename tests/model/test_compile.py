@@ -5,9 +5,10 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.utils import parametrize, prune
 
-from rnnkit import StepError
+from rnnkit import Cell, CellState, StepError, cell_kind, register_kind
 from tests.helpers.models import leaves, map_state, random_state, small_model, total
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's tracer warns about its own code and about each graph break
@@ -202,6 +203,40 @@ def test_autocast(name):
     torch.testing.assert_close(actual, expected, rtol=0, atol=0.02)
 
 
+class NormCell(Cell):
+    """A cell of a plugin: torch's own normalizations, and functions of the numbers that it holds."""
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+        self.weight_hh = self.new_parameter(hidden_size, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size, device=device, dtype=dtype)
+        self.rate = 0.5
+
+    def project(self, x):
+        return F.linear(x, self.weight_ih)
+
+    def step(self, projected_t, state):
+        total = torch.add(projected_t, F.linear(state.h, self.weight_hh), alpha=self.rate)
+        h = F.rms_norm(torch.tanh(self.norm(total)), (self.hidden_size,), eps=self.norm.eps)
+        return h, CellState(h)
+
+
+def test_normalization_in_a_cell_of_a_plugin():
+    with register_kind(cell_kind(NormCell, name="norm", summary="A test.")) as kind:
+        model = small_model(kind.name, num_layers=1)
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
+    for size in SIZES:
+        arguments = example(model, *size)
+        assert_same(with_gradients(model, compiled, *arguments), with_gradients(model, model, *arguments))
+    assert number_of_graphs() == 1
+    before = model(*arguments)
+    model.backbone.cells[0].rate = 2.0
+    assert_same(compiled(*arguments), model(*arguments))
+    assert not torch.allclose(model(*arguments), before)
+    assert model.backbone.cells[0].rate == 2.0
+
+
 def test_inductor():
     model = model_of("gru_cell").float()
     compiled = torch.compile(model, fullgraph=True, dynamic=True)
@@ -292,7 +327,7 @@ def test_dynamic_quantization_of_a_projection():
     model = model_of("projection").float()
     x, *others = example(model, *SIZES[0])
     expected = model(x, *others)
-    with pytest.raises(StepError, match="does not support proj_size: leave nn.LSTM out"):
+    with pytest.raises(StepError, match=r"does not support proj_size: leave nn\.LSTM out"):
         torch.ao.quantization.quantize_dynamic(model, {nn.LSTM})(x)
     readout_only = torch.ao.quantization.quantize_dynamic(model, {nn.Linear})
     torch.testing.assert_close(readout_only(x, *others), expected, rtol=0, atol=0.05)

@@ -144,7 +144,9 @@ def test_shapes_on_the_meta_device(kind, readout):
     model = small_model(kind, readout=readout)
     x, meta = small_input(), small_model(kind, readout=readout).to("meta")
     for arguments in ({"lengths": LENGTHS}, {"mask": MASK}, {"restarts": MASK}):
-        on_meta = {name: each.to("meta") if isinstance(each, torch.Tensor) else each for name, each in arguments.items()}
+        on_meta = {
+            name: each.to("meta") if isinstance(each, torch.Tensor) else each for name, each in arguments.items()
+        }
         for given in (arguments, on_meta):
             found = leaves(meta(x.to("meta"), **given, return_state=True))
             expected = leaves(model(x, **arguments, return_state=True))

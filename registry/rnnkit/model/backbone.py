@@ -313,7 +313,7 @@ class Backbone(ResettableModule, ABC):
         check_input(x, self.input_size, self.dtype, batch_first=self.batch_first)
         batch, time = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         if state is not None:
-            state = check_state(state, self.state_shapes(batch), x.dtype)
+            state = self._check_state(state, batch, x.dtype)
         lengths = None if lengths is None else valid_lengths(lengths, batch, time)
         if lengths is None or batch == 0 or x.is_meta:  # without values, lengths have no effect
             return x, state, None, None
@@ -321,6 +321,28 @@ class Backbone(ResettableModule, ABC):
         padding = padding_mask(lengths, time, batch_first=self.batch_first)
         # masked_fill, not a product with the mask: 0 * NaN is NaN
         return x.masked_fill(padding, 0), state, lengths, padding
+
+    def _check_state(self, state: Any, batch: int, dtype: torch.dtype) -> Any:
+        try:
+            return check_state(state, self.state_shapes(batch), dtype)
+        except InputError as error:
+            if not self._has_twice_the_states(state):
+                raise
+            raise InputError(
+                f"{error}. If it is the state of a bidirectional encoder, merge its directions first: "
+                "encoder.merge_directions(state)"
+            ) from None
+
+    def _has_twice_the_states(self, state: Any) -> bool:
+        """True for the state of a bidirectional backbone of the same kind and number of layers, if this one is not."""
+        expected, given = state_tensors(self.state_shapes(0)), state_tensors(state)
+        if self.directions == 2 or not all(isinstance(part, Tensor) and part.dim() > 0 for part in given):
+            return False
+        if len(given) == 2 * len(expected):  # one state for each cell
+            return True
+        axes = [axis for _, axis in flatten_with_paths(self.batch_axes())]
+        sizes = [(part.shape[0], 2 * shape[0]) for part, shape in zip(given, expected, strict=False)]
+        return len(given) == len(expected) and 0 not in axes and all(size == twice for size, twice in sizes)
 
     def _device_and_dtype(
         self, device: torch.device | str | None, dtype: torch.dtype | None
