@@ -338,8 +338,9 @@ class Backbone(ResettableModule, ABC):
         expected, given = state_tensors(self.state_shapes(0)), state_tensors(state)
         if self.directions == 2 or not all(isinstance(part, Tensor) and part.dim() > 0 for part in given):
             return False
-        if len(given) == 2 * len(expected):  # one state for each cell
-            return True
+        shapes = self.state_shapes(0)
+        if not hasattr(shapes, "_fields"):  # a state for each cell
+            return isinstance(state, tuple) and isinstance(shapes, tuple) and len(state) == 2 * len(shapes)
         axes = [axis for _, axis in flatten_with_paths(self.batch_axes())]
         sizes = [(part.shape[0], 2 * shape[0]) for part, shape in zip(given, expected, strict=False)]
         return len(given) == len(expected) and 0 not in axes and all(size == twice for size, twice in sizes)
