@@ -69,6 +69,7 @@ def _check_times(context: CheckContext, case: Case, times: Sequence[int]) -> Non
     with torch.inference_mode():
         outputs, states = model.backbone.all_states(x)  # the step loop: it has the results at all numbers of steps
     for time in times:
+        model.backbone.force_step_loop = False
         with torch.inference_mode():
             actual = model.backbone(x[:, :time])
         expected = (outputs[:, :time], map_state(lambda part, last=time - 1: part[:, last], states))
