@@ -13,7 +13,7 @@ from rnnkit import InitOptions
 from rnnkit.testing._process_settings import changed_settings, read_settings
 from rnnkit_builtin.gru import GRUBackbone
 from tests.helpers.cells import SimpleCell
-from tests.helpers.healthy import Reservoir
+from tests.helpers.healthy import Noisy, Normalized, Reservoir
 from tests.helpers.planted import Faults, assert_fails, assert_passes, record_of, report_of, result_of
 
 faults = Faults()
@@ -334,26 +334,6 @@ def test_a_fault_fails_its_check(check, words, record):
 
 
 # Correct kinds
-
-
-class Noisy(SimpleCell):
-    """Adds noise in training."""
-
-    def step(self, projected_t, state):
-        return super().step(projected_t + (torch.randn_like(projected_t) if self.training else 0), state)
-
-
-class Normalized(SimpleCell):
-    """Has statistics that training changes."""
-
-    def __init__(self, *sizes, **where):
-        super().__init__(*sizes, **where)
-        self.register_buffer("mean", torch.zeros(self.input_size, **self._new))
-
-    def project(self, x):
-        if self.training:
-            self.mean.lerp_(x.detach().flatten(0, -2).mean(0).nan_to_num(), 0.1)
-        return super().project(x - self.mean)
 
 
 class Counts(SimpleCell):

@@ -345,7 +345,7 @@ class ReadsAPartOfWideMemory(LinearAttentionCell):
         return output * (0.9 if self.hidden_size > 300 else 1), state
 
 
-class Normalized(SimpleCell):
+class LayerNormalized(SimpleCell):
     """Repeated features, unlike zeros, leave its mean and variance as they are."""
 
     def activation(self, x):
@@ -353,9 +353,11 @@ class Normalized(SimpleCell):
 
 
 @faults.planted(WIDE, "features that contains one of 4")
-class NormalizesAPartOfWideLayers(Normalized):
+class NormalizesAPartOfWideLayers(LayerNormalized):
     def activation(self, x):
-        return super().activation(x) if x.shape[-1] <= 300 else torch.cat([super().activation(x[:, :300]), x[:, 300:]], -1)
+        return (
+            super().activation(x) if x.shape[-1] <= 300 else torch.cat([super().activation(x[:, :300]), x[:, 300:]], -1)
+        )
 
 
 @faults.planted(WIDE, "features that contains one of 4", options=InitOptions)
@@ -440,7 +442,7 @@ class Chaotic(SimpleCell):
         return torch.sin(x)
 
 
-@pytest.mark.parametrize("cell", [Linear, Scanned, Chunked, Running, Chaotic, Normalized])
+@pytest.mark.parametrize("cell", [Linear, Scanned, Chunked, Running, Chaotic, LayerNormalized])
 def test_a_correct_cell_passes(cell):
     assert_passes(record_of(cell), [LONG, EXACT, EXECUTOR, BATCH, WIDE])
 

@@ -82,9 +82,7 @@ _SETTINGS: Mapping[str, _Setting] = {
     "use of deterministic algorithms": _Setting(
         torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms
     ),
-    "precision of float32 products": _Setting(
-        torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
-    ),
+    "precision of float32 products": _Setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     "number of threads": _Setting(torch.get_num_threads, torch.set_num_threads),
     "number of threads between operations": _Setting(torch.get_num_interop_threads),
     "use of oneDNN": _attribute(torch.backends.mkldnn, "enabled"),
@@ -110,7 +108,9 @@ _SETTINGS: Mapping[str, _Setting] = {
     "standard output": _attribute(sys, "stdout"),
     "standard error": _attribute(sys, "stderr"),
     "garbage collection": _Setting(gc.isenabled, lambda value: gc.enable() if value else gc.disable()),
-    "level of the root logger": _Setting(lambda: logging.getLogger().level, lambda value: logging.getLogger().setLevel(value)),
+    "level of the root logger": _Setting(
+        lambda: logging.getLogger().level, lambda value: logging.getLogger().setLevel(value)
+    ),
     "handlers of the root logger": _attribute(logging.getLogger(), "handlers"),
 }
 

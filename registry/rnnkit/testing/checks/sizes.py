@@ -115,12 +115,12 @@ def _check_batches(context: CheckContext, case: Case, *, force_step_loop: bool) 
         indices = [index % _DISTINCT for index in range(size)]
         actual = _run_batch(model, x[indices], select_sequences(state, axes, indices), None)
         expected = (output[indices], [part[indices] for part in parts])
-        context.assert_close(actual, expected, f"in a batch of {size} sequences, by sequence, the output and final state")
+        context.assert_close(
+            actual, expected, f"in a batch of {size} sequences, by sequence, the output and final state"
+        )
 
 
-def _run_batch(
-    model: RecurrentModel, x: Tensor, state: Any, lengths: list[int] | None
-) -> tuple[Tensor, list[Tensor]]:
+def _run_batch(model: RecurrentModel, x: Tensor, state: Any, lengths: list[int] | None) -> tuple[Tensor, list[Tensor]]:
     output, final = model.backbone(x, state, lengths=lengths)
     return output, batched_parts(final, batch_axes(model))
 

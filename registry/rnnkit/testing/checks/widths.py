@@ -89,7 +89,9 @@ def _copy_weights(narrow: nn.Module, wide: nn.Module, way: _Way, size: int, fact
         source = tensors.get(name)
         if source is None or source.dim() != target.dim():
             return False
-        scaled = [axis for axis, (one, other) in enumerate(zip(source.shape, target.shape, strict=True)) if one != other]
+        scaled = [
+            axis for axis, (one, other) in enumerate(zip(source.shape, target.shape, strict=True)) if one != other
+        ]
         if any(source.shape[axis] % size or target.shape[axis] != factor * source.shape[axis] for axis in scaled):
             return False
         value = source
