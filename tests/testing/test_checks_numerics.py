@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from rnnkit import (
     Backbone,
-    Cell,
     CellStack,
     CellState,
     InitOptions,

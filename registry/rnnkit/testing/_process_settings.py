@@ -58,10 +58,10 @@ def _set_warning_filters(filters: list[Any]) -> None:
 
 
 _MODULE_HOOKS = (
-    torch_module._global_forward_hooks,
-    torch_module._global_forward_pre_hooks,
-    torch_module._global_backward_hooks,
-    torch_module._global_backward_pre_hooks,
+    torch_module._global_forward_hooks,  # noqa: SLF001  # torch has no public list
+    torch_module._global_forward_pre_hooks,  # noqa: SLF001  # torch has no public list
+    torch_module._global_backward_hooks,  # noqa: SLF001  # torch has no public list
+    torch_module._global_backward_pre_hooks,  # noqa: SLF001  # torch has no public list
 )
 
 

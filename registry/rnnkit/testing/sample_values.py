@@ -48,9 +48,9 @@ def sweep_ranges(options: type[Options]) -> dict[str, list[float]]:
     definitions, found = schema.get("$defs", {}), {}
     for name, each in schema["properties"].items():
         for branch in (each, *each.get("anyOf", [])):
-            branch = definitions[branch["$ref"].rpartition("/")[2]] if "$ref" in branch else branch
-            bounds = _bounds(branch)
-            if branch.get("type") == "number" and len(bounds) == 2:
+            resolved = definitions[branch["$ref"].rpartition("/")[2]] if "$ref" in branch else branch
+            bounds = _bounds(resolved)
+            if resolved.get("type") == "number" and len(bounds) == 2:
                 found[name] = sweep(*(bound for bound, _ in bounds))
     return found
 

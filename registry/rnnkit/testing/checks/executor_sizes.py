@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import process_time
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from rnnkit.testing._context import DIRECTIONS, Case, CheckContext
 from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_times, draw_widths, long_input, random_of
 from rnnkit.testing.checks.executors import NO_FUSED_PATH, Call, compare_call, results_of, takes_fused_path
 
-_TOLERANCE = {"relative": 1e-9, "absolute": 1e-10}
+_TOLERANCE: dict[str, Any] = {"relative": 1e-9, "absolute": 1e-10}
 _WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the step loop takes long
 
 

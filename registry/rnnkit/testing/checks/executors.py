@@ -14,9 +14,9 @@ from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
 
 NO_FUSED_PATH = "no cell of the kind overrides `unroll` or `unroll_layers`"
-_TOLERANCE = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
+_TOLERANCE: dict[str, Any] = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
 
-_LARGE_TOLERANCE = {"relative": 1e-9, "absolute": 1e-9}
+_LARGE_TOLERANCE: dict[str, Any] = {"relative": 1e-9, "absolute": 1e-9}
 
 
 class Call(NamedTuple):

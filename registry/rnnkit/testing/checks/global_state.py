@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ def global_settings_are_kept(context: CheckContext) -> None:
         for settings in _SETTINGS:
             with kept_settings():
                 write_settings({**initial, **settings})  # the validation of the spec may have built a cell
-                _assert_settings_kept(context, lambda case=case: build_model(case.spec), "building the model")
+                _assert_settings_kept(context, partial(build_model, case.spec), "building the model")
                 for what, call in _calls(case):
                     _assert_settings_kept(context, call, what)
 

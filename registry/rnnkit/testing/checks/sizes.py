@@ -72,7 +72,7 @@ def _steps_of_error(kind: KindUnderTest) -> int:
 
 @check("numerics")
 def large_batches_equal_sequences(context: CheckContext) -> None:
-    """In batches of 1 to 1,024, in wide layers and at drawn lengths, each sequence gives the results that it gives alone.
+    """In batches of 1 to 1,024, in wide layers and at drawn lengths, each sequence gives the results it gives alone.
 
     Another formula is used from some batch size on, sequences are mixed, or an end is off by one for some lengths.
     """
@@ -99,7 +99,8 @@ def _check_lengths(context: CheckContext, case: Case, lengths: list[int], *, rep
     context.skip_unless(_difference(perturbed, actual) < _STABLE, "it is chaotic: rounding changes its results")
     output, parts = run_sequences_alone(model, x, state, lengths)
     several = f"{repeats} times " if repeats > 1 else ""
-    what = f"in a batch of {len(indices)} sequences with {several}lengths={lengths}, by sequence, the output and final state"
+    batch_text = f"in a batch of {len(indices)} sequences with {several}lengths={lengths}"
+    what = f"{batch_text}, by sequence, the output and final state"
     context.assert_close(actual, (output[indices], [part[indices] for part in parts]), what)
 
 

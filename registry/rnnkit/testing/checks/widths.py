@@ -17,7 +17,7 @@ from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 _NARROW = 4  # features; many round numbers are multiples of it
 _SMALL_FACTORS = (2, 3)  # a way to widen a layer is tried with them
-_TOLERANCE = {"relative": 1e-9, "absolute": 1e-11}
+_TOLERANCE: dict[str, Any] = {"relative": 1e-9, "absolute": 1e-11}
 
 # How a wide tensor contains a narrow one: given the tensor, an axis, the size of its blocks and a factor.
 _Way = Callable[[Tensor, int, int, int], Tensor]
@@ -108,14 +108,14 @@ def _tensors(module: nn.Module) -> dict[str, Any]:
 
 def _repeat(part: Tensor, axis: int, size: int, factor: int) -> Tensor:
     """Each block of features several times; a matrix product adds it as often, so that its weight is divided."""
-    blocks = part.unflatten(axis, (-1, 1, size))
     axis %= part.dim()
+    blocks: Tensor = part.unflatten(axis, (-1, 1, size))
     return blocks.repeat_interleave(factor, axis + 1).flatten(axis, axis + 2)
 
 
 def _pad(part: Tensor, axis: int, size: int, factor: int) -> Tensor:
     """Each block of features, then zeros."""
-    blocks = part.unflatten(axis, (-1, 1, size))
     axis %= part.dim()
+    blocks: Tensor = part.unflatten(axis, (-1, 1, size))
     zeros = torch.zeros_like(blocks).repeat_interleave(factor - 1, axis + 1)
     return torch.cat([blocks, zeros], axis + 1).flatten(axis, axis + 2)
