@@ -78,7 +78,6 @@ def large_batches_equal_sequences(context: CheckContext) -> None:
     """
     random = random_of(context.kind)
     widths = draw_widths(context.kind, random)
-    context.figures["seed"] = context.kind.seed
     for case in context.cases(DIRECTIONS, **widths, batch_first=True):
         _check_lengths(context, case, draw_lengths(random))
     for case in context.cases(DIRECTIONS, batch_first=True):
@@ -86,6 +85,7 @@ def large_batches_equal_sequences(context: CheckContext) -> None:
     for case in context.cases(DIRECTIONS[:1], batch_first=True):
         for force_step_loop in context.kind.force_step_loop_values:
             _check_batches(context, case, force_step_loop=force_step_loop)
+    context.figures["seed"] = context.kind.seed
 
 
 def _check_lengths(context: CheckContext, case: Case, lengths: list[int], *, repeats: int = 1) -> None:
