@@ -315,7 +315,7 @@ def test_modules_of_a_custom_backbone_are_layers():
     assert summary.multiply_adds == TIME * (8 * 3 * 3 + 2 * 8 * 8 + 8 * 4) + 4 * 2
 
 
-class Sums(Stateless):
+class CumulativeSum(Stateless):
     """Nothing is learned."""
 
     def __init__(self, spec, **where):
@@ -326,9 +326,9 @@ class Sums(Stateless):
 
 
 def test_backbone_without_parameters_is_one_layer():
-    summary = summary_of(Sums)
+    summary = summary_of(CumulativeSum)
     assert [(layer.name, layer.module, layer.features) for layer in summary.layers] == [
-        ("backbone", "Sums", 3),
+        ("backbone", "CumulativeSum", 3),
         ("readout", "last", 3),
     ]
     assert (summary.parameters, summary.weight_bytes, summary.state_bytes, summary.multiply_adds) == (0, 0, 0, 0)
@@ -490,7 +490,7 @@ def raising(spec, *, device, dtype):
     raise ValueError("out of order")
 
 
-class WithoutState(Sums):
+class WithoutState(CumulativeSum):
     def state_shapes(self, batch_size):
         raise ValueError("out of order")
 
