@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,3 +18,11 @@ def only_errors(logger_name: str | None) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def quiet_torch() -> Iterator[None]:
+    """Hide torch's warnings and what its loggers report while it traces."""
+    with warnings.catch_warnings(), only_errors("torch"):
+        warnings.simplefilter("ignore")
+        yield
