@@ -11,7 +11,8 @@ from types import FrameType
 from rnnkit._messages import describe_exception
 
 # The plugin's code is called by these, directly or through each other.
-_CALLERS = {"rnnkit", "torch", "functorch", "pluggy", "pydantic", "numpy", *sys.stdlib_module_names} - {"__main__"}
+_LIBRARIES = {"torch", "functorch", "pluggy", "pydantic", "numpy", "onnx", "onnxscript", "onnx_ir", "onnxruntime"}
+_CALLERS = {"rnnkit", *_LIBRARIES, *sys.stdlib_module_names, ""} - {"__main__"}  # "": code that torch generates
 
 
 def describe_raised(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 from rnnkit import RecurrentModel
 from rnnkit._messages import describe_exception
 from rnnkit.export import quiet_torch
-from rnnkit.testing._check import CheckFailedError, NotApplicableError
+from rnnkit.testing._check import CheckFailedError
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import Case, CheckContext, random_state
 from rnnkit.testing._fixed_sizes import fixed_sizes
@@ -23,20 +23,22 @@ from rnnkit.testing.kind_under_test import Changes
 Arguments = tuple[Tensor, Any, Tensor]  # input, state and lengths
 
 _MAX_MESSAGE = 300
-_FIXED = "a size becomes a number: write x.shape[0], not len(x) or int(x.shape[0]), and do not loop over the steps"
+_FIXED = "a size is fixed: write x.shape[0] in place of len(x) and int(x.shape[0]), and no loop over steps or sequences"
 _FIXES = (  # a pattern in torch's messages, and what to change
-    (r"side effect|mutate .*Module|Attribute mutation|attribute", "return it in the state, not in an attribute of self"),
-    (r"input mutation|in-?place", "compute a new tensor, such as a + b, and do not change one in place, as a.add_(b)"),
-    (r"[Dd]ata-dependent|SymFloat|SymBool|\.item\(\)|FakeTensor.*numpy", "use torch.where, not `if` or .item() on a tensor"),
-    (r"metadata|dtype", "return a state of the dtype and shape of the given one"),
+    (r"side effect", "a step must not store values in attributes: return them in the state"),
+    (r"input mutation", "a step must not change a tensor in place: compute a new one, h + x in place of h.add_(x)"),
+    (r"[Dd]ata-dependent|SymFloat|\.item\(\)|\.numpy\(\)", "a step must not read values: use torch.where for `if`, tensors for .item()"),
+    (r"same metadata", "a step must return a state of the shapes and dtypes of the given one"),
     (r"Constraints violated|specialized", _FIXED),
 )
 
 
-def one_case(context: CheckContext, **changes: Any) -> Iterator[Case]:
-    """A single case, since tracing takes seconds: bidirectional if possible, which has the code of both directions."""
+def one_case(context: CheckContext) -> Iterator[Case]:
+    """A single case, since tracing takes seconds: both directions, of one layer if layers repeat a cell, if accepted."""
     both: Changes = {"bidirectional": True}
-    return context.cases([both if context.kind.accepts(**both, **changes) else {}], **changes)
+    one: Changes = context.kind.one_layer if context.kind.is_stack else {}
+    choices = [{**both, **one}, both, one]
+    return context.cases([next((each for each in choices if context.kind.accepts(**each)), {})])
 
 
 def sizes_of(model: RecurrentModel) -> list[tuple[int, int]]:
@@ -58,11 +60,10 @@ def explain_failure(doing: str, model: RecurrentModel) -> Iterator[None]:
     try:
         with quiet_torch():
             yield
-    except (NotApplicableError, CheckFailedError):
-        raise
     except Exception as error:
-        text = describe_exception(_of_torch(error))
-        raise CheckFailedError(f"{doing} failed{raised_at(error)}{_fix(text, model)}. {text[:_MAX_MESSAGE]}") from error
+        causes = [*_causes(error)]
+        fix, text = _fix(" ".join(map(str, causes)), model), describe_exception(causes[-1])
+        raise CheckFailedError(f"{doing} failed{raised_at(error)}{fix}. {_shorten(text)}") from error
 
 
 def fixed_size_hint(model: RecurrentModel) -> str:
@@ -70,9 +71,17 @@ def fixed_size_hint(model: RecurrentModel) -> str:
     return "; ".join([_FIXED, *fixed_sizes(model.backbone)])
 
 
-def _of_torch(error: BaseException) -> BaseException:
-    """The exception that rnnkit raised another one from."""
-    return error if error.__cause__ is None or not type(error).__module__.startswith("rnnkit.") else error.__cause__
+def _shorten(text: str) -> str:
+    text = text.rpartition("Got graph break/error: ")[2]
+    return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}..."
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and its causes, without those of rnnkit that have another cause: they list all fixes."""
+    if error.__cause__ is None or not type(error).__module__.startswith("rnnkit."):
+        yield error
+    if error.__cause__ is not None:
+        yield from _causes(error.__cause__)
 
 
 def _fix(text: str, model: RecurrentModel) -> str:
