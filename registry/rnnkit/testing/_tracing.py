@@ -28,7 +28,6 @@ _FIXES = (  # a pattern in torch's messages, and what to change
     (r"side effect", "a step must not store values in attributes: return them in the state"),
     (r"input mutation", "a step must not change a tensor in place: compute a new one, h + x in place of h.add_(x)"),
     (r"[Dd]ata-dependent|SymFloat|\.item\(\)|\.numpy\(\)", "a step must not read values: use torch.where for `if`, tensors for .item()"),
-    (r"same metadata", "a step must return a state of the shapes and dtypes of the given one"),
     (r"Constraints violated|specialized", _FIXED),
 )
 

@@ -66,7 +66,8 @@ def onnx_file_equals_model(context: CheckContext) -> None:
 def onnx_steps_equal_forward(context: CheckContext) -> None:
     """Running a sequence with the file of `export_onnx(step=True)`, step by step, equals running the model at once.
 
-    A value that is carried from step to step is not part of the state.
+    A value that is carried from step to step is not part of the state, or a step reads the value of a tensor, changes
+    one in place, or fixes the batch size.
     """
     _require_onnx(context)
     for case in context.cases([{"bidirectional": False}], readout="all"):
@@ -84,7 +85,8 @@ def onnx_steps_equal_forward(context: CheckContext) -> None:
 
 def _require_onnx(context: CheckContext) -> None:
     missing = missing_packages("onnx", "onnxscript", "onnxruntime")
-    context.skip_unless(not missing, f'{", ".join(missing)} not installed: run `pip install "rnnkit[onnx]"`')
+    are = "is" if len(missing) == 1 else "are"
+    context.skip_unless(not missing, f'{", ".join(missing)} {are} not installed: run `pip install "rnnkit[onnx]"`')
 
 
 @contextmanager
