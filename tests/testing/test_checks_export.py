@@ -5,7 +5,6 @@ import warnings
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from rnnkit import Backbone, CellState
 from rnnkit.testing.checks import export
@@ -246,7 +245,7 @@ def test_a_cell_with_a_state_of_another_shape_passes():
 
 
 @pytest.mark.parametrize("size", [5, 7, 8])
-def test_a_size_of_the_model_is_no_size_of_the_input(size):
+def test_sizes_of_the_input_differ_from_those_of_the_model(size):
     report_of(record_of(SimpleCell), COMPILES, spec={"input_size": size, "hidden_size": size}).require()
 
 

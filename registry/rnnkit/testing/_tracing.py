@@ -27,13 +27,16 @@ _FIXED = "a size is fixed: write x.shape[0] in place of len(x) and int(x.shape[0
 _FIXES = (  # a pattern in torch's messages, and what to change
     (r"side effect", "a step must not store values in attributes: return them in the state"),
     (r"input mutation", "a step must not change a tensor in place: compute a new one, h + x in place of h.add_(x)"),
-    (r"[Dd]ata-dependent|SymFloat|\.item\(\)|\.numpy\(\)", "a step must not read values: use torch.where for `if`, tensors for .item()"),
+    (
+        r"[Dd]ata-dependent|SymFloat|\.item\(\)|\.numpy\(\)",
+        "a step must not read values: use torch.where for `if`, tensors for .item()",
+    ),
     (r"Constraints violated|specialized", _FIXED),
 )
 
 
 def one_case(context: CheckContext) -> Iterator[Case]:
-    """A single case, since tracing takes seconds: both directions, of one layer if layers repeat a cell, if accepted."""
+    """A single case, since tracing takes seconds: bidirectional, and one layer of a stack, if the kind accepts that."""
     both: Changes = {"bidirectional": True}
     one: Changes = context.kind.one_layer if context.kind.is_stack else {}
     choices = [{**both, **one}, both, one]

@@ -31,7 +31,7 @@ class _Graphs:
 
 @check("systems")
 def compiles_in_one_graph(context: CheckContext) -> None:
-    """`torch.compile(fullgraph=True, dynamic=True)` gives the model's results and gradients, in one graph for all sizes.
+    """`torch.compile(fullgraph=True, dynamic=True)` gives equal results and gradients, in one graph for all sizes.
 
     A step reads the value of a tensor, as by `.item()` or `if`, stores a tensor in an attribute, changes one in place,
     or has a size that becomes a number. In training, if that is deterministic, otherwise in evaluation.

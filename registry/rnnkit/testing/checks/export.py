@@ -38,7 +38,9 @@ def exports_with_free_sizes(context: CheckContext) -> None:
             x, state, lengths = arguments_of(case, model, batch, time)
             expected = leaves(model(x, state, lengths, return_state=True))
             actual = list(program(x, lengths, *leaves(state)))
-            context.assert_close(actual, expected, f"exported, with {batch} sequences of {time} steps, output and state")
+            context.assert_close(
+                actual, expected, f"exported, with {batch} sequences of {time} steps, output and state"
+            )
 
 
 @check("systems")
