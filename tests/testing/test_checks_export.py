@@ -301,4 +301,3 @@ def test_torch_is_as_before_and_writes_nothing(capfd):
     assert (capfd.readouterr(), [str(each.message) for each in caught]) == (("", ""), [])
     assert levels == {name: logging.getLogger(name).level for name in levels}
     assert torch.is_grad_enabled()
-    assert not torch._dynamo.eval_frame.cached_backends
