@@ -12,7 +12,7 @@ from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import onnxruntime
 import torch
@@ -150,9 +150,7 @@ def _clock(threads: int) -> Clock:
 
 @cache
 def _model(kind: str, shape: Shape) -> RecurrentModel:
-    model = build(RNNKIT, kind, shape)
-    assert isinstance(model, RecurrentModel)
-    return model.eval()
+    return cast("RecurrentModel", build(RNNKIT, kind, shape)).eval()
 
 
 def _loaded_program(model: RecurrentModel, folder: Path) -> nn.Module:
