@@ -12,8 +12,8 @@ from rich.table import Table
 from benchmarks.deployed import EAGER, LEFT_OUT, MODES, STEP_MODES
 
 NOTES = (
-    "forward: time ÷ that of the eager model. step: one step at batch size 1, in µs (÷ torch.nn).",
-    "CPU time on 1 thread, wall-clock time on 2; ~ disturbed measurement; ✗ failed. ONNX Runtime's threads do not spin.",
+    "forward: time ÷ that of the eager model. step: one step at batch size 1, µs (÷ torch.nn).",
+    "CPU time on 1 thread, wall-clock time on 2; ~ disturbed measurement; ✗ failed. No thread of ONNX Runtime spins.",
 )
 
 

@@ -35,7 +35,7 @@ def test_a_failure_is_shown_with_its_reason():
     record = copy.deepcopy(RECORD)
     failed = {"what": "step: compiled", "kind": "gru", "shape": export.SHAPE, "threads": 1}
     record["results"] = [each for each in record["results"] if not failed.items() <= each.items()]
-    with pytest.raises(LookupError, match="0 records of .*'step: compiled'"):
+    with pytest.raises(LookupError, match=r"0 records of .*'step: compiled'"):
         export.text(record)
     record["failures"].append({**failed, "reason": "no C++ compiler"})
     text = export.text(record)
