@@ -1,7 +1,7 @@
 """Writes the tables of the page "Export and deploy": `python -m docs.site.export [--check]`.
 
-The figures are those of `python -m benchmarks --parts deployed --json docs/measured/export.json`, committed with their
-date and machine.
+`python -m benchmarks --parts deployed --seconds 1 --json docs/measured/export.json` measures the figures, which are
+committed with their date and machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KINDS = ("rnn", "gru", "lstm", "rnn_cell", "gru_cell", "lstm_cell", "mgu")
 MODES = ("compiled", ".pt2", "ONNX Runtime", "ONNX Runtime, int8")
 STEP_MODES = ("eager", "compiled", "ONNX Runtime")
 RECURRENT = ("RNN", "GRU", "LSTM", "Scan")
-REMEASURE = "python -m benchmarks --parts deployed --json docs/measured/export.json"
+REMEASURE = "python -m benchmarks --parts deployed --seconds 1 --json docs/measured/export.json"
 
 
 def text(record: dict[str, Any]) -> str:
