@@ -133,8 +133,15 @@ def _prepare(maker: Callable[[], Run]) -> Mode:
             run = maker()
             run()
     except Exception as error:  # noqa: BLE001  # a figure that is missing has a reason
-        return Mode(None, f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:300]}")
+        return Mode(None, _reason(error))
     return Mode(run)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of the error that caused all others."""
+    if error.__cause__ is not None:
+        return _reason(error.__cause__)
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:300]}"
 
 
 def _readings(runs: dict[str, Run], clock: Clock, seconds: float) -> dict[str, list[float]]:

@@ -21,13 +21,13 @@ def test_tables_are_up_to_date():
     assert '--8<-- "docs/measured/export.md"' in page
 
 
-@pytest.mark.parametrize("kind", export.KINDS)
-def test_each_kind_has_its_files_times_and_steps(kind):
-    files, times, steps = row_of(kind, export.text(RECORD))
-    ratios = [each["ratio"] for each in RECORD["results"] if (each["kind"], each["shape"]) == (kind, export.SHAPE)]
+@pytest.mark.parametrize("name", export.KINDS)
+def test_each_kind_has_its_files_times_and_steps(name):
+    files, times, steps = row_of(name, export.text(RECORD))
+    ratios = [each["ratio"] for each in RECORD["results"] if (each["kind"], each["shape"]) == (name, export.SHAPE)]
     assert f"{ratios[0]:.2f}" in times
     assert f"({ratios[-1]:.2f})" in steps
-    [recorded] = [each for each in RECORD["exports"] if (each["kind"], each["shape"]) == (kind, export.SHAPE)]
+    [recorded] = [each for each in RECORD["exports"] if (each["kind"], each["shape"]) == (name, export.SHAPE)]
     assert all(name in files for name in recorded["operators"])
 
 
