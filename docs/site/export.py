@@ -74,7 +74,7 @@ def _machine(record: dict[str, Any]) -> str:
     return (
         f"Measured at {sizes.replace('num_layers', 'layers')}, on {record['date'][:10]}, on the processor "
         f"“{record['processor']}” with torch {record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}: CPU "
-        f"time on one thread, wall-clock time on two, the modes of a kind in turn. Float32 matrix products reach (GFLOP/s, "
+        f"time on one thread, wall-clock time on two, the modes of a kind in turn. Matrix products reach (GFLOP/s, "
         f"by number of threads) {gflops}. `{REMEASURE}` measures "
         f"again; [the figures](../measured/export.json) are in the tree."
     )
