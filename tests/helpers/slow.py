@@ -47,7 +47,8 @@ SLOW = {
     "tests/testing/test_conformance.py::*ddp_equals_single_process*": "trains in several processes",
     "tests/testing/test_conformance.py::*[[]*-compiles_in_one_graph": "imports the compiler",
     "tests/testing/test_conformance.py::*[[]*-exports_with_free_sizes": "imports the compiler",
-    "tests/testing/test_conformance.py::*[[]*-onnx_": "exports to ONNX",
+    "tests/testing/test_conformance.py::*[[]*-onnx_file_equals_model": "exports to ONNX",
+    "tests/testing/test_conformance.py::*[[]*-onnx_steps_equal_forward": "exports to ONNX",
     # `make test` runs the checks on `lstm` and `lstm_cell`
     "tests/testing/test_conformance.py::*[[]rnn-*": "runs all checks",
     "tests/testing/test_conformance.py::*[[]rnn_cell-*": "runs all checks",
