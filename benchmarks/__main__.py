@@ -11,18 +11,19 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 
-from benchmarks import files, machine, memory, picture, speed, startup, table
+from benchmarks import deployed, deployed_table, files, machine, memory, picture, speed, startup, table
 from benchmarks.by_hand import COUNTERPARTS, LOOP, TORCH, TORCHRECURRENT
-from benchmarks.figures import Figure
+from benchmarks.figures import Export, Failure, Figure, Result
 from benchmarks.kinds import example_registered
 from benchmarks.shapes import SHAPES
 from rnnkit import list_kinds
 
-PARTS = ("speed", "memory", "startup", "files")
+PARTS = ("speed", "memory", "startup", "files", "deployed")
 QUICK = {
     "shapes": ["seed", "medium", "long"],
     "parts": ["speed", "memory"],
@@ -44,13 +45,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--repeats", type=int, default=3, help="number of measurements of memory (default: 3)")
     add("--json", type=Path, default=Path("build/bench.json"))
     add("--picture", type=Path, default=Path("build/bench.png"))
-    add("--quick", action="store_true", help="one minute instead of fifteen, with less precision")
+    add("--quick", action="store_true", help="one minute instead of twenty-five, with less precision")
     if parser.parse_args().quick:
         parser.set_defaults(**QUICK)
     return parser.parse_args()
 
 
-def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+def figures(arguments: argparse.Namespace) -> Iterator[Result]:
     kinds = arguments.kinds
     if "startup" in arguments.parts:
         yield from startup.figures(kinds, arguments.seconds)
@@ -63,9 +64,12 @@ def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
             arguments.threads
         ):  # ascending: idle threads of an existing pool spin, and count as CPU time
             yield from speed.figures(kinds, arguments.shapes, arguments.against, threads, arguments.seconds)
+    if "deployed" in arguments.parts:
+        for threads in sorted(arguments.threads):
+            yield from deployed.figures(kinds, arguments.shapes, threads, arguments.seconds)
 
 
-def measure(arguments: argparse.Namespace, console: Console) -> list[Figure]:
+def measure(arguments: argparse.Namespace, console: Console) -> list[Result]:
     """Measure all figures; the terminal shows the last one."""
     done = []
     with console.status("measuring") as status, example_registered():
@@ -75,12 +79,19 @@ def measure(arguments: argparse.Namespace, console: Console) -> list[Figure]:
     return done
 
 
-def save(done: list[Figure], arguments: argparse.Namespace) -> None:
+def save(done: list[Result], arguments: argparse.Namespace) -> dict[str, Any]:
     shapes = {name: shape._asdict() for name, shape in SHAPES.items()}
     how = {"threads": sorted(arguments.threads), "seconds": arguments.seconds, "shapes": shapes}
-    record = {**machine.describe(), **how, "results": [figure.record() for figure in done]}
+    # last: it starts a pool of threads
+    gflops = {str(threads): round(machine.matmul_gflops(threads), 1) for threads in sorted(arguments.threads)}
+    results = {
+        name: [each.record() for each in done if isinstance(each, each_type)]
+        for name, each_type in (("results", Figure), ("failures", Failure), ("exports", Export))
+    }
+    record = {**machine.describe(), "matmul_gflops": gflops, **how, **results}
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(record, indent=1) + "\n")
+    return record
 
 
 def main() -> None:
@@ -91,9 +102,11 @@ def main() -> None:
     console = Console()
     console.width = max(console.width, 120)
     done = measure(arguments, console)
-    save(done, arguments)
-    picture.draw(done, arguments.picture)
-    table.show(done, console)
+    record = save(done, arguments)
+    measured = [each for each in done if isinstance(each, Figure)]
+    picture.draw(measured, arguments.picture)
+    table.show(measured, console)
+    deployed_table.show(record, console)
     unknown = sorted(set(list_kinds()) - set(COUNTERPARTS))
     if unknown:
         console.print(f"No counterpart to measure against: {', '.join(unknown)}")

@@ -1,8 +1,9 @@
-"""One figure of the benchmark and its target."""
+"""The results of the benchmark: figures with their targets, failures and exports."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.by_hand import TORCH, TORCHRECURRENT
@@ -62,3 +63,38 @@ class Figure:
             return BY_HAND_AT_SEED[self.what] if seed else 1.03
         to_beat = (self.kind, self.against, self.what, self.shape) == ("mgu", TORCHRECURRENT, "training", "long")
         return 0.4 if to_beat else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A figure that is missing, with the reason."""
+
+    what: str
+    kind: str
+    shape: str
+    threads: int
+    reason: str
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """The ONNX files of a kind, as `export_onnx` reports them."""
+
+    kind: str
+    shape: str
+    operators: Mapping[str, int]
+    size: int
+    difference: float
+    int8_size: int | None
+    int8_difference: float | None
+    threads: int = 1
+    what: str = "export"
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+Result = Figure | Failure | Export

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
@@ -29,6 +30,7 @@ def example_registered() -> Iterator[None]:
     if origin is None or origin.loader is None:
         raise FileNotFoundError(EXAMPLE)
     module = module_from_spec(origin)
+    sys.modules[origin.name] = module  # torch's compiler imports the modules of the functions that it traces
     origin.loader.exec_module(module)
     module.register_kinds(found.append)
     with register_kind(found[0]):

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from benchmarks.by_hand import TORCHRECURRENT
+from benchmarks.timing import WALL, low, milliseconds
 from rnnkit import __version__
 from rnnkit_cards.machine import this_machine
 
@@ -23,6 +24,14 @@ def describe() -> dict[str, str | int | None]:
         TORCHRECURRENT: _torchrecurrent(),
         "python": platform.python_version(),
     }
+
+
+def matmul_gflops(threads: int, size: int = 1024, calls: int = 20) -> float:
+    """Return the speed of float32 matrix products: a bound of that of any model, in 10⁹ operations per second."""
+    torch.set_num_threads(threads)
+    matrix = torch.randn(size, size)
+    time = low([milliseconds(WALL, lambda: matrix @ matrix) for _ in range(calls)])
+    return 2 * size**3 / time / 1e6
 
 
 def _torchrecurrent() -> str | None:

@@ -13,6 +13,7 @@ from benchmarks.by_hand import COUNTERPARTS, LOOP
 from benchmarks.figures import Figure
 from benchmarks.shapes import SHAPES
 
+MODELS = ("forward", "training", "memory")
 ONCE = ("import", "command", "build", "list_kinds", "first build", "save", "load")
 NOTES = (
     "÷ nn, ÷ loop: time of rnnkit divided by that of the counterpart; below 1, rnnkit is faster. ✗ misses its target.",
@@ -40,7 +41,7 @@ class Lookup:
 
 def show(figures: Sequence[Figure], console: Console) -> None:
     """Print the tables."""
-    of_models = [figure for figure in figures if figure.what not in ONCE]
+    of_models = [figure for figure in figures if figure.what in MODELS]
     of_start = [figure for figure in figures if figure.what in ONCE]
     if of_models:
         console.print(_table_of_models(of_models))

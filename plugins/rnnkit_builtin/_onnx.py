@@ -23,12 +23,15 @@ def translate_unroll(  # noqa: PLR0917  # operators are called by position
     state: Sequence[Any],
     weights: Sequence[Any],
     lengths: Any,
+    restarts: Any,
     num_layers: int,
     bias: bool,
     bidirectional: bool,
     save: bool,  # noqa: ARG001  # for gradients
 ) -> list[Any]:
     """Translate `rnnkit::unroll`; it has no projection, because ONNX has none."""
+    if restarts is not None:
+        raise NotImplementedError("Restarts inside sequences have no ONNX operator")
     directions = 2 if bidirectional else 1
     count = len(weights) // (num_layers * directions)  # of each cell
     ends = None if lengths is None else op.Cast(lengths, to=_INT32)

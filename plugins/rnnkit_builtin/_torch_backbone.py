@@ -135,7 +135,7 @@ class TorchBackbone(Backbone):
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
         if torch.compiler.is_compiling() and self._runs_kernel():
-            return self._run_operator(x, state, lengths)
+            return self._run_operator(x, state, lengths, None)
         if lengths is None:
             return self._call(x, state)
         time = x.shape[1 if self.batch_first else 0]
@@ -148,6 +148,9 @@ class TorchBackbone(Backbone):
             final = self._restore_empty(final, state, lengths == 0)
         return output, final
 
+    def run_with_restarts(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor) -> Any:
+        return self._run_operator(x, state, lengths, restarts) if self._runs_kernel() else NotImplemented
+
     def _runs_kernel(self) -> bool:
         """True if a call of `rnn` runs torch's kernel on the parameters of `rnn`, and nothing else."""
         own = self._link_to_rnn.values
@@ -156,13 +159,16 @@ class TorchBackbone(Backbone):
             return False
         return all(name in own["_parameters"] for name in self._weight_names)  # a parametrized weight is not
 
-    def _run_operator(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    def _run_operator(
+        self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor | None
+    ) -> tuple[Tensor, Any]:
         own = self._link_to_rnn.values
         weights = [own["_parameters"][name] for name in self._weight_names]
         dropout = own["dropout"] if own["training"] else 0.0
-        x = x.transpose(0, 1) if self.batch_first else x
+        if self.batch_first:
+            x, restarts = x.transpose(0, 1), None if restarts is None else restarts.transpose(0, 1)
         initial = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        output, *final = unroll_layers(self._layers, x, initial, weights, lengths, dropout=dropout)
+        output, *final = unroll_layers(self._layers, x, initial, weights, lengths, restarts, dropout=dropout)
         output = output.transpose(0, 1) if self.batch_first else output
         return output, self._make_state(final[0] if len(final) == 1 else final)
 

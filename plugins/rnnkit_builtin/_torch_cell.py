@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from rnnkit import Cell
 from rnnkit_builtin import _unroll_operator
 from rnnkit_builtin._kernels import Layers, run_kernel
-from rnnkit_builtin._layer_norm import LayerNorm
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # in the order in which the kernels take them
 
@@ -24,7 +23,7 @@ class GateNorm(nn.Module):
     def __init__(self, sizes: Sequence[int], *, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
         super().__init__()
         self.sizes = list(sizes)
-        self.norms = nn.ModuleList(LayerNorm(size, bias=False, device=device, dtype=dtype) for size in sizes)
+        self.norms = nn.ModuleList(nn.LayerNorm(size, bias=False, device=device, dtype=dtype) for size in sizes)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([norm(part) for norm, part in zip(self.norms, x.split(self.sizes, -1), strict=True)], -1)

@@ -1,7 +1,7 @@
 """The operator `rnnkit::unroll`: torch's recurrent kernels as one node of a traced program.
 
 `torch.compile` and `torch.export` would expand a kernel into one node for each step, and cannot trace packing. They see
-this operator as a whole, for any batch, number of steps and lengths.
+this operator as a whole, for any batch, number of steps, lengths and restarts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnnkit import RestartSegments
 from rnnkit_builtin._autocast import cast_for_autocast
 from rnnkit_builtin._kernels import Layers, run_kernel
+
+# torch 2.6 has no `is_exporting`: there the backward of a compiled model runs the kernel again, as in an export
+_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
 def unroll_layers(
@@ -26,15 +30,19 @@ def unroll_layers(
     state: Sequence[Tensor],
     weights: Sequence[Tensor],
     lengths: Tensor | None,
+    restarts: Tensor | None = None,
     *,
     dropout: float,
 ) -> list[Tensor]:
-    """Compute `run_kernel` by the operator, with lengths in [0, time]; a sequence of length 0 keeps its state."""
+    """Compute `run_kernel` by the operator, with lengths in [0, time]; a sequence of length 0 keeps its state.
+
+    Before the steps where `restarts`, `(time, batch)`, is True, a sequence starts again from zeros.
+    """
     # autocast does not see the kernel inside the operator
     x, *state = cast_for_autocast([x, *state])
     weights = cast_for_autocast(weights)
     if dropout == 0 or layers.num_layers == 1:
-        return _unroll(layers, x, state, weights, lengths)
+        return _unroll(layers, x, state, weights, lengths, restarts)
     # one call for each layer: dropout inside would need the same mask again whenever the backward runs the kernel again
     finals: list[list[Tensor]] = []
     directions, cells = 2 if layers.bidirectional else 1, state[0].shape[0]
@@ -44,19 +52,22 @@ def unroll_layers(
         x = F.dropout(x, dropout) if first > 0 else x
         layer_state = [part[first:last] for part in state]
         one = layers._replace(num_layers=1)
-        x, *final = _unroll(one, x, layer_state, weights[first * each : last * each], lengths)
+        x, *final = _unroll(one, x, layer_state, weights[first * each : last * each], lengths, restarts)
         finals.append(final)
     return [x, *[torch.cat(parts) for parts in zip(*finals, strict=True)]]
 
 
 def _unroll(
-    layers: Layers, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], lengths: Tensor | None
+    layers: Layers,
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    lengths: Tensor | None,
+    restarts: Tensor | None,
 ) -> list[Tensor]:
     inputs = [x, *state, *weights]
-    save = (
-        torch.is_grad_enabled() and not torch.compiler.is_exporting() and any(tensor.requires_grad for tensor in inputs)
-    )
-    result: list[Tensor] = unroll(layers.kernel, x, list(state), list(weights), lengths, *layers[1:], save)
+    save = torch.is_grad_enabled() and not _is_exporting() and any(tensor.requires_grad for tensor in inputs)
+    result: list[Tensor] = unroll(layers.kernel, x, list(state), list(weights), lengths, restarts, *layers[1:], save)
     return result[: 1 + len(state)]
 
 
@@ -71,6 +82,7 @@ def unroll(
     state: list[Tensor],
     weights: list[Tensor],
     lengths: Tensor | None,
+    restarts: Tensor | None,
     num_layers: int,
     bias: bool,
     bidirectional: bool,
@@ -85,6 +97,8 @@ def unroll(
             that the kernel outputs.
         weights: the weights of each cell, in the order of `nn.RNNBase`.
         lengths: number of valid steps of each sequence, `(batch,)`, int64 in [0, time]; None: all are valid.
+        restarts: True at the steps before which a sequence starts again from zeros, `(time, batch)`; None: there are
+            none. With restarts, the initial state of the reverse direction must be zeros.
         num_layers: number of layers.
         bias: True if the weights of each cell include two biases.
         bidirectional: True if every second cell reads the sequences in reverse.
@@ -97,8 +111,8 @@ def unroll(
     """
     layers = Layers(kernel, num_layers, bias, bidirectional)
     if not save:
-        return [part.contiguous() for part in _compute(layers, x, state, weights, lengths)]
-    graph = _record(layers, x, state, weights, lengths)
+        return [part.contiguous() for part in _compute(layers, x, state, weights, lengths, restarts)]
+    graph = _record(layers, x, state, weights, lengths, restarts)
     # clone: a compiler may write into these tensors once their last reader has run, and the graph still reads them
     return [*[part.detach().clone(memory_format=torch.contiguous_format) for part in graph.outputs], _keep(graph)]
 
@@ -110,6 +124,7 @@ def _(
     state: list[Tensor],
     weights: list[Tensor],
     lengths: Tensor | None,
+    restarts: Tensor | None,
     num_layers: int,
     bias: bool,
     bidirectional: bool,
@@ -122,17 +137,47 @@ def _(
 
 
 def _compute(
+    layers: Layers,
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    lengths: Tensor | None,
+    restarts: Tensor | None,
+) -> list[Tensor]:
+    """Compute `run_kernel` with lengths in [0, time] and restarts, in the dtype of the arguments."""
+    with torch.autocast(x.device.type, enabled=False):
+        if restarts is not None and restarts.any():
+            return _compute_segments(layers, x, state, weights, lengths, restarts)
+        return _compute_sequences(layers, x, state, weights, lengths)
+
+
+def _compute_sequences(
     layers: Layers, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], lengths: Tensor | None
 ) -> list[Tensor]:
-    """Compute `run_kernel` with lengths in [0, time], in the dtype of the arguments."""
-    with torch.autocast(x.device.type, enabled=False):
-        if lengths is None:
-            return run_kernel(layers, x, state, weights, None)
-        # torch's packing refuses sequences of length 0: they run one step, which is undone here
-        output, *final = run_kernel(layers, x, state, weights, lengths.clamp(min=1))
-        empty = (lengths == 0).unsqueeze(-1)
-        output = output.masked_fill(empty, 0)
-        return [output, *[torch.where(empty, *parts) for parts in zip(state, final, strict=True)]]
+    if lengths is None:
+        return run_kernel(layers, x, state, weights, None)
+    # torch's packing refuses sequences of length 0: they run one step, which is undone here
+    output, *final = run_kernel(layers, x, state, weights, lengths.clamp(min=1))
+    empty = (lengths == 0).unsqueeze(-1)
+    output = output.masked_fill(empty, 0)
+    return [output, *[torch.where(empty, *parts) for parts in zip(state, final, strict=True)]]
+
+
+def _compute_segments(
+    layers: Layers,
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    lengths: Tensor | None,
+    restarts: Tensor,
+) -> list[Tensor]:
+    segments = RestartSegments.of(restarts.t(), lengths)
+    is_reset = segments.is_reset.unsqueeze(-1)
+    state = [part.index_select(1, segments.sequence).masked_fill(is_reset, 0) for part in state]
+    parts = segments.split(x.transpose(0, 1)).transpose(0, 1)
+    output, *final = _compute_sequences(layers, parts, state, weights, segments.lengths)
+    output = segments.join(output.transpose(0, 1)).transpose(0, 1)
+    return [output, *[part.index_select(1, segments.last) for part in final]]
 
 
 class _Graph(NamedTuple):
@@ -143,12 +188,17 @@ class _Graph(NamedTuple):
 
 
 def _record(
-    layers: Layers, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], lengths: Tensor | None
+    layers: Layers,
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    lengths: Tensor | None,
+    restarts: Tensor | None,
 ) -> _Graph:
     with _autograd():
         x, *state = [tensor.detach().clone().requires_grad_() for tensor in (x, *state)]
         weights = [_unshared(weight).requires_grad_() for weight in weights]
-        return _Graph(_compute(layers, x, state, weights, lengths), [x, *state, *weights])
+        return _Graph(_compute(layers, x, state, weights, lengths, restarts), [x, *state, *weights])
 
 
 @contextmanager
@@ -192,6 +242,7 @@ def unroll_backward(
     state: list[Tensor],
     weights: list[Tensor],
     lengths: Tensor | None,
+    restarts: Tensor | None,
     num_layers: int,
     bias: bool,
     bidirectional: bool,
@@ -207,6 +258,7 @@ def unroll_backward(
         state: as in `unroll`.
         weights: as in `unroll`.
         lengths: as in `unroll`.
+        restarts: as in `unroll`.
         num_layers: as in `unroll`.
         bias: as in `unroll`.
         bidirectional: as in `unroll`.
@@ -218,7 +270,7 @@ def unroll_backward(
     # which has another address.
     graph = _graphs.pop(saved[0].data_ptr(), None) if saved else None
     if graph is None:
-        graph = _record(Layers(kernel, num_layers, bias, bidirectional), x, state, weights, lengths)
+        graph = _record(Layers(kernel, num_layers, bias, bidirectional), x, state, weights, lengths, restarts)
     inputs = _select(graph.inputs, needed)
     with _autograd():
         result = torch.autograd.grad(graph.outputs, inputs, gradients)
@@ -235,6 +287,7 @@ def _(
     state: list[Tensor],
     weights: list[Tensor],
     lengths: Tensor | None,
+    restarts: Tensor | None,
     num_layers: int,
     bias: bool,
     bidirectional: bool,
@@ -247,16 +300,17 @@ def _select(tensors: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor]:
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    kernel, x, state, weights, lengths, num_layers, bias, bidirectional, _ = inputs
+    kernel, x, state, weights, lengths, restarts, num_layers, bias, bidirectional, _ = inputs
     ctx.kernel, ctx.settings = kernel, (num_layers, bias, bidirectional)
-    ctx.sizes = [1, len(state), len(weights), 0 if lengths is None else 1]
-    saved = output[1 + len(state) :]
-    ctx.save_for_backward(x, *state, *weights, *([] if lengths is None else [lengths]), *saved)
+    masks = [[] if each is None else [each] for each in (lengths, restarts)]
+    groups = [[x], state, weights, *masks]
+    ctx.sizes = [len(group) for group in groups]
+    ctx.save_for_backward(*[tensor for group in groups for tensor in group], *output[1 + len(state) :])
 
 
 def _backward(ctx: Any, gradients: list[Tensor]) -> tuple[Any, ...]:
     tensors = iter(ctx.saved_tensors)
-    [x], state, weights, lengths = [[next(tensors) for _ in range(size)] for size in ctx.sizes]
+    [x], state, weights, lengths, restarts = [[next(tensors) for _ in range(size)] for size in ctx.sizes]
     needs_x, needs_state, needs_weights = ctx.needs_input_grad[1:4]
     needed = [needs_x, *needs_state, *needs_weights]
     found = iter(
@@ -269,11 +323,12 @@ def _backward(ctx: Any, gradients: list[Tensor]) -> tuple[Any, ...]:
             state,
             weights,
             lengths[0] if lengths else None,
+            restarts[0] if restarts else None,
             *ctx.settings,
         )
     )
     of_x, *others = [next(found) if is_needed else None for is_needed in needed]
-    return None, of_x, others[: len(state)], others[len(state) :], None, None, None, None, None
+    return None, of_x, others[: len(state)], others[len(state) :], None, None, None, None, None, None
 
 
 unroll.register_autograd(_backward, setup_context=_save_for_backward)

@@ -7,27 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from rnnkit import InitOptions, Kind, Paper, RecurrentSpec, hookimpl
+from rnnkit import InitOptions, Kind, RecurrentSpec, hookimpl
+from rnnkit_builtin._equations import CHO, GRU_MEANINGS, GRU_STEP
 from rnnkit_builtin._torch_backbone import TorchBackbone, hidden_features, shared_arguments
-
-CHO = Paper(
-    title="Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
-    authors="Kyunghyun Cho et al.",
-    year=2014,
-    link="https://arxiv.org/abs/1406.1078",
-)
-# The reset gate is applied after the matrix product, as in torch and cuDNN; in the paper (v3), before it.
-GRU_STEP = r"""
-    r_t &= \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr}) \\
-    z_t &= \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz}) \\
-    n_t &= \tanh(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn})) \\
-    h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
-"""
-GRU_MEANINGS = {
-    "r_t": "reset gate: how much of the old state the new values read",
-    "z_t": "update gate: how much of the old state stays",
-    "n_t": "new values for the state",
-}
 
 
 class GRUBackbone(TorchBackbone):

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from rnnkit import CellState, Kind, cell_kind, hookimpl
+from rnnkit_builtin._equations import CHO, GRU_MEANINGS, GRU_STEP
 from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
-from rnnkit_builtin.gru import CHO, GRU_MEANINGS, GRU_STEP
 
 
 class GRUCell(TorchCell):

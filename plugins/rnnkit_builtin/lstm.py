@@ -9,30 +9,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from rnnkit import InitOptions, Kind, Paper, Problem, RecurrentSpec, hookimpl
+from rnnkit import InitOptions, Kind, Problem, RecurrentSpec, StepError, hookimpl
 from rnnkit_builtin._autocast import cast_for_onednn
+from rnnkit_builtin._equations import HOCHREITER, LSTM_MEANINGS, LSTM_STEP
+from rnnkit_builtin._forget_bias import init_forget_bias
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
-
-HOCHREITER = Paper(
-    title="Long Short-Term Memory",
-    authors="Sepp Hochreiter, Jürgen Schmidhuber",
-    year=1997,
-    link="https://doi.org/10.1162/neco.1997.9.8.1735",
-)
-LSTM_STEP = r"""
-    i_t &= \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi}) \\
-    f_t &= \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf}) \\
-    g_t &= \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg}) \\
-    o_t &= \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho}) \\
-    c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
-    h_t &= o_t \odot \tanh(c_t)
-"""
-LSTM_MEANINGS = {
-    "i_t": "input gate: how much of the new values enters the cell state",
-    "f_t": "forget gate: how much of the cell state stays",
-    "g_t": "new values for the cell state",
-    "o_t": "output gate: how much of the cell state enters the hidden state",
-}
 
 
 class LSTMState(NamedTuple):
@@ -76,6 +57,11 @@ class LSTMBackbone(TorchBackbone):
         return self._symbols("ifgo")
 
     def _call(self, x: Any, state: Any | None) -> tuple[Any, Any]:
+        if self.output_size != self.hidden_size and "quantized" in type(self.rnn).__module__:
+            raise StepError(
+                "torch's quantized LSTM does not support proj_size: leave nn.LSTM out of the modules that "
+                "quantize_dynamic replaces, or build the model with proj_size=0"
+            )
         if isinstance(x, Tensor):  # oneDNN has no kernel for a PackedSequence, so there is nothing to choose
             x, *parts = cast_for_onednn([x, *(state or ())])
             state = tuple(parts) or None
@@ -83,13 +69,6 @@ class LSTMBackbone(TorchBackbone):
 
     def _make_state(self, final: Any) -> LSTMState:
         return LSTMState(*final)
-
-
-@torch.no_grad()
-def init_forget_bias(bias_ih: Tensor, bias_hh: Tensor, value: float) -> None:
-    """Initialize the two biases of the forget gate, the second of four, so that their sum is `value`."""
-    bias_ih.chunk(4)[1].fill_(value)
-    bias_hh.chunk(4)[1].zero_()
 
 
 def _check_spec(spec: RecurrentSpec[LSTMOptions]) -> Iterator[Problem]:

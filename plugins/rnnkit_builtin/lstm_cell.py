@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnnkit import Kind, cell_kind, hookimpl
-from rnnkit_builtin._layer_norm import LayerNorm
+from rnnkit_builtin._equations import HOCHREITER, LSTM_MEANINGS, LSTM_STEP
+from rnnkit_builtin._forget_bias import init_forget_bias
 from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
-from rnnkit_builtin.lstm import HOCHREITER, LSTM_MEANINGS, LSTM_STEP, init_forget_bias
 
 
 class LSTMCellState(NamedTuple):
@@ -49,7 +49,7 @@ class LSTMCell(TorchCell):
         super().__init__(
             input_size, hidden_size, gates=[4], bias=bias, layer_norm=layer_norm, device=device, dtype=dtype
         )
-        self.norm_c = LayerNorm(hidden_size, bias=bias, device=device, dtype=dtype) if layer_norm else None
+        self.norm_c = nn.LayerNorm(hidden_size, bias=bias, device=device, dtype=dtype) if layer_norm else None
 
     def kernel(self) -> str | None:
         return "lstm" if self.norm_ih is None else None

@@ -8,17 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from rnnkit import InitOptions, Kind, Paper, RecurrentSpec, hookimpl
+from rnnkit import InitOptions, Kind, RecurrentSpec, hookimpl
+from rnnkit_builtin._equations import ELMAN, ELMAN_MEANINGS, ELMAN_STEP
 from rnnkit_builtin._torch_backbone import TorchBackbone, hidden_features, shared_arguments
-
-ELMAN = Paper(
-    title="Finding Structure in Time",
-    authors="Jeffrey L. Elman",
-    year=1990,
-    link="https://doi.org/10.1207/s15516709cog1402_1",
-)
-ELMAN_STEP = r"h_t &= \phi(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})"
-ELMAN_MEANINGS = {r"\phi": "function of each feature that `nonlinearity` names: tanh, or the positive part"}
 
 
 class RNNOptions(InitOptions):

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnkit import CellState, Kind, StackOptions, cell_kind, hookimpl
-from rnnkit_builtin._layer_norm import LayerNorm
+from rnnkit_builtin._equations import ELMAN, ELMAN_MEANINGS, ELMAN_STEP
 from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
-from rnnkit_builtin.rnn import ELMAN, ELMAN_MEANINGS, ELMAN_STEP
 
 
 class RNNCellOptions(StackOptions):
@@ -44,7 +43,7 @@ class RNNCell(TorchCell):
     ) -> None:
         super().__init__(input_size, hidden_size, gates=[1], bias=bias, layer_norm=False, device=device, dtype=dtype)
         self.nonlinearity = nonlinearity
-        self.norm = LayerNorm(hidden_size, bias=False, device=device, dtype=dtype) if layer_norm else None
+        self.norm = nn.LayerNorm(hidden_size, bias=False, device=device, dtype=dtype) if layer_norm else None
 
     def kernel(self) -> str | None:
         return f"rnn_{self.nonlinearity}" if self.norm is None else None

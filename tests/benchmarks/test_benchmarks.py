@@ -13,7 +13,7 @@ import torch
 from matplotlib import image
 from rich.console import Console
 
-from benchmarks import table
+from benchmarks import deployed, table
 from benchmarks.by_hand import COUNTERPARTS, TORCH, TORCHRECURRENT
 from benchmarks.figures import Figure
 from benchmarks.kinds import RNNKIT, build, example_registered
@@ -133,3 +133,31 @@ def test_a_tiny_run_writes_its_figures_and_a_picture(tmp_path):
     }
     assert all(r["ratio"] == pytest.approx(r["ours"] / r["theirs"], rel=0.01) for r in record["results"])
     assert image.imread(tmp_path / "bench.png").std() > 0.01
+
+
+def test_a_tiny_run_of_deployed_models_has_a_figure_or_a_reason_for_each_mode(tmp_path):
+    pytest.importorskip("onnxruntime")
+    sizes = ["--kinds", "gru", "--shapes", "seed", "--seconds", "0", "--parts", "deployed", "--threads", "1"]
+    places = ["--json", tmp_path / "bench.json", "--picture", tmp_path / "bench.png"]
+    command = [sys.executable, "-m", "benchmarks", *sizes, *places]
+    shown = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+
+    record = json.loads((tmp_path / "bench.json").read_text())
+    reported = [each["what"] for each in (*record["results"], *record["failures"])]
+    wanted = [f"forward: {mode}" for mode in deployed.MODES] + [f"step: {mode}" for mode in deployed.STEP_MODES]
+    assert sorted(reported) == sorted(wanted)
+    assert [export["operators"]["GRU"] for export in record["exports"]] == [2]
+    assert record["matmul_gflops"]["1"] > 0
+    assert all(failure["reason"] in shown for failure in record["failures"])
+    assert "GFLOP/s" in shown
+
+
+def test_a_mode_that_fails_is_reported_with_its_reason():
+    def fail():
+        raise RuntimeError("no C++ compiler\ndetails")
+
+    makers = {deployed.EAGER: lambda: lambda: None, deployed.COMPILED: fail, deployed.ONNX: lambda: lambda: None}
+    options = {"threads": 1, "seconds": 0, "unit": "ms"}
+    failure, figure = deployed._compare("forward", "gru", "seed", makers, deployed.EAGER, **options)
+    assert failure.record()["reason"] == "RuntimeError: no C++ compiler"
+    assert (failure.what, figure.what) == ("forward: compiled", "forward: ONNX Runtime")

@@ -9,6 +9,7 @@ from rnnkit_builtin import _unroll_operator
 from rnnkit_builtin._unroll_operator import unroll, unroll_backward
 
 LENGTHS = torch.tensor([5, 0, 3])
+RESTARTS = torch.tensor([[0, 1, 1], [0, 0, 0], [1, 0, 0], [1, 0, 1], [0, 1, 0]], dtype=torch.bool)
 KERNELS = {"rnn_tanh": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 kernels = pytest.mark.parametrize("kernel", KERNELS)
 with_or_without_lengths = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["no_lengths", "lengths"])
@@ -18,11 +19,11 @@ def network(kernel, **changes):
     return KERNELS[kernel](4, 6, 2, bidirectional=True, dtype=torch.float64, **changes)
 
 
-def arguments(rnn, kernel, lengths, *, save=True):
+def arguments(rnn, kernel, lengths, *, restarts=None, save=True):
     x = torch.randn(5, 3, 4, dtype=torch.float64, requires_grad=True)
     sizes = [rnn.proj_size or 6, 6] if kernel == "lstm" else [6]
     state = [torch.randn(4, 3, size, dtype=torch.float64, requires_grad=True) for size in sizes]
-    return [kernel, x, state, list(rnn.parameters()), lengths, 2, rnn.bias, True, save]
+    return [kernel, x, state, list(rnn.parameters()), lengths, restarts, 2, rnn.bias, True, save]
 
 
 def inputs_of(arguments):
@@ -72,8 +73,9 @@ def test_projection_equals_torchs_module():
 
 @kernels
 @with_or_without_lengths
-def test_torch_accepts_the_operator(kernel, lengths):
-    given = arguments(network(kernel), kernel, lengths)
+@pytest.mark.parametrize("restarts", [None, RESTARTS], ids=["no_restarts", "restarts"])
+def test_torch_accepts_the_operator(kernel, lengths, restarts):
+    given = arguments(network(kernel), kernel, lengths, restarts=restarts)
     given[1].requires_grad_(False)  # a backward that does not need all gradients
     assert set(torch.library.opcheck(unroll, given).values()) == {"SUCCESS"}
 
@@ -98,10 +100,10 @@ def test_graph_is_freed_by_the_backward():
 
 def backward(given, saved):
     """Return the gradients of a call without autograd, as compiled code runs it."""
-    kernel, x, state, weights, lengths, *settings, _ = given
+    kernel, x, state, weights, lengths, restarts, *settings, _ = given
     upstream = [torch.ones(5, 3, 12, dtype=torch.float64), *map(torch.ones_like, state)]
     needed = [True] * (1 + len(state) + len(weights))
-    return unroll_backward(upstream, saved, needed, kernel, x, state, weights, lengths, *settings)
+    return unroll_backward(upstream, saved, needed, kernel, x, state, weights, lengths, restarts, *settings)
 
 
 @torch.no_grad()

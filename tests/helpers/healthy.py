@@ -169,3 +169,47 @@ class Reservoir(SimpleCell):
         for name, weight in list(self.named_parameters()):
             delattr(self, name)
             self.register_buffer(name, weight.detach())
+
+
+class Noisy(SimpleCell):
+    """Adds noise in training."""
+
+    def step(self, projected_t, state):
+        return super().step(projected_t + (torch.randn_like(projected_t) if self.training else 0), state)
+
+
+class Normalized(SimpleCell):
+    """Has statistics that training changes."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.register_buffer("mean", torch.zeros(self.input_size, **self._new))
+
+    def project(self, x):
+        if self.training:
+            self.mean.lerp_(x.detach().flatten(0, -2).mean(0).nan_to_num(), 0.1)
+        return super().project(x - self.mean)
+
+
+class Sums(Cell):
+    """h_t = h_{t-1} + W x_t, which is a running sum: there is a fused path."""
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.weight = self.new_parameter(hidden_size, input_size)
+
+    def project(self, x):
+        return F.linear(x, self.weight)
+
+    def step(self, projected_t, state):
+        h = state.h + projected_t
+        return h, CellState(h)
+
+    def unroll(self, x, state, lengths):
+        return self.ends(self.summed(x, state), lengths)
+
+    def summed(self, x, state):
+        return state.h + self.project(x).cumsum(0)
+
+    def ends(self, sums, lengths):
+        return sums, CellState(sums[-1] if lengths is None else sums[lengths - 1, torch.arange(len(lengths))])

@@ -36,8 +36,9 @@ ELSEWHERE = [
     *TYPED,
     # in an environment in which it is installed: test_mgu_example.py
     EXAMPLES / "rnnkit-mgu/README.md",
-    # a table that Home includes, made of figures: test_home_page.py
+    # tables that other pages include, made of figures: test_home_page.py, test_export_table.py
     DOCS / "measured/benchmarks.md",
+    DOCS / "measured/export.md",
     *TOOLS,
 ]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(set(DOCS.rglob("*.md")) - set(ELSEWHERE))]

@@ -21,10 +21,12 @@ from rnnkit import (
     flatten_state,
     list_kinds,
     register_kind,
+    save_spec,
 )
 from rnnkit.catalog import Catalog
 from rnnkit.introspection.model_summary import summarize_spec
 from rnnkit.specs import UnresolvedOptions
+from tests.helpers.commands import run as run_command
 from tests.helpers.models import BATCH, small_spec
 
 TIME = 7
@@ -313,7 +315,7 @@ def test_modules_of_a_custom_backbone_are_layers():
     assert summary.multiply_adds == TIME * (8 * 3 * 3 + 2 * 8 * 8 + 8 * 4) + 4 * 2
 
 
-class Sums(Stateless):
+class CumulativeSum(Stateless):
     """Nothing is learned."""
 
     def __init__(self, spec, **where):
@@ -324,9 +326,9 @@ class Sums(Stateless):
 
 
 def test_backbone_without_parameters_is_one_layer():
-    summary = summary_of(Sums)
+    summary = summary_of(CumulativeSum)
     assert [(layer.name, layer.module, layer.features) for layer in summary.layers] == [
-        ("backbone", "Sums", 3),
+        ("backbone", "CumulativeSum", 3),
         ("readout", "last", 3),
     ]
     assert (summary.parameters, summary.weight_bytes, summary.state_bytes, summary.multiply_adds) == (0, 0, 0, 0)
@@ -488,7 +490,7 @@ def raising(spec, *, device, dtype):
     raise ValueError("out of order")
 
 
-class WithoutState(Sums):
+class WithoutState(CumulativeSum):
     def state_shapes(self, batch_size):
         raise ValueError("out of order")
 
@@ -497,3 +499,28 @@ class WithoutState(Sums):
 def test_failing_plugin_is_named(broken):
     with pytest.raises(BuildError, match=r"A model of kind 'local/mine' cannot be built .*: ValueError: out of order"):
         summary_of(broken)
+
+
+def test_as_text(tmp_path):
+    for number, spec in enumerate([small_spec("lstm"), small_spec("gru", num_embeddings=9)]):
+        file = tmp_path / f"{number}.yaml"
+        save_spec(spec, file)
+        printed = run_command("summary", file).stdout.replace("\u2500", "-")
+        assert str(summarize_spec(spec)) == printed.rstrip("\n")
+    with register_kind(Kind(name="unknown", builder=Unknown, summary="A test.")) as kind:
+        assert (
+            str(summarize_spec(small_spec(kind.name))).splitlines()[-1].startswith("Warning: Multiply-adds are unknown")
+        )
+
+
+class Unknown(Backbone):
+    """A backbone that does not run on the meta device."""
+
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, features=spec.hidden_size)
+
+    def state_shapes(self, batch_size):
+        return torch.Size((batch_size, 1))
+
+    def run(self, x, state, lengths):
+        return x.new_zeros(*x.shape[:2], self.features) * x.sum().item(), state

@@ -1,10 +1,14 @@
 """`torch.compile` and `torch.export`: one graph for any batch and number of steps, and the results of eager mode."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.utils import parametrize, prune
 
+from rnnkit import Cell, CellState, StepError, cell_kind, register_kind
 from tests.helpers.models import leaves, map_state, random_state, small_model, total
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's tracer warns about its own code and about each graph break
@@ -153,6 +157,34 @@ def test_restarts(name, bidirectional):
     assert_same(compiled(x, **arguments), model(x, **arguments))
 
 
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+@pytest.mark.parametrize("name", ["rnn", "gru", "projection", "no_bias"])
+def test_restarts_of_kernels(name, bidirectional):
+    model = model_of(name, training=True, bidirectional=bidirectional, readout="all")
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
+    for size in SIZES:
+        x, state, lengths = example(model, *size)
+        restarts = torch.rand(x.shape[:2]) < 0.4
+        arguments = x, None if bidirectional else state, lengths
+        actual, expected = (
+            with_gradients(model, partial(function, restarts=restarts), *arguments) for function in (compiled, model)
+        )
+        assert_same(actual, expected)
+    assert number_of_graphs() == 1
+    x, *_ = example(model, *SIZES[0])
+    nowhere = torch.zeros(x.shape[:2], dtype=torch.bool)
+    assert_same(compiled(x, restarts=nowhere), model(x))
+
+
+def test_restarts_of_a_changed_module():
+    model = model_of("gru", bidirectional=False)
+    wrap(model)
+    x, _, lengths = example(model, *SIZES[0])
+    arguments = {"restarts": torch.rand(x.shape[:2]) < 0.4, "return_state": True}
+    compiled = torch.compile(model, backend="eager")
+    assert_same(compiled(x, None, lengths, **arguments), model(x, None, lengths, **arguments))
+
+
 def test_all_states():
     model = model_of("gru_cell")
     compiled = torch.compile(model.backbone.all_states, backend="eager", fullgraph=True)
@@ -169,6 +201,40 @@ def test_autocast(name):
         actual, expected = compiled(x), model(x)
     assert actual.dtype == expected.dtype
     torch.testing.assert_close(actual, expected, rtol=0, atol=0.02)
+
+
+class NormCell(Cell):
+    """A cell of a plugin: torch's own normalizations, and functions of the numbers that it holds."""
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+        self.weight_hh = self.new_parameter(hidden_size, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size, device=device, dtype=dtype)
+        self.rate = 0.5
+
+    def project(self, x):
+        return F.linear(x, self.weight_ih)
+
+    def step(self, projected_t, state):
+        total = torch.add(projected_t, F.linear(state.h, self.weight_hh), alpha=self.rate)
+        h = F.rms_norm(torch.tanh(self.norm(total)), (self.hidden_size,), eps=self.norm.eps)
+        return h, CellState(h)
+
+
+def test_normalization_in_a_cell_of_a_plugin():
+    with register_kind(cell_kind(NormCell, name="norm", summary="A test.")) as kind:
+        model = small_model(kind.name, num_layers=1)
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
+    for size in SIZES:
+        arguments = example(model, *size)
+        assert_same(with_gradients(model, compiled, *arguments), with_gradients(model, model, *arguments))
+    assert number_of_graphs() == 1
+    before = model(*arguments)
+    model.backbone.cells[0].rate = 2.0
+    assert_same(compiled(*arguments), model(*arguments))
+    assert not torch.allclose(model(*arguments), before)
+    assert model.backbone.cells[0].rate == 2.0
 
 
 def test_inductor():
@@ -257,6 +323,16 @@ def test_dynamic_quantization(name):
     assert quantized.backbone._link_to_rnn.values is vars(quantized.backbone.rnn)  # its float weights are not kept
 
 
+def test_dynamic_quantization_of_a_projection():
+    model = model_of("projection").float()
+    x, *others = example(model, *SIZES[0])
+    expected = model(x, *others)
+    with pytest.raises(StepError, match=r"does not support proj_size: leave nn\.LSTM out"):
+        torch.ao.quantization.quantize_dynamic(model, {nn.LSTM})(x)
+    readout_only = torch.ao.quantization.quantize_dynamic(model, {nn.Linear})
+    torch.testing.assert_close(readout_only(x, *others), expected, rtol=0, atol=0.05)
+
+
 def test_data_parallel_rnn():
     model = model_of("gru")
     arguments = example(model, *SIZES[0])
@@ -296,9 +372,7 @@ def test_export_with_dynamic_batch_and_time(name, strict):
         "lengths": {0: batch},
         "parts": tuple({axis: batch} for axis in axes),
     }
-    # in strict mode, torch's scan saves the batch size for the gradient of `layer_norm`, and then takes it for a tensor
-    with torch.set_grad_enabled(not (strict and name == "layer_norm")):
-        program = torch.export.export(flat, (x, lengths, *leaves(state)), dynamic_shapes=shapes, strict=strict).module()
+    program = torch.export.export(flat, (x, lengths, *leaves(state)), dynamic_shapes=shapes, strict=strict).module()
     for size in [(2, 1), (5, 20)]:
         x, state, lengths = example(model, *size)
         assert_same(program(x, lengths, *leaves(state)), flat(x, lengths, *leaves(state)))

@@ -1,7 +1,10 @@
 """`torch.utils.checkpoint`: the gradient of a returned state is right, or the call is refused."""
 
+from functools import partial
+
 import pytest
 import torch
+from torch.nn.utils.rnn import pack_sequence
 from torch.utils.checkpoint import checkpoint
 
 from rnnkit import StepError
@@ -22,19 +25,35 @@ def test_checkpoint_keeps_the_gradient_of_the_state(name):
     torch.testing.assert_close(gradients(model, x, *result), expected)
 
 
+# Every public call that returns a state.
+CALLS = {
+    "model": lambda model, x: model(x, return_state=True),
+    "packed": lambda model, x: model(pack_sequence([*x]), return_state=True),
+    "step": lambda model, x: model.step(x[:, 0]),
+    "step_module": lambda model, x: model.step_module()(x[:, 0], *model.step_module().initial_state(len(x))),
+    "backbone": lambda model, x: model.backbone(x),
+    "forward": lambda model, x: model.backbone.forward(2 * x),
+    "all_states": lambda model, x: model.backbone.all_states(x),
+    "cell": lambda model, x: model.backbone.cells[0](x[:, 0]),
+}
+
+
 @pytest.mark.parametrize("name", ["lstm", "gru_cell"])
-def test_checkpoint_that_would_drop_the_gradient_of_the_state_is_refused(name):
+@pytest.mark.parametrize("call", CALLS)
+def test_checkpoint_that_would_drop_the_gradient_of_the_state_is_refused(call, name):
+    if call in {"all_states", "cell"} and name == "lstm":
+        pytest.skip("it has no cells")
     model = small_model(name, bidirectional=False)
+    with pytest.raises(StepError, match="use_reentrant=False"):
+        checkpoint(partial(CALLS[call], model), small_input().requires_grad_(), use_reentrant=True)
+
+
+def test_checkpoint_of_a_model_whose_cells_have_hooks():
+    model = small_model("gru_cell")
+    model.backbone.cells[0].register_forward_hook(lambda *_: None)
     x = small_input().requires_grad_()
-    calls = [
-        lambda x: model(x, return_state=True),
-        lambda x: model.step(x[:, 0]),
-        model.backbone,
-        lambda x: model.backbone(2 * x),
-    ]
-    for call in calls:
-        with pytest.raises(StepError, match="use_reentrant=False"):
-            checkpoint(call, x, use_reentrant=True)
+    checkpoint(model, x, use_reentrant=True).sum().backward()
+    assert x.grad.abs().min() > 0
 
 
 def test_reentrant_checkpoint_without_the_state():

@@ -139,6 +139,21 @@ def test_device_and_dtype(kind):
     assert model.to("meta").device == torch.device("meta")
 
 
+@pytest.mark.parametrize("readout", ["last", "mean", "max", "all"])
+def test_shapes_on_the_meta_device(kind, readout):
+    model = small_model(kind, readout=readout)
+    x, meta = small_input(), small_model(kind, readout=readout).to("meta")
+    for arguments in ({"lengths": LENGTHS}, {"mask": MASK}, {"restarts": MASK}):
+        on_meta = {
+            name: each.to("meta") if isinstance(each, torch.Tensor) else each for name, each in arguments.items()
+        }
+        for given in (arguments, on_meta):
+            found = leaves(meta(x.to("meta"), **given, return_state=True))
+            expected = leaves(model(x, **arguments, return_state=True))
+            assert all(each.is_meta for each in found)
+            assert [each.shape for each in found] == [each.shape for each in expected]
+
+
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # in a module that `scan` imports
 def test_mask_compiles():
     model, x = small_model("rnn_cell"), small_input()

@@ -536,3 +536,18 @@ def test_state_of_a_model_of_another_kind_is_refused():
     assert error_message(lambda: model.restore_state(flatten_state(state))) == (
         "The state of this model has the tensors 0.h, 1.h, but got 0.c, 0.h, 1.c, 1.h"
     )
+
+
+@pytest.mark.parametrize("name", list_kinds())
+def test_state_of_a_bidirectional_encoder(name):
+    encoder = small_model(name, bidirectional=True, readout="all")
+    decoder = small_model(name, hidden_size=12)
+    x = small_input()
+    _, state = encoder(x, return_state=True)
+    with pytest.raises(InputError, match=r"merge its directions first: encoder\.merge_directions\(state\)$"):
+        decoder(x, state)
+    decoder(x, encoder.merge_directions(state))
+    wrong_batch = decoder.initial_state(2 * len(x))
+    with pytest.raises(InputError) as caught:
+        decoder(x, wrong_batch)
+    assert "merge" not in str(caught.value)

@@ -46,6 +46,7 @@ PUBLIC = [
     "RegisteredHooks",
     "ReservedKindError",
     "Resolution",
+    "RestartSegments",
     "RnnkitError",
     "SpecFileError",
     "StackOptions",

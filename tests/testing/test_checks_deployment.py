@@ -1,15 +1,20 @@
 """The checks of modes, values and global settings. Each fault fails one, and healthy cells pass."""
 
+import os
+import signal
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from rnnkit import InitOptions
+from rnnkit.testing._process_settings import changed_settings, read_settings
 from rnnkit_builtin.gru import GRUBackbone
 from tests.helpers.cells import SimpleCell
-from tests.helpers.healthy import Reservoir
-from tests.helpers.planted import Faults, assert_fails, assert_passes, record_of, result_of
+from tests.helpers.healthy import Noisy, Normalized, Reservoir
+from tests.helpers.planted import Faults, assert_fails, assert_passes, record_of, report_of, result_of
 
 faults = Faults()
 MODES = "gradient_mode_has_no_effect"
@@ -218,13 +223,109 @@ class SetsThreads(SimpleCell):
         return torch.tanh(x)
 
 
-@pytest.fixture(autouse=True)
-def settings():
-    """Restores the settings that some faults change."""
-    precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
-    yield
-    torch.set_float32_matmul_precision(precision)
-    torch.set_num_threads(threads)
+class ChangesTheProcess(SimpleCell):
+    """The constructor calls `change`, which changes the same setting each time."""
+
+    def __init__(self, *sizes, **where):
+        super().__init__(*sizes, **where)
+        self.change()
+
+
+@faults.planted(SETTINGS, "building the model changes the use of oneDNN")
+class DisablesOneDNN(ChangesTheProcess):
+    def change(self):
+        torch.backends.mkldnn.enabled = False
+
+
+@faults.planted(SETTINGS, "building the model changes the use of oneDNN")
+class EnablesOneDNN(ChangesTheProcess):
+    def change(self):
+        torch.backends.mkldnn.enabled = True
+
+
+@faults.planted(SETTINGS, "building the model changes the number of threads")
+class SetsTheNumberOfThreads(ChangesTheProcess):
+    def change(self):
+        torch.set_num_threads(7)
+
+
+@faults.planted(SETTINGS, "building the model changes the benchmark mode of cuDNN")
+class TunesKernels(ChangesTheProcess):
+    def change(self):
+        torch.backends.cudnn.benchmark = True
+
+
+@faults.planted(SETTINGS, "building the model changes the treatment of subnormal numbers")
+class FlushesSubnormals(ChangesTheProcess):
+    def change(self):
+        torch.set_flush_denormal(True)
+
+
+@faults.planted(SETTINGS, "building the model changes the default dtype")
+class SetsTheDefaultDtype(ChangesTheProcess):
+    def change(self):
+        torch.set_default_dtype(torch.float32)
+
+
+@faults.planted(SETTINGS, "building the model changes the default device")
+class SetsTheDefaultDevice(ChangesTheProcess):
+    def change(self):
+        torch.set_default_device("cpu:0")
+
+
+@faults.planted(SETTINGS, "building the model changes the environment variables")
+class SetsAnEnvironmentVariable(ChangesTheProcess):
+    def change(self):
+        os.environ["KMP_BLOCKTIME"] = "0"
+
+
+@faults.planted(SETTINGS, "building the model changes the warning filters")
+class HidesWarnings(ChangesTheProcess):
+    def change(self):
+        warnings.filterwarnings("ignore", message="a warning")
+
+
+@faults.planted(SETTINGS, "building the model changes the signal handlers")
+class HandlesASignal(ChangesTheProcess):
+    def change(self):
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+
+@faults.planted(SETTINGS, "building the model changes the treatment of NumPy's floating-point errors")
+class IgnoresOverflow(ChangesTheProcess):
+    def change(self):
+        np.seterr(over="ignore")
+
+
+@faults.planted(SETTINGS, "a call changes the working directory")
+class ChangesTheWorkingDirectory(SimpleCell):
+    def activation(self, x):
+        os.chdir("/")
+        return torch.tanh(x)
+
+
+@faults.planted(SETTINGS, "a call of one step changes the gradient mode")
+class EnablesGradients(SimpleCell):
+    def project(self, x):
+        if len(x) == 1:
+            torch.set_grad_enabled(True)
+        return super().project(x)
+
+
+@faults.planted(SETTINGS, "a call in training mode changes the anomaly mode")
+class DetectsAnomaliesInTraining(SimpleCell):
+    def activation(self, x):
+        if self.training:
+            torch.autograd.set_detect_anomaly(True)
+        return torch.tanh(x)
+
+
+@pytest.mark.parametrize("cell", [DisablesOneDNN, SetsTheNumberOfThreads, SetsAnEnvironmentVariable])
+def test_settings_that_earlier_checks_changed_are_found_and_restored(cell):
+    before = read_settings()
+    report = report_of(record_of(cell), "empty_batch", "calls_are_independent", SETTINGS)
+    assert [each.check.name for each in report.failed] == [SETTINGS]
+    assert not changed_settings(before)
 
 
 @pytest.mark.parametrize(("check", "words", "record"), faults.parameters)
@@ -233,26 +334,6 @@ def test_a_fault_fails_its_check(check, words, record):
 
 
 # Correct kinds
-
-
-class Noisy(SimpleCell):
-    """Adds noise in training."""
-
-    def step(self, projected_t, state):
-        return super().step(projected_t + (torch.randn_like(projected_t) if self.training else 0), state)
-
-
-class Normalized(SimpleCell):
-    """Has statistics that training changes."""
-
-    def __init__(self, *sizes, **where):
-        super().__init__(*sizes, **where)
-        self.register_buffer("mean", torch.zeros(self.input_size, **self._new))
-
-    def project(self, x):
-        if self.training:
-            self.mean.lerp_(x.detach().flatten(0, -2).mean(0).nan_to_num(), 0.1)
-        return super().project(x - self.mean)
 
 
 class Counts(SimpleCell):

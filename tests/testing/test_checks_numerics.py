@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from rnnkit import (
     Backbone,
-    Cell,
     CellStack,
     CellState,
     InitOptions,
@@ -24,7 +23,7 @@ from rnnkit.testing import all_checks
 from rnnkit.testing.checks import placement
 from rnnkit_builtin.gru import GRUBackbone
 from tests.helpers.cells import SimpleCell
-from tests.helpers.healthy import Reservoir
+from tests.helpers.healthy import Noisy, Normalized, Reservoir, Sums
 from tests.helpers.planted import Faults, assert_fails, assert_passes, record_of, result_of
 from tests.testing import test_checks_batches
 
@@ -52,21 +51,8 @@ class Identity(SimpleCell):
         return h, CellState(h)
 
 
-class Noisy(SimpleCell):
-    """Is another at each call of training, and has statistics that training changes."""
-
-    def __init__(self, *sizes, **where):
-        super().__init__(*sizes, **where)
-        self.register_buffer("mean", torch.zeros(self.input_size, **self._new))
-
-    def project(self, x):
-        if self.training:
-            self.mean.lerp_(x.detach().flatten(0, -2).mean(0).nan_to_num(), 0.1)
-        return super().project(x - self.mean)
-
-    def step(self, projected_t, state):
-        noise = torch.randn_like(projected_t) if self.training else 0
-        return super().step(projected_t + noise, state)
+class NoisyNormalized(Noisy, Normalized):
+    pass
 
 
 class Tied(SimpleCell):
@@ -91,30 +77,6 @@ class Wide(SimpleCell):
     def step(self, projected_t, state):
         h, after = super().step(projected_t * self.half, state)
         return F.pad(h, (1, 0), value=1.0) * self.half, after
-
-
-class Sums(Cell):
-    """h_t = h_{t-1} + W x_t, which is a running sum: there is a fused path."""
-
-    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
-        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
-        self.weight = self.new_parameter(hidden_size, input_size)
-
-    def project(self, x):
-        return F.linear(x, self.weight)
-
-    def step(self, projected_t, state):
-        h = state.h + projected_t
-        return h, CellState(h)
-
-    def unroll(self, x, state, lengths):
-        return self.ends(self.summed(x, state), lengths)
-
-    def summed(self, x, state):
-        return state.h + self.project(x).cumsum(0)
-
-    def ends(self, sums, lengths):
-        return sums, CellState(sums[-1] if lengths is None else sums[lengths - 1, torch.arange(len(lengths))])
 
 
 class LayeredSums(Sums):
@@ -225,7 +187,7 @@ CORRECT = {
     "plain": (record_of(SimpleCell), {NO_FUSED_PATH}),
     "identity": (record_of(Identity), {NO_FUSED_PATH}),
     "reservoir": (record_of(Reservoir), {NO_FUSED_PATH, "output_depends_on_every_layer"}),
-    "noisy": (record_of(Noisy), {NO_FUSED_PATH}),
+    "noisy": (record_of(NoisyNormalized), {NO_FUSED_PATH}),
     "tied": (record_of(Tied), {NO_FUSED_PATH}),
     "wide": (record_of(Wide), {NO_FUSED_PATH}),
     "sums": (record_of(Sums), set()),

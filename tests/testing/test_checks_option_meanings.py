@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnkit import CellState, StackOptions, orthogonal_
+from rnnkit import CellStack, CellState, StackOptions, orthogonal_
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm import LSTMBackbone, LSTMOptions
 from rnnkit_builtin.lstm_cell import LSTMCell
@@ -49,6 +49,12 @@ class KeepsAnOffset(SimpleCell):
 class KeepsTheBiasOfTheModule(LSTMBackbone):
     def __init__(self, spec, **where):
         super().__init__(replace(spec, bias=True), **where)
+
+
+@faults.planted(BIAS, "with bias=False, compared with biases of zero")
+class HalvesItsProjectionWithoutBias(SimpleCell):
+    def project(self, x):
+        return super().project(x) / (2 if self.bias is None else 1)
 
 
 def filled(cell, start, value, times=1.0):
@@ -132,6 +138,34 @@ class TakesAFlag(Leaky):
         super().__init__(*sizes, leak=0.5 if leak == 0.5 else 0.3, **where)
 
 
+@faults.planted(NUMBERS, "the same results", options=LeakOptions)
+class LimitsItsLeak(Leaky):
+    def __init__(self, *sizes, leak=0.5, **where):
+        super().__init__(*sizes, leak=min(leak, 0.6), **where)
+
+
+@faults.planted(NUMBERS, "options.leak=0.02 and leak=0.1 give the same results", options=LeakOptions)
+class LimitsItsLeakFromBelow(Leaky):
+    def __init__(self, *sizes, leak=0.5, **where):
+        super().__init__(*sizes, leak=max(leak, 0.15), **where)
+
+
+@faults.planted(NUMBERS, "dropout=0.7 and dropout=0.8 give the same results")
+def limits_dropout(spec, **where):
+    return CellStack(replace(spec, dropout=min(spec.dropout, 0.65)), [SimpleCell] * spec.num_layers, **where)
+
+
+class OptionalOptions(StackOptions):
+    leak: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Fraction of the state that a step replaces; None: half."""
+
+
+@faults.planted(NUMBERS, "the same results", options=OptionalOptions)
+class LimitsAnOptionalLeak(Leaky):
+    def __init__(self, *sizes, leak=None, **where):
+        super().__init__(*sizes, leak=0.5 if leak is None else min(leak, 0.7), **where)
+
+
 class BeyondOptions(StackOptions):
     gain: Annotated[float, Field(ge=0)] = 0.0
     """Gain of the state."""
@@ -213,6 +247,22 @@ class Clipped(SimpleCell):
         return x.clamp(-self.clip, self.clip)
 
 
+class LimitOptions(StackOptions):
+    clip: Annotated[float, Field(gt=0, le=100)] = 50.0
+    """Limit of the state."""
+
+
+class Sparse(SimpleCell):
+    """Keeps a fraction of the features, rounded to a whole number of them."""
+
+    def __init__(self, *sizes, leak=0.5, **where):
+        super().__init__(*sizes, **where)
+        self.kept = round(leak * self.hidden_size)
+
+    def activation(self, x):
+        return torch.tanh(F.pad(x[..., : self.kept], (0, x.shape[-1] - self.kept)))
+
+
 class Window(NamedTuple):
     h: Tensor
     steps: Tensor
@@ -242,6 +292,8 @@ CORRECT = [
     record_of(ForgetGate),
     record_of(Clipped, options=ClipOptions),
     record_of(Leaky, options=LeakOptions),
+    record_of(Clipped, options=LimitOptions),
+    record_of(Sparse, options=LeakOptions),
     record_of(Multiplied),
     record_of(DroppedReservoir),
 ]

@@ -9,6 +9,7 @@ from rnnkit.testing.checks import executor_sizes
 from rnnkit_builtin.gru import GRUBackbone
 from rnnkit_builtin.gru_cell import GRUCell
 from tests.helpers.cells import SimpleCell
+from tests.helpers.healthy import LinearAttentionCell
 from tests.helpers.planted import Faults, assert_fails, assert_passes, record_of, report_of, result_of
 
 faults = Faults()
@@ -16,6 +17,8 @@ EXECUTOR = "executors_at_many_sizes"
 LONG = "long_sequences_equal_pieces"
 EXACT = "long_sequences_are_exact"
 BATCH = "large_batches_equal_sequences"
+WIDE = "wide_layers_equal_narrow_layers"
+EQUAL = "executors_equal_step_loop"
 
 
 class Linear(Cell):
@@ -156,6 +159,12 @@ class InLogSpace(Positive):
         return outputs, CellState(outputs[-1])
 
 
+@faults.planted(EXECUTOR, "steps, the output")
+class AnotherFormulaAtRoundNumbers(Scanned):
+    def scan(self, kept, added, h):
+        return super().scan(kept, added * 0.9 if len(kept) % 100 == 0 else added, h)
+
+
 class Reads(Backbone):
     """A minGRU in one direction that is not a stack of cells; faults change its scan."""
 
@@ -205,6 +214,55 @@ class ProjectsInChunks(SimpleCell):
 class MixesLargeBatches(SimpleCell):
     def recurrence(self, h):
         return super().recurrence(h - h.mean(0) if len(h) >= 16 else h)
+
+
+@faults.planted(BATCH, "sequences with 6 times lengths=[")
+class MixesBatchesFrom100(SimpleCell):
+    def recurrence(self, h):
+        return super().recurrence(h - h.mean(0) if len(h) >= 100 else h)
+
+
+@faults.planted(BATCH, "in a batch of 1000 sequences")
+class MixesBatchesFrom700(SimpleCell):
+    def recurrence(self, h):
+        return super().recurrence(h - h.mean(0) if len(h) >= 700 else h)
+
+
+@faults.planted(BATCH, "in a batch of")
+class MixesBatchesOf64(SimpleCell):
+    """Only where the batch is a multiple of 64."""
+
+    def recurrence(self, h):
+        return super().recurrence(h.roll(1, 0) if len(h) % 64 == 0 else h)
+
+
+@faults.planted(BATCH, "sequences with 6 times lengths=[")
+class UnrollMixesBatchesFrom64(Scanned):
+    def scan(self, kept, added, h):
+        return super().scan(kept, added - added.mean(1, keepdim=True) if kept.shape[1] >= 64 else added, h)
+
+
+class StepMixesBatchesFrom100(Scanned):
+    """Its fused path is right."""
+
+    def step(self, projected_t, state):
+        k, c = projected_t
+        h = torch.lerp(state.h, c - c.mean(0) if len(c) >= 100 else c, torch.sigmoid(k))
+        return h, CellState(h)
+
+    def unroll(self, x, state, lengths):
+        return super().unroll(x, state, lengths)
+
+
+faults.planted(BATCH, "in a batch of 100 sequences")(StepMixesBatchesFrom100)
+
+
+@faults.planted(BATCH, "times lengths=[", options=InitOptions)
+class MixesLargePaddedBatches(GRUBackbone):
+    def run(self, x, state, lengths):
+        if lengths is not None and len(lengths) >= 100:
+            x = x - x.mean(0 if self.batch_first else 1, keepdim=True)
+        return super().run(x, state, lengths)
 
 
 @faults.planted(BATCH, "in a batch of", options=InitOptions)
@@ -260,6 +318,93 @@ faults.planted("step_matches_equation", "compared with the equation", equation=r
 )
 
 
+@faults.planted(WIDE, "of a layer of 256 features that contains one of 4")
+class AnotherFormulaAbove200(SimpleCell):
+    def activation(self, x):
+        return F.hardtanh(x) if x.shape[-1] > 200 else torch.tanh(x)
+
+
+@faults.planted(WIDE, "features that contains one of 4")
+class AnotherFormulaAtMultiplesOf100(SimpleCell):
+    def activation(self, x):
+        return F.hardtanh(x) if x.shape[-1] % 100 == 0 else torch.tanh(x)
+
+
+@faults.planted(WIDE, "features that contains one of 4")
+class AnotherFormulaAboveManyInputs(SimpleCell):
+    def project(self, x):
+        return super().project(x) * (0.99 if x.shape[-1] > 200 else 1)
+
+
+@faults.planted(WIDE, "features that contains one of 4")
+class ReadsAPartOfWideMemory(LinearAttentionCell):
+    """Zeros, unlike repeated features, leave its sums as they are."""
+
+    def step(self, projected_t, state):
+        output, state = super().step(projected_t, state)
+        return output * (0.9 if self.hidden_size > 300 else 1), state
+
+
+class LayerNormalized(SimpleCell):
+    """Repeated features, unlike zeros, leave its mean and variance as they are."""
+
+    def activation(self, x):
+        return torch.tanh(F.layer_norm(x, x.shape[-1:]))
+
+
+@faults.planted(WIDE, "features that contains one of 4")
+class NormalizesAPartOfWideLayers(LayerNormalized):
+    def activation(self, x):
+        return (
+            super().activation(x) if x.shape[-1] <= 300 else torch.cat([super().activation(x[:, :300]), x[:, 300:]], -1)
+        )
+
+
+@faults.planted(WIDE, "features that contains one of 4", options=InitOptions)
+class WideBackbone(GRUBackbone):
+    def run(self, x, state, lengths):
+        output, final = super().run(x, state, lengths)
+        return (output.clamp(max=0.1) if self.features > 200 else output), final
+
+
+class MeasuresItsWidth(SimpleCell):
+    """Its formula depends on the number of features."""
+
+    def activation(self, x):
+        return torch.tanh(x) / x.shape[-1]
+
+
+def test_a_kind_that_depends_on_its_width_is_not_applicable():
+    result = result_of(record_of(MeasuresItsWidth), WIDE)
+    assert result.reason == "its results depend on the number of features already in small layers"
+
+
+# Large states and inputs
+
+
+class LimitsTheStateTo1(Scanned):
+    """Its fused path is limited to values below `limit`."""
+
+    limit = 1.0
+
+    def unroll(self, x, state, lengths):
+        return super().unroll(x, CellState(state.h.clamp(-self.limit, self.limit)), lengths)
+
+
+faults.planted(EQUAL, "a state")(LimitsTheStateTo1)
+
+
+@faults.planted(EQUAL, "a state with entries up to 30 ")
+class LimitsTheStateTo10(LimitsTheStateTo1):
+    limit = 10.0
+
+
+@faults.planted(EQUAL, "of an input of 1000,")
+class LimitsTheInput(Scanned):
+    def unroll(self, x, state, lengths):
+        return super().unroll(x.clamp(-100, 100), state, lengths)
+
+
 @pytest.mark.parametrize(("check", "words", "record"), faults.parameters)
 def test_a_fault_fails_its_check(check, words, record):
     assert_fails(check, words, record)
@@ -297,9 +442,13 @@ class Chaotic(SimpleCell):
         return torch.sin(x)
 
 
-@pytest.mark.parametrize("cell", [Linear, Scanned, Chunked, Running, Chaotic])
+@pytest.mark.parametrize("cell", [Linear, Scanned, Chunked, Running, Chaotic, LayerNormalized])
 def test_a_correct_cell_passes(cell):
-    assert_passes(record_of(cell), [LONG, EXACT, EXECUTOR, BATCH])
+    assert_passes(record_of(cell), [LONG, EXACT, EXECUTOR, BATCH, WIDE])
+
+
+def test_a_cell_whose_state_is_a_matrix_passes():
+    assert_passes(record_of(LinearAttentionCell), [WIDE], not_applicable=set())
 
 
 def test_the_speed_of_a_fused_path_is_a_figure():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnnkit.model import autocast_is_on, map_state, replace_tensors, state_tensors, transforms_are_active
 
@@ -13,6 +13,19 @@ from rnnkit.model import autocast_is_on, map_state, replace_tensors, state_tenso
 def is_tracing() -> bool:
     """True while `torch.compile` or `torch.export` traces, outside the transforms of `torch.func`."""
     return torch.compiler.is_compiling() and not transforms_are_active()
+
+
+def fix_numbers(cell: nn.Module) -> None:
+    """Make the numbers that the modules of a cell hold constants of a traced program, compiled again if they change.
+
+    With `dynamic=True`, `torch.compile` makes them symbols, which some functions, such as `F.layer_norm`, refuse inside
+    `scan`.
+    """
+    for module in cell.modules():
+        for name, value in module.__dict__.items():
+            if isinstance(value, float):
+                (number,) = {value}  # a member of a set is hashed, for which a symbol must have a value
+                setattr(module, name, number)
 
 
 def scan_steps(step: Any, inputs: Any, state: Any, *, record: bool) -> tuple[Tensor, Any, Any]:

@@ -7,13 +7,14 @@ All that differs between the steps is in `inputs`: nested tuples of tensors, `(t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.modules import module as torch_module
 
-from rnnkit.cells.cell import Cell
+from rnnkit.cells.cell import Cell, run_step
 from rnnkit.model import autocast_is_on, expand_mask, map_state, padding_mask
 
 Step = Callable[[Any, Any], tuple[Tensor, Any]]
@@ -25,7 +26,7 @@ def step_inputs(cell: Cell, x: Tensor) -> tuple[Step, Any]:
     A cell with hooks, or with its own `forward`, is called as a module at every step, so that hooks run as in a
     handwritten loop. Any other cell projects the whole sequence at once.
     """
-    return (_module_step(cell), x) if needs_module_call(cell) else (cell.step, cell.project(x))
+    return (_module_step(cell), x) if needs_module_call(cell) else (partial(run_step, cell), cell.project(x))
 
 
 def _module_step(cell: Cell) -> Step:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rnnkit._messages import short_repr
 from rnnkit.cells.initialization import orthogonal_
-from rnnkit.model import ResettableModule
+from rnnkit.model import ResettableModule, refuse_reentrant_checkpoint
 
 
 class CellState(NamedTuple):
@@ -106,8 +107,18 @@ class Cell(ResettableModule, ABC):
         if "unroll_layers" in vars(cls):
             cls._unroll_layers_origin = (cls.step, cls.project, cls.unroll, cls.unroll_layers)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Tensor | nn.Module):
+            require_super_init(self)
+        super().__setattr__(name, value)
+
     def new_parameter(self, *shape: int) -> nn.Parameter:
-        """Create a parameter, initialized uniformly in +-1 / sqrt(hidden_size) as in torch's recurrent modules."""
+        """Create a parameter, initialized uniformly in +-1 / sqrt(hidden_size) as in torch's recurrent modules.
+
+        Raises:
+            TypeError: the constructor has not called `super().__init__()`.
+        """
+        require_super_init(self)
         parameter = nn.Parameter(torch.empty(shape, **self._new))
         bound = 1 / math.sqrt(self.hidden_size)
         nn.init.uniform_(parameter, -bound, bound)
@@ -247,10 +258,15 @@ class Cell(ResettableModule, ABC):
 
         Returns:
             The output, `(batch, output_size)`, and the state after the step.
+
+        Raises:
+            StepError: the call runs in `torch.utils.checkpoint` with `use_reentrant=True`, which would drop the
+                gradient of the state.
         """
+        refuse_reentrant_checkpoint()
         if state is None:
             state = self.initial_state(x_t.shape[0], device=x_t.device, dtype=x_t.dtype)
-        return self.step(self.project(x_t), state)
+        return run_step(self, self.project(x_t), state)
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}"
@@ -258,6 +274,45 @@ class Cell(ResettableModule, ABC):
     if TYPE_CHECKING:
 
         def __call__(self, x_t: Tensor, state: Any | None = None) -> tuple[Tensor, Any]: ...
+
+
+def run_step(cell: Cell, projected_t: Any, state: Any) -> tuple[Tensor, Any]:
+    """Compute `cell.step`.
+
+    Raises:
+        TypeError: the step does not return an output and a state.
+    """
+    result = cell.step(projected_t, state)
+    # A single tensor would be unpacked along its batch, without an error if that has two sequences.
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], type(cell).State)):
+        raise _step_error(cell, result)
+    return result
+
+
+def _step_error(cell: Cell, result: Any) -> TypeError:
+    name, state = type(cell).__name__, type(cell).State.__name__
+    fields = ", ".join(state_fields(type(cell)))
+    return TypeError(
+        f"{name}.step must return the output and the state, as in `return output, {state}({fields})`, "
+        f"but returned {_describe(result)}"
+    )
+
+
+def _describe(result: Any) -> str:
+    if isinstance(result, Tensor):
+        return f"one tensor of shape {tuple(result.shape)}"
+    if isinstance(result, tuple):
+        return f"a {type(result).__name__} of {', '.join(type(part).__name__ for part in result) or 'nothing'}"
+    return short_repr(result)
+
+
+def require_super_init(cell: Cell) -> None:
+    """Raise TypeError if the constructor of a cell has not called that of `Cell`."""
+    if "_new" not in cell.__dict__:
+        raise TypeError(
+            f"{type(cell).__name__}.__init__ must call super().__init__(input_size, hidden_size, device=device, "
+            "dtype=dtype) before it creates parameters"
+        )
 
 
 def state_fields(cell: type[Cell]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from rnnkit.cells.cell import Cell, state_fields
+from rnnkit.cells.cell import Cell, require_super_init, state_fields
 from rnnkit.options import StackOptions, own_fields
 
 if TYPE_CHECKING:
@@ -45,11 +45,30 @@ def make_layers(spec: RecurrentSpec[Any], factories: Sequence[CellFactory], **fa
     size = spec.input_size
     for factory, hidden_size in zip(factories, spec.hidden_sizes, strict=True):
         kwargs = {**cell_arguments(factory, spec), **factory_kwargs}
-        layers.append([factory(size, hidden_size, **kwargs) for _ in range(spec.directions)])
+        require_sizes_and_factory_kwargs(factory)
+        layers.append([_create(factory, size, hidden_size, **kwargs) for _ in range(spec.directions)])
         size = output_features(layers[-1])
     for cell in (cell for layer in layers for cell in layer):
         _initialize(cell, spec.options)
     return layers
+
+
+def require_sizes_and_factory_kwargs(factory: CellFactory) -> None:
+    """Raise TypeError unless a cell's constructor takes its sizes, `device` and `dtype`."""
+    try:
+        inspect.signature(factory).bind_partial(1, 1, device=None, dtype=None)
+    except TypeError as error:
+        name = cell_class(factory).__name__
+        raise TypeError(
+            f"{name}.__init__ must take the sizes, device and dtype, as in `def __init__(self, input_size, "
+            f"hidden_size, *, device=None, dtype=None)`, and pass them to super().__init__: {error}"
+        ) from None
+
+
+def _create(factory: CellFactory, *sizes: int, **kwargs: Any) -> Cell:
+    cell: Cell = factory(*sizes, **kwargs)
+    require_super_init(cell)
+    return cell
 
 
 def cell_arguments(factory: CellFactory, spec: RecurrentSpec[Any]) -> dict[str, Any]:

@@ -8,7 +8,13 @@ from typing import Any
 import torch
 
 from rnnkit.cells.cell import Cell, state_fields
-from rnnkit.cells.construction import CellFactory, cell_arguments, cell_class, constructor_parameters
+from rnnkit.cells.construction import (
+    CellFactory,
+    cell_arguments,
+    cell_class,
+    constructor_parameters,
+    require_sizes_and_factory_kwargs,
+)
 from rnnkit.cells.stack import CellStack
 from rnnkit.deprecation import Deprecation
 from rnnkit.kind import Kind, Paper, Problem
@@ -55,7 +61,7 @@ def cell_kind(
         deprecated: a note that the kind will be removed or replaced; None: it is not deprecated.
 
     Raises:
-        TypeError: the options have a field that the cell's constructor does not take.
+        TypeError: the cell's constructor does not take the sizes, `device`, `dtype` or a field of the options.
     """
     cells = _layer_factories(cell, options)
 
@@ -87,6 +93,7 @@ def cell_kind(
 def _layer_factories(cell: type[Cell] | Cells, options: type[StackOptions]) -> Cells:
     if not isinstance(cell, type):
         return cell
+    require_sizes_and_factory_kwargs(cell)
     missing = own_fields(options(), StackOptions).keys() - constructor_parameters(cell)
     if missing:
         raise TypeError(f"{cell.__name__} must take {', '.join(sorted(missing))}, which {options.__name__} defines")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.cells._regularization import apply_dropout, apply_regularization
-from rnnkit.cells._scan import is_tracing, scan_steps
+from rnnkit.cells._scan import fix_numbers, is_tracing, scan_steps
 from rnnkit.cells._unroll import (
     SequenceEnds,
     cast_for_autocast,
@@ -25,7 +25,7 @@ from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
 from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, Lengths, expand_mask, map_state
+from rnnkit.model import Backbone, Lengths, expand_mask, map_state, refuse_reentrant_checkpoint
 from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
@@ -130,7 +130,10 @@ class CellStack(Backbone):
 
         Raises:
             InputError: the input, the state or the lengths are not valid.
+            StepError: the call runs in `torch.utils.checkpoint` with `use_reentrant=True`, which would drop the
+                gradient of the states.
         """
+        refuse_reentrant_checkpoint()
         x, state, lengths, padding = self._validate_inputs(x, state, lengths)
         recorded: list[Any] = []
         output, _ = self._run_layers(x, state, lengths, recorded)
@@ -246,8 +249,10 @@ class CellStack(Backbone):
             step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
         is_one_step = x.shape[0] == 1
         is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)
-        run_steps = scan_steps if is_scanned else step_loop
-        return run_steps(step, inputs, state, record=record)
+        if not is_scanned:
+            return step_loop(step, inputs, state, record=record)
+        fix_numbers(cell)
+        return scan_steps(step, inputs, state, record=record)
 
     def _apply_dropout(self, x: Tensor) -> Tensor:
         if self.dropout == 0 or not self.training:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from rnnkit._messages import escape_control_chars
-from rnnkit.cli._table import Column, fill, table_lines
+from rnnkit._table import Column, fill, table_lines
 
 
 class Console:
@@ -48,7 +48,7 @@ class Console:
     def table(self, columns: Sequence[Column], facts: Sequence[Mapping[str, Any]]) -> None:
         """Print a table with one row for each mapping."""
         rule = "─" if self.encodes("─") else "-"
-        self._write("\n".join(table_lines(columns, facts, self.width, rule)))
+        self._write("\n".join(table_lines(columns, facts, self.width, rule, click.style)))
 
     def note(self, text: str) -> None:
         """Print a note to stderr: wrapped in a terminal, unchanged otherwise."""

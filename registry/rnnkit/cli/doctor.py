@@ -12,10 +12,10 @@ import click
 
 from rnnkit import Provider, current_catalog
 from rnnkit._messages import did_you_mean
+from rnnkit._table import Column
 from rnnkit._version import __version__
 from rnnkit.catalog import Candidate, Policy, candidates_by_distribution, normalized
 from rnnkit.cli._doctor_runner import examine, torch_import_error
-from rnnkit.cli._table import Column
 from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.completion import complete_distribution
 from rnnkit.cli.console import Console

@@ -9,9 +9,9 @@ import click
 
 from rnnkit import Provider, current_catalog
 from rnnkit._messages import as_text, did_you_mean
+from rnnkit._table import Column
 from rnnkit.catalog import LOCAL, OWN, Candidate
 from rnnkit.cli._kinds import load_provider
-from rnnkit.cli._table import Column
 from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rnnkit.cli._table import Column
+from rnnkit._table import Column
 from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.console import Console
 from rnnkit.cli.scaffold import (

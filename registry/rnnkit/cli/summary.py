@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnkit._messages import format_bytes
-from rnnkit.cli._table import Column
 from rnnkit.cli.command import RnnkitCommand, file_argument, json_option
 from rnnkit.cli.console import Console
 
+if TYPE_CHECKING:
+    from rnnkit.introspection.model_summary import ModelSummary
+
 _DTYPES = ("float64", "float32", "float16", "bfloat16")
-COLUMNS = [
-    Column("name"),
-    Column("module", wraps=True),
-    Column("shape"),
-    Column("parameters", right=True),
-    Column("multiply-adds per step", right=True),
-]
 
 
 @click.command(cls=RnnkitCommand)
@@ -45,8 +39,9 @@ def command(
     from rnnkit.introspection.model_summary import summarize_spec
 
     spec = load_spec(file, overrides=overrides)
-    facts = asdict(summarize_spec(spec, time=time, dtype=getattr(torch, dtype or _saved_dtype(file))))
-    console.json(facts) if as_json else _show(console, facts)
+    summary = summarize_spec(spec, time=time, dtype=getattr(torch, dtype or _saved_dtype(file)))
+    facts = asdict(summary)
+    console.json(facts) if as_json else _show(console, summary, facts["layers"])
 
 
 def _saved_dtype(file: Path) -> str:
@@ -55,26 +50,14 @@ def _saved_dtype(file: Path) -> str:
     return read_header(file).record.dtype if file.suffix.lower() == ".safetensors" else "float32"
 
 
-def _show(console: Console, facts: dict[str, Any]) -> None:
-    given = "" if facts["input_dtype"] == facts["dtype"] else f" of {facts['input_dtype']}"
-    console.text(f"{facts['kind']}, {facts['dtype']}: {facts['input_shape']}{given} -> {facts['output_shape']}")
+def _show(console: Console, summary: ModelSummary, layers: Sequence[Mapping[str, Any]]) -> None:
+    from rnnkit.introspection.summary_text import COLUMNS, heading, totals
+
+    console.text(heading(summary))
     console.text("")
-    console.table(COLUMNS, facts["layers"])
+    console.table(COLUMNS, layers)
     console.text("")
-    for line in _totals(facts):
+    for line in totals(summary):
         console.text(line)
-    if facts["note"]:
-        console.note(f"Warning: {facts['note']}")
-
-
-def _totals(facts: dict[str, Any]) -> Iterator[str]:
-    fixed = facts["parameters"] - facts["trainable_parameters"]
-    weights, training, state = (format_bytes(facts[f"{part}_bytes"]) for part in ("weight", "training", "state"))
-    yield f"Parameters: {facts['parameters']:,}" + (f", {fixed:,} of them frozen" if fixed else "")
-    yield f"Weights: {weights}; with gradients and Adam: {training}"
-    yield f"State of one sequence: {state}"
-    if facts["multiply_adds"] is not None:
-        yield (
-            f"Multiply-adds (MACs): {facts['multiply_adds_per_step']:,} per step; {facts['multiply_adds']:,} per "
-            f"sequence of {facts['time']:,} steps"
-        )
+    if summary.note:
+        console.note(f"Warning: {summary.note}")

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from rnnkit import Provider, Resolution, current_catalog
+from rnnkit._table import Column
 from rnnkit.cli._kinds import load_provider
-from rnnkit.cli._table import Column
 from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console

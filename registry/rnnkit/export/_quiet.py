@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 
 @contextmanager
@@ -17,3 +19,11 @@ def only_errors(logger_name: str | None) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def quiet_torch() -> Iterator[None]:
+    """Hide what torch writes while it traces: warnings, logs, and the graph of a model that it cannot trace."""
+    with warnings.catch_warnings(), only_errors("torch"), redirect_stderr(io.StringIO()):  # it prints the graph
+        warnings.simplefilter("ignore")
+        yield

@@ -14,6 +14,7 @@ from rnnkit.build import build_model
 from rnnkit.errors import BuildError, InputError, RnnkitError
 from rnnkit.introspection._multiply_adds import Work, count_work
 from rnnkit.introspection.model_layers import EMBEDDING, READOUT, Layer, input_shape, layers_of, shape_of
+from rnnkit.introspection.summary_text import summary_text
 from rnnkit.model import RecurrentModel, state_tensors
 from rnnkit.specs import RecurrentSpec
 
@@ -84,6 +85,10 @@ class ModelSummary:
     multiply_adds_per_step: int | None
     multiply_adds: int | None
     note: str
+
+    def __str__(self) -> str:
+        """Return the lines that `rnnkit summary` prints."""
+        return summary_text(self)
 
 
 def summarize_spec(spec: RecurrentSpec[Any], *, time: int = 100, dtype: torch.dtype | None = None) -> ModelSummary:

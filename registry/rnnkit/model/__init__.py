@@ -1,10 +1,12 @@
 """The model: a backbone and a readout, functions of states, and validation of inputs."""
 
 from rnnkit.model._input_checks import Lengths
+from rnnkit.model._reentrant import refuse_reentrant_checkpoint
 from rnnkit.model.backbone import Backbone, padding_mask
 from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
 from rnnkit.model.reset import ResettableModule, add_resets
+from rnnkit.model.restarts import RestartSegments
 from rnnkit.model.state import (
     detach_state,
     expand_mask,
@@ -25,6 +27,7 @@ __all__ = [
     "Readout",
     "RecurrentModel",
     "ResettableModule",
+    "RestartSegments",
     "StepModule",
     "add_resets",
     "autocast_is_on",
@@ -36,6 +39,7 @@ __all__ = [
     "map_state",
     "move_state",
     "padding_mask",
+    "refuse_reentrant_checkpoint",
     "replace_tensors",
     "state_tensors",
     "tie_weights",

@@ -67,7 +67,7 @@ class Backbone(ResettableModule, ABC):
                 least 1, batch possibly 0; zeros past the length of each sequence.
             state: the state before the first step, in the layout of `state_shapes`; None: `initial_state`.
             lengths: number of valid steps of each sequence, `(batch,)`, int64 in [0, time], on the device of x; None if
-                all are valid or the batch is empty.
+                all are valid, the batch is empty, or x is on the device `meta`.
 
         Returns:
             The output, in the layout of x, and the state after the last valid step of each sequence (for the reverse
@@ -282,18 +282,18 @@ class Backbone(ResettableModule, ABC):
             lengths: as in `forward`.
             restarts: True at the steps before which the state is reset, in the layout of x without features.
         """
-        if type(self).run_with_restarts is Backbone.run_with_restarts:
-            return NotImplemented
         x, state, lengths, padding = self._validate_inputs(x, state, lengths)
-        output, state = self.run_with_restarts(x, state, lengths, restarts)
+        result = self.run_with_restarts(x, state, lengths, restarts.to(x.device))
+        if result is NotImplemented:
+            return result
+        output, state = result
         return (output if padding is None else output.masked_fill(padding, 0)), state
 
-    def run_with_restarts(
-        self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor
-    ) -> tuple[Tensor, Any]:
+    def run_with_restarts(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor) -> Any:  # noqa: ARG002  # subclasses define it
         """Compute `run` with restarts, by operations whose sizes do not depend on the values of `restarts`.
 
-        A subclass may define it, for `torch.compile` and `torch.export`; elsewhere, `run` computes each segment.
+        A subclass may define it, for `torch.compile` and `torch.export`; elsewhere, `run` computes each segment. An
+        operator of the subclass may do the same inside, with `RestartSegments`.
 
         Args:
             x: as in `run`.
@@ -302,9 +302,9 @@ class Backbone(ResettableModule, ABC):
             restarts: True at the steps before which the state is reset, in the layout of x without features.
 
         Returns:
-            As `run`. For the reverse direction, the final state is that of the last segment.
+            As `run`, or `NotImplemented`. For the reverse direction, the final state is that of the last segment.
         """
-        raise NotImplementedError
+        return NotImplemented
 
     def _validate_inputs(
         self, x: Tensor, state: Any | None, lengths: Lengths | None
@@ -313,14 +313,37 @@ class Backbone(ResettableModule, ABC):
         check_input(x, self.input_size, self.dtype, batch_first=self.batch_first)
         batch, time = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         if state is not None:
-            state = check_state(state, self.state_shapes(batch), x.dtype)
+            state = self._check_state(state, batch, x.dtype)
         lengths = None if lengths is None else valid_lengths(lengths, batch, time)
-        if lengths is None or batch == 0:
+        if lengths is None or batch == 0 or x.is_meta:  # without values, lengths have no effect
             return x, state, None, None
         lengths = lengths.to(x.device)
         padding = padding_mask(lengths, time, batch_first=self.batch_first)
         # masked_fill, not a product with the mask: 0 * NaN is NaN
         return x.masked_fill(padding, 0), state, lengths, padding
+
+    def _check_state(self, state: Any, batch: int, dtype: torch.dtype) -> Any:
+        try:
+            return check_state(state, self.state_shapes(batch), dtype)
+        except InputError as error:
+            if not self._has_twice_the_states(state):
+                raise
+            raise InputError(
+                f"{error}. If it is the state of a bidirectional encoder, merge its directions first: "
+                "encoder.merge_directions(state)"
+            ) from None
+
+    def _has_twice_the_states(self, state: Any) -> bool:
+        """True for the state of a bidirectional backbone of the same kind and number of layers, if this one is not."""
+        expected, given = state_tensors(self.state_shapes(0)), state_tensors(state)
+        if self.directions == 2 or not all(isinstance(part, Tensor) and part.dim() > 0 for part in given):
+            return False
+        shapes = self.state_shapes(0)
+        if not hasattr(shapes, "_fields"):  # a state for each cell
+            return isinstance(state, tuple) and isinstance(shapes, tuple) and len(state) == 2 * len(shapes)
+        axes = [axis for _, axis in flatten_with_paths(self.batch_axes())]
+        sizes = [(part.shape[0], 2 * shape[0]) for part, shape in zip(given, expected, strict=False)]
+        return len(given) == len(expected) and 0 not in axes and all(size == twice for size, twice in sizes)
 
     def _device_and_dtype(
         self, device: torch.device | str | None, dtype: torch.dtype | None

@@ -282,7 +282,7 @@ class RecurrentModel(ResettableModule):
             result = self.backbone.forward_with_restarts(x, state, lengths, restarts)
             if result is not NotImplemented:
                 return result  # type: ignore[no-any-return]  # a pair
-        if x.numel() == 0 or not restarts.any():
+        if x.numel() == 0 or x.is_meta or not restarts.any():
             return self.backbone(x, state, lengths=lengths)  # type: ignore[no-any-return]  # a module
         return run_with_restarts(self.backbone, x, state, lengths, restarts)
 

@@ -12,8 +12,20 @@ from rnnkit.model.backbone import Backbone
 from rnnkit.model.state import flatten_with_paths
 
 
-class Segments(NamedTuple):
-    """The segments of a batch, sequence by sequence: from a restart to the step before the next one."""
+class RestartSegments(NamedTuple):
+    """The segments of a batch with restarts, sequence by sequence: from a restart to the step before the next one.
+
+    A segment is a sequence of its own, so that any function of sequences with lengths can run all of them as one batch:
+
+    ```python
+    segments = RestartSegments.of(restarts, lengths)
+    output, final = run(segments.split(x), segments.lengths)
+    output, final = segments.join(output), final[segments.last]
+    ```
+
+    The number of segments depends on the values of `restarts`, so the methods cannot be traced: a backbone calls them
+    in eager mode, or inside a custom operator.
+    """
 
     sequence: Tensor
     """The sequence of each segment, `(segments,)`."""
@@ -21,20 +33,47 @@ class Segments(NamedTuple):
     """The first step of each segment, `(segments,)`."""
     lengths: Tensor
     """The number of steps of each segment, `(segments,)`; 0 for a sequence of length 0."""
+    is_reset: Tensor
+    """True for the segments that start from the initial state, `(segments,)`; the others start from the given state."""
     of_step: Tensor
     """The segment of each step, `(batch, time)`; past the length of a sequence its last segment."""
 
     @classmethod
-    def of(cls, restarts: Tensor, lengths: Tensor) -> Segments:
-        """Return the segments for restarts, `(batch, time)`, of sequences with these lengths, `(batch,)`."""
+    def of(cls, restarts: Tensor, lengths: Tensor | None) -> RestartSegments:
+        """Return the segments of a batch of one sequence or more.
+
+        Args:
+            restarts: `(batch, time)` of dtype bool.
+            lengths: number of valid steps of each sequence, `(batch,)`, on the device of `restarts`; None: all are.
+        """
         batch, time = restarts.shape
         steps = torch.arange(time, device=restarts.device)
-        starts = (restarts & (steps < lengths[:, None])) | (steps == 0)
+        lengths = torch.full((batch,), time, device=restarts.device) if lengths is None else lengths
+        resets = restarts & (steps < lengths[:, None])
+        starts = resets | (steps == 0)
         sequence, start = starts.nonzero().unbind(1)
         of_step = starts.flatten().cumsum(0).reshape(batch, time) - 1
         end = torch.cat([start[1:], lengths[-1:]])
         is_last = torch.cat([sequence[1:] != sequence[:-1], sequence.new_ones(1, dtype=torch.bool)])
-        return cls(sequence, start, torch.where(is_last, lengths[sequence], end) - start, of_step)
+        segment_lengths = torch.where(is_last, lengths[sequence], end) - start
+        return cls(sequence, start, segment_lengths, resets[sequence, start], of_step)
+
+    @property
+    def last(self) -> Tensor:
+        """The last segment of each sequence, `(batch,)`, whose final state is that of the sequence."""
+        return self.of_step[:, -1]
+
+    def split(self, x: Tensor) -> Tensor:
+        """Return the segments of x, `(batch, time, ...)`: `(segments, longest, ...)`, arbitrary past their lengths."""
+        longest = max(1, int(self.lengths.max()))
+        steps = self.start[:, None] + torch.arange(longest, device=x.device)
+        return x[self.sequence[:, None], steps.clamp(max=x.shape[1] - 1)]
+
+    def join(self, output: Tensor) -> Tensor:
+        """Return the output of the segments as that of the sequences, `(batch, time, ...)`, zeros past the lengths."""
+        steps = torch.arange(self.of_step.shape[1], device=output.device) - self.start[self.of_step]
+        joined = output[self.of_step, steps.clamp(max=output.shape[1] - 1)]
+        return joined.masked_fill((steps >= self.lengths[self.of_step]).unsqueeze(-1), 0)
 
 
 def run_with_restarts(
@@ -57,37 +96,10 @@ def run_with_restarts(
     restarts, lengths = restarts.to(x.device), None if lengths is None else lengths.to(x.device)
     if not backbone.batch_first:
         x, restarts = x.transpose(0, 1), restarts.transpose(0, 1)
-    ends = torch.full(x.shape[:1], x.shape[1], device=x.device) if lengths is None else lengths
-    segments = Segments.of(restarts, ends)
-    output, final = _run_segments(backbone, x, _initial_states(backbone, state, restarts, segments), segments)
-    output = output[segments.of_step, _step_in_segment(segments, output.shape[1])]
-    if lengths is not None:
-        past = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
-        output = output.masked_fill(past.unsqueeze(-1), 0)
-    output = output if backbone.batch_first else output.transpose(0, 1)
-    return output, backbone.select_state(final, segments.of_step[:, -1])
-
-
-def _run_segments(backbone: Backbone, x: Tensor, states: Any | None, segments: Segments) -> tuple[Tensor, Any]:
-    """Return the output of each segment, `(segments, longest, features)`, and its final state."""
-    longest = max(1, int(segments.lengths.max()))
-    steps = segments.start[:, None] + torch.arange(longest, device=x.device)
-    x = x[segments.sequence[:, None], steps.clamp(max=x.shape[1] - 1)]
-    x = x if backbone.batch_first else x.transpose(0, 1)
-    output, final = backbone(x, states, segments.lengths)
-    return (output if backbone.batch_first else output.transpose(0, 1)), final
-
-
-def _initial_states(backbone: Backbone, state: Any | None, restarts: Tensor, segments: Segments) -> Any | None:
-    """Return the given state of each sequence for its first segment, and the initial state for all others."""
-    if state is None:
-        return None
-    restarted_at_once = restarts[segments.sequence, 0] & (segments.lengths > 0)
-    is_restarted = (segments.start > 0) | restarted_at_once
-    return backbone.reset_state(backbone.select_state(state, segments.sequence), is_restarted)
-
-
-def _step_in_segment(segments: Segments, longest: int) -> Tensor:
-    """Return the step of the segment for each step of the sequence, `(batch, time)`; any step past the length."""
-    steps = torch.arange(segments.of_step.shape[1], device=segments.of_step.device)
-    return (steps - segments.start[segments.of_step]).clamp(max=longest - 1)
+    segments = RestartSegments.of(restarts, lengths)
+    if state is not None:
+        state = backbone.reset_state(backbone.select_state(state, segments.sequence), segments.is_reset)
+    parts = segments.split(x)
+    output, final = backbone(parts if backbone.batch_first else parts.transpose(0, 1), state, segments.lengths)
+    output = segments.join(output if backbone.batch_first else output.transpose(0, 1))
+    return (output if backbone.batch_first else output.transpose(0, 1)), backbone.select_state(final, segments.last)

@@ -28,6 +28,8 @@ def make_embedding(
 def tie_weights(embedding: nn.Embedding, readout: Readout) -> None:
     """Let the embedding use the weight of the linear layer, with zeros for the token `padding_idx`.
 
+    The zeros are initial values: the linear layer trains this row like any other.
+
     Raises:
         BuildError: the readout has no linear layer, or its weight has another shape.
     """

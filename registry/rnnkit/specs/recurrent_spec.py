@@ -99,8 +99,8 @@ class RecurrentSpec(Generic[O_co]):
     """Size of the vocabulary, for a model that reads token ids: an embedding of `input_size` features precedes the
     recurrent layers, and the input is an integer tensor `(batch, time)`. None: the input is floating-point features."""
     padding_idx: Annotated[int, Field(ge=0, strict=True)] | None = None
-    """Token id whose embedding is initialized to zero and receives no gradient; requires `num_embeddings`. Tokens past
-    the length of a sequence never have an effect, with or without it."""
+    """Token id whose embedding is initialized to zero and receives no gradient, except from the linear layer with
+    `tie_weights`; requires `num_embeddings`. Tokens past the length of a sequence never have an effect."""
     tie_weights: _Flag = False
     """Whether the linear layer of the readout and the embedding share one weight; requires `output_size` equal to
     `num_embeddings`, and as many features of the recurrent layers as `input_size`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,7 +68,8 @@ def _compare_tensors(actual: Tensor, expected: Tensor, relative: float, absolute
 
 
 def _largest_excess(a: Tensor, b: Tensor, excess: Tensor, path: str) -> str:
-    index = tuple(int(each) for each in torch.unravel_index(excess.argmax(), a.shape))
+    # NumPy's, because the first call of torch's function imports modules for more than a second
+    index = tuple(int(each) for each in np.unravel_index(int(excess.argmax()), a.shape))
     at = f" at {[*index]}" if index else ""
     differ = f"({int((excess > 0).sum())} of {a.numel()} entries differ)"
     return f"{path} is {a[index]:.17g}{at}, but should be {b[index]:.17g} {differ}".strip()

@@ -11,16 +11,22 @@ from rnnkit.testing._context import Case
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 TIMES = (1, 2, 8, 9, 16, 17, 63, 64, 65, 129, 257, 1025)  # around the sizes of chunks and the rounds of a scan
-_MEANS = (0.0, 10.0, -10.0)
+_ROUND_TIMES = (*range(64, 521, 64), *range(100, 521, 100))
+_DRAWN = 6  # sizes
+_MAX_TIME = 520
+BATCHES = (*range(1, 161), 256, 257, 500, 512, 1000, 1024)
+_WIDTHS = (64, 100, 128, 200, 256, 300, 320, 400, 512)
+_MAX_WIDTH = 520
+_MEANS = (0.0, 10.0, -10.0, 30.0, -30.0)
 _WIDE = 64  # kernels often have another path above it
 _BATCHES = (17, 33)
 _TIMES = (9, 24)
 
 
 def long_input(case: Case, time: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Random input of three sequences, `(3, time, input_size)`.
+    """Random input of five sequences, `(5, time, input_size)`.
 
-    Two of them have a large mean, which holds some gates open and others shut: a state is forgotten at once, or never.
+    Four of them have a large mean, which holds some gates open and others shut: a state is forgotten at once, or never.
     """
     x = case.input(batch=len(_MEANS), time=time, dtype=dtype)
     return x + torch.tensor(_MEANS, dtype=dtype)[:, None, None]
@@ -29,6 +35,20 @@ def long_input(case: Case, time: int, dtype: torch.dtype = torch.float64) -> Ten
 def random_of(kind: KindUnderTest) -> Random:
     """The generator of drawn sizes."""
     return Random(kind.seed)  # noqa: S311  # not for cryptography
+
+
+def draw_times(random: Random) -> list[int]:
+    """`TIMES`, round numbers and numbers at random, sorted."""
+    return sorted({*TIMES, *_ROUND_TIMES, *_log_uniform(random, _MAX_TIME)})
+
+
+def draw_factors(random: Random, size: int) -> list[int]:
+    """The factors by which layers of `size` features become wide: to round numbers and to numbers at random."""
+    return sorted({-(-width // size) for width in (*_WIDTHS, *_log_uniform(random, _MAX_WIDTH))})
+
+
+def _log_uniform(random: Random, largest: int) -> list[int]:
+    return [round(largest ** random.random()) for _ in range(_DRAWN)]
 
 
 def draw_widths(kind: KindUnderTest, random: Random) -> Changes:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rnnkit.catalog import current_catalog
 from rnnkit.testing._check import Check, CheckFailedError, all_checks, require_known_checks
-from rnnkit.testing._runner import make_report, run_check
-from rnnkit.testing.kind_under_test import Changes, KindUnderTest
+from rnnkit.testing._runner import make_kind_under_test, make_report, run_check
+from rnnkit.testing.kind_under_test import Changes
 
 if TYPE_CHECKING:
     from rnnkit.testing._report import CheckResult
@@ -68,7 +68,7 @@ class _Results:
     def __init__(self, kind: str, expected: Mapping[str, str], **arguments: Any) -> None:
         self.kind, self.expected = kind, expected
         # on the first call only: collecting tests builds no model
-        self.kind_under_test = cache(lambda: KindUnderTest(kind, **arguments))
+        self.kind_under_test = cache(lambda: make_kind_under_test(kind, **arguments))
         self.of = cache(lambda check: run_check(check, self.kind_under_test()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 
@@ -11,6 +12,7 @@ from rnnkit._version import __version__
 from rnnkit.specs import plugin_of
 from rnnkit.testing._check import Check, CheckFailedError, NotApplicableError, all_checks, select_checks
 from rnnkit.testing._context import CheckContext
+from rnnkit.testing._process_settings import kept_settings
 from rnnkit.testing._raised_at import describe_raised
 from rnnkit.testing._report import CheckResult, KindReport, Outcome
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
@@ -32,7 +34,8 @@ def check_kind(
     report.require()
     ```
 
-    Takes some seconds on the CPU. The state of torch's random number generators is restored.
+    Takes some seconds on the CPU. The state of torch's random number generators and the global settings of torch, NumPy
+    and Python are restored.
 
     Args:
         kind: the name of the kind.
@@ -50,8 +53,13 @@ def check_kind(
             that it must not set, or no check matches `only`.
     """
     checks = all_checks() if only is None else select_checks(only)
-    kind_under_test = KindUnderTest(kind, fields=spec, options=options, seed=seed)
+    kind_under_test = make_kind_under_test(kind, fields=spec, options=options, seed=seed)
     return make_report(kind_under_test, [run_check(check, kind_under_test) for check in checks])
+
+
+def make_kind_under_test(kind: str, **arguments: Any) -> KindUnderTest:
+    with kept_settings():  # the validation of a spec may build a cell
+        return KindUnderTest(kind, **arguments)
 
 
 def make_report(kind_under_test: KindUnderTest, results: Iterable[CheckResult]) -> KindReport:
@@ -63,7 +71,7 @@ def make_report(kind_under_test: KindUnderTest, results: Iterable[CheckResult]) 
 def run_check(check: Check, kind_under_test: KindUnderTest) -> CheckResult:
     context = CheckContext(kind_under_test)
     devices = range(torch.cuda.device_count())
-    with torch.random.fork_rng(devices), torch.enable_grad(), warnings.catch_warnings():
+    with kept_settings(), torch.random.fork_rng(devices), torch.enable_grad():
         warnings.simplefilter("default")  # a warning is not a failure, even under -W error
         torch.manual_seed(0)
         outcome, reason, error = _run(check, context)

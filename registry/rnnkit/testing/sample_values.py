@@ -19,6 +19,7 @@ from rnnkit.options import plain_defaults
 
 _MAX_VALUES = 8  # of one field
 _MAX_ITEMS = 16  # values of the items of a list
+_PARTS = (0.02, *(tenth / 10 for tenth in range(1, 10)), 0.98)  # of a range
 _LENGTHS = (1, 2, 3, 4)  # of lists
 _MAX_INTEGER = 64  # integers are often sizes
 # Common names in options of layers, then strings that common patterns match.
@@ -39,6 +40,24 @@ def sample_option_values(options: type[Options]) -> dict[str, list[Any]]:
     candidates, schemas = _Candidates(schema.get("$defs", {})), schema["properties"]
     found = {field.name: candidates.of(schemas.get(field.name, {}), defaults[field.name]) for field in fields(options)}
     return {name: _valid_values(options, name, each) for name, each in found.items()}
+
+
+def sweep_ranges(options: type[Options]) -> dict[str, list[float]]:
+    """For each field that is a number between two bounds, numbers from the lower to the upper bound."""
+    schema = schema_of(options)
+    definitions, found = schema.get("$defs", {}), {}
+    for name, each in schema["properties"].items():
+        for branch in (each, *each.get("anyOf", [])):
+            resolved = definitions[branch["$ref"].rpartition("/")[2]] if "$ref" in branch else branch
+            bounds = _bounds(resolved)
+            if resolved.get("type") == "number" and len(bounds) == 2:
+                found[name] = sweep(*(bound for bound, _ in bounds))
+    return found
+
+
+def sweep(low: float, high: float) -> list[float]:
+    """Numbers from close to the lower to close to the upper bound."""
+    return [low + (high - low) * part for part in _PARTS]
 
 
 def is_choice(value: Any) -> bool:

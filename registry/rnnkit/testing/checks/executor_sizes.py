@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import process_time
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rnnkit import RecurrentModel
+from rnnkit import RecurrentModel, map_state
 from rnnkit.testing._check import check
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext
-from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_widths, long_input, random_of
+from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_times, draw_widths, long_input, random_of
 from rnnkit.testing.checks.executors import NO_FUSED_PATH, Call, compare_call, results_of, takes_fused_path
 
+_TOLERANCE: dict[str, Any] = {"relative": 1e-9, "absolute": 1e-10}
 _WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the step loop takes long
 
 
@@ -20,17 +23,17 @@ _WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the
 def executors_at_many_sizes(context: CheckContext) -> None:
     """`unroll` and `unroll_layers` equal the step loop at 1 to 1,025 steps, in large batches and in wide layers.
 
-    A scan in chunks loses the state or the gradient between chunks, misses its last round, or overflows; or an end is
-    off by one for some lengths.
+    A scan in chunks loses the state or the gradient between chunks, misses its last round, or overflows; an end is off
+    by one for some lengths; or another formula is used at round numbers of steps.
     """
     context.skip_unless(context.kind.has_fused_path, NO_FUSED_PATH)
+    random = random_of(context.kind)
+    times = draw_times(random)
     # `unroll_layers` does not run where an option acts between layers, so that `unroll` runs
     cell_by_cell = {**context.kind.one_layer, "options": {"layer_norm": "output"}}
     for case in context.cases([{}, cell_by_cell], DIRECTIONS[:1], batch_first=True):
-        for time in TIMES:
-            _check_time(context, case, time)
+        _check_times(context, case, times)
     _measure_speed(context)
-    random = random_of(context.kind)
     for case in context.cases(DIRECTIONS, **draw_widths(context.kind, random), batch_first=True):
         lengths = draw_lengths(random)
         compare_call(context, case, Call(len(lengths), max(lengths), state=True, lengths=lengths))
@@ -61,9 +64,21 @@ def _seconds(model: RecurrentModel, x: Tensor, *, force_step_loop: bool) -> floa
     return min(seconds)
 
 
-def _check_time(context: CheckContext, case: Case, time: int) -> None:
+def _check_times(context: CheckContext, case: Case, times: Sequence[int]) -> None:
     """Compare the fused path with the step loop, at some numbers of steps also the gradients."""
-    model, x = case.model(), long_input(case, time)
-    with torch.inference_mode(time not in _WITH_GRADIENTS):
-        fused, expected = (results_of(model, x, None, None, force_step_loop=each) for each in (False, True))
-    context.assert_each_close(fused, expected, f"at {time:,} steps,", relative=1e-9, absolute=1e-10)
+    model, x = case.model(), long_input(case, max(times))
+    with torch.inference_mode():
+        outputs, states = model.backbone.all_states(x)  # the step loop: it has the results at all numbers of steps
+    for time in times:
+        model.backbone.force_step_loop = False
+        with torch.inference_mode():
+            actual = model.backbone(x[:, :time])
+        expected = (outputs[:, :time], map_state(lambda part, last=time - 1: part[:, last], states))
+        context.assert_close(actual, expected, f"at {time:,} steps, the output and final state", **_TOLERANCE)
+        if time in _WITH_GRADIENTS:
+            _check_gradients(context, model, x[:, :time])
+
+
+def _check_gradients(context: CheckContext, model: RecurrentModel, x: Tensor) -> None:
+    fused, expected = (results_of(model, x, None, None, force_step_loop=each) for each in (False, True))
+    context.assert_each_close(fused, expected, f"at {x.shape[1]:,} steps,", **_TOLERANCE)

@@ -14,7 +14,9 @@ from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
 
 NO_FUSED_PATH = "no cell of the kind overrides `unroll` or `unroll_layers`"
-_TOLERANCE = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
+_TOLERANCE: dict[str, Any] = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
+
+_LARGE_TOLERANCE: dict[str, Any] = {"relative": 1e-9, "absolute": 1e-9}
 
 
 class Call(NamedTuple):
@@ -22,10 +24,16 @@ class Call(NamedTuple):
     time: int
     state: bool
     lengths: list[int] | None
+    magnitude: float = 0.0
+    """Size that the entries of the state are scaled to; 0: that of a state after some steps."""
+    inputs: float = 1.0
+    """Size of the entries of the input."""
 
     def __str__(self) -> str:
         state = "a" if self.state else "no"
-        return f"{self.batch} sequences, {self.time} steps, {state} state and lengths={self.lengths}"
+        size = f" with entries up to {self.magnitude:g}" if self.magnitude else ""
+        inputs = f" of an input of {self.inputs:g}" if self.inputs != 1 else ""
+        return f"{self.batch} sequences, {self.time} steps{inputs}, {state} state{size} and lengths={self.lengths}"
 
 
 _CALLS = (
@@ -33,6 +41,14 @@ _CALLS = (
     Call(5, 4, state=True, lengths=[4, 1, 0, 3, 4]),
     Call(1, 1, state=True, lengths=None),
     Call(1, 4, state=False, lengths=[3]),
+)
+# A fused path may clip the state or the input, which the kit's own states and inputs do not reach.
+_LARGE_CALLS = (
+    Call(3, 4, state=True, lengths=None, magnitude=3.0),
+    Call(3, 4, state=True, lengths=[4, 1, 3], magnitude=30.0),
+    Call(3, 4, state=True, lengths=None, magnitude=1e3),
+    Call(3, 4, state=True, lengths=None, inputs=30.0),
+    Call(3, 4, state=True, lengths=None, inputs=1e3),
 )
 
 
@@ -52,8 +68,25 @@ def executors_equal_step_loop(context: CheckContext) -> None:
     context.figures["fused"] = f"{sum(taken)} of {len(taken)} calls"
     reason = "it returns NotImplemented, or `step` or `project` is overridden without it"
     context.skip_unless(any(taken), f"the fused path was never taken: {reason}")
+    _check_large_values(context)
     _check_float32(context)
     _check_dropout(context)
+
+
+@torch.inference_mode()
+def _check_large_values(context: CheckContext) -> None:
+    """Outputs and states only: sums of large gradients of both signs have large rounding errors."""
+    # with the option, `unroll` runs in place of `unroll_layers`
+    cases = [context.kind.one_layer, {**context.kind.one_layer, "options": {"layer_norm": "output"}}]
+    for case in context.cases(cases, DIRECTIONS, batch_first=True):
+        model = case.model()
+        for call in _LARGE_CALLS:
+            x, state, lengths = _arguments(case, model, call)
+            actual = model.backbone(x, state, lengths)
+            model.backbone.force_step_loop = True
+            expected = model.backbone(x, state, lengths)
+            model.backbone.force_step_loop = False
+            context.assert_close(actual, expected, f"with {call}, the output and final state", **_LARGE_TOLERANCE)
 
 
 def compare_call(context: CheckContext, case: Case, call: Call) -> bool:
@@ -90,9 +123,18 @@ def _check_dropout(context: CheckContext) -> None:
 
 
 def _arguments(case: Case, model: RecurrentModel, call: Call) -> tuple[Tensor, Any, Tensor | None]:
-    x = case.input(batch=call.batch, time=call.time, dtype=model.backbone.dtype)
+    x = call.inputs * case.input(batch=call.batch, time=call.time, dtype=model.backbone.dtype)
     state = random_state(model, call.batch) if call.state else None
+    if call.magnitude:
+        state = map_state(lambda part: _scaled(part, call.magnitude), state)
     return x, state, None if call.lengths is None else torch.tensor(call.lengths)
+
+
+def _scaled(part: Tensor, magnitude: float) -> Tensor:
+    """The same signs, since a state may have to be positive, and the largest entry is `magnitude`."""
+    if not part.is_floating_point() or not part.any():
+        return part
+    return part * (magnitude / part.abs().max())
 
 
 def takes_fused_path(model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,25 +13,26 @@ import torch
 
 from rnnkit import build_model
 from rnnkit.testing._check import check
-from rnnkit.testing._context import Case, CheckContext, with_gradients
+from rnnkit.testing._context import Case, CheckContext, new_lengths, total, trainable, with_gradients
+from rnnkit.testing._process_settings import changed_settings, kept_settings, read_settings, write_settings
 
 _DEFAULTS = (torch.float32, torch.float64)
-# Each is read and set by these functions, and has this value in the check. The number of threads is not set, because
-# new threads would slow down all later calls of the process.
-_SETTINGS: Mapping[str, tuple[Callable[[], Any], Callable[[Any], Any], Any]] = {
-    "default dtype": (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
-    "use of deterministic algorithms": (
-        torch.are_deterministic_algorithms_enabled,
-        torch.use_deterministic_algorithms,
-        False,
-    ),
-    "precision of float32 products": (
-        torch.get_float32_matmul_precision,
-        torch.set_float32_matmul_precision,
-        "highest",
-    ),
-    "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled, True),
-}
+# A setting that is written with the value that it has already is not seen, so that both are tried.
+_SETTINGS: tuple[Mapping[str, Any], ...] = (
+    {
+        "default dtype": torch.float32,
+        "gradient mode": True,
+        "precision of float32 products": "highest",
+        "use of deterministic algorithms": False,  # setting it to True imports TorchInductor, which takes seconds
+        "use of oneDNN": True,
+    },
+    {
+        "default dtype": torch.float64,
+        "gradient mode": False,
+        "precision of float32 products": "high",
+        "use of oneDNN": False,
+    },
+)
 
 
 @check("numerics")
@@ -111,37 +113,36 @@ def _states_after(action: Callable[[], Any], drawn: int) -> dict[str, Any]:
 
 @check("numerics")
 def global_settings_are_kept(context: CheckContext) -> None:
-    """Building and calling a model leave torch's global settings as they are.
+    """Building and calling a model leave the global settings of torch, NumPy and Python as they are.
 
-    A setting such as the number of threads or the default dtype is set and not restored.
+    A setting such as the number of threads, an environment variable or a warning filter is set and not restored.
     """
-    with _usual_settings():
-        threads = torch.get_num_threads()
-        for case in context.cases(context.kind.variants):
-            model = build_model(case.spec)
-            _assert_kept(context, "building the model", threads)
-            model(case.input(dtype=model.backbone.dtype))
-            _assert_kept(context, "a call", threads)
+    initial = read_settings()
+    for case in context.cases(context.kind.variants):
+        for settings in _SETTINGS:
+            with kept_settings():
+                write_settings({**initial, **settings})  # the validation of the spec may have built a cell
+                _assert_settings_kept(context, partial(build_model, case.spec), "building the model")
+                for what, call in _calls(case):
+                    _assert_settings_kept(context, call, what)
 
 
-@contextmanager
-def _usual_settings() -> Iterator[None]:
-    before = {name: read() for name, (read, _, _) in _SETTINGS.items()}
-    try:
-        for read, write, usual in _SETTINGS.values():
-            _write(read, write, usual)
-        yield
-    finally:
-        for name, (read, write, _) in _SETTINGS.items():
-            _write(read, write, before[name])
+def _calls(case: Case) -> Iterator[tuple[str, Callable[[], Any]]]:
+    with kept_settings():
+        model = build_model(case.spec)
+    x = case.input(dtype=model.backbone.dtype)
+    yield "a call", lambda: model.eval()(x, lengths=new_lengths())
+    yield "a call of one step", lambda: model.eval()(x.narrow(case.time_axis, 0, 1))
+    yield "a call in training mode", lambda: model.train()(x)
+    if torch.is_grad_enabled() and trainable(model):
+        yield "a backward pass", lambda: total(model.train()(x)).backward()
 
 
-def _write(read: Callable[[], Any], write: Callable[[Any], Any], value: Any) -> None:
-    if read() != value:  # setting the use of deterministic algorithms imports TorchInductor, which takes seconds
-        write(value)
-
-
-def _assert_kept(context: CheckContext, what: str, threads: int) -> None:
-    changed = [name for name, (read, _, usual) in _SETTINGS.items() if read() != usual]
-    changed += ["number of threads"] * (torch.get_num_threads() != threads)
+def _assert_settings_kept(context: CheckContext, action: Callable[[], Any], what: str) -> None:
+    with kept_settings():
+        action()  # the first call may import modules, which may set something
+    with kept_settings():
+        before = read_settings()
+        action()
+        changed = changed_settings(before)
     context.assert_true(not changed, f"{what} changes the {' and the '.join(changed)}")

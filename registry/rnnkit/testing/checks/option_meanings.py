@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import torch
@@ -14,26 +14,31 @@ from rnnkit import Cell, map_state
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference, leaves
 from rnnkit.testing._context import Case, CheckContext, derivatives, gradients, random_state, total
-from rnnkit.testing.sample_values import is_choice, sample_option_values
+from rnnkit.testing.kind_under_test import Changes, KindUnderTest
+from rnnkit.testing.sample_values import is_choice, sample_option_values, sweep, sweep_ranges
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d)
 _SATURATED = 20.0  # a bias that opens a gate
 _OPEN, _SHUT = 0.99, 0.01
 _ORTHOGONAL = 1e-6
+_MAGNITUDES = (1.0, 1e2, 1e4)  # of inputs and states
+_MORE_FEATURES = 8
 
 
 @check("registration")
 def bias_false_removes_every_bias(context: CheckContext) -> None:
-    """With `bias=False` the backbone has no bias: none by name, and no parameter that is added to the same sum.
+    """With `bias=False` the backbone has no bias, by name or added to the same sum, and computes as with zero biases.
 
-    One of several biases is created regardless of `bias`.
+    One of several biases is created regardless of `bias`, or `bias=False` selects another formula.
     """
     for case in context.cases([{**context.kind.one_layer, "bias": False}]):
         left = {name for name, _ in case.model().backbone.named_parameters()}
         named = [name for name in left if _is_bias(case.model().backbone, name)]
         context.assert_true(not named, f"with bias=False, {', '.join(sorted(named))} is left")
         if context.kind.accepts(**context.kind.one_layer, bias=True):
-            _check_sums(context, Case(context.kind.spec(**context.kind.one_layer, bias=True)), left)
+            biased = Case(context.kind.spec(**context.kind.one_layer, bias=True))
+            _check_sums(context, biased, left)
+            _check_zero_biases(context, case, biased)
 
 
 def _is_bias(backbone: nn.Module, name: str) -> bool:
@@ -51,6 +56,17 @@ def _check_sums(context: CheckContext, case: Case, left: set[str]) -> None:
         same = [bias for bias in found.keys() - left if found[bias].shape == found[name].shape]
         twins = [bias for bias in same if found[name].any() and torch.allclose(found[bias], found[name], 1e-9, 1e-12)]
         context.assert_true(not twins, f"with bias=False, {name} is left, which is added to the same sum as {twins}")
+
+
+def _check_zero_biases(context: CheckContext, case: Case, biased: Case) -> None:
+    backbone, other = case.model().backbone, biased.model().backbone
+    weights = backbone.state_dict()
+    zeroed = {name: torch.zeros_like(each) for name, each in other.state_dict().items()}
+    if any(name not in zeroed or zeroed[name].shape != each.shape for name, each in weights.items()):
+        return  # its weights have other names or shapes
+    other.load_state_dict({**zeroed, **weights})
+    actual, expected = backbone(case.input()), other(case.input())
+    context.assert_close(actual, expected, "with bias=False, compared with biases of zero, the output and final state")
 
 
 @check("registration")
@@ -155,11 +171,12 @@ def _is_orthogonal(block: Tensor) -> bool:
 
 @check("registration")
 def numbers_of_options_differ(context: CheckContext) -> None:
-    """Numbers of an option on both sides of its default give different results, and not all others are the same.
+    """Numbers of an option, over the whole range that it allows, give different results; so does dropout.
 
-    The option is compared with a threshold, or passed on as a flag.
+    The option is compared with a threshold, limited to a part of its range, or passed on as a flag.
     """
     values, defaults = sample_option_values(context.kind.record.options), context.kind.record.options()
+    ranges = sweep_ranges(context.kind.record.options)
     for name, candidates in values.items():
         default = getattr(defaults, name)
         numbers = [each for each in candidates if isinstance(each, int | float) and not is_choice(each)]
@@ -173,7 +190,43 @@ def numbers_of_options_differ(context: CheckContext) -> None:
             same = apart and _equal(acting[one], acting[other])
             context.assert_true(not same, f"options.{name}={one!r} and {name}={other!r} give the same results")
         _check_not_all_equal(context, name, acting)
+        swept = [*ranges.get(name, []), *(each for each in numbers if isinstance(each, float))]
+        swept += [default] if isinstance(default, float) else []
+        if acting and swept:
+            _check_range(context, f"options.{name}", {value: {"options": {name: value}} for value in swept})
+    _check_range(context, "dropout", {value: {"dropout": value} for value in sweep(0, 1)})
     context.skip_unless(context.compared, "it has no option that is a number and acts without other options")
+
+
+def _check_range(context: CheckContext, name: str, changes: Mapping[float, Changes]) -> None:
+    """Of the numbers in order, each and the next must give different results with inputs and states of some size."""
+    accepted = sorted(value for value, each in changes.items() if context.kind.accepts(**each))
+    cases = {value: Case(context.kind.spec(**_wide(context.kind, changes[value]))) for value in accepted}
+    same = [*pairwise(accepted)]
+    for magnitude in _MAGNITUDES:  # a limit of the state acts where the state reaches it
+        tried = {value for pair in same for value in pair}
+        results = {value: _result_at(cases[value], magnitude) for value in tried}
+        same = [(one, other) for one, other in same if _equal(results[one], results[other])]
+    for one, other in same:
+        context.case = cases[other]
+        context.assert_true(False, f"{name}={one!r} and {name.rpartition('.')[2]}={other!r} give the same results")
+    if accepted:
+        context.assert_true(True, "")
+
+
+def _wide(kind: KindUnderTest, changes: Changes) -> Changes:
+    """With more features, so that a number that counts a part of them differs from the next."""
+    size = kind.spec().hidden_sizes[0] * _MORE_FEATURES
+    wide = {**changes, "hidden_size": size}
+    return wide if kind.accepts(**wide) else changes
+
+
+def _result_at(case: Case, magnitude: float) -> Any:
+    model = case.model()
+    state = map_state(lambda part: part * magnitude if part.is_floating_point() else part, random_state(model))
+    torch.manual_seed(3)
+    calls = [model.train(training)(magnitude * case.input(), state) for training in (False, True)]
+    return [*model.state_dict().values(), *calls]
 
 
 def _check_not_all_equal(context: CheckContext, name: str, acting: Mapping[Any, Any]) -> None:

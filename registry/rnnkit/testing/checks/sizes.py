@@ -12,13 +12,16 @@ from torch import Tensor
 from rnnkit import RecurrentModel
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference, leaves
-from rnnkit.testing._context import DIRECTIONS, CheckContext, random_state
-from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_widths, long_input, random_of
-from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
+from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state
+from rnnkit.testing._drawn_sizes import BATCHES, TIMES, draw_lengths, draw_widths, long_input, random_of
+from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone, select_sequences
 from rnnkit.testing.kind_under_test import KindUnderTest
 
 _LONG = 4096  # steps, of a sequence in float32
 _PIECE = 8  # steps; the other checks compare sequences of this length with single steps
+_DISTINCT = 31  # sequences; a prime number, so that those a round number apart differ
+_SHORT = 2  # steps, of sequences in batches of many sizes
+_REPEATS = 6  # of a batch of some lengths
 _PERTURBATION = 1e-12
 _STABLE = 1e-8  # the largest relative effect of a perturbation with which results can be compared
 _MAX_ERROR_RATIO = 30.0  # of a whole sequence in float32 relative to pieces of it
@@ -69,27 +72,57 @@ def _steps_of_error(kind: KindUnderTest) -> int:
 
 @check("numerics")
 def large_batches_equal_sequences(context: CheckContext) -> None:
-    """In large batches, wide layers and at drawn lengths, each sequence gives the results that it gives alone.
+    """In batches of 1 to 1,024, in wide layers and at drawn lengths, each sequence gives the results it gives alone.
 
-    Another formula is used from some batch size on, or an end is off by one for some lengths.
+    Another formula is used from some batch size on, sequences are mixed, or an end is off by one for some lengths.
     """
     random = random_of(context.kind)
     widths = draw_widths(context.kind, random)
     for case in context.cases(DIRECTIONS, **widths, batch_first=True):
-        lengths = draw_lengths(random)
-        batch, time = len(lengths), max(lengths)
-        model, x = case.model(), case.input(batch=batch, time=time)
-        state = random_state(model, batch)
-        actual, perturbed = (_run_batch(model, each, state, lengths) for each in (x, x * (1 + _PERTURBATION)))
-        context.skip_unless(_difference(perturbed, actual) < _STABLE, "it is chaotic: rounding changes its results")
-        expected = run_sequences_alone(model, x, state, lengths)
-        what = f"in a batch of {batch} sequences with lengths={lengths}, by sequence, the output and final state"
-        context.assert_close(actual, expected, what)
-        context.figures["seed"] = context.kind.seed
+        _check_lengths(context, case, draw_lengths(random))
+    for case in context.cases(DIRECTIONS, batch_first=True):
+        _check_lengths(context, case, draw_lengths(random), repeats=_REPEATS)
+    for case in context.cases(DIRECTIONS[:1], batch_first=True):
+        for force_step_loop in context.kind.force_step_loop_values:
+            _check_batches(context, case, force_step_loop=force_step_loop)
+    context.figures["seed"] = context.kind.seed
 
 
-def _run_batch(model: RecurrentModel, x: Tensor, state: Any, lengths: list[int]) -> tuple[Tensor, list[Tensor]]:
-    output, final = model.backbone(x, state, lengths=torch.tensor(lengths))
+def _check_lengths(context: CheckContext, case: Case, lengths: list[int], *, repeats: int = 1) -> None:
+    """Compare sequences of some lengths alone with all of them, several times each, together."""
+    batch, time = len(lengths), max(lengths)
+    model, x = case.model(), case.input(batch=batch, time=time)
+    state, indices = random_state(model, batch), [*range(batch)] * repeats
+    together = select_sequences(state, batch_axes(model), indices)
+    inputs = (x[indices], x[indices] * (1 + _PERTURBATION))
+    actual, perturbed = (_run_batch(model, each, together, lengths * repeats) for each in inputs)
+    context.skip_unless(_difference(perturbed, actual) < _STABLE, "it is chaotic: rounding changes its results")
+    output, parts = run_sequences_alone(model, x, state, lengths)
+    several = f"{repeats} times " if repeats > 1 else ""
+    batch_text = f"in a batch of {len(indices)} sequences with {several}lengths={lengths}"
+    what = f"{batch_text}, by sequence, the output and final state"
+    context.assert_close(actual, (output[indices], [part[indices] for part in parts]), what)
+
+
+@torch.inference_mode()
+def _check_batches(context: CheckContext, case: Case, *, force_step_loop: bool) -> None:
+    """Compare sequences alone with batches of them, in large ones several times each."""
+    model, x = case.model(), case.input(batch=_DISTINCT, time=_SHORT)
+    if force_step_loop:
+        model.backbone.force_step_loop = True
+    state, axes = random_state(model, _DISTINCT), batch_axes(model)
+    output, parts = run_sequences_alone(model, x, state, [_SHORT] * _DISTINCT)
+    for size in BATCHES:
+        indices = [index % _DISTINCT for index in range(size)]
+        actual = _run_batch(model, x[indices], select_sequences(state, axes, indices), None)
+        expected = (output[indices], [part[indices] for part in parts])
+        context.assert_close(
+            actual, expected, f"in a batch of {size} sequences, by sequence, the output and final state"
+        )
+
+
+def _run_batch(model: RecurrentModel, x: Tensor, state: Any, lengths: list[int] | None) -> tuple[Tensor, list[Tensor]]:
+    output, final = model.backbone(x, state, lengths=lengths)
     return output, batched_parts(final, batch_axes(model))
 
 

@@ -1,14 +1,12 @@
-"""Tables that fit the terminal. A table library would take longer to import than `rnnkit list` takes to run."""
+"""Tables of a given width. A table library would take longer to import than `rnnkit list` takes to run."""
 
 from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
-
-import click
 
 from rnnkit._messages import escape_control_chars
 
@@ -23,6 +21,13 @@ _COLORS = {
 _COLORED = ("state", "verdict")  # columns
 _MIN_WIDTH = 20  # of a column of long text
 _GAP = "  "
+
+Style = Callable[..., str]
+"""Returns a text in a style: `bold`, or a colour `fg`, as `click.style`."""
+
+
+def _plain(text: str, **_style: Any) -> str:
+    return text
 
 
 class Column(NamedTuple):
@@ -46,7 +51,13 @@ class Column(NamedTuple):
         return escape_control_chars(fact) if isinstance(fact, str) else f"{fact:,}"
 
 
-def table_lines(columns: Sequence[Column], facts: Sequence[Mapping[str, Any]], width: int, rule: str) -> Iterator[str]:
+def table_lines(
+    columns: Sequence[Column],
+    facts: Sequence[Mapping[str, Any]],
+    width: int,
+    rule: str,
+    style: Style = _plain,
+) -> Iterator[str]:
     """Yield the lines of a table with one row for each mapping; empty columns are left out.
 
     If the table does not fit the width, each row becomes a paragraph, so that nothing is cut off.
@@ -56,6 +67,7 @@ def table_lines(columns: Sequence[Column], facts: Sequence[Mapping[str, Any]], w
         facts: rows, from top to bottom.
         width: width of the terminal.
         rule: character of the line below the headings.
+        style: the style of headings and of some words; none by default.
     """
     columns = [column for column in columns if any(map(column.cell, facts))]
     rows = [[column.cell(each) for column in columns] for each in facts]
@@ -63,12 +75,12 @@ def table_lines(columns: Sequence[Column], facts: Sequence[Mapping[str, Any]], w
     headings = [[column.name] for column in columns], [column.name.split() for column in columns]  # the second wrapped
     widths = next(filter(None, (_widths(columns, each, rows, room) for each in headings)), None)
     if widths is None:
-        yield from _paragraphs(columns, rows, width)
+        yield from _paragraphs(columns, rows, width, style)
         return
-    yield from _row([column.name for column in columns], columns, widths, bold=True)
+    yield from _row([column.name for column in columns], columns, widths, style, bold=True)
     yield rule * (sum(widths) + len(_GAP) * (len(widths) - 1))
     for row in rows:
-        yield from _row(row, columns, widths)
+        yield from _row(row, columns, widths, style)
 
 
 def _widths(
@@ -85,19 +97,19 @@ def _widths(
 
 
 def _row(
-    cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], *, bold: bool = False
+    cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], style: Style, *, bold: bool = False
 ) -> Iterator[str]:
     """Yield the lines of one row, as many as its longest cell needs."""
     wrapped = [textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(cells, widths, strict=True)]
     for line in zip_longest(*wrapped, fillvalue=""):
-        placed = (_placed(*each, bold=bold) for each in zip(line, columns, widths, strict=True))
+        placed = (_placed(*each, style, bold=bold) for each in zip(line, columns, widths, strict=True))
         yield _GAP.join(placed).rstrip()
 
 
-def _placed(cell: str, column: Column, width: int, *, bold: bool) -> str:
+def _placed(cell: str, column: Column, width: int, style: Style, *, bold: bool) -> str:
     space = " " * (width - _width(cell))
     color = _COLORS.get(cell) if column.name in _COLORED else None
-    styled = click.style(cell, bold=bold or None, fg=color) if bold or color else cell
+    styled = style(cell, bold=bold or None, fg=color) if bold or color else cell
     return space + styled if column.right else styled + space
 
 
@@ -107,9 +119,9 @@ def _width(text: str) -> int:
     return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
 
 
-def _paragraphs(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+def _paragraphs(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int, style: Style) -> Iterator[str]:
     for name, *cells in rows:
-        yield click.style(name, bold=True)
+        yield style(name, bold=True)
         for column, cell in zip(columns[1:], cells, strict=True):
             if cell:
                 yield fill(f"{column.name}: {cell}", width, "  ", "    ")

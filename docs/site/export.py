@@ -1,0 +1,136 @@
+"""Writes the tables of the page "Export and deploy": `python -m docs.site.export [--check]`.
+
+`python -m benchmarks --parts deployed --seconds 1 --json docs/measured/export.json` measures the figures, which are
+committed with their date and machine.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[1] / "measured"
+FIGURES, TABLE = FOLDER / "export.json", FOLDER / "export.md"
+SHAPE = "medium"
+KINDS = ("rnn", "gru", "lstm", "rnn_cell", "gru_cell", "lstm_cell", "mgu")
+MODES = ("compiled", ".pt2", "ONNX Runtime", "ONNX Runtime, int8")
+STEP_MODES = ("eager", "compiled", "ONNX Runtime")
+RECURRENT = ("RNN", "GRU", "LSTM", "Scan")
+REMEASURE = "python -m benchmarks --parts deployed --seconds 1 --json docs/measured/export.json"
+
+
+def text(record: dict[str, Any]) -> str:
+    """Return the part of the page that is generated."""
+    tables = (_files(record), _ratios(record), _steps(record))
+    failures = [f"- {_failure(each)}" for each in record["failures"] if each["shape"] == SHAPE]
+    failed = ["✗ failed:\n\n" + "\n".join(failures)] if failures else []
+    parts = [*tables, *failed, _machine(record)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _files(record: dict[str, Any]) -> str:
+    heads = ("kind", "operators in the file", "recurrence", "size", "int8 size", "largest difference", "with int8")
+    rows = []
+    for kind in KINDS:
+        export = _find(record["exports"], kind=kind, shape=SHAPE)
+        operators = ", ".join(f"{count} {name}" for name, count in export["operators"].items())
+        recurrence = ", ".join(name for name in export["operators"] if name in RECURRENT)
+        sizes = _kilobytes(export["size"]), _kilobytes(export["int8_size"])
+        differences = _difference(export["difference"]), _difference(export["int8_difference"])
+        rows.append((f"`{kind}`", operators, recurrence, *sizes, *differences))
+    return _table(heads, rows, left=3)
+
+
+def _ratios(record: dict[str, Any]) -> str:
+    threads = sorted({each["threads"] for each in record["results"] if each["what"].startswith("forward: ")})
+    heads = [f"{mode}, {count} thread{'s' * (count > 1)}" for count in threads for mode in MODES]
+    rows = [
+        (f"`{kind}`", *(_ratio(record, f"forward: {mode}", kind, count) for count in threads for mode in MODES))
+        for kind in KINDS
+    ]
+    return "Time of a batch of sequences, divided by that of the eager model:\n\n" + _table(("kind", *heads), rows)
+
+
+def _steps(record: dict[str, Any]) -> str:
+    rows = []
+    for kind in KINDS:
+        found = [_figure(record, f"step: {mode}", kind, 1) for mode in STEP_MODES]
+        bare = [f"{figure['theirs']:.0f}" for figure in found if figure][:1] or ["✗"]
+        cells = [f"{figure['ours']:.0f} ({figure['ratio']:.2f})" if figure else "✗" for figure in found]
+        rows.append((f"`{kind}`", *bare, *cells))
+    heads = ("kind", "torch.nn", *STEP_MODES)
+    introduction = (
+        "One step at batch size 1, in microseconds, and divided by that of torch.nn: its module with time 1, or its "
+        "cells; for `mgu`, those of GRU:"
+    )
+    return f"{introduction}\n\n{_table(heads, rows)}"
+
+
+def _machine(record: dict[str, Any]) -> str:
+    sizes = ", ".join(f"{name.removesuffix('_size')} {size}" for name, size in record["shapes"][SHAPE].items())
+    gflops = " and ".join(f"{value:.0f} on {count}" for count, value in record["matmul_gflops"].items())
+    return (
+        f"Measured at {sizes.replace('num_layers', 'layers')}, on {record['date'][:10]}, on the processor "
+        f"“{record['processor']}” with torch {record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}: CPU "
+        f"time on one thread, wall-clock time on two, the modes of a kind in turn. Matrix products reach (GFLOP/s, "
+        f"by number of threads) {gflops}. `{REMEASURE}` measures "
+        f"again; [the figures](../measured/export.json) are in the tree."
+    )
+
+
+def _find(records: list[dict[str, Any]], **wanted: object) -> dict[str, Any]:
+    """Return the only record with these values.
+
+    Raises:
+        LookupError: it is missing, or there are several.
+    """
+    found = [each for each in records if wanted.items() <= each.items()]
+    if len(found) != 1:
+        raise LookupError(f"{FIGURES.name} has {len(found)} records of {wanted}, and should have one: {REMEASURE}")
+    return found[0]
+
+
+def _figure(record: dict[str, Any], what: str, kind: str, threads: int) -> dict[str, Any] | None:
+    """Return a figure; None if it failed."""
+    wanted = {"what": what, "kind": kind, "shape": SHAPE, "threads": threads}
+    if any(wanted.items() <= each.items() for each in record["failures"]):
+        return None
+    return _find(record["results"], **wanted)
+
+
+def _ratio(record: dict[str, Any], what: str, kind: str, threads: int) -> str:
+    figure = _figure(record, what, kind, threads)
+    return f"{figure['ratio']:.2f}" if figure else "✗"
+
+
+def _failure(failure: dict[str, Any]) -> str:
+    return f"`{failure['kind']}`, {failure['what']}, threads: {failure['threads']}: `{failure['reason']}`"
+
+
+def _kilobytes(size: int | None) -> str:
+    return f"{size / 1000:.0f} kB" if size else "✗"
+
+
+def _difference(value: float | None) -> str:
+    return f"{value:.0e}" if value is not None else "✗"
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]], left: int = 1) -> str:
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * left}{'--:|' * (len(heads) - left)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def main() -> int:
+    made = text(json.loads(FIGURES.read_text(encoding="utf-8")))
+    if "--check" not in sys.argv:
+        TABLE.write_text(made, encoding="utf-8")
+    elif TABLE.read_text(encoding="utf-8") != made:
+        print(f"{TABLE} is not what {FIGURES} says: run python -m docs.site.export")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

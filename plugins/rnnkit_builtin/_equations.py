@@ -1,0 +1,54 @@
+"""The papers and equations of Elman's network, the GRU and the LSTM, and the meanings of their symbols."""
+
+from __future__ import annotations
+
+from rnnkit import Paper
+
+ELMAN = Paper(
+    title="Finding Structure in Time",
+    authors="Jeffrey L. Elman",
+    year=1990,
+    link="https://doi.org/10.1207/s15516709cog1402_1",
+)
+ELMAN_STEP = r"h_t &= \phi(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})"
+ELMAN_MEANINGS = {r"\phi": "function of each feature that `nonlinearity` names: tanh, or the positive part"}
+
+CHO = Paper(
+    title="Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
+    authors="Kyunghyun Cho et al.",
+    year=2014,
+    link="https://arxiv.org/abs/1406.1078",
+)
+# The reset gate is applied after the matrix product, as in torch and cuDNN; in the paper (v3), before it.
+GRU_STEP = r"""
+    r_t &= \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr}) \\
+    z_t &= \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz}) \\
+    n_t &= \tanh(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn})) \\
+    h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
+"""
+GRU_MEANINGS = {
+    "r_t": "reset gate: how much of the old state the new values read",
+    "z_t": "update gate: how much of the old state stays",
+    "n_t": "new values for the state",
+}
+
+HOCHREITER = Paper(
+    title="Long Short-Term Memory",
+    authors="Sepp Hochreiter, Jürgen Schmidhuber",
+    year=1997,
+    link="https://doi.org/10.1162/neco.1997.9.8.1735",
+)
+LSTM_STEP = r"""
+    i_t &= \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi}) \\
+    f_t &= \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf}) \\
+    g_t &= \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg}) \\
+    o_t &= \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho}) \\
+    c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
+    h_t &= o_t \odot \tanh(c_t)
+"""
+LSTM_MEANINGS = {
+    "i_t": "input gate: how much of the new values enters the cell state",
+    "f_t": "forget gate: how much of the cell state stays",
+    "g_t": "new values for the cell state",
+    "o_t": "output gate: how much of the cell state enters the hidden state",
+}
