@@ -23,7 +23,8 @@ from rnnkit.plan.unsupported import Unsupported
 
 MAX_PIECES = 64  # of one value: if widths have a small common divisor, the plan would be long and slow
 
-_FILLS = {"zeros": 0.0, "zeros_like": 0.0, "new_zeros": 0.0, "ones": 1.0, "ones_like": 1.0, "new_ones": 1.0}
+_ZEROS, _ONES = {"zeros", "zeros_like", "new_zeros"}, {"ones", "ones_like", "new_ones"}
+_FILLS = {*_ZEROS, *_ONES, "full", "full_like", "new_full", "scalar_tensor"}
 _SAME_ORDER = {"view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten"}
 _SAME = {"clone", "alias", "contiguous", "lift_fresh"}
 _Array = Any  # of nodes and constants
@@ -150,10 +151,9 @@ class _Lowering:
         if call.name in {"mm", "addmm"}:
             return [self._product(call)]
         if call.name in ELEMENTWISE:
-            return [self._elementwise(call, shape)] + [None] * (len(call.results) - 1)
-        if call.name in _FILLS or call.name in {"full", "full_like", "new_full"}:
-            value: Any = _FILLS.get(call.name, call.arguments[-1])
-            return [np.broadcast_to(np.array(float(value), object), self._pieces_shape(shape))]
+            return [self._elementwise(call, shape), *[None] * (len(call.results) - 1)]  # None: for torch's backward
+        if call.name in _FILLS:
+            return [np.broadcast_to(np.array(_fill_value(call), object), self._pieces_shape(shape))]
         if call.name == "_to_copy" or call.name in _SAME:
             return [self._cast(call)]
         move = _MOVES.get(call.name)
@@ -193,7 +193,7 @@ class _Lowering:
         return Projection(self.recording.projected, tuple(self._projected_calls), tuple(self._inputs))
 
     def hoisted(self) -> Hoisted:
-        sizes = [_size(self.recording.shapes[index]) for index in self._vectors]
+        sizes = [math.prod(self.recording.shapes[index]) for index in self._vectors]
         return Hoisted(
             tensors=self.recording.tensors,
             calls=tuple(self._hoisted_calls),
@@ -211,7 +211,7 @@ class _Lowering:
         if index not in self._vectors:
             self._vectors.append(index)
         number = self._vectors.index(index)
-        if _size(shape) == 1:
+        if math.prod(shape) == 1:
             return np.array([self.graph.leaf("vector", number, 0)], object)
         return self._leaves("vector", number, shape[1:] if len(shape) > 1 else shape)
 
@@ -253,9 +253,8 @@ class _Lowering:
         return self._add_scaled(added[0], result, keywords.get("beta", 1), keywords.get("alpha", 1))
 
     def _add_scaled(self, added: Ref, result: _Array, beta: float, alpha: float) -> _Array:
-        scaled = [result if alpha == 1 else result * float(alpha)]
         term = np.broadcast_to(self.read(added), result.shape)
-        return scaled[0] + (term if beta == 1 else term * float(beta))
+        return (result if alpha == 1 else result * float(alpha)) + (term if beta == 1 else term * float(beta))
 
     def _elementwise(self, call: Call, shape: tuple[int, ...]) -> _Array:
         target = self._pieces_shape(shape)
@@ -296,7 +295,7 @@ class _Lowering:
 
     def split(self, call: Call) -> list[_Array]:
         axis = self._axis(call, 2)
-        sizes = [self._along(axis, self.features(result)) for result in call.results]
+        sizes = [self._pieces_shape(self.features(result))[axis] for result in call.results]
         return list(np.split(self._full(call.arguments[0]), np.cumsum(sizes)[:-1], axis))
 
     def slice(self, call: Call) -> list[_Array]:
@@ -331,11 +330,8 @@ class _Lowering:
         return [np.stack([self._full(each) for each in call.arguments[0]], axis)]
 
     def _full(self, argument: Ref) -> _Array:
-        """Return the array of a tensor in its own shape; a vector must not be moved, because it has no batch."""
+        """Return the array of a tensor in its own shape."""
         return np.broadcast_to(self.read(argument), self._pieces_shape(self.features(argument.index)))
-
-    def _along(self, axis: int, shape: tuple[int, ...]) -> int:
-        return self._pieces_shape(shape)[axis]
 
     def _axis(self, call: Call, position: int, *, moves: bool = False) -> int:
         dim = call.arguments[position] if len(call.arguments) > position else dict(call.keywords).get("dim", 0)
@@ -395,14 +391,12 @@ def _on_constants(call: Call, arguments: list[Any], keywords: dict[str, Any]) ->
     return float(call.operator(*tensors, **keywords))
 
 
-def _size(shape: Any) -> int:
-    return math.prod(shape)
+def _fill_value(call: Call) -> float:
+    return 0.0 if call.name in _ZEROS else 1.0 if call.name in _ONES else float(call.arguments[-1])
 
 
 def _mentions_batch(nested: Any) -> bool:
-    return (
-        nested == BATCH if isinstance(nested, str) else isinstance(nested, tuple) and any(map(_mentions_batch, nested))
-    )
+    return any(map(_mentions_batch, nested)) if isinstance(nested, tuple) else nested == BATCH
 
 
 def _map(function: Callable[[Any], Any], array: _Array) -> _Array:
