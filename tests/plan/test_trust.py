@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import gc
+import math
 import random
 import threading
 import types
@@ -16,6 +17,7 @@ from torch.nn.utils import parametrize
 
 from rnnkit import CellState
 from rnnkit.plan import INSTRUCTIONS, Plan, Refusal, plan_for, trust, unroll
+from rnnkit.plan.fingerprint import freeze
 from tests.helpers.plans import StepCell, assert_plan_equals_steps, plan_of, randomize
 
 SCALE = 2.0
@@ -156,6 +158,18 @@ def rolls_the_batch(p, h, weight, vector):
     return torch.tanh(p + torch.cat([h[1:], h[:1]]))
 
 
+def moves_features(p, h, weight, vector):
+    return torch.tanh(p + torch.cat(h.view(-1, 2, 2).unbind(2), -1))
+
+
+def reads_a_constant_mask(p, h, weight, vector):
+    return torch.tanh(p + torch.where(torch.ones(4) > 0, h, p))
+
+
+def reads_a_matrix_of_parameters(p, h, weight, vector):
+    return torch.tanh(p + (h.unsqueeze(1) * weight).flatten(1)[:, :4])
+
+
 def averages_the_batch(p, h, weight, vector):
     return torch.tanh(p + h.mean(0))
 
@@ -199,6 +213,9 @@ REFUSED = {
     prints: "prints calls print",
     mixes_the_batch: "flip is not an instruction",
     rolls_the_batch: "has a result of another shape",
+    moves_features: "an operation that moves single features",
+    reads_a_constant_mask: "a value is torch.bool, but the state is torch.float64",
+    reads_a_matrix_of_parameters: "a matrix of parameters is used outside of a matrix product",
     averages_the_batch: "does not have the form",
     multiplies_computed_values: "bmm is not an instruction",
     rounds: "a value is torch.float32, but the state is torch.float64",
@@ -489,6 +506,13 @@ def test_a_class_in_an_attribute_is_seen(monkeypatch):
     assert_plan_equals_steps(cell)
 
 
+def test_equal_numbers_may_be_different_constants():
+    values = [0, 0.0, -0.0, False, 1, 1.0, True, math.nan, math.inf, "0", None, torch.float32, (0,), [0]]
+    frozen = [freeze(value, "a constant") for value in values]
+    assert len(set(frozen)) == len(values)
+    assert freeze(float("nan"), "a constant") == freeze(math.nan, "a constant")
+
+
 class Table(dict):
     """A dictionary with attributes."""
 
@@ -699,7 +723,7 @@ def test_a_garbage_collection_is_not_part_of_the_step():
     thresholds = gc.get_threshold()
     gc.set_threshold(1)
     try:
-        assert isinstance(plan_for(StepCell(adds)), Plan)
+        assert isinstance(plan_for(StepCell(lambda p, h, weight, vector: torch.tanh(p - h))), Plan)
     finally:
         gc.set_threshold(*thresholds)
         gc.callbacks.remove(callback)

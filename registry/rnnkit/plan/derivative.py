@@ -44,7 +44,7 @@ def differentiate(step: LoweredStep) -> Gradients:
     for node in reversed(order(_roots(step), step)):
         if node.is_leaf and node.name == "product":
             number, piece = node.arguments
-            if piece == 0:  # the first in the order of nodes, and so the last here: all pieces have their gradients
+            if piece == 0:  # once for all pieces, which follow each other
                 for operand, gradient in zip(step.products[number].operand, operands[number], strict=True):
                     _accumulate(gradients, operand, gradient)
         elif not node.is_leaf and node in gradients:
