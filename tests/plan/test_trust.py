@@ -145,6 +145,26 @@ def blocks_gradients_by_a_mode(p, h, weight, vector):
     return torch.tanh(p) * gate
 
 
+def clips_gradients_by_a_hook(p, h, weight, vector):
+    x = torch.tanh(p + h)
+    x.register_hook(lambda gradient: gradient.clamp(-100, 100))
+    return x
+
+
+class ClippedGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.clamp(-100, 100)
+
+
+def clips_gradients_by_a_function(p, h, weight, vector):
+    return torch.tanh(ClippedGradient.apply(p + h))
+
+
 def prints(p, h, weight, vector):
     print("step")  # noqa: T201
     return torch.tanh(p + h)
@@ -210,6 +230,8 @@ REFUSED = {
     blocks_gradients: "detach blocks gradients",
     blocks_gradients_by_data: "data blocks gradients",
     blocks_gradients_by_a_mode: "of the plan differs from that of two steps",
+    clips_gradients_by_a_hook: "register_hook changes gradients",
+    clips_gradients_by_a_function: "ClippedGradient is an autograd.Function",
     prints: "prints calls print",
     mixes_the_batch: "flip is not an instruction",
     rolls_the_batch: "has a result of another shape",

@@ -29,6 +29,13 @@ class _Example(NamedTuple):
 
 
 _LIBRARIES = {"rnnkit", "torch", "numpy", *sys.stdlib_module_names} - {"__main__"}
+# Attributes of classes that Python and its libraries set, and that have no effect on instances.
+_SPECIAL = {
+    *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__firstlineno__"),
+    *("__abstractmethods__", "_abc_impl", "__parameters__", "__type_params__", "__orig_bases__", "__hash__"),
+    *("__dataclass_fields__", "__dataclass_params__", "__static_attributes__", "__annotate_func__", "__slots__"),
+    *("__annotations_cache__", "__classdictcell__"),
+}
 _MAX_DEPTH = 20
 _NUMBERS = (bool, int, float, complex, str, bytes, type(None), np.generic)
 # They have no parts that change, or are compared by identity because they are replaced as a whole.
@@ -46,6 +53,8 @@ _BY_IDENTITY = (
     staticmethod,
     classmethod,
     functools.cached_property,
+    type(functools.lru_cache(lambda: None)),
+    torch.jit.ScriptFunction,
     type(vars(_Example)["part"]),
     torch.dtype,
     torch.device,
@@ -154,12 +163,8 @@ def _constants(cls: type, depth: int) -> Iterator[Any]:
             if vars(base).get("__slots__"):
                 raise Unsupported(f"{base.__name__} has __slots__, whose values a plan would not see")
             for name, value in vars(base).items():
-                if not _is_special(name, value):
+                if name not in _SPECIAL:
                     yield base, name, freeze(value, f"{base.__name__}.{name}", depth + 1)
-
-
-def _is_special(name: str, value: Any) -> bool:
-    return name == "_abc_impl" or (name.startswith("__") and name.endswith("__") and not callable(value))
 
 
 def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -25,7 +26,7 @@ BATCH = "batch"
 
 Shape: TypeAlias = "tuple[int | str, ...]"
 
-# Functions that do what no operator shows: give values to Python, or hide a tensor from autograd.
+# Functions that do what no operator shows: give values to Python, hide a tensor from autograd, or change gradients.
 _REASONS = {
     Tensor.tolist: "tolist reads the values of a tensor in Python",
     Tensor.numpy: "numpy reads the values of a tensor in Python",
@@ -34,6 +35,8 @@ _REASONS = {
     Tensor.detach_: "detach_ blocks gradients",
     torch.detach: "detach blocks gradients",
     Tensor.data.__get__: "data blocks gradients",  # type: ignore[attr-defined]
+    Tensor.register_hook: "register_hook changes gradients",
+    Tensor.grad_fn.__get__: "grad_fn may change gradients",  # type: ignore[union-attr]
 }
 _LIBRARIES = {"rnnkit", "torch", *sys.stdlib_module_names} - {"__main__"}
 
@@ -129,6 +132,7 @@ def record(cell: Step, projected: Any, state: Any, tensors: Sequence[tuple[str, 
     with _RefusingMode(), recorder:
         output, after = cell.step(projected, state)
     parts = flatten(after)
+    _refuse_custom_functions((output, *parts))
     if not isinstance(output, Tensor) or output.dim() != 2:
         raise Unsupported("step must return an output of shape (batch, features)")
     if [part.shape for part in parts] != [part.shape for part in flatten(state)]:
@@ -261,6 +265,19 @@ def _refuse(function: Any) -> None:
         raise Unsupported(f"{function.overloadpacket.__name__} draws random numbers", _author_line())
     if function is torch.ops.aten._local_scalar_dense.default:
         raise _reads_values("item")
+
+
+def _refuse_custom_functions(results: Sequence[Tensor]) -> None:
+    """Refuse a step with an `autograd.Function`: its operators show the function, but not the gradient."""
+    nodes = [result.grad_fn for result in results]
+    seen = set[Any]()
+    while nodes:
+        node: Any = nodes.pop()
+        if isinstance(node, BackwardCFunction):
+            raise Unsupported(f"{type(node).__name__.removesuffix('Backward')} is an autograd.Function")
+        if node is not None and node not in seen:
+            seen.add(node)
+            nodes.extend(following for following, _ in node.next_functions)
 
 
 def _reads_values(name: str) -> Unsupported:

@@ -21,7 +21,8 @@ def unroll(plan: Plan, cell: Any, projected: Any, state: Any, lengths: Tensor | 
     Args:
         plan: the plan of the cell's step.
         cell: the cell, for its parameters.
-        projected: the projected input: `(time, batch, ...)`, or nested tuples of such tensors.
+        projected: the projected input: `(time, batch, ...)`, or nested tuples of such tensors; finite past the length
+            of each sequence, and otherwise arbitrary there.
         state: the state before the first step, a NamedTuple of tensors `(batch, ...)`.
         lengths: the number of valid steps of each sequence, `(batch,)`, at least 0; None: all are valid.
 
