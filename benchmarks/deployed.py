@@ -104,6 +104,8 @@ def _compare(
     unit: str,
     scale: float = 1,
 ) -> Iterator[Figure | Failure]:
+    # all models share the cache of compiled graphs, and past its limit torch would run them eagerly
+    torch.compiler.reset()
     modes = {name: _prepare(maker) for name, maker in makers.items()}
     for name, mode in modes.items():
         if mode.run is None:
@@ -129,7 +131,7 @@ def _compare(
 def _prepare(maker: Callable[[], Run]) -> Mode:
     """Compile or export and run once; any error becomes the reason of a failure."""
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):  # noqa: SLF001  # not public
             run = maker()
             run()
     except Exception as error:  # noqa: BLE001  # a figure that is missing has a reason

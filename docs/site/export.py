@@ -31,16 +31,15 @@ def text(record: dict[str, Any]) -> str:
 
 
 def _files(record: dict[str, Any]) -> str:
-    heads = ("kind", "operators in the file", "recurrence", "size", "int8 size", "largest difference", "with int8")
+    heads = ("kind", "recurrent operators", "size", "int8 size", "largest difference", "with int8")
     rows = []
     for kind in KINDS:
         export = _find(record["exports"], kind=kind, shape=SHAPE)
-        operators = ", ".join(f"{count} {name}" for name, count in export["operators"].items())
-        recurrence = ", ".join(name for name in export["operators"] if name in RECURRENT)
+        operators = [f"{count} {name}" for name, count in export["operators"].items() if name in RECURRENT]
         sizes = _kilobytes(export["size"]), _kilobytes(export["int8_size"])
         differences = _difference(export["difference"]), _difference(export["int8_difference"])
-        rows.append((f"`{kind}`", operators, recurrence, *sizes, *differences))
-    return _table(heads, rows, left=3)
+        rows.append((f"`{kind}`", ", ".join(operators), *sizes, *differences))
+    return _table(heads, rows, left=2)
 
 
 def _ratios(record: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ def test_each_kind_has_its_files_times_and_steps(name):
     assert f"{ratios[0]:.2f}" in times
     assert f"({ratios[-1]:.2f})" in steps
     [recorded] = [each for each in RECORD["exports"] if (each["kind"], each["shape"]) == (name, export.SHAPE)]
-    assert all(name in files for name in recorded["operators"])
+    assert any(name in files for name in recorded["operators"] if name in export.RECURRENT)
 
 
 def test_a_failure_is_shown_with_its_reason():
