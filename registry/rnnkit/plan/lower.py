@@ -18,7 +18,8 @@ from rnnkit.plan.hoist import Hoisted, Projection
 from rnnkit.plan.instructions import new_graph
 from rnnkit.plan.nodes import Graph, Node, Operand
 from rnnkit.plan.operators import ELEMENTWISE, as_number
-from rnnkit.plan.record import BATCH, Call, Recording, Ref, Shape
+from rnnkit.plan.partition import has_batch_first, partition
+from rnnkit.plan.record import BATCH, Call, Recording, Ref
 from rnnkit.plan.unsupported import Unsupported
 
 MAX_PIECES = 64  # of one value: if widths have a small common divisor, the plan would be long and slow
@@ -77,7 +78,7 @@ def lower(recording: Recording) -> LoweredStep:
         Unsupported: a call is neither an instruction nor a product with a weight nor a move of pieces.
     """
     lowering = _Lowering(recording)
-    for call in lowering.calls:
+    for call in lowering.parts.of_step:
         lowering.call(call)
     output = lowering.read_pieces(recording.output)
     next_state = tuple(map(lowering.read_pieces, recording.next_state))
@@ -99,42 +100,15 @@ class _Lowering:
         self.recording = recording
         self.graph = new_graph()
         self.products: list[MatrixProduct] = []
-        self.calls: list[Call] = []
         self._line = ""
         self._weights: list[int] = []
         self._vectors: list[int] = []
         self._inputs: list[int] = []
         self._arrays: dict[int, _Array] = {}
-        self._hoisted = {index for index, _ in recording.tensors}
-        self._projected = set(recording.projected)
-        self._hoisted_calls: list[Call] = []
-        self._projected_calls: list[Call] = []
-        for call in recording.calls:
-            self._classify(call)
-        self.width = _width(recording, self.calls)
+        self.parts = partition(recording, {"mm", "addmm", "_to_copy", *ELEMENTWISE, *_SAME, *_MOVES})
+        self.width = _width(recording, self.parts.of_step)
         for number, index in enumerate(recording.state):
             self._arrays[index] = self._leaves("state", number, self.features(index))
-
-    def _classify(self, call: Call) -> None:
-        """Find out whether a call depends on parameters alone, on the input, or on the state."""
-        if all(each in self._hoisted for each in call.inputs()) and not _mentions_batch(call.arguments):
-            self._hoisted.update(call.results)
-            self._hoisted_calls.append(call)
-        elif self._needs_no_state(call):
-            self._projected.update(call.results)
-            self._projected_calls.append(call)
-        else:
-            self.calls.append(call)
-
-    def _needs_no_state(self, call: Call) -> bool:
-        """True if a call can be computed for all time steps at once, because it treats batch elements alike."""
-        inputs = set(call.inputs())
-        if not inputs & self._projected or not inputs <= self._projected | self._hoisted:
-            return False
-        if call.name in {"mm", "addmm"} and call.arguments[-1].index not in self._hoisted:
-            return False
-        known = call.name in {"mm", "addmm", "_to_copy", *ELEMENTWISE, *_SAME, *_MOVES}
-        return known and all(_has_batch_first(self.recording.shapes[each]) for each in call.results)
 
     def call(self, call: Call) -> None:
         self._line = call.line
@@ -166,7 +140,7 @@ class _Lowering:
     def features(self, index: int) -> tuple[int, ...]:
         """Return the shape of a value without the batch."""
         shape = self.recording.shapes[index]
-        if not _has_batch_first(shape):
+        if not has_batch_first(shape):
             text = ", ".join(map(str, shape))
             raise self._unsupported(f"a value of shape ({text}) does not have the form (batch, ..., features)")
         return shape[1:]  # type: ignore[return-value]
@@ -174,9 +148,9 @@ class _Lowering:
     def read(self, argument: Any) -> _Array:
         """Return the array of a tensor."""
         index = argument.index
-        if index in self._hoisted:
+        if index in self.parts.parameters:
             return self._vector(index)
-        if index in self._projected and index not in self._arrays:
+        if index in self.parts.inputs and index not in self._arrays:
             self._arrays[index] = self._leaves("projected", len(self._inputs), self.features(index))
             self._inputs.append(index)
         return self._arrays[index]
@@ -190,13 +164,13 @@ class _Lowering:
         return tuple(map(self.features, self._inputs))
 
     def projection(self) -> Projection:
-        return Projection(self.recording.projected, tuple(self._projected_calls), tuple(self._inputs))
+        return Projection(self.recording.projected, self.parts.of_input, tuple(self._inputs))
 
     def hoisted(self) -> Hoisted:
         sizes = [math.prod(self.recording.shapes[index]) for index in self._vectors]
         return Hoisted(
             tensors=self.recording.tensors,
-            calls=tuple(self._hoisted_calls),
+            calls=self.parts.of_parameters,
             weights=tuple(self._weights),
             vectors=tuple(self._vectors),
             repeats=tuple(self.width if size == 1 else 1 for size in sizes),
@@ -240,7 +214,7 @@ class _Lowering:
 
     def _product(self, call: Call) -> _Array:
         *added, left, right = call.arguments
-        if right.index not in self._hoisted or left.index in self._hoisted:
+        if right.index not in self.parts.parameters or left.index in self.parts.parameters:
             raise self._unsupported("a matrix product of two values that both depend on the input or the state")
         number, shape = len(self.products), self.features(call.results[0])
         result = self._leaves("product", number, shape)
@@ -370,17 +344,13 @@ def _width(recording: Recording, calls: Sequence[Call]) -> int:
     values = {*recording.state, recording.output, *recording.next_state}
     values.update(each for call in calls for each in (*call.results, *call.inputs()))
     shapes = [recording.shapes[each] for each in values]
-    widths: list[Any] = [shape[-1] for shape in shapes if _has_batch_first(shape)]
+    widths: list[Any] = [shape[-1] for shape in shapes if has_batch_first(shape)]
     starts = [
         call.arguments[2]
         for call in calls
         if call.name == "slice" and len(call.arguments) > 2 and isinstance(call.arguments[2], int)
     ]
     return math.gcd(*widths, *starts)
-
-
-def _has_batch_first(shape: Shape) -> bool:
-    return len(shape) > 1 and shape[0] == BATCH and BATCH not in shape[1:]
 
 
 def _on_constants(call: Call, arguments: list[Any], keywords: dict[str, Any]) -> float:
@@ -393,10 +363,6 @@ def _on_constants(call: Call, arguments: list[Any], keywords: dict[str, Any]) ->
 
 def _fill_value(call: Call) -> float:
     return 0.0 if call.name in _ZEROS else 1.0 if call.name in _ONES else float(call.arguments[-1])
-
-
-def _mentions_batch(nested: Any) -> bool:
-    return any(map(_mentions_batch, nested)) if isinstance(nested, tuple) else nested == BATCH
 
 
 def _map(function: Callable[[Any], Any], array: _Array) -> _Array:
