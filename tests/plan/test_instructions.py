@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rnnkit import CellState
+from rnnkit import Cell
 from rnnkit.plan import INSTRUCTIONS, unroll
 from rnnkit.plan.instructions import CHEAP, MASKS
-from tests.helpers.plans import StepCell, unverified_plan
+from tests.helpers.plans import TwoPartState, unverified_plan
 
 POINTS = [
     math.nan,
@@ -100,25 +100,38 @@ _BINARY = {
 }
 
 
+class TwoValuesCell(Cell):
+    """A cell whose output is a function of the two parts of its state: one of the input alone is left to torch."""
+
+    State = TwoPartState
+
+    def __init__(self, function, width):
+        super().__init__(width, width, dtype=torch.float64)
+        self.function = function
+
+    def step(self, projected_t, state):
+        return self.function(*state), state
+
+
 def compare(function, *inputs, tolerance=1e-12):
-    """Compare a step of `function` of the projected input and the state with `function` itself, and its gradients."""
-    width = inputs[0].shape[-1]
-    cell = StepCell(lambda p, h, weight, vector: function(p, h), width, width)
+    """Compare a step with the function that it applies, and the gradients of the two."""
+    cell = TwoValuesCell(function, inputs[0].shape[-1])
     plan = unverified_plan(cell)  # verification refuses a step such as log, which is not finite for all states
-    x, h = (each.clone().requires_grad_() for each in inputs)
-    expected = function(x, h)
-    found, _ = unroll(plan, cell, x.unsqueeze(0), CellState(h))
+    assert not plan.projection.calls
+    state = TwoPartState(*[each.clone().requires_grad_() for each in inputs])
+    expected = function(*state)
+    found, _ = unroll(plan, cell, torch.zeros(1, *inputs[0].shape, dtype=torch.float64), state)
     torch.testing.assert_close(found[0], expected, rtol=tolerance, atol=tolerance, equal_nan=True)
-    gradients = [torch.autograd.grad(y.sum(), (x, h), allow_unused=True) for y in (found, expected)]
+    gradients = [torch.autograd.grad(y.sum(), state, allow_unused=True) for y in (found, expected)]
     for one, other in zip(*gradients, strict=True):
-        wanted = torch.zeros_like(x) if other is None else other
+        wanted = torch.zeros_like(state.first) if other is None else other
         torch.testing.assert_close(one, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", _UNARY)
 def test_functions_of_one_value(name):
     x = torch.tensor([POINTS], dtype=torch.float64).t().contiguous()
-    compare(lambda p, h: _UNARY[name](p), x, torch.zeros_like(x))
+    compare(lambda first, second: _UNARY[name](first), x, torch.zeros_like(x))
 
 
 @pytest.mark.parametrize("name", _BINARY)
