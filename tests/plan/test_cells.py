@@ -118,6 +118,18 @@ class ModuleCell(Cell):
         return new.first, new
 
 
+class SelectingCell(HeadsCell):
+    """A cell that selects and slices heads, and whose constants are computed with each other."""
+
+    def step(self, projected_t, state):
+        first, others = state.heads[:, 0], state.heads[:, 1:]
+        constant = (torch.zeros(len(first), 4, dtype=first.dtype) + 2) * torch.ones_like(first)
+        mixed = F.linear(torch.cat([first * constant, others.squeeze(1)], -1), self.weight)
+        gates = torch.sigmoid(mixed + projected_t.flatten(1)).narrow(-1, 4, 4)
+        heads = torch.stack([constant * gates - first, constant], 1)
+        return mixed, HeadsState(heads)
+
+
 def mgu_cell(**options):
     spec = importlib.util.spec_from_file_location("mgu_example", ROOT / "docs/examples/rnnkit-mgu/rnnkit_mgu.py")
     module = importlib.util.module_from_spec(spec)
@@ -190,8 +202,9 @@ def test_products_of_the_input_are_computed_for_all_steps_at_once():
     assert plan.width == 7
 
 
-def test_values_with_several_axes():
-    assert_plan_equals_steps(randomize(HeadsCell()))
+@pytest.mark.parametrize("cell", [HeadsCell, SelectingCell])
+def test_values_with_several_axes(cell):
+    assert_plan_equals_steps(randomize(cell()))
 
 
 @pytest.mark.parametrize("cell", [RNNCell, GRUCell, LSTMCell])

@@ -182,6 +182,22 @@ def moves_features(p, h, weight, vector):
     return torch.tanh(p + torch.cat(h.view(-1, 2, 2).unbind(2), -1))
 
 
+def takes_every_second_feature(p, h, weight, vector):
+    return torch.tanh(p + torch.cat([h[:, ::2], h[:, 1::2]], -1))
+
+
+def raises_a_constant_to_a_power(p, h, weight, vector):
+    return torch.tanh(p + 2**h)
+
+
+def multiplies_by_a_computed_matrix(p, h, weight, vector):
+    return torch.tanh(p + h @ torch.diag(h[0]))
+
+
+def divides_with_rounding(p, h, weight, vector):
+    return p + torch.div(h, 2, rounding_mode="floor")
+
+
 def reads_a_constant_mask(p, h, weight, vector):
     return torch.tanh(p + torch.where(torch.ones(4) > 0, h, p))
 
@@ -236,6 +252,10 @@ REFUSED = {
     mixes_the_batch: "flip is not an instruction",
     rolls_the_batch: "has a result of another shape",
     moves_features: "an operation that moves single features",
+    takes_every_second_feature: "a slice with step 2",
+    raises_a_constant_to_a_power: "pow with these arguments is not an instruction",
+    multiplies_by_a_computed_matrix: "does not have the form (batch, ..., features)",
+    divides_with_rounding: "div with rounding_mode='floor' is not supported",
     reads_a_constant_mask: "a value is torch.bool, but the state is torch.float64",
     reads_a_matrix_of_parameters: "a matrix of parameters is used outside of a matrix product",
     averages_the_batch: "does not have the form",
