@@ -2,8 +2,8 @@
 
 Recording sees operators, not Python. These rules catch what it does not see:
 
-- The step is recorded twice, with other values, another batch size, and inputs that require gradients, and must be the
-  same.
+- The step is recorded twice, with other values, another batch size, and inputs that require gradients, and must be
+  the same.
 - A plan belongs to the fingerprint of a cell, and to the variables that the step reads from outside.
 - A plan is compared with two steps and their gradients in float64, on other values of the parameters, and with two
   steps without gradients.
