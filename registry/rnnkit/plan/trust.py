@@ -8,8 +8,8 @@ Recording sees operators, not Python. These rules catch what it does not see:
 - A plan is compared with two steps and their gradients in float64, on other values of the parameters, and with two
   steps without gradients.
 
-Whenever a rule is broken the cell has no plan, and the reason is kept. The rules do not catch a step that does something
-else for large batches, or that reads a file or a device and finds the same twice.
+Whenever a rule is broken the cell has no plan, and the reason is kept. The rules do not catch a step that does
+something else for large batches, or that reads a file or a device and finds the same twice.
 """
 
 from __future__ import annotations
