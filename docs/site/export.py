@@ -36,9 +36,8 @@ def _files(record: dict[str, Any]) -> str:
     for kind in KINDS:
         export = _find(record["exports"], kind=kind, shape=SHAPE)
         operators = [f"{count} {name}" for name, count in export["operators"].items() if name in RECURRENT]
-        sizes = _kilobytes(export["size"]), _kilobytes(export["int8_size"])
-        differences = _difference(export["difference"]), _difference(export["int8_difference"])
-        rows.append((f"`{kind}`", ", ".join(operators), *sizes, *differences))
+        figures = [show(export[f"{which}{what}"]) for what, show in _FIGURES.items() for which in ("", "int8_")]
+        rows.append((f"`{kind}`", ", ".join(operators), *figures))
     return _table(heads, rows, left=2)
 
 
@@ -114,6 +113,9 @@ def _kilobytes(size: int | None) -> str:
 
 def _difference(value: float | None) -> str:
     return f"{value:.0e}" if value is not None else "✗"
+
+
+_FIGURES = {"size": _kilobytes, "difference": _difference}
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]], left: int = 1) -> str:
