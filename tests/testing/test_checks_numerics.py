@@ -333,7 +333,9 @@ class NeedsItsBias(SimpleCell):
 # States
 
 
-@faults.planted("state_layout", "the final state is tuple(tuple((1, 6))")
+@faults.planted(
+    "state_layout", "ForgetsTheNames.step must return the output and the state, as in `return output, CellState(h)`"
+)
 class ForgetsTheNames(SimpleCell):
     def step(self, projected_t, state):
         h, _ = super().step(projected_t, CellState(state[0]))
