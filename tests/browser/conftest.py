@@ -84,7 +84,7 @@ def tab(browser, site, view):
         viewport=view.size, color_scheme=view.scheme, permissions=["clipboard-read", "clipboard-write"]
     )
     context.set_default_timeout(PATIENCE)
-    recorder = Recorder(context, f"127.0.0.1:{site.server_port}")
+    recorder = Recorder(context, f"127.0.0.1:{site.server_port}", leaves_pages=True)
     yield context.new_page()
     context.close()
     assert recorder.noted == []

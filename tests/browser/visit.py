@@ -91,10 +91,14 @@ def a_browser():
 
 
 class Recorder:
-    """Notes what a page of a browser complains of, and what it asks of the network."""
+    """Notes what a page of a browser complains of, and what it asks of the network.
 
-    def __init__(self, context, host):
+    With `leaves_pages`, requests that the browser cancels are no complaint: it does so when a test leaves a page early.
+    """
+
+    def __init__(self, context, host, *, leaves_pages=False):
         self.host = host
+        self.leaves_pages = leaves_pages
         self.noted = []
         context.on("request", self.request)
         context.on("requestfailed", self.failed)
@@ -114,8 +118,7 @@ class Recorder:
             self.note("outside", request.url, "a request to another host")
 
     def failed(self, request):
-        # the browser cancels what a page still loads when a test leaves or closes it
-        if request.failure == "net::ERR_ABORTED":
+        if self.leaves_pages and request.failure == "net::ERR_ABORTED":
             return
         known = any(element == request.url for _, element, _ in self.noted)
         if not known and not self.is_outside(request.url):
