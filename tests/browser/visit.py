@@ -93,7 +93,7 @@ def a_browser():
 class Recorder:
     """Notes what a page of a browser complains of, and what it asks of the network.
 
-    With `leaves_pages`, requests that the browser cancels are no complaint: it does so when a test leaves a page early.
+    With `leaves_pages`, requests that the browser cancels are not noted: it does so when a test leaves a page early.
     """
 
     def __init__(self, context, host, *, leaves_pages=False):

@@ -13,7 +13,7 @@ from rnnkit import InitOptions
 from rnnkit.testing._process_settings import changed_settings, read_settings
 from rnnkit_builtin.gru import GRUBackbone
 from tests.helpers.cells import SimpleCell
-from tests.helpers.healthy import Noisy, Normalized, Reservoir
+from tests.helpers.healthy import Counts, Noisy, Normalized, Reservoir
 from tests.helpers.planted import Faults, assert_fails, assert_passes, record_of, report_of, result_of
 
 faults = Faults()
@@ -334,19 +334,6 @@ def test_a_fault_fails_its_check(check, words, record):
 
 
 # Correct kinds
-
-
-class Counts(SimpleCell):
-    """Counts its training steps."""
-
-    def __init__(self, *sizes, **where):
-        super().__init__(*sizes, **where)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device=where.get("device")))
-
-    def activation(self, x):
-        if self.training:
-            self.steps += 1
-        return torch.tanh(x)
 
 
 class Exact(SimpleCell):

@@ -9,7 +9,7 @@ import torch
 from rnnkit import Backbone, CellState
 from rnnkit.testing.checks import export
 from tests.helpers.cells import SimpleCell
-from tests.helpers.healthy import CoRNNCell, GridCell, GridOptions, Reservoir, grid_problems
+from tests.helpers.healthy import CoRNNCell, Counts, GridCell, GridOptions, Reservoir, grid_problems
 from tests.helpers.planted import Faults, assert_fails, assert_passes, record_of, report_of, result_of
 
 faults = Faults()
@@ -175,19 +175,6 @@ class OverwritesItsOwnTensor(SimpleCell):
         return x.tanh_().clone()
 
 
-class CountsInTraining(SimpleCell):
-    """Changes a buffer in training, so that it is compiled in evaluation mode."""
-
-    def __init__(self, *sizes, **where):
-        super().__init__(*sizes, **where)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device=where.get("device")))
-
-    def activation(self, x):
-        if self.training:
-            self.steps += 1
-        return torch.tanh(x)
-
-
 class IsNoisyInTraining(SimpleCell):
     def activation(self, x):
         return torch.tanh(x + torch.randn_like(x) if self.training else x)
@@ -203,7 +190,7 @@ def test_whole_sequences_of_some_faults_are_exported_right(cell):
     assert_passes(record_of(cell), [EXPORTS], not_applicable=set())
 
 
-@pytest.mark.parametrize("cell", [CountsInTraining, IsNoisyInTraining])
+@pytest.mark.parametrize("cell", [Counts, IsNoisyInTraining])
 def test_a_kind_that_changes_in_training_is_compiled_in_evaluation_mode(cell):
     result = result_of(record_of(cell), COMPILES)
     assert (result.outcome, result.figures["mode"]) == ("passed", "evaluation"), result.reason

@@ -143,7 +143,7 @@ class _Lowering:
         if not has_batch_first(shape):
             text = ", ".join(map(str, shape))
             raise self._unsupported(f"a value of shape ({text}) does not have the form (batch, ..., features)")
-        return shape[1:]  # type: ignore[return-value]
+        return shape[1:]  # type: ignore[return-value]  # only the first can be the batch, which is no number
 
     def read(self, argument: Any) -> _Array:
         """Return the array of a tensor."""

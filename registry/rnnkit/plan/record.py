@@ -34,9 +34,9 @@ _REASONS = {
     Tensor.detach: "detach blocks gradients",
     Tensor.detach_: "detach_ blocks gradients",
     torch.detach: "detach blocks gradients",
-    Tensor.data.__get__: "data blocks gradients",  # type: ignore[attr-defined]
+    Tensor.data.__get__: "data blocks gradients",  # type: ignore[attr-defined]  # not in torch's stubs
     Tensor.register_hook: "register_hook changes gradients",
-    Tensor.grad_fn.__get__: "grad_fn may change gradients",  # type: ignore[union-attr]
+    Tensor.grad_fn.__get__: "grad_fn may change gradients",  # type: ignore[union-attr]  # not in torch's stubs
 }
 _LIBRARIES = {"rnnkit", "torch", *sys.stdlib_module_names} - {"__main__"}
 
@@ -165,7 +165,7 @@ class _Recorder(TorchDispatchMode):
     """Keeps the calls, and every tensor, so that storages are not used twice."""
 
     def __init__(self, batch: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # missing in torch's stubs
         self.calls: list[Call] = []
         self.shapes: list[Shape] = []
         self.dtypes: list[torch.dtype] = []

@@ -34,7 +34,7 @@ def unroll(plan: Plan, cell: Any, projected: Any, state: Any, lengths: Tensor | 
     weights, vectors = plan.hoisted.select(values)
     time, batch = flatten(projected)[0].shape[:2]
     inputs = _Inputs(plan, lengths, time, batch, len(weights), len(vectors))
-    output, *final = _Unroll.apply(  # type: ignore[no-untyped-call]
+    output, *final = _Unroll.apply(  # type: ignore[no-untyped-call]  # missing in torch's stubs
         inputs, *plan.projection.evaluate(flatten(projected), values), *flatten(state), *weights, *vectors
     )
     return output, type(state)(*final)
