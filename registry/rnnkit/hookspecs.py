@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rnnkit.deprecation import KindAlias
     from rnnkit.kind import Kind
     from rnnkit.model import Readout, RecurrentModel
+    from rnnkit.plan import Executor
     from rnnkit.specs import RecurrentSpec
 
 hookspec = pluggy.HookspecMarker("rnnkit")
@@ -59,6 +60,18 @@ def register_commands(register: Callable[[Any], None]) -> None:
 
     Args:
         register: takes a `click.Command`.
+    """
+
+
+@hookspec
+def register_executors(register: Callable[[type[Executor]], None]) -> None:
+    """Register the executors of this plugin, which run the plan of a cell's step faster than the step loop.
+
+    Called for this plugin alone, the first time that a cell runs. Call `register(executor)` once for each class; its
+    `name` must be the name of an entry point in the group `rnnkit.executors` that leads to this plugin.
+
+    Args:
+        register: takes a subclass of `rnnkit.plan.Executor`.
     """
 
 

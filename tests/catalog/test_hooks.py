@@ -440,7 +440,7 @@ def test_a_hook_of_a_user_that_returns_something_is_refused(result):
         ),
         (
             "@hookimpl\ndef after_built(model): pass",
-            "Did you mean 'after_build'? The hooks are `after_build`, `register_commands`, `register_kinds`",
+            "Did you mean 'after_build'? The hooks are `after_build`, `register_commands`, `register_executors`",
         ),
         (
             "@hookimpl(specname='after_build')\ndef initialise(net): pass",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rnnkit.catalog.discovery import COMMANDS, KINDS, READOUTS, installed_entry_points
+from rnnkit.catalog.discovery import COMMANDS, EXECUTORS, KINDS, READOUTS, installed_entry_points
 from rnnkit.catalog.index import Find, Index
 from rnnkit.catalog.policy import Policies, Policy
 from rnnkit.catalog.resolution import Resolution
@@ -37,7 +37,8 @@ class Catalog(Index):
     Attributes:
         readouts: the readouts of the environment.
         commands: the subcommands that plugins add to `rnnkit`.
-        indexes: the kinds, readouts and commands, by the noun of their category.
+        executors: the executors of plans.
+        indexes: the kinds, readouts, commands and executors, by the noun of their category.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class Catalog(Index):
         super().__init__(KINDS, installed if find is installed_entry_points else find, policies)
         self.readouts = Index(READOUTS, installed, policies)
         self.commands = Index(COMMANDS, installed, policies)
-        self.indexes: dict[str, Index] = {"kind": self, "readout": self.readouts, "command": self.commands}
+        self.executors = Index(EXECUTORS, installed, policies)
+        others = (self.readouts, self.commands, self.executors)
+        self.indexes: dict[str, Index] = {index.category.noun: index for index in (self, *others)}
         self._user_hooks: tuple[RegisteredHooks, ...] = ()
 
     if TYPE_CHECKING:
@@ -165,6 +168,11 @@ def list_kinds(pattern: str | None = None) -> list[str]:
 def list_readouts(pattern: str | None = None) -> list[str]:
     """The names of the installed readouts, sorted, as `list_kinds` lists kinds."""
     return _catalog.readouts.names(pattern)
+
+
+def list_executors(pattern: str | None = None) -> list[str]:
+    """The names of the installed executors, sorted, as `list_kinds` lists kinds."""
+    return _catalog.executors.names(pattern)
 
 
 def get_kind(name: str) -> Kind:

@@ -36,7 +36,8 @@ class Category(NamedTuple):
 KINDS = Category("kind", "rnnkit", "register_kinds")
 READOUTS = Category("readout", "rnnkit.readouts", "register_readouts")
 COMMANDS = Category("command", "rnnkit.commands", "register_commands")
-CATEGORIES = {category.group: category for category in (KINDS, READOUTS, COMMANDS)}
+EXECUTORS = Category("executor", "rnnkit.executors", "register_executors")
+CATEGORIES = {category.group: category for category in (KINDS, READOUTS, COMMANDS, EXECUTORS)}
 
 
 class Candidate(NamedTuple):
@@ -149,7 +150,7 @@ def normalized(distribution: str) -> str:
 
 
 def candidates_by_distribution() -> dict[str, list[Candidate]]:
-    """The kinds, readouts and commands of each distribution that has some, by its name."""
+    """The candidates of each distribution that has some, by its name."""
     found: dict[str, list[Candidate]] = {}
     for entry in installed_entry_points():
         if isinstance(entry, EntryPoint) and is_name(entry.name):

@@ -1,4 +1,4 @@
-"""Finds, resolves and loads what plugins provide in one category: kinds, readouts or commands."""
+"""Finds, resolves and loads what plugins provide in one category, such as kinds."""
 
 from __future__ import annotations
 
@@ -67,6 +67,11 @@ class Index:
         self._broken: dict[str, str] = {}  # the cause, where a plugin could not be loaded
         self._cache: dict[str, Resolution] = {}  # by the name that was asked for; replaced by every change
         _indexes.add(self)
+
+    @property
+    def version(self) -> object:
+        """An object that another one replaces when what names resolve to changes, or a plugin is loaded."""
+        return self._cache
 
     def names(self, pattern: str | None = None) -> list[str]:
         """The canonical names that are not blocked, sorted. Imports no plugin.

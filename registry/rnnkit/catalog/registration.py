@@ -1,4 +1,4 @@
-"""Kinds, readouts and hooks that a process registers itself, for notebooks and tests."""
+"""Kinds, readouts, executors and hooks that a process registers itself, for notebooks and tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pluggy
 
 from rnnkit._messages import short_repr
 from rnnkit.catalog.catalog import current_catalog
-from rnnkit.catalog.discovery import CATEGORIES, COMMANDS, LOCAL, READOUTS, Candidate, is_name
+from rnnkit.catalog.discovery import CATEGORIES, COMMANDS, EXECUTORS, LOCAL, READOUTS, Candidate, Category, is_name
 from rnnkit.catalog.hook_validation import implements, require_hook, validated_manager
 from rnnkit.catalog.index import Index, LocalEntry
 from rnnkit.catalog.loader import validate_kind
@@ -24,6 +24,7 @@ from rnnkit.options import Options
 
 if TYPE_CHECKING:
     from rnnkit.model import Readout
+    from rnnkit.plan import Executor
 
 B = TypeVar("B", bound=Builder)
 
@@ -131,14 +132,14 @@ class LocalReadout(_LocalName):
     """A readout that this process knows until `remove` is called, or until the `with` block of this object ends."""
 
     def __init__(self, readout: type[Readout]) -> None:
-        if not isinstance(readout, type) or not is_name(getattr(readout, "name", None)):
-            raise PluginError(
-                f"register_readout takes a subclass of rnnkit.Readout with a `name`, but got {short_repr(readout)}"
-            )
-        origin = f"{readout.__module__}.{readout.__qualname__}"
-        super().__init__(
-            current_catalog().readouts, LocalEntry(Candidate(readout.name, LOCAL, origin, category=READOUTS), readout)
-        )
+        super().__init__(current_catalog().readouts, _entry_of_class(readout, READOUTS, "rnnkit.Readout"))
+
+
+class LocalExecutor(_LocalName):
+    """An executor that this process knows until `remove` is called, or until the `with` block of this object ends."""
+
+    def __init__(self, executor: type[Executor]) -> None:
+        super().__init__(current_catalog().executors, _entry_of_class(executor, EXECUTORS, "rnnkit.plan.Executor"))
 
 
 class RegisteredHooks(Registration):
@@ -185,6 +186,22 @@ def register_readout(readout: type[Readout], /) -> LocalReadout:
     return LocalReadout(readout)
 
 
+def register_executor(executor: type[Executor], /) -> LocalExecutor:
+    """Register an executor in this process alone, under the name `local/...`.
+
+    Args:
+        executor: the class.
+
+    Returns:
+        A context manager that removes it, as its method `remove` does.
+
+    Raises:
+        ReservedKindError: the name is that of another local executor.
+        PluginError: it is not a class with a `name`.
+    """
+    return LocalExecutor(executor)
+
+
 def register_hooks(owner: object) -> RegisteredHooks:
     """Call the hooks of an object from now on, after those of plugins and of objects that were registered before.
 
@@ -208,6 +225,16 @@ def register_hooks(owner: object) -> RegisteredHooks:
             registered already.
     """
     return RegisteredHooks(owner)
+
+
+def _entry_of_class(cls: Any, category: Category, base: str) -> LocalEntry:
+    name = getattr(cls, "name", None)
+    if not isinstance(cls, type) or not is_name(name):
+        raise PluginError(
+            f"register_{category.noun} takes a subclass of {base} with a `name`, but got {short_repr(cls)}"
+        )
+    origin = f"{cls.__module__}.{cls.__qualname__}"
+    return LocalEntry(Candidate(str(name), LOCAL, origin, category=category), cls)
 
 
 def _user_manager(owner: object) -> pluggy.PluginManager:

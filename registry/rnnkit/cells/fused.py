@@ -84,7 +84,7 @@ def unroll_fused(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> A
     cls = type(cell)
     # An executor belongs to the `step` and `project` of the class that defines it: if one of them has been overridden
     # or patched since, the executor computes something else.
-    if cls._unroll_origin != (cls.step, cls.project, cls.unroll) or _is_modified(cell) or transforms_are_active():
+    if cls._unroll_origin != (cls.step, cls.project, cls.unroll) or is_modified(cell) or transforms_are_active():
         return NotImplemented
     if lengths is None:
         return cell.unroll(x, state, None)
@@ -106,14 +106,14 @@ def unroll_layers_fused(
     if cls._unroll_layers_origin != (cls.step, cls.project, cls.unroll, cls.unroll_layers) or transforms_are_active():
         return NotImplemented
     for cell in cells:  # a loop, not `any()`: this runs at every call, and a generator costs more than the checks
-        if type(cell) is not cls or _is_modified(cell):
+        if type(cell) is not cls or is_modified(cell):
             return NotImplemented
     at_least_one = None if lengths is None else lengths.clamp(min=1)
     result = cls.unroll_layers(cells, x, states, at_least_one, directions=directions, dropout=dropout)
     return result if lengths is None else _restore_empty(result, states, lengths)
 
 
-def _is_modified(cell: Cell) -> bool:
+def is_modified(cell: Cell) -> bool:
     """True if hooks, parametrizations or attributes of this one object change what it computes."""
     own = cell.__dict__
     return (

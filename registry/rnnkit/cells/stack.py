@@ -24,6 +24,7 @@ from rnnkit.cells._unroll import (
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
 from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
+from rnnkit.cells.planned import STEP_LOOP, UNROLL, UNROLL_LAYERS, Execution, unroll_planned
 from rnnkit.errors import BuildError
 from rnnkit.model import Backbone, Lengths, expand_mask, map_state, refuse_reentrant_checkpoint
 from rnnkit.options import StackOptions
@@ -72,6 +73,7 @@ class CellStack(Backbone):
         self.options = spec.options if isinstance(spec.options, StackOptions) else StackOptions()
         self.dropout = spec.dropout
         self._force_step_loop = False
+        self._ran: list[Execution] = []  # by the cells in the last call; empty after `unroll_layers`
         self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
         if self.options.residual and len(set(sizes)) > 1:
             raise BuildError(f"residual=True requires layers of one size, but their outputs have {sizes} features")
@@ -89,9 +91,14 @@ class CellStack(Backbone):
     def force_step_loop(self, value: bool) -> None:
         self._force_step_loop = value
 
+    @property
+    def executor(self) -> str:
+        return "; ".join(dict.fromkeys(map(str, self._ran)))
+
     def as_step_loop(self) -> CellStack:
         """Return a stack of the same cells with `force_step_loop=True`."""
         stack = copy.copy(self)
+        stack._ran = []  # noqa: SLF001  # of the same class
         stack.force_step_loop = True
         return stack
 
@@ -164,9 +171,12 @@ class CellStack(Backbone):
         if self.batch_first:  # `(time, batch, ...)` in all methods below
             x, restarts = x.transpose(0, 1), None if restarts is None else restarts.transpose(0, 1)
         is_plain = recorded is None and restarts is None
+        if not torch.compiler.is_compiling():
+            self._ran.clear()
         if is_plain and not self._force_step_loop and self._fused_paths[self.training].layers:
             result = self._run_layers_fused(x, state, lengths)
             if result is not NotImplemented:
+                self._note(UNROLL_LAYERS)
                 return (result[0].transpose(0, 1) if self.batch_first else result[0]), result[1]
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
         ends = SequenceEnds.of(lengths, x.shape[0], restarts)
@@ -235,13 +245,20 @@ class CellStack(Backbone):
             ends: the ends and restarts of the sequences.
             record: True to return the states of all steps.
         """
-        is_plain = not record and initial is None
-        if is_plain and not self._force_step_loop and self._fused_paths[self.training].cells:
+        execution = self._required_step_loop(record=record or initial is not None)
+        if execution is None:
             result = unroll_fused(cell, x, state, ends.lengths)
             if result is not NotImplemented:
+                self._note(UNROLL)
                 return *result, None
-        state = cast_for_autocast(state)
         step, inputs = step_inputs(cell, x)
+        if execution is None and not torch.compiler.is_compiling():
+            result, execution = unroll_planned(cell, inputs, state, ends.lengths)
+            if result is not NotImplemented:
+                self._note(execution)
+                return *result, None
+        self._note(execution)
+        state = cast_for_autocast(state)
         step, inputs = apply_regularization(step, inputs, self.options, cell, state, training=self.training)
         if ends.restarts is not None:
             step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
@@ -253,6 +270,18 @@ class CellStack(Backbone):
             return step_loop(step, inputs, state, record=record)
         fix_numbers(cell)
         return scan_steps(step, inputs, state, record=record)
+
+    def _required_step_loop(self, *, record: bool) -> Execution | None:
+        """Return the step loop and the reason, if no executor may replace it."""
+        if record or self._force_step_loop:
+            return Execution(STEP_LOOP)
+        if not self._fused_paths[self.training].cells:
+            return Execution(STEP_LOOP, "an option of the stack changes its steps")
+        return None
+
+    def _note(self, execution: Execution | None) -> None:
+        if execution is not None and not torch.compiler.is_compiling():
+            self._ran.append(execution)
 
     def _apply_dropout(self, x: Tensor) -> Tensor:
         if self.dropout == 0 or not self.training:

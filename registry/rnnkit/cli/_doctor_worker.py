@@ -28,7 +28,7 @@ def load_plugins(distribution: str) -> dict[str, Any]:
 
 
 def _load(candidate: Candidate, problems: dict[str, str]) -> None:
-    """Load a kind, readout or command, and add its error to the problems, one for each cause."""
+    """Load a kind, readout, command or executor, and add its error to the problems, one for each cause."""
     try:
         current_catalog().indexes[candidate.category.noun].get(candidate.name)
     except PluginError as error:

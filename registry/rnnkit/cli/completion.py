@@ -19,7 +19,7 @@ def complete_kind(_ctx: click.Context, _param: click.Parameter, incomplete: str)
 
 
 def complete_distribution(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the distributions that provide kinds, readouts or commands."""
+    """Return the distributions that provide something."""
     return [name for name in candidates_by_distribution() if name.startswith(incomplete)]
 
 

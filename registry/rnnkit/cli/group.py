@@ -17,7 +17,7 @@ from rnnkit.errors import RnnkitError
 SUMMARIES = {
     "list": "List the installed kinds.",
     "show": "Show a kind: its equation, options and size.",
-    "why": "Explain which kind, readout or command a name resolves to.",
+    "why": "Explain which kind, readout, command or executor a name resolves to.",
     "doctor": "Check the installation: load each plugin in its own process.",
     "init": "Write a commented spec file.",
     "validate": "Validate spec files.",

@@ -1,4 +1,4 @@
-"""`rnnkit why`: explains which kind, readout or command a name resolves to."""
+"""`rnnkit why`: explains which kind, readout, command or executor a name resolves to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMNS = [
 @click.option(
     "--of",
     "noun",
-    type=click.Choice(["kind", "readout", "command"]),
+    type=click.Choice(["kind", "readout", "command", "executor"]),
     default="kind",
     show_default=True,
     help="Category of NAME.",
@@ -36,7 +36,7 @@ COLUMNS = [
 @json_option
 @click.pass_obj
 def command(console: Console, *, name: str, noun: str, load: bool, as_json: bool) -> None:
-    """Explain which kind, readout or command a name resolves to.
+    """Explain which kind, readout, command or executor a name resolves to.
 
     Lists every candidate for NAME: the chosen one, and those that are shadowed, blocked, broken, or hidden by another
     version of their distribution.

@@ -103,6 +103,16 @@ class Backbone(ResettableModule, ABC):
         if value:
             raise StepError(self._requires_cells("force_step_loop"))
 
+    @property
+    def executor(self) -> str:
+        """The executor of the last call that was not compiled, and why no faster one ran; for display.
+
+        `unroll_layers` and `unroll` are methods of the cell, as torch's kernels; `step loop` is the steps of the cell,
+        one after another; any other name is that of an executor of a plugin. Empty before the first call, and for a
+        backbone that is not a stack of cells.
+        """
+        return ""
+
     def all_states(self, x: Tensor, state: Any | None = None, lengths: Lengths | None = None) -> tuple[Tensor, Any]:  # noqa: ARG002  # `CellStack` overrides it
         """Return the output and the state after every step; see `CellStack.all_states`.
 

@@ -1,0 +1,54 @@
+"""Run a cell by its plan, if an executor can."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from rnnkit.cells.cell import Cell
+from rnnkit.cells.fused import is_modified
+
+
+class Execution(NamedTuple):
+    """How a cell ran.
+
+    Attributes:
+        executor: the name of an executor, `unroll` or `unroll_layers` for those of the cell, or `step loop`.
+        reason: why no executor ran the plan of the cell; empty if one did, or if none was asked.
+    """
+
+    executor: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.executor} ({self.reason})" if self.reason else self.executor
+
+
+UNROLL = Execution("unroll")
+UNROLL_LAYERS = Execution("unroll_layers")
+STEP_LOOP = "step loop"
+
+
+def unroll_planned(cell: Cell, projected: Any, state: Any, lengths: Tensor | None) -> tuple[Any, Execution]:
+    """Run a cell by its plan.
+
+    Args:
+        cell: the cell.
+        projected: the projected input, `(time, batch, ...)`; finite past the length of each sequence, and otherwise
+            arbitrary there.
+        state: the state before the first step.
+        lengths: the number of valid steps of each sequence, `(batch,)`, at least 0; None: all are valid.
+
+    Returns:
+        The output and the final state, or `NotImplemented` for which the stack runs the step loop; and what runs.
+    """
+    from rnnkit.plan import Refusal, choose  # only models that could use a plan pay for the import
+
+    if is_modified(cell):
+        return NotImplemented, Execution(STEP_LOOP, "hooks, parametrizations or attributes change the cell")
+    choice = choose(cell, projected, state)
+    if isinstance(choice, Refusal):
+        return NotImplemented, Execution(STEP_LOOP, choice.reason)
+    result = choice.executor.unroll(choice.plan, cell, projected, state, lengths)
+    return result, Execution(choice.executor.name)
