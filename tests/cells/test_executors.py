@@ -98,6 +98,16 @@ def test_outputs_states_and_gradients_equal_those_of_the_step_loop(options):
 
 
 @pytest.mark.usefixtures("reference")
+@pytest.mark.parametrize(("mode", "size"), [(torch.inference_mode, 9), (torch.no_grad, 10)])
+def test_the_first_call_may_be_made_without_gradients(mode, size):
+    """No other test has a model of these sizes, whose plan would be known."""
+    with mode():
+        model, x = simple_model(hidden_size=size), small_input()
+        assert executor_of(model, x) == "reference"
+    assert executor_of(simple_model(hidden_size=size), x.clone()) == "reference"
+
+
+@pytest.mark.usefixtures("reference")
 def test_dropout_between_layers_is_applied():
     model, x = simple_model(dropout=1.0).train(), small_input()
     assert executor_of(model) == "reference"

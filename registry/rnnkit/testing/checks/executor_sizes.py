@@ -1,4 +1,4 @@
-"""Fused paths at many sizes, and their speed."""
+"""Executors at many sizes, and their speed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rnnkit import RecurrentModel, map_state
 from rnnkit.testing._check import check
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext
 from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_times, draw_widths, long_input, random_of
-from rnnkit.testing.checks.executors import NO_FUSED_PATH, Call, compare_call, results_of, takes_fused_path
+from rnnkit.testing.checks.executors import NOT_A_STACK, Call, compare_call, is_faster, results_of
 
 _TOLERANCE: dict[str, Any] = {"relative": 1e-9, "absolute": 1e-10}
 _WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the step loop takes long
@@ -21,12 +21,13 @@ _WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the
 
 @check("numerics")
 def executors_at_many_sizes(context: CheckContext) -> None:
-    """`unroll` and `unroll_layers` equal the step loop at 1 to 1,025 steps, in large batches and in wide layers.
+    """`unroll`, `unroll_layers` and installed executors equal the step loop at 1 to 1,025 steps, in large batches and in wide layers.
 
     A scan in chunks loses the state or the gradient between chunks, misses its last round, or overflows; an end is off
     by one for some lengths; or another formula is used at round numbers of steps.
     """
-    context.skip_unless(context.kind.has_fused_path, NO_FUSED_PATH)
+    context.skip_unless(context.kind.is_stack, NOT_A_STACK)
+    _skip_step_loop(context)
     random = random_of(context.kind)
     times = draw_times(random)
     # `unroll_layers` does not run where an option acts between layers, so that `unroll` runs
@@ -40,15 +41,24 @@ def executors_at_many_sizes(context: CheckContext) -> None:
     context.figures["seed"] = context.kind.seed
 
 
+def _skip_step_loop(context: CheckContext) -> None:
+    case = next(context.cases([{}], bidirectional=False, batch_first=True))
+    model = case.model()
+    with torch.inference_mode():
+        model(long_input(case, 2))
+    executor = model.backbone.executor
+    context.skip_unless(is_faster(executor), f"every call runs the {executor}")
+
+
 def _measure_speed(context: CheckContext) -> None:
-    """Record how many times faster the fused path is; a figure, because time depends on the machine and its load."""
+    """Record how many times faster the executor is; a figure, because time depends on the machine and its load."""
     case = next(context.cases([{}], bidirectional=False, batch_first=True))
     model, x = case.model(dtype=torch.float32), long_input(case, TIMES[-1], torch.float32)
     speedup = _seconds(model, x, force_step_loop=True) / _seconds(model, x, force_step_loop=False)
     context.figures["speedup"] = speedup
-    if speedup < 1 and takes_fused_path(model, x, None, None):
+    if speedup < 1:
         context.warnings.append(
-            f"at {TIMES[-1]:,} steps the fused path takes {1 / speedup:.2g} times as long as the step loop"
+            f"at {TIMES[-1]:,} steps the executor takes {1 / speedup:.2g} times as long as the step loop"
         )
 
 
@@ -65,7 +75,7 @@ def _seconds(model: RecurrentModel, x: Tensor, *, force_step_loop: bool) -> floa
 
 
 def _check_times(context: CheckContext, case: Case, times: Sequence[int]) -> None:
-    """Compare the fused path with the step loop, at some numbers of steps also the gradients."""
+    """Compare the executor with the step loop, at some numbers of steps also the gradients."""
     model, x = case.model(), long_input(case, max(times))
     with torch.inference_mode():
         outputs, states = model.backbone.all_states(x)  # the step loop: it has the results at all numbers of steps
@@ -80,5 +90,5 @@ def _check_times(context: CheckContext, case: Case, times: Sequence[int]) -> Non
 
 
 def _check_gradients(context: CheckContext, model: RecurrentModel, x: Tensor) -> None:
-    fused, expected = (results_of(model, x, None, None, force_step_loop=each) for each in (False, True))
-    context.assert_each_close(fused, expected, f"at {x.shape[1]:,} steps,", **_TOLERANCE)
+    actual, expected = (results_of(model, x, None, None, force_step_loop=each) for each in (False, True))
+    context.assert_each_close(actual, expected, f"at {x.shape[1]:,} steps,", **_TOLERANCE)

@@ -1,4 +1,4 @@
-"""Fused paths: the `unroll` and `unroll_layers` of a cell."""
+"""Executors: the `unroll` and `unroll_layers` of a cell, and what plugins offer for plans."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from rnnkit import RecurrentModel, map_state, move_state
-from rnnkit.cells import unroll_fused, unroll_layers_fused
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
 
-NO_FUSED_PATH = "no cell of the kind overrides `unroll` or `unroll_layers`"
+_NEVER_TAKEN = "the cell's own `unroll` was never taken: it returns NotImplemented, or `step` or `project` is overridden without it"
+NOT_A_STACK = "not a stack of cells, which has a step loop"
 _TOLERANCE: dict[str, Any] = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
 
 _LARGE_TOLERANCE: dict[str, Any] = {"relative": 1e-9, "absolute": 1e-9}
@@ -42,7 +42,7 @@ _CALLS = (
     Call(1, 1, state=True, lengths=None),
     Call(1, 4, state=False, lengths=[3]),
 )
-# A fused path may clip the state or the input, which the kit's own states and inputs do not reach.
+# An executor may clip the state or the input, which the kit's own states and inputs do not reach.
 _LARGE_CALLS = (
     Call(3, 4, state=True, lengths=None, magnitude=3.0),
     Call(3, 4, state=True, lengths=[4, 1, 3], magnitude=30.0),
@@ -54,20 +54,22 @@ _LARGE_CALLS = (
 
 @check("numerics")
 def executors_equal_step_loop(context: CheckContext) -> None:
-    """`unroll` and `unroll_layers` equal the step loop: outputs, states and gradients.
+    """`unroll`, `unroll_layers` and installed executors equal the step loop: outputs, states and gradients.
 
-    The fused path differs in a gate, in the first or last step, at the end of a sequence or in its backward pass, or it
+    The executor differs in a gate, in the first or last step, at the end of a sequence or in its backward pass, or it
     computes in a narrower dtype.
     """
-    context.skip_unless(context.kind.has_fused_path, NO_FUSED_PATH)
-    # all options of stacks, from their declarations: a fused path must not ignore an option that is added later
+    context.skip_unless(context.kind.is_stack, NOT_A_STACK)
+    # all options of stacks, from their declarations: an executor must not ignore an option that is added later
     options = [*context.kind.variants, *context.kind.stack_options]
     layers = [context.kind.one_layer, {"num_layers": 3}, *context.kind.sizes_per_layer]
     cases = context.cases([*options, *layers], DIRECTIONS, batch_first=True)
-    taken = [compare_call(context, case, call) for case in cases for call in _CALLS]
-    context.figures["fused"] = f"{sum(taken)} of {len(taken)} calls"
-    reason = "it returns NotImplemented, or `step` or `project` is overridden without it"
-    context.skip_unless(any(taken), f"the fused path was never taken: {reason}")
+    executors = [compare_call(context, case, call) for case in cases for call in _CALLS]
+    faster = [executor for executor in executors if is_faster(executor)]
+    own = [executor for executor in faster if executor.startswith("unroll")]
+    context.skip_unless(own or not context.kind.has_fused_path, _NEVER_TAKEN)
+    context.skip_unless(faster, f"every call ran the {executors[0]}")
+    context.figures["executor"] = f"{' or '.join(sorted(set(faster)))} in {len(faster)} of {len(executors)} calls"
     _check_large_values(context)
     _check_float32(context)
     _check_dropout(context)
@@ -89,25 +91,32 @@ def _check_large_values(context: CheckContext) -> None:
             context.assert_close(actual, expected, f"with {call}, the output and final state", **_LARGE_TOLERANCE)
 
 
-def compare_call(context: CheckContext, case: Case, call: Call) -> bool:
-    """Compare the fused path with the step loop; returns whether the call takes the fused path."""
+def compare_call(context: CheckContext, case: Case, call: Call) -> str:
+    """Compare the executor with the step loop; return the executor."""
     model = case.model()
     arguments = _arguments(case, model, call)
-    fused, expected = (results_of(model, *arguments, force_step_loop=each) for each in (False, True))
-    context.assert_each_close(fused, expected, f"with {call},", **_TOLERANCE)
-    return takes_fused_path(model, *arguments)
+    actual = results_of(model, *arguments, force_step_loop=False)
+    executor = model.backbone.executor
+    expected = results_of(model, *arguments, force_step_loop=True)
+    context.assert_each_close(actual, expected, f"with {call},", **_TOLERANCE)
+    return executor
+
+
+def is_faster(executor: str) -> bool:
+    """True if no cell ran the step loop."""
+    return "step loop" not in executor
 
 
 def _check_float32(context: CheckContext) -> None:
     for case in context.cases(DIRECTIONS, batch_first=True):
         narrow, wide = case.model(dtype=torch.float32), case.model(dtype=torch.float32).double()
         x, state, lengths = _arguments(case, narrow, _CALLS[1])
-        fused = results_of(narrow, x, state, lengths, force_step_loop=False)
+        actual = results_of(narrow, x, state, lengths, force_step_loop=False)
         state = None if state is None else move_state(state, dtype=torch.float64)
         expected = results_of(wide, x.double(), state, lengths, force_step_loop=True)
-        fused = {name: move_state(each, dtype=torch.float64) for name, each in fused.items()}
+        actual = {name: move_state(each, dtype=torch.float64) for name, each in actual.items()}
         what = "in float32, compared with the step loop in float64,"
-        context.assert_each_close(fused, expected, what, relative=1e-3, absolute=1e-4, figure="float32 off by")
+        context.assert_each_close(actual, expected, what, relative=1e-3, absolute=1e-4, figure="float32 off by")
 
 
 def _check_dropout(context: CheckContext) -> None:
@@ -117,9 +126,9 @@ def _check_dropout(context: CheckContext) -> None:
     for case in context.cases(DIRECTIONS, dropout=1.0, batch_first=True):
         model = case.model().train()
         arguments = _arguments(case, model, _CALLS[1])
-        fused, expected, again = (results_of(model, *arguments, force_step_loop=each) for each in (False, True, True))
+        actual, expected, again = (results_of(model, *arguments, force_step_loop=each) for each in (False, True, True))
         if torch.equal(expected["output"], again["output"]):  # otherwise the kind has its own randomness in training
-            context.assert_each_close(fused, expected, "with dropout=1.0 in training,", **_TOLERANCE)
+            context.assert_each_close(actual, expected, "with dropout=1.0 in training,", **_TOLERANCE)
 
 
 def _arguments(case: Case, model: RecurrentModel, call: Call) -> tuple[Tensor, Any, Tensor | None]:
@@ -135,16 +144,6 @@ def _scaled(part: Tensor, magnitude: float) -> Tensor:
     if not part.is_floating_point() or not part.any():
         return part
     return part * (magnitude / part.abs().max())
-
-
-def takes_fused_path(model: RecurrentModel, x: Tensor, state: Any, lengths: Tensor | None) -> bool:
-    """Whether the first cell, or all layers together, take a fused path for these arguments."""
-    backbone: Any = model.backbone
-    cells, time_first = list(backbone.cells), x.transpose(0, 1)
-    states = model.initial_state(len(x)) if state is None else state
-    together = unroll_layers_fused(cells, time_first, states, lengths, directions=backbone.directions, dropout=0.0)
-    alone = unroll_fused(cells[0], time_first, states[0], lengths)
-    return together is not NotImplemented or alone is not NotImplemented
 
 
 def results_of(

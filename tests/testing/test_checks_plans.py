@@ -1,0 +1,71 @@
+"""The checks of executors, with an executor of plans that has a planted fault."""
+
+import pytest
+import torch
+
+from rnnkit import cell_kind, register_executor
+from rnnkit.plan import Executor, unroll
+from tests.helpers.cells import SimpleCell
+from tests.helpers.planted import result_of
+
+CHECKS = ["executors_equal_step_loop", "executors_at_many_sizes"]
+KIND = cell_kind(SimpleCell, name="simple", summary="Made for tests.")
+
+
+class Right(Executor):
+    name = "planned"
+
+    def refuses(self, plan, dtype, device):
+        return None
+
+    def unroll(self, plan, cell, projected, state, lengths=None):
+        return unroll(plan, cell, projected, state, lengths)
+
+
+class IgnoresLengths(Right):
+    def unroll(self, plan, cell, projected, state, lengths=None):
+        return unroll(plan, cell, projected, state)
+
+
+class LosesTheGradientOfTheState(Right):
+    def unroll(self, plan, cell, projected, state, lengths=None):
+        detached = type(state)(*[part.detach() for part in state])
+        return unroll(plan, cell, projected, detached, lengths)
+
+
+class IsWrongFromTheSixtyFifthStep(Right):
+    def unroll(self, plan, cell, projected, state, lengths=None):
+        output, final = super().unroll(plan, cell, projected, state, lengths)
+        return torch.cat([output[:64], 1.001 * output[64:]]), final
+
+
+def result(executor, check, monkeypatch):
+    monkeypatch.setenv("RNNKIT_EXECUTORS", "planned")
+    with register_executor(executor):
+        return result_of(KIND, check)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_correct_executor_passes(check, monkeypatch):
+    assert result(Right, check, monkeypatch).outcome == "passed"
+
+
+def test_the_report_names_the_executor(monkeypatch):
+    found = result(Right, CHECKS[0], monkeypatch)
+    assert found.figures["executor"].startswith("planned in ")
+
+
+@pytest.mark.parametrize("executor", [IgnoresLengths, LosesTheGradientOfTheState])
+def test_a_wrong_executor_fails(executor, monkeypatch):
+    assert result(executor, CHECKS[0], monkeypatch).outcome == "failed"
+
+
+def test_a_mistake_at_many_steps_is_found(monkeypatch):
+    assert result(IsWrongFromTheSixtyFifthStep, CHECKS[1], monkeypatch).outcome == "failed"
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_without_an_executor_the_checks_are_not_applicable(check):
+    found = result_of(KIND, check)
+    assert found.outcome == "not applicable"
+    assert "no executor is installed" in found.reason
