@@ -373,6 +373,17 @@ def test_why_load_reports_broken_candidates(plugins):
     assert module in result.stdout
 
 
+@pytest.mark.parametrize(("kind", "executor"), [("gru_cell", "unroll_layers"), ("gru", "GRUBackbone.run")])
+def test_why_load_shows_what_runs_a_model(kind, executor):
+    assert f"Executor of a small model: {executor}\n" in run("why", kind, "--load").output
+    assert json.loads(run("why", kind, "--load", "--json").stdout)["executor"] == executor
+
+
+def test_why_load_shows_why_a_model_cannot_run(plugins):
+    plugins.install("mgu", source=REGISTERS)
+    assert "Executor of a small model: none: a small model raises" in run("why", "mgu", "--load").output
+
+
 def test_why_load_keeps_working_candidates(plugins):
     module = plugins.install("mgu", distribution="acme-cells")
     result = run("why", "mgu", "--load")

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from rnnkit import Provider, Resolution, current_catalog
+from rnnkit import Provider, RecurrentSpec, Resolution, build_model, current_catalog
+from rnnkit._messages import describe_exception
 from rnnkit._table import Column
 from rnnkit.cli._kinds import load_provider
 from rnnkit.cli.command import RnnkitCommand, json_option
@@ -32,7 +33,7 @@ COLUMNS = [
     show_default=True,
     help="Category of NAME.",
 )
-@click.option("--load", is_flag=True, help="Load the plugins of the candidates, to find broken ones.")
+@click.option("--load", is_flag=True, help="Load the plugins of the candidates, and run a small model of the kind.")
 @json_option
 @click.pass_obj
 def command(console: Console, *, name: str, noun: str, load: bool, as_json: bool) -> None:
@@ -47,12 +48,26 @@ def command(console: Console, *, name: str, noun: str, load: bool, as_json: bool
             load_provider(provider)
     resolution = index.resolve(name)
     facts = _facts(resolution)
+    if load and noun == "kind" and resolution.chosen is not None:
+        facts["executor"] = _executor(resolution.chosen.name)
     if as_json:
         console.json(facts)
     else:
         _show(console, facts)
     if resolution.chosen is None or any(each["verdict"] == "broken" for each in facts["candidates"]):
         raise click.exceptions.Exit(1)
+
+
+def _executor(kind: str) -> str:
+    """Run a small model of a kind; return its executor, or the error."""
+    import torch
+
+    try:
+        model = build_model(RecurrentSpec(kind=kind, input_size=4, hidden_size=8))
+        model(torch.zeros(2, 3, 4))
+    except Exception as error:  # noqa: BLE001  # code of the plugin, which may raise anything
+        return f"none: a small model raises {describe_exception(error)}"
+    return model.backbone.executor or f"{type(model.backbone).__name__}.run"
 
 
 def _facts(resolution: Resolution) -> dict[str, Any]:
@@ -92,6 +107,8 @@ def _verdict(provider: Provider, resolution: Resolution) -> tuple[str, str]:
 
 def _show(console: Console, facts: dict[str, Any]) -> None:
     console.text(f"{facts['name']} resolves to {facts['resolves_to'] or 'nothing'}: {facts['reason']}")
+    if "executor" in facts:
+        console.text(f"Executor of a small model: {facts['executor']}")
     if facts["candidates"]:
         console.text("")
         console.table(COLUMNS, facts["candidates"])

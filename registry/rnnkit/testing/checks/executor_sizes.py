@@ -21,7 +21,7 @@ _WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the
 
 @check("numerics")
 def executors_at_many_sizes(context: CheckContext) -> None:
-    """`unroll`, `unroll_layers` and installed executors equal the step loop at 1 to 1,025 steps, in large batches and in wide layers.
+    """Executors equal the step loop at 1 to 1,025 steps, in large batches and in wide layers.
 
     A scan in chunks loses the state or the gradient between chunks, misses its last round, or overflows; an end is off
     by one for some lengths; or another formula is used at round numbers of steps.

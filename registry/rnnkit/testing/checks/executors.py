@@ -12,7 +12,9 @@ from rnnkit.testing._check import check
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state, with_gradients
 
-_NEVER_TAKEN = "the cell's own `unroll` was never taken: it returns NotImplemented, or `step` or `project` is overridden without it"
+_NEVER_TAKEN = (
+    "the cell's own `unroll` was never taken: it returns NotImplemented, or only `step` or `project` is overridden"
+)
 NOT_A_STACK = "not a stack of cells, which has a step loop"
 _TOLERANCE: dict[str, Any] = {"relative": 1e-11, "absolute": 1e-12}  # float64, operations in a different order
 
@@ -54,7 +56,7 @@ _LARGE_CALLS = (
 
 @check("numerics")
 def executors_equal_step_loop(context: CheckContext) -> None:
-    """`unroll`, `unroll_layers` and installed executors equal the step loop: outputs, states and gradients.
+    """Executors equal the step loop: outputs, states and gradients.
 
     The executor differs in a gate, in the first or last step, at the end of a sequence or in its backward pass, or it
     computes in a narrower dtype.
