@@ -373,10 +373,10 @@ def test_why_load_reports_broken_candidates(plugins):
     assert module in result.stdout
 
 
-@pytest.mark.parametrize(("kind", "executor"), [("gru_cell", "unroll_layers"), ("gru", "GRUBackbone.run")])
-def test_why_load_shows_what_runs_a_model(kind, executor):
-    assert f"Executor of a small model: {executor}\n" in run("why", kind, "--load").output
-    assert json.loads(run("why", kind, "--load", "--json").stdout)["executor"] == executor
+@pytest.mark.parametrize(("name", "executor"), [("gru_cell", "unroll_layers"), ("gru", "GRUBackbone.run")])
+def test_why_load_shows_what_runs_a_model(name, executor):
+    assert f"Executor of a small model: {executor}\n" in run("why", name, "--load").output
+    assert json.loads(run("why", name, "--load", "--json").stdout)["executor"] == executor
 
 
 def test_why_load_shows_why_a_model_cannot_run(plugins):
