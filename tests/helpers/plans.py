@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rnnkit import Cell, CellState
 from rnnkit.plan import Plan, plan_for, unroll
-from rnnkit.plan.fingerprint import cell_tensors
+from rnnkit.plan.snapshot import cell_tensors
 from rnnkit.plan.lower import lower
 from rnnkit.plan.record import record
 from rnnkit.plan.simplify import simplify

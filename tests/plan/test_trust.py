@@ -17,7 +17,7 @@ from torch.nn.utils import parametrize
 
 from rnnkit import CellState
 from rnnkit.plan import INSTRUCTIONS, Plan, Refusal, plan_for, trust, unroll
-from rnnkit.plan.fingerprint import freeze
+from rnnkit.plan.snapshot import freeze
 from tests.helpers.plans import StepCell, assert_plan_equals_steps, plan_of, randomize
 
 SCALE = 2.0
@@ -651,7 +651,7 @@ def test_hooks_are_refused():
 def test_global_hooks_are_refused():
     handle = torch_module.register_module_forward_hook(lambda module, args, output: None)
     try:
-        assert "global forward hooks" in reason(StepCell(lambda p, h, weight, vector: p + h))
+        assert "global hooks of modules" in reason(StepCell(lambda p, h, weight, vector: p + h))
     finally:
         handle.remove()
 

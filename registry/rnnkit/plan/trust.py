@@ -15,6 +15,7 @@ something else for large batches, or that reads a file or a device and finds the
 from __future__ import annotations
 
 import copy
+import types
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -23,15 +24,17 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
 from rnnkit._messages import describe_exception
 from rnnkit.model import autocast_is_on, transforms_are_active
-from rnnkit.plan.fingerprint import cell_tensors, fingerprint
+from rnnkit.plan.code import watch_calls
+from rnnkit.plan.guard import Guard
 from rnnkit.plan.lower import lower
-from rnnkit.plan.outside import Codes, Outside, outside_values, watch_calls
 from rnnkit.plan.programs import Plan
 from rnnkit.plan.record import Recording, record
 from rnnkit.plan.simplify import simplify
+from rnnkit.plan.snapshot import cell_tensors, take_snapshot
 from rnnkit.plan.stages import make_plan
 from rnnkit.plan.unsupported import Unsupported
 from rnnkit.plan.verification import verify
@@ -53,77 +56,94 @@ class Refusal:
 
 
 class _Entry(NamedTuple):
+    """A result, the code that ran to record it, and the key of the snapshot with the variables of this code."""
+
     result: Plan | Refusal
-    outside: Outside
+    codes: frozenset[types.CodeType]
+    key: Any
 
 
-_known: OrderedDict[tuple[Any, ...], _Entry] = OrderedDict()
-_stateful: weakref.WeakKeyDictionary[type, Refusal] = weakref.WeakKeyDictionary()
+_known: OrderedDict[Any, _Entry] = OrderedDict()
+_guarded: weakref.WeakKeyDictionary[nn.Module, tuple[Guard, Plan | Refusal]] = weakref.WeakKeyDictionary()
+_stateful: weakref.WeakKeyDictionary[nn.Module, Refusal] = weakref.WeakKeyDictionary()
 
 
 class _Stateful(Unsupported):
-    """The step changes the cell, so that each call would have a fingerprint of its own."""
+    """The step changes the cell, so that each call would have a snapshot of its own."""
 
 
 def plan_for(cell: Any) -> Plan | Refusal:
     """Return the plan of a cell's step, or the reason why it has none.
 
     The plan is made at the first call for cells of these sizes and attributes, which takes tens of milliseconds. The
-    author's code runs on a copy of the cell.
+    author's code runs on a copy of the cell. Later calls compare the cell with what it was, which takes microseconds.
 
     Args:
         cell: a `Cell`.
     """
+    known = _guarded.get(cell)
+    if known is not None and known[0].is_unchanged():
+        return known[1]
     try:
-        _refuse_modes(cell)
-        key = fingerprint(cell)
+        return _look_up(cell)
     except Unsupported as error:
         return Refusal(str(error))
-    refusal = _stateful.get(type(cell))
-    return _planned(cell, key) if refusal is None else refusal
 
 
-def _planned(cell: Any, key: tuple[Any, ...]) -> Plan | Refusal:
+def _look_up(cell: Any) -> Plan | Refusal:
+    _refuse_modes(cell)
+    if cell in _stateful:
+        return _stateful[cell]
+    key = take_snapshot(cell).key
     entry = _known.get(key)
-    if entry is None or not entry.outside.is_unchanged():
+    if entry is None or take_snapshot(cell, entry.codes).key != entry.key:
         entry = _known[key] = _make(cell, key)
         while len(_known) > _MAX_PLANS:
             _known.popitem(last=False)
+    _guarded[cell] = Guard(take_snapshot(cell, entry.codes)), entry.result
     return entry.result
 
 
-def _make(cell: Any, key: tuple[Any, ...]) -> _Entry:
+def _make(cell: Any, key: Any) -> _Entry:
     try:
         with torch.inference_mode(
             mode=False
         ):  # the first call may be made for inference, and the plan serves all calls
             return _make_plan(copy.deepcopy(cell), key)
     except _Stateful as error:
-        _stateful[type(cell)] = Refusal(str(error))
-        return _Entry(Refusal(str(error)), Outside((), ()))
+        _stateful[cell] = Refusal(str(error))
+        return _refused(str(error), key)
     except Unsupported as error:
-        return _Entry(Refusal(str(error)), Outside((), ()))
+        return _refused(str(error), key)
     except Exception as error:  # noqa: BLE001  # the author's code, whose errors the step loop reports where they belong
-        return _Entry(Refusal(f"step cannot be recorded: {describe_exception(error)}"), Outside((), ()))
+        return _refused(f"step cannot be recorded: {describe_exception(error)}", key)
 
 
-def _make_plan(cell: Any, key: tuple[Any, ...]) -> _Entry:
+def _refused(reason: str, key: Any) -> _Entry:
+    return _Entry(Refusal(reason), frozenset(), key)
+
+
+def _make_plan(cell: Any, key: Any) -> _Entry:
+    if take_snapshot(cell).key != key:
+        raise Unsupported("a copy of the cell differs from it: do its parameters share memory?")
     small, large = _batch_sizes(cell)
     first, codes = _record(cell, small, gradients=False)
-    before = outside_values(cell, codes)
+    before = take_snapshot(cell, codes).key
     second, other_codes = _record(cell, large, gradients=True)
-    if fingerprint(cell) != key:
+    if take_snapshot(cell).key != key:
         raise _Stateful("step changes attributes of the cell")
     if first != second:
         raise Unsupported(f"step is not the same at every call: {_difference(first, second)}")
     plan = make_plan(lower(simplify(first)))
-    verify(plan, cell)
-    if not before.is_unchanged():
+    verify(plan, copy.deepcopy(cell))
+    if take_snapshot(cell, codes).key != before:
         raise Unsupported("step changes variables outside of the cell")
-    return _Entry(plan, outside_values(cell, codes | other_codes))
+    snapshot = take_snapshot(cell, codes | other_codes)
+    snapshot.refuse_hidden_code()
+    return _Entry(plan, frozenset(codes | other_codes), snapshot.key)
 
 
-def _record(cell: Any, batch: int, *, gradients: bool) -> tuple[Recording, Codes]:
+def _record(cell: Any, batch: int, *, gradients: bool) -> tuple[Recording, set[types.CodeType]]:
     """Record a step on random values, and note the functions that it calls."""
     generator = torch.Generator().manual_seed(batch)
     tensors = cell_tensors(cell)
@@ -163,6 +183,8 @@ def _refuse_modes(cell: nn.Module) -> None:
     """Refuse a plan for now, because of modes of torch or of the dtypes of the cell."""
     if transforms_are_active():
         raise Unsupported("a transform of torch.func is active")
+    if _has_any_global_hook():
+        raise Unsupported("torch has global hooks of modules, which would not be called")
     tensors = [tensor for _, tensor in cell_tensors(cell) if tensor.is_floating_point() or tensor.is_complex()]
     dtypes, devices = {tensor.dtype for tensor in tensors}, {tensor.device.type for tensor in tensors}
     if len(dtypes) != 1 or not dtypes <= _DTYPES:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnkit.plan.fingerprint import cell_tensors
 from rnnkit.plan.programs import Plan
 from rnnkit.plan.record import flatten
 from rnnkit.plan.reference import unroll
+from rnnkit.plan.snapshot import cell_tensors
 from rnnkit.plan.unsupported import Unsupported
 
 _TIME = 2
