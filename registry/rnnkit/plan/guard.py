@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
 from rnnkit.model import autocast_is_on, transforms_are_active
+from rnnkit.plan.code import is_library
 from rnnkit.plan.record import tensor_place
 from rnnkit.plan.snapshot import (
     BY_IDENTITY,
@@ -100,5 +101,8 @@ def _is_in_module(function: Any) -> bool:
     """True for a function that lives as long as a module, so that a reference to it keeps nothing else alive."""
     if function is None:
         return True
+    if getattr(function, "__closure__", None):
+        return False
     module = sys.modules.get(getattr(function, "__module__", ""))
-    return getattr(module, "__dict__", None) is getattr(function, "__globals__", MISSING) and not function.__closure__
+    variables = getattr(function, "__globals__", {})
+    return getattr(module, "__dict__", None) is variables or is_library(variables.get("__name__"))

@@ -224,6 +224,8 @@ class _Recorder(TorchDispatchMode):
         tensors = list(results) if isinstance(results, (list, tuple)) else [results]
         if not all(isinstance(each, Tensor) for each in tensors):
             raise _reads_values(str(function))
+        if not torch.is_grad_enabled():
+            raise Unsupported(f"{function.overloadpacket.__name__} runs without gradients", _author_line())
         indices = tuple(map(self.add, tensors))
         self.calls.append(Call(function, arguments, keywords, indices, _author_line()))
 

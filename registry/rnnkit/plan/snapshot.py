@@ -35,7 +35,8 @@ _SPECIAL = {
     *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__firstlineno__"),
     *("__abstractmethods__", "_abc_impl", "__parameters__", "__type_params__", "__orig_bases__", "__hash__"),
     *("__dataclass_fields__", "__dataclass_params__", "__static_attributes__", "__annotate_func__", "__slots__"),
-    *("__annotations_cache__", "__classdictcell__", "__constants__", "_unroll_origin", "_unroll_layers_origin"),
+    *("__annotations_cache__", "__classdictcell__", "__constants__", "_field_defaults", "_make"),
+    *("_unroll_origin", "_unroll_layers_origin"),
 }
 # `reset_parameters` is an attribute of modules of built models; `_new` has the arguments of new parameters.
 _NOT_READ = {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "reset_parameters", "_new"}
@@ -166,7 +167,7 @@ class Snapshot:
         names, code = global_names(function.__code__), function.__code__
         self.sources.append((function, partial(_function_values, names)))
         variables = function.__globals__
-        return [(name, self._variable(variables[name], name, code)) for name in names if name in variables]
+        return tuple((name, self._variable(variables[name], name, code)) for name in names if name in variables)
 
     def _variable(self, value: Any, name: str, code: types.CodeType) -> Any:
         """Return the value of a variable; of a module, those of its variables that the code names."""

@@ -36,8 +36,9 @@ from rnnkit.plan.record import Recording, record
 from rnnkit.plan.simplify import simplify
 from rnnkit.plan.snapshot import cell_tensors, take_snapshot
 from rnnkit.plan.stages import make_plan
+from rnnkit.plan.structure import structure_of
 from rnnkit.plan.unsupported import Unsupported
-from rnnkit.plan.verification import verify
+from rnnkit.plan.verification import verify, verify_values
 
 _DTYPES = {torch.float32, torch.float64}
 _MAX_PLANS = 256  # an attribute may change at every call
@@ -64,6 +65,7 @@ class _Entry(NamedTuple):
 
 
 _known: OrderedDict[Any, _Entry] = OrderedDict()
+_verified: OrderedDict[Any, frozenset[types.CodeType]] = OrderedDict()
 _guarded: weakref.WeakKeyDictionary[nn.Module, tuple[Guard, Plan | Refusal]] = weakref.WeakKeyDictionary()
 _stateful: weakref.WeakKeyDictionary[nn.Module, Refusal] = weakref.WeakKeyDictionary()
 
@@ -97,11 +99,16 @@ def _look_up(cell: Any) -> Plan | Refusal:
     key = take_snapshot(cell).key
     entry = _known.get(key)
     if entry is None or take_snapshot(cell, entry.codes).key != entry.key:
-        entry = _known[key] = _make(cell, key)
-        while len(_known) > _MAX_PLANS:
-            _known.popitem(last=False)
+        entry = _make(cell, key)
+        _remember(_known, key, entry)
     _guarded[cell] = Guard(take_snapshot(cell, entry.codes)), entry.result
     return entry.result
+
+
+def _remember(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    known[key] = value
+    while len(known) > _MAX_PLANS:
+        known.popitem(last=False)
 
 
 def _make(cell: Any, key: Any) -> _Entry:
@@ -129,18 +136,26 @@ def _make_plan(cell: Any, key: Any) -> _Entry:
     small, large = _batch_sizes(cell)
     first, codes = _record(cell, small, gradients=False)
     before = take_snapshot(cell, codes).key
-    second, other_codes = _record(cell, large, gradients=True)
+    plan = make_plan(lower(simplify(first)))
+    structure = structure_of(plan, before)
+    all_codes = _verified.get(structure)
+    if all_codes is None:
+        second, other_codes = _record(cell, large, gradients=True)
+        if first != second:
+            raise Unsupported(f"step is not the same at every call: {_difference(first, second)}")
+        verify(plan, copy.deepcopy(cell))
+        all_codes = frozenset(codes | other_codes)
+        _remember(_verified, structure, all_codes)
+    else:
+        verify_values(plan, copy.deepcopy(cell))
+    _record(cell, 1, gradients=True)  # a batch of one keeps the rules as well
     if take_snapshot(cell).key != key:
         raise _Stateful("step changes attributes of the cell")
-    if first != second:
-        raise Unsupported(f"step is not the same at every call: {_difference(first, second)}")
-    plan = make_plan(lower(simplify(first)))
-    verify(plan, copy.deepcopy(cell))
+    snapshot = take_snapshot(cell, all_codes)
     if take_snapshot(cell, codes).key != before:
         raise Unsupported("step changes variables outside of the cell")
-    snapshot = take_snapshot(cell, codes | other_codes)
     snapshot.refuse_hidden_code()
-    return _Entry(plan, frozenset(codes | other_codes), snapshot.key)
+    return _Entry(plan, all_codes, snapshot.key)
 
 
 def _record(cell: Any, batch: int, *, gradients: bool) -> tuple[Recording, set[types.CodeType]]:
