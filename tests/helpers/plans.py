@@ -74,9 +74,8 @@ def unverified_plan(cell):
     """Return the plan of a cell without comparing it with steps."""
     shapes = cell.state_shapes(7)
     state = type(shapes)(*[torch.randn(shape, dtype=torch.float64) for shape in shapes])
-    with torch.no_grad():
-        projected = cell.project(torch.randn(7, cell.input_size, dtype=torch.float64))
-        return make_plan(lower(simplify(record(cell, projected, state, cell_tensors(cell), 7))))
+    projected = cell.project(torch.randn(7, cell.input_size, dtype=torch.float64))
+    return make_plan(lower(simplify(record(cell, projected, state, cell_tensors(cell), 7))))
 
 
 def randomize(cell):
