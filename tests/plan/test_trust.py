@@ -242,7 +242,7 @@ REFUSED = {
     branches_on_parameters: "item reads the values",
     branches_on_the_batch: "differs from that of two steps",
     divides_by_the_batch: "step is not the same at every call",
-    branches_on_gradients: "the output without gradients of the plan differs from that of two steps",
+    branches_on_gradients: "the result without gradients of the plan differs from that of two steps",
     branches_on_the_need_of_gradients: "step is not the same at every call",
     draws_in_torch: "randn_like draws random numbers",
     applies_dropout: "draws random numbers",
