@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import repeat
 from operator import call, is_
 from typing import Any
@@ -53,8 +53,8 @@ class Guard:
         objects = {id(tensor): tensor for tensor in snapshot.tensors}
         self._separate = len({tensor_place(tensor) for tensor in objects.values()}) == len(objects)
         values = [value for owner, read in snapshot.sources for value in read(owner)]
-        self._frozen = [(n, freeze(value, "")) for n, value in enumerate(values) if not _is_constant(value)]
-        for position, _ in self._frozen:
+        self._containers = [(n, _comparison(value)) for n, value in enumerate(values) if not _is_constant(value)]
+        for position, _ in self._containers:
             values[position] = _SAME
         self._values = list(map(_reader, values))
 
@@ -64,17 +64,17 @@ class Guard:
             return False
         try:
             return self._same_values() and self._same_tensors() and not any(self._empty)
-        except (Unsupported, AttributeError, KeyError, TypeError, ValueError):  # something was deleted
+        except (Unsupported, AttributeError, KeyError, RuntimeError, TypeError, ValueError):  # something was deleted
             return False
 
     def _same_values(self) -> bool:
         now: list[Any] = []
         for owner, read in self._sources:
             now += read(owner())
-        for position, frozen in self._frozen:
-            if freeze(now[position], "") == frozen:
+        for position, is_same in self._containers:
+            if is_same(now[position]):
                 now[position] = _SAME
-        return len(now) == len(self._values) and all(map(is_, now, map(call, self._values)))
+        return _are(now, self._values)
 
     def _same_tensors(self) -> bool:
         # a list, not a generator: this runs at every call
@@ -87,11 +87,32 @@ def _reader(value: Any) -> Callable[[], Any]:
     return held if isinstance(held, weakref.ref) else repeat(value).__next__
 
 
+def _are(values: Collection[Any], readers: Collection[Callable[[], Any]]) -> bool:
+    return len(values) == len(readers) and all(map(is_, values, map(call, readers)))
+
+
+def _comparison(value: Any) -> Callable[[Any], bool]:
+    """Return a function that compares values with one that has parts: by identity, or by what they have in common."""
+    parts, kind = _parts(value), type(value)
+    if parts and all(map(_is_constant, parts)):
+        readers = list(map(_reader, parts))
+        return lambda other: type(other) is kind and _are(_parts(other), readers)
+    frozen = freeze(value, "")
+    return lambda other: bool(freeze(other, "") == frozen)
+
+
+def _parts(value: Any) -> list[Any]:
+    """Return the parts of a list, tuple or dictionary; none of others."""
+    if type(value) is dict:
+        return [*value, *value.values()]
+    return list(value) if type(value) in {list, tuple} else []
+
+
 def _is_constant(value: Any) -> bool:
     """True for values without parts that may change."""
     if value is MISSING or value is _SAME:
         return True
-    if type(value) in {tuple, frozenset}:
+    if type(value) is tuple:
         return all(isinstance(part, NUMBERS) for part in value)
     functions = descriptor_functions(value)
     return all(map(_is_in_module, functions)) if functions else isinstance(value, _CONSTANTS)
