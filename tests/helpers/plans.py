@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from rnnkit import Cell, CellState
 from rnnkit.plan import Plan, plan_for, unroll
-from rnnkit.plan.snapshot import cell_tensors
 from rnnkit.plan.lower import lower
 from rnnkit.plan.record import record
 from rnnkit.plan.simplify import simplify
+from rnnkit.plan.snapshot import cell_tensors
 from rnnkit.plan.stages import make_plan
 
 LENGTHS = torch.tensor([4, 0, 1, 3, 4])

@@ -1,4 +1,4 @@
-"""What plans of cells that differ in their sizes only have in common."""
+"""The parts of a plan that are equal for cells which differ in their sizes only."""
 
 from __future__ import annotations
 
