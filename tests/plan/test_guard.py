@@ -188,6 +188,15 @@ def test_modes_are_noticed():
     assert guard.is_unchanged()
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_first_call_may_be_made_for_inference(mode):
+    cell = StepCell(lambda p, h, weight, vector: torch.tanh(p + h @ weight))
+    with mode():
+        plan = plan_for(cell)
+    assert isinstance(plan, Plan), plan
+    assert plan_for(cell) is plan
+
+
 def test_a_copy_has_its_own_guard():
     cell = GRUCell(3, 4)
     plan = plan_for(cell)

@@ -3,10 +3,11 @@
 Recording sees operators, not Python. These rules catch what it does not see:
 
 - The step is recorded twice, with other values, another batch size, and inputs that require gradients, and must be
-  the same.
-- A plan belongs to the fingerprint of a cell, and to the variables that the step reads from outside.
-- A plan is compared with two steps and their gradients in float64, on other values of the parameters, and with two
-  steps without gradients.
+  the same. A third recording is of a batch of one.
+- A plan belongs to a snapshot of the cell, with the variables that the step reads from outside.
+- A plan is compared with two steps and their gradients in float64, on other values of the parameters. Cells of other
+  sizes with the same program are compared without gradients.
+- All comparisons are made for a batch of one as well, and with and without gradients enabled.
 
 Whenever a rule is broken the cell has no plan, and the reason is kept. The rules do not catch a step that does
 something else for large batches, or that reads a file or a device and finds the same twice.
@@ -20,7 +21,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import nn
@@ -39,6 +40,8 @@ from rnnkit.plan.stages import make_plan
 from rnnkit.plan.structure import structure_of
 from rnnkit.plan.unsupported import Unsupported
 from rnnkit.plan.verification import random_inputs, verify, verify_values
+
+Codes: TypeAlias = frozenset[types.CodeType]
 
 _DTYPES = {torch.float32, torch.float64}
 _MAX_PLANS = 256  # an attribute may change at every call
@@ -60,12 +63,12 @@ class _Entry(NamedTuple):
     """A result, the code that ran to record it, and the key of the snapshot with the variables of this code."""
 
     result: Plan | Refusal
-    codes: frozenset[types.CodeType]
+    codes: Codes
     key: Any
 
 
 _known: OrderedDict[Any, _Entry] = OrderedDict()
-_verified: OrderedDict[Any, frozenset[types.CodeType]] = OrderedDict()
+_verified: OrderedDict[Any, Codes] = OrderedDict()
 _guarded: weakref.WeakKeyDictionary[nn.Module, tuple[Guard, Plan | Refusal]] = weakref.WeakKeyDictionary()
 _stateful: weakref.WeakKeyDictionary[nn.Module, Refusal] = weakref.WeakKeyDictionary()
 
@@ -113,9 +116,8 @@ def _remember(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
 
 def _make(cell: Any, key: Any) -> _Entry:
     try:
-        with torch.inference_mode(
-            mode=False
-        ):  # the first call may be made for inference, and the plan serves all calls
+        # the first call may be made for inference, and the plan serves all calls
+        with torch.inference_mode(mode=False), torch.enable_grad():
             return _make_plan(copy.deepcopy(cell), key)
     except _Stateful as error:
         _stateful[cell] = Refusal(str(error))
@@ -133,41 +135,47 @@ def _refused(reason: str, key: Any) -> _Entry:
 def _make_plan(cell: Any, key: Any) -> _Entry:
     if take_snapshot(cell).key != key:
         raise Unsupported("a copy of the cell differs from it: do its parameters share memory?")
-    small, large = _batch_sizes(cell)
-    first, codes = _record(cell, small, gradients=False)
+    first, codes = _record(cell, _batch_sizes(cell)[0], gradients=False)
     before = take_snapshot(cell, codes).key
     plan = make_plan(lower(simplify(first)))
-    structure = structure_of(plan, before)
-    all_codes = _verified.get(structure)
-    if all_codes is None:
-        second, other_codes = _record(cell, large, gradients=True)
-        if first != second:
-            raise Unsupported(f"step is not the same at every call: {_difference(first, second)}")
-        verify(plan, copy.deepcopy(cell))
-        all_codes = frozenset(codes | other_codes)
-        _remember(_verified, structure, all_codes)
-    else:
-        verify_values(plan, copy.deepcopy(cell))
-    _record(cell, 1, gradients=True)  # a batch of one keeps the rules as well
+    all_codes = codes | _verify(cell, first, plan, structure_of(plan, before))
     if take_snapshot(cell).key != key:
         raise _Stateful("step changes attributes of the cell")
-    snapshot = take_snapshot(cell, all_codes)
     if take_snapshot(cell, codes).key != before:
         raise Unsupported("step changes variables outside of the cell")
+    snapshot = take_snapshot(cell, all_codes)
     snapshot.refuse_hidden_code()
     return _Entry(plan, all_codes, snapshot.key)
 
 
-def _record(cell: Any, batch: int, *, gradients: bool) -> tuple[Recording, set[types.CodeType]]:
+def _verify(cell: Any, first: Recording, plan: Plan, structure: Any) -> Codes:
+    """Verify a plan, and return the functions that the step calls.
+
+    The gradients are verified once for each structure: those of other sizes follow from the values, because what could
+    block a gradient is refused when a step is recorded.
+    """
+    codes = _verified.get(structure)
+    if codes is None:
+        second, codes = _record(cell, _batch_sizes(cell)[1], gradients=True)
+        if first != second:
+            raise Unsupported(f"step is not the same at every call: {_difference(first, second)}")
+        verify(plan, copy.deepcopy(cell))
+        _remember(_verified, structure, codes)
+    else:
+        verify_values(plan, copy.deepcopy(cell))
+    _record(cell, 1, gradients=True)  # a step may do something else for a batch of one
+    return codes
+
+
+def _record(cell: Any, batch: int, *, gradients: bool) -> tuple[Recording, Codes]:
     """Record a step on random values, and note the functions that it calls."""
     (x,), state = random_inputs(cell, 1, batch, torch.Generator().manual_seed(batch))
     for tensor in (x, *state):
         tensor.requires_grad_(gradients)
-    with torch.enable_grad():  # the plan runs with gradients; `verify_values` looks for steps that are others without
-        projected = cell.project(x)
-        with watch_calls() as codes:
-            recording = record(cell, projected, state, cell_tensors(cell), batch)
-    return recording, codes
+    projected = cell.project(x)
+    with watch_calls() as codes:
+        recording = record(cell, projected, state, cell_tensors(cell), batch)
+    return recording, frozenset(codes)
 
 
 def _batch_sizes(cell: Any) -> Sequence[int]:
