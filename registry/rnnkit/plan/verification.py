@@ -106,7 +106,7 @@ def _perturb(cell: Any, generator: torch.Generator) -> None:
         if tensor.is_floating_point():
             tensor.data = tensor.data.double().contiguous()
             for part in tensor.data.view(-1).split(_NOISE):  # in place, because a matrix may be large
-                part += noise[: len(part)].to(part.device)
+                part.add_(noise[: len(part)].to(part.device))
 
 
 def _compare(label: str, expected: Tensor, found: Tensor, tolerance: float = _TOLERANCE) -> None:
