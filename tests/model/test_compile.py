@@ -133,6 +133,28 @@ def test_step(name):
     assert_same((y, state), (expected, final))
 
 
+@pytest.mark.parametrize("name", [*KERNELS, "projection", "step_loop"])
+def test_one_step_has_the_gradients_of_eager_mode(name):
+    model = model_of(name, bidirectional=False, training=True)
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    for batch in (4, 6, 3):
+        x, state, _ = example(model, batch, 1)
+        actual, expected = (with_gradients(model, function, x, state, None) for function in (compiled, model))
+        assert_same(actual, expected)
+    assert number_of_graphs() <= 2  # the second one for any batch
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm", "lstm_cell"])
+def test_one_step_with_autocast(name):
+    model = model_of(name, bidirectional=False).float()
+    step = torch.compile(model.step, backend="aot_eager", fullgraph=True)
+    x, *_ = example(model, 3, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        actual, expected = step(x[:, 0]), model.step(x[:, 0])
+    assert [part.dtype for part in leaves(actual)] == [part.dtype for part in leaves(expected)]
+    torch.testing.assert_close(leaves(actual), leaves(expected), rtol=0, atol=0.02)
+
+
 @pytest.mark.parametrize("name", ["gru", "step_loop"])
 def test_mask(name):
     model = model_of(name)
