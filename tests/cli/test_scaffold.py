@@ -182,8 +182,9 @@ def test_generated_code_passes_ruff(projects):
 
 def test_generated_code_passes_mypy(projects):
     files = sorted(projects.rglob("*.py"))
-    cache = ROOT / ".mypy_cache/scaffold"  # from nothing it takes longer than all other tests here
-    printed = printed_by("mypy", "--strict", "--cache-dir", cache, *files, folder=projects)
+    # with the options of `make types`, whose cache has torch already
+    options = ["--strict", "--untyped-calls-exclude", "torch", "--cache-dir", ROOT / ".mypy_cache"]
+    printed = printed_by("mypy", *options, *files, folder=projects)
     assert f"in {2 * len(NAMES)} source files" in printed
 
 
