@@ -55,19 +55,21 @@ class View(NamedTuple):
 # must both come out right.
 LOADS = ((View("light", 1280), View("dark", 1280)), (View("dark", 390), View("light", 390)))
 VIEWS = [view for views in LOADS for view in views]
-SCRIPT = re.compile(r'<script[^>]* src="([^"]+)"')
+WIDTHS = [views[0] for views in LOADS]  # for what colours do not change
+SCRIPT = re.compile(r'<script[^>]* src="[^"]*assets/javascripts/([^"]+)"')
+TYPESETTING = {"math.js"}
 
 
 def loads_of(folder, page):
-    """The loads of a page: one if it has only the scripts of Home, and another first view than most other pages."""
-    if scripts_of(folder / page) - scripts_of(folder / "index.html"):
+    """The loads of a page: two if it has scripts of its own, otherwise one, whose first view depends on the page."""
+    if scripts_of(folder / page) - scripts_of(folder / "index.html") - TYPESETTING:
         return LOADS
     first = crc32(page.encode()) % len(VIEWS)
     return (VIEWS[first:] + VIEWS[:first],)
 
 
 def scripts_of(file):
-    return {address.rpartition("/")[2] for address in SCRIPT.findall(file.read_text(encoding="utf-8"))}
+    return set(SCRIPT.findall(file.read_text(encoding="utf-8")))
 
 
 class Problem(NamedTuple):
