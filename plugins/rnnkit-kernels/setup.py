@@ -9,7 +9,8 @@ from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # pip does not run this file from its folder
 from targets import build, chosen_target
 
 
@@ -17,11 +18,12 @@ class BuildLibrary(build_ext):
     """Builds the library by zig; if that fails, the package is installed without it."""
 
     def get_ext_filename(self, fullname):
-        return f"rnnkit_kernels/{chosen_target().library}"
+        return str(Path(*fullname.split(".")[:-1], chosen_target().library))
 
     def build_extension(self, ext):
         target = chosen_target()
-        library = build(target, Path(self.build_temp) / target.wheel)
+        # not `self.build_temp`, which an editable install removes: zig's cache makes the next build fast
+        library = build(target, HERE / "build" / "native" / target.wheel)
         destination = Path(self.get_ext_fullpath(ext.name))
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(library, destination)

@@ -129,10 +129,13 @@ SCALAR(error_function, erff, erf)
 INLINE float scalar_power(float x, float exponent) { return powf(x, exponent); }
 INLINE double scalar_power(double x, double exponent) { return pow(x, exponent); }
 
-// The exponent is a constant of the program.
+// The exponent is a constant of the program. torch has the same special cases: sqrt(-inf) is NaN, pow(-inf, 0.5) is not.
 template <class V> INLINE V power(V x, V exponent) {
     auto first = exponent[0];
-    return first == 2 ? x * x : each_lane(x, [first](auto lane) { return scalar_power(lane, first); });
+    if (first == 2) return x * x;
+    if (first == 0.5f) return square_root(x);
+    if (first == -0.5f) return 1 / square_root(x);
+    return each_lane(x, [first](auto lane) { return scalar_power(lane, first); });
 }
 template <class V> INLINE V softplus(V x, V beta, V threshold) {
     return x * beta > threshold ? x : logarithm_plus_1(exponential(x * beta)) / beta;

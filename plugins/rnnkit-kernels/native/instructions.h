@@ -57,5 +57,4 @@
     INSTRUCTION(mul_sub, a *b - c)                                   \
     INSTRUCTION(mul_sub_from, c - a * b)                             \
     INSTRUCTION(mul_mul, a *b *c)                                    \
-    INSTRUCTION(sub_mul, (a - b) * c)                                \
-    INSTRUCTION(sub_from_1_mul, (1 - a) * b)
+    INSTRUCTION(sub_mul, (a - b) * c)

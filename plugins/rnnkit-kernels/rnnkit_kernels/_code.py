@@ -58,7 +58,8 @@ class Code:
     ) -> None:
         self.memories: dict[Memory, int] = {}
         self.constants: list[float] = []
-        self._plan, self._stored, self._last_two = plan, frozenset(stored), frozenset(last_two)
+        self._width, self._products = plan.width, plan.products  # not the plan, which tables must not keep alive
+        self._stored, self._last_two = frozenset(stored), frozenset(last_two)
         self._locations: dict[_Location, int] = {}
         self._scratch: dict[Memory, int] = {}
         self._scratch_width = 0
@@ -115,14 +116,14 @@ class Code:
             if operations:
                 yield _abi.Part(_abi.INSTRUCTIONS, first, end)
             for product in products:
-                k, n = self._plan.products[product.weight]
+                k, n = self._products[product.weight]
                 k, n = (n, k) if product.transposed else (k, n)
                 result, operand = self._whole(product.result, n), self._whole(product.operand, k)
                 yield _abi.Part(_abi.PRODUCT, 0, 0, result, operand, product.weight, k, n)
 
     def _whole(self, tensor: Memory, features: int) -> int:
         """Return the index of a tensor, all of whose pieces a product reads or writes."""
-        self._index(Place(*tensor, features // self._plan.width - 1))
+        self._index(Place(*tensor, features // self._width - 1))
         return self._index(Place(*tensor, 0))
 
     def _index(self, operand: Operand) -> int:
@@ -135,14 +136,14 @@ class Code:
             return self._in_memory(CONSTANTS, 0, self._constant(operand))
         kind, number, piece = operand
         if kind in _IN_SCRATCH and (kind, number) not in self._stored:
-            return _Location(_abi.SCRATCH, 0, self._scratch_start(kind, number) + piece * self._plan.width)
+            return _Location(_abi.SCRATCH, 0, self._scratch_start(kind, number) + piece * self._width)
         if kind == "kept":  # pieces of one tensor
             return self._in_memory(("kept", 0), 0, number)
         return self._in_memory((_NEXT.get(kind, kind), number), int(kind in _NEXT), piece)
 
     def _in_memory(self, memory: Memory, shift: int, piece: int) -> _Location:
-        offset = piece * self._plan.width
-        self.memories[memory] = max(self.memories.get(memory, 0), offset + self._plan.width)
+        offset = piece * self._width
+        self.memories[memory] = max(self.memories.get(memory, 0), offset + self._width)
         return _Location(memory, shift, offset)
 
     def _constant(self, value: Any) -> int:
@@ -160,6 +161,6 @@ class Code:
 
     def _scratch_features(self, kind: str, number: int) -> int:
         if kind == "scratch":
-            return self._plan.width
-        k, n = self._plan.products[number]
+            return self._width
+        k, n = self._products[number]
         return n if kind == "product" else k

@@ -39,7 +39,7 @@ class MachineExecutor:
         if isinstance(library, LibraryError):
             return str(library)
         if device.type != "cpu":
-            return f"rnnkit-kernels runs on the device cpu, not on {device.type}"
+            return f"rnnkit-kernels runs on cpu, not on {device.type}"
         if dtype not in _DTYPES:
             return f"rnnkit-kernels computes in float32 and float64, not in {str(dtype).removeprefix('torch.')}"
         unknown = sorted(_instruction_names(plan) - library.opcodes.keys())
