@@ -11,7 +11,7 @@ from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # pip does not run this file from its folder
-from targets import build, chosen_target
+from targets import build, chosen_target  # noqa: E402
 
 
 class BuildLibrary(build_ext):

@@ -1,4 +1,4 @@
-"""The platforms that the native library is built for, and the commands that build it: all by `zig cc`, from any host."""
+"""The platforms that the native library is built for, and how: by `zig cc`, from any host."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ class InstructionSet(NamedTuple):
     def identifier(self) -> str:
         return self.name.replace("-", "_")
 
-    def definitions(self) -> list[str]:
+    def options(self) -> list[str]:
         return [
+            f"-mcpu={self.cpu}",
             f"-DBACKEND={self.identifier}",
             f'-DBACKEND_NAME="{self.name}"',
             f"-DVECTOR_BYTES={self.vector_bytes}",
@@ -108,9 +109,10 @@ def chosen_target() -> Target | None:
 def build(target: Target, folder: Path) -> Path:
     """Compile the library into a folder, which keeps zig's cache, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    sources = [(NATIVE / "dispatch.cpp", "dispatch", [])]
-    for each in target.instruction_sets():
-        sources.append((NATIVE / "backend.cpp", each.identifier, [f"-mcpu={each.cpu}", *each.definitions()]))
+    sources = [
+        (NATIVE / "dispatch.cpp", "dispatch", []),
+        *[(NATIVE / "backend.cpp", each.identifier, each.options()) for each in target.instruction_sets()],
+    ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(lambda source: _compile(target, folder, *source), sources))
     library = folder / target.library

@@ -20,7 +20,6 @@ from tests.helpers.plans import (
     assert_close,
     assert_plan_equals_steps,
     each_sequence_alone,
-    gradients,
     randomize,
     unverified_plan,
 )
@@ -135,7 +134,9 @@ def test_frozen_parameters():
     cell = randomize(GRUCell(3, 6, dtype=torch.float64))
     cell.weight_hh.requires_grad_(False)
     assert_plan_equals_steps(cell, plan=unverified_plan(cell), run=EXECUTOR.unroll)
-    output, _ = EXECUTOR.unroll(unverified_plan(cell), cell, cell.project(torch.randn(4, 2, 3).double()), CellState(torch.zeros(2, 6).double()))
+    output, _ = EXECUTOR.unroll(
+        unverified_plan(cell), cell, cell.project(torch.randn(4, 2, 3).double()), CellState(torch.zeros(2, 6).double())
+    )
     output.sum().backward()
     assert cell.weight_hh.grad is None
     assert cell.weight_ih.grad is not None
@@ -181,7 +182,9 @@ def test_padding_is_not_read():
     for each in (x, padded):
         projected = [part.detach().requires_grad_() for part in cell.project(each)]
         output, final = EXECUTOR.unroll(plan, cell, tuple(projected), state, lengths)
-        results.append((output, final.h, *torch.autograd.grad(output.sum() + final.h.sum(), [cell.weight_hh, *projected])))
+        results.append(
+            (output, final.h, *torch.autograd.grad(output.sum() + final.h.sum(), [cell.weight_hh, *projected]))
+        )
     torch.testing.assert_close(*results)
 
 
@@ -258,7 +261,7 @@ def test_inputs_of_another_shape_are_an_error():
     x, state = some_inputs(cell, 4, 2)
     with pytest.raises(ValueError, match=r"part 0 of the state must be .* of shape \(2, 6\) on cpu, but .* \(1, 6\)"):
         EXECUTOR.unroll(plan, cell, cell.project(x), CellState(state.h[:1]))
-    with pytest.raises(ValueError, match="part 0 of the state must be a torch.float64 tensor"):
+    with pytest.raises(ValueError, match=r"part 0 of the state must be a torch\.float64 tensor"):
         EXECUTOR.unroll(plan, cell, cell.project(x), CellState(state.h.float()))
     with pytest.raises(ValueError, match=r"lengths must have the shape \(batch,\) = \(2,\), but has \(3,\)"):
         EXECUTOR.unroll(plan, cell, cell.project(x), state, torch.tensor([1, 2, 3]))

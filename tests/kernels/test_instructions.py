@@ -23,7 +23,22 @@ CONSTANTS = {
     "hardtanh": [(-1.0, 1.0)],
     "softplus": [(1.0, 20.0), (2.0, 10.0)],
 }
-TWO = ["add", "sub", "mul", "div", "maximum", "minimum", "gt", "ge", "lt", "le", "eq", "ne", "logical_and", "logical_or"]
+TWO = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "maximum",
+    "minimum",
+    "gt",
+    "ge",
+    "lt",
+    "le",
+    "eq",
+    "ne",
+    "logical_and",
+    "logical_or",
+]
 TWO += ["tanh_backward", "sigmoid_backward"]
 THREE = ["where", "lerp"]
 ONE = sorted(set(INSTRUCTIONS) - set(TWO) - set(THREE) - set(CONSTANTS))
@@ -141,7 +156,9 @@ def test_fused_instructions(dtype, instruction_set):
     for name, value in FUSED.items():
         found = evaluate(name, [a, b, c], instruction_set)
         expected = value(a.double(), b.double(), c.double())
-        torch.testing.assert_close(found.double(), expected, rtol=8 * torch.finfo(dtype).eps, atol=torch.finfo(dtype).eps)
+        torch.testing.assert_close(
+            found.double(), expected, rtol=8 * torch.finfo(dtype).eps, atol=torch.finfo(dtype).eps
+        )
 
 
 @on_each
@@ -154,7 +171,9 @@ def test_accuracy(name, instruction_set):
     found = evaluate(name, [x.float()], instruction_set).double()
     spacing = torch.nextafter(exact.abs().float(), torch.tensor(math.inf)).double() - exact.abs().float().double()
     assert ((found - exact).abs() / spacing).max() < 4
-    torch.testing.assert_close(evaluate(name, [x], instruction_set), INSTRUCTIONS[name].value(x), rtol=1.5e-15, atol=1e-300)
+    torch.testing.assert_close(
+        evaluate(name, [x], instruction_set), INSTRUCTIONS[name].value(x), rtol=1.5e-15, atol=1e-300
+    )
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 50])

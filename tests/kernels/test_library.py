@@ -1,7 +1,6 @@
 """The library: its choice of an instruction set, refusals, threads and forks."""
 
 import gc
-import shutil
 import threading
 import weakref
 
@@ -10,7 +9,7 @@ import torch
 
 import rnnkit_kernels._library as library_module
 from rnnkit import CellState
-from rnnkit.plan import plan_for, unroll
+from rnnkit.plan import unroll
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_kernels import MachineExecutor
 from rnnkit_kernels._library import LibraryError, load_library
@@ -41,7 +40,9 @@ def test_plans_are_accepted(plan):
 
 
 def test_refusals(plan):
-    assert EXECUTOR.refuses(plan, torch.bfloat16, CPU) == "rnnkit-kernels computes in float32 and float64, not in bfloat16"
+    assert (
+        EXECUTOR.refuses(plan, torch.bfloat16, CPU) == "rnnkit-kernels computes in float32 and float64, not in bfloat16"
+    )
     assert EXECUTOR.refuses(plan, torch.float32, torch.device("meta")) == "rnnkit-kernels runs on cpu, not on meta"
 
 
@@ -116,9 +117,7 @@ def test_two_threads(lengths):
         torch.set_num_threads(1)
     expected, expected_final = unroll(plan, cell, projected, state, lengths)
     torch.testing.assert_close((output, final.h), (expected, expected_final.h))
-    torch.testing.assert_close(
-        found, torch.autograd.grad(expected.sum() + expected_final.h.sum(), cell.weight_hh)
-    )
+    torch.testing.assert_close(found, torch.autograd.grad(expected.sum() + expected_final.h.sum(), cell.weight_hh))
 
 
 def test_many_python_threads():

@@ -73,13 +73,14 @@ class Call(ctypes.Structure):
     )
 
 
+_LAYOUT = ("abi", "operand", "instruction", "part", "program", "weight", "call")
+
+
 class Layout(ctypes.Structure):
-    _fields_ = tuple(
-        (name, c_int64) for name in ("abi", "operand", "instruction", "part", "program", "weight", "call")
-    )
+    _fields_ = tuple((name, c_int64) for name in _LAYOUT)
 
     def values(self) -> list[int]:
-        return [getattr(self, name) for name, _ in self._fields_]
+        return [getattr(self, name) for name in _LAYOUT]
 
 
 EXPECTED_LAYOUT = [ABI, *map(ctypes.sizeof, (Operand, Instruction, Part, Program, Weight, Call))]

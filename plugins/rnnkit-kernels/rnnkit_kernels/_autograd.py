@@ -42,8 +42,8 @@ def divide(unrolling: Unrolling, tensors: Sequence[Tensor]) -> Inputs:
     """Return the inputs of a plan from all tensors in order."""
     plan, iterator = unrolling.plan, iter(tensors)
     sizes = (len(plan.projected), len(plan.state), len(plan.products))
-    groups = [[next(iterator) for _ in range(size)] for size in sizes]
-    return Inputs(*groups, list(iterator))
+    projected, state, weights = ([next(iterator) for _ in range(size)] for size in sizes)
+    return Inputs(projected, state, weights, list(iterator))
 
 
 def _without_none(unrolling: Unrolling, inputs: Inputs, gradients: Sequence[Tensor | None]) -> list[Tensor]:

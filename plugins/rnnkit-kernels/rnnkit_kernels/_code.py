@@ -69,7 +69,9 @@ class Code:
         parts = list(self._parts(stages))
         self._instructions = (_abi.Instruction * len(instructions))(*instructions)
         self._parts_table = (_abi.Part * len(parts))(*parts)
-        temporaries = 1 + max((each.result.number for each in operations if isinstance(each.result, Temporary)), default=-1)
+        temporaries = 1 + max(
+            (each.result.number for each in operations if isinstance(each.result, Temporary)), default=-1
+        )
         # an odd number of lines: rows at multiples of a large power of 2 would share the same sets of the cache
         scratch_width = (self._scratch_width // _LINE | 1) * _LINE
         self._sizes = (len(parts), plan.width, temporaries, scratch_width, int(reverse))
@@ -88,14 +90,12 @@ class Code:
         numbers = {memory: number for number, memory in enumerate(self.memories)}
         operands = [self._operand(location, numbers, strides) for location in self._locations]
         table = (_abi.Operand * len(operands))(*operands)
-        addresses = map(ctypes.addressof, (table, self._instructions, self._parts_table))
+        addresses = [ctypes.addressof(each) for each in (table, self._instructions, self._parts_table)]
         program = _abi.Program(*addresses, *self._sizes)
         program.owner = table  # the program has only its address
         return program
 
-    def _operand(
-        self, location: _Location, numbers: Mapping[Memory, int], strides: Sequence[Strides]
-    ) -> _abi.Operand:
+    def _operand(self, location: _Location, numbers: Mapping[Memory, int], strides: Sequence[Strides]) -> _abi.Operand:
         memory, shift, offset = location
         if isinstance(memory, int):
             return _abi.Operand(memory, 0, offset, 0, 0, _abi.SEQUENCE)
@@ -107,9 +107,7 @@ class Code:
         arguments += [arguments[0]] * (3 - len(arguments))
         return _abi.Instruction(opcodes[operation.name], self._index(operation.result), *arguments)
 
-    def _parts(
-        self, stages: Sequence[tuple[Sequence[Operation], Sequence[PlacedProduct]]]
-    ) -> Iterator[_abi.Part]:
+    def _parts(self, stages: Sequence[tuple[Sequence[Operation], Sequence[PlacedProduct]]]) -> Iterator[_abi.Part]:
         end = 0
         for operations, products in stages:
             first, end = end, end + len(operations)

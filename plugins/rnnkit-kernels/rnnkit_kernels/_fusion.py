@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from rnnkit.plan import Place, PlacedInstruction
@@ -51,7 +51,7 @@ class Operation(NamedTuple):
     arguments: tuple[Operand, ...]
 
 
-def fuse(instructions: Sequence[PlacedInstruction], known: frozenset[str]) -> list[Operation]:
+def fuse(instructions: Sequence[PlacedInstruction], known: Container[str]) -> list[Operation]:
     """Return the operations of a stage, with as few temporaries as they need.
 
     Args:
@@ -77,7 +77,7 @@ def _with_values(instructions: Sequence[PlacedInstruction]) -> Iterator[Operatio
             yield Operation(name, result, named)
 
 
-def _without_pairs(operations: Sequence[Operation], known: frozenset[str]) -> list[Operation]:
+def _without_pairs(operations: Sequence[Operation], known: Container[str]) -> list[Operation]:
     reads = Counter(each for operation in operations for each in operation.arguments if isinstance(each, Value))
     made: dict[Operand, Operation] = {}
     for operation in operations:
@@ -89,14 +89,13 @@ def _without_pairs(operations: Sequence[Operation], known: frozenset[str]) -> li
     return list(made.values())
 
 
-def _fused(operation: Operation, inner: dict[Value, Operation], known: frozenset[str]) -> Operation:
+def _fused(operation: Operation, inner: dict[Value, Operation], known: Container[str]) -> Operation:
     for position, argument in enumerate(operation.arguments):
         before = inner.get(argument) if isinstance(argument, Value) else None
         name = _FUSIONS.get((operation.name, position, before.name)) if before else None
         if before and name in known:
             others = tuple(each for index, each in enumerate(operation.arguments) if index != position)
-            fused = Operation(str(name), operation.result, (*before.arguments, *others))
-            return fused
+            return Operation(str(name), operation.result, (*before.arguments, *others))
     return operation
 
 

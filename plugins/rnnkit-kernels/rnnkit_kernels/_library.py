@@ -56,9 +56,7 @@ class Library:
             raise LibraryError(f"the library of rnnkit-kernels cannot be loaded: {error}") from error
         self._check_layout()
         self.instruction_set, self._set = self._choose(instruction_set)
-        self.opcodes = {
-            name: number for number, name in enumerate(_names(self._functions.rnnkit_kernels_instruction))
-        }
+        self.opcodes = {name: number for number, name in enumerate(_names(self._functions.rnnkit_kernels_instruction))}
 
     def supported(self) -> list[str]:
         """Return the instruction sets that this processor has, the best first."""
@@ -90,7 +88,7 @@ class Library:
     ) -> None:
         """Run a program, whose tables must fit the tensors: the library checks nothing."""
         addresses = (c_void_p * len(memories))(*[memory.data_ptr() for memory in memories])
-        packed = (_abi.Weight * len(weights))(*[(weight.address, weight.panel) for weight in weights])
+        packed = (_abi.Weight * len(weights))(*[_abi.Weight(weight.address, weight.panel) for weight in weights])
         parallel = parallel_for() if threads > 1 else None
         call = _abi.Call(
             ctypes.addressof(program),

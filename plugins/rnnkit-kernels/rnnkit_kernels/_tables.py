@@ -19,6 +19,11 @@ class Tables:
     Args:
         plan: the plan.
         opcodes: the number of each instruction of the library.
+
+    Attributes:
+        unknown: the instructions of the plan that the library does not have.
+        operands: the products whose operand is computed for them.
+        products: the products whose results the backward program reads.
     """
 
     def __init__(self, plan: Plan, opcodes: Mapping[str, int]) -> None:
@@ -26,6 +31,7 @@ class Tables:
         self._plan = weakref.ref(plan)
         self._opcodes = opcodes
         self._constants: dict[tuple[int, torch.dtype], Tensor] = {}
+        self.unknown = sorted(_instruction_names(plan) - opcodes.keys())
         self.operands = [number for number, (kind, _) in enumerate(plan.operands) if kind == "operand"]
         self.products = list(plan.kept_products)
 
@@ -72,3 +78,8 @@ def tables_for(plan: Plan, opcodes: Mapping[str, int]) -> Tables:
         tables = _known[key] = Tables(plan, opcodes)
         weakref.finalize(plan, _known.pop, key, None)
     return tables
+
+
+def _instruction_names(plan: Plan) -> set[str]:
+    programs = (plan.inference, plan.forward, plan.backward)
+    return {each.name for program in programs for stage in program.stages for each in stage.instructions}

@@ -125,7 +125,12 @@ class Unrolling:
         return output, final, memories
 
     def backward(
-        self, inputs: Inputs, memories: Memories, grad_output: Tensor, grad_state: Sequence[Tensor], needed: Sequence[bool]
+        self,
+        inputs: Inputs,
+        memories: Memories,
+        grad_output: Tensor,
+        grad_state: Sequence[Tensor],
+        needed: Sequence[bool],
     ) -> list[Tensor | None]:
         """Return the gradients of all inputs in order; None for those that are not needed."""
         plan = self.plan
@@ -179,7 +184,9 @@ class Unrolling:
         make = torch.empty if self.sequences is None else torch.zeros
         return make(self.time if time is None else time, self.batch, features, dtype=inputs.dtype)
 
-    def _run(self, code: Code, memories: Mapping[Memory, Tensor], weights: Sequence[Tensor], *, transposed: bool = False) -> None:
+    def _run(
+        self, code: Code, memories: Mapping[Memory, Tensor], weights: Sequence[Tensor], *, transposed: bool = False
+    ) -> None:
         dtype = next(iter(memories.values())).dtype
         tensors = [
             self._tables.constants(code, dtype) if memory == CONSTANTS else memories[memory] for memory in code.memories
@@ -231,6 +238,6 @@ def _with_unit_stride(tensor: Tensor) -> Tensor:
 
 
 def _strides(tensor: Tensor) -> Strides:
-    """Return the strides of time and batch of a tensor `(time, batch, features)`, `(batch, features)` or `(features,)`."""
+    """Return the strides of time and batch, which are the outer axes that the tensor has."""
     *outer, _ = tensor.stride()
     return (0, 0, *outer)[-2:]  # type: ignore[return-value]

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from rnnkit.plan import Plan
+from rnnkit.plan import Executor, Plan
 from rnnkit_kernels._autograd import UnrollFunction
 from rnnkit_kernels._library import Library, LibraryError, load_library
+from rnnkit_kernels._tables import tables_for
 from rnnkit_kernels._unrolling import Inputs, Unrolling
 
 _DTYPES = {torch.float32, torch.float64}
 
 
-class MachineExecutor:
+class MachineExecutor(Executor):
     """Runs plans by the native library, forward and backward. Results equal the step loop's up to rounding.
 
     Args:
         instruction_set: the instruction set to use, such as `x86-64-v3`; None for that of the environment variable
             `RNNKIT_KERNELS_ISA`, or else the best that the processor has.
     """
+
+    name: ClassVar[str] = "kernels"
 
     def __init__(self, instruction_set: str | None = None) -> None:
         self._instruction_set = instruction_set
@@ -42,7 +45,7 @@ class MachineExecutor:
             return f"rnnkit-kernels runs on cpu, not on {device.type}"
         if dtype not in _DTYPES:
             return f"rnnkit-kernels computes in float32 and float64, not in {str(dtype).removeprefix('torch.')}"
-        unknown = sorted(_instruction_names(plan) - library.opcodes.keys())
+        unknown = tables_for(plan, library.opcodes).unknown
         return f"the library of rnnkit-kernels has no instruction {unknown[0]}" if unknown else None
 
     def unroll(
@@ -69,7 +72,8 @@ class MachineExecutor:
         values = plan.hoisted.evaluate(cell)
         given = list(_leaves(projected))
         inputs = Inputs(plan.projection.evaluate(given, values), list(state), *plan.hoisted.select(values))
-        unrolling = Unrolling(library, plan, *given[0].shape[:2], lengths)
+        time, batch = given[0].shape[:2]
+        unrolling = Unrolling(library, plan, time, batch, lengths)
         unrolling.check(inputs)
         tensors = inputs.flat()
         if torch.is_grad_enabled() and any(each.requires_grad for each in tensors):
@@ -92,8 +96,3 @@ def _leaves(nested: Any) -> Iterator[Tensor]:
             yield from _leaves(each)
     else:
         yield nested
-
-
-def _instruction_names(plan: Plan) -> set[str]:
-    programs = (plan.inference, plan.forward, plan.backward)
-    return {each.name for program in programs for stage in program.stages for each in stage.instructions}

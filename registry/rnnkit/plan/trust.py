@@ -94,7 +94,8 @@ def _planned(cell: Any, key: tuple[Any, ...]) -> Plan | Refusal:
 
 def _make(cell: Any, key: tuple[Any, ...]) -> _Entry:
     try:
-        return _make_plan(copy.deepcopy(cell), key)
+        with torch.inference_mode(False), torch.enable_grad():  # gradients are verified, also for a caller in inference
+            return _make_plan(copy.deepcopy(cell), key)
     except _Stateful as error:
         _stateful[type(cell)] = Refusal(str(error))
         return _Entry(Refusal(str(error)), Outside((), ()))
