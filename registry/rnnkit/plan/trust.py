@@ -94,9 +94,7 @@ def _planned(cell: Any, key: tuple[Any, ...]) -> Plan | Refusal:
 
 def _make(cell: Any, key: tuple[Any, ...]) -> _Entry:
     try:
-        with torch.inference_mode(
-            mode=False
-        ):  # the first call may be made for inference, and the plan serves all calls
+        with torch.inference_mode(False), torch.enable_grad():  # gradients are verified, also for a caller in inference
             return _make_plan(copy.deepcopy(cell), key)
     except _Stateful as error:
         _stateful[type(cell)] = Refusal(str(error))
