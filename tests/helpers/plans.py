@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from rnnkit import Cell, CellState
 from rnnkit.plan import Plan, plan_for, unroll
-from rnnkit.plan.fingerprint import cell_tensors
 from rnnkit.plan.lower import lower
 from rnnkit.plan.record import record
 from rnnkit.plan.simplify import simplify
+from rnnkit.plan.snapshot import cell_tensors
 from rnnkit.plan.stages import make_plan
 
 LENGTHS = torch.tensor([4, 0, 1, 3, 4])
@@ -74,9 +74,8 @@ def unverified_plan(cell):
     """Return the plan of a cell without comparing it with steps."""
     shapes = cell.state_shapes(23)
     state = type(shapes)(*[torch.randn(shape, dtype=torch.float64) for shape in shapes])
-    with torch.no_grad():
-        projected = cell.project(torch.randn(23, cell.input_size, dtype=torch.float64))
-        return make_plan(lower(simplify(record(cell, projected, state, cell_tensors(cell), 23))))
+    projected = cell.project(torch.randn(23, cell.input_size, dtype=torch.float64))
+    return make_plan(lower(simplify(record(cell, projected, state, cell_tensors(cell), 23))))
 
 
 def randomize(cell):

@@ -17,7 +17,8 @@ from torch.nn.utils import parametrize
 
 from rnnkit import CellState
 from rnnkit.plan import INSTRUCTIONS, Plan, Refusal, plan_for, trust, unroll
-from rnnkit.plan.fingerprint import freeze
+from rnnkit.plan.snapshot import freeze
+from rnnkit_builtin.gru_cell import GRUCell
 from tests.helpers.plans import StepCell, assert_plan_equals_steps, plan_of, randomize
 
 SCALE = 2.0
@@ -165,6 +166,17 @@ def clips_gradients_by_a_function(p, h, weight, vector):
     return torch.tanh(ClippedGradient.apply(p + h))
 
 
+class ClippedUnseen(ClippedGradient):
+    @staticmethod
+    def forward(ctx, x):
+        with torch.enable_grad():
+            return x.clone()
+
+
+def clips_gradients_by_a_function_that_enables_them(p, h, weight, vector):
+    return torch.tanh(ClippedUnseen.apply(p + h))
+
+
 def prints(p, h, weight, vector):
     print("step")  # noqa: T201
     return torch.tanh(p + h)
@@ -230,7 +242,7 @@ REFUSED = {
     branches_on_parameters: "item reads the values",
     branches_on_the_batch: "differs from that of two steps",
     divides_by_the_batch: "step is not the same at every call",
-    branches_on_gradients: "the output without gradients of the plan differs from that of two steps",
+    branches_on_gradients: "the result without gradients of the plan differs from that of two steps",
     branches_on_the_need_of_gradients: "step is not the same at every call",
     draws_in_torch: "randn_like draws random numbers",
     applies_dropout: "draws random numbers",
@@ -245,12 +257,13 @@ REFUSED = {
     reads_numpy: "detach blocks gradients",
     blocks_gradients: "detach blocks gradients",
     blocks_gradients_by_data: "data blocks gradients",
-    blocks_gradients_by_a_mode: "of the plan differs from that of two steps",
+    blocks_gradients_by_a_mode: "sigmoid runs without gradients",
     clips_gradients_by_a_hook: "register_hook changes gradients",
-    clips_gradients_by_a_function: "ClippedGradient is an autograd.Function",
+    clips_gradients_by_a_function: "clone runs without gradients",
+    clips_gradients_by_a_function_that_enables_them: "ClippedUnseen is an autograd.Function",
     prints: "prints calls print",
     mixes_the_batch: "flip is not an instruction",
-    rolls_the_batch: "has a result of another shape",
+    rolls_the_batch: "does not have the form (batch, ..., features)",
     moves_features: "an operation that moves single features",
     takes_every_second_feature: "a slice with step 2",
     raises_a_constant_to_a_power: "pow with these arguments is not an instruction",
@@ -271,7 +284,81 @@ def test_steps_that_tracing_cannot_see_are_refused(step):
     assert REFUSED[step] in text
     if "(" in text:
         assert "test_trust.py, line" in text
-        assert step.__name__ in text
+        assert step.__name__ in text or "ClippedGradient.forward" in text
+
+
+def is_large(h):
+    return h.shape[-1] > 4
+
+
+def negates_large_widths(p, h, weight, vector):
+    return torch.tanh(p + (-h if is_large(h) else h) @ weight)
+
+
+def branches_on_a_batch_of_one(p, h, weight, vector):
+    return torch.tanh(p + (-h if is_large(h) and len(h) == 1 else h) @ weight)
+
+
+def branches_on_a_batch_of_one_with_gradients(p, h, weight, vector):
+    return torch.tanh(p + (-h if is_large(h) and len(h) == 1 and torch.is_grad_enabled() else h) @ weight)
+
+
+def branches_on_gradients_if_large(p, h, weight, vector):
+    return torch.tanh(p + (h if not is_large(h) or torch.is_grad_enabled() else -h) @ weight)
+
+
+def branches_on_the_need_of_gradients_if_large(p, h, weight, vector):
+    return torch.tanh(p + (h if not is_large(h) or h.requires_grad else -h) @ weight)
+
+
+def blocks_gradients_of_large_widths(p, h, weight, vector):
+    return torch.tanh(p + h @ (weight.detach() if is_large(h) else weight))
+
+
+def blocks_gradients_of_a_batch_of_one(p, h, weight, vector):
+    return torch.tanh(p + h @ (weight.detach() if is_large(h) and len(h) == 1 else weight))
+
+
+def blocks_gradients_by_a_mode_if_large(p, h, weight, vector):
+    with torch.set_grad_enabled(not (is_large(h) and len(h) == 1)):
+        return torch.tanh(p + h @ weight)
+
+
+def divides_large_widths_by_the_batch(p, h, weight, vector):
+    return torch.tanh(p + (h / len(h) if is_large(h) else h) @ weight)
+
+
+REFUSED_IF_LARGE = {
+    branches_on_a_batch_of_one: "differs from that of",
+    branches_on_a_batch_of_one_with_gradients: "differs from that of",
+    branches_on_gradients_if_large: "differs from that of",
+    branches_on_the_need_of_gradients_if_large: "step is not the same at every call",
+    blocks_gradients_of_large_widths: "detach blocks gradients",
+    blocks_gradients_of_a_batch_of_one: "detach blocks gradients",
+    blocks_gradients_by_a_mode_if_large: "runs without gradients",
+    divides_large_widths_by_the_batch: "step is not the same at every call",
+}
+
+
+@pytest.mark.parametrize("step", REFUSED_IF_LARGE, ids=lambda step: step.__name__)
+def test_other_widths_of_a_verified_step_are_not_trusted(step):
+    assert isinstance(plan_for(StepCell(step)), Plan)
+    assert REFUSED_IF_LARGE[step] in reason(StepCell(step, 8, 8))
+
+
+def test_a_step_is_verified_for_its_structure_not_for_each_width(monkeypatch):
+    assert_plan_equals_steps(randomize(GRUCell(3, 5, dtype=torch.float64)))
+    verified = []
+    monkeypatch.setattr(trust, "verify", lambda plan, cell: verified.append(cell))
+    for sizes in ((3, 11), (7, 12)):
+        assert_plan_equals_steps(randomize(GRUCell(*sizes, dtype=torch.float64)))
+    assert not verified
+    plan_for(StepCell(negates_large_widths))
+    assert len(verified) == 1
+    plan_for(StepCell(negates_large_widths, 3, 3))
+    assert len(verified) == 1
+    plan_for(StepCell(negates_large_widths, 8, 8))
+    assert len(verified) == 2
 
 
 def test_steps_that_change_tensors_of_their_own_have_plans():
@@ -651,7 +738,7 @@ def test_hooks_are_refused():
 def test_global_hooks_are_refused():
     handle = torch_module.register_module_forward_hook(lambda module, args, output: None)
     try:
-        assert "global forward hooks" in reason(StepCell(lambda p, h, weight, vector: p + h))
+        assert "global hooks of modules" in reason(StepCell(lambda p, h, weight, vector: p + h))
     finally:
         handle.remove()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rnnkit.plan.instructions import INSTRUCTIONS
 from rnnkit.plan.lower import LoweredStep
-from rnnkit.plan.nodes import Node, Operand
+from rnnkit.plan.nodes import Node, Operand, order
 
 
 @dataclass(frozen=True)
@@ -41,42 +41,28 @@ def differentiate(step: LoweredStep) -> Gradients:
         tuple(leaf("grad_operand", number, piece) for piece in range(len(product.operand)))
         for number, product in enumerate(step.products)
     )
-    for node in reversed(order(_roots(step), step)):
-        if node.is_leaf and node.name == "product":
-            number, piece = node.arguments
-            if piece == 0:  # once for all pieces, which follow each other
-                for operand, gradient in zip(step.products[number].operand, operands[number], strict=True):
-                    _accumulate(gradients, operand, gradient)
+    seen: set[int] = set()
+    for node in reversed(step_order(_roots(step), step)):
+        if node.is_leaf and node.name == "product" and node.arguments[0] not in seen:
+            number = node.arguments[0]
+            seen.add(number)
+            for operand, gradient in zip(step.products[number].operand, operands[number], strict=True):
+                _accumulate(gradients, operand, gradient)
         elif not node.is_leaf and node in gradients:
             _backward(gradients, node)
     of_results = tuple(tuple(gradients.get(node, 0.0) for node in product.result) for product in step.products)
     return Gradients(gradients, of_results, operands)
 
 
-def order(roots: Iterable[Operand], step: LoweredStep) -> list[Node]:
-    """Return the nodes that some values depend on, each after its arguments.
+def step_order(roots: Iterable[Operand], step: LoweredStep) -> list[Node]:
+    """Return the nodes that some values depend on, each after its arguments, and products after their operands."""
 
-    The pieces of the result of a product follow each other and come after its operand.
-    """
-    done: dict[Node, None] = {}
-    stack: list[tuple[Operand, bool]] = [(root, False) for root in roots]
-    while stack:
-        node, ready = stack.pop()
-        if not isinstance(node, Node) or node in done:
-            continue
-        group = step.products[node.arguments[0]].result if node.is_leaf and node.name == "product" else (node,)
-        if ready:
-            done.update(dict.fromkeys(group))
-        else:
-            stack.append((node, True))
-            stack.extend((argument, False) for argument in _arguments(node, step))
-    return list(done)
+    def arguments(node: Node) -> tuple[Operand, ...]:
+        if not node.is_leaf:
+            return node.arguments
+        return step.products[node.arguments[0]].operand if node.name == "product" else ()
 
-
-def _arguments(node: Node, step: LoweredStep) -> tuple[Operand, ...]:
-    if not node.is_leaf:
-        return node.arguments
-    return step.products[node.arguments[0]].operand if node.name == "product" else ()
+    return order(roots, arguments)
 
 
 def _roots(step: LoweredStep) -> list[Operand]:

@@ -139,19 +139,7 @@ MASKS = frozenset({"gt", "ge", "lt", "le", "eq", "ne", "logical_and", "logical_o
 """The instructions whose value is a boolean."""
 
 CHEAP = MASKS | {
-    "copy",
-    "add",
-    "sub",
-    "mul",
-    "neg",
-    "abs",
-    "sign",
-    "relu",
-    "clamp",
-    "maximum",
-    "minimum",
-    "where",
-    "lerp",
+    *("copy", "add", "sub", "mul", "neg", "abs", "sign", "relu", "clamp", "maximum", "minimum", "where", "lerp")
 }
 """The instructions that a backward pass computes again, because that costs less than to store their values."""
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
+
+
+def _operator(name: str) -> Callable[[Node, Operand], Operand]:
+    return lambda node, other: apply(name, node, other)
+
+
+def _reflected(name: str) -> Callable[[Node, Operand], Operand]:
+    return lambda node, other: apply(name, other, node)
 
 
 class Node:
@@ -33,29 +42,10 @@ class Node:
     def __neg__(self) -> Operand:
         return apply("neg", self)
 
-    def __add__(self, other: Operand) -> Operand:
-        return apply("add", self, other)
-
-    def __radd__(self, other: float) -> Operand:
-        return apply("add", other, self)
-
-    def __sub__(self, other: Operand) -> Operand:
-        return apply("sub", self, other)
-
-    def __rsub__(self, other: float) -> Operand:
-        return apply("sub", other, self)
-
-    def __mul__(self, other: Operand) -> Operand:
-        return apply("mul", self, other)
-
-    def __rmul__(self, other: float) -> Operand:
-        return apply("mul", other, self)
-
-    def __truediv__(self, other: Operand) -> Operand:
-        return apply("div", self, other)
-
-    def __rtruediv__(self, other: float) -> Operand:
-        return apply("div", other, self)
+    __add__, __radd__ = _operator("add"), _reflected("add")
+    __sub__, __rsub__ = _operator("sub"), _reflected("sub")
+    __mul__, __rmul__ = _operator("mul"), _reflected("mul")
+    __truediv__, __rtruediv__ = _operator("div"), _reflected("div")
 
 
 Operand: TypeAlias = Node | float
@@ -95,6 +85,20 @@ def apply(name: str, *arguments: Operand) -> Operand:
         return simple
     graph = next(each.graph for each in arguments if isinstance(each, Node))
     return graph.apply(name, tuple(map(_as_number, arguments)))
+
+
+def order(roots: Iterable[Operand], arguments: Callable[[Node], Iterable[Operand]]) -> list[Node]:
+    """Return the nodes that some values depend on, each after its arguments."""
+    done: dict[Node, None] = {}
+    stack = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            done[node] = None  # type: ignore[index]  # only nodes are ready
+        elif isinstance(node, Node) and node not in done:
+            stack.append((node, True))
+            stack.extend((argument, False) for argument in reversed(list(arguments(node))))
+    return list(done)
 
 
 def _as_number(operand: Operand) -> Operand:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rnnkit.plan.code import is_library
 from rnnkit.plan.unsupported import Unsupported
 
 BATCH = "batch"
@@ -38,13 +39,6 @@ _REASONS = {
     Tensor.register_hook: "register_hook changes gradients",
     Tensor.grad_fn.__get__: "grad_fn may change gradients",  # type: ignore[union-attr]  # not in torch's stubs
 }
-_LIBRARIES = {"rnnkit", "torch", *sys.stdlib_module_names} - {"__main__"}
-
-
-class Step(Protocol):
-    """The part of a cell that a plan needs: `rnnkit.Cell` has it."""
-
-    def step(self, projected_t: Any, state: Any) -> tuple[Tensor, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,7 @@ class Recording:
     next_state: tuple[int, ...]
 
 
-def record(cell: Step, projected: Any, state: Any, tensors: Sequence[tuple[str, Tensor]], batch: int) -> Recording:
+def record(cell: Any, projected: Any, state: Any, tensors: Sequence[tuple[str, Tensor]], batch: int) -> Recording:
     """Record `cell.step(projected, state)`.
 
     Args:
@@ -224,6 +218,8 @@ class _Recorder(TorchDispatchMode):
         tensors = list(results) if isinstance(results, (list, tuple)) else [results]
         if not all(isinstance(each, Tensor) for each in tensors):
             raise _reads_values(str(function))
+        if not torch.is_grad_enabled():
+            raise Unsupported(f"{function.overloadpacket.__name__} runs without gradients", _author_line())
         indices = tuple(map(self.add, tensors))
         self.calls.append(Call(function, arguments, keywords, indices, _author_line()))
 
@@ -316,14 +312,10 @@ def _refs(nested: Any) -> Iterator[int]:
 def _author_line() -> str:
     """Return the innermost line that is not of torch or rnnkit; empty if there is none."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _package(frame) in _LIBRARIES:
+    while frame is not None and is_library(frame.f_globals.get("__name__")):
         if frame.f_code is record.__code__:
             return ""
         frame = frame.f_back
     if frame is None:
         return ""
     return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}, in {frame.f_code.co_qualname}"
-
-
-def _package(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

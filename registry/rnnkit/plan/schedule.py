@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from rnnkit.plan.nodes import Node, Operand
+from rnnkit.plan.nodes import Node, Operand, order
 from rnnkit.plan.programs import Place, PlacedInstruction, PlacedProduct, Program, Stage
 
 
@@ -55,7 +55,8 @@ class _Scheduler:
         self._product_of = {node: product for product in products for node in product.result}
         self._writes = [*outputs, *_operand_writes(products)]
         # operands that are there already are not written, but may depend on other products
-        self._nodes = self._order([node for _, node in self._writes] + [n for p in products for n in p.operand])
+        values = [node for _, node in self._writes] + [node for product in products for node in product.operand]
+        self._nodes = order(values, self._arguments)
         self._levels: dict[Node, int] = {}
         for node in self._nodes:
             self._levels[node] = self._level(self._arguments(node)) + (node in self._product_of)
@@ -114,21 +115,6 @@ class _Scheduler:
             for argument in () if self._existing(node) else _nodes(node.arguments):
                 last[argument] = max(last.get(argument, 0), self._levels[node])
         return last
-
-    def _order(self, roots: Sequence[Operand]) -> list[Node]:
-        """Return the nodes that the program needs, each after its arguments."""
-        done: dict[Node, None] = {}
-        stack: list[tuple[Operand, bool]] = [(root, False) for root in reversed(roots)]
-        while stack:
-            node, ready = stack.pop()
-            if not isinstance(node, Node) or node in done:
-                continue
-            if ready:
-                done[node] = None
-            else:
-                stack.append((node, True))
-                stack.extend((argument, False) for argument in reversed(self._arguments(node)))
-        return list(done)
 
     def _arguments(self, node: Node) -> tuple[Operand, ...]:
         if node in self._product_of:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rnnkit.plan.derivative import Gradients, differentiate, order
+from rnnkit.plan.derivative import Gradients, differentiate, step_order
 from rnnkit.plan.instructions import CHEAP
 from rnnkit.plan.lower import LoweredStep
 from rnnkit.plan.nodes import Node, Operand
@@ -91,7 +91,7 @@ def _next_state_places(step: LoweredStep) -> dict[Node, Place]:
 def _live_products(step: LoweredStep) -> list[int]:
     """Return the products that the results of the step depend on."""
     roots = [node for _, node in _forward_outputs(step)]
-    return sorted({node.arguments[0] for node in order(roots, step) if _is_product(node)})
+    return sorted({node.arguments[0] for node in step_order(roots, step) if _is_product(node)})
 
 
 def _is_product(node: Node) -> bool:
@@ -112,7 +112,7 @@ def _backward_outputs(step: LoweredStep, gradients: Gradients) -> Writes:
 
 def _needed(step: LoweredStep, gradients: Gradients) -> list[Node]:
     """Return the values of the forward pass from which the backward program starts, so that it repeats little work."""
-    forward = set(order([node for _, node in _forward_outputs(step)], step))
+    forward = set(step_order([node for _, node in _forward_outputs(step)], step))
     given = _next_state_places(step)
     stack = [node for _, node in _backward_outputs(step, gradients)]
     stack += [node for pieces in gradients.of_results for node in pieces]

@@ -3,10 +3,11 @@
 Recording sees operators, not Python. These rules catch what it does not see:
 
 - The step is recorded twice, with other values, another batch size, and inputs that require gradients, and must be
-  the same.
-- A plan belongs to the fingerprint of a cell, and to the variables that the step reads from outside.
-- A plan is compared with two steps and their gradients in float64, on other values of the parameters, and with two
-  steps without gradients.
+  the same. A third recording is of a batch of one.
+- A plan belongs to a snapshot of the cell, with the variables that the step reads from outside.
+- A plan is compared with two steps and their gradients in float64, on other values of the parameters. Cells of other
+  sizes with the same program are compared without gradients.
+- All comparisons are made for a batch of one as well, and with and without gradients enabled.
 
 Whenever a rule is broken the cell has no plan, and the reason is kept. The rules do not catch a step that does
 something else for large batches, or that reads a file or a device and finds the same twice.
@@ -15,26 +16,32 @@ something else for large batches, or that reads a file or a device and finds the
 from __future__ import annotations
 
 import copy
+import types
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
 
 from rnnkit._messages import describe_exception
 from rnnkit.model import autocast_is_on, transforms_are_active
-from rnnkit.plan.fingerprint import cell_tensors, fingerprint
+from rnnkit.plan.code import watch_calls
+from rnnkit.plan.guard import Guard
 from rnnkit.plan.lower import lower
-from rnnkit.plan.outside import Codes, Outside, outside_values, watch_calls
 from rnnkit.plan.programs import Plan
 from rnnkit.plan.record import Recording, record
 from rnnkit.plan.simplify import simplify
+from rnnkit.plan.snapshot import cell_tensors, take_snapshot
 from rnnkit.plan.stages import make_plan
+from rnnkit.plan.structure import structure_of
 from rnnkit.plan.unsupported import Unsupported
-from rnnkit.plan.verification import verify
+from rnnkit.plan.verification import random_inputs, verify, verify_values
+
+Codes: TypeAlias = frozenset[types.CodeType]
 
 _DTYPES = {torch.float32, torch.float64}
 _MAX_PLANS = 256  # an attribute may change at every call
@@ -53,91 +60,122 @@ class Refusal:
 
 
 class _Entry(NamedTuple):
+    """A result, the code that ran to record it, and the key of the snapshot with the variables of this code."""
+
     result: Plan | Refusal
-    outside: Outside
+    codes: Codes
+    key: Any
 
 
-_known: OrderedDict[tuple[Any, ...], _Entry] = OrderedDict()
-_stateful: weakref.WeakKeyDictionary[type, Refusal] = weakref.WeakKeyDictionary()
+_known: OrderedDict[Any, _Entry] = OrderedDict()
+_verified: OrderedDict[Any, Codes] = OrderedDict()
+_guarded: weakref.WeakKeyDictionary[nn.Module, tuple[Guard, Plan | Refusal]] = weakref.WeakKeyDictionary()
+_stateful: weakref.WeakKeyDictionary[nn.Module, Refusal] = weakref.WeakKeyDictionary()
 
 
 class _Stateful(Unsupported):
-    """The step changes the cell, so that each call would have a fingerprint of its own."""
+    """The step changes the cell, so that each call would have a snapshot of its own."""
 
 
 def plan_for(cell: Any) -> Plan | Refusal:
     """Return the plan of a cell's step, or the reason why it has none.
 
     The plan is made at the first call for cells of these sizes and attributes, which takes tens of milliseconds. The
-    author's code runs on a copy of the cell.
+    author's code runs on a copy of the cell. Later calls compare the cell with what it was, which takes microseconds.
 
     Args:
         cell: a `Cell`.
     """
+    known = _guarded.get(cell)
+    if known is not None and known[0].is_unchanged():
+        return known[1]
     try:
-        _refuse_modes(cell)
-        key = fingerprint(cell)
+        return _look_up(cell)
     except Unsupported as error:
         return Refusal(str(error))
-    refusal = _stateful.get(type(cell))
-    return _planned(cell, key) if refusal is None else refusal
 
 
-def _planned(cell: Any, key: tuple[Any, ...]) -> Plan | Refusal:
+def _look_up(cell: Any) -> Plan | Refusal:
+    _refuse_modes(cell)
+    if cell in _stateful:
+        return _stateful[cell]
+    key = take_snapshot(cell).key
     entry = _known.get(key)
-    if entry is None or not entry.outside.is_unchanged():
-        entry = _known[key] = _make(cell, key)
-        while len(_known) > _MAX_PLANS:
-            _known.popitem(last=False)
+    if entry is None or take_snapshot(cell, entry.codes).key != entry.key:
+        entry = _make(cell, key)
+        _remember(_known, key, entry)
+    _guarded[cell] = Guard(take_snapshot(cell, entry.codes)), entry.result
     return entry.result
 
 
-def _make(cell: Any, key: tuple[Any, ...]) -> _Entry:
+def _remember(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    known[key] = value
+    while len(known) > _MAX_PLANS:
+        known.popitem(last=False)
+
+
+def _make(cell: Any, key: Any) -> _Entry:
     try:
-        with torch.inference_mode(False), torch.enable_grad():  # gradients are verified, also for a caller in inference
+        # the first call may be made for inference, and the plan serves all calls
+        with torch.inference_mode(mode=False), torch.enable_grad():
             return _make_plan(copy.deepcopy(cell), key)
     except _Stateful as error:
-        _stateful[type(cell)] = Refusal(str(error))
-        return _Entry(Refusal(str(error)), Outside((), ()))
+        _stateful[cell] = Refusal(str(error))
+        return _refused(str(error), key)
     except Unsupported as error:
-        return _Entry(Refusal(str(error)), Outside((), ()))
+        return _refused(str(error), key)
     except Exception as error:  # noqa: BLE001  # the author's code, whose errors the step loop reports where they belong
-        return _Entry(Refusal(f"step cannot be recorded: {describe_exception(error)}"), Outside((), ()))
+        return _refused(f"step cannot be recorded: {describe_exception(error)}", key)
 
 
-def _make_plan(cell: Any, key: tuple[Any, ...]) -> _Entry:
-    small, large = _batch_sizes(cell)
-    first, codes = _record(cell, small, gradients=False)
-    before = outside_values(cell, codes)
-    second, other_codes = _record(cell, large, gradients=True)
-    if fingerprint(cell) != key:
-        raise _Stateful("step changes attributes of the cell")
-    if first != second:
-        raise Unsupported(f"step is not the same at every call: {_difference(first, second)}")
+def _refused(reason: str, key: Any) -> _Entry:
+    return _Entry(Refusal(reason), frozenset(), key)
+
+
+def _make_plan(cell: Any, key: Any) -> _Entry:
+    if take_snapshot(cell).key != key:
+        raise Unsupported("a copy of the cell differs from it: do its parameters share memory?")
+    first, codes = _record(cell, _batch_sizes(cell)[0], gradients=False)
+    before = take_snapshot(cell, codes).key
     plan = make_plan(lower(simplify(first)))
-    verify(plan, cell)
-    if not before.is_unchanged():
+    all_codes = codes | _verify(cell, first, plan, structure_of(plan, before))
+    if take_snapshot(cell).key != key:
+        raise _Stateful("step changes attributes of the cell")
+    if take_snapshot(cell, codes).key != before:
         raise Unsupported("step changes variables outside of the cell")
-    return _Entry(plan, outside_values(cell, codes | other_codes))
+    snapshot = take_snapshot(cell, all_codes)
+    snapshot.refuse_hidden_code()
+    return _Entry(plan, all_codes, snapshot.key)
+
+
+def _verify(cell: Any, first: Recording, plan: Plan, structure: Any) -> Codes:
+    """Verify a plan, and return the functions that the step calls.
+
+    The gradients are verified once for each structure: those of other sizes follow from the values, because what could
+    block a gradient is refused when a step is recorded.
+    """
+    codes = _verified.get(structure)
+    if codes is None:
+        second, codes = _record(cell, _batch_sizes(cell)[1], gradients=True)
+        if first != second:
+            raise Unsupported(f"step is not the same at every call: {_difference(first, second)}")
+        verify(plan, copy.deepcopy(cell))
+        _remember(_verified, structure, codes)
+    else:
+        verify_values(plan, copy.deepcopy(cell))
+    _record(cell, 1, gradients=True)  # a step may do something else for a batch of one
+    return codes
 
 
 def _record(cell: Any, batch: int, *, gradients: bool) -> tuple[Recording, Codes]:
     """Record a step on random values, and note the functions that it calls."""
-    generator = torch.Generator().manual_seed(batch)
-    tensors = cell_tensors(cell)
-    dtype, device = next((t.dtype, t.device) for _, t in tensors if t.is_floating_point())
-
-    def random(*shape: int) -> Tensor:
-        values = torch.randn(shape, generator=generator, dtype=dtype).to(device)
-        return values.requires_grad_(gradients)
-
-    with torch.enable_grad():  # the plan runs with gradients; `verify` looks for steps that are others without
-        projected = cell.project(random(batch, cell.input_size))
-        shapes = cell.state_shapes(batch)
-        state = type(shapes)(*[random(*shape) for shape in shapes])
-        with watch_calls() as codes:
-            recording = record(cell, projected, state, tensors, batch)
-    return recording, codes
+    (x,), state = random_inputs(cell, 1, batch, torch.Generator().manual_seed(batch))
+    for tensor in (x, *state):
+        tensor.requires_grad_(gradients)
+    projected = cell.project(x)
+    with watch_calls() as codes:
+        recording = record(cell, projected, state, cell_tensors(cell), batch)
+    return recording, frozenset(codes)
 
 
 def _batch_sizes(cell: Any) -> Sequence[int]:
@@ -151,9 +189,6 @@ def _difference(first: Recording, second: Recording) -> str:
     for one, other in zip(first.calls, second.calls, strict=False):
         if one != other:
             return f"{one.name} ({one.line}) differs from {other.name} ({other.line})"
-    for call in first.calls:
-        if any(first.shapes[each] != second.shapes[each] for each in call.results):
-            return f"{call.name} ({call.line}) has a result of another shape"
     return f"it calls {len(first.calls)} and {len(second.calls)} operators"
 
 
@@ -161,6 +196,8 @@ def _refuse_modes(cell: nn.Module) -> None:
     """Refuse a plan for now, because of modes of torch or of the dtypes of the cell."""
     if transforms_are_active():
         raise Unsupported("a transform of torch.func is active")
+    if _has_any_global_hook():
+        raise Unsupported("torch has global hooks of modules, which would not be called")
     tensors = [tensor for _, tensor in cell_tensors(cell) if tensor.is_floating_point() or tensor.is_complex()]
     dtypes, devices = {tensor.dtype for tensor in tensors}, {tensor.device.type for tensor in tensors}
     if len(dtypes) != 1 or not dtypes <= _DTYPES:

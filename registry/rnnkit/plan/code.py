@@ -1,0 +1,85 @@
+"""The functions that a step calls, and the names that their code reads."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import gc
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rnnkit.plan.unsupported import Unsupported
+
+_LIBRARIES = {"rnnkit", "torch", "numpy", *sys.stdlib_module_names} - {"__main__"}
+_EFFECTS = {"breakpoint", "input", "open", "print"}  # a plan would not repeat them
+_ENVIRONMENT = {"environ", "getenv"}
+
+
+@contextmanager
+def watch_calls() -> Iterator[set[types.CodeType]]:
+    """Note the code of all functions that are called in a `with` block, except those of libraries."""
+    codes: set[types.CodeType] = set()
+
+    def note(frame: types.FrameType, event: str, _argument: Any) -> None:
+        if event == "call" and not is_library(frame.f_globals.get("__name__")):
+            codes.add(frame.f_code)
+
+    previous, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()  # a collection calls finalizers and callbacks of others
+    sys.setprofile(note)
+    try:
+        yield codes
+    finally:
+        _restore(previous)
+        if collects:
+            gc.enable()
+
+
+def _restore(profiler: Any) -> None:
+    """Restore the function of `sys.setprofile`; the profiler of `cProfile` is not a function."""
+    if profiler is None or callable(profiler):
+        sys.setprofile(profiler)
+    else:
+        sys.setprofile(None)
+        profiler.enable()
+
+
+def is_library(name: object) -> bool:
+    """True for modules of torch, numpy, rnnkit and Python, whose values do not change."""
+    # `collections` compiles the `__new__` of each NamedTuple in a module of this name.
+    return str(name).partition(".")[0] in _LIBRARIES or str(name).startswith("namedtuple_")
+
+
+def all_code(code: types.CodeType) -> list[types.CodeType]:
+    """Return the code of a function and of those that are defined inside of it."""
+    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    return [code, *[each for outer in inner for each in all_code(outer)]]
+
+
+@functools.lru_cache(maxsize=1024)
+def global_names(code: types.CodeType) -> tuple[str, ...]:
+    """Return the names of the global variables that the code of a function reads.
+
+    Raises:
+        Unsupported: the code reads the environment, imports a module, or has effects that a plan would not repeat.
+    """
+    names: dict[str, None] = {}
+    for each in all_code(code):
+        for instruction in dis.get_instructions(each):
+            name = instruction.argval
+            if instruction.opname == "IMPORT_NAME" and not is_library(name):
+                raise Unsupported(f"{each.co_qualname} imports {name} while it runs")
+            is_variable = instruction.opname in {"LOAD_GLOBAL", "LOAD_NAME"}
+            if name in _ENVIRONMENT or (is_variable and name in _EFFECTS):
+                raise Unsupported(f"{each.co_qualname} calls {name}")
+            if is_variable:
+                names[name] = None
+    return tuple(names)
+
+
+def attribute_names(code: types.CodeType) -> set[str]:
+    """Return all names in the code of a function, those of attributes as well."""
+    return {name for each in all_code(code) for name in each.co_names}

@@ -1,0 +1,129 @@
+"""Notice quickly that a cell is the same as it was when its plan was looked up."""
+
+from __future__ import annotations
+
+import sys
+import types
+import weakref
+from collections.abc import Callable, Collection
+from itertools import repeat
+from operator import call, is_
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
+
+from rnnkit.model import autocast_is_on, transforms_are_active
+from rnnkit.plan.code import is_library
+from rnnkit.plan.record import tensor_place
+from rnnkit.plan.snapshot import (
+    BY_IDENTITY,
+    MISSING,
+    NUMBERS,
+    Snapshot,
+    descriptor_functions,
+    freeze,
+    hold,
+    tensor_facts,
+)
+from rnnkit.plan.unsupported import Unsupported
+
+_CONSTANTS = (*NUMBERS, *BY_IDENTITY, types.FunctionType, types.ModuleType, type, Tensor, nn.Module)
+_SAME = object()
+
+
+class Guard:
+    """Compares the values of a snapshot with those of today, by identity, since this takes microseconds.
+
+    It does not keep the cell alive: it has weak references to all objects that may refer to the cell. A value that is
+    equal but another object counts as a change: the snapshot is then taken again.
+
+    Args:
+        snapshot: the snapshot of a cell.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._sources = [(weakref.ref(owner), read) for owner, read in snapshot.sources]
+        self._empty = snapshot.empty
+        self._tensors: list[tuple[Callable[[], Any], Any]] = [
+            (weakref.ref(tensor), tensor_facts(tensor)) for tensor in snapshot.tensors
+        ]
+        self._devices = {tensor.device.type for tensor in snapshot.tensors}
+        # a plan knows two tensors of one memory by one path, and whether they still are one would be slow to see
+        objects = {id(tensor): tensor for tensor in snapshot.tensors}
+        self._separate = len({tensor_place(tensor) for tensor in objects.values()}) == len(objects)
+        values = [value for owner, read in snapshot.sources for value in read(owner)]
+        self._containers = [(n, _comparison(value)) for n, value in enumerate(values) if not _is_constant(value)]
+        for position, _ in self._containers:
+            values[position] = _SAME
+        self._values = list(map(_reader, values))
+
+    def is_unchanged(self) -> bool:
+        """True if the values are the same, and no mode of torch is on that forbids plans."""
+        if transforms_are_active() or _has_any_global_hook() or any(map(autocast_is_on, self._devices)):
+            return False
+        try:
+            return self._same_values() and self._same_tensors() and not any(self._empty)
+        except (Unsupported, AttributeError, KeyError, RuntimeError, TypeError, ValueError):  # something was deleted
+            return False
+
+    def _same_values(self) -> bool:
+        now: list[Any] = []
+        for owner, read in self._sources:
+            now += read(owner())
+        for position, is_same in self._containers:
+            if is_same(now[position]):
+                now[position] = _SAME
+        return _are(now, self._values)
+
+    def _same_tensors(self) -> bool:
+        # a list, not a generator: this runs at every call
+        return self._separate and all([tensor_facts(tensor()) == facts for tensor, facts in self._tensors])  # noqa: C419
+
+
+def _reader(value: Any) -> Callable[[], Any]:
+    """Return a function that returns a value: a weak reference if the value may refer to a cell."""
+    held = hold(value)
+    return held if isinstance(held, weakref.ref) else repeat(value).__next__
+
+
+def _are(values: Collection[Any], readers: Collection[Callable[[], Any]]) -> bool:
+    return len(values) == len(readers) and all(map(is_, values, map(call, readers)))
+
+
+def _comparison(value: Any) -> Callable[[Any], bool]:
+    """Return a function that compares values with one that has parts: by identity, or by what they have in common."""
+    parts, kind = _parts(value), type(value)
+    if parts and all(map(_is_constant, parts)):
+        readers = list(map(_reader, parts))
+        return lambda other: type(other) is kind and _are(_parts(other), readers)
+    frozen = freeze(value, "")
+    return lambda other: bool(freeze(other, "") == frozen)
+
+
+def _parts(value: Any) -> list[Any]:
+    """Return the parts of a list, tuple or dictionary; none of others."""
+    if type(value) is dict:
+        return [*value, *value.values()]
+    return list(value) if type(value) in {list, tuple} else []
+
+
+def _is_constant(value: Any) -> bool:
+    """True for values without parts that may change."""
+    if value is MISSING or value is _SAME:
+        return True
+    if type(value) is tuple:
+        return all(isinstance(part, NUMBERS) for part in value)
+    functions = descriptor_functions(value)
+    return all(map(_is_in_module, functions)) if functions else isinstance(value, _CONSTANTS)
+
+
+def _is_in_module(function: Any) -> bool:
+    """True for a function that lives as long as a module, so that a reference to it keeps nothing else alive."""
+    if function is None:
+        return True
+    if getattr(function, "__closure__", None):
+        return False
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    variables = getattr(function, "__globals__", {})
+    return getattr(module, "__dict__", None) is variables or is_library(variables.get("__name__"))

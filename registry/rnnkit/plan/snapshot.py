@@ -1,0 +1,304 @@
+"""All that a step may read without an operator: attributes, methods, global variables, closures and defaults.
+
+A plan has these values in its constants. It is valid as long as they stay the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import types
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rnnkit.plan.code import all_code, attribute_names, global_names, is_library
+from rnnkit.plan.record import tensor_place
+from rnnkit.plan.unsupported import Unsupported
+
+
+class _Example(NamedTuple):
+    """A named tuple, for the type of its attributes."""
+
+    part: int
+
+
+# Attributes of classes that Python, its libraries and rnnkit set, and that have no effect on instances.
+_SPECIAL = {
+    *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__firstlineno__"),
+    *("__abstractmethods__", "_abc_impl", "__parameters__", "__type_params__", "__orig_bases__", "__hash__"),
+    *("__dataclass_fields__", "__dataclass_params__", "__static_attributes__", "__annotate_func__", "__slots__"),
+    *("__annotations_cache__", "__classdictcell__", "__constants__", "_field_defaults", "_make"),
+    *("_unroll_origin", "_unroll_layers_origin"),
+}
+# `reset_parameters` is an attribute of modules of built models; `_new` has the arguments of new parameters.
+_NOT_READ = {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "reset_parameters", "_new"}
+_MAX_DEPTH = 20
+NUMBERS = (bool, int, float, complex, str, bytes, type(None), np.generic)
+_CACHE = type(functools.lru_cache(lambda: None))
+# They have no parts that change, or are compared by identity because they are replaced as a whole.
+BY_IDENTITY = (
+    enum.Enum,
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.GenericAlias,
+    types.EllipsisType,
+    types.CodeType,
+    torch.jit.ScriptFunction,
+    type(vars(_Example)["part"]),
+    torch.dtype,
+    torch.device,
+    torch.layout,
+    torch.memory_format,
+    torch.finfo,
+    torch._ops.OpOverload,
+    torch._ops.OpOverloadPacket,
+)
+MISSING = object()
+"""The value of a global variable that does not exist."""
+_HOOKS = tuple(name for name in vars(nn.Module()) if name.endswith("_hooks") and "state_dict" not in name)
+
+
+class Snapshot:
+    """Values that a plan depends on, except those of tensors.
+
+    Attributes:
+        key: a hashable value that is equal for equal values; it holds objects by weak references.
+        sources: pairs of a module, class or function, and a function that returns its values.
+        tensors: the tensors among the values.
+        empty: the attributes of functions that have none.
+
+    Args:
+        codes: the code of the functions that ran, whose variables are values as well.
+    """
+
+    def __init__(self, codes: Collection[types.CodeType] = ()) -> None:
+        self.key: Any = ()
+        self.sources: list[tuple[Any, Callable[[Any], Iterable[Any]]]] = []
+        self.tensors: list[Tensor] = []
+        self.empty: list[dict[str, Any]] = []
+        self._found: set[types.CodeType] = set()
+        self._codes = codes
+        self._seen: set[tuple[int, ...]] = set()
+
+    def module(self, module: nn.Module, path: str) -> tuple[Any, ...]:
+        """Return the class of a module, its attributes, parameters and buffers."""
+        own = vars(module)
+        for name in _HOOKS:
+            if own[name]:
+                raise Unsupported(f"a module has hooks, which would not be called: {path}{name}")
+        names = [name for name in own if name not in _NOT_READ and "_hooks" not in name]
+        self.sources.append((module, partial(_module_values, names)))
+        attributes = {**{name: own[name] for name in names}, **module._parameters, **module._buffers}
+        return self.freeze(type(module), path), self._freeze_each(attributes, path)
+
+    def refuse_hidden_code(self) -> None:
+        """Raise `Unsupported` for code that ran and that no value leads to: its variables cannot be found."""
+        found = {each for code in self._found for each in all_code(code)}
+        for code in self._codes:
+            if code not in found:
+                raise Unsupported(f"step calls {code.co_qualname}, a function whose variables cannot be found")
+
+    def freeze(self, value: Any, where: str, depth: int = 0) -> Any:
+        """Return a hashable value that is equal for values that have the same effect in a step.
+
+        Args:
+            value: the value.
+            where: the name of the attribute or variable, for the error.
+            depth: how deep in containers the value is.
+
+        Raises:
+            Unsupported: the value is an object whose changes cannot be seen.
+        """
+        if depth > _MAX_DEPTH:
+            raise Unsupported(f"{where} is nested more than {_MAX_DEPTH} levels deep")
+        if isinstance(value, NUMBERS):
+            return type(value), repr(value)  # not the number: 1 == True, 0.0 == -0.0, and nan != nan
+        if isinstance(value, Tensor):
+            self.tensors.append(value)
+            return tensor_facts(value)
+        if isinstance(value, type):
+            return hold(value), *self._class(value, depth)
+        if isinstance(value, types.FunctionType):
+            return hold(value), *self._function(value, depth)
+        if isinstance(value, BY_IDENTITY):
+            return hold(value)
+        parts = descriptor_functions(value) or [*_parts(value, where), *_items(getattr(value, "__dict__", {}))]
+        return hold(type(value)), *[self.freeze(part, where, depth + 1) for part in parts]
+
+    def _freeze_each(self, values: Mapping[str, Any], where: str, depth: int = 0) -> Any:
+        return tuple((name, self.freeze(value, f"{where}{name}", depth + 1)) for name, value in values.items())
+
+    def _class(self, cls: type, depth: int) -> Iterator[Any]:
+        """Return the methods and constants of those bases of a class that are not of a library."""
+        for base in cls.__mro__:
+            if not is_library(base.__module__) and self._is_new(base):
+                if vars(base).get("__slots__"):
+                    raise Unsupported(f"{base.__name__} has __slots__, whose values a plan would not see")
+                constants = {name: value for name, value in vars(base).items() if name not in _SPECIAL}
+                self.sources.append((base, partial(_all_attributes, list(constants))))
+                yield hold(base), self._freeze_each(constants, f"{base.__name__}.", depth)
+
+    def _function(self, function: types.FunctionType, depth: int) -> Iterator[Any]:
+        """Return the attributes of a function; of one that ran, the variables that it reads as well."""
+        if not self._is_new(function):
+            return
+        if vars(function):
+            self.sources.append((function, partial(_all_attributes, list(vars(function)))))
+            yield self._freeze_each(vars(function), f"{function.__qualname__}.", depth)
+        else:
+            self.empty.append(vars(function))
+        if function.__code__ in self._codes:
+            self._found.add(function.__code__)
+            yield self._freeze_each(_own_variables(function), "the variable ", depth)
+            yield self._globals(function)
+
+    def _globals(self, function: types.FunctionType) -> Any:
+        names, code = global_names(function.__code__), function.__code__
+        self.sources.append((function, partial(_function_values, names)))
+        variables = function.__globals__
+        return tuple((name, self._variable(variables[name], name, code)) for name in names if name in variables)
+
+    def _variable(self, value: Any, name: str, code: types.CodeType) -> Any:
+        """Return the value of a variable; of a module, those of its variables that the code names."""
+        if not isinstance(value, types.ModuleType):
+            return self.freeze(value, f"the variable {name}")
+        if is_library(value.__name__) or not self._is_new(value, code):
+            return hold(value)
+        names = [each for each in attribute_names(code) if each in vars(value)]
+        self.sources.append((value, partial(_attributes, names)))
+        return hold(value), *[(each, self._variable(vars(value)[each], f"{name}.{each}", code)) for each in names]
+
+    def _is_new(self, *value: Any) -> bool:
+        """True for the first visit of an object, which is enough."""
+        key = tuple(map(id, value))
+        is_new = key not in self._seen
+        self._seen.add(key)
+        return is_new
+
+
+def take_snapshot(cell: nn.Module, codes: Collection[types.CodeType] = ()) -> Snapshot:
+    """Return all that a plan of a cell depends on, except the values of tensors: equal cells have equal plans.
+
+    These are the classes of the cell and of its modules with their methods and constants, their attributes, whether
+    they are in training mode, the shapes, dtypes and devices of their tensors, and the variables of functions.
+
+    Args:
+        cell: the cell.
+        codes: the code of the functions that the step calls, if that is known.
+
+    Raises:
+        Unsupported: a module has hooks, or a value is an object whose changes cannot be seen.
+    """
+    snapshot = Snapshot(codes)
+    modules = tuple(
+        (path, snapshot.module(module, f"{path}." if path else "")) for path, module in cell.named_modules()
+    )
+    places = [tensor_place(tensor) for _, tensor in cell_tensors(cell)]
+    snapshot.key = modules, tuple(map(places.index, places))  # a plan knows tensors that share memory by one path
+    return snapshot
+
+
+def freeze(value: Any, where: str) -> Any:
+    """Return a hashable value that is equal for values that have the same effect in a step."""
+    return Snapshot().freeze(value, where)
+
+
+def hold(value: Any) -> Any:
+    """Return a weak reference to an object, or the object if there are none: numbers and types of torch."""
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return value
+
+
+def cell_tensors(cell: nn.Module) -> list[tuple[str, Tensor]]:
+    """Return the parameters, the buffers and the tensors among the attributes of a cell and its modules, with paths."""
+    return [
+        (f"{prefix}.{name}".removeprefix("."), tensor)
+        for prefix, module in cell.named_modules()
+        for group in (module._parameters, module._buffers, vars(module))
+        for name, tensor in group.items()
+        if isinstance(tensor, Tensor)
+    ]
+
+
+def tensor_facts(tensor: Tensor) -> tuple[Any, ...]:
+    """Return all that a plan depends on but the values."""
+    return tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad
+
+
+def _parts(value: Any, where: str) -> list[Any]:
+    """Return the parts of a container that are not attributes."""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return sorted(value, key=repr) if isinstance(value, (set, frozenset)) else list(value)
+    if isinstance(value, (dict, types.MappingProxyType)):
+        return _items(value)
+    if isinstance(value, functools.partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, types.MethodType) and isinstance(value.__self__, (nn.Module, type)):
+        return [value.__func__, type(value.__self__)]
+    if dataclasses.is_dataclass(value):
+        return [getattr(value, each.name) for each in dataclasses.fields(value)]
+    if isinstance(value, (types.SimpleNamespace, _CACHE)):
+        return []
+    raise Unsupported(f"{where} is a {type(value).__name__}, an object whose changes a plan would not see")
+
+
+def descriptor_functions(value: Any) -> list[Any]:
+    """Return the functions of a property or another method with a decorator of Python; none for other values."""
+    if isinstance(value, property):
+        return [value.fget, value.fset, value.fdel]
+    if isinstance(value, (staticmethod, classmethod)):
+        return [value.__func__]
+    return [value.func] if isinstance(value, functools.cached_property) else []
+
+
+def _items(mapping: Any) -> list[Any]:
+    return [part for item in mapping.items() for part in item]
+
+
+def _own_variables(function: types.FunctionType) -> dict[str, Any]:
+    """Return the variables of a closure, and the defaults of a function; `__class__` is there for `super`."""
+    closure = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    variables = {name: cell.cell_contents for name, cell in closure if name != "__class__"}
+    return variables | {"code": function.__code__, "args": function.__defaults__, "kwargs": function.__kwdefaults__}
+
+
+# The values of sources for guards: in a fixed order, and as quickly as Python allows.
+
+
+def _attributes(names: Sequence[str], owner: Any) -> Iterable[Any]:
+    return map(vars(owner).__getitem__, names)
+
+
+def _all_attributes(names: Sequence[str], owner: Any) -> list[Any]:
+    own = vars(owner)
+    return [len(own), *map(own.__getitem__, names)]
+
+
+def _module_values(names: Sequence[str], module: nn.Module) -> list[Any]:
+    own = vars(module)
+    if any(map(own.__getitem__, _HOOKS)):
+        raise Unsupported("a module has hooks")
+    parameters, buffers, modules = module._parameters, module._buffers, module._modules
+    registered = (*parameters, *parameters.values(), *buffers, *buffers.values(), *modules, *modules.values())
+    return [type(module), len(own), *map(own.__getitem__, names), *registered]
+
+
+def _function_values(names: Sequence[str], function: types.FunctionType) -> list[Any]:
+    values = [function.__code__, function.__defaults__, function.__kwdefaults__]
+    values += map(function.__globals__.get, names, repeat(MISSING))
+    if function.__closure__:
+        values += [cell.cell_contents for cell in function.__closure__]
+    return values
