@@ -5,6 +5,8 @@ BIN := .venv/bin
 READY := .venv/ready
 TOOLS := .venv-tools/bin
 TOOLS_READY := .venv-tools/ready
+# Builds the library of rnnkit-kernels again after a change.
+KERNELS := $(addprefix plugins/rnnkit-kernels/,pyproject.toml setup.py targets.py) $(wildcard plugins/rnnkit-kernels/native/*)
 PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
 PYTEST_OPTIONS := --numprocesses auto --maxprocesses 8 --dist worksteal
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
@@ -60,7 +62,7 @@ docs-screenshots: docs
 	$(BIN)/python -m docs.site.chromium
 	$(BIN)/python -m docs.site.screenshots
 
-$(READY): pyproject.toml plugins/rnnkit-cards/pyproject.toml constraints.txt requirements-dev.txt
+$(READY): pyproject.toml plugins/rnnkit-cards/pyproject.toml $(KERNELS) constraints.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	touch $@

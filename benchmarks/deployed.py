@@ -1,7 +1,8 @@
 """The time of deployed models: compiled, exported by torch and in ONNX Runtime, for whole sequences and single steps.
 
 The modes of a kind take turns within one run, and each figure is a ratio: of whole sequences to the eager model, of a
-single step at batch size 1 to the bare modules of torch.nn. A mode that fails is reported with its reason.
+single step at batch size 1 to the bare modules of torch.nn. Training is a forward and a backward. A mode that fails is
+reported with its reason.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from rnnkit import RecurrentModel, export_onnx, export_program
 Run = Callable[[], object]
 EAGER, COMPILED, PROGRAM, ONNX, INT8 = "eager", "compiled", ".pt2", "ONNX Runtime", "ONNX Runtime, int8"
 MODES = (COMPILED, PROGRAM, ONNX, INT8)
+TRAINING_MODES = (COMPILED,)
 STEP_MODES = (EAGER, COMPILED, ONNX)
 BARE = "torch.nn step"
 KINDS = ("rnn", "gru", "lstm", "rnn_cell", "gru_cell", "lstm_cell", "mgu")
@@ -75,6 +77,11 @@ def _sequence_figures(
     }
     unit = f"ms of {_clock(threads).name}"
     yield from _compare("forward", kind, shape, makers, EAGER, threads=threads, seconds=seconds, unit=unit)
+    training: dict[str, Callable[[], Run]] = {
+        EAGER: lambda: partial(_train, model, model, x),
+        COMPILED: lambda: partial(_train, torch.compile(model, fullgraph=True), model, x),
+    }
+    yield from _compare("training", kind, shape, training, EAGER, threads=threads, seconds=seconds, unit=unit)
     if threads == 1 and ONNX in exports:
         yield _export(kind, shape, exports)
 
@@ -160,6 +167,11 @@ def _clock(threads: int) -> Clock:
 @cache
 def _model(kind: str, shape: Shape) -> RecurrentModel:
     return cast("RecurrentModel", build(RNNKIT, kind, shape)).eval()
+
+
+@torch.enable_grad()
+def _train(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(function(x).sum(), list(model.parameters()))
 
 
 def _loaded_program(model: RecurrentModel, folder: Path) -> nn.Module:

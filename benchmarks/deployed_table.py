@@ -9,17 +9,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.deployed import EAGER, LEFT_OUT, MODES, STEP_MODES
+from benchmarks.deployed import EAGER, LEFT_OUT, MODES, STEP_MODES, TRAINING_MODES
 
 NOTES = (
-    "forward: time ÷ that of the eager model. step: one step at batch size 1, µs (÷ torch.nn).",
+    "forward, training: time ÷ that of the eager model. step: one step at batch size 1, µs (÷ torch.nn).",
     "CPU time on 1 thread, wall-clock time on 2; ~ disturbed measurement; ✗ failed. No thread of ONNX Runtime spins.",
 )
 
 
 def show(record: Mapping[str, Any], console: Console) -> None:
     """Print the tables of whole sequences and of steps, the failures and the speed of the machine."""
-    for what, modes in (("forward", MODES), ("step", STEP_MODES)):
+    for what, modes in (("forward", MODES), ("training", TRAINING_MODES), ("step", STEP_MODES)):
         rows = _rows(record, what)
         if rows:
             console.print(_table(record, what, modes, rows))
@@ -44,7 +44,7 @@ def _rows(record: Mapping[str, Any], what: str) -> list[tuple[str, str, int]]:
 
 
 def _table(record: Mapping[str, Any], what: str, modes: tuple[str, ...], rows: list[tuple[str, str, int]]) -> Table:
-    unit, base = ("ms", EAGER) if what == "forward" else ("µs", "torch.nn")
+    unit, base = ("µs", "torch.nn") if what == "step" else ("ms", EAGER)
     table = Table(title=f"Deployed models: {what}", box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
     for name in ("kind", "shape", "threads", f"{base}, {unit}", *modes):
         table.add_column(name, justify="left" if name in ("kind", "shape") else "right", no_wrap=True)
@@ -65,4 +65,4 @@ def _cell(what: str, figure: Mapping[str, Any] | None) -> str:
         return "✗"
     mark = "" if figure["steady"] else "~"
     ratio = f"{mark}{figure['ratio']:.2f}"
-    return ratio if what == "forward" else f"{figure['ours']:.1f} ({ratio})"
+    return ratio if what != "step" else f"{figure['ours']:.1f} ({ratio})"

@@ -17,6 +17,7 @@ SHAPE = "medium"
 KINDS = ("rnn", "gru", "lstm", "rnn_cell", "gru_cell", "lstm_cell", "mgu")
 MODES = ("compiled", ".pt2", "ONNX Runtime", "ONNX Runtime, int8")
 STEP_MODES = ("eager", "compiled", "ONNX Runtime")
+_TRAINING = {"training: compiled": "compiled training"}
 RECURRENT = ("RNN", "GRU", "LSTM", "Scan")
 REMEASURE = "python -m benchmarks --parts deployed --seconds 1 --json docs/measured/export.json"
 
@@ -43,10 +44,13 @@ def _files(record: dict[str, Any]) -> str:
 
 def _ratios(record: dict[str, Any]) -> str:
     threads = sorted({each["threads"] for each in record["results"] if each["what"].startswith("forward: ")})
-    heads = [f"{mode}, {count} thread{'s' * (count > 1)}" for count in threads for mode in MODES]
+    columns = {f"forward: {mode}": mode for mode in MODES} | _TRAINING
+    # a record that was made before training was measured has no column of it
+    measured = {each["what"] for each in (*record["results"], *record["failures"])}
+    columns = {what: head for what, head in columns.items() if what in measured or what not in _TRAINING}
+    heads = [f"{head}, {count} thread{'s' * (count > 1)}" for count in threads for head in columns.values()]
     rows = [
-        (f"`{kind}`", *(_ratio(record, f"forward: {mode}", kind, count) for count in threads for mode in MODES))
-        for kind in KINDS
+        (f"`{kind}`", *(_ratio(record, what, kind, count) for count in threads for what in columns)) for kind in KINDS
     ]
     return "Time of a batch of sequences, divided by that of the eager model:\n\n" + _table(("kind", *heads), rows)
 

@@ -23,4 +23,6 @@ def cast_for_onednn(tensors: Sequence[Tensor]) -> list[Tensor]:
     torch chooses oneDNN's LSTM by the dtype of its arguments, and only then does autocast cast them: to float16 in
     training, for example, for which oneDNN has no LSTM, and the call fails.
     """
-    return cast_for_autocast(tensors) if tensors[0].device.type == "cpu" else list(tensors)
+    if tensors[0].is_cpu and torch.is_autocast_enabled("cpu"):
+        return cast_for_autocast(tensors)
+    return list(tensors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,8 @@ class TorchBackbone(Backbone):
         forward, layer 0 reverse, layer 1 forward, and so on.
     """
 
+    _make_state: ClassVar[Callable[..., Any]] = HiddenState  # from the final state that the module returns
+
     def __init__(self, spec: RecurrentSpec[Any], rnn: nn.RNNBase) -> None:
         directions = 2 if rnn.bidirectional else 1
         # kept here, since dynamic quantization replaces `rnn` by a module that has fewer attributes and no parameters
@@ -89,10 +91,12 @@ class TorchBackbone(Backbone):
 
     def _reference_tensor(self) -> Tensor:
         # A tool may replace `rnn` in `_modules`, past `__setattr__`. Without this line its parameters would stay alive.
-        if not torch.compiler.is_compiling() and self._link_to_rnn.values is not vars(self._modules["rnn"]):
+        if not torch.compiler.is_compiling() and self._link_to_rnn.values is not self._modules["rnn"].__dict__:
             self._link()
-        weights = self._link_to_rnn.values["_parameters"].values()  # as `parameters()`, which is slower
-        return next((weight for weight in weights if weight is not None), self._like)
+        for weight in self._link_to_rnn.values["_parameters"].values():  # as `parameters()`, which is slower
+            if weight is not None:
+                return weight  # type: ignore[no-any-return]  # a parameter
+        return self._like
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self._like = fn(self._like)
@@ -177,9 +181,6 @@ class TorchBackbone(Backbone):
         hx = state[0] if state is not None and len(state) == 1 else state
         output, final = self.rnn(x, hx)
         return output, self._make_state(final)
-
-    def _make_state(self, final: Any) -> Any:
-        return HiddenState(final)
 
     def _restore_empty(self, final: Any, state: Any | None, empty: Tensor) -> Any:
         """Give sequences of length 0 back their initial state."""

@@ -118,7 +118,7 @@ def unroll_layers(
     if kernel is None:
         return NotImplemented
     weights_by_cell = [_weights(cell) for cell in cells]
-    counts = {len(weights) for weights in weights_by_cell}
+    counts = set(map(len, weights_by_cell))
     # one call of a kernel has one hidden size, and biases in all layers or in none
     if len(counts) > 1 or any(cell.kernel() != kernel or cell.hidden_size != hidden_size for cell in cells[1:]):
         return NotImplemented
@@ -138,8 +138,9 @@ def _weights(cell: TorchCell) -> list[Any]:
 
 def _zero_state(x: Tensor, cells: Sequence[TorchCell]) -> list[Tensor]:
     """Return the result of `_stack_states` for states that are all zeros."""
+    state_class: Any = cells[0].State
     zeros = torch.zeros(len(cells), x.shape[1], cells[0].hidden_size, device=x.device, dtype=x.dtype)
-    return [zeros] * len(cells[0].state_shapes(0))
+    return [zeros] * len(state_class._fields)
 
 
 def _stack_states(states: Sequence[Any]) -> list[Tensor]:

@@ -38,6 +38,9 @@ def unroll_layers(
 
     Before the steps where `restarts`, `(time, batch)`, is True, a sequence starts again from zeros.
     """
+    if x.shape[0] == 1 and lengths is None and restarts is None and not _is_exporting():
+        # torch expands one step into a few operations, whose call costs less than that of a custom operator
+        return run_kernel(layers, x, state, weights, None, dropout=dropout)
     # autocast does not see the kernel inside the operator
     x, *state = cast_for_autocast([x, *state])
     weights = cast_for_autocast(weights)
@@ -75,7 +78,14 @@ def _unroll(
 _TAGS: Any = {"tags": (torch.Tag.cudagraph_unsafe,)} if hasattr(torch.Tag, "cudagraph_unsafe") else {}
 
 
-@torch.library.custom_op("rnnkit::unroll", mutates_args=(), **_TAGS)
+_ARGUMENTS = (
+    "str kernel, Tensor x, Tensor[] state, Tensor[] weights, Tensor? lengths, Tensor? restarts, SymInt num_layers, "
+    "bool bias, bool bidirectional"
+)
+
+
+# with a schema, since torch 2.6 reads none from `list[Tensor]`
+@torch.library.custom_op("rnnkit::unroll", mutates_args=(), schema=f"({_ARGUMENTS}, bool save) -> Tensor[]", **_TAGS)
 def unroll(
     kernel: str,
     x: Tensor,
@@ -232,7 +242,12 @@ def _keep(graph: _Graph) -> Tensor:
     return saved
 
 
-@torch.library.custom_op("rnnkit::unroll_backward", mutates_args=(), **_TAGS)
+@torch.library.custom_op(
+    "rnnkit::unroll_backward",
+    mutates_args=(),
+    schema=f"(Tensor[] gradients, Tensor[] saved, bool[] needed, {_ARGUMENTS}) -> Tensor[]",
+    **_TAGS,
+)
 def unroll_backward(
     gradients: list[Tensor],
     saved: list[Tensor],

@@ -38,6 +38,8 @@ class LSTMOptions(InitOptions):
 class LSTMBackbone(TorchBackbone):
     """`torch.nn.LSTM` as a backbone; its state is `LSTMState(h_n, c_n)`."""
 
+    _make_state = LSTMState._make
+
     def __init__(
         self, spec: RecurrentSpec[LSTMOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
     ) -> None:
@@ -66,9 +68,6 @@ class LSTMBackbone(TorchBackbone):
             x, *parts = cast_for_onednn([x, *(state or ())])
             state = tuple(parts) or None
         return super()._call(x, state)
-
-    def _make_state(self, final: Any) -> LSTMState:
-        return LSTMState(*final)
 
 
 def _check_spec(spec: RecurrentSpec[LSTMOptions]) -> Iterator[Problem]:

@@ -144,8 +144,8 @@ def test_a_tiny_run_of_deployed_models_has_a_figure_or_a_reason_for_each_mode(tm
 
     record = json.loads((tmp_path / "bench.json").read_text())
     reported = [each["what"] for each in (*record["results"], *record["failures"])]
-    wanted = [f"forward: {mode}" for mode in deployed.MODES] + [f"step: {mode}" for mode in deployed.STEP_MODES]
-    assert sorted(reported) == sorted(wanted)
+    modes = {"forward": deployed.MODES, "training": deployed.TRAINING_MODES, "step": deployed.STEP_MODES}
+    assert sorted(reported) == sorted(f"{what}: {mode}" for what, names in modes.items() for mode in names)
     assert [export["operators"]["GRU"] for export in record["exports"]] == [2]
     assert record["matmul_gflops"]["1"] > 0
     assert all(failure["reason"] in shown for failure in record["failures"])

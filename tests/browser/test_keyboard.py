@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.visit import VIEWS, View, accessibility, opened, settled
+from tests.browser.visit import VIEWS, WIDTHS, View, accessibility, opened, settled
 
 PAGES = [
     "index.html",
@@ -11,7 +11,6 @@ PAGES = [
     "kinds/spec_builder.html",
     "tutorials/write_a_plugin.html",
 ]
-WIDTHS = [View("light", 1280), View("dark", 390)]
 LONGEST = 600  # presses of Tab that no page should need
 
 # The focused element: its number, its position, and whether the focus is visible. The label of a hidden input stands in
@@ -87,7 +86,7 @@ def test_search_comes_before_the_tabs_and_those_before_the_content(tab, site):
     assert "md-search" in [part for step in walk(tab) for part in step["part"]]
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=str)
+@pytest.mark.parametrize("view", WIDTHS, ids=str)
 def test_the_first_tab_leads_past_the_navigation(tab, site, view):
     opened(tab, site.address("kinds/lstm.html"))
     tab.keyboard.press("Tab")
@@ -165,15 +164,22 @@ def test_the_search_of_a_narrow_screen_opens_and_closes(tab, site, view):
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
-@pytest.mark.parametrize("state", ["search", "menu"])
-def test_what_is_opened_is_accessible(tab, site, view, state):
-    opened(tab, site.address("kinds/lstm.html"))
-    if state == "search":
-        tab.keyboard.press("/")
-        tab.keyboard.type("lstm")
-        tab.locator(".md-search-result__item").first.wait_for()
-    elif view.width < 500:
-        tab.get_by_role("button", name="Menu").click()
+def test_search_is_accessible(tab, site, view):
+    opened(tab, site.address("how_to/tokens.html"))
+    tab.keyboard.press("/")
+    tab.keyboard.type("lstm")
+    tab.locator(".md-search-result__item").first.wait_for()
+    assert_accessible(tab, view)
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view.width < 500], ids=str)
+def test_menu_is_accessible(tab, site, view):
+    opened(tab, site.address("how_to/tokens.html"))
+    tab.get_by_role("button", name="Menu").click()
+    assert_accessible(tab, view)
+
+
+def assert_accessible(tab, view):
     settled(tab)
     problems, checks = accessibility(tab, view)
     assert not problems, "\n".join(map(str, problems))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.visit import VIEWS, opened
+from tests.browser.visit import WIDTHS, opened
 
 ROWS = ".rnnkit-kinds-table tbody tr"
 KIND = "rows => rows.filter(row => row.checkVisibility()).map(row => row.cells[0].querySelector('code').textContent)"
@@ -10,7 +10,7 @@ NUMBERS = """([column, rows]) => [...document.querySelectorAll(rows)].filter(row
   .map(row => Number(row.cells[column].dataset.value))"""
 
 
-@pytest.fixture(params=VIEWS, ids=str)
+@pytest.fixture(params=WIDTHS, ids=str)
 def view(request):
     return request.param
 

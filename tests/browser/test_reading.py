@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.built_site import FOLDER
-from tests.browser.visit import VIEWS, Recorder, opened
+from tests.browser.visit import VIEWS, WIDTHS, Recorder, opened
 
 WITH_CODE = ["index.html", "kinds/lstm.html", "tutorials/write_a_plugin.html", "reference/command.html"]
 COPY = "main [data-md-type=copy]"
@@ -61,7 +61,7 @@ def test_a_link_is_followed_from_disk(browser):
         assert tab.url == (FOLDER / "kinds/index.html").as_uri()
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=str)
+@pytest.mark.parametrize("view", WIDTHS, ids=str)
 def test_who_misses_the_way_gets_a_whole_page(browser, site, view):
     assert site.prefix != "/", (
         "build the site for a path, as GitHub Pages has: DOCS_SITE_URL=http://127.0.0.1:8000/rnnkit/"

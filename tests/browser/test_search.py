@@ -6,7 +6,7 @@ import pytest
 
 from rnnkit import errors, hookspecs, list_kinds
 from tests.browser.built_site import FOLDER
-from tests.browser.visit import VIEWS, View, opened, settled
+from tests.browser.visit import WIDTHS, View, opened, settled
 
 FIRST = 3
 KINDS = [*list_kinds(), "mgu"]
@@ -76,7 +76,7 @@ def test_a_word_that_is_nowhere_is_not_found(searching, site):
     assert found_by(searching, site, "xylophone") == []
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=str)
+@pytest.mark.parametrize("view", WIDTHS, ids=str)
 def test_the_search_is_used_with_the_keyboard(tab, site, view):
     opened(tab, site.address())
     tab.keyboard.press("/")

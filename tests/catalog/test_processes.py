@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from rnnkit import Catalog, Kind, UnknownKindError, build_model, get_kind, register_kind
+from rnnkit import Catalog, Kind, UnknownKindError, build_model, get_kind, list_kinds, register_kind
 from rnnkit.testing import use_catalog
 from tests.helpers.hang import HANG
 from tests.helpers.models import small_spec
@@ -79,15 +79,16 @@ def kind_of(pickled):
         return f"{type(error).__name__}: {error}"
 
 
-def in_a_worker(method, argument):
-    context = multiprocessing.get_context(method)
-    with context.Pool(1) as pool:
-        return pool.apply(kind_of, (argument,))
+def in_a_worker(method, *kinds):
+    """The kinds of the models that one worker builds from specs."""
+    specs = [pickle.dumps(small_spec(kind)) for kind in kinds]
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        return pool.map(kind_of, specs)
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_a_spec_finds_the_same_kind_in_a_worker(method, kind):
-    assert in_a_worker(method, pickle.dumps(small_spec(kind))) == kind
+def test_specs_find_the_same_kinds_in_a_worker(method):
+    assert in_a_worker(method, *list_kinds()) == list_kinds()
 
 
 def gru_builder(spec, *, device, dtype):
@@ -96,7 +97,7 @@ def gru_builder(spec, *, device, dtype):
 
 def test_a_local_kind_is_explained_in_a_spawned_worker():
     with register_kind(Kind(name="mine", builder=gru_builder, summary="A test.")):
-        printed = in_a_worker("spawn", pickle.dumps(small_spec("mine")))
+        [printed] = in_a_worker("spawn", "mine")
     assert printed.startswith("UnknownKindError: The local kind 'mine' is not registered in this process.")
 
 

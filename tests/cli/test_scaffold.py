@@ -26,7 +26,7 @@ from rnnkit.cli.scaffold import _project, write_folder
 from rnnkit.testing import all_checks
 from tests.cli.test_startup import HEAVY, modules_imported
 from tests.helpers.commands import run
-from tests.helpers.environments import Environment
+from tests.helpers.environments import WITHOUT_COMPILED, Environment
 from tests.helpers.models import small_spec
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +105,8 @@ def installed(tmp_path_factory, leaky):
 
 
 def test_generated_tests_pass(installed, leaky):
-    assert installed.pytest(folder=leaky) > len(all_checks()) / 2
+    """The tutorial "Write a plugin" runs them with the checks that compile and export."""
+    assert installed.pytest("-k", WITHOUT_COMPILED, folder=leaky) > len(all_checks()) / 2
 
 
 def test_generated_kind_is_listed(installed):
@@ -181,8 +182,9 @@ def test_generated_code_passes_ruff(projects):
 
 def test_generated_code_passes_mypy(projects):
     files = sorted(projects.rglob("*.py"))
-    cache = ROOT / ".mypy_cache/scaffold"  # from nothing it takes longer than all other tests here
-    printed = printed_by("mypy", "--strict", "--cache-dir", cache, *files, folder=projects)
+    # with the options of `make types`, whose cache has torch already
+    options = ["--strict", "--untyped-calls-exclude", "torch", "--cache-dir", ROOT / ".mypy_cache"]
+    printed = printed_by("mypy", *options, *files, folder=projects)
     assert f"in {2 * len(NAMES)} source files" in printed
 
 

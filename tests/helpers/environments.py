@@ -13,6 +13,8 @@ from textwrap import dedent
 
 from tests.helpers.shell import into_shell
 
+# selects the conformance checks that neither compile nor export a model nor start processes; the last one would run all
+WITHOUT_COMPILED = "not (compiles or exports or onnx or ddp or enough_checks)"
 # variables that would change what happens in there
 OF_THE_OUTSIDE = ("PYTHON", "PIP_", "PYTEST_", "RNNKIT_", "CI", "BUILD_NUMBER")
 
@@ -26,7 +28,7 @@ class Environment:
     """
 
     def __init__(self, folder, scripts=()):
-        venv.create(folder, with_pip=True, symlinks=os.name != "nt")
+        venv.create(folder, symlinks=os.name != "nt")
         paths = sysconfig.get_paths("venv", {"base": str(folder), "platbase": str(folder)})
         self.folder = folder
         self.packages = Path(paths["purelib"])
@@ -37,7 +39,7 @@ class Environment:
         shared = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
         lines = [f"import site; site.addsitedir({path!r})\n" for path in sorted(shared)]
         (self.packages / "shared.pth").write_text("".join(lines), encoding="utf-8")
-        for name in scripts:
+        for name in ("pip", *scripts):  # pip too is that of the running one: to unpack another takes seconds
             script = Path(paths["scripts"]) / name
             script.write_text(f'#!/bin/sh\nexec "{self._executable}" -P -m {name} "$@"\n', encoding="utf-8")
             script.chmod(0o755)

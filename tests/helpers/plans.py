@@ -72,10 +72,10 @@ def plan_of(cell):
 
 def unverified_plan(cell):
     """Return the plan of a cell without comparing it with steps."""
-    shapes = cell.state_shapes(7)
+    shapes = cell.state_shapes(23)
     state = type(shapes)(*[torch.randn(shape, dtype=torch.float64) for shape in shapes])
-    projected = cell.project(torch.randn(7, cell.input_size, dtype=torch.float64))
-    return make_plan(lower(simplify(record(cell, projected, state, cell_tensors(cell), 7))))
+    projected = cell.project(torch.randn(23, cell.input_size, dtype=torch.float64))
+    return make_plan(lower(simplify(record(cell, projected, state, cell_tensors(cell), 23))))
 
 
 def randomize(cell):
@@ -85,14 +85,18 @@ def randomize(cell):
     return cell
 
 
-def assert_plan_equals_steps(cell, lengths=LENGTHS, *, plan=None, tolerance=1e-11):
-    """Compare output, final state and all gradients in float64, for sequences of several lengths."""
+def assert_plan_equals_steps(cell, lengths=LENGTHS, *, plan=None, tolerance=1e-11, run=unroll, batch=BATCH):
+    """Compare output, final state and all gradients in float64, for sequences of several lengths.
+
+    Args:
+        run: the `unroll` of an executor.
+    """
     plan = plan or plan_of(cell)
-    x = torch.randn(TIME, BATCH, cell.input_size, dtype=torch.float64, requires_grad=True)
-    shapes = cell.state_shapes(BATCH)
+    x = torch.randn(TIME, batch, cell.input_size, dtype=torch.float64, requires_grad=True)
+    shapes = cell.state_shapes(batch)
     state = type(shapes)(*[torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes])
     inputs = {"x": x, **state._asdict(), **dict(cell.named_parameters())}
-    found = unroll(plan, cell, cell.project(x), state, lengths)
+    found = run(plan, cell, cell.project(x), state, lengths)
     expected = each_sequence_alone(cell, x, state, lengths)
     assert_close(
         {"output": found[0], **found[1]._asdict()}, {"output": expected[0], **expected[1]._asdict()}, tolerance

@@ -75,8 +75,14 @@ def number_of_graphs():
 # torch.compile
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+# In training where that differs; the check `compiles_in_one_graph` compiles each kind in training.
+TRAINED = ["gru", "mixed", "zoneout", "recurrent_dropout", "learned_state"]
+MODES = {f"{name}-evaluation": (name, False) for name in NETWORKS} | {
+    f"{name}-training": (name, True) for name in TRAINED
+}
+
+
+@pytest.mark.parametrize(("name", "training"), MODES.values(), ids=MODES)
 def test_one_graph_with_the_results_of_eager_mode(name, training):
     model = model_of(name, training=training)
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
@@ -131,6 +137,28 @@ def test_step(name):
     for x_t in x.unbind(1):
         y, state = step(x_t, state)
     assert_same((y, state), (expected, final))
+
+
+@pytest.mark.parametrize("name", [*KERNELS, "projection", "step_loop"])
+def test_one_step_has_the_gradients_of_eager_mode(name):
+    model = model_of(name, bidirectional=False, training=True)
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    for batch in (4, 6, 3):
+        x, state, _ = example(model, batch, 1)
+        actual, expected = (with_gradients(model, function, x, state, None) for function in (compiled, model))
+        assert_same(actual, expected)
+    assert number_of_graphs() <= 2  # the second one for any batch
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm", "lstm_cell"])
+def test_one_step_with_autocast(name):
+    model = model_of(name, bidirectional=False).float()
+    step = torch.compile(model.step, backend="aot_eager", fullgraph=True)
+    x, *_ = example(model, 3, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        actual, expected = step(x[:, 0]), model.step(x[:, 0])
+    assert [part.dtype for part in leaves(actual)] == [part.dtype for part in leaves(expected)]
+    torch.testing.assert_close(leaves(actual), leaves(expected), rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize("name", ["gru", "step_loop"])
@@ -359,8 +387,13 @@ class Flat(nn.Module):
         return y, *leaves(final)
 
 
-@pytest.mark.parametrize("strict", [False, True], ids=["traced", "strict"])
-@pytest.mark.parametrize("name", NETWORKS)
+# The check `exports_with_free_sizes` exports the kinds of KERNELS without `strict`.
+EXPORTS = {f"{name}-strict": (name, True) for name in NETWORKS} | {
+    f"{name}-traced": (name, False) for name in NETWORKS if name not in KERNELS
+}
+
+
+@pytest.mark.parametrize(("name", "strict"), EXPORTS.values(), ids=EXPORTS)
 def test_export_with_dynamic_batch_and_time(name, strict):
     model = model_of(name)
     flat = Flat(model).eval()

@@ -166,6 +166,19 @@ def test_padding_idx():
     assert model.embedding.weight.grad[1].ne(0).any()
 
 
+def test_the_linear_layer_trains_the_tied_row_of_padding_idx():
+    model = build_model(tied_spec(padding_idx=0))
+    (gradient,) = torch.autograd.grad(model(TOKENS).square().sum(), model.embedding.weight)
+    untied = build_model(tied_spec(padding_idx=0, tie_weights=False))
+    untied.load_state_dict(model.state_dict())
+    of_embedding, of_linear = torch.autograd.grad(
+        untied(TOKENS).square().sum(), [untied.embedding.weight, untied.readout.linear.weight]
+    )
+    assert of_embedding[0].eq(0).all()
+    torch.testing.assert_close(gradient[0], of_linear[0])
+    assert gradient[0].ne(0).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

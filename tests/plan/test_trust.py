@@ -886,3 +886,11 @@ def test_plans_that_are_not_used_are_dropped(monkeypatch):
         plan_for(cell)
     cell.factor = 1.0
     assert plan_for(cell) is not first
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_plan_is_made_without_gradients(mode):
+    """The first call of a model is often inference, and its plan is kept for training."""
+    cell = StepCell(lambda p, h, weight, vector: torch.tanh(p + h @ weight) * 0.25)
+    with mode():
+        assert isinstance(plan_for(cell), Plan)

@@ -134,3 +134,11 @@ def test_jsonargparse_sets_single_options():
 def test_jsonargparse_sets_options_from_json():
     spec = parse("--model.kind=mixed", "--model.num_layers=2", '--model.options={"cells": ["lstm_cell", "gru_cell"]}')
     assert spec.options.cells == ("lstm_cell", "gru_cell")
+
+
+def test_hydra_shows_the_error_of_a_misspelt_kind():
+    utils = pytest.importorskip("hydra.utils")
+    exceptions = pytest.importorskip("hydra.errors")
+    config = {"_target_": "rnnkit.RecurrentSpec", "kind": "ltsm", "input_size": 3, "hidden_size": 4}
+    with pytest.raises(exceptions.InstantiationException, match="Did you mean 'lstm'"):
+        utils.instantiate(config)

@@ -199,7 +199,10 @@ class CellStack(Backbone):
     def _accepts_none_state(self, cells: Sequence[Cell]) -> bool:
         if self.options.learn_initial_state:
             return False
-        return all(cell.accepts_none_state and type(cell).initial_state is Cell.initial_state for cell in cells)
+        for cell in cells:  # a loop, not `all()`, as in `unroll_layers_fused`
+            if not cell.accepts_none_state or type(cell).initial_state is not Cell.initial_state:
+                return False
+        return True
 
     def _run_layer(
         self, layer: int, x: Tensor, state: Any, ends: SequenceEnds, *, initial: Any, recorded: list[Any] | None

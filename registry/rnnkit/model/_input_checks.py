@@ -162,7 +162,8 @@ def _as_tensor(values: Any) -> Any:
         return values
     is_bool = [isinstance(each, bool | np.bool_) for each in values]
     if any(is_bool):
-        return torch.tensor(values, dtype=torch.bool) if all(is_bool) else values
+        # plain booleans: torch 2.6 refuses those of NumPy 2
+        return torch.tensor([bool(each) for each in values], dtype=torch.bool) if all(is_bool) else values
     are_integers = all(isinstance(each, Integral) and -(2**63) <= int(each) < 2**63 for each in values)
     return torch.tensor(values, dtype=torch.int64) if are_integers else values
 

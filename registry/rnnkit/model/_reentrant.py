@@ -21,8 +21,10 @@ def refuse_reentrant_checkpoint() -> None:
     Raises:
         StepError: the caller runs inside such a checkpoint.
     """
-    if torch.compiler.is_compiling() or torch.is_grad_enabled() or torch.is_inference_mode_enabled():
-        return  # the forward of such a checkpoint runs under `torch.no_grad`
+    # The forward of such a checkpoint runs under `torch.no_grad`. The cheapest question comes first: this runs at every
+    # call.
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.is_inference_mode_enabled():
+        return
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # torch does not record it
     while frame is not None and frame.f_code.co_qualname != "RecurrentModel._run":  # the model itself asks if necessary
         if frame.f_code is _CHECKPOINT:

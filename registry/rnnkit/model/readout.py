@@ -88,7 +88,7 @@ class Readout(ResettableModule, ABC):
             lengths = lengths.to(output.device, torch.int64)  # a narrower dtype cannot index, nor go below 0
         y = self.pool(output, lengths)
         if self.linear is not None:
-            y = self.linear(F.dropout(y, self.dropout, self.training))
+            y = self.linear(F.dropout(y, self.dropout, self.training) if self.dropout > 0 else y)
         if not self.per_step:
             return y
         if lengths is not None:

@@ -140,7 +140,8 @@ class RecurrentModel(ResettableModule):
         if isinstance(x, PackedSequence):
             y, state = self._forward_packed(x, state, lengths, mask, restarts)
         else:
-            lengths = self._valid_lengths(x, lengths, mask)
+            if lengths is not None or mask is not None:
+                lengths = self._valid_lengths(x, lengths, mask)
             output, state = self._run(x, state, lengths, restarts)
             y = self.readout(output, lengths)
         return (y, state) if return_state else y
@@ -260,11 +261,9 @@ class RecurrentModel(ResettableModule):
         else:
             check_input(x, self.spec.input_size, self.dtype, batch_first=self.spec.batch_first)
 
-    def _valid_lengths(self, x: Tensor, lengths: Lengths | None, mask: Mask | None) -> Tensor | None:
+    def _valid_lengths(self, x: Tensor, lengths: Lengths | None, mask: Mask | None) -> Tensor:
         if lengths is not None and mask is not None:
             raise InputError("`mask` and `lengths` both give the valid steps: pass one of them")
-        if lengths is None and mask is None:
-            return None
         self._check_input(x)
         batch_axis, time_axis = (0, 1) if self.spec.batch_first else (1, 0)
         if mask is not None:

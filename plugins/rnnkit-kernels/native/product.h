@@ -1,0 +1,119 @@
+// Matrix products with packed weights: blocks of rows and columns whose sums stay in registers.
+#pragma once
+#include "vectors.h"
+
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
+namespace {  // other code in each instruction set
+
+constexpr int64_t most_vectors = 4;  // of columns in a panel
+
+// The rows of a block: as many as leave a register for each vector of the panel.
+constexpr int64_t most_rows(int64_t vectors) {
+    int64_t rows = ACCUMULATORS / vectors;
+    return rows < 1 ? 1 : rows > 8 ? 8 : rows;
+}
+
+template <int64_t N> struct Constant {
+    static constexpr int64_t value = N;
+};
+
+// Call `function` with a number from 1 to Most as a constant.
+template <int64_t Most, class F> INLINE void with_constant(int64_t number, F function) {
+    switch (number) {
+    case 1: function(Constant<1>{}); break;
+#define CASE(n)                                               \
+    case n:                                                   \
+        if constexpr (n <= Most) function(Constant<n>{});     \
+        break;
+        CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#undef CASE
+    }
+}
+
+// Call `function(rows, first)` for blocks of almost equal size.
+template <int64_t Most, class F> INLINE void for_each_block(int64_t rows, F function) {
+    int64_t blocks = (rows + Most - 1) / Most;
+    for (int64_t i = 0, row = 0; i < blocks; i++) {
+        int64_t count = (rows - row + (blocks - i) - 1) / (blocks - i);
+        with_constant<Most>(count, [&](auto constant) { function(constant, row); });
+        row += count;
+    }
+}
+
+template <class S> static int64_t panel_count(int64_t n, int64_t panel) {
+    int64_t columns = panel * lanes<S>;
+    return (n + columns - 1) / columns;
+}
+
+// The width that costs least by this estimate: for each multiplication the loads that it shares with others, and the
+// wait for its sum if fewer than 8 sums are under way.
+template <class S> static int64_t best_panel(int64_t n, int64_t rows) {
+    int64_t best = 1;
+    double lowest = 1e300;
+    for (int64_t panel = 1; panel <= most_vectors; panel++) {
+        int64_t most = most_rows(panel);
+        double block = rows < 1 ? 1.0 : (double)rows / ((rows + most - 1) / most);
+        double sums = panel * block;
+        double wait = sums < 8 ? 8 / sums - 1 : 0;
+        double cost = panel_count<S>(n, panel) * panel * (1 + 1.0 / panel + 1.0 / block + wait);
+        if (cost < lowest) lowest = cost, best = panel;
+    }
+    return best;
+}
+
+// Columns past n are zeros.
+template <class S>
+static void pack(S *packed, int64_t panel, const S *source, int64_t k_stride, int64_t n_stride, int64_t k, int64_t n) {
+    int64_t columns = panel * lanes<S>;
+    for (int64_t start = 0; start < n; start += columns) {
+        int64_t count = n - start < columns ? n - start : columns;
+        for (int64_t i = 0; i < k; i++, packed += columns) {
+            const S *from = source + i * k_stride + start * n_stride;
+            for (int64_t j = 0; j < count; j++) packed[j] = from[j * n_stride];
+            for (int64_t j = count; j < columns; j++) packed[j] = 0;
+        }
+    }
+}
+
+// One block of rows times one panel.
+template <class S, int64_t Rows, int64_t Vectors>
+INLINE void multiply_block(S *result, int64_t result_stride, const S *operand, int64_t operand_stride, const S *panel,
+                           int64_t k, int64_t columns) {
+    Vector<S> sums[Rows][Vectors] = {};
+    for (int64_t i = 0; i < k; i++, panel += Vectors * lanes<S>) {
+        Vector<S> weights[Vectors];
+        UNROLL for (int64_t v = 0; v < Vectors; v++) weights[v] = *(const Vector<S> *)(panel + v * lanes<S>);
+        UNROLL for (int64_t r = 0; r < Rows; r++) {
+            Vector<S> factor = broadcast(operand[r * operand_stride + i]);
+            UNROLL for (int64_t v = 0; v < Vectors; v++) sums[r][v] += factor * weights[v];
+        }
+    }
+    UNROLL for (int64_t r = 0; r < Rows; r++) {
+        UNROLL for (int64_t v = 0; v < Vectors; v++) {
+            S *to = result + r * result_stride + v * lanes<S>;
+            int64_t left = columns - v * lanes<S>;
+            if (left >= lanes<S>) store(to, sums[r][v]);
+            else store_some(to, sums[r][v], left);
+        }
+    }
+}
+
+// result (rows, n) = operand (rows, k) @ weight (k, n)
+template <class S, int64_t Vectors>
+static void multiply(S *result, int64_t result_stride, const S *operand, int64_t operand_stride, const S *packed,
+                     int64_t rows, int64_t k, int64_t n) {
+    constexpr int64_t columns = Vectors * lanes<S>;
+    for (int64_t start = 0; start < n; start += columns, packed += k * columns)
+        for_each_block<most_rows(Vectors)>(rows, [&](auto count, int64_t row) {
+            multiply_block<S, decltype(count)::value, Vectors>(result + row * result_stride + start, result_stride,
+                                                               operand + row * operand_stride, operand_stride, packed,
+                                                               k, n - start);
+        });
+}
+
+}  // namespace

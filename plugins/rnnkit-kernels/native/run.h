@@ -1,0 +1,172 @@
+// Runs a program over a sequence, for the rows of one thread.
+#pragma once
+#include <stdlib.h>
+
+#include "abi.h"
+#include "functions.h"
+#include "instructions.h"
+#include "product.h"
+
+namespace {  // other code in each instruction set
+
+// The memory of one thread, which starts at a multiple of 64 bytes.
+struct Buffer {
+    void *allocated;
+    void *start;
+    explicit Buffer(int64_t bytes) : allocated(malloc((size_t)bytes + 64)) {
+        start = (void *)(((uintptr_t)allocated + 63) & ~(uintptr_t)63);
+    }
+    ~Buffer() { free(allocated); }
+};
+
+enum Opcode {
+#define INSTRUCTION(name, value) OPCODE_##name,
+    RNNKIT_INSTRUCTION_TABLE(INSTRUCTION)
+#undef INSTRUCTION
+};
+
+template <class S> struct Rows {
+    S *start;
+    int64_t stride;
+};
+
+// The last vector of a row overlaps the one before it if the width is not a multiple of its lanes. It is computed first,
+// because the result may be written to the place of an argument.
+template <class S, class F>
+INLINE void for_each_vector(Rows<S> result, Rows<S> a, Rows<S> b, Rows<S> c, int64_t rows, int64_t width, F function) {
+    for (int64_t row = 0; row < rows; row++) {
+        S *to = result.start + row * result.stride;
+        const S *x = a.start + row * a.stride, *y = b.start + row * b.stride, *z = c.start + row * c.stride;
+        int64_t last = width - lanes<S>;
+        if (last < 0) {
+            Vector<S> value = function(load_some(x, width), load_some(y, width), load_some(z, width));
+            store_some(to, value, width);
+            continue;
+        }
+        Vector<S> value = function(load(x + last), load(y + last), load(z + last));
+        for (int64_t j = 0; j < last; j += lanes<S>) store(to + j, function(load(x + j), load(y + j), load(z + j)));
+        store(to + last, value);
+    }
+}
+
+template <class S>
+static void execute(int32_t opcode, Rows<S> result, Rows<S> x, Rows<S> y, Rows<S> z, int64_t rows, int64_t width) {
+    typedef Vector<S> V;
+    switch (opcode) {
+#define INSTRUCTION(name, value)                                                              \
+    case OPCODE_##name:                                                                       \
+        for_each_vector<S>(result, x, y, z, rows, width, [](V a, V b, V c) -> V {             \
+            (void)b, (void)c;                                                                 \
+            return value;                                                                     \
+        });                                                                                   \
+        break;
+        RNNKIT_INSTRUCTION_TABLE(INSTRUCTION)
+#undef INSTRUCTION
+    }
+}
+
+constexpr int64_t tile_elements = 512;  // of one operand: the operands of a part stay in the first-level cache
+
+constexpr int64_t rounded_up(int64_t number, int64_t factor) { return (number + factor - 1) / factor * factor; }
+
+template <class S> struct Machine {
+    const rnnkit_call &call;
+    const rnnkit_program &program;
+    int64_t first, end;  // the rows of this thread
+    int64_t tile;        // rows for which all instructions of a part run before those of the next rows
+    int64_t temporary_stride;
+    S *temporaries, *scratch;
+
+    Rows<S> rows_of(int32_t index, int64_t time, int64_t row) const {
+        const rnnkit_operand &operand = program.operands[index];
+        if (operand.memory == RNNKIT_TEMPORARY)
+            return {temporaries + operand.offset * tile * temporary_stride, temporary_stride};
+        if (operand.memory == RNNKIT_SCRATCH)
+            return {scratch + operand.offset + (row - first) * program.scratch_width, program.scratch_width};
+        int64_t step = ((time + operand.shift) & operand.mask) * operand.time_stride;
+        S *memory = (S *)call.memories[operand.memory];
+        return {memory + operand.offset + step + row * operand.row_stride, operand.row_stride};
+    }
+
+    void run_instructions(const rnnkit_part &part, int64_t time, int64_t live) const {
+        for (int64_t row = first; row < live; row += tile) {
+            int64_t rows = live - row < tile ? live - row : tile;
+            for (int64_t i = part.first; i < part.end; i++) {
+                const rnnkit_instruction &each = program.instructions[i];
+                execute<S>(each.opcode, rows_of(each.result, time, row), rows_of(each.a, time, row),
+                           rows_of(each.b, time, row), rows_of(each.c, time, row), rows, program.width);
+            }
+        }
+    }
+
+    void run_product(const rnnkit_part &part, int64_t time, int64_t live) const {
+        Rows<S> result = rows_of(part.result, time, first), operand = rows_of(part.operand, time, first);
+        const rnnkit_weight &weight = call.weights[part.weight];
+        with_constant<most_vectors>(weight.panel, [&](auto panel) {
+            multiply<S, decltype(panel)::value>(result.start, result.stride, operand.start, operand.stride,
+                                                (const S *)weight.data, live - first, part.k, part.n);
+        });
+    }
+
+    void run_step(int64_t time) const {
+        int64_t live = call.live && call.live[time] < end ? call.live[time] : end;
+        if (live <= first) return;
+        for (int64_t i = 0; i < program.part_count; i++) {
+            const rnnkit_part &part = program.parts[i];
+            if (part.kind == RNNKIT_PRODUCT) run_product(part, time, live);
+            else run_instructions(part, time, live);
+        }
+    }
+};
+
+template <class S> static int32_t run_rows(const rnnkit_call &call, int64_t first, int64_t end) {
+    const rnnkit_program &program = *call.program;
+    if (first >= end) return RNNKIT_OK;
+    int64_t stride = rounded_up(program.width, lanes<S>);
+    int64_t tile = stride < tile_elements ? tile_elements / stride : 1;
+    if (tile > end - first) tile = end - first;
+    int64_t elements = rounded_up(program.temporary_count * tile * stride, 64);
+    Buffer buffer((elements + (end - first) * program.scratch_width) * (int64_t)sizeof(S));
+    if (!buffer.allocated) return RNNKIT_OUT_OF_MEMORY;
+    S *start = (S *)buffer.start;
+    Machine<S> machine = {call, program, first, end, tile, stride, start, start + elements};
+    for (int64_t i = 0; i < call.time; i++) machine.run_step(program.reverse ? call.time - 1 - i : i);
+    return RNNKIT_OK;
+}
+
+// The first row of a share of the work: with `live`, rows that end early cost less.
+static int64_t first_row(const rnnkit_call &call, int64_t share, int64_t shares) {
+    if (!call.live || share == shares) return call.batch * share / shares;
+    int64_t total = 0, done = 0, row = 0;
+    for (int64_t t = 0; t < call.time; t++) total += call.live[t];
+    for (int64_t length = call.time; row < call.batch && done * shares < total * share; row++) {
+        while (length > 0 && call.live[length - 1] <= row) length--;
+        done += length;
+    }
+    return row;
+}
+
+struct Shares {
+    const rnnkit_call *call;
+    int64_t count;
+    int32_t status;
+};
+
+template <class S> static void run_shares(int64_t begin, int64_t end, void *context) {
+    Shares &shares = *(Shares *)context;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t first = first_row(*shares.call, i, shares.count), last = first_row(*shares.call, i + 1, shares.count);
+        int32_t status = run_rows<S>(*shares.call, first, last);
+        if (status != RNNKIT_OK) __atomic_store_n(&shares.status, status, __ATOMIC_RELAXED);
+    }
+}
+
+template <class S> static int32_t run(const rnnkit_call &call) {
+    int64_t count = call.threads < call.batch ? call.threads : call.batch;
+    Shares shares = {&call, count, RNNKIT_OK};
+    if (count <= 1) return run_rows<S>(call, 0, call.batch);
+    call.parallel_for(0, count, 1, run_shares<S>, &shares);
+    return __atomic_load_n(&shares.status, __ATOMIC_RELAXED);
+}
+
+}  // namespace

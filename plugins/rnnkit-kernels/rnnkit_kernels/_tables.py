@@ -1,0 +1,85 @@
+"""The tables of a plan, made once for each plan and kept as long as the plan."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from rnnkit.plan import Plan
+from rnnkit_kernels._code import Code
+
+
+class Tables:
+    """The programs of a plan for the library, each made when it is first used.
+
+    Args:
+        plan: the plan.
+        opcodes: the number of each instruction of the library.
+
+    Attributes:
+        unknown: the instructions of the plan that the library does not have.
+        operands: the products whose operand is computed for them.
+        products: the products whose results the backward program reads.
+    """
+
+    def __init__(self, plan: Plan, opcodes: Mapping[str, int]) -> None:
+        # not the plan itself, which these tables must not keep alive
+        self._plan = weakref.ref(plan)
+        self._opcodes = opcodes
+        self._constants: dict[tuple[int, torch.dtype], Tensor] = {}
+        self.unknown = sorted(_instruction_names(plan) - opcodes.keys())
+        self.operands = [number for number, (kind, _) in enumerate(plan.operands) if kind == "operand"]
+        self.products = list(plan.kept_products)
+
+    @cached_property
+    def inference(self) -> Code:
+        plan = self._get_plan()
+        return Code(plan, plan.inference, self._opcodes, last_two=["state"])
+
+    @cached_property
+    def forward(self) -> Code:
+        plan = self._get_plan()
+        stored = [*[("operand", each) for each in self.operands], *[("product", each) for each in self.products]]
+        return Code(plan, plan.forward, self._opcodes, stored=stored)
+
+    @cached_property
+    def backward(self) -> Code:
+        plan = self._get_plan()
+        stored = [("product", each) for each in self.products]
+        return Code(plan, plan.backward, self._opcodes, stored=stored, last_two=["grad_state"], reverse=True)
+
+    def constants(self, code: Code, dtype: torch.dtype) -> Tensor:
+        """Return the memory `CONSTANTS` of a program."""
+        key = (id(code), dtype)
+        if key not in self._constants:
+            values = torch.tensor(code.constants, dtype=torch.float64).to(dtype)
+            self._constants[key] = values.repeat_interleave(self._get_plan().width)
+        return self._constants[key]
+
+    def _get_plan(self) -> Plan:
+        plan = self._plan()
+        assert plan is not None, "the tables outlive their plan"  # noqa: S101
+        return plan
+
+
+# By identity: plans are compared by all their tables.
+_known: dict[tuple[int, int], Tables] = {}
+
+
+def tables_for(plan: Plan, opcodes: Mapping[str, int]) -> Tables:
+    """Return the tables of a plan for a library, which has these instructions."""
+    key = (id(plan), id(opcodes))
+    tables = _known.get(key)
+    if tables is None:
+        tables = _known[key] = Tables(plan, opcodes)
+        weakref.finalize(plan, _known.pop, key, None)
+    return tables
+
+
+def _instruction_names(plan: Plan) -> set[str]:
+    programs = (plan.inference, plan.forward, plan.backward)
+    return {each.name for program in programs for stage in program.stages for each in stage.instructions}
