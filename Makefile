@@ -11,7 +11,7 @@ PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
 PYTEST_OPTIONS := --numprocesses auto --maxprocesses 8 --dist worksteal
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-.PHONY: demo test test-slow test-all test-tools bench lint types format docs docs-serve docs-test docs-screenshots
+.PHONY: demo test test-slow test-all test-tools bench lint types format docs docs-serve docs-test docs-screenshots wheels
 
 demo: $(READY)
 	$(BIN)/python docs/examples/digits.py
@@ -47,6 +47,10 @@ types: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# Of rnnkit-kernels, for all platforms; CONTRIBUTING.md says which of them have been run.
+wheels: $(READY)
+	$(BIN)/python plugins/rnnkit-kernels/wheels.py build/wheels
 
 docs: $(READY)
 	$(BIN)/python -m docs.site.build

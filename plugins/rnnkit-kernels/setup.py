@@ -11,7 +11,7 @@ from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # pip does not run this file from its folder
-from targets import build, chosen_target  # noqa: E402
+from targets import TARGETS, build, chosen_target  # noqa: E402
 
 
 class BuildLibrary(build_ext):
@@ -26,6 +26,8 @@ class BuildLibrary(build_ext):
         library = build(target, HERE / "build" / "native" / target.wheel)
         destination = Path(self.get_ext_fullpath(ext.name))
         destination.parent.mkdir(parents=True, exist_ok=True)
+        for other in TARGETS.values():  # of the build before, which setuptools would put into this wheel as well
+            destination.with_name(other.library).unlink(missing_ok=True)
         shutil.copy(library, destination)
 
     def run(self):

@@ -255,6 +255,34 @@ def test_a_step_that_ignores_its_input():
     assert_equals_steps(cell)
 
 
+class TwoInputsCell(Cell):
+    """A cell with two projected inputs of equal gradients, which are also those of its product."""
+
+    def __init__(self):
+        super().__init__(3, 6, dtype=torch.float64)
+        self.weight_ih = self.new_parameter(6, 3)
+        self.weight_hh = self.new_parameter(6, 6)
+
+    def project(self, x):
+        return F.linear(x, self.weight_ih), F.linear(x, self.weight_ih.flip(0))
+
+    def step(self, projected_t, state):
+        first, second = projected_t
+        h = torch.tanh(first + second + F.linear(state.h, self.weight_hh))
+        return h, CellState(h)
+
+
+def test_gradients_do_not_share_memory():
+    cell = randomize(TwoInputsCell())
+    assert_equals_steps(cell)
+    x, state = some_inputs(cell, 4, 2)
+    projected = [each.detach().requires_grad_() for each in cell.project(x)]
+    EXECUTOR.unroll(unverified_plan(cell), cell, tuple(projected), state)[0].sum().backward()
+    first, second = (each.grad for each in projected)
+    torch.testing.assert_close(first, second)
+    assert first.untyped_storage().data_ptr() != second.untyped_storage().data_ptr()
+
+
 def test_inputs_of_another_shape_are_an_error():
     cell = GRUCell(3, 6, dtype=torch.float64)
     plan = unverified_plan(cell)

@@ -43,9 +43,10 @@ INLINE void for_each_vector(Rows<S> result, Rows<S> a, Rows<S> b, Rows<S> c, int
             store_some(to, value, width);
             continue;
         }
-        Vector<S> value = function(load(x + last), load(y + last), load(z + last));
-        for (int64_t j = 0; j < last; j += lanes<S>) store(to + j, function(load(x + j), load(y + j), load(z + j)));
-        store(to + last, value);
+        int64_t whole = width / lanes<S> * lanes<S>;
+        Vector<S> value = whole < width ? function(load(x + last), load(y + last), load(z + last)) : Vector<S>{};
+        for (int64_t j = 0; j < whole; j += lanes<S>) store(to + j, function(load(x + j), load(y + j), load(z + j)));
+        if (whole < width) store(to + last, value);
     }
 }
 

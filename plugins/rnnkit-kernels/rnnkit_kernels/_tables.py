@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Mapping
 from functools import cached_property
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from rnnkit.plan import Plan
 from rnnkit_kernels._code import Code
+from rnnkit_kernels._sharing import share_gradients
 
 
 class Tables:
@@ -24,6 +26,7 @@ class Tables:
         unknown: the instructions of the plan that the library does not have.
         operands: the products whose operand is computed for them.
         products: the products whose results the backward program reads.
+        shared: for some projected inputs the number of the product whose gradient has theirs, and of its first piece.
     """
 
     def __init__(self, plan: Plan, opcodes: Mapping[str, int]) -> None:
@@ -34,6 +37,8 @@ class Tables:
         self.unknown = sorted(_instruction_names(plan) - opcodes.keys())
         self.operands = [number for number, (kind, _) in enumerate(plan.operands) if kind == "operand"]
         self.products = list(plan.kept_products)
+        pieces = [math.prod(shape) // plan.width for shape in plan.projected]
+        self._backward, self.shared = share_gradients(plan.backward, pieces)
 
     @cached_property
     def inference(self) -> Code:
@@ -50,7 +55,7 @@ class Tables:
     def backward(self) -> Code:
         plan = self._get_plan()
         stored = [("product", each) for each in self.products]
-        return Code(plan, plan.backward, self._opcodes, stored=stored, last_two=["grad_state"], reverse=True)
+        return Code(plan, self._backward, self._opcodes, stored=stored, last_two=["grad_state"], reverse=True)
 
     def constants(self, code: Code, dtype: torch.dtype) -> Tensor:
         """Return the memory `CONSTANTS` of a program."""

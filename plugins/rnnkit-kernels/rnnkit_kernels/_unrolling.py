@@ -138,7 +138,8 @@ class Unrolling:
         for number, part in enumerate(self._sorted(each.flatten(1), 0) for each in grad_state):
             memories["grad_state", number] = torch.stack([part, part])
         for number, each in enumerate(inputs.projected):
-            memories["grad_projected", number] = self._new(inputs, math.prod(each.shape[2:]))
+            if number not in self._tables.shared:
+                memories["grad_projected", number] = self._new(inputs, math.prod(each.shape[2:]))
         for kind, number in self._tables.backward.memories:
             if kind == "grad_product":
                 memories[kind, number] = self._new(inputs, plan.products[number][1])
@@ -150,7 +151,7 @@ class Unrolling:
     def _gradients(self, inputs: Inputs, memories: Memories, needed: Sequence[bool]) -> list[Tensor | None]:
         iterator = iter(needed)
         of_projected = [
-            self._restored(memories["grad_projected", number], 1).view_as(each) if next(iterator) else None
+            self._restored(self._grad_projected(memories, number), 1).reshape(each.shape) if next(iterator) else None
             for number, each in enumerate(inputs.projected)
         ]
         of_state = [
@@ -165,6 +166,13 @@ class Unrolling:
             memories["grad_vector", number].sum(0) if next(iterator) else None for number in range(len(inputs.vectors))
         ]
         return [*of_projected, *of_state, *of_weights, *of_vectors]
+
+    def _grad_projected(self, memories: Memories, number: int) -> Tensor:
+        if number not in self._tables.shared:
+            return memories["grad_projected", number]
+        product, piece = self._tables.shared[number]
+        width, features = self.plan.width, math.prod(self.plan.projected[number])
+        return memories["grad_product", product].narrow(-1, piece * width, features)
 
     def _weight_gradient(self, memories: Memories, number: int, weight: Tensor) -> Tensor:
         """Return the gradient of a weight: the sum over all steps and sequences."""
