@@ -268,7 +268,7 @@ class TwoInputsCell(Cell):
 
     def step(self, projected_t, state):
         first, second = projected_t
-        h = torch.tanh(first + second + F.linear(state.h, self.weight_hh))
+        h = torch.tanh(first + (second + F.linear(state.h, self.weight_hh)))
         return h, CellState(h)
 
 
