@@ -66,17 +66,22 @@ template <class S> static int64_t best_panel(int64_t n, int64_t rows) {
     return best;
 }
 
-// Columns past n are zeros.
+// Columns past n are zeros. The source is read along its smaller stride: a weight is often a transposed matrix.
 template <class S>
 static void pack(S *packed, int64_t panel, const S *source, int64_t k_stride, int64_t n_stride, int64_t k, int64_t n) {
     int64_t columns = panel * lanes<S>;
     for (int64_t start = 0; start < n; start += columns) {
         int64_t count = n - start < columns ? n - start : columns;
-        for (int64_t i = 0; i < k; i++, packed += columns) {
-            const S *from = source + i * k_stride + start * n_stride;
-            for (int64_t j = 0; j < count; j++) packed[j] = from[j * n_stride];
-            for (int64_t j = count; j < columns; j++) packed[j] = 0;
-        }
+        const S *from = source + start * n_stride;
+        if (n_stride <= k_stride)
+            for (int64_t i = 0; i < k; i++)
+                for (int64_t j = 0; j < count; j++) packed[i * columns + j] = from[i * k_stride + j * n_stride];
+        else
+            for (int64_t j = 0; j < count; j++)
+                for (int64_t i = 0; i < k; i++) packed[i * columns + j] = from[i * k_stride + j * n_stride];
+        for (int64_t i = 0; i < k; i++)
+            for (int64_t j = count; j < columns; j++) packed[i * columns + j] = 0;
+        packed += k * columns;
     }
 }
 
