@@ -14,7 +14,7 @@
 enum { RNNKIT_TEMPORARY = -1, RNNKIT_SCRATCH = -2 };
 enum { RNNKIT_INSTRUCTIONS = 0, RNNKIT_PRODUCT = 1 };
 enum { RNNKIT_FLOAT32 = 0, RNNKIT_FLOAT64 = 1 };
-enum { RNNKIT_OK = 0, RNNKIT_OUT_OF_MEMORY = 1 };
+enum { RNNKIT_OK = 0, RNNKIT_OUT_OF_MEMORY = 1, RNNKIT_NO_THREADS = 2 };
 
 // Where a piece of a tensor is: row r of step t is `offset + ((t + shift) & mask) * time_stride + r * row_stride` elements
 // after the start of its memory. The mask is -1 for a sequence, and 1 for the last two steps of one.
@@ -66,6 +66,7 @@ typedef struct {
 } rnnkit_weight;
 
 typedef void (*rnnkit_task)(int64_t begin, int64_t end, void *context);
+// torch's `torch_parallel_for`: other results than 0 are errors.
 typedef int (*rnnkit_parallel_for)(int64_t begin, int64_t end, int64_t grain, rnnkit_task task, void *context);
 
 typedef struct {

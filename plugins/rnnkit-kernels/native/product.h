@@ -61,7 +61,10 @@ template <class S> static int64_t best_panel(int64_t n, int64_t rows) {
         double sums = panel * block;
         double wait = sums < 8 ? 8 / sums - 1 : 0;
         double cost = panel_count<S>(n, panel) * panel * (1 + 1.0 / panel + 1.0 / block + wait);
-        if (cost < lowest) lowest = cost, best = panel;
+        if (cost < lowest) {
+            lowest = cost;
+            best = panel;
+        }
     }
     return best;
 }

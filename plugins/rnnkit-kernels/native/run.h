@@ -166,7 +166,7 @@ template <class S> static int32_t run(const rnnkit_call &call) {
     int64_t count = call.threads < call.batch ? call.threads : call.batch;
     Shares shares = {&call, count, RNNKIT_OK};
     if (count <= 1) return run_rows<S>(call, 0, call.batch);
-    call.parallel_for(0, count, 1, run_shares<S>, &shares);
+    if (call.parallel_for(0, count, 1, run_shares<S>, &shares) != 0) return RNNKIT_NO_THREADS;
     return __atomic_load_n(&shares.status, __ATOMIC_RELAXED);
 }
 

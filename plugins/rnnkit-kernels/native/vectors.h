@@ -28,7 +28,7 @@ template <class S> INLINE Vector<S> load(const S *from) {
 
 template <class S> INLINE void store(S *to, Vector<S> value) { *(typename VectorOf<S>::Unaligned *)to = value; }
 
-// Load and store the first `count` lanes only: what follows in memory may belong to somebody else.
+// Load and store the first `count` lanes only: what follows in memory may belong to another tensor.
 template <class S> INLINE Vector<S> load_some(const S *from, int64_t count) {
     Vector<S> value = {};
     for (int64_t i = 0; i < count; i++) value[i] = from[i];

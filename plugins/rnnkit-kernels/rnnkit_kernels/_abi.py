@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import CFUNCTYPE, c_int, c_int32, c_int64, c_void_p
+from ctypes import c_int32, c_int64, c_void_p
 
 ABI = 1
 TEMPORARY, SCRATCH = -1, -2
 INSTRUCTIONS, PRODUCT = 0, 1
-OUT_OF_MEMORY = 1
+OUT_OF_MEMORY, NO_THREADS = 1, 2
 SEQUENCE, LAST_TWO = -1, 1
 """The values of `Operand.mask`."""
-
-PARALLEL_FOR = CFUNCTYPE(c_int, c_int64, c_int64, c_int64, c_void_p, c_void_p)
 
 
 class Operand(ctypes.Structure):

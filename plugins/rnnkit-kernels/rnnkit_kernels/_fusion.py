@@ -93,9 +93,9 @@ def _fused(operation: Operation, inner: dict[Value, Operation], known: Container
     for position, argument in enumerate(operation.arguments):
         before = inner.get(argument) if isinstance(argument, Value) else None
         name = _FUSIONS.get((operation.name, position, before.name)) if before else None
-        if before and name in known:
+        if before and name and name in known:
             others = tuple(each for index, each in enumerate(operation.arguments) if index != position)
-            return Operation(str(name), operation.result, (*before.arguments, *others))
+            return Operation(name, operation.result, (*before.arguments, *others))
     return operation
 
 

@@ -103,6 +103,8 @@ class Library:
         status = self._functions.rnnkit_kernels_run(self._set, _DTYPES[memories[0].dtype], byref(call))
         if status == _abi.OUT_OF_MEMORY:
             raise MemoryError(f"no memory for temporary values of {batch} sequences")
+        if status == _abi.NO_THREADS:
+            raise RuntimeError(f"torch could not run {threads} threads; call torch.set_num_threads(1)")
 
     def _check_layout(self) -> None:
         found = self._functions.rnnkit_kernels_layout().contents.values()
