@@ -28,8 +28,9 @@ class UnrollFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        count = len(ctx.saved_tensors) - len(ctx.names)
-        tensors, memories = ctx.saved_tensors[:count], dict(zip(ctx.names, ctx.saved_tensors[count:], strict=True))
+        saved = ctx.saved_tensors  # once: gradient checkpointing computes them again at each access
+        count = len(saved) - len(ctx.names)
+        tensors, memories = saved[:count], dict(zip(ctx.names, saved[count:], strict=True))
         unrolling, needed = ctx.unrolling, ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # `create_graph=True`: the gradient must have a gradient
             return None, None, *_differentiable_backward(unrolling, ctx.state_type, tensors, gradients, needed)
