@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchrecurrent
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from rnnkit import Cell, CellState
 from rnnkit.plan import unroll
@@ -304,3 +305,15 @@ def test_states_of_two_parts_keep_their_type():
     _, final = EXECUTOR.unroll(unverified_plan(cell), cell, cell.project(x), state)
     assert isinstance(final, TwoPartState)
     assert_close(final._asdict(), each_sequence_alone(cell, x, state, None)[1]._asdict(), 1e-11)
+
+
+def test_gradient_checkpointing_gives_the_same_gradients():
+    cell = randomize(GRUCell(3, 6, dtype=torch.float64))
+    plan, (x, state) = unverified_plan(cell), some_inputs(cell, 4, 2)
+
+    def run(x):
+        return EXECUTOR.unroll(plan, cell, cell.project(x), state)[0]
+
+    expected = torch.autograd.grad(run(x).sum(), [x, *cell.parameters()])
+    found = torch.autograd.grad(checkpoint(run, x, use_reentrant=False).sum(), [x, *cell.parameters()])
+    torch.testing.assert_close(found, expected)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rnnkit import Provider, RecurrentSpec, Resolution, build_model, current_catalog
+from rnnkit import Provider, Resolution, current_catalog
 from rnnkit._messages import describe_exception
 from rnnkit._table import Column
 from rnnkit.cli._kinds import load_provider
@@ -61,6 +61,8 @@ def command(console: Console, *, name: str, noun: str, load: bool, as_json: bool
 def _executor(kind: str) -> str:
     """Run a small model of a kind; return its executor, or the error."""
     import torch
+
+    from rnnkit import RecurrentSpec, build_model
 
     try:
         model = build_model(RecurrentSpec(kind=kind, input_size=4, hidden_size=8))
