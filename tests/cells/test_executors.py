@@ -17,7 +17,8 @@ from rnnkit import (
     register_executor,
     register_kind,
 )
-from rnnkit.plan import Executor, Refusal, choose, unroll
+from rnnkit.executors import choose
+from rnnkit.plan import Executor, Refusal, unroll
 from rnnkit.testing import use_catalog
 from tests.helpers.cells import SimpleCell
 from tests.helpers.models import map_state, small_input, small_model

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from rnnkit.plan import Executor, Plan
+from rnnkit.plan import Executor, Plan, flatten
 from rnnkit_kernels._autograd import UnrollFunction
 from rnnkit_kernels._library import Library, LibraryError, load_library
 from rnnkit_kernels._tables import tables_for
@@ -70,7 +69,7 @@ class MachineExecutor(Executor):
         """
         library = self._library()
         values = plan.hoisted.evaluate(cell)
-        given = list(_leaves(projected))
+        given = flatten(projected)
         inputs = Inputs(plan.projection.evaluate(given, values), list(state), *plan.hoisted.select(values))
         time, batch = given[0].shape[:2]
         unrolling = Unrolling(library, plan, time, batch, lengths)
@@ -87,12 +86,3 @@ class MachineExecutor(Executor):
         if isinstance(library, LibraryError):
             raise library
         return library
-
-
-def _leaves(nested: Any) -> Iterator[Tensor]:
-    """Yield the tensors of nested tuples."""
-    if isinstance(nested, tuple):
-        for each in nested:
-            yield from _leaves(each)
-    else:
-        yield nested

@@ -43,7 +43,9 @@ def unroll_planned(cell: Cell, projected: Any, state: Any, lengths: Tensor | Non
     Returns:
         The output and the final state, or `NotImplemented` for which the stack runs the step loop; and what runs.
     """
-    from rnnkit.plan import Refusal, choose  # only models that could use a plan pay for the import
+    # only models that could use a plan pay for the import
+    from rnnkit.executors import choose
+    from rnnkit.plan import Refusal
 
     if is_modified(cell):
         return NotImplemented, Execution(STEP_LOOP, "hooks, parametrizations or attributes change the cell")

@@ -6,16 +6,15 @@ gradient and arranges both in stages: a `Plan`. A step that does anything else h
 to choose an executor.
 """
 
-from rnnkit.plan.choice import Choice, choose, installed_executors
 from rnnkit.plan.executor import Executor
 from rnnkit.plan.instructions import INSTRUCTIONS, Instruction
 from rnnkit.plan.programs import Place, PlacedInstruction, PlacedProduct, Plan, Program, Stage
+from rnnkit.plan.record import flatten
 from rnnkit.plan.reference import unroll
 from rnnkit.plan.trust import Refusal, plan_for
 
 __all__ = [
     "INSTRUCTIONS",
-    "Choice",
     "Executor",
     "Instruction",
     "Place",
@@ -25,8 +24,7 @@ __all__ = [
     "Program",
     "Refusal",
     "Stage",
-    "choose",
-    "installed_executors",
+    "flatten",
     "plan_for",
     "unroll",
 ]

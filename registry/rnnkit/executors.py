@@ -14,10 +14,7 @@ from rnnkit._messages import join_quoted
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError
 from rnnkit.model import autocast_is_on, transforms_are_active
-from rnnkit.plan.executor import Executor
-from rnnkit.plan.programs import Plan
-from rnnkit.plan.record import flatten
-from rnnkit.plan.trust import Refusal, plan_for
+from rnnkit.plan import Executor, Plan, Refusal, flatten, plan_for
 
 VARIABLE = "RNNKIT_EXECUTORS"
 """The environment variable with the names of the executors to use, in order, separated by commas; empty: none."""
