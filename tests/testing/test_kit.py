@@ -315,6 +315,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     (folder / "test_it.py").write_text(TESTS)
     environment = {**os.environ, "PYTHONPATH": str(__file__).rpartition("/tests/")[0], "OMP_NUM_THREADS": "1"}
+    environment["RNNKIT_EXECUTORS"] = ""
     options = ["-p", "no:cacheprovider", "-q", "-rA", *(f"test_it.py::{each}" for each in SELECTED)]
     command = [sys.executable, "-m", "pytest", *options]
     printed = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False).stdout

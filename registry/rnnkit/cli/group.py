@@ -17,7 +17,7 @@ from rnnkit.errors import RnnkitError
 SUMMARIES = {
     "list": "List the installed kinds.",
     "show": "Show a kind: its equation, options and size.",
-    "why": "Explain which kind, readout, command or executor a name resolves to.",
+    "why": "Explain which plugin a name resolves to, and why.",
     "doctor": "Check the installation: load each plugin in its own process.",
     "init": "Write a commented spec file.",
     "validate": "Validate spec files.",

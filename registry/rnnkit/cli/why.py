@@ -1,4 +1,4 @@
-"""`rnnkit why`: explains which kind, readout, command or executor a name resolves to."""
+"""`rnnkit why`: explains which plugin a name resolves to, and why."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COLUMNS = [
 @json_option
 @click.pass_obj
 def command(console: Console, *, name: str, noun: str, load: bool, as_json: bool) -> None:
-    """Explain which kind, readout, command or executor a name resolves to.
+    """Explain which plugin a name resolves to, and why.
 
     Lists every candidate for NAME: the chosen one, and those that are shadowed, blocked, broken, or hidden by another
     version of their distribution.
@@ -48,8 +48,9 @@ def command(console: Console, *, name: str, noun: str, load: bool, as_json: bool
             load_provider(provider)
     resolution = index.resolve(name)
     facts = _facts(resolution)
-    if load and noun == "kind" and resolution.chosen is not None:
-        facts["executor"] = _executor(resolution.chosen.name)
+    is_chosen = any(each["verdict"] == "chosen" for each in facts["candidates"])
+    if load and noun == "kind" and is_chosen:
+        facts["executor"] = _executor(resolution.asked)
     if as_json:
         console.json(facts)
     else:
