@@ -152,6 +152,13 @@ def test_all_states_runs_the_step_loop():
     assert model.backbone.executor == "step loop"
 
 
+@pytest.mark.usefixtures("reference")
+def test_one_step_runs_without_an_executor():
+    model = simple_model(bidirectional=False)
+    model.step(small_input()[:, 0])
+    assert model.backbone.executor == "step loop (an executor takes longer for one step)"
+
+
 class Halved(torch.nn.Module):
     def forward(self, weight):
         return weight / 2

@@ -30,7 +30,9 @@ UNROLL_LAYERS = Execution("unroll_layers")
 STEP_LOOP = "step loop"
 
 
-def unroll_planned(cell: Cell, projected: Any, state: Any, lengths: Tensor | None) -> tuple[Any, Execution]:
+def unroll_planned(
+    cell: Cell, projected: Any, state: Any, lengths: Tensor | None, *, is_one_step: bool
+) -> tuple[Any, Execution]:
     """Run a cell by its plan.
 
     Args:
@@ -39,6 +41,7 @@ def unroll_planned(cell: Cell, projected: Any, state: Any, lengths: Tensor | Non
             arbitrary there.
         state: the state before the first step.
         lengths: the number of valid steps of each sequence, `(batch,)`, at least 0; None: all are valid.
+        is_one_step: True if the sequences have one step.
 
     Returns:
         The output and the final state, or `NotImplemented` for which the stack runs the step loop; and what runs.
@@ -47,6 +50,8 @@ def unroll_planned(cell: Cell, projected: Any, state: Any, lengths: Tensor | Non
     from rnnkit.executors import choose
     from rnnkit.plan import Refusal
 
+    if is_one_step:
+        return NotImplemented, Execution(STEP_LOOP, "an executor takes longer for one step")
     if is_modified(cell):
         return NotImplemented, Execution(STEP_LOOP, "hooks, parametrizations or attributes change the cell")
     choice = choose(cell, projected, state)

@@ -255,8 +255,9 @@ class CellStack(Backbone):
                 self._note(UNROLL)
                 return *result, None
         step, inputs = step_inputs(cell, x)
+        is_one_step = x.shape[0] == 1
         if execution is None and not torch.compiler.is_compiling():
-            result, execution = unroll_planned(cell, inputs, state, ends.lengths)
+            result, execution = unroll_planned(cell, inputs, state, ends.lengths, is_one_step=is_one_step)
             if result is not NotImplemented:
                 self._note(execution)
                 return *result, None
@@ -267,7 +268,6 @@ class CellStack(Backbone):
             step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
         if ends.finished is not None:
             step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
-        is_one_step = x.shape[0] == 1
         is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)
         if not is_scanned:
             return step_loop(step, inputs, state, record=record)
