@@ -53,7 +53,8 @@ its options, shapes, an example, and what was measured of it.
 ## Which one to take
 
 - **No idea yet?** Take [`lstm`](lstm.md). Its memory is long, and over long sequences torch's kernel for it is the
-  quickest of torch's on a CPU: over {long_steps} steps with a `hidden_size` of {long_size}, a GRU takes {gru_long} times as long.
+  quickest of torch's on a CPU: over {long_steps} steps with a `hidden_size` of {long_size},
+  a GRU takes {gru_long} times as long.
 - **Fewer parameters, a smaller state?** [`gru`](gru.md) has three quarters of the parameters and half the state.
 - **Layer norm, zoneout, residual layers, another size in each layer?** Take the same network as a stack of cells,
   [`lstm_cell`](lstm_cell.md) or [`gru_cell`](gru_cell.md): the same numbers from the same kernels, and more options.
