@@ -34,7 +34,8 @@ class Environment:
         self.packages = Path(paths["purelib"])
         self._executable = Path(paths["scripts"]) / "python"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_THE_OUTSIDE)}
-        self._variables = kept | {"COLUMNS": "120", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+        alone = {"RNNKIT_EXECUTORS": ""}  # its user has rnnkit, not the executors of the running one
+        self._variables = kept | alone | {"COLUMNS": "120", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
         # as a folder of packages and not as a mere path, so that an editable install in it is found too
         shared = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
         lines = [f"import site; site.addsitedir({path!r})\n" for path in sorted(shared)]

@@ -70,7 +70,7 @@ def executors_equal_step_loop(context: CheckContext) -> None:
     faster = [executor for executor in executors if is_faster(executor)]
     own = [executor for executor in faster if executor.startswith("unroll")]
     context.skip_unless(own or not context.kind.has_fused_path, _NEVER_TAKEN)
-    context.skip_unless(faster, f"every call ran the {executors[0]}")
+    context.skip_unless(faster, f"every call runs the {executors[0]}")
     context.figures["executor"] = f"{' or '.join(sorted(set(faster)))} in {len(faster)} of {len(executors)} calls"
     _check_large_values(context)
     _check_float32(context)
