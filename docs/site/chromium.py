@@ -72,7 +72,7 @@ def installed() -> str:
         raise BrowserMissingError(advice(f"`{' '.join(INSTALL)}` failed for each of {', '.join(PACKAGES)}"))
     if path := found():
         return path
-    raise BrowserMissingError(advice("apt-get has installed a package, but there is no command of Chromium"))
+    raise BrowserMissingError(advice("apt-get has installed a package, but the command of Chromium is missing"))
 
 
 def rights() -> list[str]:

@@ -18,9 +18,10 @@ from rnnkit import (
     register_kind,
 )
 from rnnkit.executors import choose
-from rnnkit.plan import Executor, Refusal, unroll
+from rnnkit.plan import Refusal
 from rnnkit.testing import use_catalog
 from tests.helpers.cells import SimpleCell
+from tests.helpers.executors import Reference
 from tests.helpers.models import map_state, small_input, small_model
 
 LENGTHS = torch.tensor([5, 0, 2, 5])
@@ -39,16 +40,6 @@ class Installed(Executor):
 def register_executors(register):
     register(Installed)
 """
-
-
-class Reference(Executor):
-    name = "reference"
-
-    def refuses(self, plan, dtype, device):
-        return None
-
-    def unroll(self, plan, cell, projected, state, lengths=None):
-        return unroll(plan, cell, projected, state, lengths)
 
 
 class OnlyFloat32(Reference):

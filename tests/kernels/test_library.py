@@ -1,6 +1,7 @@
 """The library: its choice of an instruction set, refusals, threads and forks."""
 
 import gc
+import os
 import threading
 import weakref
 
@@ -169,7 +170,7 @@ raise SystemExit(os.waitstatus_to_exitcode(status))
 """
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_after_the_first_use():
     done = run_process(code=FORK)
     assert done.returncode == 0, done.stderr.decode()

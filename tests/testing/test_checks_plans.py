@@ -4,22 +4,17 @@ import pytest
 import torch
 
 from rnnkit import cell_kind, register_executor
-from rnnkit.plan import Executor, unroll
+from rnnkit.plan import unroll
 from tests.helpers.cells import SimpleCell
+from tests.helpers.executors import Reference
 from tests.helpers.planted import result_of
 
 CHECKS = ["executors_equal_step_loop", "executors_at_many_sizes"]
 KIND = cell_kind(SimpleCell, name="simple", summary="Made for tests.")
 
 
-class Right(Executor):
+class Right(Reference):
     name = "planned"
-
-    def refuses(self, plan, dtype, device):
-        return None
-
-    def unroll(self, plan, cell, projected, state, lengths=None):
-        return unroll(plan, cell, projected, state, lengths)
 
 
 class IgnoresLengths(Right):

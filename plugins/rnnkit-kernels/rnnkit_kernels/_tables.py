@@ -67,7 +67,7 @@ class Tables:
 
     def _get_plan(self) -> Plan:
         plan = self._plan()
-        assert plan is not None, "the tables outlive their plan"  # noqa: S101
+        assert plan is not None, "the tables outlive their plan"  # noqa: S101  # for type checkers: a weak reference
         return plan
 
 

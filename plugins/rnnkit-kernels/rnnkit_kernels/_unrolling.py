@@ -248,4 +248,4 @@ def _with_unit_stride(tensor: Tensor) -> Tensor:
 def _strides(tensor: Tensor) -> Strides:
     """Return the strides of time and batch, which are the outer axes that the tensor has."""
     *outer, _ = tensor.stride()
-    return (0, 0, *outer)[-2:]  # type: ignore[return-value]
+    return (0, 0, *outer)[-2:]  # type: ignore[return-value]  # always two

@@ -76,7 +76,7 @@ class MachineExecutor(Executor):
         unrolling.check(inputs)
         tensors = inputs.flat()
         if torch.is_grad_enabled() and any(each.requires_grad for each in tensors):
-            output, *final = UnrollFunction.apply(unrolling, type(state), *tensors)  # type: ignore[no-untyped-call]
+            output, *final = UnrollFunction.apply(unrolling, type(state), *tensors)  # type: ignore[no-untyped-call]  # of torch
         else:
             output, final = unrolling.infer(inputs)
         return output, type(state)(*final)

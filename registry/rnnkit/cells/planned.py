@@ -46,14 +46,14 @@ def unroll_planned(
     Returns:
         The output and the final state, or `NotImplemented` for which the stack runs the step loop; and what runs.
     """
-    # only models that could use a plan pay for the import
-    from rnnkit.executors import choose
-    from rnnkit.plan import Refusal
-
     if is_one_step:
         return NotImplemented, Execution(STEP_LOOP, "an executor takes longer for one step")
     if is_modified(cell):
         return NotImplemented, Execution(STEP_LOOP, "hooks, parametrizations or attributes change the cell")
+    # only models that could use a plan pay for the import
+    from rnnkit.executors import choose
+    from rnnkit.plan import Refusal
+
     choice = choose(cell, projected, state)
     if isinstance(choice, Refusal):
         return NotImplemented, Execution(STEP_LOOP, choice.reason)
