@@ -894,3 +894,13 @@ def test_a_plan_is_made_without_gradients(mode):
     cell = StepCell(lambda p, h, weight, vector: torch.tanh(p + h @ weight) * 0.25)
     with mode():
         assert isinstance(plan_for(cell), Plan)
+
+
+class Wrapped(torch.Tensor):
+    pass
+
+
+def test_a_tensor_of_a_subclass_is_refused():
+    cell = GRUCell(3, 4, dtype=torch.float64)
+    cell.weight_hh = torch.nn.Parameter(cell.weight_hh.detach().as_subclass(Wrapped))
+    assert plan_for(cell) == Refusal("weight_hh is a tensor of the class Wrapped")

@@ -44,6 +44,7 @@ from rnnkit.plan.verification import random_inputs, verify, verify_values
 Codes: TypeAlias = frozenset[types.CodeType]
 
 _DTYPES = {torch.float32, torch.float64}
+_PLAIN = {torch.Tensor, nn.Parameter}
 _MAX_PLANS = 256  # an attribute may change at every call
 _CANDIDATES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 
@@ -198,6 +199,9 @@ def _refuse_modes(cell: nn.Module) -> None:
         raise Unsupported("a transform of torch.func is active")
     if _has_any_global_hook():
         raise Unsupported("torch has global hooks of modules, which would not be called")
+    for path, tensor in cell_tensors(cell):
+        if type(tensor) not in _PLAIN:  # an executor reads the memory of a tensor, which a subclass may not have
+            raise Unsupported(f"{path} is a tensor of the class {type(tensor).__name__}")
     tensors = [tensor for _, tensor in cell_tensors(cell) if tensor.is_floating_point() or tensor.is_complex()]
     dtypes, devices = {tensor.dtype for tensor in tensors}, {tensor.device.type for tensor in tensors}
     if len(dtypes) != 1 or not dtypes <= _DTYPES:
