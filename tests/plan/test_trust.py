@@ -210,16 +210,24 @@ def divides_with_rounding(p, h, weight, vector):
     return p + torch.div(h, 2, rounding_mode="floor")
 
 
-def reads_a_constant_mask(p, h, weight, vector):
-    return torch.tanh(p + torch.where(torch.ones(4) > 0, h, p))
-
-
-def reads_a_matrix_of_parameters(p, h, weight, vector):
-    return torch.tanh(p + (h.unsqueeze(1) * weight).flatten(1)[:, :4])
-
-
 def averages_the_batch(p, h, weight, vector):
     return torch.tanh(p + h.mean(0))
+
+
+def sums_all(p, h, weight, vector):
+    return torch.tanh(p + h.sum())
+
+
+def sums_heads_without_their_axis(p, h, weight, vector):
+    return torch.tanh(p + torch.cat([h.view(-1, 2, 2).sum(-1)] * 2, -1))
+
+
+def takes_a_softmax_over_heads(p, h, weight, vector):
+    return p + h.view(-1, 2, 2).softmax(1).flatten(1)
+
+
+def takes_a_norm_of_order_1(p, h, weight, vector):
+    return p + h.norm(p=1, dim=-1, keepdim=True)
 
 
 def multiplies_computed_values(p, h, weight, vector):
@@ -263,15 +271,17 @@ REFUSED = {
     clips_gradients_by_a_function_that_enables_them: "ClippedUnseen is an autograd.Function",
     prints: "prints calls print",
     mixes_the_batch: "flip is not an instruction",
-    rolls_the_batch: "does not have the form (batch, ..., features)",
+    rolls_the_batch: "a slice of the batch",
     moves_features: "an operation that moves single features",
     takes_every_second_feature: "a slice with step 2",
     raises_a_constant_to_a_power: "pow with these arguments is not an instruction",
-    multiplies_by_a_computed_matrix: "does not have the form (batch, ..., features)",
+    multiplies_by_a_computed_matrix: "an operation along the batch",
     divides_with_rounding: "div with rounding_mode='floor' is not supported",
-    reads_a_constant_mask: "a value is torch.bool, but the state is torch.float64",
-    reads_a_matrix_of_parameters: "a matrix of parameters is used outside of a matrix product",
-    averages_the_batch: "does not have the form",
+    averages_the_batch: "an operation along the batch",
+    sums_all: "an operation along the batch",
+    sums_heads_without_their_axis: "sum over the features of a value with other axes, without keepdim=True",
+    takes_a_softmax_over_heads: "a softmax over another axis than that of the features",
+    takes_a_norm_of_order_1: "a norm of order 1",
     multiplies_computed_values: "bmm is not an instruction",
     rounds: "a value is torch.float32, but the state is torch.float64",
     is_not_finite: "is not finite",

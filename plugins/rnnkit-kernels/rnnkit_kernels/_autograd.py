@@ -91,7 +91,6 @@ def _unroll_reference(unrolling: Unrolling, inputs: Inputs, state_type: Any) -> 
             calls=(),
             weights=weights,
             vectors=vectors,
-            repeats=(1,) * len(vectors),
         ),
         projection=replace(plan.projection, inputs=projected, calls=(), results=projected),
     )
