@@ -87,7 +87,7 @@ def evaluate(name, arguments, instruction_set):
     read = tuple(next(places) if isinstance(each, Tensor) else each for each in arguments)
     copies = [PlacedInstruction("copy", Place("next_state", n, 0), (Place("state", n, 0),)) for n in range(3)]
     stage = Stage((PlacedInstruction(name, Place("output", 0, 0), read), *copies), ())
-    plan = replace(unverified_plan(cell), inference=Program((stage,), 0, 0))
+    plan = replace(unverified_plan(cell), inference=Program((stage,)))
     state = ThreeParts(*tensors, *[tensors[0]] * (3 - len(tensors)))
     cell.to(tensors[0].dtype)
     with torch.no_grad():

@@ -63,19 +63,22 @@ class _Inputs(NamedTuple):
 class _Unroll(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: _Inputs, *tensors: Tensor) -> Any:
-        output, final, steps = _forward(inputs, tensors, keep=True)
+        output, final, steps = _forward(inputs, tensors)
         ctx.inputs, ctx.steps = inputs, steps
         ctx.save_for_backward(*tensors)
         return (output, *final)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        if torch.is_grad_enabled():  # `create_graph=True`: the gradient must have a gradient
-            return (None, *_differentiable_backward(ctx.inputs, ctx.saved_tensors, gradients))
-        return (None, *_backward(ctx.inputs, ctx.saved_tensors, ctx.steps, gradients))
+        tensors, steps = ctx.saved_tensors, ctx.steps
+        if (
+            torch.is_grad_enabled()
+        ):  # `create_graph=True`: the gradient has a gradient, to which these steps are connected
+            _, _, steps = _forward(ctx.inputs, tensors)
+        return (None, *_backward(ctx.inputs, tensors, steps, gradients))
 
 
-def _forward(inputs: _Inputs, tensors: Sequence[Tensor], *, keep: bool) -> tuple[Tensor, list[Tensor], list[Values]]:
+def _forward(inputs: _Inputs, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], list[Values]]:
     plan = inputs.plan
     projected, state, weights, vectors = inputs.divide(tensors)
     like = tensors[0]
@@ -84,7 +87,7 @@ def _forward(inputs: _Inputs, tensors: Sequence[Tensor], *, keep: bool) -> tuple
         live = inputs.live(t)
         values = _pieces(plan, projected=[each[t, live] for each in projected], state=[each[live] for each in state])
         values |= _vector_pieces(plan, vectors)
-        run(plan, plan.forward if keep else plan.inference, values, weights)
+        run(plan, plan.forward, values, weights)
         after = [_joined(values, "next_state", n).reshape(-1, *shape) for n, shape in enumerate(plan.state)]
         outputs.append(_put(like.new_zeros(inputs.batch, plan.output), live, _joined(values, "output", 0)))
         state = [_put(before, live, new) for before, new in zip(state, after, strict=True)]
@@ -112,19 +115,6 @@ def _backward(inputs: _Inputs, tensors: Sequence[Tensor], steps: list[Values], g
         _add_weight_gradients(plan, values, of_weights)
         _add_vector_gradients(plan, values, of_vectors)
     return *of_projected, *grad_state, *of_weights, *of_vectors
-
-
-def _differentiable_backward(inputs: _Inputs, tensors: Sequence[Tensor], gradients: Sequence[Tensor]) -> Any:
-    """Differentiate the forward program by autograd, as the step loop does."""
-    with torch.enable_grad():
-        output, final, _ = _forward(inputs, tensors, keep=False)
-    wanted = [each for each in tensors if each.requires_grad]
-    results = [(y, g) for y, g in zip((output, *final), gradients, strict=True) if y.requires_grad]
-    found = torch.autograd.grad(
-        [y for y, _ in results], wanted, [g for _, g in results], create_graph=True, allow_unused=True
-    )
-    iterator = iter(found)
-    return [next(iterator) if each.requires_grad else None for each in tensors]
 
 
 def run(plan: Plan, program: Program, values: Values, weights: Sequence[Tensor]) -> None:
