@@ -7,7 +7,7 @@ reshaping only move nodes in arrays, so that they cost nothing when the plan run
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from rnnkit.plan.instructions import new_graph, row_mean
 from rnnkit.plan.moves import MOVES, SAME_ORDER
 from rnnkit.plan.nodes import Graph, Node, Operand, apply
 from rnnkit.plan.operators import ELEMENTWISE, as_number
-from rnnkit.plan.partition import has_batch_first, partition
+from rnnkit.plan.partition import PRODUCTS, Partition, has_batch_first, partition
 from rnnkit.plan.record import BATCH, Call, Recording, Ref, Shape
 from rnnkit.plan.reductions import REDUCTIONS, SOFTMAX, map_array
 from rnnkit.plan.unsupported import Unsupported
@@ -29,10 +29,10 @@ MAX_PIECES = 64  # of one value: if widths have a small common divisor, the plan
 _ZEROS, _ONES = {"zeros", "zeros_like", "new_zeros"}, {"ones", "ones_like", "new_ones"}
 _FILLS = {*_ZEROS, *_ONES, "full", "full_like", "new_full", "scalar_tensor"}
 _COPIES = {"_to_copy", "clone", "alias", "contiguous", "lift_fresh"}
-_PRODUCTS = {"mm", "addmm"}
-_FLEXIBLE = {*ELEMENTWISE, *_COPIES, *_FILLS, *REDUCTIONS, "expand"}  # that take a single feature as a piece
-_BATCH_WISE = {*_PRODUCTS, *ELEMENTWISE, *_COPIES, *MOVES, *REDUCTIONS} - SOFTMAX  # which may be along the batch
-_TO, _EXPAND = torch.ops.aten.to.dtype, torch.ops.aten.expand.default
+_FLEXIBLE = {*PRODUCTS, *ELEMENTWISE, *_COPIES, *_FILLS, *REDUCTIONS, "expand"}  # that take a single feature as a piece
+_BATCH_WISE = {*PRODUCTS, *ELEMENTWISE, *_COPIES, *MOVES, *REDUCTIONS} - SOFTMAX  # which may be along the batch
+_aten = torch.ops.aten
+_TO, _EXPAND, _SLICE, _MM = _aten.to.dtype, _aten.expand.default, _aten.slice.Tensor, _aten.mm.default
 _Array = Any  # of nodes and constants
 
 
@@ -118,7 +118,7 @@ class Lowering:
         self._arrays: dict[int, _Array] = {}
         self.parts = partition(recording, _BATCH_WISE)
         self._of_parameters, self._of_input = list(self.parts.of_parameters), list(self.parts.of_input)
-        self.width = _width(recording, self.parts.of_step)
+        self.width = _width(recording, self.parts)
         for number, index in enumerate(recording.state):
             if not has_batch_first(self._shapes[index]):
                 raise Unsupported("a part of the state does not have the form (batch, ..., features)")
@@ -134,7 +134,7 @@ class Lowering:
         self._arrays.update(zip(call.results, results, strict=False))  # a second result is for torch's backward
 
     def _lower(self, call: Call) -> list[_Array]:
-        if call.name in _PRODUCTS:
+        if call.name in PRODUCTS:
             return [self._product(call)]
         if call.name in ELEMENTWISE:
             return [self._elementwise(call)]
@@ -262,22 +262,35 @@ class Lowering:
         *added, left, right = call.arguments
         if right.index not in self.parts.parameters or left.index in self.parts.parameters:
             raise self.unsupported("a matrix product of two values that both depend on the input or the state")
-        operand, features = self.numbers(left), self.features(call.results[0])
-        if features == (1,) and self.width > 1:
-            result = self._product_with_vector(operand, right.index)
-        else:
-            result = self._leaves("product", len(self.products), features)
-            self.products.append(MatrixProduct(tuple(operand.flat), tuple(result.flat)))
-            self._weights.append(right.index)
+        parts = self.parts.concatenations.get(left.index)
+        result = self._term(left, right.index) if parts is None else sum(self._terms(parts, right))
         keywords = dict(call.keywords)
         if not added:
             return result
         return self._add_scaled(added[0], result, keywords.get("beta", 1), keywords.get("alpha", 1))
 
-    def _product_with_vector(self, operand: _Array, weight: int) -> _Array:
-        """Return the product with a weight of one column: a sum over features."""
-        terms = operand * self._vector_leaves(weight, self._shapes[weight][:1])
-        return map_array(row_mean, terms.sum(keepdims=True)) * float(self.width)
+    def _terms(self, parts: Sequence[Ref], weight: Ref) -> Iterator[_Array]:
+        """Return the products of the parts of a concatenation with their rows of a weight."""
+        end = 0
+        for part in parts:
+            start, end = end, end + self.features(part.index)[-1]
+            shape = (end - start, *self._shapes[weight.index][1:])
+            yield self._term(part, self._append(self._of_parameters, _SLICE, (weight, 0, start, end), shape))
+
+    def _term(self, left: Ref, weight: int) -> _Array:
+        (rows, columns), width = self._shapes[weight], self.width
+        if left.index in self.parts.inputs:
+            return self.read(Ref(self._append(self._of_input, _MM, (left, Ref(weight)), (BATCH, columns))))
+        operand = self.numbers(left)
+        if rows == 1 and width > 1:  # a value of one feature times a vector
+            return operand * self._vector_leaves(weight, (columns,))
+        if columns == 1 and width > 1:  # a sum over features
+            terms = operand * self._vector_leaves(weight, (rows,))
+            return map_array(row_mean, terms.sum(keepdims=True)) * float(width)
+        result = self._leaves("product", len(self.products), (columns,))
+        self.products.append(MatrixProduct(tuple(operand.flat), tuple(result.flat)))
+        self._weights.append(weight)
+        return result
 
     def _add_scaled(self, added: Ref, result: _Array, beta: float, alpha: float) -> _Array:
         term = np.broadcast_to(self.read(added), result.shape)
@@ -317,7 +330,7 @@ class Lowering:
         return array.reshape(shape)
 
 
-def _width(recording: Recording, calls: Sequence[Call]) -> int:
+def _width(recording: Recording, parts: Partition) -> int:
     """Return the greatest width of which the widths of all values, and the starts of all slices, are multiples.
 
     A single feature counts only where it must be apart from others, as in a state or a concatenation: elsewhere it is a
@@ -325,11 +338,10 @@ def _width(recording: Recording, calls: Sequence[Call]) -> int:
     """
     shapes = recording.shapes
     widths = [_last_size(shapes[each]) for each in (*recording.state, recording.output, *recording.next_state)]
-    for call in calls:
-        read, made = ([_last_size(shapes[each]) for each in values] for values in (call.inputs(), call.results))
-        if call.name in _PRODUCTS:
-            made = [size for size in made if size != 1]
-        elif call.name in _FLEXIBLE or (call.name in SAME_ORDER and read == made):
+    for call in parts.of_step:
+        of_step = [each for each in parts.reads(call) if call.name not in PRODUCTS or each not in parts.inputs]
+        read, made = ([_last_size(shapes[each]) for each in values] for values in (of_step, call.results))
+        if call.name in _FLEXIBLE or (call.name in SAME_ORDER and read == made):
             read, made = ([size for size in sizes if size != 1] for sizes in (read, made))
         starts = [call.arguments[2]] if call.name == "slice" and len(call.arguments) > 2 else []
         widths += [*read, *made, *[start for start in starts if isinstance(start, int)]]

@@ -34,7 +34,6 @@ from rnnkit.plan.guard import Guard
 from rnnkit.plan.lower import lower
 from rnnkit.plan.programs import Plan
 from rnnkit.plan.record import Recording, record
-from rnnkit.plan.simplify import simplify
 from rnnkit.plan.snapshot import cell_tensors, take_snapshot
 from rnnkit.plan.stages import make_plan
 from rnnkit.plan.structure import structure_of
@@ -138,7 +137,7 @@ def _make_plan(cell: Any, key: Any) -> _Entry:
         raise Unsupported("a copy of the cell differs from it: do its parameters share memory?")
     first, codes = _record(cell, _batch_sizes(cell)[0], gradients=False)
     before = take_snapshot(cell, codes).key
-    plan = make_plan(lower(simplify(first)))
+    plan = make_plan(lower(first))
     all_codes = codes | _verify(cell, first, plan, structure_of(plan, before))
     if take_snapshot(cell).key != key:
         raise _Stateful("step changes attributes of the cell")
