@@ -138,7 +138,7 @@ class Unrolling:
         for number, part in enumerate(self._sorted(each.flatten(1), 0) for each in grad_state):
             memories["grad_state", number] = torch.stack([part, part])
         for number, each in enumerate(inputs.projected):
-            if number not in self._tables.shared:
+            if ("grad_projected", number) in self._tables.backward.memories:  # unless shared, or a mask
                 memories["grad_projected", number] = self._new(inputs, math.prod(each.shape[2:]))
         for kind, number in self._tables.backward.memories:
             if kind == "grad_product":

@@ -59,6 +59,7 @@ class LoweredStep:
         hoisted: the calls that depend on parameters alone, and which of their results the step reads.
         projection: the calls that depend on the input as well, and which of their results the step reads.
         projected: the shape of each result of `projection` without the batch.
+        masks: the numbers of those that have no gradient.
         state: the shape of each part of the state without the batch.
         products: one for each weight of `hoisted`.
         output: the pieces of the output.
@@ -70,6 +71,7 @@ class LoweredStep:
     hoisted: Hoisted
     projection: Projection
     projected: tuple[tuple[int, ...], ...]
+    masks: frozenset[int]
     state: tuple[tuple[int, ...], ...]
     products: tuple[MatrixProduct, ...]
     output: tuple[Operand, ...]
@@ -92,6 +94,7 @@ def lower(recording: Recording) -> LoweredStep:
         width=lowering.width,
         projection=lowering.projection(),
         projected=lowering.projected(),
+        masks=frozenset(lowering.masks),
         state=tuple(map(lowering.features, recording.state)),
         products=tuple(lowering.products),
         hoisted=lowering.hoisted(),
@@ -108,6 +111,7 @@ class Lowering:
     def __init__(self, recording: Recording) -> None:
         self.graph = new_graph()
         self.products: list[MatrixProduct] = []
+        self.masks: list[int] = []
         self._recording = recording
         self._shapes, self._dtypes = list(recording.shapes), list(recording.dtypes)
         self._dtype = self._dtypes[recording.state[0]]
@@ -200,9 +204,11 @@ class Lowering:
 
     def _input(self, index: int) -> _Array:
         """Return the array of a value that depends on the input."""
-        prepared = self._prepared(index, self._of_input)
+        prepared, number = self._prepared(index, self._of_input), len(self._inputs)
         self._inputs.append(prepared)
-        return self._masked(index, self._leaves("projected", len(self._inputs) - 1, self.features(prepared)))
+        if index in self._recording.masks:
+            self.masks.append(number)
+        return self._masked(index, self._leaves("projected", number, self.features(prepared)))
 
     def _vector(self, index: int) -> _Array:
         """Return the array of a hoisted value that is read element-wise, without leading axes of size 1."""

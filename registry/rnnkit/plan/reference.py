@@ -108,6 +108,8 @@ def _backward(inputs: _Inputs, tensors: Sequence[Tensor], steps: list[Values], g
         values |= _pieces(plan, grad_output=[grad_output[t, live]], grad_next_state=before)
         run(plan, plan.backward, values, weights)
         for number, each in enumerate(of_projected):
+            if Place("grad_projected", number, 0) not in values:  # a mask
+                continue
             each[t, live] = _joined(values, "grad_projected", number).reshape(-1, *each.shape[2:])
         for number, shape in enumerate(plan.state):
             new = _joined(values, "grad_state", number).reshape(-1, *shape)
