@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from rnnkit.cells._regularization import Regularization
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.fused import is_modified
 
@@ -31,7 +32,14 @@ STEP_LOOP = "step loop"
 
 
 def unroll_planned(
-    cell: Cell, projected: Any, state: Any, lengths: Tensor | None, *, is_one_step: bool
+    cell: Cell,
+    projected: Any,
+    state: Any,
+    lengths: Tensor | None,
+    *,
+    regularization: Regularization | None,
+    masks: tuple[Tensor, ...],
+    is_one_step: bool,
 ) -> tuple[Any, Execution]:
     """Run a cell by its plan.
 
@@ -41,6 +49,8 @@ def unroll_planned(
             arbitrary there.
         state: the state before the first step.
         lengths: the number of valid steps of each sequence, `(batch,)`, at least 0; None: all are valid.
+        regularization: what changes the steps; None: nothing.
+        masks: its masks; empty if it has none.
         is_one_step: True if the sequences have one step.
 
     Returns:
@@ -54,8 +64,9 @@ def unroll_planned(
     from rnnkit.executors import choose
     from rnnkit.plan import Refusal
 
-    choice = choose(cell, projected, state)
+    choice = choose(cell, projected, state, regularization)
     if isinstance(choice, Refusal):
         return NotImplemented, Execution(STEP_LOOP, choice.reason)
-    result = choice.executor.unroll(choice.plan, cell, projected, state, lengths)
+    inputs = (projected, masks) if masks else projected
+    result = choice.executor.unroll(choice.plan, cell, inputs, state, lengths)
     return result, Execution(choice.executor.name)

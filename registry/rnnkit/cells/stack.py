@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rnnkit.cells._regularization import apply_dropout, apply_regularization
+from rnnkit.cells._regularization import Regularization, apply_dropout, draw_masks
 from rnnkit.cells._scan import fix_numbers, is_tracing, scan_steps
 from rnnkit.cells._unroll import (
     SequenceEnds,
@@ -249,21 +249,26 @@ class CellStack(Backbone):
             record: True to return the states of all steps.
         """
         execution = self._required_step_loop(record=record or initial is not None)
-        if execution is None:
+        if execution is None and self._fused_paths[self.training].cells:
             result = unroll_fused(cell, x, state, ends.lengths)
             if result is not NotImplemented:
                 self._note(UNROLL)
                 return *result, None
         step, inputs = step_inputs(cell, x)
         is_one_step = x.shape[0] == 1
+        state = cast_for_autocast(state)
+        changes = Regularization.of(self.options, cell, state, training=self.training)
+        masks = () if changes is None else draw_masks(changes, inputs, state)
         if execution is None and not torch.compiler.is_compiling():
-            result, execution = unroll_planned(cell, inputs, state, ends.lengths, is_one_step=is_one_step)
+            result, execution = unroll_planned(
+                cell, inputs, state, ends.lengths, regularization=changes, masks=masks, is_one_step=is_one_step
+            )
             if result is not NotImplemented:
                 self._note(execution)
                 return *result, None
         self._note(execution)
-        state = cast_for_autocast(state)
-        step, inputs = apply_regularization(step, inputs, self.options, cell, state, training=self.training)
+        if changes is not None:
+            step, inputs = changes.apply(step), (inputs, masks) if masks else inputs
         if ends.restarts is not None:
             step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
         if ends.finished is not None:
@@ -278,7 +283,7 @@ class CellStack(Backbone):
         """Return the step loop and the reason, if no executor may replace it."""
         if record or self._force_step_loop:
             return Execution(STEP_LOOP)
-        if not self._fused_paths[self.training].cells:
+        if not self._fused_paths[self.training].plans:
             return Execution(STEP_LOOP, "an option of the stack changes its steps")
         return None
 

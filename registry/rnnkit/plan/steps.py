@@ -26,7 +26,7 @@ class Regularization(Hashable, Protocol):
         ...
 
     def apply(self, step: Step) -> Step:
-        """Return the changed step: a function of `(projected_t, masks_t)` and the state."""
+        """Return the changed step: a function of `(projected_t, masks_t)`, or of `projected_t` without masks."""
         ...
 
 
@@ -40,11 +40,11 @@ class Steps(NamedTuple):
         if self.regularization is None:
             output: tuple[Tensor, Any] = self.cell.step(projected, state)
             return output
-        return self.regularization.apply(self.cell.step)((projected, masks), state)
+        return self.regularization.apply(self.cell.step)(self.inputs(projected, masks), state)
 
     def inputs(self, projected: Any, masks: tuple[Tensor, ...]) -> Any:
         """Return the inputs of the steps."""
-        return projected if self.regularization is None else (projected, masks)
+        return (projected, masks) if masks else projected
 
     def random_masks(self, state: Any, time: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Return masks of which each value occurs."""
