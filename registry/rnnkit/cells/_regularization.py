@@ -90,13 +90,22 @@ class Regularization(NamedTuple):
 
         return regularized
 
+    def traceable(self, state: Any) -> Regularization:
+        """Return it with tensors as rates in a traced program: `scan` refuses symbols, as `dynamic=True` makes them."""
+        if not torch.compiler.is_compiling():
+            return self
+        rates = zip(state, self.zoneout, strict=False)
+        return self._replace(
+            zoneout=tuple(part.new_full((), rate if part.is_floating_point() else 0) for part, rate in rates)
+        )
+
     def _keep(self, state: Any, new: Any, masks: Sequence[Tensor]) -> Any:
         """Let the features keep their values where the masks are True."""
         return map_state(_keep, state, new, type(state)(*masks))
 
     def _average(self, state: Any, new: Any) -> Any:
         """Average old and new values with the weights of zoneout, as in evaluation."""
-        return map_state(_average, state, new, _traceable(type(state)(*self.zoneout), state))
+        return map_state(_average, state, new, type(state)(*self.zoneout))
 
 
 def draw_masks(regularization: Regularization, inputs: Any, state: Any) -> tuple[Tensor, ...]:
@@ -104,15 +113,6 @@ def draw_masks(regularization: Regularization, inputs: Any, state: Any) -> tuple
     device = state[0].device
     # float32: in a half-precision dtype `rand` rounds to so few values that rates near 0 or 1 are off
     return regularization.masks(state, _time(inputs), lambda shape, rate: torch.rand(*shape, device=device) < rate)
-
-
-def _traceable(rates: Any, state: Any) -> Any:
-    """Return numbers as tensors in a traced program: with `dynamic=True` they are symbols, which `scan` refuses."""
-    if not torch.compiler.is_compiling():
-        return rates
-    return map_state(
-        lambda part, rate: part.new_full((), rate) if part.is_floating_point() else part.new_zeros(()), state, rates
-    )
 
 
 def _time(inputs: Any) -> int:

@@ -268,7 +268,8 @@ class CellStack(Backbone):
                 return *result, None
         self._note(execution)
         if changes is not None:
-            step, inputs = changes.apply(step), (inputs, masks) if masks else inputs
+            step = changes.traceable(state).apply(step)
+            inputs = (inputs, masks) if masks else inputs
         if ends.restarts is not None:
             step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
         if ends.finished is not None:
