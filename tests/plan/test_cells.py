@@ -216,16 +216,24 @@ SINGLE_FEATURES = {
     "gate_of_the_input": lambda p, h, w, v: torch.lerp(h, p, torch.sigmoid(p @ w[:, :1])),
     "mask_of_the_input": lambda p, h, w, v: torch.where(p > 0, h, p) + torch.where(p[:, :1] > 0, v, h),
     "concatenated_feature": lambda p, h, w, v: p + torch.cat([h.mean(-1, keepdim=True), h[:, 1:]], -1),
+    "every_second_feature": lambda p, h, w, v: torch.tanh(p + torch.cat([h[:, ::2], h[:, 1::2]], -1)),
+    "swapped_axes": lambda p, h, w, v: p + h.view(-1, 2, 1, 2).permute(0, 2, 1, 3).tanh().flatten(1),
+    "repeated_vector": lambda p, h, w, v: p + h * v.repeat(len(h), 1) + v[:2].repeat(len(h), 2),
+    "vector_among_features": lambda p, h, w, v: p * torch.cat([v[:2].expand(len(h), -1), h[:, :2]], -1),
     "feature_of_a_value": lambda p, h, w, v: torch.tanh(p + h * h[:, :1]),
 }
+
+
+WIDTHS = dict.fromkeys(["parameter_of_one_feature_per_head", "swapped_axes", "vector_among_features"], 2)
+WIDTHS |= dict.fromkeys(["concatenated_feature", "every_second_feature", "feature_of_a_value"], 1)
+WIDTHS |= {"repeated_vector": 2}
 
 
 @pytest.mark.parametrize("name", SINGLE_FEATURES)
 def test_single_features_and_masks(name):
     """A single feature is a piece of its own unless it is a part of a value."""
     cell = StepCell(SINGLE_FEATURES[name])
-    widths = {"parameter_of_one_feature_per_head": 2, "concatenated_feature": 1, "feature_of_a_value": 1}
-    assert plan_of(cell).width == widths.get(name, 4)
+    assert plan_of(cell).width == WIDTHS.get(name, 4)
     assert_plan_equals_steps(randomize(cell))
 
 

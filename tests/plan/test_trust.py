@@ -194,10 +194,6 @@ def moves_features(p, h, weight, vector):
     return torch.tanh(p + torch.cat(h.view(-1, 2, 2).unbind(2), -1))
 
 
-def takes_every_second_feature(p, h, weight, vector):
-    return torch.tanh(p + torch.cat([h[:, ::2], h[:, 1::2]], -1))
-
-
 def raises_a_constant_to_a_power(p, h, weight, vector):
     return torch.tanh(p + 2**h)
 
@@ -271,11 +267,10 @@ REFUSED = {
     clips_gradients_by_a_function_that_enables_them: "ClippedUnseen is an autograd.Function",
     prints: "prints calls print",
     mixes_the_batch: "flip is not an instruction",
-    rolls_the_batch: "a slice of the batch",
+    rolls_the_batch: "does not have the form (batch, ..., features)",
     moves_features: "an operation that moves single features",
-    takes_every_second_feature: "a slice with step 2",
     raises_a_constant_to_a_power: "pow with these arguments is not an instruction",
-    multiplies_by_a_computed_matrix: "an operation along the batch",
+    multiplies_by_a_computed_matrix: "does not have the form (batch, ..., features)",
     divides_with_rounding: "div with rounding_mode='floor' is not supported",
     averages_the_batch: "an operation along the batch",
     sums_all: "an operation along the batch",

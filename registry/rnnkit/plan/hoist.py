@@ -37,7 +37,7 @@ class Hoisted:
         """
         values = {index: attrgetter(path)(cell) for index, path in self.tensors}
         for call in self.calls:
-            values.update(_replay(call, values))
+            values.update(replay(call, values))
         return values
 
     def select(self, values: Mapping[int, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -73,11 +73,12 @@ class Projection:
         flat = {index: each.flatten(0, 1) for index, each in zip(self.inputs, projected, strict=True)}
         known = {**values, **flat}
         for call in self.calls:
-            known.update(_replay(call, known, time * batch))
+            known.update(replay(call, known, time * batch))
         return [known[index].unflatten(0, (time, batch)) for index in self.results]
 
 
-def _replay(call: Call, values: Mapping[int, Tensor], batch: int = 0) -> Mapping[int, Tensor]:
+def replay(call: Call, values: Mapping[int, Tensor], batch: int = 0) -> Mapping[int, Tensor]:
+    """Return the results of a call from the values that it reads, for a batch of this size."""
     arguments = [_decode(each, values, batch) for each in call.arguments]
     results = call.operator(*arguments, **{name: _decode(each, values, batch) for name, each in call.keywords})
     tensors = [results] if isinstance(results, torch.Tensor) else results

@@ -7,16 +7,17 @@ reshaping only move nodes in arrays, so that they cost nothing when the plan run
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from rnnkit.plan.hoist import Hoisted, Projection
+from rnnkit.plan.hoist import Hoisted, Projection, replay
 from rnnkit.plan.instructions import new_graph, row_mean
-from rnnkit.plan.moves import MOVES, SAME_ORDER
+from rnnkit.plan.moves import MOVES, move
 from rnnkit.plan.nodes import Graph, Node, Operand, apply
 from rnnkit.plan.operators import ELEMENTWISE, as_number
 from rnnkit.plan.partition import PRODUCTS, Partition, has_batch_first, partition
@@ -26,8 +27,8 @@ from rnnkit.plan.unsupported import Unsupported
 
 MAX_PIECES = 64  # of one value: if widths have a small common divisor, the plan would be long and slow
 
-_ZEROS, _ONES = {"zeros", "zeros_like", "new_zeros"}, {"ones", "ones_like", "new_ones"}
-_FILLS = {*_ZEROS, *_ONES, "full", "full_like", "new_full", "scalar_tensor"}
+_FILLS = {"full", "full_like", "new_full", "scalar_tensor"}
+_FILLS |= {f"{value}{form}" for value in ("zeros", "ones") for form in ("", "_like")} | {"new_zeros", "new_ones"}
 _COPIES = {"_to_copy", "clone", "alias", "contiguous", "lift_fresh"}
 _FLEXIBLE = {*PRODUCTS, *ELEMENTWISE, *_COPIES, *_FILLS, *REDUCTIONS, "expand"}  # that take a single feature as a piece
 _BATCH_WISE = {*PRODUCTS, *ELEMENTWISE, *_COPIES, *MOVES, *REDUCTIONS} - SOFTMAX  # which may be along the batch
@@ -143,13 +144,14 @@ class Lowering:
         if call.name in ELEMENTWISE:
             return [self._elementwise(call)]
         if call.name in _FILLS:
-            return [np.broadcast_to(np.array(_fill_value(call), object), self.pieces_shape(call.results[0]))]
+            value = _constant(call, dict.fromkeys(call.inputs(), torch.zeros(())))
+            return [np.full(self.pieces_shape(call.results[0]), value, object)]
         if call.name in _COPIES:
             return [self._cast(call)]
         if call.name in REDUCTIONS:
             return [self._reduced(call)]
         if call.name in MOVES:
-            return MOVES[call.name](self, call)
+            return move(self, call)
         raise self.unsupported(f"{call.name} is not an instruction")
 
     # Values
@@ -172,6 +174,14 @@ class Lowering:
         if index not in self._arrays:
             self._arrays[index] = self._vector(index) if index in self.parts.parameters else self._input(index)
         return self._arrays[index]
+
+    def shape(self, index: int) -> Any:
+        """Return the shape of a parameter, or that of another value without the batch."""
+        return self._shapes[index] if index in self.parts.parameters else self.features(index)
+
+    def is_single(self, index: int) -> bool:
+        """True for a value of one feature, whose piece has it in each of its places."""
+        return self.shape(index)[-1:] in {(), (1,)}
 
     def full(self, argument: Ref) -> _Array:
         """Return the array of a tensor in its own shape."""
@@ -315,7 +325,8 @@ class Lowering:
 
     def _apply(self, call: Call, function: Callable[..., Operand], arguments: Any, keywords: Any) -> Operand:
         if not any(isinstance(each, Node) for each in arguments):
-            return float(_on_constants(call, arguments, keywords))
+            pairs = [each for each in zip(call.arguments, arguments, strict=True) if isinstance(each[0], Ref)]
+            return _constant(call, {ref.index: torch.tensor(value, dtype=torch.float64) for ref, value in pairs})
         try:
             return function(*arguments, **keywords)
         except TypeError:  # an overload with other arguments
@@ -347,7 +358,7 @@ def _width(recording: Recording, parts: Partition) -> int:
     for call in parts.of_step:
         of_step = [each for each in parts.reads(call) if call.name not in PRODUCTS or each not in parts.inputs]
         read, made = ([_last_size(shapes[each]) for each in values] for values in (of_step, call.results))
-        if call.name in _FLEXIBLE or (call.name in SAME_ORDER and read == made):
+        if call.name in _FLEXIBLE or (call.name in MOVES and {*read, *made} == {1}):
             read, made = ([size for size in sizes if size != 1] for sizes in (read, made))
         starts = [call.arguments[2]] if call.name == "slice" and len(call.arguments) > 2 else []
         widths += [*read, *made, *[start for start in starts if isinstance(start, int)]]
@@ -355,19 +366,11 @@ def _width(recording: Recording, parts: Partition) -> int:
 
 
 def _last_size(shape: Shape) -> int:
-    """Return the number of features of a value; 0 for parameters, which count for nothing."""
-    if shape == (BATCH,):
-        return 1
-    return int(shape[-1]) if has_batch_first(shape) else 0
+    """Return the number of features of a value or of a parameter; 0 if the last axis is the batch, which is refused."""
+    size = 1 if shape in {(), (BATCH,)} else shape[-1]
+    return size if isinstance(size, int) else 0
 
 
-def _on_constants(call: Call, arguments: list[Any], keywords: dict[str, Any]) -> float:
-    tensors = [
-        torch.tensor(value, dtype=torch.float64) if isinstance(each, Ref) else value
-        for each, value in zip(call.arguments, arguments, strict=True)
-    ]
-    return float(call.operator(*tensors, **keywords))
-
-
-def _fill_value(call: Call) -> float:
-    return 0.0 if call.name in _ZEROS else 1.0 if call.name in _ONES else float(call.arguments[-1])
+def _constant(call: Call, values: Mapping[int, Tensor]) -> float:
+    """Return the value of a call that depends on constants alone, the same for all elements."""
+    return float(next(iter(replay(call, values, batch=1).values())).flatten()[0])

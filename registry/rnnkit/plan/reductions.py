@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnkit.plan.instructions import row_mean, select
-from rnnkit.plan.moves import axis_of
 from rnnkit.plan.nodes import Operand, apply
 from rnnkit.plan.record import Call
 
@@ -34,7 +33,9 @@ class _Reduction:
     def __init__(self, values: Lowering, call: Call, dims: Sequence[int] | None) -> None:
         shape = values.features(call.arguments[0].index)
         self.array = values.numbers(call.arguments[0])
-        self.axes = tuple(axis_of(values, dim, len(shape)) for dim in (dims or [0]))  # no axes: all, with the batch
+        self.axes = tuple(dim % (len(shape) + 1) - 1 for dim in (dims or [0]))  # no axes: all, with the batch
+        if -1 in self.axes:
+            raise values.unsupported("an operation along the batch")
         self.size = math.prod(shape[axis] for axis in self.axes)
         self._over_features = values.width > 1 and len(shape) - 1 in self.axes
 
