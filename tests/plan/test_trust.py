@@ -893,6 +893,13 @@ def test_plans_that_are_not_used_are_dropped(monkeypatch):
     assert plan_for(cell) is not first
 
 
+def test_the_default_device_of_torch_does_not_matter():
+    """A plan is made with random values, numbers and constants on the processor."""
+    cell = StepCell(lambda p, h, w, v: torch.cat((p * h + torch.zeros_like(p)).chunk(2, -1), -1), 10, 10)
+    with torch.device("meta"):
+        assert isinstance(plan_for(cell), Plan)
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_a_plan_is_made_without_gradients(mode):
     """The first call of a model is often inference, and its plan is kept for training."""

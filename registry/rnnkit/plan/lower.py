@@ -144,7 +144,7 @@ class Lowering:
         if call.name in ELEMENTWISE:
             return [self._elementwise(call)]
         if call.name in _FILLS:
-            value = _constant(call, dict.fromkeys(call.inputs(), torch.zeros(())))
+            value = _constant(call, dict.fromkeys(call.inputs(), torch.zeros((), device="cpu")))
             return [np.full(self.pieces_shape(call.results[0]), value, object)]
         if call.name in _COPIES:
             return [self._cast(call)]
@@ -326,7 +326,9 @@ class Lowering:
     def _apply(self, call: Call, function: Callable[..., Operand], arguments: Any, keywords: Any) -> Operand:
         if not any(isinstance(each, Node) for each in arguments):
             pairs = [each for each in zip(call.arguments, arguments, strict=True) if isinstance(each[0], Ref)]
-            return _constant(call, {ref.index: torch.tensor(value, dtype=torch.float64) for ref, value in pairs})
+            return _constant(
+                call, {ref.index: torch.tensor(value, dtype=torch.float64, device="cpu") for ref, value in pairs}
+            )
         try:
             return function(*arguments, **keywords)
         except TypeError:  # an overload with other arguments

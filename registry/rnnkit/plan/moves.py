@@ -44,8 +44,8 @@ class _Sources:
         is_shared, is_single = index in self._values.parts.parameters, self._values.is_single(index)
         array = array if is_shared else self._values.full(Ref(index))
         features = 1 if is_single else self._values.width
-        first = torch.arange(len(self._pieces), len(self._pieces) + array.size) * self._values.width
-        numbers = (first.unsqueeze(-1) + torch.arange(features)).reshape(shape)
+        first = torch.arange(len(self._pieces), len(self._pieces) + array.size, device="cpu") * self._values.width
+        numbers = (first.unsqueeze(-1) + torch.arange(features, device="cpu")).reshape(shape)
         self._pieces += array.flat
         self._flags += [(is_shared, is_single)] * array.size
         return numbers if is_shared else torch.stack([numbers, ~numbers])
@@ -53,14 +53,14 @@ class _Sources:
     def array(self, moved: Tensor, *, single: bool) -> Any:
         """Return the array of a result from the numbers of its features."""
         width = self._values.width
-        is_shared, is_single = torch.tensor(self._flags).unbind(-1)
+        is_shared, is_single = torch.tensor(self._flags, device="cpu").unbind(-1)
         numbers = moved[0].clamp(min=0)
         second = torch.where(is_shared[numbers // width], numbers, ~numbers)
         if len(moved) != 2 or not torch.equal(moved, torch.stack([numbers, second])):  # sequences
             raise self._values.unsupported("an operation along the batch")
         numbers = numbers.unsqueeze(-1) if single else numbers.unflatten(-1, (-1, width))
         piece = numbers[..., 0] // width
-        features = torch.arange(numbers.shape[-1]) * ~is_single[piece].unsqueeze(-1)
+        features = torch.arange(numbers.shape[-1], device="cpu") * ~is_single[piece].unsqueeze(-1)
         if not torch.equal(numbers, (piece * width).unsqueeze(-1) + features) or not (
             numbers.shape[-1] == width or is_single[piece].all()
         ):

@@ -50,7 +50,7 @@ class Steps(NamedTuple):
         """Return masks of which each value occurs."""
 
         def draw(shape: Sequence[int], _probability: float) -> Tensor:
-            return torch.randint(2, tuple(shape), generator=generator).bool().to(state[0].device)
+            return torch.randint(2, tuple(shape), generator=generator, device="cpu").bool().to(state[0].device)
 
         return () if self.regularization is None else self.regularization.masks(state, time, draw)
 
@@ -59,7 +59,7 @@ class Steps(NamedTuple):
         like = next(tensor for _, tensor in cell_tensors(self.cell) if tensor.is_floating_point())
         shapes = self.cell.state_shapes(batch)
         x, *state = [
-            torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
+            torch.randn(shape, generator=generator, dtype=like.dtype, device="cpu").to(like.device)
             for shape in ((time, batch, self.cell.input_size), *shapes)
         ]
         return x, type(shapes)(*state)

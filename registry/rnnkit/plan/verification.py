@@ -70,7 +70,10 @@ def _verify_gradients(plan: Plan, steps: Steps, generator: torch.Generator) -> N
     inputs |= dict(tensors)
     found = flatten(_unroll(plan, steps, x, masks, state))
     expected = flatten(_step_loop(steps, x, masks, state))
-    weights = [torch.randn(each.shape, generator=generator, dtype=each.dtype).to(each.device) for each in expected]
+    weights = [
+        torch.randn(each.shape, generator=generator, dtype=each.dtype, device="cpu").to(each.device)
+        for each in expected
+    ]
     labels = ["output", *[f"final state {n}" for n in range(len(state))], *[f"gradient of {name}" for name in inputs]]
     results = [[*each, *_gradients(each, weights, list(inputs.values()))] for each in (expected, found)]
     for label, one, other in zip(labels, *results, strict=True):
@@ -97,7 +100,7 @@ def _step_loop(steps: Steps, x: Tensor, masks: tuple[Tensor, ...], state: Any) -
 
 def _perturb(cell: Any, generator: torch.Generator) -> None:
     cell.double()
-    noise = 0.1 * torch.randn(_NOISE, generator=generator, dtype=torch.float64)
+    noise = 0.1 * torch.randn(_NOISE, generator=generator, dtype=torch.float64, device="cpu")
     for _, tensor in cell_tensors(cell):
         if tensor.is_floating_point():
             tensor.data = tensor.data.double().contiguous()
