@@ -1,7 +1,8 @@
-"""The recurrent modules of torch as stacks of cells, which run step by step."""
+"""The recurrent modules of torch as stacks of cells, which run step by step or by an executor."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -42,8 +43,8 @@ class ProjectedLSTMCell(LSTMCell):
         return LSTMCellState(h, c)
 
 
-class StepLoopBackbone(Backbone):
-    """A backbone with the weights and the states of another, around a recurrent module of torch, as a stack of cells.
+class CellBackbone(Backbone):
+    """A backbone with the states of another, around a recurrent module of torch, as a stack of cells without weights.
 
     Args:
         original: the other backbone.
@@ -56,24 +57,42 @@ class StepLoopBackbone(Backbone):
         super().__init__(spec, features=original.features)
         cell = partial(ProjectedLSTMCell, proj_size=rnn.proj_size) if rnn.proj_size else _CELLS[rnn.mode]
         self.stack = CellStack(spec, [cell] * rnn.num_layers, device="meta", dtype=original.dtype)
-        self.stack.force_step_loop = True
         self.state_shapes = original.state_shapes  # type: ignore[method-assign]  # the state is that of the original
-        _share_weights(self.stack, rnn)
+
+    def set_weights(self, weight: Callable[[str], nn.Parameter]) -> None:
+        """Give the cells weights: the function returns one by its name in the module."""
+        for index, cell in enumerate(self.stack.cells):
+            layer, direction = divmod(index, self.stack.directions)
+            for name in cell._parameters:  # noqa: SLF001  # as `setattr`, in a tenth of the time
+                if cell._parameters[name] is not None:  # noqa: SLF001  # as above
+                    cell._parameters[name] = weight(f"{name}_l{layer}{'_reverse' * direction}")  # noqa: SLF001  # as above
 
     def state_shapes(self, batch_size: int) -> Any:
         raise NotImplementedError
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        output, final = self.stack.run(x, self._of_cells(state), lengths)
+        return output, self._of_module(final)
+
+    def run_planned(self, x: Tensor, state: Any | None, lengths: Tensor | None, *, dropout: float) -> Any:
+        """Compute `run` by executors, as `CellStack.run_planned`; the dropout between layers is `dropout`."""
+        self.stack.dropout = dropout
+        result = self.stack.run_planned(x, self._of_cells(state), lengths)
+        return result if isinstance(result, str) else (result[0], self._of_module(result[1]))
+
+    def _of_cells(self, state: Any | None) -> Any:
         cells: Any = self.stack.cells
-        states = state and tuple([cell.State(*parts) for cell, *parts in zip(cells, *state, strict=True)])
-        output, final = self.stack.run(x, states, lengths)
+        return state and tuple([cell.State(*parts) for cell, *parts in zip(cells, *state, strict=True)])
+
+    def _of_module(self, states: Any) -> Any:
         state_class = type(self.state_shapes(0))
-        return output, state_class(*[torch.stack(parts) for parts in zip(*final, strict=True)])
+        return state_class(*[torch.stack(parts) for parts in zip(*states, strict=True)])
 
 
-def _share_weights(stack: CellStack, rnn: nn.RNNBase) -> None:
-    for index, cell in enumerate(stack.cells):
-        layer, direction = divmod(index, stack.directions)
-        for name, _ in list(cell.named_parameters()):
-            weight = getattr(rnn, f"{name}_l{layer}{'_reverse' * direction}")
-            setattr(cell, name, nn.Parameter(weight.detach(), requires_grad=False))
+def as_step_loop(original: Backbone, rnn: nn.RNNBase) -> CellBackbone:
+    """Return a backbone with the weights of a recurrent module of torch that runs the steps of cells."""
+    backbone = CellBackbone(original, rnn)
+    backbone.stack.force_step_loop = True
+    # a parametrized weight is computed, and no parameter
+    backbone.set_weights(lambda name: nn.Parameter(getattr(rnn, name).detach(), requires_grad=False))
+    return backbone
