@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnkit import Backbone, RecurrentSpec, map_state, orthogonal_
+from rnnkit import Backbone, RecurrentSpec, list_executors, map_state, orthogonal_
 from rnnkit_builtin._executor_rule import FEWEST_STEPS, executor_is_faster
 from rnnkit_builtin._kernels import Layers
 from rnnkit_builtin._unroll_operator import unroll_layers
@@ -198,6 +198,9 @@ class TorchBackbone(Backbone):
         """Compute `run` by an installed executor, or return `NotImplemented`."""
         link = self._link_to_rnn
         own = link.values
+        if link.cells is None and not list_executors():
+            link.ran = _TORCH
+            return NotImplemented
         if not self._equals_cells():
             link.cells, link.ran = None, f"{_TORCH} (hooks, parametrizations or attributes change the module)"
             return NotImplemented

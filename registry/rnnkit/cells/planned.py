@@ -55,6 +55,13 @@ def unroll_planned(
     return run_choice(choice, cell, projected, state, lengths)
 
 
+def has_executor() -> bool:
+    """True if an executor is installed."""
+    from rnnkit.executors import installed_executors  # as in `choose_executor`
+
+    return bool(installed_executors())
+
+
 def choose_executor(cell: Cell, inputs: Any, state: Any, *, is_one_step: bool) -> Choice | str:
     """Return the executor that is equal to the steps of a cell, or the reason why there is none.
 

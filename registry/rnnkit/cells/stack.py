@@ -30,6 +30,7 @@ from rnnkit.cells.planned import (
     UNROLL_LAYERS,
     Execution,
     choose_executor,
+    has_executor,
     run_choice,
     unroll_planned,
 )
@@ -197,7 +198,7 @@ class CellStack(Backbone):
         if self._force_step_loop or not self._fused_paths[self.training].cells:
             return []
         prefers = [cell.prefers_executor(x, lengths) for cell in self._cells()]
-        if True not in prefers:
+        if True not in prefers or not has_executor():
             return []
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
         choices = zip(prefers, self._choose(x, state), strict=True)
