@@ -12,6 +12,8 @@ from torch import Tensor
 FEWEST_STEPS = {"rnn_tanh": 64, "rnn_relu": 64, "gru": 32, "lstm": 32}
 # Above, a step spends its time in matrix products, which torch computes as fast.
 LARGEST_HIDDEN_SIZE = 512
+# The largest hidden size times batch of sequences of different lengths, for the same reason.
+LARGEST_STEP_WITH_LENGTHS = 8192
 
 _DTYPES = (torch.float32, torch.float64)
 
@@ -31,6 +33,8 @@ def executor_is_faster(
         projected: True for an LSTM with `proj_size`.
     """
     if time < FEWEST_STEPS[kernel] or hidden_size > LARGEST_HIDDEN_SIZE or x.dtype not in _DTYPES or not x.is_cpu:
+        return False
+    if has_lengths and batch * hidden_size > LARGEST_STEP_WITH_LENGTHS:
         return False
     # oneDNN's LSTM takes neither packed sequences, except a single one, nor float64, nor a projection
     has_onednn = kernel == "lstm" and x.dtype == torch.float32 and not projected
