@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnkit import Backbone, RecurrentSpec, list_executors, map_state, orthogonal_
-from rnnkit_builtin._executor_rule import FEWEST_STEPS, executor_is_faster
+from rnnkit import Backbone, CellStack, RecurrentSpec, map_state, orthogonal_
+from rnnkit_builtin._executor_rule import FEWEST_STEPS_OF_ALL, executor_is_faster
 from rnnkit_builtin._kernels import Layers
 from rnnkit_builtin._unroll_operator import unroll_layers
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rnnkit_builtin._as_cells import CellBackbone
 
 _TORCH = "torch"
-_FEWEST_STEPS = min(FEWEST_STEPS.values())
 _FORWARD: dict[type, Any] = {cls: cls.forward for cls in (nn.RNN, nn.GRU, nn.LSTM)}  # before anyone can patch them
 _SIZES = ("mode", "input_size", "hidden_size", "num_layers", "bias", "batch_first", "bidirectional", "proj_size")
 
@@ -161,7 +160,7 @@ class TorchBackbone(Backbone):
         if torch.compiler.is_compiling():
             if self._runs_kernel():
                 return self._run_operator(x, state, lengths, None)
-        elif time >= _FEWEST_STEPS and self._prefers_executor(x, lengths):  # the first condition costs no call
+        elif time >= FEWEST_STEPS_OF_ALL and self._prefers_executor(x, lengths):  # the first condition costs no call
             result = self._run_planned(x, state, lengths)
             if result is not NotImplemented:
                 return result  # type: ignore[no-any-return]  # of a stack of cells
@@ -198,8 +197,8 @@ class TorchBackbone(Backbone):
         """Compute `run` by an installed executor, or return `NotImplemented`."""
         link = self._link_to_rnn
         own = link.values
-        if link.cells is None and not list_executors():
-            link.ran = _TORCH
+        if not CellStack.has_executor():
+            link.ran = f"{_TORCH} (no executor is installed)"
             return NotImplemented
         if not self._equals_cells():
             link.cells, link.ran = None, f"{_TORCH} (hooks, parametrizations or attributes change the module)"

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from rnnkit import Cell
 from rnnkit_builtin import _unroll_operator
-from rnnkit_builtin._executor_rule import executor_is_faster
+from rnnkit_builtin._executor_rule import FEWEST_STEPS_OF_ALL, executor_is_faster
 from rnnkit_builtin._kernels import Layers, run_kernel
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # in the order in which the kernels take them
@@ -87,11 +87,13 @@ class TorchCell(Cell):
         """Return the name of torch's kernel for this cell; None if it has none, as with layer normalization."""
 
     def prefers_executor(self, x: Tensor, lengths: Tensor | None) -> bool:
-        kernel, (time, batch) = self.kernel(), x.shape[:2]
-        if kernel is None:
+        time, batch, _ = x.shape
+        if time < FEWEST_STEPS_OF_ALL:  # costs no call
             return False
-        has_lengths = lengths is not None
-        return executor_is_faster(kernel, x, self.hidden_size, time=time, batch=batch, has_lengths=has_lengths)
+        kernel, has_lengths = self.kernel(), lengths is not None
+        return kernel is not None and executor_is_faster(
+            kernel, x, self.hidden_size, time=time, batch=batch, has_lengths=has_lengths
+        )
 
     def onnx_translations(self) -> Mapping[Any, Callable[..., Any]]:
         from rnnkit_builtin._onnx import TRANSLATIONS  # imports onnxscript

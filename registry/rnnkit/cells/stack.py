@@ -172,6 +172,15 @@ class CellStack(Backbone):
         """Compute `run` with restarts by the steps of the cells, whose number does not depend on values."""
         return self._run_layers(x, state, lengths, None, restarts)
 
+    @staticmethod
+    def has_executor() -> bool:
+        """True if an executor is installed, and `RNNKIT_EXECUTORS` does not turn it off.
+
+        Raises:
+            PluginError: the environment variable names an executor that cannot be used.
+        """
+        return has_executor()
+
     def run_planned(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
         """Compute `run` by installed executors alone, whatever the cells prefer.
 
@@ -181,27 +190,24 @@ class CellStack(Backbone):
         self._ran.clear()
         x = x.transpose(0, 1) if self.batch_first else x
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        choices: list[Any] = self._choose(x, state)
+        choices: list[Any] = self._choose(self._cells(), x, state)
         for choice in choices:
             if isinstance(choice, str):
                 return choice
         return self._run_each_layer(x, state, SequenceEnds.of(lengths, x.shape[0]), choices=choices)
 
-    def _choose(self, x: Tensor, state: Any) -> list[Choice | str]:
+    def _choose(self, cells: Sequence[Cell], x: Tensor, state: Any) -> list[Choice | str]:
         """Return the executor of each cell, or the reason why it has none."""
-        is_one_step = x.shape[0] == 1
-        cells = zip(self._cells(), state, strict=True)
-        return [choose_executor(cell, x, part, is_one_step=is_one_step) for cell, part in cells]
+        is_one_step, pairs = x.shape[0] == 1, zip(cells, state, strict=True)
+        return [choose_executor(cell, x, part, is_one_step=is_one_step) for cell, part in pairs]
 
-    def _preferred(self, x: Tensor, state: Any, lengths: Tensor | None) -> list[Choice | None]:
+    def _preferred(self, cells: Sequence[Cell], x: Tensor, state: Any, lengths: Tensor | None) -> list[Choice | None]:
         """Return the executor of each cell that prefers one to its own methods, None for others; [] if all are None."""
-        if self._force_step_loop or not self._fused_paths[self.training].cells:
-            return []
-        prefers = [cell.prefers_executor(x, lengths) for cell in self._cells()]
+        prefers = [cell.prefers_executor(x, lengths) for cell in cells]
         if True not in prefers or not has_executor():
             return []
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        choices = zip(prefers, self._choose(x, state), strict=True)
+        choices = zip(prefers, self._choose(cells, x, state), strict=True)
         preferred = [choice if prefer and not isinstance(choice, str) else None for prefer, choice in choices]
         return preferred if any(preferred) else []
 
@@ -217,12 +223,14 @@ class CellStack(Backbone):
         if self.batch_first:  # `(time, batch, ...)` in all methods below
             x, restarts = x.transpose(0, 1), None if restarts is None else restarts.transpose(0, 1)
         is_plain = recorded is None and restarts is None
-        choices: Sequence[Any] = ()
+        is_fused = is_plain and not self._force_step_loop
+        cells, choices = self._cells(), list[Any]()
         if not torch.compiler.is_compiling():
             self._ran.clear()
-            choices = self._preferred(x, state, lengths) if is_plain and self._may_prefer_executor else ()
-        if is_plain and not choices and not self._force_step_loop and self._fused_paths[self.training].layers:
-            result = self._run_layers_fused(x, state, lengths)
+            if is_fused and self._may_prefer_executor and self._fused_paths[self.training].cells:
+                choices = self._preferred(cells, x, state, lengths)
+        if is_fused and not choices and self._fused_paths[self.training].layers:
+            result = self._run_layers_fused(cells, x, state, lengths)
             if result is not NotImplemented:
                 self._note(UNROLL_LAYERS)
                 return (result[0].transpose(0, 1) if self.batch_first else result[0]), result[1]
@@ -264,8 +272,7 @@ class CellStack(Backbone):
             final += states
         return (x.transpose(0, 1) if self.batch_first else x), tuple(final)
 
-    def _run_layers_fused(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
-        cells = self._cells()
+    def _run_layers_fused(self, cells: Sequence[Cell], x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
         if state is None and (lengths is not None or not self._accepts_none_state(cells)):
             state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
         dropout = self.dropout if self.training else 0.0
