@@ -41,7 +41,7 @@ def shared_arguments(spec: RecurrentSpec[Any]) -> dict[str, Any]:
 
 
 class _Link:
-    """What a backbone knows of its module. `torch.export` copies what a backbone has, but not this object.
+    """The module of a backbone, past `nn.Module`: `torch.export` copies the attributes of a backbone, but not this object.
 
     Attributes:
         values: the attributes of the module.
