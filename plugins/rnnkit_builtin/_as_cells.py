@@ -57,7 +57,12 @@ class CellBackbone(Backbone):
         super().__init__(spec, features=original.features)
         cell = partial(ProjectedLSTMCell, proj_size=rnn.proj_size) if rnn.proj_size else _CELLS[rnn.mode]
         self.stack = CellStack(spec, [cell] * rnn.num_layers, device="meta", dtype=original.dtype)
-        self.state_shapes = original.state_shapes  # type: ignore[method-assign]  # the state is that of the original
+        # not the method of the original, whose memory would then be freed by the garbage collector only
+        self._shapes_without_batch = original.state_shapes(0)
+
+    def state_shapes(self, batch_size: int) -> Any:
+        shapes = self._shapes_without_batch
+        return type(shapes)(*[torch.Size((layers, batch_size, size)) for layers, _, size in shapes])
 
     def set_weights(self, weight: Callable[[str], nn.Parameter]) -> None:
         """Give the cells weights: the function returns one by its name in the module."""
@@ -66,9 +71,6 @@ class CellBackbone(Backbone):
             for name in cell._parameters:  # noqa: SLF001  # as `setattr`, in a tenth of the time
                 if cell._parameters[name] is not None:  # noqa: SLF001  # as above
                     cell._parameters[name] = weight(f"{name}_l{layer}{'_reverse' * direction}")  # noqa: SLF001  # as above
-
-    def state_shapes(self, batch_size: int) -> Any:
-        raise NotImplementedError
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
         output, final = self.stack.run(x, self._of_cells(state), lengths)
@@ -85,7 +87,7 @@ class CellBackbone(Backbone):
         return state and tuple([cell.State(*parts) for cell, *parts in zip(cells, *state, strict=True)])
 
     def _of_module(self, states: Any) -> Any:
-        state_class = type(self.state_shapes(0))
+        state_class = type(self._shapes_without_batch)
         return state_class(*[torch.stack(parts) for parts in zip(*states, strict=True)])
 
 

@@ -41,12 +41,12 @@ def shared_arguments(spec: RecurrentSpec[Any]) -> dict[str, Any]:
 
 
 class _Link:
-    """The module of a backbone, past `nn.Module`: `torch.export` copies the attributes of a backbone, but not this object.
+    """The link of a backbone to its module. `torch.export` copies the containers of a backbone, but not this object.
 
     Attributes:
         values: the attributes of the module.
-        cells: the module as a stack of cells, which has its parameters during a call; None before the first.
-        ran: what ran the last call.
+        cells: the module as a stack of cells, with the parameters of the last call by an executor; None before.
+        ran: the executor of the last call, for display.
     """
 
     def __init__(self, module: nn.Module) -> None:

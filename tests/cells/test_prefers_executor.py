@@ -182,3 +182,22 @@ def test_layers_of_different_cells_are_asked_each():
     x = torch.randn(2, 40, 3)
     assert executor_of(model, x) == "unroll; reference"
     assert executor_of(model.double(), x.double()) == "reference"
+
+
+@pytest.mark.usefixtures("reference")
+def test_run_planned_asks_executors_only():
+    model, x = model_of(LongCell), small_input()[:, :2]
+    found = model.backbone.run_planned(x, None, None)
+    assert model.backbone.executor == "reference"
+    torch.testing.assert_close(found, model.backbone.run(x, None, None))
+    assert model.backbone.run_planned(x[:, :1], None, None) == "an executor takes longer for one step"
+    model.backbone.cells[0].register_forward_hook(lambda *_: None)
+    assert model.backbone.run_planned(x, None, None).startswith("hooks")
+
+
+@pytest.mark.usefixtures("reference")
+def test_run_planned_ignores_no_option():
+    model, x = model_of(LongCell, options={"zoneout": 0.5}).train(), small_input()
+    assert model.backbone.run_planned(x, None, None) == "an option of the stack changes its steps"
+    model.eval().backbone.force_step_loop = True
+    assert model.backbone.run_planned(x, None, None) == "force_step_loop is True"

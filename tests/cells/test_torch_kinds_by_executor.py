@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import weakref
 
 import pytest
 import torch
@@ -114,6 +115,24 @@ def test_the_module_has_no_other_children_and_parameters():
     assert [name for name, _ in model.named_modules()] == [name for name, _ in fresh.named_modules()]
     assert list(model.state_dict()) == list(fresh.state_dict())
     assert len(list(model.parameters())) == len(list(fresh.parameters()))
+
+
+def test_a_deleted_model_is_freed_at_once():
+    """Without a cycle of references, which would wait for the garbage collector."""
+    model = small_model("gru")
+    assert executor_of(model, long_input()) == "reference"
+    backbone, weight = weakref.ref(model.backbone), weakref.ref(model.backbone.rnn.weight_hh_l0)
+    del model
+    assert backbone() is None
+    assert weight() is None
+
+
+def test_an_empty_batch():
+    model, x = small_model("gru"), long_input(batch=0)
+    output, final = model.backbone(x)
+    assert model.backbone.executor == "reference"
+    assert output.shape == (0, TIME, 6)
+    assert final.h_n.shape == (2, 0, 6)
 
 
 def change_in_place(model):

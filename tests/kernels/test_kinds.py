@@ -108,6 +108,15 @@ def test_inference_equals_modules_of_torch(name, options, mode):
 
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+def test_an_empty_batch(name):
+    model = small_model(name, bidirectional=True)
+    output, final = model.backbone(long_input()[:0])
+    assert model.backbone.executor == "kernels"
+    assert output.shape == (0, TIME, 12)
+    assert final[0].shape == (4, 0, 6)
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
 def test_sequences_without_steps_keep_their_state(name):
     model, x = small_model(name, bidirectional=True), long_input()
     state = random_state(model, batch=5)
