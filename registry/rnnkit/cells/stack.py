@@ -227,7 +227,8 @@ class CellStack(Backbone):
             x, restarts = x.transpose(0, 1), None if restarts is None else restarts.transpose(0, 1)
         is_plain = recorded is None and restarts is None
         is_fused = is_plain and not self._force_step_loop
-        cells, choices = self._cells(), list[Any]()
+        cells = self._cells()
+        choices: list[Any] = []
         if not torch.compiler.is_compiling():
             self._ran.clear()
             if is_fused and self._may_prefer_executor and self._fused_paths[self.training].cells:
