@@ -187,9 +187,10 @@ class CellStack(Backbone):
         Returns:
             As `run`, or the reason, a string, why no executor runs one of the cells.
         """
-        required = self._required_step_loop(record=False)
-        if required is not None:
-            return required.reason or "force_step_loop is True"
+        if self._force_step_loop:
+            return "force_step_loop is True"
+        if not self._fused_paths[self.training].cells:
+            return "an option of the stack changes its steps"
         self._ran.clear()
         x = x.transpose(0, 1) if self.batch_first else x
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
