@@ -140,7 +140,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--kinds", nargs="+", choices=_OF_TORCH, default=list(_OF_TORCH))
     add("--dtypes", nargs="+", choices=["float32", "float64"], default=["float32", "float64"])
     add("--lengths", choices=["no", "yes", "both"], default="both")
-    add("--times", nargs="+", type=int, default=[10, 32, 64, 200, 1000])
+    add("--times", nargs="+", type=int, default=[10, 20, 32, 100, 1000])
     add("--batches", nargs="+", type=int, default=[1, 8, 32, 64])
     add("--hidden-sizes", nargs="+", type=int, default=[16, 64, 256, 512, 1024])
     add("--gflops", type=float, default=3.0, help="the largest layers to measure (default: 3)")

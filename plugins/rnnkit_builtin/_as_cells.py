@@ -68,9 +68,8 @@ class CellBackbone(Backbone):
         """Give the cells weights: the function returns one by its name in the module."""
         for index, cell in enumerate(self.stack.cells):
             layer, direction = divmod(index, self.stack.directions)
-            for name in cell._parameters:  # noqa: SLF001  # as `setattr`, in a tenth of the time
-                if cell._parameters[name] is not None:  # noqa: SLF001  # as above
-                    cell._parameters[name] = weight(f"{name}_l{layer}{'_reverse' * direction}")  # noqa: SLF001  # as above
+            parameters = cell._parameters  # noqa: SLF001  # as `setattr`, in a tenth of the time
+            parameters.update({name: weight(f"{name}_l{layer}{'_reverse' * direction}") for name in parameters})
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
         output, final = self.stack.run(x, self._of_cells(state), lengths)
