@@ -9,11 +9,12 @@ import torch
 
 import rnnkit
 from docs.pictures import flow, padding
+from docs.pictures import plan as plan_drawing
 from rnnkit import RecurrentSpec, build_model
 from tests.helpers.pages import PAGES, ROOT
 
 EXPLANATION = ROOT / "docs/explanation"
-DRAWINGS = {"architecture.md": flow, "padding_and_directions.md": padding}
+DRAWINGS = {"architecture.md": flow, "padding_and_directions.md": padding, "plans.md": plan_drawing}
 # what the patterns of hand-written models get wrong, each with the section that makes the mistake
 MISTAKES = {
     "The last step of two directions": ["out[:, -1]", "h_n[-1]"],
@@ -129,6 +130,12 @@ def test_imports_run_down_the_layers():
     places = [{layers()[module] for module in re.findall(r"\w+", link)} for link in chain.split(">")]
     assert [len(place) for place in places] == [1] * len(places), "modules between commas are of one layer"
     assert places == sorted(places, key=min)
+
+
+def test_plan_drawing_shows_the_operators_of_the_page():
+    _, *stages = text_of("plans.md").partition("  1 temporary")[0].split("  stage ")  # as the page prints the plan
+    names = [re.findall(r"= (?!copy)(\w+)\(", stage) for stage in stages]
+    assert names == [list(stage) for stage in plan_drawing.STAGES]
 
 
 def test_padding_drawing_shows_the_steps_that_were_read(kind):
