@@ -10,6 +10,7 @@ that of the best peer for a forward pass and 0.7 of it for training.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -26,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from benchmarks.machine import matmul_gflops
+from benchmarks.machine import describe, matmul_gflops
 from benchmarks.shapes import OUTPUT_SIZE, SHAPES, Shape
 from benchmarks.speed import RUNS, Data, data_of
 from benchmarks.timing import CPU, WALL, Clock, in_turn, low, milliseconds
@@ -79,6 +80,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     add("--threads", type=int, default=1)
     add("--seconds", type=float, default=3.0, help="minimum time for each figure (default: 3)")
+    add("--json", type=Path, default=Path("build/peers.json"))
     return parser.parse_args()
 
 
@@ -165,8 +167,17 @@ def _table(found: list[Row]) -> Table:
     return table
 
 
+def save(found: list[Row], gflops: float, arguments: argparse.Namespace) -> None:
+    results = [{**row._asdict(), "best_peer": row.best_peer, "bar": row.bar} for row in found]
+    how = {"threads": arguments.threads, "seconds": arguments.seconds, "matmul_gflops": round(gflops, 1)}
+    shapes = {name: SHAPES[name]._asdict() for name in arguments.shapes}
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps({**describe(), **how, "shapes": shapes, "results": results}, indent=1) + "\n")
+
+
 def main() -> None:
     arguments = parse_arguments()
+    torch.set_flush_denormal(True)  # as in the other benchmarks
     if arguments.threads == 1:  # before JAX is imported
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
     gflops = matmul_gflops(arguments.threads)
@@ -175,6 +186,7 @@ def main() -> None:
     console.print(f"threads: {arguments.threads}, matrix product: {gflops:.0f} GFLOP/s; milliseconds")
     with TemporaryDirectory() as folder:
         found = list(rows(arguments, Path(folder), gflops))
+    save(found, gflops, arguments)
     console.print(_table(found))
     mean = geometric_mean([row.times[OURS] / row.best_peer for row in found])
     console.print(f"geometric mean of rnnkit / best peer: {mean:.2f}")

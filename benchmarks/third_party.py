@@ -7,8 +7,10 @@ turns.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from benchmarks.machine import matmul_gflops
+from benchmarks.machine import describe, matmul_gflops
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import CPU, in_turn, low, milliseconds
 from rnnkit import CellStack, RecurrentSpec
@@ -50,6 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--cells", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=["medium", "long"])
     parser.add_argument("--seconds", type=float, default=1.0, help="minimum time for each figure (default: 1)")
+    parser.add_argument("--json", type=Path, default=Path("build/third_party.json"))
     return parser.parse_args()
 
 
@@ -97,12 +100,22 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
         yield Row(name, ", ".join(sorted(executors)), ratios)
 
 
+def save(found: list[Row], gflops: float, arguments: argparse.Namespace) -> None:
+    shapes = {name: {**SHAPES[name]._asdict(), "input_size": SHAPES[name].hidden_size} for name in arguments.shapes}
+    record = {**describe(), "matmul_gflops": round(gflops, 1), "shapes": shapes}
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps({**record, "results": [row._asdict() for row in found]}, indent=1) + "\n")
+
+
 def main() -> None:
     arguments = parse_arguments()
     gflops = matmul_gflops(1)
+    torch.set_flush_denormal(True)  # as in the other benchmarks
     console = Console(width=120)
     table = Table("cell", "executor", *[f"{each} {what}" for each in arguments.shapes for what in ("fwd", "train")])
-    for row in rows(arguments):
+    found = list(rows(arguments))
+    save(found, gflops, arguments)
+    for row in found:
         table.add_row(row.name, row.executor, *[f"{ratio:.2f}" for ratio in row.ratios])
     console.print(f"one thread, matrix product: {gflops:.0f} GFLOP/s")
     console.print(table)

@@ -1,5 +1,6 @@
 """The comparisons with other libraries run, and say what reaches its bar."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ from benchmarks.shapes import Shape
 ROOT = Path(__file__).parents[2]
 
 
-def shown_by(module, *arguments):
-    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{module}", "--seconds", "0.01", *arguments]
+def shown_by(module, file, *arguments):
+    name = f"benchmarks.{module}"
+    command = [sys.executable, "-W", "ignore", "-m", name, "--seconds", "0.01", "--json", file, *arguments]
     return subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
 
 
@@ -39,13 +41,18 @@ def test_bars(row, bar):
     assert row.bar == pytest.approx(bar)
 
 
-def test_peers():
-    shown = shown_by("peers", "--kinds", "lstm", "--shapes", "seed")
+def test_peers(tmp_path):
+    shown = shown_by("peers", tmp_path / "peers.json", "--kinds", "lstm", "--shapes", "seed")
+    forward, training = json.loads((tmp_path / "peers.json").read_text())["results"]
+    assert {"rnnkit", "torch.nn", "ONNX Runtime"} <= forward["times"].keys()
+    assert "ONNX Runtime" not in training["times"]
     assert shown.count("seed") == 2
     assert "ONNX Runtime" in shown
     assert "geometric mean" in shown
 
 
-def test_cells_of_torchrecurrent():
-    shown = shown_by("third_party", "--cells", "MGU", "PeepholeLSTM", "--shapes", "seed")
+def test_cells_of_torchrecurrent(tmp_path):
+    file = tmp_path / "cells.json"
+    shown = shown_by("third_party", file, "--cells", "MGU", "PeepholeLSTM", "--shapes", "seed")
+    assert [len(each["ratios"]) for each in json.loads(file.read_text())["results"]] == [2, 2]
     assert shown.count("kernels") == 2
