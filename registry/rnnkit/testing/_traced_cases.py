@@ -46,7 +46,7 @@ def small(kind: KindUnderTest, *, bidirectional: bool = True) -> Changes:
 
 
 class _Computation(NamedTuple):
-    """What calls of a model do, without the values.
+    """The operators and attributes of calls of a model, without values.
 
     Attributes:
         operators: the names of the operators, in evaluation and then in training mode.
