@@ -26,7 +26,14 @@ from rnnkit.cells.construction import CellFactory, learned_state, make_layers, o
 from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
 from rnnkit.cells.planned import STEP_LOOP, UNROLL, UNROLL_LAYERS, Execution, unroll_planned
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, Lengths, expand_mask, map_state, refuse_reentrant_checkpoint
+from rnnkit.model import (
+    Backbone,
+    Lengths,
+    expand_mask,
+    map_state,
+    refuse_in_compiled_model,
+    refuse_reentrant_checkpoint,
+)
 from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
@@ -144,7 +151,7 @@ class CellStack(Backbone):
         x, state, lengths, padding = self._validate_inputs(x, state, lengths)
         recorded: list[Any] = []
         output, _ = self._run_layers(x, state, lengths, recorded)
-        states = tuple(recorded)
+        states = refuse_in_compiled_model(x, tuple(recorded))
         if self.batch_first:
             states = map_state(lambda part: part.transpose(0, 1), states)
         if padding is None:
