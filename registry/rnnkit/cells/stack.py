@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from rnnkit.cells._planned_operator import number_of, unroll_compiled
 from rnnkit.cells._regularization import apply_dropout, apply_regularization
 from rnnkit.cells._scan import fix_numbers, is_tracing, scan_steps
 from rnnkit.cells._unroll import (
@@ -23,7 +24,7 @@ from rnnkit.cells._unroll import (
 )
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
-from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
+from rnnkit.cells.fused import fused_paths, is_modified, unroll_fused, unroll_layers_fused
 from rnnkit.cells.planned import STEP_LOOP, UNROLL, UNROLL_LAYERS, Execution, unroll_planned
 from rnnkit.errors import BuildError
 from rnnkit.model import (
@@ -80,6 +81,7 @@ class CellStack(Backbone):
         self.options = spec.options if isinstance(spec.options, StackOptions) else StackOptions()
         self.dropout = spec.dropout
         self._force_step_loop = False
+        self.number = number_of(self)
         self._ran: list[Execution] = []  # by the cells in the last call; empty after `unroll_layers`
         self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
         if self.options.residual and len(set(sizes)) > 1:
@@ -101,6 +103,10 @@ class CellStack(Backbone):
     @property
     def executor(self) -> str:
         return "; ".join(dict.fromkeys(map(str, self._ran)))
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # missing in torch's stubs
+        self.number = number_of(self)  # a copy is another stack
 
     def as_step_loop(self) -> CellStack:
         """Return a stack of the same cells with `force_step_loop=True`."""
@@ -261,8 +267,12 @@ class CellStack(Backbone):
             if result is not NotImplemented:
                 self._note(UNROLL)
                 return *result, None
-        step, inputs = step_inputs(cell, x)
         is_one_step = x.shape[0] == 1
+        if execution is None and torch.compiler.is_compiling() and not is_one_step and not is_modified(cell):
+            result = unroll_compiled(self, cell, x, state, ends.lengths)
+            if result is not NotImplemented:
+                return *result, None
+        step, inputs = step_inputs(cell, x)
         if execution is None and not torch.compiler.is_compiling():
             result, execution = unroll_planned(cell, inputs, state, ends.lengths, is_one_step=is_one_step)
             if result is not NotImplemented:
