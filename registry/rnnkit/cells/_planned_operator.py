@@ -1,48 +1,46 @@
 """The operator `rnnkit::unroll_cell`: in a compiled model, a cell whose plan an executor can run, as one node.
 
-A plan belongs to what a cell is when it runs, so that the operator finds the cell at run time, and runs it as an eager
-model does. A compiled model shares one graph with others of its structure: the cell is an input of the graph, as the
-number of its stack, and so are the weights.
+A plan belongs to what a cell is when it runs, so that the operator finds the cell at run time and runs it as an eager
+model does. Models of one structure share a graph: its inputs are the weights, and a number by which the operator finds
+the cells of a model.
 """
 
 from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rnnkit.cells._unroll import SequenceEnds, freeze_finished_sequences, step_inputs, step_loop
+from rnnkit.cells.cell import Cell
 from rnnkit.cells.planned import unroll_planned
 from rnnkit.model import autocast_is_on, replace_tensors, state_tensors, transforms_are_active
 
-if TYPE_CHECKING:
-    from rnnkit.cells.cell import Cell
-    from rnnkit.cells.stack import CellStack
-
 # torch 2.6 has no `is_exporting`: there a compiled model runs torch's `scan`, as an exported one
 _is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
-_stacks: weakref.WeakValueDictionary[int, CellStack] = weakref.WeakValueDictionary()
+_stacks: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _numbers = itertools.count()
 
 
-def number_of(stack: CellStack) -> Tensor:
-    """Return a new number for a stack, by which the operator finds it; a tensor, so that it is an input of a graph."""
+def new_number(stack: Any) -> Tensor:
+    """Return a new number, by which the operator finds a stack; a tensor, so that it is an input of a graph."""
     number = next(_numbers)
     _stacks[number] = stack
     return torch.tensor(number, device="cpu")
 
 
-def unroll_compiled(stack: CellStack, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
+def unroll_compiled(number: Tensor, index: int, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
     """Run a cell by the operator, or return `NotImplemented`.
 
     Args:
-        stack: the stack of the cell.
+        number: the number of the stack.
+        index: the index of the cell in the stack.
         cell: the cell.
         x: `(time, batch, ...)`; finite past the length of each sequence, and otherwise arbitrary there.
         state: the state before the first step.
@@ -51,54 +49,42 @@ def unroll_compiled(stack: CellStack, cell: Cell, x: Tensor, state: Any, lengths
     Returns:
         The output and the final state, or `NotImplemented`.
     """
-    if _is_exporting() or transforms_are_active() or autocast_is_on(x.device.type):
-        return NotImplemented
-    index = _index(stack, cell)
-    if not _has_executor(stack, index):
+    if _is_exporting() or transforms_are_active() or autocast_is_on(x.device.type) or not _has_executor(number, index):
         return NotImplemented
     parts, weights = state_tensors(state), _tensors(cell)
     save = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *parts, *weights))
-    output, *rest = unroll_cell(stack.number, x, parts, weights, lengths, index, cell.output_size, save)
+    output, *rest = unroll_cell(number, x, parts, weights, lengths, index, cell.output_size, save)
     return output, replace_tensors(state, rest[: len(parts)])
 
 
-def _index(stack: CellStack, cell: Cell) -> int:
-    for index, each in enumerate(stack.cells):
-        if each is cell:
-            return index
-    raise LookupError("the cell is not in the stack")
-
-
-def _has_executor(stack: CellStack, index: int) -> bool:
-    """True if an executor can run the plan of a cell; asked once per compilation."""
+@torch.no_grad()
+def _has_executor(number: Tensor, index: int) -> bool:
+    """True if an executor can run the plan of a cell. Asked once per compilation."""
     from rnnkit.executors import Choice, choose
 
-    cell: Any = stack.cells[index]
-    if any(
-        isinstance(value, Tensor) and value.requires_grad for each in cell.modules() for value in vars(each).values()
-    ):
+    cell = _cell(number, index)
+    attributes = [value for module in cell.modules() for value in vars(module).values()]
+    if any(isinstance(value, Tensor) and value.requires_grad for value in attributes):
         return False  # a tensor that is neither a parameter nor a buffer is not an input of the operator
-    with torch.no_grad():
-        like = stack._reference_tensor()  # noqa: SLF001  # of the base class
-        x = like.new_zeros(2, 1, cell.input_size)
-        return isinstance(choose(cell, cell.project(x), cell.initial_state(1, device=x.device, dtype=x.dtype)), Choice)
+    tensor = next(iter(_tensors(cell)), torch.empty(0))
+    x, state = tensor.new_zeros(2, 1, cell.input_size), cell.initial_state(1, device=tensor.device, dtype=tensor.dtype)
+    return isinstance(choose(cell, cell.project(x), state), Choice)
 
 
-# the mark of `torch.compiler.assume_constant_result`, which would import the compiler here
+# The mark of `torch.compiler.assume_constant_result`, which would import the compiler here. Of a cell as an argument,
+# the compiler would make a graph for each model.
 _has_executor._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001  # as said above
 
 
+def _cell(number: Tensor, index: int) -> Any:
+    return _stacks[int(number)].cells[index]
+
+
 def _tensors(module: nn.Module) -> list[Tensor]:
-    """Return the parameters and buffers of a module and its children, twice where two names have one tensor."""
-    own = (*module._parameters.values(), *module._buffers.values())  # noqa: SLF001  # `parameters` omits duplicates
-    found = [tensor for tensor in own if tensor is not None]
-    for child in module._modules.values():  # noqa: SLF001  # as above
-        found += [] if child is None else _tensors(child)
-    return found
+    return [*module.parameters(), *module.buffers()]
 
 
-# ---- the operator
-
+_GROUPS = ("_parameters", "_buffers")
 # what is saved for the backward is found by an address, which a CUDA graph cannot replay
 _TAGS: Any = {"tags": (torch.Tag.cudagraph_unsafe,)} if hasattr(torch.Tag, "cudagraph_unsafe") else {}
 _ARGUMENTS = "Tensor number, Tensor x, Tensor[] state, Tensor[] weights, Tensor? lengths, int index, int features"
@@ -133,12 +119,12 @@ def unroll_cell(
         The output, `(time, batch, features)`, arbitrary past the length of each sequence; the parts of the final state;
         and with `save` one tensor for the backward, without meaning elsewhere.
     """
-    call = _Call(number, index, lengths)
     if not save:
-        return [part.clone(memory_format=torch.contiguous_format) for part in call.run(x, state, weights)]
-    graph = call.record(x, state, weights)
+        output, *final = _run(_with_tensors(_cell(number, index), weights), x, state, lengths)
+        return [output.contiguous(), *map(_copied, final)]  # a part of the final state may be one of the initial state
+    graph = _record(_cell(number, index), x, state, weights, lengths)
     # clone: a compiler may write into these tensors once their last reader has run, and the graph still reads them
-    return [*[part.detach().clone(memory_format=torch.contiguous_format) for part in graph.outputs], _keep(graph)]
+    return [*[_copied(part.detach()) for part in graph.outputs], _keep(graph)]
 
 
 @unroll_cell.register_fake
@@ -164,27 +150,20 @@ class _Graph(NamedTuple):
     inputs: list[Tensor]
 
 
-class _Call(NamedTuple):
-    """A call of the operator, without its floating-point arguments."""
+def _record(cell: Any, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], lengths: Tensor | None) -> _Graph:
+    with _autograd():
+        own = {id(tensor) for tensor in _tensors(cell)}  # a compiler writes into none of them
+        x, *state = map(_leaf, (x, *state))
+        weights = [tensor if id(tensor) in own else _leaf(tensor) for tensor in weights]
+        outputs = _run(_with_tensors(cell, weights), x, state, lengths)
+        return _Graph(outputs, [x, *state, *weights])
 
-    number: Tensor
-    index: int
-    lengths: Tensor | None
 
-    def run(self, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
-        """Return the output and the parts of the final state."""
-        cell = _with_tensors(_stacks[int(self.number)].cells[self.index], weights)
-        layout = cell.state_shapes(x.shape[1])
-        output, final = _run_as_eager(cell, x, replace_tensors(layout, state), self.lengths)
-        return [output, *state_tensors(final)]
-
-    def record(self, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor]) -> _Graph:
-        with _autograd():
-            x, *state = [_leaf(tensor.detach().clone()) for tensor in (x, *state)]
-            weights = [
-                tensor if isinstance(tensor, nn.Parameter) else _leaf(tensor.detach().clone()) for tensor in weights
-            ]
-            return _Graph(self.run(x, state, weights), [x, *state, *weights])
+def _run(cell: Any, x: Tensor, state: Sequence[Tensor], lengths: Tensor | None) -> list[Tensor]:
+    """Run a cell as an eager model does; return the output and the parts of the final state."""
+    layout = cell.state_shapes(x.shape[1])
+    output, final = _run_as_eager(cell, x, replace_tensors(layout, state), lengths)
+    return [output, *state_tensors(final)]
 
 
 def _run_as_eager(cell: Any, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
@@ -199,22 +178,26 @@ def _run_as_eager(cell: Any, x: Tensor, state: Any, lengths: Tensor | None) -> t
 
 
 def _leaf(tensor: Tensor) -> Tensor:
-    return tensor.requires_grad_(tensor.is_floating_point())
+    return _copied(tensor.detach()).requires_grad_(tensor.is_floating_point())
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _with_tensors(cell: Any, tensors: Sequence[Tensor]) -> Any:
     """Return the cell if these are its tensors, or else a copy of the cell with them, as of `functional_call`."""
-    own = _tensors(cell)
-    if len(own) == len(tensors) and all(one is other for one, other in zip(own, tensors, strict=True)):
+    pairs = list(zip(_tensors(cell), tensors, strict=True))
+    if all(own is given for own, given in pairs):
         return cell
-    return _copy(cell, iter(tensors))
+    return _copy(cell, {id(own): given for own, given in pairs})
 
 
-def _copy(module: Any, tensors: Iterator[Tensor]) -> Any:
-    new = module._replicate_for_data_parallel()  # noqa: SLF001  # a copy with containers of its own
-    for group in (new._parameters, new._buffers):  # noqa: SLF001  # as above
-        group.update({name: next(tensors) for name, tensor in group.items() if tensor is not None})
-    new._modules.update({name: child and _copy(child, tensors) for name, child in new._modules.items()})  # noqa: SLF001
+def _copy(module: Any, given: Mapping[int, Tensor]) -> Any:
+    new, own = module.__new__(type(module)), module.__dict__
+    tensors = {group: {name: given.get(id(each), each) for name, each in own[group].items()} for group in _GROUPS}
+    modules = {name: None if child is None else _copy(child, given) for name, child in own["_modules"].items()}
+    new.__dict__ = {**own, **tensors, "_modules": modules}
     return new
 
 
@@ -283,13 +266,17 @@ def unroll_cell_backward(
     # which has another address.
     graph = _graphs.pop(saved[0].data_ptr(), None) if saved else None
     if graph is None:
-        graph = _Call(number, index, lengths).record(x, state, weights)
-    wanted = _select(graph.inputs, needed)
+        graph = _record(_cell(number, index), x, state, weights, lengths)
+    return _gradients(graph, gradients, needed)
+
+
+def _gradients(graph: _Graph, gradients: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor]:
+    inputs = _select(graph.inputs, needed)
+    is_floating = [output.requires_grad for output in graph.outputs]
+    outputs, of_outputs = _select(graph.outputs, is_floating), _select(gradients, is_floating)
     with _autograd():
-        pairs = [(y, grad) for y, grad in zip(graph.outputs, gradients, strict=True) if y.requires_grad]
-        outputs, of_outputs = zip(*pairs, strict=True)
-        result = torch.autograd.grad(outputs, wanted, of_outputs, allow_unused=True, materialize_grads=True)
-    return [gradient.contiguous() for gradient in result]
+        found = torch.autograd.grad(outputs, inputs, of_outputs, allow_unused=True, materialize_grads=True)
+    return list(map(_copied, found))  # one tensor may be the gradient of two inputs
 
 
 @unroll_cell_backward.register_fake
@@ -313,8 +300,7 @@ def _select(tensors: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor]:
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    number, x, state, weights, lengths, index, features, _ = inputs
-    ctx.settings = (index, features)
+    number, x, state, weights, lengths, *ctx.settings, _ = inputs
     groups = [[number], [x], state, weights, [] if lengths is None else [lengths]]
     ctx.sizes = [len(group) for group in groups]
     ctx.save_for_backward(*[tensor for group in groups for tensor in group], *output[1 + len(state) :])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rnnkit.cells._planned_operator import number_of, unroll_compiled
+from rnnkit.cells._planned_operator import new_number, unroll_compiled
 from rnnkit.cells._regularization import apply_dropout, apply_regularization
 from rnnkit.cells._scan import fix_numbers, is_tracing, scan_steps
 from rnnkit.cells._unroll import (
@@ -81,7 +81,7 @@ class CellStack(Backbone):
         self.options = spec.options if isinstance(spec.options, StackOptions) else StackOptions()
         self.dropout = spec.dropout
         self._force_step_loop = False
-        self.number = number_of(self)
+        self._number = new_number(self)
         self._ran: list[Execution] = []  # by the cells in the last call; empty after `unroll_layers`
         self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
         if self.options.residual and len(set(sizes)) > 1:
@@ -106,7 +106,7 @@ class CellStack(Backbone):
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]  # missing in torch's stubs
-        self.number = number_of(self)  # a copy is another stack
+        self._number = new_number(self)  # a copy is another stack
 
     def as_step_loop(self) -> CellStack:
         """Return a stack of the same cells with `force_step_loop=True`."""
@@ -269,7 +269,7 @@ class CellStack(Backbone):
                 return *result, None
         is_one_step = x.shape[0] == 1
         if execution is None and torch.compiler.is_compiling() and not is_one_step and not is_modified(cell):
-            result = unroll_compiled(self, cell, x, state, ends.lengths)
+            result = unroll_compiled(self._number, self._index(cell), cell, x, state, ends.lengths)
             if result is not NotImplemented:
                 return *result, None
         step, inputs = step_inputs(cell, x)
@@ -290,6 +290,9 @@ class CellStack(Backbone):
             return step_loop(step, inputs, state, record=record)
         fix_numbers(cell)
         return scan_steps(step, inputs, state, record=record)
+
+    def _index(self, cell: Cell) -> int:
+        return next(index for index, each in enumerate(self._cells()) if each is cell)
 
     def _required_step_loop(self, *, record: bool) -> Execution | None:
         """Return the step loop and the reason, if no executor may replace it."""

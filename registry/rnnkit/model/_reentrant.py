@@ -67,6 +67,7 @@ _OPERATOR = "rnnkit::refuse_reentrant_checkpoint"
 # it runs Python, which a CUDA graph does not replay
 _TAGS = (torch.Tag.cudagraph_unsafe,) if hasattr(torch.Tag, "cudagraph_unsafe") else ()
 # not `custom_op`, whose calls take longer: this is a part of each step of a compiled stream
-torch.library.define(_OPERATOR, "(Tensor x) -> Tensor", tags=_TAGS)
-torch.library.impl(_OPERATOR, "CompositeExplicitAutograd", _one)
-torch.library.register_fake(_OPERATOR, lambda x: x.new_empty(()))
+if not hasattr(torch.ops.rnnkit, "refuse_reentrant_checkpoint"):  # the module may be imported twice
+    torch.library.define(_OPERATOR, "(Tensor x) -> Tensor", tags=_TAGS)
+    torch.library.impl(_OPERATOR, "CompositeExplicitAutograd", _one)
+    torch.library.register_fake(_OPERATOR, lambda x: x.new_empty(()))
