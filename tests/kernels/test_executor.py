@@ -4,7 +4,6 @@ from functools import partial
 
 import pytest
 import torch
-import torchrecurrent
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
@@ -18,9 +17,7 @@ from tests.helpers.kernels import INSTRUCTION_SETS, run_on
 from tests.helpers.models import small_input, small_model
 from tests.helpers.plans import (
     LENGTHS,
-    CellOfTorchrecurrent,
     StepCell,
-    TwoPartState,
     assert_close,
     assert_plan_equals_steps,
     each_sequence_alone,
@@ -28,8 +25,8 @@ from tests.helpers.plans import (
     randomize,
     unverified_plan,
 )
+from tests.helpers.torchrecurrent_cells import NAMES, CellOfTorchrecurrent, TwoPartState
 
-OF_TORCHRECURRENT = sorted(name for name in dir(torchrecurrent) if name.endswith("Cell"))
 EXECUTOR = MachineExecutor()
 
 
@@ -73,7 +70,7 @@ def assert_equals_steps(cell, instruction_set=None, **options):
     assert_plan_equals_steps(cell, plan=unverified_plan(cell), run=run_on(instruction_set), **options)
 
 
-@pytest.mark.parametrize("name", OF_TORCHRECURRENT)
+@pytest.mark.parametrize("name", NAMES)
 def test_cells_of_torchrecurrent(name):
     assert_equals_steps(randomize(CellOfTorchrecurrent(name)))
 
