@@ -108,8 +108,8 @@ class Backbone(ResettableModule, ABC):
         """The executor of the last call that was not compiled, and why no faster one ran; for display.
 
         `unroll_layers` and `unroll` are methods of the cell, as torch's kernels; `step loop` is the steps of the cell,
-        one after another; any other name is that of an executor of a plugin. Empty before the first call, and for a
-        backbone that is not a stack of cells.
+        one after another; `torch` is a module of torch; any other name is that of an executor of a plugin. Empty before
+        the first call, and for other backbones.
         """
         return ""
 
