@@ -380,16 +380,11 @@ class CellStack(Backbone):
             return *result, None
         execution = self._required_step_loop(record=record or initial is not None)
         if execution is None:
-            result = unroll_fused(cell, x, state, ends.lengths)
-            if result is not NotImplemented:
-                self._note(UNROLL)
-                return *result, None
-        is_one_step = x.shape[0] == 1
-        if execution is None and torch.compiler.is_compiling() and not is_one_step and not is_modified(cell):
-            result = unroll_compiled(self._number, self._index(cell), cell, x, state, ends.lengths)
+            result = self._run_whole_sequence(cell, x, state, ends.lengths)
             if result is not NotImplemented:
                 return *result, None
         step, inputs = step_inputs(cell, x)
+        is_one_step = x.shape[0] == 1
         if execution is None and not torch.compiler.is_compiling():
             result, execution = unroll_planned(cell, inputs, state, ends.lengths, is_one_step=is_one_step)
             if result is not NotImplemented:
@@ -408,8 +403,15 @@ class CellStack(Backbone):
         fix_numbers(cell)
         return scan_steps(step, inputs, state, record=record)
 
-    def _index(self, cell: Cell) -> int:
-        return next(index for index, each in enumerate(self._cells()) if each is cell)
+    def _run_whole_sequence(self, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
+        """Run a cell by its own `unroll`, or in a compiled model by its plan, or return `NotImplemented`."""
+        result = unroll_fused(cell, x, state, lengths)
+        if result is not NotImplemented:
+            self._note(UNROLL)
+        elif torch.compiler.is_compiling() and x.shape[0] != 1 and not is_modified(cell):
+            index = next(index for index, each in enumerate(self._cells()) if each is cell)
+            result = unroll_compiled(self._number, index, cell, x, state, lengths)
+        return result
 
     def _required_step_loop(self, *, record: bool) -> Execution | None:
         """Return the step loop and the reason, if no executor may replace it."""
