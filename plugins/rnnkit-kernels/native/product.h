@@ -1,5 +1,6 @@
 // Matrix products with packed weights: blocks of rows and columns whose sums stay in registers.
 #pragma once
+#include "abi.h"
 #include "vectors.h"
 
 #ifdef __clang__
@@ -69,22 +70,37 @@ template <class S> static int64_t best_panel(int64_t n, int64_t rows) {
     return best;
 }
 
+// A weight in panels of `panel` vectors of columns, the order in which a product reads it.
+template <class S> struct Packed {
+    S *data;
+    int64_t panel;
+};
+
+template <class S> static int64_t packed_elements(int64_t k, int64_t n, int64_t panel) {
+    return panel_count<S>(n, panel) * panel * lanes<S> * k;
+}
+
+constexpr int64_t block_rows = 16;  // to be transposed at once: a line of the cache for each column
+
 // Columns past n are zeros. The source is read along its smaller stride: a weight is often a transposed matrix.
-template <class S>
-static void pack(S *packed, int64_t panel, const S *source, int64_t k_stride, int64_t n_stride, int64_t k, int64_t n) {
-    int64_t columns = panel * lanes<S>;
-    for (int64_t start = 0; start < n; start += columns) {
-        int64_t count = n - start < columns ? n - start : columns;
-        const S *from = source + start * n_stride;
-        if (n_stride <= k_stride)
-            for (int64_t i = 0; i < k; i++)
-                for (int64_t j = 0; j < count; j++) packed[i * columns + j] = from[i * k_stride + j * n_stride];
-        else
-            for (int64_t j = 0; j < count; j++)
-                for (int64_t i = 0; i < k; i++) packed[i * columns + j] = from[i * k_stride + j * n_stride];
-        for (int64_t i = 0; i < k; i++)
-            for (int64_t j = count; j < columns; j++) packed[i * columns + j] = 0;
-        packed += k * columns;
+template <class S> static void pack(const Packed<S> &to, const S *source, const rnnkit_weight &weight) {
+    int64_t columns = to.panel * lanes<S>, k_stride = weight.k_stride, n_stride = weight.n_stride;
+    S *packed = to.data;
+    for (int64_t start = 0; start < weight.n; start += columns) {
+        int64_t count = weight.n - start < columns ? weight.n - start : columns;
+        for (int64_t first = 0; first < weight.k; first += block_rows, packed += block_rows * columns) {
+            int64_t rows = weight.k - first < block_rows ? weight.k - first : block_rows;
+            const S *from = source + start * n_stride + first * k_stride;
+            if (n_stride <= k_stride)
+                for (int64_t i = 0; i < rows; i++)
+                    for (int64_t j = 0; j < count; j++) packed[i * columns + j] = from[i * k_stride + j * n_stride];
+            else
+                for (int64_t j = 0; j < count; j++)
+                    for (int64_t i = 0; i < rows; i++) packed[i * columns + j] = from[i * k_stride + j * n_stride];
+            for (int64_t i = 0; i < rows; i++)
+                for (int64_t j = count; j < columns; j++) packed[i * columns + j] = 0;
+            if (rows < block_rows) packed -= (block_rows - rows) * columns;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ from rnnkit.plan import Executor, Plan, flatten
 from rnnkit_kernels._autograd import UnrollFunction
 from rnnkit_kernels._library import Library, LibraryError, load_library
 from rnnkit_kernels._tables import tables_for
-from rnnkit_kernels._unrolling import Inputs, Unrolling
+from rnnkit_kernels._unrolling import Unrolling
 
 _DTYPES = {torch.float32, torch.float64}
 
@@ -68,15 +68,12 @@ class MachineExecutor(Executor):
             ValueError: a tensor has another shape, dtype or device than the plan.
         """
         library = self._library()
-        values = plan.hoisted.evaluate(cell)
+        tables = tables_for(plan, library.opcodes)
         given = flatten(projected)
-        inputs = Inputs(plan.projection.evaluate(given, values), list(state), *plan.hoisted.select(values))
-        time, batch = given[0].shape[:2]
-        unrolling = Unrolling(library, plan, time, batch, lengths)
-        unrolling.check(inputs)
-        tensors = inputs.flat()
-        if torch.is_grad_enabled() and any(each.requires_grad for each in tensors):
-            output, *final = UnrollFunction.apply(unrolling, type(state), *tensors)  # type: ignore[no-untyped-call]  # of torch
+        inputs = tables.parameters.inputs(cell, given, state)
+        unrolling = Unrolling(library, tables, inputs, given[0].shape[:2], lengths)
+        if torch.is_grad_enabled() and any([each.requires_grad for each in inputs]):  # noqa: C419  # runs at every call
+            output, *final = UnrollFunction.apply(unrolling, type(state), *inputs)  # type: ignore[no-untyped-call]  # of torch
         else:
             output, final = unrolling.infer(inputs)
         return output, type(state)(*final)
