@@ -13,7 +13,7 @@
 
 #define RNNKIT_ABI 2
 
-enum { RNNKIT_TEMPORARY = -1, RNNKIT_SCRATCH = -2 };
+enum { RNNKIT_TEMPORARY = -1, RNNKIT_SCRATCH = -2, RNNKIT_NONE = -1 };
 enum { RNNKIT_INSTRUCTIONS = 0, RNNKIT_PRODUCT = 1 };
 enum { RNNKIT_FLOAT32 = 0, RNNKIT_FLOAT64 = 1 };
 enum { RNNKIT_OK = 0, RNNKIT_OUT_OF_MEMORY = 1, RNNKIT_NO_THREADS = 2 };
@@ -61,6 +61,7 @@ typedef struct {
 
 // A part of the state, `features` elements from `operand` on, between steps. Before the first step it is copied from the
 // memory `first`, or is zeros if that is NULL, and after the last one to the memory `last`, which are (batch, features).
+// Both are indices of memories, or RNNKIT_NONE.
 typedef struct {
     int32_t operand;
     int32_t first;
@@ -68,15 +69,28 @@ typedef struct {
     int32_t features;
 } rnnkit_state;
 
+// A matrix (m, n) that is computed after the last step: the sum over all rows, and over all steps if `all_steps` is 1, of
+// the outer product of m elements of the operand `left`, or of 1 if that is RNNKIT_NONE, and n elements of `right`.
+typedef struct {
+    int32_t left;
+    int32_t right;
+    int32_t result;  // an index of memories
+    int32_t all_steps;
+    int64_t m;
+    int64_t n;
+} rnnkit_sum;
+
 typedef struct {
     const rnnkit_operand *operands;
     const rnnkit_instruction *instructions;
     const rnnkit_part *parts;
     const rnnkit_weight *weights;
     const rnnkit_state *states;
+    const rnnkit_sum *sums;
     int64_t part_count;
     int64_t weight_count;
     int64_t state_count;
+    int64_t sum_count;
     int64_t width;
     int64_t temporary_count;
     int64_t scratch_width;  // elements of scratch for each row
@@ -107,7 +121,7 @@ typedef struct {
 // The version of the contract, and the sizes of its structures as the library was compiled.
 typedef struct {
     int64_t abi;
-    int64_t operand, instruction, part, weight, state, program, sequences, call;
+    int64_t operand, instruction, part, weight, state, sum, program, sequences, call;
 } rnnkit_layout;
 
 #ifdef _WIN32

@@ -37,8 +37,16 @@ static bool is_supported(int32_t) { return true; }
 static const int32_t backend_count = sizeof(backends) / sizeof(backends[0]);
 
 static const rnnkit_layout layout = {
-    RNNKIT_ABI,           sizeof(rnnkit_operand), sizeof(rnnkit_instruction), sizeof(rnnkit_part), sizeof(rnnkit_weight),
-    sizeof(rnnkit_state), sizeof(rnnkit_program), sizeof(rnnkit_sequences),   sizeof(rnnkit_call),
+    RNNKIT_ABI,
+    sizeof(rnnkit_operand),
+    sizeof(rnnkit_instruction),
+    sizeof(rnnkit_part),
+    sizeof(rnnkit_weight),
+    sizeof(rnnkit_state),
+    sizeof(rnnkit_sum),
+    sizeof(rnnkit_program),
+    sizeof(rnnkit_sequences),
+    sizeof(rnnkit_call),
 };
 
 static const char *const names[] = {

@@ -125,7 +125,7 @@ template <class S> struct Machine {
     template <class F> void for_each_state(int32_t rnnkit_state::*memory, bool at_start, F function) const {
         for (int64_t i = 0; i < program.state_count; i++) {
             const rnnkit_state &state = program.states[i];
-            S *start = (S *)call.memories[state.*memory];
+            S *start = state.*memory == RNNKIT_NONE ? nullptr : (S *)call.memories[state.*memory];
             for (int64_t row = first; row < end; row++) {
                 int64_t length = call.sequences ? call.sequences->lengths[row] : program.time;
                 int64_t place = call.sequences ? call.sequences->order[row] : row;
@@ -143,8 +143,27 @@ template <class S> struct Machine {
 
     void store_states() const {
         for_each_state(&rnnkit_state::last, program.reverse, [](const S *inside, S *outside, int64_t features) {
-            for (int64_t i = 0; i < features; i++) outside[i] = inside[i];
+            for (int64_t i = 0; outside && i < features; i++) outside[i] = inside[i];
         });
+    }
+
+    void add_outer_product(S *result, const S *left, const S *right, int64_t m, int64_t n) const {
+        for (int64_t i = 0; i < m; i++, result += n) {
+            S factor = left ? left[i] : 1;
+            for (int64_t j = 0; j < n; j++) result[j] += factor * right[j];
+        }
+    }
+
+    void sum(const rnnkit_sum &sum) const {
+        S *result = (S *)call.memories[sum.result];
+        for (int64_t i = 0; i < sum.m * sum.n; i++) result[i] = 0;
+        for (int64_t time = 0; time < (sum.all_steps ? program.time : 1); time++) {
+            int64_t live = sum.all_steps && call.sequences ? call.sequences->live[time] : program.batch;
+            for (int64_t row = 0; row < live; row++) {
+                const S *left = sum.left == RNNKIT_NONE ? nullptr : rows_of(sum.left, time, row).start;
+                add_outer_product(result, left, rows_of(sum.right, time, row).start, sum.m, sum.n);
+            }
+        }
     }
 };
 
@@ -207,7 +226,7 @@ template <class S> static void pack_weights(const rnnkit_call &call, Packed<S> *
 template <class S> static int32_t run(const rnnkit_call &call) {
     const rnnkit_program &program = *call.program;
     int64_t count = call.threads < program.batch ? call.threads : program.batch, elements = 0;
-    if (count < 1) return RNNKIT_OK;
+    if (count < 1) count = 1;
     Buffer table(program.weight_count * (int64_t)sizeof(Packed<S>));
     if (!table.allocated) return RNNKIT_OUT_OF_MEMORY;
     Packed<S> *weights = (Packed<S> *)table.start;
@@ -219,9 +238,11 @@ template <class S> static int32_t run(const rnnkit_call &call) {
     Buffer data(elements * (int64_t)sizeof(S));
     if (!data.allocated) return RNNKIT_OUT_OF_MEMORY;
     pack_weights(call, weights, (S *)data.start);
-    if (count == 1) return run_rows<S>(call, weights, 0, program.batch);
     Shares<S> shares = {&call, weights, count, RNNKIT_OK};
-    if (call.parallel_for(0, count, 1, run_shares<S>, &shares) != 0) return RNNKIT_NO_THREADS;
+    if (count == 1) run_shares<S>(0, 1, &shares);
+    else if (call.parallel_for(0, count, 1, run_shares<S>, &shares) != 0) return RNNKIT_NO_THREADS;
+    Machine<S> machine = {call, program, weights, 0, program.batch, 0, 0, nullptr, nullptr};
+    for (int64_t i = 0; i < program.sum_count; i++) machine.sum(program.sums[i]);
     return __atomic_load_n(&shares.status, __ATOMIC_RELAXED);
 }
 

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_int32, c_int64, c_void_p
 
 ABI = 2
-TEMPORARY, SCRATCH = -1, -2
+TEMPORARY, SCRATCH, NONE = -1, -2, -1
 INSTRUCTIONS, PRODUCT = 0, 1
 OUT_OF_MEMORY, NO_THREADS = 1, 2
 SEQUENCE, LAST_TWO = -1, 1
@@ -49,6 +49,17 @@ class State(ctypes.Structure):
     _fields_ = (("operand", c_int32), ("first", c_int32), ("last", c_int32), ("features", c_int32))
 
 
+class Sum(ctypes.Structure):
+    _fields_ = (
+        ("left", c_int32),
+        ("right", c_int32),
+        ("result", c_int32),
+        ("all_steps", c_int32),
+        ("m", c_int64),
+        ("n", c_int64),
+    )
+
+
 class Program(ctypes.Structure):
     _fields_ = (
         ("operands", c_void_p),
@@ -56,9 +67,11 @@ class Program(ctypes.Structure):
         ("parts", c_void_p),
         ("weights", c_void_p),
         ("states", c_void_p),
+        ("sums", c_void_p),
         ("part_count", c_int64),
         ("weight_count", c_int64),
         ("state_count", c_int64),
+        ("sum_count", c_int64),
         ("width", c_int64),
         ("temporary_count", c_int64),
         ("scratch_width", c_int64),
@@ -88,6 +101,7 @@ _STRUCTURES = {
     "part": Part,
     "weight": Weight,
     "state": State,
+    "sum": Sum,
     "program": Program,
     "sequences": Sequences,
     "call": Call,

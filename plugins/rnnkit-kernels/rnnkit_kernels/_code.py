@@ -42,8 +42,16 @@ class StatePosition(NamedTuple):
     """Where a part of the state is before the first step and after the last one: the numbers of two tensors."""
 
     memory: Memory
-    first: int
-    last: int
+    first: int = _abi.NONE
+    last: int = _abi.NONE
+
+
+class SumPosition(NamedTuple):
+    """A sum of outer products of two memories over all steps, or without `left` of rows, and the number of a tensor."""
+
+    left: Memory | None
+    right: Memory
+    result: int
 
 
 class _Location(NamedTuple):
@@ -103,8 +111,8 @@ class Code:
         positions: Mapping[Memory, Position],
         weights: Sequence[_abi.Weight],
         states: Sequence[StatePosition],
-        time: int,
-        batch: int,
+        sums: Sequence[SumPosition],
+        sizes: tuple[int, int],
     ) -> _abi.Program:
         """Return the program for the sizes and strides of a call.
 
@@ -112,8 +120,8 @@ class Code:
             positions: the positions of `memories`, and of the parts of the state.
             weights: the weights of the plan.
             states: the parts of the state.
-            time: the number of steps.
-            batch: the number of sequences.
+            sums: the sums that are computed after the last step.
+            sizes: the number of steps and of sequences.
 
         Raises:
             ValueError: a memory has fewer features than the program reads.
@@ -122,24 +130,36 @@ class Code:
             if positions[memory].features < features:
                 name = " ".join(map(str, memory))
                 raise ValueError(f"{name} must have {features} features, but has {positions[memory].features}")
-        operands = [self._operand(location, positions) for location in self._locations]
-        first_state = len(operands)
-        operands += [self._operand(_Location(each.memory, 0, 0), positions) for each in states]
+        locations = dict(self._locations)
+
+        def whole(memory: Memory) -> int:
+            return locations.setdefault(_Location(memory, 0, 0), len(locations))
+
         used = {part.weight for part in self._parts_table if part.kind == _abi.PRODUCT}
+        of_weights = [each if number in used else _abi.Weight() for number, each in enumerate(weights)]
+        of_states = [_abi.State(whole(name), first, last, positions[name].features) for name, first, last in states]
+        of_sums = [
+            _abi.Sum(
+                _abi.NONE if left is None else whole(left),
+                whole(right),
+                result,
+                int(left is not None),
+                1 if left is None else positions[left].features,
+                positions[right].features,
+            )
+            for left, right, result in sums
+        ]
         tables = (
-            (_abi.Operand * len(operands))(*operands),
+            (_abi.Operand * len(locations))(*[self._operand(location, positions) for location in locations]),
             self._instructions,
             self._parts_table,
-            (_abi.Weight * len(weights))(*[each if n in used else _abi.Weight() for n, each in enumerate(weights)]),
-            (_abi.State * len(states))(
-                *[
-                    _abi.State(first_state + n, first, last, positions[memory].features)
-                    for n, (memory, first, last) in enumerate(states)
-                ]
-            ),
+            (_abi.Weight * len(of_weights))(*of_weights),
+            (_abi.State * len(of_states))(*of_states),
+            (_abi.Sum * len(of_sums))(*of_sums),
         )
-        counts = (len(self._parts_table), len(weights), len(states))
-        program = _abi.Program(*map(ctypes.addressof, tables), *counts, *self._sizes, time, batch)
+        addresses = [ctypes.addressof(each) for each in tables]
+        counts = (len(self._parts_table), len(of_weights), len(of_states), len(of_sums))
+        program = _abi.Program(*addresses, *counts, *self._sizes, *sizes)
         program.owner = tables  # the program has only their addresses
         return program
 

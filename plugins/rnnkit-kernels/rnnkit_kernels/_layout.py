@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
 from rnnkit.plan import Plan
 from rnnkit_kernels import _abi
-from rnnkit_kernels._code import CONSTANTS, Code, Memory, Position, StatePosition
+from rnnkit_kernels._code import CONSTANTS, Code, Memory, Position, StatePosition, SumPosition
 
 if TYPE_CHECKING:
     from rnnkit_kernels._tables import Tables
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _LINE = 16  # elements: tensors in a block start at cache lines
 _MOST_STRIDES = 8  # of gradients of the output, which are almost always the same
 _FEWEST_MULTIPLICATIONS = 100_000  # of a thread: below, waking it up takes longer than its work
+_MOST_SUMMED = 200_000  # multiplications: above, torch sums the gradients of parameters faster than the library
 
 
 class Block:
@@ -40,7 +42,7 @@ class Block:
 
     def add(self, memory: Memory, features: int, time: int) -> None:
         """Add a tensor `(time, batch, features)`."""
-        self.positions[memory] = Position(self._tensor, features, self.size, self._batch * features, features)
+        self.positions[memory] = _contiguous(self._tensor, self._batch, features, self.size)
         self.size += -(-time * self._batch * features // _LINE) * _LINE
 
 
@@ -63,57 +65,54 @@ class Layout:
 
     The tensors of a call of `inference` and `forward` are the inputs, the constants, a block, the output, and the parts
     of the final state. Those of `backward` are the inputs, the constants, the block of `forward`, a block, the gradients
-    of the output, of the parts of the final state, of those of the initial state, of all vectors in one tensor, of
-    `grad_products`, and of `grad_projected`.
+    of the output and of the parts of the final state, and `gradients`.
 
     Args:
         tables: the tables of the plan.
         inputs: the inputs, as `Parameters.inputs` returns them.
-        time: the number of steps.
-        batch: the number of sequences.
+        sizes: the number of steps and of sequences.
         is_masked: True if sequences have lengths, so that projected inputs are copied in another order.
 
     Attributes:
-        time: the number of steps.
-        batch: the number of sequences.
         dtype: the dtype.
         most_threads: the number of threads that have enough to do.
         copied: the numbers of the inputs that must be made contiguous.
         vectors: the number of features of each vector.
+        gradients: the shapes of the gradients that the backward program writes: of parts of the state, `grad_state`; of
+            projected inputs, `grad_projected`, unless they share those of products, `grad_product`; and of all weights
+            and vectors, `grad_weight` and `grad_vector`, or if torch sums them, of all products, and of the vectors for
+            each sequence, `grad_vectors`.
 
     Raises:
         ValueError: an input has another shape, dtype or device than the plan: the library would read past its end.
     """
 
-    def __init__(self, tables: Tables, inputs: Sequence[Tensor], time: int, batch: int, *, is_masked: bool) -> None:
-        self._tables, self._count = tables, len(inputs)
-        plan = self.plan
-        self.time, self.batch = time, batch
+    def __init__(self, tables: Tables, inputs: Sequence[Tensor], sizes: tuple[int, int], *, is_masked: bool) -> None:
+        self._tables, self._count, (self._time, self._batch) = tables, len(inputs), sizes
+        plan = self._plan
         self.dtype = inputs[0].dtype
         self._first_weight = len(plan.projected) + len(plan.state)
         first_vector = self._first_weight + len(plan.products)
         self._check(inputs)
-        work = self.time * self.batch * (plan.width + sum(k * n for k, n in plan.products))
-        self.most_threads = max(1, min(self.batch, work // _FEWEST_MULTIPLICATIONS))
         self.copied = [n for n, each in enumerate(inputs) if not self._can_be_read(n, each)]
         self.vectors = [len(each) for each in inputs[first_vector:]]
-        self._given = {
-            **{
-                ("projected", n): self._position(n, each, is_masked)
-                for n, each in enumerate(inputs[: len(plan.projected)])
-            },
+        of_projected = [self._position(n, inputs[n], is_masked) for n in range(len(plan.projected))]
+        self._given: dict[Memory, Position] = {
+            **{("projected", n): each for n, each in enumerate(of_projected)},
             **{("vector", n): Position(first_vector + n, size) for n, size in enumerate(self.vectors)},
         }
         strides = [each.stride() for each in inputs[self._first_weight : first_vector]]
-        self._strides = [
-            each[::-1] if transposed else each
-            for each, transposed in zip(strides, tables.parameters.transposed, strict=True)
-        ]
+        transposed = zip(strides, tables.parameters.transposed, strict=True)
+        self._strides = [each[::-1] if is_transposed else each for each, is_transposed in transposed]
+        multiplications = self._time * self._batch * sum(k * n for k, n in plan.products)
+        work = multiplications + self._time * self._batch * plan.width
+        self.most_threads = max(1, min(self._batch, work // _FEWEST_MULTIPLICATIONS))
+        self._is_summed = multiplications <= _MOST_SUMMED
+        self.gradients = self._gradients()
         self._backward: dict[tuple[int, ...], Bound] = {}
 
     @property
-    def plan(self) -> Plan:
-        """The plan."""
+    def _plan(self) -> Plan:
         return self._tables.plan
 
     @cached_property
@@ -124,7 +123,7 @@ class Layout:
     @cached_property
     def forward(self) -> Bound:
         """The step, which also writes what the backward program reads."""
-        return self._bind_forward(self._tables.forward, states=self.time + 1)
+        return self._bind_forward(self._tables.forward, states=self._time + 1)
 
     def backward(self, grad_output: Tensor) -> Bound:
         """Return the program of the gradient for the strides of the gradient of the output."""
@@ -136,23 +135,12 @@ class Layout:
             bound = self._backward[strides] = self._bind_backward(*strides[:2])
         return bound
 
-    @cached_property
-    def grad_products(self) -> list[int]:
-        """The products that the backward program writes the gradients of."""
-        return [number for kind, number in self._tables.backward.memories if kind == "grad_product"]
-
-    @cached_property
-    def grad_projected(self) -> list[int]:
-        """The projected inputs whose gradients are not those of products as well."""
-        return [number for number in range(len(self.plan.projected)) if number not in self._tables.shared]
-
     def _check(self, inputs: Sequence[Tensor]) -> None:
-        plan, batch = self.plan, self.batch
-        weights = [shape[::-1] if transposed else shape for shape, transposed in self._products()]
+        plan, batch = self._plan, self._batch
         expected: list[tuple[str, Any]] = [
-            *[(f"projected input {n}", (self.time, batch, *shape)) for n, shape in enumerate(plan.projected)],
+            *[(f"projected input {n}", (self._time, batch, *shape)) for n, shape in enumerate(plan.projected)],
             *[(f"part {n} of the state", (batch, *shape)) for n, shape in enumerate(plan.state)],
-            *[(f"weight {n}", shape) for n, shape in enumerate(weights)],
+            *[(f"weight {n}", shape) for n, shape in enumerate(self._weight_shapes())],
             *[(f"vector {n}", None) for n in range(len(plan.hoisted.vectors))],
         ]
         for (name, shape), each in zip(expected, inputs, strict=True):
@@ -162,69 +150,109 @@ class Layout:
                     f"shape {tuple(each.shape)} on {each.device}"
                 )
 
-    def _products(self) -> Any:
-        return zip(self.plan.products, self._tables.parameters.transposed, strict=True)
+    def _weight_shapes(self) -> list[tuple[int, ...]]:
+        transposed = self._tables.parameters.transposed
+        return [(n, k) if swap else (k, n) for (k, n), swap in zip(self._plan.products, transposed, strict=True)]
 
     def _can_be_read(self, number: int, each: Tensor) -> bool:
         """True if the library can read an input as it is: the features of a row must be contiguous."""
-        if number < len(self.plan.projected):
+        if number < len(self._plan.projected):
             return not each.numel() or each[0, 0].is_contiguous()
-        is_weight = 0 <= number - self._first_weight < len(self.plan.products)
+        is_weight = 0 <= number - self._first_weight < len(self._plan.products)
         return is_weight or each.is_contiguous()
 
     def _position(self, number: int, each: Tensor, is_masked: bool) -> Position:
-        features = math.prod(each.shape[2:])
-        is_contiguous = is_masked or number in self.copied
-        strides = (self.batch * features, features) if is_contiguous else each.stride()[:2]
-        return Position(number, features, 0, *strides)
+        position = _contiguous(number, self._batch, math.prod(each.shape[2:]))
+        if is_masked or number in self.copied:
+            return position
+        time_stride, row_stride = each.stride()[:2]
+        return position._replace(time_stride=time_stride, row_stride=row_stride)
+
+    def _gradients(self) -> dict[Memory, tuple[int, ...]]:
+        plan, sizes, shared = self._plan, (self._time, self._batch), self._tables.shared
+        products = self._grad_products()
+        gradients: dict[Memory, tuple[int, ...]] = {
+            **{("grad_state", n): (self._batch, *shape) for n, shape in enumerate(plan.state)},
+            **{("grad_projected", n): (*sizes, *each) for n, each in enumerate(plan.projected) if n not in shared},
+        }
+        returned = {product for product, _ in shared.values()} if self._is_summed else products
+        gradients |= {("grad_product", n): (*sizes, plan.products[n][1]) for n in returned}
+        if not self._is_summed:
+            return gradients | {("grad_vectors", 0): (self._batch, sum(self.vectors))}
+        shapes = self._weight_shapes()
+        gradients |= {("grad_weight", n): shapes[n] for n in products}
+        return gradients | {("grad_vector", n): (size,) for n, size in enumerate(self.vectors)}
+
+    def _grad_products(self) -> list[int]:
+        return [number for kind, number in self._tables.backward.memories if kind == "grad_product"]
 
     def _bind_forward(self, code: Code, *, states: int) -> Bound:
-        plan, first = self.plan, self._count + 2
-        block = Block(self._count + 1, self.batch)
+        plan, first = self._plan, self._count + 2
+        block = Block(self._count + 1, self._batch)
         for number, shape in enumerate(plan.state):
             block.add(("state", number), math.prod(shape), states)
         for kind, number in code.memories:
             if kind in {"operand", "product"}:
-                block.add((kind, number), plan.products[number][kind == "product"], self.time)
-        if ("kept", 0) in code.memories:
-            block.add(("kept", 0), plan.kept * plan.width, self.time)
-        output = Position(first, plan.output, 0, self.batch * plan.output, plan.output)
-        parts = [StatePosition(("state", n), len(plan.projected) + n, first + 1 + n) for n in range(len(plan.state))]
-        return self._bind(code, {**block.positions, ("output", 0): output}, block, parts)
+                block.add((kind, number), plan.products[number][kind == "product"], self._time)
+            elif kind == "kept":
+                block.add((kind, number), plan.kept * plan.width, self._time)
+        positions = {**block.positions, ("output", 0): _contiguous(first, self._batch, plan.output)}
+        numbers = range(len(plan.state))
+        parts = [StatePosition(("state", n), len(plan.projected) + n, first + 1 + n) for n in numbers]
+        return self._bind(code, positions, block, parts)
 
     def _bind_backward(self, *strides: int) -> Bound:
-        plan, first = self.plan, self._count + 2
-        block = Block(first, self.batch)
+        plan, code, first = self._plan, self._tables.backward, self._count + 2
+        block = Block(first, self._batch)
+        numbers = {memory: first + 2 + len(plan.state) + n for n, memory in enumerate(self.gradients)}
         for number, shape in enumerate(plan.state):
             block.add(("grad_state", number), math.prod(shape), 2)
-        count = len(plan.state)
-        parts = [StatePosition(("grad_state", n), first + 2 + n, first + 2 + count + n) for n in range(count)]
+        for number in self._grad_products():
+            if ("grad_product", number) not in numbers:
+                block.add(("grad_product", number), plan.products[number][1], self._time)
+        if self._is_summed:
+            block.add(("grad_vectors", 0), sum(self.vectors), 1)
         positions = {
             **self.forward.block.positions,
-            **block.positions,
             ("grad_output", 0): Position(first + 1, plan.output, 0, *strides),
-            **self._grad_vectors(first + 2 + 2 * count),
-            **self._gradients(first + 3 + 2 * count),
+            **self._of_steps(numbers),
+            **block.positions,
         }
-        return self._bind(self._tables.backward, positions, block, parts, transposed=True)
+        of_sequences = positions["grad_vectors", 0]._replace(time_stride=0)
+        positions |= {("grad_vectors", 0): of_sequences, **self._of_vectors(of_sequences)}
+        parts = [StatePosition(("grad_state", n), first + 2 + n, numbers["grad_state", n]) for n in range(len(plan.state))]
+        parts.append(StatePosition(("grad_vectors", 0)))  # zeros before the first step
+        sums = self._sums(numbers) if self._is_summed else []
+        return self._bind(code, positions, block, parts, sums, transposed=True)
 
-    def _grad_vectors(self, tensor: int) -> dict[Memory, Position]:
-        starts = [sum(self.vectors[:n]) for n in range(len(self.vectors))]
-        total = sum(self.vectors)
+    def _of_steps(self, numbers: Mapping[Memory, int]) -> dict[Memory, Position]:
+        """Return the positions of those gradients that the steps write."""
         return {
-            ("grad_vector", n): Position(tensor, size, start, 0, total)
-            for n, (size, start) in enumerate(zip(self.vectors, starts, strict=True))
+            memory: _contiguous(numbers[memory], self._batch, math.prod(shape[2:]) if len(shape) > 2 else shape[-1])
+            for memory, shape in self.gradients.items()
+            if memory[0] in {"grad_product", "grad_projected", "grad_vectors"}
         }
 
-    def _gradients(self, first: int) -> dict[Memory, Position]:
-        sizes = [
-            *[(("grad_product", n), self.plan.products[n][1]) for n in self.grad_products],
-            *[(("grad_projected", n), math.prod(self.plan.projected[n])) for n in self.grad_projected],
-        ]
+    def _of_vectors(self, whole: Position) -> dict[Memory, Position]:
+        """Return the positions of the gradients of vectors for each sequence, which the steps add to."""
+        starts = accumulate(self.vectors, initial=whole.offset)
         return {
-            memory: Position(first + n, features, 0, self.batch * features, features)
-            for n, (memory, features) in enumerate(sizes)
+            ("grad_vector", n): whole._replace(features=size, offset=start)
+            for n, (size, start) in enumerate(zip(self.vectors, starts, strict=False))
         }
+
+    def _sums(self, numbers: Mapping[Memory, int]) -> list[SumPosition]:
+        """Return the sums of the gradients of weights, in their orientation, and of vectors."""
+        sums = []
+        for (kind, number), result in numbers.items():
+            if kind == "grad_weight":
+                operand, product = self._plan.operands[number], ("grad_product", number)
+                is_transposed = self._tables.parameters.transposed[number]
+                left, right = (product, operand) if is_transposed else (operand, product)
+                sums.append(SumPosition(left, right, result))
+            elif kind == "grad_vector":
+                sums.append(SumPosition(None, (kind, number), result))
+        return sums
 
     def _bind(
         self,
@@ -232,13 +260,21 @@ class Layout:
         positions: dict[Memory, Position],
         block: Block,
         parts: Sequence[StatePosition],
+        sums: Sequence[SumPosition] = (),
         *,
         transposed: bool = False,
     ) -> Bound:
         constants = self._tables.constants(code, self.dtype)
         known = {CONSTANTS: Position(self._count, len(constants)), **self._given, **positions}
-        weights = []
-        for number, (strides, shape) in enumerate(zip(self._strides, self.plan.products, strict=True)):
-            order = slice(None, None, -1) if transposed else slice(None)
-            weights.append(_abi.Weight(self._first_weight + number, *strides[order], *shape[order]))
-        return Bound(code.bind(known, weights, parts, self.time, self.batch), constants, block)
+        order = slice(None, None, -1) if transposed else slice(None)
+        pairs = zip(self._strides, self._plan.products, strict=True)
+        weights = [
+            _abi.Weight(number, *strides[order], *shape[order])
+            for number, (strides, shape) in enumerate(pairs, self._first_weight)
+        ]
+        return Bound(code.bind(known, weights, parts, sums, (self._time, self._batch)), constants, block)
+
+
+def _contiguous(tensor: int, batch: int, features: int, offset: int = 0) -> Position:
+    """Return the position of a contiguous tensor `(time, batch, features)`."""
+    return Position(tensor, features, offset, batch * features, features)

@@ -71,25 +71,24 @@ class Tables:
             self._constants[key] = values.repeat_interleave(self.plan.width)
         return self._constants[key]
 
-    def layout(self, inputs: Sequence[Tensor], time: int, batch: int, *, is_masked: bool) -> Layout:
+    def layout(self, inputs: Sequence[Tensor], sizes: tuple[int, int], *, is_masked: bool) -> Layout:
         """Return the layout for inputs of these shapes and strides, made at the first call with them.
 
         Args:
             inputs: the inputs, as `Parameters.inputs` returns them.
-            time: the number of steps.
-            batch: the number of sequences.
+            sizes: the number of steps and of sequences.
             is_masked: True if sequences have lengths.
 
         Raises:
             ValueError: an input has another shape, dtype or device than the plan.
         """
         # a list, not a generator: this runs at every call
-        key = (time, batch, is_masked, *[(each.shape, each.stride(), each.dtype, each.is_cpu) for each in inputs])
+        key = (sizes, is_masked, *[(each.shape, each.stride(), each.dtype, each.is_cpu) for each in inputs])
         layout = self._layouts.get(key)
         if layout is None:
             if len(self._layouts) >= _MOST_LAYOUTS:
                 self._layouts = {}
-            layout = self._layouts[key] = Layout(self, inputs, time, batch, is_masked=is_masked)
+            layout = self._layouts[key] = Layout(self, inputs, sizes, is_masked=is_masked)
         return layout
 
     @property

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
-from rnnkit.plan import Plan
 from rnnkit_kernels import _abi
+from rnnkit_kernels._code import Memory
 from rnnkit_kernels._layout import Bound
 from rnnkit_kernels._library import Library
 from rnnkit_kernels._tables import Tables
+
+Gradients: TypeAlias = dict[Memory, Tensor]
 
 
 class Sequences(NamedTuple):
@@ -58,18 +60,18 @@ class Unrolling:
         library: Library,
         tables: Tables,
         inputs: Sequence[Tensor],
-        sizes: Sequence[int],
+        sizes: tuple[int, int],
         lengths: Tensor | None,
     ) -> None:
         self.library, self.plan, self.lengths = library, tables.plan, lengths
         self.time, self.batch = sizes
         self._tables = tables
-        self._layout = layout = tables.layout(inputs, self.time, self.batch, is_masked=lengths is not None)
-        if lengths is not None and lengths.shape != (layout.batch,):
+        self._layout = tables.layout(inputs, sizes, is_masked=lengths is not None)
+        if lengths is not None and lengths.shape != (self.batch,):
             raise ValueError(
-                f"lengths must have the shape (batch,) = ({layout.batch},), but has {tuple(lengths.shape)}"
+                f"lengths must have the shape (batch,) = ({self.batch},), but has {tuple(lengths.shape)}"
             )
-        self._sequences = None if lengths is None else Sequences.of(lengths, layout.time)
+        self._sequences = None if lengths is None else Sequences.of(lengths, self.time)
 
     def with_oriented_weights(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Return the inputs with weights `(features, other_features)`."""
@@ -112,71 +114,59 @@ class Unrolling:
             grad_state: those of the parts of the final state; None for zeros.
             needed: for each input, True if its gradient is needed.
         """
-        layout, dtype = self._layout, self._layout.dtype
-        readable = self._readable(inputs)
-        grad_output = self._grad_output(grad_output)
-        bound = layout.backward(grad_output)
-        given = [None if each is None else each.contiguous() for each in grad_state]
-        of_state = [torch.empty(self.batch, *shape, dtype=dtype) for shape in self.plan.state]
-        of_vectors = torch.zeros(self.batch, sum(layout.vectors), dtype=dtype)
-        of_products = {n: self._new(self.time, self.batch, self.plan.products[n][1]) for n in layout.grad_products}
-        of_projected = {n: self._new(*inputs[n].shape) for n in layout.grad_projected}
+        readable, grad_output = self._readable(inputs), self._grad_output(grad_output)
+        bound = self._layout.backward(grad_output)
         own = self._new(bound.block.size)
-        gradients = [*of_state, of_vectors, *of_products.values(), *of_projected.values()]
-        self._run(bound, [*readable, bound.constants, block, own, grad_output, *given, *gradients])
-        return self._gradients(readable, block, of_projected, of_state, of_products, of_vectors, needed)
-
-    def _gradients(
-        self,
-        inputs: Sequence[Tensor],
-        block: Tensor,
-        of_projected: dict[int, Tensor],
-        of_state: list[Tensor],
-        of_products: dict[int, Tensor],
-        of_vectors: Tensor,
-        needed: Sequence[bool],
-    ) -> list[Tensor | None]:
+        given = [None if each is None else each.contiguous() for each in grad_state]
+        found = {memory: self._new(*shape) for memory, shape in self._layout.gradients.items()}
+        self._run(bound, [*readable, bound.constants, block, own, grad_output, *given, *found.values()])
         plan, iterator = self.plan, iter(needed)
-        found: list[Tensor | None] = []
-        for number in range(len(plan.projected)):
-            if next(iterator):
-                shared = of_projected.get(number)
-                each = self._shared_gradient(of_products, number) if shared is None else shared
-                found.append(self._restored(each))
-            else:
-                found.append(None)
-        found += [each if next(iterator) else None for each in of_state]
-        for number in range(len(plan.products)):
-            found.append(self._weight_gradient(inputs, block, of_products, number) if next(iterator) else None)
-        if any(flags := list(iterator)):
-            parts = torch.unsafe_split_with_sizes(of_vectors.sum(0), self._layout.vectors)
-            found += [each if flag else None for each, flag in zip(parts, flags, strict=True)]
-        else:
-            found += [None] * len(flags)
-        return found
+        return [
+            *[self._projected_gradient(found, n) if next(iterator) else None for n in range(len(plan.projected))],
+            *[found["grad_state", n] if next(iterator) else None for n in range(len(plan.state))],
+            *[
+                self._weight_gradient(readable, block, found, n) if next(iterator) else None
+                for n in range(len(plan.products))
+            ],
+            *self._vector_gradients(found),
+        ]
 
-    def _shared_gradient(self, of_products: dict[int, Tensor], number: int) -> Tensor:
+    def _projected_gradient(self, found: Gradients, number: int) -> Tensor:
+        own = found.get(("grad_projected", number))
+        return self._restored(self._shared_gradient(found, number) if own is None else own)
+
+    def _shared_gradient(self, found: Gradients, number: int) -> Tensor:
         product, piece = self._tables.shared[number]
         shape = self.plan.projected[number]
-        part = of_products[product].narrow(-1, piece * self.plan.width, math.prod(shape))
+        part = found["grad_product", product].narrow(-1, piece * self.plan.width, math.prod(shape))
         return part if len(shape) == 1 else part.unflatten(-1, shape)
 
-    def _weight_gradient(
-        self, inputs: Sequence[Tensor], block: Tensor, of_products: dict[int, Tensor], number: int
-    ) -> Tensor:
+    def _weight_gradient(self, inputs: Sequence[Tensor], block: Tensor, found: Gradients, number: int) -> Tensor:
         """Return the gradient of a weight: the sum over all steps and sequences."""
-        k, n = self.plan.products[number]
-        transposed = self._tables.parameters.transposed[number]
-        if number not in of_products:  # nothing depends on the product
+        summed = found.get(("grad_weight", number))
+        if summed is not None:
+            return summed
+        (k, n), transposed = self.plan.products[number], self._tables.parameters.transposed[number]
+        of_product = found.get(("grad_product", number))
+        if of_product is None:  # nothing depends on the product
             return torch.zeros((n, k) if transposed else (k, n), dtype=block.dtype)
-        rows = self.time * self.batch
-        kind, operand = self.plan.operands[number]
-        if kind == "projected":
-            left = inputs[operand].reshape(rows, k)
-        else:
-            left = block.as_strided((rows, k), (k, 1), self._layout.forward.block.positions[kind, operand].offset)
-        gradient = of_products[number].view(rows, n).t() @ left
+        gradient = of_product.flatten(0, 1).t() @ self._operand(inputs, block, number)
         return gradient if transposed else gradient.t()
+
+    def _operand(self, inputs: Sequence[Tensor], block: Tensor, number: int) -> Tensor:
+        """Return the operand of a product for all steps and sequences."""
+        kind, index = self.plan.operands[number]
+        shape = self.time * self.batch, self.plan.products[number][0]
+        if kind == "projected":
+            return inputs[index].reshape(shape)
+        start = self._layout.forward.block.positions[kind, index].offset
+        return block.as_strided(shape, (shape[1], 1), start)
+
+    def _vector_gradients(self, found: Gradients) -> Sequence[Tensor]:
+        of_sequences = found.get(("grad_vectors", 0))
+        if of_sequences is None:
+            return [found["grad_vector", n] for n in range(len(self._layout.vectors))]
+        return torch.unsafe_split_with_sizes(of_sequences.sum(0), self._layout.vectors)
 
     def _grad_output(self, given: Tensor | None) -> Tensor:
         if given is None:  # nothing depends on the output

@@ -71,7 +71,7 @@ class MachineExecutor(Executor):
         tables = tables_for(plan, library.opcodes)
         given = flatten(projected)
         inputs = tables.parameters.inputs(cell, given, state)
-        unrolling = Unrolling(library, tables, inputs, given[0].shape[:2], lengths)
+        unrolling = Unrolling(library, tables, inputs, tuple(given[0].shape[:2]), lengths)
         if torch.is_grad_enabled() and any([each.requires_grad for each in inputs]):  # noqa: C419  # runs at every call
             output, *final = UnrollFunction.apply(unrolling, type(state), *inputs)  # type: ignore[no-untyped-call]  # of torch
         else:
