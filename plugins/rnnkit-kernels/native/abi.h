@@ -60,8 +60,8 @@ typedef struct {
 } rnnkit_weight;
 
 // A part of the state, `features` elements from `operand` on, between steps. Before the first step it is copied from the
-// memory `first`, or is zeros if that is NULL, and after the last one to the memory `last`, which are (batch, features).
-// Both are indices of memories, or RNNKIT_NONE.
+// memory `first`, or is zeros if that is NULL, and after the last one to the memory `last`, unless that is NULL. Both are
+// (batch, features), and are indices of memories, or RNNKIT_NONE for NULL.
 typedef struct {
     int32_t operand;
     int32_t first;
@@ -70,7 +70,8 @@ typedef struct {
 } rnnkit_state;
 
 // A matrix (m, n) that is computed after the last step: the sum over all rows, and over all steps if `all_steps` is 1, of
-// the outer product of m elements of the operand `left`, or of 1 if that is RNNKIT_NONE, and n elements of `right`.
+// the outer product of m elements of the operand `left`, or of 1 if that is RNNKIT_NONE, and n elements of `right`. It is
+// not computed if the address of its memory is NULL.
 typedef struct {
     int32_t left;
     int32_t right;

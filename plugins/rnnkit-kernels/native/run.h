@@ -156,6 +156,7 @@ template <class S> struct Machine {
 
     void sum(const rnnkit_sum &sum) const {
         S *result = (S *)call.memories[sum.result];
+        if (!result) return;
         for (int64_t i = 0; i < sum.m * sum.n; i++) result[i] = 0;
         for (int64_t time = 0; time < (sum.all_steps ? program.time : 1); time++) {
             int64_t live = sum.all_steps && call.sequences ? call.sequences->live[time] : program.batch;

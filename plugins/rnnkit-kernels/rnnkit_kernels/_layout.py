@@ -60,6 +60,22 @@ class Bound(NamedTuple):
     block: Block
 
 
+class Gradient(NamedTuple):
+    """A gradient that a backward program writes.
+
+    Attributes:
+        memory: its kind and number. The gradients of all vectors for each sequence are `grad_vectors`.
+        shape: its shape.
+        number: the number of the input that it is the gradient of; -1 if gradients of inputs follow from it.
+        is_optional: True if the program need not write it.
+    """
+
+    memory: Memory
+    shape: tuple[int, ...]
+    number: int = -1
+    is_optional: bool = False
+
+
 class Layout:
     """The programs of a plan for inputs of given shapes and strides.
 
@@ -78,10 +94,8 @@ class Layout:
         most_threads: the number of threads that have enough to do.
         copied: the numbers of the inputs that must be made contiguous.
         vectors: the number of features of each vector.
-        gradients: the shapes of the gradients that the backward program writes: of parts of the state, `grad_state`; of
-            projected inputs, `grad_projected`, unless they share those of products, `grad_product`; and of all weights
-            and vectors, `grad_weight` and `grad_vector`, or if torch sums them, of all products, and of the vectors for
-            each sequence, `grad_vectors`.
+        gradients: the gradients that the backward program writes.
+        derived: the inputs whose gradients are none of these, but follow from them.
 
     Raises:
         ValueError: an input has another shape, dtype or device than the plan: the library would read past its end.
@@ -109,6 +123,8 @@ class Layout:
         self.most_threads = max(1, min(self._batch, work // _FEWEST_MULTIPLICATIONS))
         self._is_summed = multiplications <= _MOST_SUMMED
         self.gradients = self._gradients()
+        direct = {each.number for each in self.gradients}
+        self.derived = [n for n in range(len(inputs)) if n not in direct]
         self._backward: dict[tuple[int, ...], Bound] = {}
 
     @property
@@ -168,20 +184,36 @@ class Layout:
         time_stride, row_stride = each.stride()[:2]
         return position._replace(time_stride=time_stride, row_stride=row_stride)
 
-    def _gradients(self) -> dict[Memory, tuple[int, ...]]:
+    def _gradients(self) -> list[Gradient]:
         plan, sizes, shared = self._plan, (self._time, self._batch), self._tables.shared
         products = self._grad_products()
-        gradients: dict[Memory, tuple[int, ...]] = {
-            **{("grad_state", n): (self._batch, *shape) for n, shape in enumerate(plan.state)},
-            **{("grad_projected", n): (*sizes, *each) for n, each in enumerate(plan.projected) if n not in shared},
-        }
-        returned = {product for product, _ in shared.values()} if self._is_summed else products
-        gradients |= {("grad_product", n): (*sizes, plan.products[n][1]) for n in returned}
-        if not self._is_summed:
-            return gradients | {("grad_vectors", 0): (self._batch, sum(self.vectors))}
-        shapes = self._weight_shapes()
-        gradients |= {("grad_weight", n): shapes[n] for n in products}
-        return gradients | {("grad_vector", n): (size,) for n, size in enumerate(self.vectors)}
+        read = {product for product, _ in shared.values()} if self._is_summed else products
+        found = [
+            *[Gradient(("grad_projected", n), (*sizes, *each), n) for n, each in enumerate(plan.projected)],
+            *[
+                Gradient(("grad_state", n), (self._batch, *shape), len(plan.projected) + n, is_optional=True)
+                for n, shape in enumerate(plan.state)
+            ],
+            *[Gradient(("grad_product", n), (*sizes, plan.products[n][1])) for n in read],
+        ]
+        found = [each for each in found if each.memory not in {("grad_projected", n) for n in shared}]
+        return found + (
+            self._summed(products) if self._is_summed else [Gradient(("grad_vectors", 0), self._all_vectors())]
+        )
+
+    def _summed(self, products: Sequence[int]) -> list[Gradient]:
+        """Return the gradients of weights and vectors."""
+        shapes, first = self._weight_shapes(), self._first_weight
+        return [
+            *[Gradient(("grad_weight", n), shapes[n], first + n, is_optional=True) for n in products],
+            *[
+                Gradient(("grad_vector", n), (size,), first + len(shapes) + n, is_optional=True)
+                for n, size in enumerate(self.vectors)
+            ],
+        ]
+
+    def _all_vectors(self) -> tuple[int, int]:
+        return self._batch, sum(self.vectors)
 
     def _grad_products(self) -> list[int]:
         return [number for kind, number in self._tables.backward.memories if kind == "grad_product"]
@@ -204,7 +236,7 @@ class Layout:
     def _bind_backward(self, *strides: int) -> Bound:
         plan, code, first = self._plan, self._tables.backward, self._count + 2
         block = Block(first, self._batch)
-        numbers = {memory: first + 2 + len(plan.state) + n for n, memory in enumerate(self.gradients)}
+        numbers = {each.memory: first + 2 + len(plan.state) + n for n, each in enumerate(self.gradients)}
         for number, shape in enumerate(plan.state):
             block.add(("grad_state", number), math.prod(shape), 2)
         for number in self._grad_products():
@@ -220,17 +252,20 @@ class Layout:
         }
         of_sequences = positions["grad_vectors", 0]._replace(time_stride=0)
         positions |= {("grad_vectors", 0): of_sequences, **self._of_vectors(of_sequences)}
-        parts = [StatePosition(("grad_state", n), first + 2 + n, numbers["grad_state", n]) for n in range(len(plan.state))]
+        parts = [
+            StatePosition(("grad_state", n), first + 2 + n, numbers["grad_state", n]) for n in range(len(plan.state))
+        ]
         parts.append(StatePosition(("grad_vectors", 0)))  # zeros before the first step
         sums = self._sums(numbers) if self._is_summed else []
         return self._bind(code, positions, block, parts, sums, transposed=True)
 
     def _of_steps(self, numbers: Mapping[Memory, int]) -> dict[Memory, Position]:
         """Return the positions of those gradients that the steps write."""
+        axes = {"grad_product": 2, "grad_projected": 2, "grad_vectors": 1}  # before the features
         return {
-            memory: _contiguous(numbers[memory], self._batch, math.prod(shape[2:]) if len(shape) > 2 else shape[-1])
-            for memory, shape in self.gradients.items()
-            if memory[0] in {"grad_product", "grad_projected", "grad_vectors"}
+            memory: _contiguous(numbers[memory], self._batch, math.prod(shape[axes[memory[0]] :]))
+            for memory, shape, _, _ in self.gradients
+            if memory[0] in axes
         }
 
     def _of_vectors(self, whole: Position) -> dict[Memory, Position]:

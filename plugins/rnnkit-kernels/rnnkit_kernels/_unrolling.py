@@ -68,10 +68,9 @@ class Unrolling:
         self._tables = tables
         self._layout = tables.layout(inputs, sizes, is_masked=lengths is not None)
         if lengths is not None and lengths.shape != (self.batch,):
-            raise ValueError(
-                f"lengths must have the shape (batch,) = ({self.batch},), but has {tuple(lengths.shape)}"
-            )
+            raise ValueError(f"lengths must have the shape (batch,) = ({self.batch},), but has {tuple(lengths.shape)}")
         self._sequences = None if lengths is None else Sequences.of(lengths, self.time)
+        self._make, self._dtype = torch.empty if lengths is None else torch.zeros, self._layout.dtype
 
     def with_oriented_weights(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Return the inputs with weights `(features, other_features)`."""
@@ -93,7 +92,7 @@ class Unrolling:
     def _run_forward(self, bound: Bound, inputs: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
         block = self._new(bound.block.size)
         output = self._new(self.time, self.batch, self.plan.output)
-        final = [torch.empty(self.batch, *shape, dtype=self._layout.dtype) for shape in self.plan.state]
+        final = [torch.empty(self.batch, *shape, dtype=self._dtype) for shape in self.plan.state]
         self._run(bound, [*self._readable(inputs), bound.constants, block, output, *final])
         return self._restored(output), final, block
 
@@ -114,26 +113,40 @@ class Unrolling:
             grad_state: those of the parts of the final state; None for zeros.
             needed: for each input, True if its gradient is needed.
         """
+        layout = self._layout
         readable, grad_output = self._readable(inputs), self._grad_output(grad_output)
-        bound = self._layout.backward(grad_output)
-        own = self._new(bound.block.size)
+        bound = layout.backward(grad_output)
         given = [None if each is None else each.contiguous() for each in grad_state]
-        found = {memory: self._new(*shape) for memory, shape in self._layout.gradients.items()}
-        self._run(bound, [*readable, bound.constants, block, own, grad_output, *given, *found.values()])
-        plan, iterator = self.plan, iter(needed)
-        return [
-            *[self._projected_gradient(found, n) if next(iterator) else None for n in range(len(plan.projected))],
-            *[found["grad_state", n] if next(iterator) else None for n in range(len(plan.state))],
-            *[
-                self._weight_gradient(readable, block, found, n) if next(iterator) else None
-                for n in range(len(plan.products))
-            ],
-            *self._vector_gradients(found),
+        found = [
+            None if is_optional and not needed[number] else self._new(*shape)
+            for _, shape, number, is_optional in layout.gradients
         ]
+        own = self._new(bound.block.size)
+        self._run(bound, [*readable, bound.constants, block, own, grad_output, *given, *found])
+        results: list[Tensor | None] = [None] * len(inputs)
+        for (_, _, number, _), each in zip(layout.gradients, found, strict=True):
+            if number >= 0:
+                results[number] = each
+        if layout.derived:
+            pairs = zip(layout.gradients, found, strict=True)
+            by_memory = {gradient.memory: each for gradient, each in pairs if each is not None}
+            for number in layout.derived:
+                results[number] = self._derived(readable, block, by_memory, number) if needed[number] else None
+        if self._sequences is not None:
+            count = len(self.plan.projected)
+            results[:count] = [None if each is None else self._restored(each) for each in results[:count]]
+        return results
 
-    def _projected_gradient(self, found: Gradients, number: int) -> Tensor:
-        own = found.get(("grad_projected", number))
-        return self._restored(self._shared_gradient(found, number) if own is None else own)
+    def _derived(self, inputs: Sequence[Tensor], block: Tensor, found: Gradients, number: int) -> Tensor:
+        """Return the gradient of an input that follows from others."""
+        first = len(self.plan.projected) + len(self.plan.state)
+        if number < first:
+            return self._shared_gradient(found, number)
+        if number < first + len(self.plan.products):
+            return self._weight_gradient(inputs, block, found, number - first)
+        vector = number - first - len(self.plan.products)
+        sizes = self._layout.vectors
+        return found["grad_vectors", 0].narrow(1, sum(sizes[:vector]), sizes[vector]).sum(0)
 
     def _shared_gradient(self, found: Gradients, number: int) -> Tensor:
         product, piece = self._tables.shared[number]
@@ -143,9 +156,6 @@ class Unrolling:
 
     def _weight_gradient(self, inputs: Sequence[Tensor], block: Tensor, found: Gradients, number: int) -> Tensor:
         """Return the gradient of a weight: the sum over all steps and sequences."""
-        summed = found.get(("grad_weight", number))
-        if summed is not None:
-            return summed
         (k, n), transposed = self.plan.products[number], self._tables.parameters.transposed[number]
         of_product = found.get(("grad_product", number))
         if of_product is None:  # nothing depends on the product
@@ -162,15 +172,9 @@ class Unrolling:
         start = self._layout.forward.block.positions[kind, index].offset
         return block.as_strided(shape, (shape[1], 1), start)
 
-    def _vector_gradients(self, found: Gradients) -> Sequence[Tensor]:
-        of_sequences = found.get(("grad_vectors", 0))
-        if of_sequences is None:
-            return [found["grad_vector", n] for n in range(len(self._layout.vectors))]
-        return torch.unsafe_split_with_sizes(of_sequences.sum(0), self._layout.vectors)
-
     def _grad_output(self, given: Tensor | None) -> Tensor:
         if given is None:  # nothing depends on the output
-            return torch.zeros(self.plan.output, dtype=self._layout.dtype).expand(self.time, self.batch, -1)
+            return torch.zeros(self.plan.output, dtype=self._dtype).expand(self.time, self.batch, -1)
         has_flat_rows = given.stride(-1) == 1 or given.shape[-1] == 1
         return self._sorted(given if has_flat_rows else given.contiguous())
 
@@ -186,8 +190,7 @@ class Unrolling:
 
     def _new(self, *sizes: int) -> Tensor:
         """Return a new tensor, with zeros past the ends of the sequences."""
-        make = torch.empty if self._sequences is None else torch.zeros
-        return make(sizes, dtype=self._layout.dtype)
+        return self._make(sizes, dtype=self._dtype)
 
     def _run(self, bound: Bound, tensors: Sequence[Tensor | None]) -> None:
         addresses = [None if each is None else each.data_ptr() for each in tensors]
