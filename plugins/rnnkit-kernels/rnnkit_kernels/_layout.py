@@ -80,8 +80,8 @@ class Layout:
     """The programs of a plan for inputs of given shapes and strides.
 
     The tensors of a call of `inference` and `forward` are the inputs, the constants, a block, the output, and the parts
-    of the final state. Those of `backward` are the inputs, the constants, the block of `forward`, a block, the gradients
-    of the output and of the parts of the final state, and `gradients`.
+    of the final state. Those of `backward` are the inputs, the constants, the block of `forward`, a block, the
+    gradients of the output and of the parts of the final state, and `gradients`.
 
     Args:
         tables: the tables of the plan.
