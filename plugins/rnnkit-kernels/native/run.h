@@ -73,7 +73,7 @@ constexpr int64_t rounded_up(int64_t number, int64_t factor) { return (number + 
 template <class S> struct Machine {
     const rnnkit_call &call;
     const rnnkit_program &program;
-    const Packed<S> *weights;
+    const Matrix<S> *weights;
     int64_t first, end;  // the rows of this thread
     int64_t tile;        // rows for which all instructions of a part run before those of the next rows
     int64_t temporary_stride;
@@ -103,7 +103,10 @@ template <class S> struct Machine {
 
     void run_product(const rnnkit_part &part, int64_t time, int64_t live) const {
         Rows<S> result = rows_of(part.result, time, first), operand = rows_of(part.operand, time, first);
-        const Packed<S> &weight = weights[part.weight];
+        const Matrix<S> &weight = weights[part.weight];
+        if (weight.panel == 0)
+            return multiply_few(result.start, result.stride, operand.start, operand.stride, weight, live - first, part.k,
+                                part.n);
         with_constant<most_vectors>(weight.panel, [&](auto panel) {
             multiply<S, decltype(panel)::value>(result.start, result.stride, operand.start, operand.stride, weight.data,
                                                 live - first, part.k, part.n);
@@ -169,7 +172,7 @@ template <class S> struct Machine {
 };
 
 template <class S>
-static int32_t run_rows(const rnnkit_call &call, const Packed<S> *weights, int64_t first, int64_t end) {
+static int32_t run_rows(const rnnkit_call &call, const Matrix<S> *weights, int64_t first, int64_t end) {
     const rnnkit_program &program = *call.program;
     if (first >= end) return RNNKIT_OK;
     int64_t stride = rounded_up(program.width, lanes<S>);
@@ -199,7 +202,7 @@ static int64_t first_row(const rnnkit_call &call, int64_t share, int64_t shares)
 
 template <class S> struct Shares {
     const rnnkit_call *call;
-    const Packed<S> *weights;
+    const Matrix<S> *weights;
     int64_t count;
     int32_t status;
 };
@@ -213,32 +216,41 @@ template <class S> static void run_shares(int64_t begin, int64_t end, void *cont
     }
 }
 
-// Weights are packed at every call: a change of their values cannot be seen.
-template <class S> static void pack_weights(const rnnkit_call &call, Packed<S> *weights, S *data) {
-    const rnnkit_program &program = *call.program;
+// Weights are packed at every call: a change of their values cannot be seen. Returns the number of elements.
+template <class S> static int64_t choose_panels(const rnnkit_program &program, Matrix<S> *weights, int64_t shares) {
+    int64_t elements = 0;
     for (int64_t i = 0; i < program.weight_count; i++) {
         const rnnkit_weight &weight = program.weights[i];
-        weights[i].data = data;
-        pack(weights[i], (const S *)call.memories[weight.memory], weight);
-        data += packed_elements<S>(weight.k, weight.n, weights[i].panel);
+        bool packs = should_pack(weight, program.time, program.batch);
+        int64_t panel = packs ? best_panel<S>(weight.n, program.batch / shares) : 0;
+        weights[i] = {nullptr, panel, weight.k_stride, weight.n_stride};
+        elements += panel == 0 ? 0 : packed_elements<S>(weight.k, weight.n, panel);
+    }
+    return elements;
+}
+
+template <class S> static void pack_weights(const rnnkit_call &call, Matrix<S> *weights, S *packed) {
+    for (int64_t i = 0; i < call.program->weight_count; i++) {
+        const rnnkit_weight &weight = call.program->weights[i];
+        const S *source = (const S *)call.memories[weight.memory];
+        int64_t panel = weights[i].panel;
+        weights[i].data = panel == 0 ? source : packed;
+        if (panel == 0) continue;
+        pack(packed, panel, source, weight);
+        packed += packed_elements<S>(weight.k, weight.n, panel);
     }
 }
 
 template <class S> static int32_t run(const rnnkit_call &call) {
     const rnnkit_program &program = *call.program;
-    int64_t count = call.threads < program.batch ? call.threads : program.batch, elements = 0;
+    int64_t count = call.threads < program.batch ? call.threads : program.batch;
     if (count < 1) count = 1;
-    Buffer table(program.weight_count * (int64_t)sizeof(Packed<S>));
+    Buffer table(program.weight_count * (int64_t)sizeof(Matrix<S>));
     if (!table.allocated) return RNNKIT_OUT_OF_MEMORY;
-    Packed<S> *weights = (Packed<S> *)table.start;
-    for (int64_t i = 0; i < program.weight_count; i++) {
-        const rnnkit_weight &weight = program.weights[i];
-        weights[i].panel = best_panel<S>(weight.n, program.batch / count);
-        elements += packed_elements<S>(weight.k, weight.n, weights[i].panel);
-    }
-    Buffer data(elements * (int64_t)sizeof(S));
-    if (!data.allocated) return RNNKIT_OUT_OF_MEMORY;
-    pack_weights(call, weights, (S *)data.start);
+    Matrix<S> *weights = (Matrix<S> *)table.start;
+    Buffer packed(choose_panels(program, weights, count) * (int64_t)sizeof(S));
+    if (!packed.allocated) return RNNKIT_OUT_OF_MEMORY;
+    pack_weights(call, weights, (S *)packed.start);
     Shares<S> shares = {&call, weights, count, RNNKIT_OK};
     if (count == 1) run_shares<S>(0, 1, &shares);
     else if (call.parallel_for(0, count, 1, run_shares<S>, &shares) != 0) return RNNKIT_NO_THREADS;
