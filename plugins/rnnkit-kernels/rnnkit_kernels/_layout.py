@@ -115,7 +115,7 @@ class Layout:
             **{("projected", n): each for n, each in enumerate(of_projected)},
             **{("vector", n): Position(first_vector + n, size) for n, size in enumerate(self.vectors)},
         }
-        strides = [each.stride() for each in inputs[self._first_weight : first_vector]]
+        strides: list[tuple[int, ...]] = [each.stride() for each in inputs[self._first_weight : first_vector]]
         transposed = zip(strides, tables.parameters.transposed, strict=True)
         self._strides = [each[::-1] if is_transposed else each for each, is_transposed in transposed]
         multiplications = self._time * self._batch * sum(k * n for k, n in plan.products)
@@ -189,14 +189,17 @@ class Layout:
         products = self._grad_products()
         read = {product for product, _ in shared.values()} if self._is_summed else products
         found = [
-            *[Gradient(("grad_projected", n), (*sizes, *each), n) for n, each in enumerate(plan.projected)],
+            *[
+                Gradient(("grad_projected", n), (*sizes, *shape), n)
+                for n, shape in enumerate(plan.projected)
+                if ("grad_projected", n) in self._tables.backward.memories  # unless shared, or without a gradient
+            ],
             *[
                 Gradient(("grad_state", n), (self._batch, *shape), len(plan.projected) + n, is_optional=True)
                 for n, shape in enumerate(plan.state)
             ],
             *[Gradient(("grad_product", n), (*sizes, plan.products[n][1])) for n in read],
         ]
-        found = [each for each in found if each.memory not in {("grad_projected", n) for n in shared}]
         return found + (
             self._summed(products) if self._is_summed else [Gradient(("grad_vectors", 0), self._all_vectors())]
         )
