@@ -1,4 +1,4 @@
-"""What rnnkit-kernels keeps between calls: bounded, and made again for other sizes, strides and dtypes; bfloat16."""
+"""Layouts are kept between calls, bounded, and made again for other sizes, strides and dtypes; and bfloat16."""
 
 import copy
 import gc

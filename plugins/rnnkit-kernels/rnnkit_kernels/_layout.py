@@ -304,12 +304,11 @@ class Layout:
     ) -> Bound:
         constants = self._tables.constants(code, self.dtype)
         known = {CONSTANTS: Position(self._count, len(constants)), **self._given, **positions}
-        order = slice(None, None, -1) if transposed else slice(None)
         pairs = zip(self._strides, self._plan.products, strict=True)
-        weights = [
-            _abi.Weight(number, *strides[order], *shape[order])
-            for number, (strides, shape) in enumerate(pairs, self._first_weight)
-        ]
+        weights = []
+        for number, ((k_stride, n_stride), (k, n)) in enumerate(pairs, self._first_weight):
+            of_weight = (n_stride, k_stride, n, k) if transposed else (k_stride, n_stride, k, n)
+            weights.append(_abi.Weight(number, *of_weight))
         return Bound(code.bind(known, weights, parts, sums, (self._time, self._batch)), constants, block)
 
 
