@@ -115,7 +115,7 @@ def _by_names(names: str) -> tuple[Executor, ...]:
     index = current_catalog().executors
     known = [name.strip() for name in names.split(",") if name.strip()]
     try:
-        return tuple(_instance(index.get(name)) for name in known)
+        return tuple(executor_instance(index.get(name)) for name in known)
     except (LookupError, PluginError) as error:
         available = join_quoted(index.names()) or "none"
         raise PluginError(f"{VARIABLE}={names!r} cannot be used: {error} Installed executors: {available}.") from error
@@ -126,14 +126,19 @@ def _all() -> tuple[Executor, ...]:
     executors = []
     for name in index.names():
         try:
-            executors.append(_instance(index.get(name)))
+            executors.append(executor_instance(index.get(name)))
         except PluginError as error:
             warnings.warn(f"{error} Cells run without it.", RuntimeWarning, stacklevel=2)
     return tuple(executors)
 
 
 @cache
-def _instance(cls: Any) -> Executor:
+def executor_instance(cls: Any) -> Executor:
+    """Return the instance of a class that a plugin registers.
+
+    Raises:
+        PluginError: it is not a class of executors.
+    """
     if not (isinstance(cls, type) and issubclass(cls, Executor)):
         raise PluginError(f"An executor must be a subclass of rnnkit.plan.Executor, but is {cls!r}.")
     return cls()

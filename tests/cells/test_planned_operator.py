@@ -172,7 +172,7 @@ def test_a_replaced_cell_runs():
     assert_same(with_gradients(model, function, *arguments), with_gradients(model, model, *arguments))
 
 
-def test_step_loop_runs_if_executors_are_turned_off_later(monkeypatch):
+def test_step_loop_runs_if_executors_are_disabled_later(monkeypatch):
     model = model_of()
     function, arguments = compiled(model), example(model, *SIZES[0])
     function(*arguments)
@@ -212,7 +212,7 @@ def test_a_step_without_a_plan_runs_by_scan():
         assert_same(with_gradients(model, compiled(model), *arguments), with_gradients(model, model, *arguments))
 
 
-def test_unregistered_tensor_with_a_gradient_is_no_input_of_the_operator():
+def test_cell_with_an_unregistered_tensor_that_requires_a_gradient():
     class Unregistered(SimpleCell):
         def __init__(self, *sizes, **others):
             super().__init__(*sizes, **others)

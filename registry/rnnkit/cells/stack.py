@@ -380,18 +380,12 @@ class CellStack(Backbone):
             self._note(planned)
             return *result, None
         execution = self._required_step_loop(record=record or initial is not None)
-        if execution is None and self._fused_paths[self.training].cells:
-            result = unroll_fused(cell, x, state, ends.lengths)
+        changes = Regularization.of(self.options, cell, state, training=self.training)
+        if execution is None:
+            result = self._run_whole_sequence(cell, x, state, ends.lengths, changes)
             if result is not NotImplemented:
-                self._note(UNROLL)
                 return *result, None
         is_one_step = x.shape[0] == 1
-        changes = Regularization.of(self.options, cell, state, training=self.training)
-        is_plain = changes is None and not is_one_step and not is_modified(cell)
-        if execution is None and torch.compiler.is_compiling() and is_plain:
-            result = unroll_compiled(self._number, self._index(cell), cell, x, state, ends.lengths)
-            if result is not NotImplemented:
-                return *result, None
         step, inputs = step_inputs(cell, x)
         state = cast_for_autocast(state)
         masks = () if changes is None else draw_masks(changes, inputs, state)
@@ -410,8 +404,19 @@ class CellStack(Backbone):
             fix_numbers(cell)
         return _run_steps(step, inputs, state, initial, ends, record=record, is_scanned=is_scanned)
 
-    def _index(self, cell: Cell) -> int:
-        return next(index for index, each in enumerate(self._cells()) if each is cell)
+    def _run_whole_sequence(
+        self, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None, changes: Regularization | None
+    ) -> Any:
+        """Run a cell by its own `unroll`, or in a compiled model by its plan, or return `NotImplemented`."""
+        if self._fused_paths[self.training].cells:
+            result = unroll_fused(cell, x, state, lengths)
+            if result is not NotImplemented:
+                self._note(UNROLL)
+                return result
+        if changes is not None or x.shape[0] == 1 or not torch.compiler.is_compiling() or is_modified(cell):
+            return NotImplemented
+        index = next(index for index, each in enumerate(self._cells()) if each is cell)
+        return unroll_compiled(self._number, index, cell, x, state, lengths)
 
     def _required_step_loop(self, *, record: bool) -> Execution | None:
         """Return the step loop and the reason, if no executor may replace it."""

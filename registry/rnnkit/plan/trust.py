@@ -43,7 +43,7 @@ from rnnkit.plan.verification import verify, verify_values
 
 Codes: TypeAlias = frozenset[types.CodeType]
 
-_DTYPES = {torch.float32, torch.float64}
+_DTYPES = {torch.float32, torch.float64, torch.bfloat16}
 _PLAIN = {torch.Tensor, nn.Parameter}
 _MAX_PLANS = 256  # an attribute may change at every call
 _MAX_VARIANTS = 8  # of one cell: its regularization may change as well
@@ -220,7 +220,7 @@ def _refuse_modes(cell: nn.Module) -> None:
     dtypes, devices = {tensor.dtype for tensor in tensors}, {tensor.device.type for tensor in tensors}
     if len(dtypes) != 1 or not dtypes <= _DTYPES:
         names = ", ".join(sorted(map(str, dtypes))) or "none"
-        raise Unsupported(f"all parameters must be float32 or all float64, but their dtypes are: {names}")
+        raise Unsupported(f"all parameters must be float32, all float64 or all bfloat16, but their dtypes are: {names}")
     if devices == {"meta"}:
         raise Unsupported("the parameters are on the device meta")
     if any(map(autocast_is_on, devices)):
