@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnkit import Backbone, RecurrentSpec, map_state, orthogonal_
+from rnnkit import Backbone, CellStack, RecurrentSpec, map_state, orthogonal_
+from rnnkit_builtin._executor_rule import FEWEST_STEPS_OF_ALL, executor_is_faster
 from rnnkit_builtin._kernels import Layers
 from rnnkit_builtin._unroll_operator import unroll_layers
+
+if TYPE_CHECKING:
+    from rnnkit_builtin._as_cells import CellBackbone
+
+_TORCH = "torch"
+_FORWARD: dict[type, Any] = {cls: cls.forward for cls in (nn.RNN, nn.GRU, nn.LSTM)}  # before anyone can patch them
+_SIZES = ("mode", "input_size", "hidden_size", "num_layers", "bias", "batch_first", "bidirectional", "proj_size")
 
 # By the prefix of its symbols in an equation, each parameter of the lowest layer.
 _PARAMETER_OF_PREFIX = {"W_{i": "weight_ih_l0", "W_{h": "weight_hh_l0", "b_{i": "bias_ih_l0", "b_{h": "bias_hh_l0"}
@@ -32,11 +40,19 @@ def shared_arguments(spec: RecurrentSpec[Any]) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in names}
 
 
-class _Attributes:
-    """The attributes of a module. `torch.export` copies a dict that a module has, but not this object."""
+class _Link:
+    """The link of a backbone to its module. `torch.export` copies the containers of a backbone, but not this object.
+
+    Attributes:
+        values: the attributes of the module.
+        cells: the module as a stack of cells, with the parameters of the last call by an executor; None before.
+        ran: the executor of the last call, for display.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         self.values = vars(module)
+        self.cells: CellBackbone | None = None
+        self.ran = ""
 
 
 def hidden_features(spec: RecurrentSpec[Any]) -> int:
@@ -68,6 +84,7 @@ class TorchBackbone(Backbone):
         self._like = next(rnn.parameters()).detach().new_empty(0)  # not a buffer, which a summary would list
         self._layers = Layers(rnn.mode.lower(), rnn.num_layers, rnn.bias, rnn.bidirectional)
         self._weight_names = tuple(rnn._parameters)  # noqa: SLF001  # in the order in which the kernels take them
+        self._sizes = {name: getattr(rnn, name) for name in _SIZES}
         self.rnn = rnn
         if spec.options.recurrent_init == "orthogonal":
             for _, weight_hh, *_ in rnn.all_weights:
@@ -87,7 +104,7 @@ class TorchBackbone(Backbone):
 
     def _link(self) -> None:
         """Keep the attributes of `rnn` where `torch.compile` reads them: it refuses torch's recurrent modules."""
-        self._link_to_rnn = _Attributes(self.rnn)
+        self._link_to_rnn = _Link(self.rnn)
 
     def _reference_tensor(self) -> Tensor:
         # A tool may replace `rnn` in `_modules`, past `__setattr__`. Without this line its parameters would stay alive.
@@ -100,6 +117,7 @@ class TorchBackbone(Backbone):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self._like = fn(self._like)
+        self._link_to_rnn.cells = None  # torch may replace the parameters, which would stay alive
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # missing in torch's stubs
 
     def __getstate__(self) -> Any:
@@ -126,9 +144,9 @@ class TorchBackbone(Backbone):
         # not a module that a tool has put in its place; a module with parametrized weights has another class
         if type(self.rnn).forward not in (nn.RNN.forward, nn.GRU.forward, nn.LSTM.forward):
             return self
-        from rnnkit_builtin._step_loop import StepLoopBackbone
+        from rnnkit_builtin._as_cells import as_step_loop
 
-        return StepLoopBackbone(self, self.rnn)
+        return as_step_loop(self, self.rnn)
 
     def onnx_translations(self) -> Mapping[Any, Callable[..., Any]]:
         if self.output_size != self.hidden_size:  # ONNX has no projection
@@ -138,11 +156,18 @@ class TorchBackbone(Backbone):
         return TRANSLATIONS
 
     def run(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> tuple[Tensor, Any]:
-        if torch.compiler.is_compiling() and self._runs_kernel():
-            return self._run_operator(x, state, lengths, None)
+        time = x.shape[1 if self.batch_first else 0]
+        if torch.compiler.is_compiling():
+            if self._runs_kernel():
+                return self._run_operator(x, state, lengths, None)
+        elif time >= FEWEST_STEPS_OF_ALL and self._prefers_executor(x, lengths):  # the first condition costs no call
+            result = self._run_planned(x, state, lengths)
+            if result is not NotImplemented:
+                return result  # type: ignore[no-any-return]  # of a stack of cells
+        else:
+            self._link_to_rnn.ran = _TORCH
         if lengths is None:
             return self._call(x, state)
-        time = x.shape[1 if self.batch_first else 0]
         # torch packs lengths on the CPU only, and refuses 0: an empty sequence runs one step, which is undone below
         lengths_on_cpu = lengths.cpu()
         packed = pack_padded_sequence(x, lengths_on_cpu.clamp(min=1), self.batch_first, enforce_sorted=False)
@@ -151,6 +176,57 @@ class TorchBackbone(Backbone):
         if not bool(lengths_on_cpu.all()):
             final = self._restore_empty(final, state, lengths == 0)
         return output, final
+
+    @property
+    def executor(self) -> str:
+        return self._link_to_rnn.ran
+
+    def _prefers_executor(self, x: Tensor, lengths: Tensor | None) -> bool:
+        batch, time = x.shape[:2] if self.batch_first else (x.shape[1], x.shape[0])
+        return executor_is_faster(
+            self._layers.kernel,
+            x,
+            self.hidden_size,
+            time=time,
+            batch=batch,
+            has_lengths=lengths is not None,
+            projected=self.output_size != self.hidden_size,
+        )
+
+    def _run_planned(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
+        """Compute `run` by an installed executor, or return `NotImplemented`."""
+        link = self._link_to_rnn
+        own = link.values
+        if not CellStack.has_executor():
+            link.ran = f"{_TORCH} (no executor is installed)"
+            return NotImplemented
+        if not self._equals_cells():
+            link.cells, link.ran = None, f"{_TORCH} (hooks, parametrizations or attributes change the module)"
+            return NotImplemented
+        if link.cells is None:
+            from rnnkit_builtin._as_cells import CellBackbone
+
+            link.cells = CellBackbone(self, self.rnn)
+        link.cells.set_weights(own["_parameters"].__getitem__)  # at every call: they may have been replaced
+        dropout = own["dropout"] if own["training"] else 0.0
+        result = link.cells.run_planned(x, state, lengths, dropout=dropout)
+        if isinstance(result, str):
+            link.ran = f"{_TORCH} ({result})"
+            return NotImplemented
+        link.ran = link.cells.stack.executor
+        return result
+
+    def _equals_cells(self) -> bool:
+        """True if cells with the parameters of `rnn` compute what a call of `rnn` computes."""
+        own = self._link_to_rnn.values
+        if not self._runs_kernel() or own.get("_compiled_call_impl") is not None:
+            return False
+        weights = [own["_parameters"][name] for name in self._weight_names]
+        return (
+            type(self.rnn).forward is _FORWARD[type(self.rnn)]
+            and self._sizes.items() <= own.items()
+            and all(type(weight) is nn.Parameter for weight in weights)
+        )
 
     def run_with_restarts(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor) -> Any:
         return self._run_operator(x, state, lengths, restarts) if self._runs_kernel() else NotImplemented

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from rnnkit import Cell
 from rnnkit_builtin import _unroll_operator
+from rnnkit_builtin._executor_rule import FEWEST_STEPS_OF_ALL, executor_is_faster
 from rnnkit_builtin._kernels import Layers, run_kernel
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # in the order in which the kernels take them
@@ -84,6 +85,15 @@ class TorchCell(Cell):
     @abstractmethod
     def kernel(self) -> str | None:
         """Return the name of torch's kernel for this cell; None if it has none, as with layer normalization."""
+
+    def prefers_executor(self, x: Tensor, lengths: Tensor | None) -> bool:
+        time, batch, _ = x.shape
+        if time < FEWEST_STEPS_OF_ALL:  # costs no call
+            return False
+        kernel, has_lengths = self.kernel(), lengths is not None
+        return kernel is not None and executor_is_faster(
+            kernel, x, self.hidden_size, time=time, batch=batch, has_lengths=has_lengths
+        )
 
     def onnx_translations(self) -> Mapping[Any, Callable[..., Any]]:
         from rnnkit_builtin._onnx import TRANSLATIONS  # imports onnxscript

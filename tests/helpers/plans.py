@@ -1,26 +1,20 @@
 """Plans compared with steps: the reference runs each sequence alone, one step after another."""
 
 import math
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rnnkit import Cell, CellState
 from rnnkit.plan import Plan, plan_for, unroll
 from rnnkit.plan.lower import lower
 from rnnkit.plan.record import record
-from rnnkit.plan.simplify import simplify
 from rnnkit.plan.snapshot import cell_tensors
 from rnnkit.plan.stages import make_plan
+from rnnkit.plan.steps import Steps
 
 LENGTHS = torch.tensor([4, 0, 1, 3, 4])
 TIME, BATCH = 4, len(LENGTHS)
-
-
-class TwoPartState(NamedTuple):
-    first: Tensor
-    second: Tensor
 
 
 class StepCell(Cell):
@@ -37,32 +31,6 @@ class StepCell(Cell):
         return h, CellState(h)
 
 
-class CellOfTorchrecurrent(Cell):
-    """A cell of torchrecurrent, which is not changed: its whole `forward` is the step."""
-
-    def __init__(self, name, *, dtype=torch.float64):
-        import torchrecurrent
-
-        super().__init__(4, 4)
-        self.inner = getattr(torchrecurrent, name)(4, 4).to(dtype)
-        bases = " ".join(base.__name__ for base in type(self.inner).__mro__)
-        self.separate_output = "Decoupled" in bases
-        self.two_parts = "DoubleState" in bases
-
-    def state_shapes(self, batch_size):
-        shape = torch.Size((batch_size, 4))
-        return TwoPartState(shape, shape) if self.two_parts else CellState(shape)
-
-    def step(self, projected_t, state):
-        result = self.inner(projected_t, tuple(state) if self.two_parts else state[0])
-        output, new = result if self.separate_output else (flat(result)[0], result)
-        return output, type(state)(*flat(new))
-
-
-def flat(nested):
-    return tuple(leaf for each in nested for leaf in flat(each)) if isinstance(nested, tuple) else (nested,)
-
-
 def plan_of(cell):
     """Return the plan of a cell that must have one."""
     plan = plan_for(cell)
@@ -75,7 +43,7 @@ def unverified_plan(cell):
     shapes = cell.state_shapes(23)
     state = type(shapes)(*[torch.randn(shape, dtype=torch.float64) for shape in shapes])
     projected = cell.project(torch.randn(23, cell.input_size, dtype=torch.float64))
-    return make_plan(lower(simplify(record(cell, projected, state, cell_tensors(cell), 23))))
+    return make_plan(lower(record(Steps(cell, None).step, projected, (), state, cell_tensors(cell), batch=23)))
 
 
 def randomize(cell):

@@ -50,8 +50,8 @@ static const rnnkit_layout layout = {
 };
 
 static const char *const names[] = {
-#define INSTRUCTION(name, value) #name,
-    RNNKIT_INSTRUCTION_TABLE(INSTRUCTION)
+#define INSTRUCTION(name, ...) #name,
+    RNNKIT_INSTRUCTION_TABLE(INSTRUCTION) RNNKIT_ROW_INSTRUCTION_TABLE(INSTRUCTION)
 #undef INSTRUCTION
 };
 

@@ -20,8 +20,8 @@ struct Buffer {
 };
 
 enum Opcode {
-#define INSTRUCTION(name, value) OPCODE_##name,
-    RNNKIT_INSTRUCTION_TABLE(INSTRUCTION)
+#define INSTRUCTION(name, ...) OPCODE_##name,
+    RNNKIT_INSTRUCTION_TABLE(INSTRUCTION) RNNKIT_ROW_INSTRUCTION_TABLE(INSTRUCTION)
 #undef INSTRUCTION
 };
 
@@ -50,6 +50,29 @@ INLINE void for_each_vector(Rows<S> result, Rows<S> a, Rows<S> b, Rows<S> c, int
     }
 }
 
+// Each feature of a row becomes the combination of all of them, divided by a number. The lanes of a vector are combined
+// at the end; those of the last vector past the row are not.
+template <class S, class F>
+INLINE void reduce_rows(Rows<S> result, Rows<S> x, int64_t rows, int64_t width, F combine, S divisor) {
+    for (int64_t row = 0; row < rows; row++) {
+        const S *from = x.start + row * x.stride;
+        S *to = result.start + row * result.stride;
+        int64_t whole = width / lanes<S> * lanes<S>;
+        Vector<S> total = broadcast(from[0]);
+        if (whole > 0) {
+            Vector<S> sums = load(from);
+            for (int64_t j = lanes<S>; j < whole; j += lanes<S>) sums = combine(sums, load(from + j));
+            total = broadcast(sums[0]);
+            for (int64_t i = 1; i < lanes<S>; i++) total = combine(total, broadcast(sums[i]));
+        }
+        for (int64_t j = whole > 0 ? whole : 1; j < width; j++) total = combine(total, broadcast(from[j]));
+        total /= divisor;
+        int64_t j = 0;
+        for (; j + lanes<S> <= width; j += lanes<S>) store(to + j, total);
+        store_some(to + j, total, width - j);
+    }
+}
+
 template <class S>
 static void execute(int32_t opcode, Rows<S> result, Rows<S> x, Rows<S> y, Rows<S> z, int64_t rows, int64_t width) {
     typedef Vector<S> V;
@@ -62,6 +85,12 @@ static void execute(int32_t opcode, Rows<S> result, Rows<S> x, Rows<S> y, Rows<S
         });                                                                                   \
         break;
         RNNKIT_INSTRUCTION_TABLE(INSTRUCTION)
+#undef INSTRUCTION
+#define INSTRUCTION(name, combination, divisor)                                                                  \
+    case OPCODE_##name:                                                                                          \
+        reduce_rows<S>(result, x, rows, width, [](V a, V b) -> V { return combination; }, (S)(divisor));         \
+        break;
+        RNNKIT_ROW_INSTRUCTION_TABLE(INSTRUCTION)
 #undef INSTRUCTION
     }
 }

@@ -69,7 +69,6 @@ def _unroll_reference(unrolling: Unrolling, inputs: Sequence[Tensor], state_type
             calls=(),
             weights=tuple(weights),
             vectors=tuple(vectors),
-            repeats=(1,) * len(vectors),
         ),
         projection=replace(plan.projection, inputs=tuple(range(first)), calls=(), results=tuple(range(first))),
     )

@@ -192,6 +192,22 @@ class Cell(ResettableModule, ABC):
         """
         return NotImplemented
 
+    def prefers_executor(self, x: Tensor, lengths: Tensor | None) -> bool:  # subclasses read them
+        """True if an installed executor is faster than `unroll` and `unroll_layers` for such a sequence.
+
+        The stack then asks the installed executors first. If there are none, or all refuse the plan of the cell, the
+        methods of the cell run. Decide by a fixed rule on sizes, dtype and whether there are lengths, not on values or
+        measured times, so that the same call always runs the same way.
+
+        Args:
+            x: the input of the lowest layer, `(time, batch, input_size)`.
+            lengths: the number of valid steps of each sequence, `(batch,)`; None: all are valid.
+
+        Returns:
+            False unless overridden.
+        """
+        return False
+
     def state_shapes(self, batch_size: int) -> Any:
         """Return the state with a `torch.Size` in place of each tensor; `(batch, hidden_size)` unless overridden."""
         shape = torch.Size((batch_size, self.hidden_size))

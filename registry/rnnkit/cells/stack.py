@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rnnkit.cells._regularization import apply_dropout, apply_regularization
+from rnnkit.cells._planned_operator import new_number, unroll_compiled
+from rnnkit.cells._regularization import Regularization, apply_dropout, draw_masks
 from rnnkit.cells._scan import fix_numbers, is_tracing, scan_steps
 from rnnkit.cells._unroll import (
     SequenceEnds,
+    Step,
     cast_for_autocast,
     freeze_finished_sequences,
     needs_module_call,
@@ -23,13 +25,30 @@ from rnnkit.cells._unroll import (
 )
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
-from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
-from rnnkit.cells.planned import STEP_LOOP, UNROLL, UNROLL_LAYERS, Execution, unroll_planned
+from rnnkit.cells.fused import fused_paths, is_modified, unroll_fused, unroll_layers_fused
+from rnnkit.cells.planned import (
+    STEP_LOOP,
+    UNROLL,
+    UNROLL_LAYERS,
+    Execution,
+    choose_executor,
+    has_executor,
+    run_choice,
+    unroll_planned,
+)
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, Lengths, expand_mask, map_state, refuse_reentrant_checkpoint
+from rnnkit.model import (
+    Backbone,
+    Lengths,
+    expand_mask,
+    map_state,
+    refuse_in_compiled_model,
+    refuse_reentrant_checkpoint,
+)
 from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
+    from rnnkit.executors import Choice
     from rnnkit.specs import RecurrentSpec
 
 
@@ -73,11 +92,15 @@ class CellStack(Backbone):
         self.options = spec.options if isinstance(spec.options, StackOptions) else StackOptions()
         self.dropout = spec.dropout
         self._force_step_loop = False
+        self._number = new_number(self)
         self._ran: list[Execution] = []  # by the cells in the last call; empty after `unroll_layers`
         self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
         if self.options.residual and len(set(sizes)) > 1:
             raise BuildError(f"residual=True requires layers of one size, but their outputs have {sizes} features")
         self.cells = nn.ModuleList(cell for layer in layers for cell in layer)
+        self._may_prefer_executor = any(
+            type(cell).prefers_executor is not Cell.prefers_executor for cell in self._cells()
+        )
         if self.options.layer_norm == "output":
             self.norms = nn.ModuleList(nn.LayerNorm(size, device=device, dtype=dtype) for size in sizes)
         if self.options.learn_initial_state:
@@ -94,6 +117,10 @@ class CellStack(Backbone):
     @property
     def executor(self) -> str:
         return "; ".join(dict.fromkeys(map(str, self._ran)))
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # missing in torch's stubs
+        self._number = new_number(self)  # a copy is another stack
 
     def as_step_loop(self) -> CellStack:
         """Return a stack of the same cells with `force_step_loop=True`."""
@@ -144,7 +171,7 @@ class CellStack(Backbone):
         x, state, lengths, padding = self._validate_inputs(x, state, lengths)
         recorded: list[Any] = []
         output, _ = self._run_layers(x, state, lengths, recorded)
-        states = tuple(recorded)
+        states = refuse_in_compiled_model(x, tuple(recorded))
         if self.batch_first:
             states = map_state(lambda part: part.transpose(0, 1), states)
         if padding is None:
@@ -159,6 +186,49 @@ class CellStack(Backbone):
         """Compute `run` with restarts by the steps of the cells, whose number does not depend on values."""
         return self._run_layers(x, state, lengths, None, restarts)
 
+    @staticmethod
+    def has_executor() -> bool:
+        """True if an executor is installed, and `RNNKIT_EXECUTORS` does not turn it off.
+
+        Raises:
+            PluginError: the environment variable names an executor that cannot be used.
+        """
+        return has_executor()
+
+    def run_planned(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
+        """Compute `run` by installed executors alone, whatever the cells prefer.
+
+        Returns:
+            As `run`, or the reason, a string, why no executor runs one of the cells.
+        """
+        if self._force_step_loop:
+            return "force_step_loop is True"
+        if not self._fused_paths[self.training].cells:
+            return "an option of the stack changes its steps"
+        self._ran.clear()
+        x = x.transpose(0, 1) if self.batch_first else x
+        state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
+        choices: list[Any] = self._choose(self._cells(), x, state)
+        for choice in choices:
+            if isinstance(choice, str):
+                return choice
+        return self._run_each_layer(x, state, SequenceEnds.of(lengths, x.shape[0]), choices=choices)
+
+    def _choose(self, cells: Sequence[Cell], x: Tensor, state: Any) -> list[Choice | str]:
+        """Return the executor of each cell, or the reason why it has none."""
+        is_one_step, pairs = x.shape[0] == 1, zip(cells, state, strict=True)
+        return [choose_executor(cell, x, part, is_one_step=is_one_step) for cell, part in pairs]
+
+    def _preferred(self, cells: Sequence[Cell], x: Tensor, state: Any, lengths: Tensor | None) -> list[Choice | None]:
+        """Return the executor of each cell that prefers one to its own methods, None for others; [] if all are None."""
+        prefers = [cell.prefers_executor(x, lengths) for cell in cells]
+        if True not in prefers or not has_executor():
+            return []
+        state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
+        choices = zip(prefers, self._choose(cells, x, state), strict=True)
+        preferred = [choice if prefer and not isinstance(choice, str) else None for prefer, choice in choices]
+        return preferred if any(preferred) else []
+
     def _run_layers(
         self,
         x: Tensor,
@@ -171,26 +241,57 @@ class CellStack(Backbone):
         if self.batch_first:  # `(time, batch, ...)` in all methods below
             x, restarts = x.transpose(0, 1), None if restarts is None else restarts.transpose(0, 1)
         is_plain = recorded is None and restarts is None
+        is_fused = is_plain and not self._force_step_loop
+        cells = self._cells()
+        choices: list[Any] = []
         if not torch.compiler.is_compiling():
             self._ran.clear()
-        if is_plain and not self._force_step_loop and self._fused_paths[self.training].layers:
-            result = self._run_layers_fused(x, state, lengths)
+            if is_fused and self._may_prefer_executor and self._fused_paths[self.training].cells:
+                choices = self._preferred(cells, x, state, lengths)
+        if is_fused and not choices and self._fused_paths[self.training].layers:
+            result = self._run_layers_fused(cells, x, state, lengths)
             if result is not NotImplemented:
                 self._note(UNROLL_LAYERS)
                 return (result[0].transpose(0, 1) if self.batch_first else result[0]), result[1]
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
         ends = SequenceEnds.of(lengths, x.shape[0], restarts)
-        initial = None if restarts is None else self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
+        return self._run_each_layer(x, state, ends, choices=choices, recorded=recorded)
+
+    def _run_each_layer(
+        self,
+        x: Tensor,
+        state: Any,
+        ends: SequenceEnds,
+        *,
+        choices: Sequence[Choice | None],
+        recorded: list[Any] | None = None,
+    ) -> tuple[Tensor, Any]:
+        """Run one layer after another.
+
+        Args:
+            x: `(time, batch, input_size)`.
+            state: the state before the first step.
+            ends: the ends and restarts of the sequences.
+            choices: for each cell the executor that runs it, or None for its own methods or the step loop; empty for
+                None everywhere.
+            recorded: as in `_run_layers`.
+
+        Returns:
+            The output in the layout of the input of `run`, and the final state.
+        """
+        restarted = ends.restarts is not None
+        initial = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if restarted else None
         final: list[Any] = []
         for layer in range(len(state) // self.directions):
             layer_input = self._apply_dropout(x) if layer > 0 else x
-            output, states = self._run_layer(layer, layer_input, state, ends, initial=initial, recorded=recorded)
+            output, states = self._run_layer(
+                layer, layer_input, state, ends, initial=initial, recorded=recorded, choices=choices
+            )
             x = self._layer_output(output, x, layer)
             final += states
         return (x.transpose(0, 1) if self.batch_first else x), tuple(final)
 
-    def _run_layers_fused(self, x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
-        cells = self._cells()
+    def _run_layers_fused(self, cells: Sequence[Cell], x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
         if state is None and (lengths is not None or not self._accepts_none_state(cells)):
             state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
         dropout = self.dropout if self.training else 0.0
@@ -205,15 +306,24 @@ class CellStack(Backbone):
         return True
 
     def _run_layer(
-        self, layer: int, x: Tensor, state: Any, ends: SequenceEnds, *, initial: Any, recorded: list[Any] | None
+        self,
+        layer: int,
+        x: Tensor,
+        state: Any,
+        ends: SequenceEnds,
+        *,
+        initial: Any,
+        recorded: list[Any] | None,
+        choices: Sequence[Choice | None],
     ) -> tuple[Tensor, list[Any]]:
         outputs, final = [], []
         for direction in range(self.directions):
             index = layer * self.directions + direction
             cell: Any = self.cells[index]
             states = (state[index], None if initial is None else initial[index])
+            choice = choices[index] if choices else None
             run = self._run_reversed if direction == 1 else self._run_cell
-            output, cell_state, all_states = run(cell, x, *states, ends, record=recorded is not None)
+            output, cell_state, all_states = run(cell, x, *states, ends, choice=choice, record=recorded is not None)
             outputs.append(output)
             final.append(cell_state)
             if recorded is not None:
@@ -221,13 +331,21 @@ class CellStack(Backbone):
         return (outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)), final
 
     def _run_reversed(
-        self, cell: Cell, x: Tensor, state: Any, initial: Any, ends: SequenceEnds, *, record: bool
+        self,
+        cell: Cell,
+        x: Tensor,
+        state: Any,
+        initial: Any,
+        ends: SequenceEnds,
+        *,
+        choice: Choice | None,
+        record: bool,
     ) -> tuple[Tensor, Any, Any]:
         """Compute `_run_cell` on the reversed sequences; the results are in the original order."""
         backwards = ends._replace(restarts=ends.reversed_restarts())
         record = record or ends.restarts is not None
         x = reverse_in_time(x, ends.reversal)
-        output, final, states = self._run_cell(cell, x, state, initial, backwards, record=record)
+        output, final, states = self._run_cell(cell, x, state, initial, backwards, choice=choice, record=record)
         if record:
             states = map_state(lambda part: reverse_in_time(part, ends.reversal), states)
         if ends.restarts is not None:  # the final state is that of the last segment, which is read first
@@ -236,7 +354,15 @@ class CellStack(Backbone):
         return reverse_in_time(output, ends.reversal), final, states
 
     def _run_cell(
-        self, cell: Cell, x: Tensor, state: Any, initial: Any, ends: SequenceEnds, *, record: bool
+        self,
+        cell: Cell,
+        x: Tensor,
+        state: Any,
+        initial: Any,
+        ends: SequenceEnds,
+        *,
+        choice: Choice | None,
+        record: bool,
     ) -> tuple[Tensor, Any, Any]:
         """Return the output, the final state, and with `record` the state after every step.
 
@@ -246,39 +372,57 @@ class CellStack(Backbone):
             state: the state before the first step.
             initial: the state before the first step after a restart; None without restarts.
             ends: the ends and restarts of the sequences.
+            choice: the executor that runs the cell; None for its own methods or the step loop.
             record: True to return the states of all steps.
         """
+        if choice is not None:
+            result, planned = run_choice(choice, cell, cell.project(x), state, ends.lengths)
+            self._note(planned)
+            return *result, None
         execution = self._required_step_loop(record=record or initial is not None)
+        changes = Regularization.of(self.options, cell, state, training=self.training)
         if execution is None:
-            result = unroll_fused(cell, x, state, ends.lengths)
+            result = self._run_whole_sequence(cell, x, state, ends.lengths, changes)
             if result is not NotImplemented:
-                self._note(UNROLL)
                 return *result, None
-        step, inputs = step_inputs(cell, x)
         is_one_step = x.shape[0] == 1
+        step, inputs = step_inputs(cell, x)
+        state = cast_for_autocast(state)
+        masks = () if changes is None else draw_masks(changes, inputs, state)
         if execution is None and not torch.compiler.is_compiling():
-            result, execution = unroll_planned(cell, inputs, state, ends.lengths, is_one_step=is_one_step)
+            result, execution = unroll_planned(
+                cell, inputs, state, ends.lengths, regularization=changes, masks=masks, is_one_step=is_one_step
+            )
             if result is not NotImplemented:
                 self._note(execution)
                 return *result, None
         self._note(execution)
-        state = cast_for_autocast(state)
-        step, inputs = apply_regularization(step, inputs, self.options, cell, state, training=self.training)
-        if ends.restarts is not None:
-            step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
-        if ends.finished is not None:
-            step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
+        if changes is not None:
+            step, inputs = changes.traceable(state).apply(step), (inputs, masks) if masks else inputs
         is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)
-        if not is_scanned:
-            return step_loop(step, inputs, state, record=record)
-        fix_numbers(cell)
-        return scan_steps(step, inputs, state, record=record)
+        if is_scanned:
+            fix_numbers(cell)
+        return _run_steps(step, inputs, state, initial, ends, record=record, is_scanned=is_scanned)
+
+    def _run_whole_sequence(
+        self, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None, changes: Regularization | None
+    ) -> Any:
+        """Run a cell by its own `unroll`, or in a compiled model by its plan, or return `NotImplemented`."""
+        if self._fused_paths[self.training].cells:
+            result = unroll_fused(cell, x, state, lengths)
+            if result is not NotImplemented:
+                self._note(UNROLL)
+                return result
+        if changes is not None or x.shape[0] == 1 or not torch.compiler.is_compiling() or is_modified(cell):
+            return NotImplemented
+        index = next(index for index, each in enumerate(self._cells()) if each is cell)
+        return unroll_compiled(self._number, index, cell, x, state, lengths)
 
     def _required_step_loop(self, *, record: bool) -> Execution | None:
         """Return the step loop and the reason, if no executor may replace it."""
         if record or self._force_step_loop:
             return Execution(STEP_LOOP)
-        if not self._fused_paths[self.training].cells:
+        if not self._fused_paths[self.training].plans:
             return Execution(STEP_LOOP, "an option of the stack changes its steps")
         return None
 
@@ -306,3 +450,15 @@ def _with_learned(state: Any, parameters: nn.ParameterDict) -> Any:
     initial = state._asdict()
     learned = {name: part.expand_as(initial[name]).to(initial[name]) for name, part in parameters.items()}
     return state._replace(**learned)
+
+
+def _run_steps(
+    step: Step, inputs: Any, state: Any, initial: Any, ends: SequenceEnds, *, record: bool, is_scanned: bool
+) -> tuple[Tensor, Any, Any]:
+    """Run steps one after another, as `CellStack._run_cell`; `is_scanned`: as one operator of a traced program."""
+    if ends.restarts is not None:
+        step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
+    if ends.finished is not None:
+        step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
+    run = scan_steps if is_scanned else step_loop
+    return run(step, inputs, state, record=record)
