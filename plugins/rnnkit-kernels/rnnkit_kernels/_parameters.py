@@ -44,7 +44,6 @@ class Parameters:
 
         self._weights = list(map(of_weight, hoisted.weights))
         self._vectors = list(map(of_vector, hoisted.vectors))
-        self._repeats = hoisted.repeats
         self._projection = plan.projection
         self.transposed = tuple(each.transposed for each in self._weights)
         computed = [each.value for each in (*self._weights, *self._vectors) if each.read is None]
@@ -67,7 +66,7 @@ class Parameters:
         given = self._projected(projected, values)
         weights = [values[value] if read is None else read(cell) for value, read, _ in self._weights]
         vectors = [values[value] if read is None else read(cell) for value, read, _ in self._vectors]
-        return [*given, *state, *weights, *map(_as_vector, vectors, self._repeats)]
+        return [*given, *state, *weights, *[each if each.dim() == 1 else each.reshape(-1) for each in vectors]]
 
     def _projected(self, given: Sequence[Tensor], values: dict[int, Tensor]) -> Sequence[Tensor]:
         projection = self._projection
@@ -83,8 +82,3 @@ def _all_inputs(plan: Plan, computed: Iterable[int]) -> set[int]:
         if not needed.isdisjoint(call.results):
             needed.update(call.inputs())
     return needed
-
-
-def _as_vector(tensor: Tensor, repeats: int) -> Tensor:
-    vector = tensor if tensor.dim() == 1 else tensor.reshape(-1)
-    return vector if repeats == 1 else vector.expand(repeats)
