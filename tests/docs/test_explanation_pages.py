@@ -1,6 +1,7 @@
 """The pages that explain: their drawings say what is so, and no mistake of hand-written models is left out."""
 
 import ast
+import json
 import re
 import tomllib
 
@@ -9,11 +10,14 @@ import torch
 
 import rnnkit
 from docs.pictures import flow, padding
+from docs.pictures import plan as plan_drawing
+from docs.site import kernels
 from rnnkit import RecurrentSpec, build_model
 from tests.helpers.pages import PAGES, ROOT
+from tests.helpers.torchrecurrent_cells import NAMES
 
 EXPLANATION = ROOT / "docs/explanation"
-DRAWINGS = {"architecture.md": flow, "padding_and_directions.md": padding}
+DRAWINGS = {"architecture.md": flow, "padding_and_directions.md": padding, "plans.md": plan_drawing}
 # what the patterns of hand-written models get wrong, each with the section that makes the mistake
 MISTAKES = {
     "The last step of two directions": ["out[:, -1]", "h_n[-1]"],
@@ -129,6 +133,25 @@ def test_imports_run_down_the_layers():
     places = [{layers()[module] for module in re.findall(r"\w+", link)} for link in chain.split(">")]
     assert [len(place) for place in places] == [1] * len(places), "modules between commas are of one layer"
     assert places == sorted(places, key=min)
+
+
+@pytest.mark.parametrize("name", kernels.TABLES)
+def test_tables_match_the_figures(name):
+    shown = (ROOT / "docs/measured" / name).read_text(encoding="utf-8")
+    assert shown == kernels.TABLES[name](), "run python -m docs.site.kernels"
+
+
+def test_every_cell_of_torchrecurrent_is_measured():
+    """`tauGRU` is left out, whose layer hands delayed states to its cell."""
+    results = json.loads((ROOT / "docs/measured/third_party.json").read_text(encoding="utf-8"))["results"]
+    assert {f"{each['name']}Cell" for each in results} == set(NAMES) - {"tauGRUCell"}
+    assert {each["executor"] for each in results} == {"kernels"}
+
+
+def test_plan_drawing_shows_the_operators_of_the_page():
+    _, *stages = text_of("plans.md").partition("  1 temporary")[0].split("  stage ")  # as the page prints the plan
+    names = [re.findall(r"= (?!copy)(\w+)\(", stage) for stage in stages]
+    assert names == [list(stage) for stage in plan_drawing.STAGES]
 
 
 def test_padding_drawing_shows_the_steps_that_were_read(kind):

@@ -1,10 +1,9 @@
 """Plans compared with steps: the reference runs each sequence alone, one step after another."""
 
 import math
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rnnkit import Cell, CellState
 from rnnkit.plan import Plan, plan_for, unroll
@@ -16,11 +15,6 @@ from rnnkit.plan.stages import make_plan
 
 LENGTHS = torch.tensor([4, 0, 1, 3, 4])
 TIME, BATCH = 4, len(LENGTHS)
-
-
-class TwoPartState(NamedTuple):
-    first: Tensor
-    second: Tensor
 
 
 class StepCell(Cell):
@@ -35,32 +29,6 @@ class StepCell(Cell):
     def step(self, projected_t, state):
         h = self.function(projected_t, state.h, self.weight, self.vector)
         return h, CellState(h)
-
-
-class CellOfTorchrecurrent(Cell):
-    """A cell of torchrecurrent, which is not changed: its whole `forward` is the step."""
-
-    def __init__(self, name, *, dtype=torch.float64):
-        import torchrecurrent
-
-        super().__init__(4, 4)
-        self.inner = getattr(torchrecurrent, name)(4, 4).to(dtype)
-        bases = " ".join(base.__name__ for base in type(self.inner).__mro__)
-        self.separate_output = "Decoupled" in bases
-        self.two_parts = "DoubleState" in bases
-
-    def state_shapes(self, batch_size):
-        shape = torch.Size((batch_size, 4))
-        return TwoPartState(shape, shape) if self.two_parts else CellState(shape)
-
-    def step(self, projected_t, state):
-        result = self.inner(projected_t, tuple(state) if self.two_parts else state[0])
-        output, new = result if self.separate_output else (flat(result)[0], result)
-        return output, type(state)(*flat(new))
-
-
-def flat(nested):
-    return tuple(leaf for each in nested for leaf in flat(each)) if isinstance(nested, tuple) else (nested,)
 
 
 def plan_of(cell):

@@ -32,6 +32,7 @@ SLOW = {
     "tests/export/test_onnx_file.py": "exports to ONNX",
     "tests/export/test_command.py": "exports to ONNX",
     "tests/model/test_sharded.py": "starts processes",
+    "tests/model/test_gradient_checkpointing.py::test_compiled*": "imports the compiler",
     "tests/model/test_compile.py": "imports the compiler, compiles and exports",
     "tests/cells/test_unroll_operator.py::test_torch_accepts_the_operator*": "imports the compiler",
     "tests/model/test_autograd.py": "runs sequences of 4,096 steps",

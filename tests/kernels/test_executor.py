@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torchrecurrent
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
@@ -15,17 +14,15 @@ from rnnkit_kernels import MachineExecutor
 from tests.helpers.kernels import INSTRUCTION_SETS, run_on
 from tests.helpers.plans import (
     LENGTHS,
-    CellOfTorchrecurrent,
     StepCell,
-    TwoPartState,
     assert_close,
     assert_plan_equals_steps,
     each_sequence_alone,
     randomize,
     unverified_plan,
 )
+from tests.helpers.torchrecurrent_cells import NAMES, CellOfTorchrecurrent, TwoPartState
 
-OF_TORCHRECURRENT = sorted(name for name in dir(torchrecurrent) if name.endswith("Cell"))
 EXECUTOR = MachineExecutor()
 
 
@@ -63,7 +60,7 @@ def assert_equals_steps(cell, instruction_set=None, **options):
     assert_plan_equals_steps(cell, plan=unverified_plan(cell), run=run_on(instruction_set), **options)
 
 
-@pytest.mark.parametrize("name", OF_TORCHRECURRENT)
+@pytest.mark.parametrize("name", NAMES)
 def test_cells_of_torchrecurrent(name):
     assert_equals_steps(randomize(CellOfTorchrecurrent(name)))
 

@@ -8,7 +8,8 @@ from torch.autograd import gradcheck
 
 from rnnkit.plan import unroll
 from tests.helpers.kernels import INSTRUCTION_SETS, run_on
-from tests.helpers.plans import TwoPartState, assert_close, gradients, randomize, unverified_plan
+from tests.helpers.plans import assert_close, gradients, randomize, unverified_plan
+from tests.helpers.torchrecurrent_cells import TwoPartState
 from tests.plan.test_random_steps import RandomCell, operator_lists, quickly
 
 

@@ -71,3 +71,41 @@ def test_states_without_gradients_are_not_refused():
         y, state = model(x, return_state=True)
         model.step(x[:, 0], state)
     assert not y.requires_grad
+
+
+# A compiled model in a checkpoint, and a compiled function with one
+
+
+def compiled(function, **settings):
+    torch.compiler.reset()
+    return torch.compile(function, backend="aot_eager", fullgraph=True, **settings)
+
+
+COMPILED = {
+    "model": lambda model: partial(compiled(model), return_state=True),
+    "step": lambda model: lambda x: compiled(model.step)(x[:, 0]),
+    "all_states": lambda model: compiled(model.backbone.all_states),
+}
+
+
+@pytest.mark.parametrize("make", COMPILED.values(), ids=COMPILED)
+def test_compiled_model_in_a_checkpoint_is_refused(make):
+    function, x = make(small_model("gru_cell", bidirectional=False)), small_input().requires_grad_()
+    with torch.no_grad():
+        function(x.detach())
+    with pytest.raises(StepError, match="use_reentrant=False"):
+        checkpoint(lambda x: function(2 * x), x, use_reentrant=True)
+
+
+def test_compiled_model_in_a_checkpoint_without_the_state():
+    model, x = small_model("gru"), small_input().requires_grad_()
+    checkpoint(compiled(model), x, use_reentrant=True).sum().backward()
+    (expected,) = torch.autograd.grad(model(x).sum(), x)
+    torch.testing.assert_close(x.grad, expected)
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_compiled_function_with_a_checkpoint_keeps_the_gradient(use_reentrant):
+    model, x = small_model("gru_cell", bidirectional=True), small_input().requires_grad_()
+    function = compiled(partial(checkpoint, model, return_state=True, use_reentrant=use_reentrant))
+    torch.testing.assert_close(gradients(model, x, *function(x)), gradients(model, x, *model(x, return_state=True)))

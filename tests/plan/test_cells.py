@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import pytest
 import torch
-import torchrecurrent
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,16 +18,14 @@ from rnnkit_builtin.rnn_cell import RNNCell
 from tests.helpers.cells import SimpleCell
 from tests.helpers.models import small_model
 from tests.helpers.plans import (
-    CellOfTorchrecurrent,
-    TwoPartState,
     assert_plan_equals_steps,
     each_sequence_alone,
     plan_of,
     randomize,
 )
+from tests.helpers.torchrecurrent_cells import NAMES, CellOfTorchrecurrent, TwoPartState
 
 ROOT = Path(__file__).parents[2]
-OF_TORCHRECURRENT = sorted(name for name in dir(torchrecurrent) if name.endswith("Cell"))
 
 
 class ProjectedLSTMCell(Cell):
@@ -167,7 +164,7 @@ def test_plans_equal_steps_without_lengths(name):
     assert_plan_equals_steps(randomize(CELLS[name]()), lengths=None)
 
 
-@pytest.mark.parametrize("name", OF_TORCHRECURRENT)
+@pytest.mark.parametrize("name", NAMES)
 def test_all_cells_of_torchrecurrent_have_plans(name):
     assert_plan_equals_steps(randomize(CellOfTorchrecurrent(name)))
 
@@ -185,7 +182,7 @@ def test_plans_run_in_single_precision(name):
 
 
 def test_there_are_many_cells_of_torchrecurrent():
-    assert len(OF_TORCHRECURRENT) >= 41
+    assert len(NAMES) >= 41
 
 
 def test_every_kind_of_cells_has_plans(kind):

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from rnnkit import Cell
 from rnnkit.plan import INSTRUCTIONS, unroll
 from rnnkit.plan.instructions import CHEAP, MASKS
-from tests.helpers.plans import TwoPartState, unverified_plan
+from tests.helpers.plans import unverified_plan
+from tests.helpers.torchrecurrent_cells import TwoPartState
 
 POINTS = [
     math.nan,

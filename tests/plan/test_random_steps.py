@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from rnnkit import Cell
 from rnnkit.plan import unroll
-from tests.helpers.plans import TwoPartState, assert_plan_equals_steps, randomize, unverified_plan
+from tests.helpers.plans import assert_plan_equals_steps, randomize, unverified_plan
+from tests.helpers.torchrecurrent_cells import TwoPartState
 
 # The values stay of the order of 1: otherwise rounding would decide.
 UNARY = {

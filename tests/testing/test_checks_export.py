@@ -2,11 +2,12 @@
 
 import logging
 import warnings
+from typing import Literal
 
 import pytest
 import torch
 
-from rnnkit import Backbone, CellState
+from rnnkit import Backbone, CellState, StackOptions
 from rnnkit.testing._tracing import sizes_of
 from rnnkit.testing.checks import export
 from tests.helpers.cells import SimpleCell
@@ -152,6 +153,43 @@ class ChangesItsInput(SimpleCell):
         return super().step(projected_t.add_(0.1), state)
 
 
+# Options: each fault is in what an option other than the default computes
+
+
+class FaultyOptions(StackOptions):
+    faulty: bool = False
+
+
+class HasAnOption(SimpleCell):
+    def __init__(self, *sizes, faulty=False, **others):
+        super().__init__(*sizes, **others)
+        self.faulty = faulty
+
+
+@faults.planted(COMPILES, VALUE, options=FaultyOptions)
+class ReadsItemByOption(HasAnOption):
+    def activation(self, x):
+        return torch.tanh(x * min(1.0, x.detach().abs().max().item()) if self.faulty else x)
+
+
+@faults.planted(EXPORTS, STORED, options=FaultyOptions)
+class KeepsATensorByOption(HasAnOption):
+    """It calls the same operators with and without the option."""
+
+    def activation(self, x):
+        x = torch.tanh(x)
+        if self.faulty:
+            self.last = x
+        return x
+
+
+@faults.planted(STREAMS, "differs from the model", options=FaultyOptions)
+class ChangesTheStateByOption(HasAnOption):
+    def step(self, projected_t, state):
+        output, new = super().step(projected_t, state)
+        return output, CellState(state.h.copy_(output)) if self.faulty else new
+
+
 @pytest.mark.parametrize(("check", "words", "record"), faults.parameters)
 def test_a_fault_fails_its_check(check, words, record):
     assert_fails(check, words, record)
@@ -218,6 +256,33 @@ def test_sizes_of_the_input_differ_from_those_of_the_model(size):
 
 def test_a_model_whose_sizes_are_equal_is_compiled():
     report_of(record_of(SimpleCell), COMPILES, spec={"input_size": 5, "hidden_size": 5}).require()
+
+
+# Options
+
+
+class ActivationOptions(StackOptions):
+    activation_name: Literal["tanh", "relu", "sigmoid", "sin", "cos", "atan"] = "tanh"
+    slope: float = 1.0
+    clip: bool = False
+
+
+class HasActivations(SimpleCell):
+    def __init__(self, *sizes, activation_name="tanh", slope=1.0, clip=False, **others):
+        super().__init__(*sizes, **others)
+        self.activation_name, self.slope, self.clip = activation_name, slope, clip
+
+    def activation(self, x):
+        y = getattr(torch, self.activation_name)(self.slope * x)
+        return y.clamp(-1, 1) if self.clip else y
+
+
+def test_only_options_that_change_the_computation_are_traced():
+    found = result_of(record_of(HasActivations, options=ActivationOptions), EXPORTS).figures
+    first = "bias=False, options.activation_name='relu', options.clip=True"
+    assert found["traced"] == f"{first}; options.activation_name='sigmoid'; options.activation_name='sin'"
+    assert found["not traced"] == "options.activation_name='cos'; options.activation_name='atan'"
+    assert found["cases"] == 4
 
 
 # Backbones of their own

@@ -53,7 +53,10 @@ from rnnkit_cards.baseline import TorchLSTM
 from rnnkit_cards.capabilities import CAPABILITIES, support
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.equation_lines import factor_after, gates_of
+from rnnkit_cards.links import NO_LINKS
+from rnnkit_cards.sections.header import header
 from rnnkit_cards.symbols import FUNCTIONS, symbol_rows
+from tests.helpers.cells import SimpleCell
 from tests.helpers.pages import ROOT, run_page
 
 KINDS = [*ENTRIES]
@@ -508,6 +511,7 @@ def test_card_of_a_local_kind(leaky):
     assert symbols[r"\(W\)"][1:] == ["`(hidden_size, hidden_size + input_size)`", "`weight`"]
     assert table_cells(section(page, "Options"))[0][0] == "`leak`"
     assert "- **Streaming:** not measured\n" in page
+    assert "- **Plan:** yes: an executor such as `rnnkit-kernels` can run the steps\n" in page
     assert table_cells(section(page, "Capabilities"))[0] == ["bidirectional", "**not measured**"]
     assert "](../" not in page, "links to missing pages"
 
@@ -569,6 +573,18 @@ def test_wrong_measurements_are_rejected(tmp_path):
     (tmp_path / "gru.json").write_text('{"format": 1, "kind": "gru"}')
     with pytest.raises(InputError, match="measure again"):
         load_measurements(tmp_path / "gru.json")
+
+
+class SummingCell(SimpleCell):
+    def step(self, projected_t, state):
+        _, (h,) = super().step(projected_t, state)
+        return h, CellState(torch.cumsum(h, -1))
+
+
+def test_card_says_why_steps_have_no_plan():
+    with register_kind(cell_kind(SummingCell, name="summing", summary="A sum of features.")):
+        context = CardContext.of("summing")
+        assert "- **Plan:** no: cumsum is not an instruction" in header(context, measure("summing", **QUICK), NO_LINKS)
 
 
 def test_meanings_of_unknown_symbols_are_rejected():

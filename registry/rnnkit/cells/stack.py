@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from rnnkit.cells._planned_operator import new_number, unroll_compiled
 from rnnkit.cells._regularization import apply_dropout, apply_regularization
 from rnnkit.cells._scan import fix_numbers, is_tracing, scan_steps
 from rnnkit.cells._unroll import (
@@ -23,7 +24,7 @@ from rnnkit.cells._unroll import (
 )
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
-from rnnkit.cells.fused import fused_paths, unroll_fused, unroll_layers_fused
+from rnnkit.cells.fused import fused_paths, is_modified, unroll_fused, unroll_layers_fused
 from rnnkit.cells.planned import (
     STEP_LOOP,
     UNROLL,
@@ -35,7 +36,14 @@ from rnnkit.cells.planned import (
     unroll_planned,
 )
 from rnnkit.errors import BuildError
-from rnnkit.model import Backbone, Lengths, expand_mask, map_state, refuse_reentrant_checkpoint
+from rnnkit.model import (
+    Backbone,
+    Lengths,
+    expand_mask,
+    map_state,
+    refuse_in_compiled_model,
+    refuse_reentrant_checkpoint,
+)
 from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
@@ -83,6 +91,7 @@ class CellStack(Backbone):
         self.options = spec.options if isinstance(spec.options, StackOptions) else StackOptions()
         self.dropout = spec.dropout
         self._force_step_loop = False
+        self._number = new_number(self)
         self._ran: list[Execution] = []  # by the cells in the last call; empty after `unroll_layers`
         self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
         if self.options.residual and len(set(sizes)) > 1:
@@ -107,6 +116,10 @@ class CellStack(Backbone):
     @property
     def executor(self) -> str:
         return "; ".join(dict.fromkeys(map(str, self._ran)))
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # missing in torch's stubs
+        self._number = new_number(self)  # a copy is another stack
 
     def as_step_loop(self) -> CellStack:
         """Return a stack of the same cells with `force_step_loop=True`."""
@@ -157,7 +170,7 @@ class CellStack(Backbone):
         x, state, lengths, padding = self._validate_inputs(x, state, lengths)
         recorded: list[Any] = []
         output, _ = self._run_layers(x, state, lengths, recorded)
-        states = tuple(recorded)
+        states = refuse_in_compiled_model(x, tuple(recorded))
         if self.batch_first:
             states = map_state(lambda part: part.transpose(0, 1), states)
         if padding is None:
@@ -371,8 +384,12 @@ class CellStack(Backbone):
             if result is not NotImplemented:
                 self._note(UNROLL)
                 return *result, None
-        step, inputs = step_inputs(cell, x)
         is_one_step = x.shape[0] == 1
+        if execution is None and torch.compiler.is_compiling() and not is_one_step and not is_modified(cell):
+            result = unroll_compiled(self._number, self._index(cell), cell, x, state, ends.lengths)
+            if result is not NotImplemented:
+                return *result, None
+        step, inputs = step_inputs(cell, x)
         if execution is None and not torch.compiler.is_compiling():
             result, execution = unroll_planned(cell, inputs, state, ends.lengths, is_one_step=is_one_step)
             if result is not NotImplemented:
@@ -390,6 +407,9 @@ class CellStack(Backbone):
             return step_loop(step, inputs, state, record=record)
         fix_numbers(cell)
         return scan_steps(step, inputs, state, record=record)
+
+    def _index(self, cell: Cell) -> int:
+        return next(index for index, each in enumerate(self._cells()) if each is cell)
 
     def _required_step_loop(self, *, record: bool) -> Execution | None:
         """Return the step loop and the reason, if no executor may replace it."""

@@ -1,7 +1,7 @@
 """The model: a backbone and a readout, functions of states, and validation of inputs."""
 
 from rnnkit.model._input_checks import Lengths
-from rnnkit.model._reentrant import refuse_reentrant_checkpoint
+from rnnkit.model._reentrant import refuse_in_compiled_model, refuse_reentrant_checkpoint
 from rnnkit.model.backbone import Backbone, padding_mask
 from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
@@ -39,6 +39,7 @@ __all__ = [
     "map_state",
     "move_state",
     "padding_mask",
+    "refuse_in_compiled_model",
     "refuse_reentrant_checkpoint",
     "replace_tensors",
     "state_tensors",

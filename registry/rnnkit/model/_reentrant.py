@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from types import CodeType, FrameType
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.checkpoint import CheckpointFunction
 
 from rnnkit.errors import StepError
+from rnnkit.model.state import map_state
+from rnnkit.model.torch_modes import transforms_are_active
 
 _CHECKPOINT: CodeType = CheckpointFunction.forward.__code__
+# torch 2.6 has no `is_exporting`: there compiled models do not refuse
+_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
 def refuse_reentrant_checkpoint() -> None:
@@ -25,11 +31,43 @@ def refuse_reentrant_checkpoint() -> None:
     # call.
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.is_inference_mode_enabled():
         return
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # torch does not record it
-    while frame is not None and frame.f_code.co_qualname != "RecurrentModel._run":  # the model itself asks if necessary
+    # the model itself asks if necessary
+    _refuse(sys._getframe(1), stop="RecurrentModel._run")  # noqa: SLF001  # torch does not record it
+
+
+def _refuse(frame: FrameType | None, *, stop: str = "") -> None:
+    while frame is not None and frame.f_code.co_qualname != stop:
         if frame.f_code is _CHECKPOINT:
             raise StepError(
                 "torch.utils.checkpoint with use_reentrant=True drops the gradient of the returned state: pass "
                 "use_reentrant=False"
             )
         frame = frame.f_back
+
+
+def refuse_in_compiled_model(x: Tensor, state: Any) -> Any:
+    """Return a state that a compiled model returns only where `refuse_reentrant_checkpoint` raises no error.
+
+    The question is an operator on the input x, since the answer differs from call to call, and the state is multiplied
+    by its result, which is one. A compiler removes both if the state is not used. A part of a model, compiled alone
+    after a graph break, refuses even then.
+    """
+    if torch.is_grad_enabled() or not torch.compiler.is_compiling() or _is_exporting() or transforms_are_active():
+        return state
+    one = torch.ops.rnnkit.refuse_reentrant_checkpoint(x)
+    return map_state(lambda part: part * one.to(part.dtype), state)
+
+
+def _one(x: Tensor) -> Tensor:
+    _refuse(sys._getframe(1))  # noqa: SLF001  # torch does not record it
+    return x.new_ones(())
+
+
+_OPERATOR = "rnnkit::refuse_reentrant_checkpoint"
+# it runs Python, which a CUDA graph does not replay
+_TAGS = (torch.Tag.cudagraph_unsafe,) if hasattr(torch.Tag, "cudagraph_unsafe") else ()
+# not `custom_op`, whose calls take longer: this is a part of each step of a compiled stream
+if not hasattr(torch.ops.rnnkit, "refuse_reentrant_checkpoint"):  # the module may be imported twice
+    torch.library.define(_OPERATOR, "(Tensor x) -> Tensor", tags=_TAGS)
+    torch.library.impl(_OPERATOR, "CompositeExplicitAutograd", _one)
+    torch.library.register_fake(_OPERATOR, lambda x: x.new_empty(()))

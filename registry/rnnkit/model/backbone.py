@@ -20,7 +20,7 @@ from rnnkit.model._input_checks import (
     valid_lengths,
     valid_sequence_mask,
 )
-from rnnkit.model._reentrant import refuse_reentrant_checkpoint
+from rnnkit.model._reentrant import refuse_in_compiled_model, refuse_reentrant_checkpoint
 from rnnkit.model.reset import ResettableModule
 from rnnkit.model.state import expand_mask, flatten_with_paths, map_state, state_tensors, unflatten_state
 
@@ -281,6 +281,7 @@ class Backbone(ResettableModule, ABC):
         refuse_reentrant_checkpoint()
         x, state, lengths, padding = self._validate_inputs(x, state, lengths)
         output, state = self.run(x, state, lengths)
+        state = refuse_in_compiled_model(x, state)
         return (output if padding is None else output.masked_fill(padding, 0)), state
 
     def forward_with_restarts(self, x: Tensor, state: Any | None, lengths: Lengths | None, restarts: Tensor) -> Any:
@@ -297,6 +298,7 @@ class Backbone(ResettableModule, ABC):
         if result is NotImplemented:
             return result
         output, state = result
+        state = refuse_in_compiled_model(x, state)
         return (output if padding is None else output.masked_fill(padding, 0)), state
 
     def run_with_restarts(self, x: Tensor, state: Any | None, lengths: Tensor | None, restarts: Tensor) -> Any:  # noqa: ARG002  # subclasses define it

@@ -91,7 +91,7 @@ class CheckContext:
         """
         tried = 0
         for chosen in product(*(axes or (self.kind.variants, DIRECTIONS))):
-            merged = _merged([*chosen, changes])
+            merged = merge_changes([*chosen, changes])
             self.case = None  # an error while creating the next spec does not belong to the previous case
             problem = self.kind.problem(**merged)
             if problem is not None:
@@ -231,7 +231,7 @@ def _perturb_weights(model: RecurrentModel, x: Tensor) -> None:
                 parameter.copy_(before[name])
 
 
-def _merged(changes: Iterable[Changes]) -> dict[str, Any]:
+def merge_changes(changes: Iterable[Changes]) -> dict[str, Any]:
     """All changes in one, with merged options."""
     merged: dict[str, Any] = {}
     for each in changes:

@@ -15,10 +15,9 @@ from rnnkit._messages import describe_exception
 from rnnkit.export import quiet_torch
 from rnnkit.testing._check import CheckFailedError
 from rnnkit.testing._comparison import leaves
-from rnnkit.testing._context import Case, CheckContext, random_state
+from rnnkit.testing._context import Case, random_state
 from rnnkit.testing._fixed_sizes import fixed_sizes
 from rnnkit.testing._raised_at import raised_at
-from rnnkit.testing.kind_under_test import Changes
 
 Arguments = tuple[Tensor, Any, Tensor]  # input, state and lengths
 
@@ -33,14 +32,6 @@ _FIXES = (  # a pattern in torch's messages, and what to change
     ),
     (r"Constraints violated|specialized", _FIXED),
 )
-
-
-def one_case(context: CheckContext) -> Iterator[Case]:
-    """A single case, since tracing takes seconds: bidirectional, and one layer of a stack, if the kind accepts that."""
-    both: Changes = {"bidirectional": True}
-    one: Changes = context.kind.one_layer if context.kind.is_stack else {}
-    choices = [{**both, **one}, both, one]
-    return context.cases([next((each for each in choices if context.kind.accepts(**each)), {})])
 
 
 def sizes_of(model: RecurrentModel) -> list[tuple[int, int]]:

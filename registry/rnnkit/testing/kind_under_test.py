@@ -176,6 +176,12 @@ def _supported(fields: Changes) -> Changes:
     return fields
 
 
+def describe_changes(changes: Changes) -> str:
+    given = {name: value for name, value in changes.items() if name != "options"}
+    given |= {f"options.{name}": value for name, value in changes.get("options", {}).items()}
+    return ", ".join(f"{name}={value!r}" for name, value in given.items())
+
+
 def is_importable(cls: type) -> bool:
     """Whether pickle can find the class: its module has it under its qualified name."""
     names, module = cls.__qualname__.split("."), sys.modules.get(cls.__module__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnnkit.plan import Refusal, plan_for
 from rnnkit_cards.capabilities import streaming_support
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.links import Links
@@ -15,6 +16,7 @@ def header(card: CardContext, measurements: Measurements, links: Links) -> str:
         "Provided by": _provider(card),
         "Paper": _paper(card),
         "Implementation": _implementation(card),
+        "Plan": _plan(card, links),
         "Streaming": links.to("how_to/streams.md", streaming_support(measurements)),
         "Hidden size": "one for all layers, or one per layer" if card.record.sizes_per_layer else "one for all layers",
     }
@@ -29,6 +31,15 @@ def _implementation(card: CardContext) -> str:
     if card.torch_module:
         return f"{code(card.torch_module)}, with torch's own kernel"
     return f"{code(type(card.layer.backbone).__name__)}, a backbone of its own"
+
+
+def _plan(card: CardContext, links: Links) -> str:
+    """Whether the steps have a plan, or why they do not; empty for a backbone that is not a cell stack."""
+    refused = [plan.reason for plan in map(plan_for, card.cells) if isinstance(plan, Refusal)]
+    answer = links.to("explanation/plans.md", "no" if refused else "yes")
+    if refused:
+        return f"{answer}: {refused[0]}; the step loop runs"
+    return f"{answer}: an executor such as `rnnkit-kernels` can run the steps" if card.cells else ""
 
 
 def _provider(card: CardContext) -> str:

@@ -13,7 +13,8 @@ from rnnkit import RecurrentModel, map_state
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import floating_leaves, largest_difference
 from rnnkit.testing._context import CheckContext, with_gradients
-from rnnkit.testing._tracing import Arguments, arguments_of, explain_failure, fixed_size_hint, one_case, sizes_of
+from rnnkit.testing._traced_cases import small, traced_cases
+from rnnkit.testing._tracing import Arguments, arguments_of, explain_failure, fixed_size_hint, sizes_of
 
 
 class _Graphs:
@@ -36,9 +37,11 @@ def compiles_in_one_graph(context: CheckContext) -> None:
     A step reads the value of a tensor, as by `.item()` or `if`, stores a tensor in an attribute, changes one in place,
     or has a size that becomes a number. In training, if that is deterministic, otherwise in evaluation.
     """
-    for case in one_case(context):
+    modes: dict[str, None] = {}
+    for case in traced_cases(context, small(context.kind)):
         model, graphs = case.model(), _Graphs()
-        context.figures["mode"] = _prefer_training(model, case.input())
+        modes[_prefer_training(model, case.input())] = None
+        context.figures["mode"] = " and ".join(modes)
         compiled = torch.compile(model, backend=graphs, fullgraph=True, dynamic=True)
         try:
             for batch, time in sizes_of(model):

@@ -16,7 +16,8 @@ from rnnkit.export import ExportReport, export_onnx, export_program, missing_pac
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import CheckContext, random_state
-from rnnkit.testing._tracing import arguments_of, explain_failure, one_case, sizes_of
+from rnnkit.testing._traced_cases import small, traced_cases
+from rnnkit.testing._tracing import arguments_of, explain_failure, sizes_of
 
 _ONNX_TOLERANCE: dict[str, Any] = {"relative": 1e-4, "absolute": 1e-5}  # float32
 _RECURRENT = ("RNN", "GRU", "LSTM", "Scan")  # operators of ONNX
@@ -30,7 +31,7 @@ def exports_with_free_sizes(context: CheckContext) -> None:
     A step reads the value of a tensor, as by `.item()` or `if`, stores a tensor in an attribute, changes one in place,
     or has a size that becomes a number.
     """
-    for case in one_case(context):
+    for case in traced_cases(context, small(context.kind)):
         model = case.model()
         with explain_failure("torch.export", model):
             program = export_program(model, lengths=True, state=True).module()
@@ -51,7 +52,8 @@ def onnx_file_equals_model(context: CheckContext) -> None:
     ONNX has no such operator or dtype, or a translation in `onnx_translations` is wrong.
     """
     _require_onnx(context)
-    for case in one_case(context):
+    operators: dict[str, None] = {}
+    for case in traced_cases(context, small(context.kind), new_operators=True):
         model = case.model(dtype=torch.float32)
         with _onnx_file(model, lengths=True, state=True) as (report, run):
             for batch, time in [(1, 1), *sizes_of(model)]:
@@ -60,7 +62,8 @@ def onnx_file_equals_model(context: CheckContext) -> None:
                 actual = run([x, lengths, *leaves(state)])
                 what = f"in ONNX Runtime, with {batch} sequences of {time} steps, output and state"
                 context.assert_close(actual, expected, what, **_ONNX_TOLERANCE)
-        context.figures["operators"] = " ".join(name for name in report.operators if name in _RECURRENT) or "others"
+        operators |= dict.fromkeys(name for name in report.operators if name in _RECURRENT)
+    context.figures["operators"] = " ".join(operators) or "others"
 
 
 @check("systems")
@@ -72,7 +75,7 @@ def onnx_steps_equal_forward(context: CheckContext) -> None:
     one in place, or fixes the batch size.
     """
     _require_onnx(context)
-    for case in context.cases([{"bidirectional": False}], readout="all"):
+    for case in traced_cases(context, {"bidirectional": False}, new_operators=True, readout="all"):
         model = case.model(dtype=torch.float32)
         x, state = case.input(dtype=torch.float32), random_state(model)
         expected = leaves(model(x, state, return_state=True))

@@ -14,7 +14,7 @@ from rnnkit import RecurrentSpec
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference
 from rnnkit.testing._context import Case, CheckContext, gradients, total
-from rnnkit.testing.kind_under_test import Changes, KindUnderTest
+from rnnkit.testing.kind_under_test import Changes, KindUnderTest, describe_changes
 from rnnkit.testing.sample_values import is_choice, sample_option_values
 
 _Spec = RecurrentSpec[Any]
@@ -57,7 +57,7 @@ def _assert_effects(context: CheckContext, changes: Iterable[tuple[Sequence[Chan
     """Of each sequence of alternatives, one must have an effect in one of its contexts."""
     tried, without, differ = 0, {}, _difference(context)
     for alternatives, contexts in changes:
-        name, pairs = _describe(alternatives[0]), [*_pairs(context.kind, alternatives, contexts)]
+        name, pairs = describe_changes(alternatives[0]), [*_pairs(context.kind, alternatives, contexts)]
         if not pairs:
             context.leave_out(context.kind.problem(**alternatives[0]) or f"{name}: no change")
             continue
@@ -127,12 +127,6 @@ def _pairs(
             pair = kind.spec(**before), kind.spec(**after)
             if pair[0] != pair[1]:
                 yield pair
-
-
-def _describe(changes: Changes) -> str:
-    given = {name: value for name, value in changes.items() if name != "options"}
-    given |= {f"options.{name}": value for name, value in changes.get("options", {}).items()}
-    return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
 def _equal(one: Any, other: Any) -> bool:

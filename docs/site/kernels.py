@@ -1,0 +1,90 @@
+"""Writes the tables of "How cells run fast" from measured figures: `python -m docs.site.kernels [--check]`.
+
+The figures are those of `python -m benchmarks.peers --json docs/measured/peers.json` and of `python -m
+benchmarks.third_party --json docs/measured/third_party.json`, committed with their date and machine.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from statistics import geometric_mean
+from typing import Any
+
+FOLDER = Path(__file__).parents[1] / "measured"
+OURS = "rnnkit"
+PEERS = {"forward": ("torch.nn", "ONNX Runtime", "JAX"), "training": ("torch.nn", "JAX")}
+
+
+def _load(name: str) -> Any:
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _sizes(record: dict[str, Any]) -> str:
+    return "; ".join(
+        f"{name}: " + ", ".join(f"{what.removesuffix('_size')} {size}" for what, size in shape.items())
+        for name, shape in record["shapes"].items()
+    ).replace("num_layers", "layers")
+
+
+def _measured(record: dict[str, Any], name: str) -> str:
+    return (
+        f"Measured on {record['date'][:10]} on the processor “{record['processor']}”, one thread, interleaved in one "
+        f"run; a matrix product of torch reaches {record['matmul_gflops']:.0f} GFLOP/s there. torch "
+        f"{record['torch'].partition('+')[0]}, rnnkit {record['rnnkit']}. `python -m benchmarks.{name}` measures "
+        f"again, and [the figures](../measured/{name}.json) are in the tree."
+    )
+
+
+def peers_text() -> str:
+    """Return the table of whole models."""
+    record = _load("peers")
+    heads = [f"{what} ÷ {peer}" for what, peers in PEERS.items() for peer in peers]
+    lines = [f"| shape | kind | {' | '.join(heads)} |", f"|---|---|{'--:|' * len(heads)}"]
+    times = {(each["shape"], each["kind"], each["what"]): each["times"] for each in record["results"]}
+    for shape, kind in dict.fromkeys((shape, kind) for shape, kind, _ in times):
+        ratios = [
+            f"{times[shape, kind, what][OURS] / times[shape, kind, what][peer]:.2f}"
+            for what, peers in PEERS.items()
+            for peer in peers
+        ]
+        lines.append(f"| {shape} | [`{kind}`](../kinds/{kind}.md) | {' | '.join(ratios)} |")
+    note = f"CPU time of a model of rnnkit as a part of the other's; less is faster ({_sizes(record)})."
+    return "\n".join(lines) + f"\n\n{note} {_measured(record, 'peers')}\n"
+
+
+def cells_text() -> str:
+    """Return the table of torchrecurrent's cells."""
+    record = _load("third_party")
+    heads = [f"{what}, {shape}" for shape in record["shapes"] for what in ("forward", "training")]
+    lines = [f"| cell | {' | '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
+    results = [each for each in record["results"] if each["executor"] == "kernels"]
+    lines += [f"| {each['name']} | {' | '.join(f'{ratio:.2f}' for ratio in each['ratios'])} |" for each in results]
+    means = [geometric_mean(column) for column in zip(*[each["ratios"] for each in results], strict=True)]
+    lines.append(f"| **geometric mean** | {' | '.join(f'**{mean:.2f}**' for mean in means)} |")
+    note = f"CPU time in rnnkit as a part of that of torchrecurrent's own layer; less is faster ({_sizes(record)})."
+    return "\n".join(lines) + f"\n\n{note} {_measured(record, 'third_party')}\n"
+
+
+TABLES = {"peers.md": peers_text, "third_party.md": cells_text}
+
+
+def main() -> int:
+    stale = [name for name, text in TABLES.items() if not _is_current(name, text())]
+    if "--check" not in sys.argv:
+        for name in stale:
+            (FOLDER / name).write_text(TABLES[name](), encoding="utf-8")
+        return 0
+    for name in stale:
+        print(f"{FOLDER / name} is not what its figures say: run python -m docs.site.kernels")
+    return 1 if stale else 0
+
+
+def _is_current(name: str, text: str) -> bool:
+    path = FOLDER / name
+    return path.exists() and path.read_text(encoding="utf-8") == text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
