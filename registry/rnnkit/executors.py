@@ -14,7 +14,7 @@ from rnnkit._messages import join_quoted
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError
 from rnnkit.model import autocast_is_on, transforms_are_active
-from rnnkit.plan import Executor, Plan, Refusal, flatten, plan_for
+from rnnkit.plan import Executor, Plan, Refusal, Regularization, flatten, plan_for
 
 VARIABLE = "RNNKIT_EXECUTORS"
 """The environment variable with the names of the executors to use, in order, separated by commas; empty: none."""
@@ -27,13 +27,14 @@ class Choice(NamedTuple):
     plan: Plan
 
 
-def choose(cell: Any, projected: Any, state: Any) -> Choice | Refusal:
+def choose(cell: Any, projected: Any, state: Any, regularization: Regularization | None = None) -> Choice | Refusal:
     """Return the executor that is equal to the steps of a cell, or the reason why there is none.
 
     Args:
         cell: the cell.
         projected: the projected input: `(time, batch, ...)`, or nested tuples of such tensors.
         state: the state before the first step.
+        regularization: what changes the steps of the cell; None: nothing.
 
     Raises:
         PluginError: the environment variable `RNNKIT_EXECUTORS` names an executor that cannot be used.
@@ -45,7 +46,7 @@ def choose(cell: Any, projected: Any, state: Any) -> Choice | Refusal:
     reason = _mode(tensors[0].device.type) or _unusual_tensor(tensors)
     if reason is not None:
         return Refusal(reason)
-    plan = plan_for(cell)
+    plan = plan_for(cell, regularization)
     return plan if isinstance(plan, Refusal) else _first(executors, plan, tensors[0])
 
 
@@ -114,7 +115,7 @@ def _by_names(names: str) -> tuple[Executor, ...]:
     index = current_catalog().executors
     known = [name.strip() for name in names.split(",") if name.strip()]
     try:
-        return tuple(_instance(index.get(name)) for name in known)
+        return tuple(executor_instance(index.get(name)) for name in known)
     except (LookupError, PluginError) as error:
         available = join_quoted(index.names()) or "none"
         raise PluginError(f"{VARIABLE}={names!r} cannot be used: {error} Installed executors: {available}.") from error
@@ -125,14 +126,19 @@ def _all() -> tuple[Executor, ...]:
     executors = []
     for name in index.names():
         try:
-            executors.append(_instance(index.get(name)))
+            executors.append(executor_instance(index.get(name)))
         except PluginError as error:
             warnings.warn(f"{error} Cells run without it.", RuntimeWarning, stacklevel=2)
     return tuple(executors)
 
 
 @cache
-def _instance(cls: Any) -> Executor:
+def executor_instance(cls: Any) -> Executor:
+    """Return the instance of a class that a plugin registers.
+
+    Raises:
+        PluginError: it is not a class of executors.
+    """
     if not (isinstance(cls, type) and issubclass(cls, Executor)):
         raise PluginError(f"An executor must be a subclass of rnnkit.plan.Executor, but is {cls!r}.")
     return cls()

@@ -49,6 +49,10 @@ class OnlyFloat32(Reference):
         return None if dtype == torch.float32 else f"it runs no {dtype}"
 
 
+class MaskableCell(SimpleCell):
+    recurrent_dropout_parts = ("h",)
+
+
 @pytest.fixture
 def reference(monkeypatch):
     """The reference executor alone, whatever is installed."""
@@ -131,9 +135,22 @@ def test_step_loop_runs_if_asked():
 
 
 @pytest.mark.usefixtures("reference")
-def test_an_option_that_changes_the_steps_is_not_ignored():
-    model = simple_model(options={"zoneout": 0.5}).train()
-    assert executor_of(model) == "step loop (an option of the stack changes its steps)"
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "options", [{"zoneout": 0.5}, {"recurrent_dropout": 0.5}, {"recurrent_dropout": 0.3, "zoneout": 0.4}], ids=str
+)
+def test_options_that_change_the_steps_change_their_plan(options, training):
+    model, x = simple_model(MaskableCell, options=options).train(training), small_input()
+    state = map_state(torch.randn_like, model.initial_state(len(x)))
+    found, expected = (seeded_results(model, x, state, force_step_loop=each) for each in (False, True))
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
+    model.backbone.force_step_loop = False
+    assert executor_of(model) == "reference"
+
+
+def seeded_results(*arguments, **keywords):
+    torch.manual_seed(0)
+    return results(*arguments, **keywords)
 
 
 @pytest.mark.usefixtures("reference")

@@ -165,6 +165,13 @@ def test_plugins_without_kinds_are_loaded(plugins, category):
     assert "RuntimeError" in found["problems"][0]
 
 
+def test_an_executor_that_runs_nothing_is_reported():
+    answer = run("doctor", "rnnkit-kernels", "--json", RNNKIT_KERNELS_ISA="avx3")
+    [found] = json.loads(answer.stdout)["distributions"]
+    assert found["state"] == "broken"
+    assert "runs no cell here: instruction set 'avx3' is not available on this processor" in found["problems"][0]
+
+
 def hostile(name):
     [case] = (case for case in ALL if case.name == name)
     return case

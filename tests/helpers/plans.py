@@ -9,9 +9,9 @@ from rnnkit import Cell, CellState
 from rnnkit.plan import Plan, plan_for, unroll
 from rnnkit.plan.lower import lower
 from rnnkit.plan.record import record
-from rnnkit.plan.simplify import simplify
 from rnnkit.plan.snapshot import cell_tensors
 from rnnkit.plan.stages import make_plan
+from rnnkit.plan.steps import Steps
 
 LENGTHS = torch.tensor([4, 0, 1, 3, 4])
 TIME, BATCH = 4, len(LENGTHS)
@@ -43,7 +43,7 @@ def unverified_plan(cell):
     shapes = cell.state_shapes(23)
     state = type(shapes)(*[torch.randn(shape, dtype=torch.float64) for shape in shapes])
     projected = cell.project(torch.randn(23, cell.input_size, dtype=torch.float64))
-    return make_plan(lower(simplify(record(cell, projected, state, cell_tensors(cell), 23))))
+    return make_plan(lower(record(Steps(cell, None).step, projected, (), state, cell_tensors(cell), batch=23)))
 
 
 def randomize(cell):

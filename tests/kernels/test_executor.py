@@ -1,5 +1,7 @@
 """The executor of rnnkit-kernels equals the steps of cells: outputs, final states and all gradients, in float64."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -12,12 +14,14 @@ from rnnkit_builtin.lstm_cell import LSTMCell
 from rnnkit_builtin.rnn_cell import RNNCell
 from rnnkit_kernels import MachineExecutor
 from tests.helpers.kernels import INSTRUCTION_SETS, run_on
+from tests.helpers.models import small_input, small_model
 from tests.helpers.plans import (
     LENGTHS,
     StepCell,
     assert_close,
     assert_plan_equals_steps,
     each_sequence_alone,
+    flat,
     randomize,
     unverified_plan,
 )
@@ -47,7 +51,13 @@ class TwoProductsCell(Cell):
         return h, CellState(h)
 
 
-CELLS = {"rnn": RNNCell, "gru": GRUCell, "lstm": LSTMCell, "two_products": TwoProductsCell}
+CELLS = {
+    "rnn": RNNCell,
+    "gru": GRUCell,
+    "lstm": LSTMCell,
+    "two_products": TwoProductsCell,
+    "normalized_gru": partial(GRUCell, layer_norm=True),
+}
 
 
 def some_inputs(cell, time, batch, *, dtype=torch.float64, requires_grad=True):
@@ -72,6 +82,22 @@ def test_sizes(name, hidden_size, instruction_set):
     cell = randomize(CELLS[name](3, hidden_size, dtype=torch.float64))
     assert_equals_steps(cell, instruction_set, lengths=None, batch=3)
     assert_equals_steps(cell, instruction_set)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("options", [{"zoneout": (0.3, 0.6)}, {"recurrent_dropout": 0.4, "zoneout": 0.5}], ids=str)
+def test_regularized_steps_equal_the_step_loop(options, training):
+    model = small_model("lstm_cell", bidirectional=True, options=options).train(training).backbone
+    x = small_input()
+    found, expected = [], []
+    for force_step_loop, results in ((False, found), (True, expected)):
+        model.force_step_loop = force_step_loop
+        torch.manual_seed(0)
+        output, final = model(x, lengths=torch.tensor([5, 0, 2, 5]))
+        assert ("kernels" in model.executor) != force_step_loop
+        total = sum((part * part).sum() for part in (output, *flat(final)))
+        results += [output, *flat(final), *torch.autograd.grad(total, list(model.parameters()))]
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
 
 
 def test_batch_sizes():

@@ -41,7 +41,8 @@ TWO = [
 ]
 TWO += ["tanh_backward", "sigmoid_backward"]
 THREE = ["where", "lerp"]
-ONE = sorted(set(INSTRUCTIONS) - set(TWO) - set(THREE) - set(CONSTANTS))
+ROWS = ["row_max", "row_mean"]
+ONE = sorted(set(INSTRUCTIONS) - set(TWO) - set(THREE) - set(ROWS) - set(CONSTANTS))
 FUSED = {
     "add_sigmoid": lambda a, b, c: torch.sigmoid(a + b),
     "add_tanh": lambda a, b, c: torch.tanh(a + b),
@@ -86,7 +87,7 @@ def evaluate(name, arguments, instruction_set):
     read = tuple(next(places) if isinstance(each, Tensor) else each for each in arguments)
     copies = [PlacedInstruction("copy", Place("next_state", n, 0), (Place("state", n, 0),)) for n in range(3)]
     stage = Stage((PlacedInstruction(name, Place("output", 0, 0), read), *copies), ())
-    plan = replace(unverified_plan(cell), inference=Program((stage,), 0, 0))
+    plan = replace(unverified_plan(cell), inference=Program((stage,)))
     state = ThreeParts(*tensors, *[tensors[0]] * (3 - len(tensors)))
     cell.to(tensors[0].dtype)
     with torch.no_grad():
@@ -145,6 +146,28 @@ def test_instructions_with_constants(dtype, instruction_set):
         for constants in choices:
             value = lambda x, *rest, n=name: INSTRUCTIONS[n].value(x, *map(float, rest))  # noqa: E731
             assert_equals_torch(name, value, [*grid(dtype, 1), *constants], instruction_set)
+
+
+@on_each
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [1, 3, 8, 13, 40])
+def test_instructions_of_rows(width, dtype, instruction_set):
+    """Each special value at the start, in the middle and at the end of a row, and rows of values of one size."""
+    torch.manual_seed(0)
+    rows = [torch.randn(width).double() * size for size in (1.0, 1e4, 1e-40, 1e-310)]
+    for point, place in itertools.product(POINTS, (0, width // 2, width - 1)):
+        row = torch.randn(width).double()
+        row[place] = point
+        rows.append(row)
+    rows.append(torch.full((width,), -math.inf).double())
+    values = torch.stack(rows).to(dtype)
+    for name in ROWS:
+        found, exact = evaluate(name, [values], instruction_set), INSTRUCTIONS[name].value(values.double()).to(dtype)
+        size = torch.where(values.isfinite(), values, 0).abs().amax(-1, keepdim=True)  # of the terms of the sum
+        error = (found - exact).abs() / (size + torch.finfo(dtype).smallest_normal)
+        assert torch.equal(found.isfinite(), exact.isfinite())
+        assert error[exact.isfinite()].max() < 4 * torch.finfo(dtype).eps
+        torch.testing.assert_close(found[~exact.isfinite()], exact[~exact.isfinite()], equal_nan=True)
 
 
 @on_each

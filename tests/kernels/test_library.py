@@ -38,12 +38,12 @@ def not_loaded(monkeypatch):
 def test_plans_are_accepted(plan):
     assert EXECUTOR.refuses(plan, torch.float32, CPU) is None
     assert EXECUTOR.refuses(plan, torch.float64, CPU) is None
+    assert EXECUTOR.problem() is None
 
 
 def test_refusals(plan):
-    assert (
-        EXECUTOR.refuses(plan, torch.bfloat16, CPU) == "rnnkit-kernels computes in float32 and float64, not in bfloat16"
-    )
+    reason = "rnnkit-kernels computes in float32, float64 and bfloat16, not in float16"
+    assert EXECUTOR.refuses(plan, torch.float16, CPU) == reason
     assert EXECUTOR.refuses(plan, torch.float32, torch.device("meta")) == "rnnkit-kernels runs on cpu, not on meta"
 
 
@@ -57,7 +57,7 @@ def test_an_unknown_instruction_is_refused(plan, not_loaded):
 def test_without_the_library(plan, not_loaded):
     not_loaded.setattr(library_module, "library_path", lambda: None)
     reason = "rnnkit-kernels was installed without its native library"
-    assert EXECUTOR.refuses(plan, torch.float32, CPU) == reason
+    assert EXECUTOR.refuses(plan, torch.float32, CPU) == EXECUTOR.problem() == reason
     with pytest.raises(LibraryError, match=reason):
         EXECUTOR.unroll(plan, None, None, None)
 

@@ -1,7 +1,6 @@
 """The plans of cells equal their steps, and cells without a plan are refused with the reason."""
 
 import importlib.util
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnkit import Cell, CellState, get_kind
-from rnnkit.plan import Refusal, plan_for, unroll
+from rnnkit.plan import unroll
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm_cell import LSTMCell
 from rnnkit_builtin.rnn_cell import RNNCell
 from tests.helpers.cells import SimpleCell
 from tests.helpers.models import small_model
 from tests.helpers.plans import (
+    StepCell,
     assert_plan_equals_steps,
     each_sequence_alone,
     plan_of,
@@ -204,8 +204,52 @@ def test_values_with_several_axes(cell):
     assert_plan_equals_steps(randomize(cell()))
 
 
+SINGLE_FEATURES = {
+    "constant_mask": lambda p, h, w, v: torch.tanh(p + torch.where(torch.arange(4) > 1, h, p)),
+    "matrix_of_parameters": lambda p, h, w, v: torch.tanh(p + (h.unsqueeze(1) * w).flatten(1)[:, :4]),
+    "parameter_of_one_feature_per_head": lambda p, h, w, v: (h.view(-1, 2, 2) * w[:2, :1]).flatten(1) + p,
+    "gate_of_the_state": lambda p, h, w, v: h + torch.sigmoid(h @ w[:1].t()) * p,
+    "gate_of_input_and_state": lambda p, h, w, v: h + torch.sigmoid(p @ w[:, :1] + F.linear(h, w[:1], v[:1])) * p,
+    "gate_of_the_input": lambda p, h, w, v: torch.lerp(h, p, torch.sigmoid(p @ w[:, :1])),
+    "mask_of_the_input": lambda p, h, w, v: torch.where(p > 0, h, p) + torch.where(p[:, :1] > 0, v, h),
+    "concatenated_feature": lambda p, h, w, v: p + torch.cat([h.mean(-1, keepdim=True), h[:, 1:]], -1),
+    "every_second_feature": lambda p, h, w, v: torch.tanh(p + torch.cat([h[:, ::2], h[:, 1::2]], -1)),
+    "swapped_axes": lambda p, h, w, v: p + h.view(-1, 2, 1, 2).permute(0, 2, 1, 3).tanh().flatten(1),
+    "repeated_vector": lambda p, h, w, v: p + h * v.repeat(len(h), 1) + v[:2].repeat(len(h), 2),
+    "vector_among_features": lambda p, h, w, v: p * torch.cat([v[:2].expand(len(h), -1), h[:, :2]], -1),
+    "feature_of_a_value": lambda p, h, w, v: torch.tanh(p + h * h[:, :1]),
+}
+
+
+WIDTHS = dict.fromkeys(["parameter_of_one_feature_per_head", "swapped_axes", "vector_among_features"], 2)
+WIDTHS |= dict.fromkeys(["concatenated_feature", "every_second_feature", "feature_of_a_value"], 1)
+WIDTHS |= {"repeated_vector": 2}
+
+
+@pytest.mark.parametrize("name", SINGLE_FEATURES)
+def test_single_features_and_masks(name):
+    """A single feature is a piece of its own unless it is a part of a value."""
+    cell = StepCell(SINGLE_FEATURES[name])
+    assert plan_of(cell).width == WIDTHS.get(name, 4)
+    assert_plan_equals_steps(randomize(cell))
+
+
+@pytest.mark.parametrize("half", [3, 5, 23, 29])
+def test_the_size_of_a_part_may_be_any_prime(half):
+    """The batch size of a recording must not be the size of a part of a value."""
+    cell = StepCell(lambda p, h, w, v: p + torch.cat(h.chunk(2, -1)[::-1], -1), 2 * half, 2 * half)
+    assert_plan_equals_steps(randomize(cell))
+
+
+def test_a_gate_of_many_features():
+    """One piece: as a weight of one column it would be a product with pieces of one feature."""
+    cell = randomize(StepCell(SINGLE_FEATURES["gate_of_the_state"], 100, 100))
+    assert plan_of(cell).products == ()
+    assert_plan_equals_steps(cell)
+
+
 @pytest.mark.parametrize("cell", [RNNCell, GRUCell, LSTMCell])
-def test_layer_normalization_is_refused(cell):
-    result = plan_for(cell(3, 6, layer_norm=True))
-    assert isinstance(result, Refusal)
-    assert re.fullmatch(r"native_layer_norm is not an instruction \(\w+\.py, line \d+, in \S+\)", result.reason)
+def test_cells_with_layer_normalization(cell):
+    plan = plan_of(cell(3, 6, layer_norm=True, dtype=torch.float64))
+    assert plan.width == 6
+    assert_plan_equals_steps(randomize(cell(3, 6, layer_norm=True, dtype=torch.float64)))

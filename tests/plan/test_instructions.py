@@ -101,6 +101,26 @@ _BINARY = {
 }
 
 
+_OF_ROWS = {
+    "mean": lambda x: x * x.mean(-1, keepdim=True),
+    "mean_of_two_axes": lambda x: x * x.view(-1, 2, 4).mean((1, 2)).unsqueeze(-1),
+    "mean_over_heads": lambda x: (x.view(-1, 2, 4) * x.view(-1, 2, 4).mean(1, keepdim=True)).flatten(1),
+    "sum": lambda x: x * x.sum(1, keepdim=True),
+    "sum_without_axis": lambda x: x * x.sum(1).tanh()[:, None],
+    "var": lambda x: x * x.var(-1, keepdim=True),
+    "biased_var": lambda x: x * x.var(-1, keepdim=True, correction=0),
+    "std": lambda x: x * x.std(-1, keepdim=True),
+    "norm": lambda x: x * x.norm(dim=-1, keepdim=True),
+    "normalize": lambda x: F.normalize(x, dim=-1),
+    "layer_norm": lambda x: F.layer_norm(x, (8,)),
+    "layer_norm_of_heads": lambda x: F.layer_norm(x.view(-1, 2, 4), (4,)).flatten(1),
+    "layer_norm_of_two_axes": lambda x: F.layer_norm(x.view(-1, 2, 4), (2, 4)).flatten(1),
+    "rms_norm": lambda x: F.rms_norm(x, (8,), eps=1e-6),
+    "softmax": lambda x: x.softmax(-1),
+    "log_softmax": lambda x: x.log_softmax(1),
+}
+
+
 class TwoValuesCell(Cell):
     """A cell whose output is a function of the two parts of its state: one of the input alone is left to torch."""
 
@@ -142,8 +162,17 @@ def test_functions_of_two_values(name):
     compare(_BINARY[name], first, second)
 
 
+@pytest.mark.parametrize("name", _OF_ROWS)
+def test_functions_of_rows(name):
+    """Of 8 features, so that sums of equal features are exact: the gradient of a standard deviation jumps at 0."""
+    rows = [torch.randn(8) * scale for scale in (1, 1e4, 1e-20)] + [torch.zeros(8), torch.ones(8)]
+    rows += [torch.tensor([point, *range(7)]) for point in (math.nan, math.inf, -math.inf)]
+    x = torch.stack(rows).double()
+    compare(lambda first, second: _OF_ROWS[name](first), x, torch.zeros_like(x), tolerance=1e-10)
+
+
 def test_all_instructions_are_compared():
     names = {*_UNARY, *_BINARY}
-    elsewhere = {"copy", "pow", "log_sigmoid", *MASKS}
+    elsewhere = {"copy", "pow", "log_sigmoid", "row_mean", "row_max", *MASKS}
     assert {name for name, each in INSTRUCTIONS.items() if each.derivative} <= names | elsewhere
     assert set(INSTRUCTIONS) >= CHEAP

@@ -43,6 +43,17 @@ UNARY = {
     "reshaped": lambda x: torch.stack(x.view(-1, 2, 2).unbind(1)[::-1], 1).flatten(1),
     "first_half": lambda x: torch.cat([x[:, :2], x[:, :2] * 0.3], -1),
     "constant": lambda x: 0.3 * x - 1,
+    # eps and 1: a row without variance would be divided by its rounding errors
+    "layer_norm": lambda x: F.layer_norm(x, (4,), eps=0.1),
+    "layer_norm_of_halves": lambda x: F.layer_norm(x.view(-1, 2, 2), (2,), eps=0.1).flatten(1),
+    "rms_norm": lambda x: F.rms_norm(x, (4,), eps=0.1),
+    "mean": lambda x: x - x.mean(-1, keepdim=True),
+    "mean_of_halves": lambda x: torch.cat([x.view(-1, 2, 2).mean(1)] * 2, -1),
+    "sum": lambda x: torch.tanh(x.sum(1).unsqueeze(1)) * x,
+    "variance": lambda x: x / (1 + x.var(-1, keepdim=True)),
+    "norm": lambda x: x / (1 + x.norm(dim=-1, keepdim=True)),
+    "softmax": lambda x: torch.softmax(x, -1),
+    "log_softmax": lambda x: 0.3 * torch.log_softmax(x, -1),
 }
 BINARY = {
     "add": torch.add,
@@ -61,6 +72,8 @@ PARAMETERS = {
     "gates": lambda x, cell: torch.mul(*F.linear(x, torch.cat([cell.weight, cell.weight.t()])).tanh().chunk(2, -1)),
     "vector": lambda x, cell: x * cell.vector,
     "scalar": lambda x, cell: x * torch.sigmoid(cell.scalar) + cell.scalar,
+    "scalar_gate": lambda x, cell: x * torch.sigmoid(x @ cell.weight[:1].t()),
+    "affine_layer_norm": lambda x, cell: F.layer_norm(x, (4,), cell.vector, 2 * cell.vector, eps=0.1),
     "gate_of_vectors": lambda x, cell: torch.lerp(x, cell.vector.expand_as(x), torch.sigmoid(cell.scalar)),
 }
 ALL = {**UNARY, **BINARY, **PARAMETERS}

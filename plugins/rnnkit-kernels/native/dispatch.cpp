@@ -37,13 +37,21 @@ static bool is_supported(int32_t) { return true; }
 static const int32_t backend_count = sizeof(backends) / sizeof(backends[0]);
 
 static const rnnkit_layout layout = {
-    RNNKIT_ABI,           sizeof(rnnkit_operand), sizeof(rnnkit_instruction), sizeof(rnnkit_part),
-    sizeof(rnnkit_program), sizeof(rnnkit_weight),  sizeof(rnnkit_call),
+    RNNKIT_ABI,
+    sizeof(rnnkit_operand),
+    sizeof(rnnkit_instruction),
+    sizeof(rnnkit_part),
+    sizeof(rnnkit_weight),
+    sizeof(rnnkit_state),
+    sizeof(rnnkit_sum),
+    sizeof(rnnkit_program),
+    sizeof(rnnkit_sequences),
+    sizeof(rnnkit_call),
 };
 
 static const char *const names[] = {
-#define INSTRUCTION(name, value) #name,
-    RNNKIT_INSTRUCTION_TABLE(INSTRUCTION)
+#define INSTRUCTION(name, ...) #name,
+    RNNKIT_INSTRUCTION_TABLE(INSTRUCTION) RNNKIT_ROW_INSTRUCTION_TABLE(INSTRUCTION)
 #undef INSTRUCTION
 };
 
@@ -58,19 +66,6 @@ const char *rnnkit_kernels_instruction_set(int32_t index) {
 }
 
 int32_t rnnkit_kernels_is_supported(int32_t index) { return index >= 0 && index < backend_count && is_supported(index); }
-
-int64_t rnnkit_kernels_panel(int32_t index, int32_t dtype, int64_t n, int64_t rows) {
-    return backends[index]->panel(dtype, n, rows);
-}
-
-int64_t rnnkit_kernels_packed_size(int32_t index, int32_t dtype, int64_t k, int64_t n, int64_t panel) {
-    return backends[index]->packed_size(dtype, k, n, panel);
-}
-
-void rnnkit_kernels_pack(int32_t index, int32_t dtype, const rnnkit_weight *weight, const void *source, int64_t k_stride,
-                         int64_t n_stride, int64_t k, int64_t n) {
-    backends[index]->pack(dtype, weight, source, k_stride, n_stride, k, n);
-}
 
 int32_t rnnkit_kernels_run(int32_t index, int32_t dtype, const rnnkit_call *call) {
     return backends[index]->run(dtype, call);

@@ -1,4 +1,5 @@
 // The instructions: the names of `rnnkit.plan.INSTRUCTIONS`, and pairs of them in one pass over memory. Masks are 1 or 0.
+// Those of rows are a name, how to combine two features, and what divides the result.
 #pragma once
 
 #define MASK(condition) as_number(condition, a)
@@ -58,3 +59,7 @@
     INSTRUCTION(mul_sub_from, c - a * b)                             \
     INSTRUCTION(mul_mul, a *b *c)                                    \
     INSTRUCTION(sub_mul, (a - b) * c)
+
+#define RNNKIT_ROW_INSTRUCTION_TABLE(INSTRUCTION) \
+    INSTRUCTION(row_mean, a + b, width)           \
+    INSTRUCTION(row_max, maximum(a, b), 1)

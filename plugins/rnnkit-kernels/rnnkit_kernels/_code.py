@@ -1,4 +1,4 @@
-"""A program of a plan as tables of the library, except for the strides, which depend on the shapes of a call."""
+"""A program of a plan as tables of the library, except for sizes and strides, which depend on the call."""
 
 from __future__ import annotations
 
@@ -13,15 +13,45 @@ from rnnkit_kernels._fusion import Operand, Operation, Temporary, fuse
 Memory: TypeAlias = tuple[str, int]
 """The kind and the number of a tensor that a program reads or writes."""
 
-Strides: TypeAlias = tuple[int, int]
-"""The strides of time and batch."""
-
 CONSTANTS: Memory = ("constants", 0)
 # The states before and after a step are in one tensor, a step apart, and so are their gradients.
 _NEXT = {"next_state": "state", "grad_next_state": "grad_state"}
 _IN_SCRATCH = frozenset({"operand", "product", "grad_operand", "scratch"})
 _LINE = 16  # elements: tensors in scratch start at cache lines
-_MOST_STRIDES = 64  # a batch size and other strides at every call must not fill the memory
+
+
+class Position(NamedTuple):
+    """Where a memory is in a call, in elements.
+
+    Attributes:
+        tensor: the number of a tensor of the call.
+        features: the number of features that it has.
+        offset: the distance of the first element from the start of the tensor.
+        time_stride: the distance of one step from the next.
+        row_stride: the distance of one sequence from the next.
+    """
+
+    tensor: int
+    features: int
+    offset: int = 0
+    time_stride: int = 0
+    row_stride: int = 0
+
+
+class StatePosition(NamedTuple):
+    """Where a part of the state is before the first step and after the last one: the numbers of two tensors."""
+
+    memory: Memory
+    first: int = _abi.NONE
+    last: int = _abi.NONE
+
+
+class SumPosition(NamedTuple):
+    """A sum of outer products of two memories over all steps, or without `left` of rows, and the number of a tensor."""
+
+    left: Memory | None
+    right: Memory
+    result: int
 
 
 class _Location(NamedTuple):
@@ -74,33 +104,72 @@ class Code:
         )
         # an odd number of lines: rows at multiples of a large power of 2 would share the same sets of the cache
         scratch_width = (self._scratch_width // _LINE | 1) * _LINE
-        self._sizes = (len(parts), plan.width, temporaries, scratch_width, int(reverse))
-        self._bound: dict[tuple[Strides, ...], _abi.Program] = {}
+        self._sizes = (plan.width, temporaries, scratch_width, int(reverse))
 
-    def bind(self, strides: tuple[Strides, ...]) -> _abi.Program:
-        """Return the program for the strides of its memories, in order, made at the first call with them."""
-        bound = self._bound.get(strides)
-        if bound is None:
-            if len(self._bound) >= _MOST_STRIDES:
-                self._bound = {}
-            bound = self._bound[strides] = self._bind(strides)
-        return bound
+    def bind(
+        self,
+        positions: Mapping[Memory, Position],
+        weights: Sequence[_abi.Weight],
+        states: Sequence[StatePosition],
+        sums: Sequence[SumPosition],
+        sizes: tuple[int, int],
+    ) -> _abi.Program:
+        """Return the program for the sizes and strides of a call.
 
-    def _bind(self, strides: Sequence[Strides]) -> _abi.Program:
-        numbers = {memory: number for number, memory in enumerate(self.memories)}
-        operands = [self._operand(location, numbers, strides) for location in self._locations]
-        table = (_abi.Operand * len(operands))(*operands)
-        addresses = [ctypes.addressof(each) for each in (table, self._instructions, self._parts_table)]
-        program = _abi.Program(*addresses, *self._sizes)
-        program.owner = table  # the program has only its address
+        Args:
+            positions: the positions of `memories`, and of the parts of the state.
+            weights: the weights of the plan.
+            states: the parts of the state.
+            sums: the sums that are computed after the last step.
+            sizes: the number of steps and of sequences.
+
+        Raises:
+            ValueError: a memory has fewer features than the program reads.
+        """
+        for memory, features in self.memories.items():
+            if positions[memory].features < features:
+                name = " ".join(map(str, memory))
+                raise ValueError(f"{name} must have {features} features, but has {positions[memory].features}")
+        locations = dict(self._locations)
+
+        def whole(memory: Memory) -> int:
+            return locations.setdefault(_Location(memory, 0, 0), len(locations))
+
+        used = {part.weight for part in self._parts_table if part.kind == _abi.PRODUCT}
+        of_weights = [each if number in used else _abi.Weight() for number, each in enumerate(weights)]
+        of_states = [_abi.State(whole(name), first, last, positions[name].features) for name, first, last in states]
+        of_sums = [
+            _abi.Sum(
+                _abi.NONE if left is None else whole(left),
+                whole(right),
+                result,
+                int(left is not None),
+                1 if left is None else positions[left].features,
+                positions[right].features,
+            )
+            for left, right, result in sums
+        ]
+        tables = (
+            (_abi.Operand * len(locations))(*[self._operand(location, positions) for location in locations]),
+            self._instructions,
+            self._parts_table,
+            (_abi.Weight * len(of_weights))(*of_weights),
+            (_abi.State * len(of_states))(*of_states),
+            (_abi.Sum * len(of_sums))(*of_sums),
+        )
+        addresses = [ctypes.addressof(each) for each in tables]
+        counts = (len(self._parts_table), len(of_weights), len(of_states), len(of_sums))
+        program = _abi.Program(*addresses, *counts, *self._sizes, *sizes)
+        program.owner = tables  # the program has only their addresses
         return program
 
-    def _operand(self, location: _Location, numbers: Mapping[Memory, int], strides: Sequence[Strides]) -> _abi.Operand:
+    def _operand(self, location: _Location, positions: Mapping[Memory, Position]) -> _abi.Operand:
         memory, shift, offset = location
         if isinstance(memory, int):
             return _abi.Operand(memory, 0, offset, 0, 0, _abi.SEQUENCE)
         mask = _abi.LAST_TWO if memory[0] in self._last_two else _abi.SEQUENCE
-        return _abi.Operand(numbers[memory], shift, offset, *strides[numbers[memory]], mask)
+        tensor, _, start, time_stride, row_stride = positions[memory]
+        return _abi.Operand(tensor, shift, start + offset, time_stride, row_stride, mask)
 
     def _instruction(self, operation: Operation, opcodes: Mapping[str, int]) -> _abi.Instruction:
         arguments = [self._index(each) for each in operation.arguments]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 from rnnkit.plan import Place, PlacedInstruction
 
@@ -30,17 +30,13 @@ _FUSIONS = {
 }
 
 
-class Value:
-    """A value that no place outside of the stage has."""
-
-
 class Temporary(NamedTuple):
     """A place for a value within a stage."""
 
     number: int
 
 
-Operand: TypeAlias = Place | Temporary | Value | float
+Operand: TypeAlias = Place | Temporary | float
 
 
 class Operation(NamedTuple):
@@ -58,30 +54,32 @@ def fuse(instructions: Sequence[PlacedInstruction], known: Container[str]) -> li
         instructions: the instructions. A write to `grad_vector` becomes an addition, which sums over time.
         known: the instructions of the library.
     """
-    return _place(_without_pairs(list(_with_values(instructions)), known))
+    return _place(_without_pairs(list(_with_sums(instructions)), known))
 
 
-def _with_values(instructions: Sequence[PlacedInstruction]) -> Iterator[Operation]:
-    """Give each value a name of its own, since a temporary place has several values, one after the other."""
+def _with_sums(instructions: Sequence[PlacedInstruction]) -> Iterator[Operation]:
     values: dict[Place, Operand] = {}
     for name, place, arguments in instructions:
-        named = tuple(values.get(each, each) if isinstance(each, Place) else each for each in arguments)
-        if place.kind == "grad_vector":
-            values[place] = named[0] if name == "copy" else Value()
-            if name != "copy":
-                yield Operation(name, values[place], named)
-            yield Operation("add", place, (values[place], place))
-        else:
-            result: Operand = Value() if place.kind == "temporary" else place
-            values[place] = result
-            yield Operation(name, result, named)
+        read = tuple(values.get(each, each) if isinstance(each, Place) else each for each in arguments)
+        if place.kind != "grad_vector":
+            yield Operation(name, place, read)
+            continue
+        values[place] = read[0] if name == "copy" else Place("temporary", -1 - len(values), 0)
+        if name != "copy":
+            yield Operation(name, values[place], read)
+        yield Operation("add", place, (values[place], place))
+
+
+def _is_temporary(operand: Operand) -> TypeGuard[Place]:
+    """True for a value that no place outside of the stage has."""
+    return isinstance(operand, Place) and operand.kind == "temporary"
 
 
 def _without_pairs(operations: Sequence[Operation], known: Container[str]) -> list[Operation]:
-    reads = Counter(each for operation in operations for each in operation.arguments if isinstance(each, Value))
+    reads = Counter(each for operation in operations for each in operation.arguments if _is_temporary(each))
     made: dict[Operand, Operation] = {}
     for operation in operations:
-        single = {each for each in operation.arguments if isinstance(each, Value) and reads[each] == 1}
+        single = {each for each in operation.arguments if _is_temporary(each) and reads[each] == 1}
         new = _fused(operation, {each: made[each] for each in single}, known)
         for value in single - set(new.arguments):
             del made[value]
@@ -89,9 +87,9 @@ def _without_pairs(operations: Sequence[Operation], known: Container[str]) -> li
     return list(made.values())
 
 
-def _fused(operation: Operation, inner: dict[Value, Operation], known: Container[str]) -> Operation:
+def _fused(operation: Operation, inner: dict[Place, Operation], known: Container[str]) -> Operation:
     for position, argument in enumerate(operation.arguments):
-        before = inner.get(argument) if isinstance(argument, Value) else None
+        before = inner.get(argument) if isinstance(argument, Place) else None
         name = _FUSIONS.get((operation.name, position, before.name)) if before else None
         if before and name and name in known:
             others = tuple(each for index, each in enumerate(operation.arguments) if index != position)
@@ -100,15 +98,15 @@ def _fused(operation: Operation, inner: dict[Value, Operation], known: Container
 
 
 def _place(operations: Sequence[Operation]) -> list[Operation]:
-    """Replace values by temporaries; the result of an operation may take the place of one of its arguments."""
-    last = {each: index for index, op in enumerate(operations) for each in op.arguments if isinstance(each, Value)}
+    """Give values temporaries; the result of an operation may take the place of one of its arguments."""
+    last = {each: index for index, op in enumerate(operations) for each in op.arguments if _is_temporary(each)}
     places: dict[Operand, Temporary] = {}
     free: list[Temporary] = []
     placed = []
     for index, (name, result, arguments) in enumerate(operations):
-        found = tuple(places[each] if isinstance(each, Value) else each for each in arguments)
-        free += {places[each] for each in arguments if isinstance(each, Value) and last[each] == index}
-        if isinstance(result, Value):
+        found = tuple(places[each] if _is_temporary(each) else each for each in arguments)
+        free += {places[each] for each in arguments if _is_temporary(each) and last[each] == index}
+        if _is_temporary(result):
             places[result] = free.pop() if free else Temporary(len(set(places.values())))
         placed.append(Operation(name, places.get(result, result), found))
     return placed

@@ -6,32 +6,21 @@ import ctypes
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_int32, c_void_p
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from rnnkit_kernels import _abi
 from rnnkit_kernels._threads import parallel_for
 
 ISA_VARIABLE = "RNNKIT_KERNELS_ISA"
 _DTYPES = {torch.float32: 0, torch.float64: 1}
-_ALIGNMENT = 64
 _SUFFIXES = {".so", ".dylib", ".dll"}
 
 
 class LibraryError(RuntimeError):
     """The native library is missing, is another version, or does not have an instruction set."""
-
-
-class PackedWeight(NamedTuple):
-    """A weight in the order in which a product reads it; `memory` owns the address `address`."""
-
-    memory: Tensor
-    address: int
-    panel: int
 
 
 class Library:
@@ -56,6 +45,7 @@ class Library:
             raise LibraryError(f"the library of rnnkit-kernels cannot be loaded: {error}") from error
         self._check_layout()
         self.instruction_set, self._set = self._choose(instruction_set)
+        self._run = self._functions.rnnkit_kernels_run
         self.opcodes = {name: number for number, name in enumerate(_names(self._functions.rnnkit_kernels_instruction))}
 
     def supported(self) -> list[str]:
@@ -63,46 +53,27 @@ class Library:
         names = enumerate(_names(self._functions.rnnkit_kernels_instruction_set))
         return [name for index, name in names if self._functions.rnnkit_kernels_is_supported(index)]
 
-    def pack(self, weight: Tensor, rows: int) -> PackedWeight:
-        """Return a weight, `(features, other_features)`, packed for products with about `rows` rows."""
-        dtype, (k, n), functions = _DTYPES[weight.dtype], weight.shape, self._functions
-        panel = functions.rnnkit_kernels_panel(self._set, dtype, n, rows)
-        size = functions.rnnkit_kernels_packed_size(self._set, dtype, k, n, panel)
-        memory = torch.empty(size + _ALIGNMENT, dtype=torch.uint8)
-        address = -(-memory.data_ptr() // _ALIGNMENT) * _ALIGNMENT
-        functions.rnnkit_kernels_pack(
-            self._set, dtype, byref(_abi.Weight(address, panel)), weight.data_ptr(), *weight.stride(), k, n
-        )
-        return PackedWeight(memory, address, panel)
-
     def run(
         self,
         program: _abi.Program,
-        memories: Sequence[Tensor],
-        weights: Sequence[PackedWeight],
-        *,
-        time: int,
-        batch: int,
-        live: Tensor | None,
+        dtype: torch.dtype,
+        addresses: Sequence[int | None],
+        sequences: _abi.Sequences | None,
         threads: int,
     ) -> None:
-        """Run a program, whose tables must fit the tensors: the library checks nothing."""
-        addresses = (c_void_p * len(memories))(*[memory.data_ptr() for memory in memories])
-        packed = (_abi.Weight * len(weights))(*[_abi.Weight(weight.address, weight.panel) for weight in weights])
+        """Run a program, which must fit the tensors at the addresses: the library checks nothing."""
+        memories = (c_void_p * len(addresses))(*addresses)
         parallel = parallel_for() if threads > 1 else None
         call = _abi.Call(
             ctypes.addressof(program),
-            ctypes.addressof(addresses),
-            ctypes.addressof(packed),
-            time,
-            batch,
-            None if live is None else live.data_ptr(),
+            ctypes.addressof(memories),
+            None if sequences is None else ctypes.addressof(sequences),
             1 if parallel is None else threads,
             parallel,
         )
-        status = self._functions.rnnkit_kernels_run(self._set, _DTYPES[memories[0].dtype], byref(call))
+        status = self._run(self._set, _DTYPES[dtype], byref(call))
         if status == _abi.OUT_OF_MEMORY:
-            raise MemoryError(f"no memory for temporary values of {batch} sequences")
+            raise MemoryError(f"no memory for temporary values of {program.batch} sequences")
         if status == _abi.NO_THREADS:
             raise RuntimeError(f"torch could not run {threads} threads; call torch.set_num_threads(1)")
 
@@ -150,15 +121,12 @@ def load_library(instruction_set: str | None = None) -> Library | LibraryError:
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    i32, i64, pointer = c_int32, c_int64, c_void_p
+    i32, pointer = c_int32, c_void_p
     signatures = {
         "layout": (POINTER(_abi.Layout), []),
         "instruction": (c_char_p, [i32]),
         "instruction_set": (c_char_p, [i32]),
         "is_supported": (i32, [i32]),
-        "panel": (i64, [i32, i32, i64, i64]),
-        "packed_size": (i64, [i32, i32, i64, i64, i64]),
-        "pack": (None, [i32, i32, pointer, pointer, i64, i64, i64, i64]),
         "run": (i32, [i32, i32, pointer]),
     }
     for name, (result, arguments) in signatures.items():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rnnkit.plan import Plan
 from rnnkit_kernels._code import Code
+from rnnkit_kernels._layout import Layout
+from rnnkit_kernels._parameters import Parameters
 from rnnkit_kernels._sharing import share_gradients
 
 
@@ -26,6 +29,7 @@ class Tables:
         unknown: the instructions of the plan that the library does not have.
         operands: the products whose operand is computed for them.
         products: the products whose results the backward program reads.
+        parameters: reads the inputs of the plan.
         shared: for some projected inputs the number of the product whose gradient has theirs, and of its first piece.
     """
 
@@ -34,6 +38,8 @@ class Tables:
         self._plan = weakref.ref(plan)
         self._opcodes = opcodes
         self._constants: dict[tuple[int, torch.dtype], Tensor] = {}
+        self._layouts: dict[Any, Layout] = {}
+        self.parameters = Parameters(plan)
         self.unknown = sorted(_instruction_names(plan) - opcodes.keys())
         self.operands = [number for number, (kind, _) in enumerate(plan.operands) if kind == "operand"]
         self.products = list(plan.kept_products)
@@ -42,18 +48,18 @@ class Tables:
 
     @cached_property
     def inference(self) -> Code:
-        plan = self._get_plan()
+        plan = self.plan
         return Code(plan, plan.inference, self._opcodes, last_two=["state"])
 
     @cached_property
     def forward(self) -> Code:
-        plan = self._get_plan()
+        plan = self.plan
         stored = [*[("operand", each) for each in self.operands], *[("product", each) for each in self.products]]
         return Code(plan, plan.forward, self._opcodes, stored=stored)
 
     @cached_property
     def backward(self) -> Code:
-        plan = self._get_plan()
+        plan = self.plan
         stored = [("product", each) for each in self.products]
         return Code(plan, self._backward, self._opcodes, stored=stored, last_two=["grad_state"], reverse=True)
 
@@ -62,14 +68,38 @@ class Tables:
         key = (id(code), dtype)
         if key not in self._constants:
             values = torch.tensor(code.constants, dtype=torch.float64).to(dtype)
-            self._constants[key] = values.repeat_interleave(self._get_plan().width)
+            self._constants[key] = values.repeat_interleave(self.plan.width)
         return self._constants[key]
 
-    def _get_plan(self) -> Plan:
+    def layout(self, inputs: Sequence[Tensor], sizes: tuple[int, int], *, is_masked: bool) -> Layout:
+        """Return the layout for inputs of these shapes and strides, made at the first call with them.
+
+        Args:
+            inputs: the inputs, as `Parameters.inputs` returns them.
+            sizes: the number of steps and of sequences.
+            is_masked: True if sequences have lengths.
+
+        Raises:
+            ValueError: an input has another shape, dtype or device than the plan.
+        """
+        # a list, not a generator: this runs at every call
+        key = (sizes, is_masked, *[(each.shape, each.stride(), each.dtype, each.is_cpu) for each in inputs])
+        layout = self._layouts.get(key)
+        if layout is None:
+            if len(self._layouts) >= _MOST_LAYOUTS:
+                self._layouts = {}
+            layout = self._layouts[key] = Layout(self, inputs, sizes, is_masked=is_masked)
+        return layout
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
         plan = self._plan()
         assert plan is not None, "the tables outlive their plan"  # noqa: S101  # for type checkers: a weak reference
         return plan
 
+
+_MOST_LAYOUTS = 64  # a batch size and other strides at every call must not fill the memory
 
 # By identity: plans are compared by all their tables.
 _known: dict[tuple[int, int], Tables] = {}

@@ -1,45 +1,21 @@
-"""Run the programs of a plan: allocate their memories, pack their weights, and sum the gradients of parameters."""
+"""Run the programs of a plan: allocate their memories, and sum the gradients of parameters."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
-from rnnkit.plan import Plan
-from rnnkit_kernels._code import CONSTANTS, Code, Memory, Strides
+from rnnkit_kernels import _abi
+from rnnkit_kernels._code import Memory
+from rnnkit_kernels._layout import Bound
 from rnnkit_kernels._library import Library
-from rnnkit_kernels._tables import Tables, tables_for
+from rnnkit_kernels._tables import Tables
 
-Memories = dict[Memory, Tensor]
-_FEWEST_MULTIPLICATIONS = 100_000  # of a thread: below, waking it up takes longer than its work
-
-
-class Inputs(NamedTuple):
-    """The tensors that a plan reads.
-
-    Attributes:
-        projected: `(time, batch, ...)` each.
-        state: `(batch, ...)` each.
-        weights: `(features, other_features)` each.
-        vectors: `(features,)` each.
-    """
-
-    projected: list[Tensor]
-    state: list[Tensor]
-    weights: list[Tensor]
-    vectors: list[Tensor]
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.flat()[0].dtype
-
-    def flat(self) -> list[Tensor]:
-        """Return all tensors in order."""
-        return [*self.projected, *self.state, *self.weights, *self.vectors]
+Gradients: TypeAlias = dict[Memory, Tensor]
 
 
 class Sequences(NamedTuple):
@@ -49,16 +25,19 @@ class Sequences(NamedTuple):
         lengths: the lengths in descending order, `(batch,)`.
         order: the numbers of the sequences in this order.
         live: for each step, the number of sequences that have not ended.
+        table: their addresses.
     """
 
     lengths: Tensor
     order: Tensor
     live: Tensor
+    table: _abi.Sequences
 
     @classmethod
     def of(cls, lengths: Tensor, time: int) -> Sequences:
-        ordered, order = lengths.clamp(0, time).sort(descending=True, stable=True)
-        return cls(ordered, order, (ordered > torch.arange(time)[:, None]).sum(1))
+        ordered, order = lengths.to("cpu", torch.int64).clamp(0, time).sort(descending=True, stable=True)
+        live = (ordered > torch.arange(time)[:, None]).sum(1)
+        return cls(ordered, order, live, _abi.Sequences(live.data_ptr(), ordered.data_ptr(), order.data_ptr()))
 
 
 class Unrolling:
@@ -66,186 +45,166 @@ class Unrolling:
 
     Args:
         library: the library.
-        plan: the plan.
-        time: the number of steps.
-        batch: the number of sequences.
+        tables: the tables of a plan.
+        inputs: the projected inputs, `(time, batch, ...)` each, the parts of the state, `(batch, ...)` each, the
+            weights and the vectors.
+        sizes: the number of steps and of sequences.
         lengths: the number of valid steps of each sequence; None: all are valid.
+
+    Raises:
+        ValueError: an input has another shape, dtype or device than the plan.
     """
 
-    def __init__(self, library: Library, plan: Plan, time: int, batch: int, lengths: Tensor | None) -> None:
-        self.library, self.plan, self.time, self.batch = library, plan, time, batch
-        self.lengths = lengths
-        self.sequences = None if lengths is None else Sequences.of(lengths, time)
-        self._tables: Tables = tables_for(plan, library.opcodes)
+    def __init__(
+        self,
+        library: Library,
+        tables: Tables,
+        inputs: Sequence[Tensor],
+        sizes: tuple[int, int],
+        lengths: Tensor | None,
+    ) -> None:
+        self.library, self.plan, self.lengths = library, tables.plan, lengths
+        self.time, self.batch = sizes
+        self._tables = tables
+        self._layout = tables.layout(inputs, sizes, is_masked=lengths is not None)
+        if lengths is not None and lengths.shape != (self.batch,):
+            raise ValueError(f"lengths must have the shape (batch,) = ({self.batch},), but has {tuple(lengths.shape)}")
+        self._sequences = None if lengths is None else Sequences.of(lengths, self.time)
+        self._make, self._dtype = torch.empty if lengths is None else torch.zeros, self._layout.dtype
 
-    def check(self, inputs: Inputs) -> None:
-        """Raise `ValueError` unless the inputs are those of the plan: the library would read past their ends."""
-        plan, batch = self.plan, self.batch
-        expected = [
-            *[(f"projected input {n}", (self.time, batch, *shape)) for n, shape in enumerate(plan.projected)],
-            *[(f"part {n} of the state", (batch, *shape)) for n, shape in enumerate(plan.state)],
-            *[(f"weight {n}", shape) for n, shape in enumerate(plan.products)],
-            *[(f"vector {n}", None) for n in range(len(inputs.vectors))],
-        ]
-        dtype = inputs.dtype
-        for (name, shape), each in zip(expected, inputs.flat(), strict=True):
-            if (shape is not None and each.shape != shape) or each.dtype != dtype or each.device.type != "cpu":
-                raise ValueError(
-                    f"{name} must be a {dtype} tensor of shape {shape} on cpu, but is a {each.dtype} tensor of shape "
-                    f"{tuple(each.shape)} on {each.device}"
-                )
-        if self.lengths is not None and self.lengths.shape != (batch,):
-            raise ValueError(f"lengths must have the shape (batch,) = ({batch},), but has {tuple(self.lengths.shape)}")
+    def with_oriented_weights(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Return the inputs with weights `(features, other_features)`."""
+        oriented = list(inputs)
+        first = len(self.plan.projected) + len(self.plan.state)
+        for number, transposed in enumerate(self._tables.parameters.transposed, first):
+            oriented[number] = inputs[number].t() if transposed else inputs[number]
+        return oriented
 
-    def infer(self, inputs: Inputs) -> tuple[Tensor, list[Tensor]]:
+    def infer(self, inputs: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Return the output and the final state."""
-        memories = self._input_memories(inputs)
-        for number, part in enumerate(self._sorted(each.flatten(1), 0) for each in inputs.state):
-            memories["state", number] = torch.stack([part, part])
-        memories["output", 0] = self._new(inputs, self.plan.output)
-        self._run(self._tables.inference, memories, inputs.weights)
-        return self._results(memories, steps=2)
+        output, final, _ = self._run_forward(self._layout.inference, inputs)
+        return output, final
 
-    def forward(self, inputs: Inputs) -> tuple[Tensor, list[Tensor], Memories]:
+    def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
         """Return the output, the final state and what a backward pass reads."""
-        plan = self.plan
-        memories = self._input_memories(inputs)
-        for number, part in enumerate(self._sorted(each.flatten(1), 0) for each in inputs.state):
-            states = memories["state", number] = self._new(inputs, part.shape[1], time=self.time + 1)
-            states[0] = part
-        for number in self._tables.operands:
-            memories["operand", number] = self._new(inputs, plan.products[number][0])
-        for number in self._tables.products:
-            memories["product", number] = self._new(inputs, plan.products[number][1])
-        memories["kept", 0] = self._new(inputs, plan.kept * plan.width)
-        memories["output", 0] = self._new(inputs, plan.output)
-        self._run(self._tables.forward, memories, inputs.weights)
-        output, final = self._results(memories, steps=self.time + 1)
-        del memories["output", 0]
-        return output, final, memories
+        return self._run_forward(self._layout.forward, inputs)
+
+    def _run_forward(self, bound: Bound, inputs: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
+        block = self._new(bound.block.size)
+        output = self._new(self.time, self.batch, self.plan.output)
+        final = [torch.empty(self.batch, *shape, dtype=self._dtype) for shape in self.plan.state]
+        self._run(bound, [*self._readable(inputs), bound.constants, block, output, *final])
+        return self._restored(output), final, block
 
     def backward(
         self,
-        inputs: Inputs,
-        memories: Memories,
-        grad_output: Tensor,
-        grad_state: Sequence[Tensor],
+        inputs: Sequence[Tensor],
+        block: Tensor,
+        grad_output: Tensor | None,
+        grad_state: Sequence[Tensor | None],
         needed: Sequence[bool],
     ) -> list[Tensor | None]:
-        """Return the gradients of all inputs in order; None for those that are not needed."""
-        plan = self.plan
-        memories = memories | {("grad_output", 0): self._sorted(_with_unit_stride(grad_output), 1)}
-        for number, part in enumerate(self._sorted(each.flatten(1), 0) for each in grad_state):
-            memories["grad_state", number] = torch.stack([part, part])
-        for number, each in enumerate(inputs.projected):
-            if number not in self._tables.shared:
-                memories["grad_projected", number] = self._new(inputs, math.prod(each.shape[2:]))
-        for kind, number in self._tables.backward.memories:
-            if kind == "grad_product":
-                memories[kind, number] = self._new(inputs, plan.products[number][1])
-        for number, each in enumerate(inputs.vectors):
-            memories["grad_vector", number] = each.new_zeros(self.batch, len(each))
-        self._run(self._tables.backward, memories, inputs.weights, transposed=True)
-        return self._gradients(inputs, memories, needed)
+        """Return the gradients of all inputs in order; None for those that are not needed.
 
-    def _gradients(self, inputs: Inputs, memories: Memories, needed: Sequence[bool]) -> list[Tensor | None]:
-        iterator = iter(needed)
-        of_projected = [
-            self._restored(self._grad_projected(memories, number), 1).reshape(each.shape) if next(iterator) else None
-            for number, each in enumerate(inputs.projected)
+        Args:
+            inputs: the inputs.
+            block: what `forward` returned.
+            grad_output: the gradient of the output; None for zeros.
+            grad_state: those of the parts of the final state; None for zeros.
+            needed: for each input, True if its gradient is needed.
+        """
+        layout = self._layout
+        readable, grad_output = self._readable(inputs), self._grad_output(grad_output)
+        bound = layout.backward(grad_output)
+        given = [None if each is None else each.contiguous() for each in grad_state]
+        found = [
+            None if is_optional and not needed[number] else self._new(*shape)
+            for _, shape, number, is_optional in layout.gradients
         ]
-        of_state = [
-            self._restored(memories["grad_state", number][0], 0).view_as(each) if next(iterator) else None
-            for number, each in enumerate(inputs.state)
-        ]
-        of_weights = [
-            self._weight_gradient(memories, number, each) if next(iterator) else None
-            for number, each in enumerate(inputs.weights)
-        ]
-        of_vectors = [
-            memories["grad_vector", number].sum(0) if next(iterator) else None for number in range(len(inputs.vectors))
-        ]
-        return [*of_projected, *of_state, *of_weights, *of_vectors]
+        own = self._new(bound.block.size)
+        self._run(bound, [*readable, bound.constants, block, own, grad_output, *given, *found])
+        results: list[Tensor | None] = [None] * len(inputs)
+        for (_, _, number, _), each in zip(layout.gradients, found, strict=True):
+            if number >= 0:
+                results[number] = each
+        if layout.derived:
+            pairs = zip(layout.gradients, found, strict=True)
+            by_memory = {gradient.memory: each for gradient, each in pairs if each is not None}
+            for number in layout.derived:
+                results[number] = self._derived(readable, block, by_memory, number) if needed[number] else None
+        if self._sequences is not None:
+            count = len(self.plan.projected)
+            results[:count] = [None if each is None else self._restored(each) for each in results[:count]]
+        return results
 
-    def _grad_projected(self, memories: Memories, number: int) -> Tensor:
-        if number not in self._tables.shared:
-            return memories["grad_projected", number]
+    def _derived(self, inputs: Sequence[Tensor], block: Tensor, found: Gradients, number: int) -> Tensor:
+        """Return the gradient of an input that follows from others."""
+        first = len(self.plan.projected) + len(self.plan.state)
+        if number < first:
+            return self._shared_gradient(found, number)
+        if number < first + len(self.plan.products):
+            return self._weight_gradient(inputs, block, found, number - first)
+        vector = number - first - len(self.plan.products)
+        sizes = self._layout.vectors
+        return found["grad_vectors", 0].narrow(1, sum(sizes[:vector]), sizes[vector]).sum(0)
+
+    def _shared_gradient(self, found: Gradients, number: int) -> Tensor:
         product, piece = self._tables.shared[number]
-        width, features = self.plan.width, math.prod(self.plan.projected[number])
-        return memories["grad_product", product].narrow(-1, piece * width, features)
+        shape = self.plan.projected[number]
+        part = found["grad_product", product].narrow(-1, piece * self.plan.width, math.prod(shape))
+        return part if len(shape) == 1 else part.unflatten(-1, shape)
 
-    def _weight_gradient(self, memories: Memories, number: int, weight: Tensor) -> Tensor:
+    def _weight_gradient(self, inputs: Sequence[Tensor], block: Tensor, found: Gradients, number: int) -> Tensor:
         """Return the gradient of a weight: the sum over all steps and sequences."""
-        if ("grad_product", number) not in memories:  # nothing depends on the product
-            return torch.zeros_like(weight)
-        operand = memories[self.plan.operands[number]][: self.time].flatten(0, 1)
-        return (memories["grad_product", number].flatten(0, 1).t() @ operand).t()
+        (k, n), transposed = self.plan.products[number], self._tables.parameters.transposed[number]
+        of_product = found.get(("grad_product", number))
+        if of_product is None:  # nothing depends on the product
+            return torch.zeros((n, k) if transposed else (k, n), dtype=block.dtype)
+        gradient = of_product.flatten(0, 1).t() @ self._operand(inputs, block, number)
+        return gradient if transposed else gradient.t()
 
-    def _input_memories(self, inputs: Inputs) -> Memories:
-        memories = {("vector", number): each.contiguous() for number, each in enumerate(inputs.vectors)}
-        for number, each in enumerate(inputs.projected):
-            memories["projected", number] = self._sorted(_with_unit_stride(each.flatten(2)), 1)
-        return memories
+    def _operand(self, inputs: Sequence[Tensor], block: Tensor, number: int) -> Tensor:
+        """Return the operand of a product for all steps and sequences."""
+        kind, index = self.plan.operands[number]
+        shape = self.time * self.batch, self.plan.products[number][0]
+        if kind == "projected":
+            return inputs[index].reshape(shape)
+        start = self._layout.forward.block.positions[kind, index].offset
+        return block.as_strided(shape, (shape[1], 1), start)
 
-    def _new(self, inputs: Inputs, features: int, *, time: int | None = None) -> Tensor:
-        """Return a new tensor `(time, batch, features)`, with zeros past the ends of the sequences."""
-        make = torch.empty if self.sequences is None else torch.zeros
-        return make(self.time if time is None else time, self.batch, features, dtype=inputs.dtype)
+    def _grad_output(self, given: Tensor | None) -> Tensor:
+        if given is None:  # nothing depends on the output
+            return torch.zeros(self.plan.output, dtype=self._dtype).expand(self.time, self.batch, -1)
+        has_flat_rows = given.stride(-1) == 1 or given.shape[-1] == 1
+        return self._sorted(given if has_flat_rows else given.contiguous())
 
-    def _run(
-        self, code: Code, memories: Mapping[Memory, Tensor], weights: Sequence[Tensor], *, transposed: bool = False
-    ) -> None:
-        dtype = next(iter(memories.values())).dtype
-        tensors = [
-            self._tables.constants(code, dtype) if memory == CONSTANTS else memories[memory] for memory in code.memories
-        ]
-        for (memory, features), tensor in zip(code.memories.items(), tensors, strict=True):
-            if tensor.shape[-1] < features:
-                raise ValueError(f"{memory[0]} {memory[1]} must have {features} features, but has {tensor.shape[-1]}")
-        threads = self._threads()
-        rows = max(self.batch // threads, 1)
-        packed = [self.library.pack(each.t() if transposed else each, rows) for each in weights]
-        self.library.run(
-            code.bind(tuple(map(_strides, tensors))),
-            tensors,
-            packed,
-            time=self.time,
-            batch=self.batch,
-            live=None if self.sequences is None else self.sequences.live,
-            threads=threads,
-        )
+    def _readable(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the inputs as the library reads them: sorted by length, and with contiguous features."""
+        if self._sequences is None and not self._layout.copied:
+            return inputs
+        count = len(self.plan.projected)
+        ready = [*map(self._sorted, inputs[:count]), *inputs[count:]]
+        for number in self._layout.copied:
+            ready[number] = ready[number].contiguous()
+        return ready
 
-    def _threads(self) -> int:
-        work = self.time * self.batch * (self.plan.width + sum(k * n for k, n in self.plan.products))
-        return max(1, min(torch.get_num_threads(), self.batch, work // _FEWEST_MULTIPLICATIONS))
+    def _new(self, *sizes: int) -> Tensor:
+        """Return a new tensor, with zeros past the ends of the sequences."""
+        return self._make(sizes, dtype=self._dtype)
 
-    def _results(self, memories: Memories, *, steps: int) -> tuple[Tensor, list[Tensor]]:
-        """Return the output and the states after the last valid steps; the state of step t is at t modulo `steps`."""
-        states = [memories["state", number] for number in range(len(self.plan.state))]
-        if self.sequences is None:
-            final = [each[self.time % steps].clone() for each in states]
-        else:
-            index = self.sequences.lengths % steps, torch.arange(self.batch)
-            final = [self._restored(each[index], 0) for each in states]
-        shapes = [(self.batch, *shape) for shape in self.plan.state]
-        parts = [each.view(shape) for each, shape in zip(final, shapes, strict=True)]
-        return self._restored(memories["output", 0], 1), parts
+    def _run(self, bound: Bound, tensors: Sequence[Tensor | None]) -> None:
+        addresses = [None if each is None else each.data_ptr() for each in tensors]
+        most = self._layout.most_threads
+        threads = 1 if most == 1 else max(1, min(most, torch.get_num_threads()))
+        table = None if self._sequences is None else self._sequences.table
+        self.library.run(bound.program, self._layout.dtype, addresses, table, threads)
 
-    def _sorted(self, tensor: Tensor, axis: int) -> Tensor:
-        return tensor if self.sequences is None else tensor.index_select(axis, self.sequences.order)
+    def _sorted(self, tensor: Tensor) -> Tensor:
+        """Return a tensor `(time, batch, ...)` in the order of the lengths."""
+        return tensor if self._sequences is None else tensor.index_select(1, self._sequences.order)
 
-    def _restored(self, tensor: Tensor, axis: int) -> Tensor:
+    def _restored(self, tensor: Tensor) -> Tensor:
         """Return a sorted tensor in the order of the batch."""
-        if self.sequences is None:
+        if self._sequences is None:
             return tensor
-        return torch.empty_like(tensor).index_copy_(axis, self.sequences.order, tensor)
-
-
-def _with_unit_stride(tensor: Tensor) -> Tensor:
-    return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] == 1 else tensor.contiguous()
-
-
-def _strides(tensor: Tensor) -> Strides:
-    """Return the strides of time and batch, which are the outer axes that the tensor has."""
-    *outer, _ = tensor.stride()
-    return (0, 0, *outer)[-2:]  # type: ignore[return-value]  # always two
+        return torch.empty_like(tensor).index_copy_(1, self._sequences.order, tensor)

@@ -11,13 +11,15 @@ from rnnkit.plan import Executor, Plan, flatten
 from rnnkit_kernels._autograd import UnrollFunction
 from rnnkit_kernels._library import Library, LibraryError, load_library
 from rnnkit_kernels._tables import tables_for
-from rnnkit_kernels._unrolling import Inputs, Unrolling
+from rnnkit_kernels._unrolling import Unrolling
 
-_DTYPES = {torch.float32, torch.float64}
+_DTYPES = {torch.float32, torch.float64, torch.bfloat16}
 
 
 class MachineExecutor(Executor):
     """Runs plans by the native library, forward and backward. Results equal the step loop's up to rounding.
+
+    In bfloat16 it computes in float32 and rounds the results, where the step loop rounds after each operator.
 
     Args:
         instruction_set: the instruction set to use, such as `x86-64-v3`; None for that of the environment variable
@@ -28,6 +30,11 @@ class MachineExecutor(Executor):
 
     def __init__(self, instruction_set: str | None = None) -> None:
         self._instruction_set = instruction_set
+
+    def problem(self) -> str | None:
+        """Return why the native library cannot be used; None if it can."""
+        library = load_library(self._instruction_set)
+        return str(library) if isinstance(library, LibraryError) else None
 
     def refuses(self, plan: Plan, dtype: torch.dtype, device: torch.device) -> str | None:
         """Return the reason why the executor cannot run a plan; None if it can.
@@ -43,7 +50,9 @@ class MachineExecutor(Executor):
         if device.type != "cpu":
             return f"rnnkit-kernels runs on cpu, not on {device.type}"
         if dtype not in _DTYPES:
-            return f"rnnkit-kernels computes in float32 and float64, not in {str(dtype).removeprefix('torch.')}"
+            return (
+                f"rnnkit-kernels computes in float32, float64 and bfloat16, not in {str(dtype).removeprefix('torch.')}"
+            )
         unknown = tables_for(plan, library.opcodes).unknown
         return f"the library of rnnkit-kernels has no instruction {unknown[0]}" if unknown else None
 
@@ -68,17 +77,19 @@ class MachineExecutor(Executor):
             ValueError: a tensor has another shape, dtype or device than the plan.
         """
         library = self._library()
-        values = plan.hoisted.evaluate(cell)
+        tables = tables_for(plan, library.opcodes)
         given = flatten(projected)
-        inputs = Inputs(plan.projection.evaluate(given, values), list(state), *plan.hoisted.select(values))
-        time, batch = given[0].shape[:2]
-        unrolling = Unrolling(library, plan, time, batch, lengths)
-        unrolling.check(inputs)
-        tensors = inputs.flat()
-        if torch.is_grad_enabled() and any(each.requires_grad for each in tensors):
-            output, *final = UnrollFunction.apply(unrolling, type(state), *tensors)  # type: ignore[no-untyped-call]  # of torch
+        inputs = tables.parameters.inputs(cell, given, state)
+        dtypes = {each.dtype for each in inputs}
+        if dtypes == {torch.bfloat16}:
+            inputs = [each.float() for each in inputs]
+        unrolling = Unrolling(library, tables, inputs, tuple(given[0].shape[:2]), lengths)
+        if torch.is_grad_enabled() and any([each.requires_grad for each in inputs]):  # noqa: C419  # runs at every call
+            output, *final = UnrollFunction.apply(unrolling, type(state), *inputs)  # type: ignore[no-untyped-call]  # of torch
         else:
             output, final = unrolling.infer(inputs)
+        if dtypes == {torch.bfloat16}:
+            output, *final = [each.bfloat16() for each in (output, *final)]
         return output, type(state)(*final)
 
     def _library(self) -> Library:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from rnnkit.cells._unroll import Step
 from rnnkit.cells.cell import Cell
 from rnnkit.model import map_state
 from rnnkit.options import StackOptions
+
+Draw = Callable[[Sequence[int], float], Tensor]
 
 
 def apply_dropout(x: Tensor, probability: float, *, one_mask: bool) -> Tensor:
@@ -28,77 +30,93 @@ def apply_dropout(x: Tensor, probability: float, *, one_mask: bool) -> Tensor:
     return x * F.dropout(torch.ones_like(x[0]), probability)
 
 
-def apply_regularization(
-    step: Step, inputs: Any, options: StackOptions, cell: Cell, state: Any, *, training: bool
-) -> tuple[Step, Any]:
-    """Add recurrent dropout and zoneout to the steps of a cell.
+class Regularization(NamedTuple):
+    """Recurrent dropout and zoneout of the steps of one cell; an executor runs steps that they change by a plan.
 
-    Args:
-        step: the function of one step.
-        inputs: its inputs at all steps.
-        options: the options of the stack.
-        cell: the cell.
-        state: the state before the first step.
+    Attributes:
+        dropout: the probability of zeroing a feature of what a step reads.
+        dropout_parts: the parts of the state that dropout acts on.
+        zoneout: for each part of the state, the probability that a feature keeps its value; empty for none.
         training: True in training.
-
-    Returns:
-        A step and its inputs.
     """
-    if training and options.recurrent_dropout:
-        step = _with_recurrent_dropout(step, state, cell.recurrent_dropout_parts, options.recurrent_dropout)
-    if _has_zoneout(options):
-        zoneout = options.zoneout
-        rates = type(state)(*(zoneout if isinstance(zoneout, tuple) else (zoneout,) * len(state)))
-        if not training:
-            return _with_mean_zoneout(step, _traceable(rates, state)), inputs
-        step, inputs = _with_zoneout(step), (inputs, _zoneout_masks(state, rates, _time(inputs)))
-    return step, inputs
+
+    dropout: float
+    dropout_parts: tuple[str, ...]
+    zoneout: tuple[float, ...]
+    training: bool
+
+    @classmethod
+    def of(cls, options: StackOptions, cell: Cell, state: Any, *, training: bool) -> Regularization | None:
+        """Return the regularization of a cell; None if its steps stay as they are."""
+        dropout = options.recurrent_dropout if training else 0.0
+        parts = tuple(cell.recurrent_dropout_parts) if dropout else ()
+        rates = options.zoneout if isinstance(options.zoneout, tuple) else (options.zoneout,) * len(state)
+        zoneout = rates if any(rates) else ()
+        return cls(dropout, parts, zoneout, training) if parts or zoneout else None
+
+    def masks(self, state: Any, time: int, draw: Draw) -> tuple[Tensor, ...]:
+        """Return the masks of all steps, `(time, batch, ...)` each: those of dropout, then those of zoneout.
+
+        In evaluation there are none.
+
+        Args:
+            state: the state before the first step.
+            time: the number of steps.
+            draw: returns a boolean tensor of a shape, which is True with a probability.
+        """
+        dropped = [self._dropout_mask(getattr(state, name), time, draw) for name in self.dropout_parts]
+        zoneout = zip(state, self.zoneout, strict=False) if self.training else ()
+        return (*dropped, *[draw((time, *part.shape), rate) for part, rate in zoneout])
+
+    def _dropout_mask(self, part: Tensor, time: int, draw: Draw) -> Tensor:
+        """Return one mask for all steps."""
+        scale = 1 / (1 - self.dropout) if self.dropout < 1 else 0.0
+        return (draw(part.shape, 1 - self.dropout).to(part.dtype) * scale).expand(time, *part.shape)
+
+    def apply(self, step: Step) -> Step:
+        """Return the changed step: a function of `(projected_t, masks_t)`, or of `projected_t` without masks."""
+        count = len(self.dropout_parts)
+
+        def regularized(inputs_t: Any, state: Any) -> tuple[Tensor, Any]:
+            projected_t, masks_t = inputs_t if self.training else (inputs_t, ())
+            dropped = {
+                name: getattr(state, name) * mask for name, mask in zip(self.dropout_parts, masks_t, strict=False)
+            }
+            output, new = step(projected_t, state._replace(**dropped))
+            if not self.zoneout:
+                return output, new
+            mixed = self._keep(state, new, masks_t[count:]) if self.training else self._average(state, new)
+            return _replace_output(output, new, mixed), mixed
+
+        return regularized
+
+    def traceable(self, state: Any) -> Regularization:
+        """Return it with tensors as rates in a traced program: `scan` refuses symbols, as `dynamic=True` makes them."""
+        if not torch.compiler.is_compiling():
+            return self
+        rates = zip(state, self.zoneout, strict=False)
+        return self._replace(
+            zoneout=tuple(part.new_full((), rate if part.is_floating_point() else 0) for part, rate in rates)
+        )
+
+    def _keep(self, state: Any, new: Any, masks: Sequence[Tensor]) -> Any:
+        """Let the features keep their values where the masks are True."""
+        return map_state(_keep, state, new, type(state)(*masks))
+
+    def _average(self, state: Any, new: Any) -> Any:
+        """Average old and new values with the weights of zoneout, as in evaluation."""
+        return map_state(_average, state, new, type(state)(*self.zoneout))
 
 
-def _traceable(rates: Any, state: Any) -> Any:
-    """Return numbers as tensors in a traced program: with `dynamic=True` they are symbols, which `scan` refuses."""
-    if not torch.compiler.is_compiling():
-        return rates
-    return map_state(
-        lambda part, rate: part.new_full((), rate) if part.is_floating_point() else part.new_zeros(()), state, rates
-    )
+def draw_masks(regularization: Regularization, inputs: Any, state: Any) -> tuple[Tensor, ...]:
+    """Return random masks for all steps of a sequence with these inputs."""
+    device = state[0].device
+    # float32: in a half-precision dtype `rand` rounds to so few values that rates near 0 or 1 are off
+    return regularization.masks(state, _time(inputs), lambda shape, rate: torch.rand(*shape, device=device) < rate)
 
 
 def _time(inputs: Any) -> int:
     return _time(inputs[0]) if isinstance(inputs, tuple) else inputs.shape[0]
-
-
-def _with_recurrent_dropout(step: Step, state: Any, parts: Sequence[str], probability: float) -> Step:
-    masks = {name: F.dropout(torch.ones_like(getattr(state, name)), probability) for name in parts}
-
-    def masked(inputs_t: Any, state: Any) -> tuple[Tensor, Any]:
-        masked_parts = {name: getattr(state, name) * mask for name, mask in masks.items()}
-        return step(inputs_t, state._replace(**masked_parts))
-
-    return masked
-
-
-def _with_zoneout(step: Step) -> Step:
-    """Let some features of the state keep their previous value: those where the masks, a state, are True."""
-
-    def zoned(inputs_t: Any, state: Any) -> tuple[Tensor, Any]:
-        inner_t, masks_t = inputs_t
-        output, new = step(inner_t, state)
-        mixed = map_state(_keep, state, new, masks_t)
-        return _replace_output(output, new, mixed), mixed
-
-    return zoned
-
-
-def _with_mean_zoneout(step: Step, rates: Any) -> Step:
-    """Average old and new values with the weights `rates`, a state of probabilities, as in evaluation."""
-
-    def zoned(inputs_t: Any, state: Any) -> tuple[Tensor, Any]:
-        output, new = step(inputs_t, state)
-        mixed = map_state(_average, state, new, rates)
-        return _replace_output(output, new, mixed), mixed
-
-    return zoned
 
 
 # Integer parts of a state, such as a step count, are bookkeeping: they are never zoned out.
@@ -108,15 +126,6 @@ def _average(old: Tensor, new: Tensor, rate: Any) -> Tensor:
 
 def _keep(old: Tensor, new: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, old, new) if new.is_floating_point() else new
-
-
-def _zoneout_masks(state: Any, rates: Any, time: int) -> Any:
-    # float32: in a half-precision dtype `rand` rounds to so few values that rates near 0 or 1 are off
-    return map_state(lambda part, rate: torch.rand(time, *part.shape, device=part.device) < rate, state, rates)
-
-
-def _has_zoneout(options: StackOptions) -> bool:
-    return any(options.zoneout) if isinstance(options.zoneout, tuple) else options.zoneout > 0
 
 
 def _replace_output(output: Tensor, new: Any, mixed: Any) -> Any:

@@ -45,14 +45,20 @@ _FUSED_CELLS: Mapping[str, _Condition] = {
 }
 
 
+# A plan is that of the steps as regularization changes them.
+_PLANS: Mapping[str, _Condition] = {**_FUSED_CELLS, "recurrent_dropout": _always, "zoneout": _always}
+
+
 class FusedPaths(NamedTuple):
     """The fused paths that the options of a stack allow.
 
     Attributes:
+        plans: True if an executor may run the plan of a cell.
         cells: True if a cell may run its `unroll`, for one layer in one direction.
         layers: True if the cells may run their `unroll_layers`, for all layers at once.
     """
 
+    plans: bool
     cells: bool
     layers: bool
 
@@ -63,6 +69,7 @@ def fused_paths(options: StackOptions, *, training: bool) -> FusedPaths:
     Only the fields of `StackOptions` matter: the kind's own options go to the constructor of its cells.
     """
     return FusedPaths(
+        plans=_all_allow(_PLANS, options, training=training),
         cells=_all_allow(_FUSED_CELLS, options, training=training),
         layers=_all_allow(_FUSED_LAYERS, options, training=training),
     )

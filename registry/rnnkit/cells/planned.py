@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
+from rnnkit.cells._regularization import Regularization
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.fused import is_modified
 
@@ -34,7 +35,14 @@ STEP_LOOP = "step loop"
 
 
 def unroll_planned(
-    cell: Cell, projected: Any, state: Any, lengths: Tensor | None, *, is_one_step: bool
+    cell: Cell,
+    projected: Any,
+    state: Any,
+    lengths: Tensor | None,
+    *,
+    regularization: Regularization | None = None,
+    masks: tuple[Tensor, ...] = (),
+    is_one_step: bool,
 ) -> tuple[Any, Execution]:
     """Run a cell by its plan.
 
@@ -44,15 +52,17 @@ def unroll_planned(
             arbitrary there.
         state: the state before the first step.
         lengths: the number of valid steps of each sequence, `(batch,)`, at least 0; None: all are valid.
+        regularization: what changes the steps; None: nothing.
+        masks: its masks; empty if it has none.
         is_one_step: True if the sequences have one step.
 
     Returns:
         The output and the final state, or `NotImplemented` for which the stack runs the step loop; and what runs.
     """
-    choice = choose_executor(cell, projected, state, is_one_step=is_one_step)
+    choice = choose_executor(cell, projected, state, regularization, is_one_step=is_one_step)
     if isinstance(choice, str):
         return NotImplemented, Execution(STEP_LOOP, choice)
-    return run_choice(choice, cell, projected, state, lengths)
+    return run_choice(choice, cell, (projected, masks) if masks else projected, state, lengths)
 
 
 def has_executor() -> bool:
@@ -62,13 +72,16 @@ def has_executor() -> bool:
     return bool(installed_executors())
 
 
-def choose_executor(cell: Cell, inputs: Any, state: Any, *, is_one_step: bool) -> Choice | str:
+def choose_executor(
+    cell: Cell, inputs: Any, state: Any, regularization: Regularization | None = None, *, is_one_step: bool
+) -> Choice | str:
     """Return the executor that is equal to the steps of a cell, or the reason why there is none.
 
     Args:
         cell: the cell.
         inputs: the projected input, or tensors of the same dtype and device.
         state: the state before the first step.
+        regularization: what changes the steps; None: nothing.
         is_one_step: True if the sequences have one step.
     """
     if is_one_step:
@@ -79,7 +92,7 @@ def choose_executor(cell: Cell, inputs: Any, state: Any, *, is_one_step: bool) -
     from rnnkit.executors import choose
     from rnnkit.plan import Refusal
 
-    choice = choose(cell, inputs, state)
+    choice = choose(cell, inputs, state, regularization)
     return choice.reason if isinstance(choice, Refusal) else choice
 
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit.cells._planned_operator import new_number, unroll_compiled
-from rnnkit.cells._regularization import apply_dropout, apply_regularization
+from rnnkit.cells._regularization import Regularization, apply_dropout, draw_masks
 from rnnkit.cells._scan import fix_numbers, is_tracing, scan_steps
 from rnnkit.cells._unroll import (
     SequenceEnds,
+    Step,
     cast_for_autocast,
     freeze_finished_sequences,
     needs_module_call,
@@ -379,45 +380,49 @@ class CellStack(Backbone):
             self._note(planned)
             return *result, None
         execution = self._required_step_loop(record=record or initial is not None)
+        changes = Regularization.of(self.options, cell, state, training=self.training)
         if execution is None:
-            result = self._run_whole_sequence(cell, x, state, ends.lengths)
+            result = self._run_whole_sequence(cell, x, state, ends.lengths, changes)
             if result is not NotImplemented:
                 return *result, None
-        step, inputs = step_inputs(cell, x)
         is_one_step = x.shape[0] == 1
+        step, inputs = step_inputs(cell, x)
+        state = cast_for_autocast(state)
+        masks = () if changes is None else draw_masks(changes, inputs, state)
         if execution is None and not torch.compiler.is_compiling():
-            result, execution = unroll_planned(cell, inputs, state, ends.lengths, is_one_step=is_one_step)
+            result, execution = unroll_planned(
+                cell, inputs, state, ends.lengths, regularization=changes, masks=masks, is_one_step=is_one_step
+            )
             if result is not NotImplemented:
                 self._note(execution)
                 return *result, None
         self._note(execution)
-        state = cast_for_autocast(state)
-        step, inputs = apply_regularization(step, inputs, self.options, cell, state, training=self.training)
-        if ends.restarts is not None:
-            step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
-        if ends.finished is not None:
-            step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
+        if changes is not None:
+            step, inputs = changes.traceable(state).apply(step), (inputs, masks) if masks else inputs
         is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)
-        if not is_scanned:
-            return step_loop(step, inputs, state, record=record)
-        fix_numbers(cell)
-        return scan_steps(step, inputs, state, record=record)
+        if is_scanned:
+            fix_numbers(cell)
+        return _run_steps(step, inputs, state, initial, ends, record=record, is_scanned=is_scanned)
 
-    def _run_whole_sequence(self, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
+    def _run_whole_sequence(
+        self, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None, changes: Regularization | None
+    ) -> Any:
         """Run a cell by its own `unroll`, or in a compiled model by its plan, or return `NotImplemented`."""
-        result = unroll_fused(cell, x, state, lengths)
-        if result is not NotImplemented:
-            self._note(UNROLL)
-        elif torch.compiler.is_compiling() and x.shape[0] != 1 and not is_modified(cell):
-            index = next(index for index, each in enumerate(self._cells()) if each is cell)
-            result = unroll_compiled(self._number, index, cell, x, state, lengths)
-        return result
+        if self._fused_paths[self.training].cells:
+            result = unroll_fused(cell, x, state, lengths)
+            if result is not NotImplemented:
+                self._note(UNROLL)
+                return result
+        if changes is not None or x.shape[0] == 1 or not torch.compiler.is_compiling() or is_modified(cell):
+            return NotImplemented
+        index = next(index for index, each in enumerate(self._cells()) if each is cell)
+        return unroll_compiled(self._number, index, cell, x, state, lengths)
 
     def _required_step_loop(self, *, record: bool) -> Execution | None:
         """Return the step loop and the reason, if no executor may replace it."""
         if record or self._force_step_loop:
             return Execution(STEP_LOOP)
-        if not self._fused_paths[self.training].cells:
+        if not self._fused_paths[self.training].plans:
             return Execution(STEP_LOOP, "an option of the stack changes its steps")
         return None
 
@@ -445,3 +450,15 @@ def _with_learned(state: Any, parameters: nn.ParameterDict) -> Any:
     initial = state._asdict()
     learned = {name: part.expand_as(initial[name]).to(initial[name]) for name, part in parameters.items()}
     return state._replace(**learned)
+
+
+def _run_steps(
+    step: Step, inputs: Any, state: Any, initial: Any, ends: SequenceEnds, *, record: bool, is_scanned: bool
+) -> tuple[Tensor, Any, Any]:
+    """Run steps one after another, as `CellStack._run_cell`; `is_scanned`: as one operator of a traced program."""
+    if ends.restarts is not None:
+        step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
+    if ends.finished is not None:
+        step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
+    run = scan_steps if is_scanned else step_loop
+    return run(step, inputs, state, record=record)

@@ -29,10 +29,21 @@ def load_plugins(distribution: str) -> dict[str, Any]:
 
 def _load(candidate: Candidate, problems: dict[str, str]) -> None:
     """Load a kind, readout, command or executor, and add its error to the problems, one for each cause."""
+    noun, name = candidate.category.noun, candidate.name
     try:
-        current_catalog().indexes[candidate.category.noun].get(candidate.name)
+        found = current_catalog().indexes[noun].get(name)
+        problem = _executor_problem(found) if noun == "executor" else None
     except PluginError as error:
         problems.setdefault(error.cause, str(error))
+    else:
+        if problem:
+            problems[problem] = f"Executor {name!r} runs no cell here: {problem}."
+
+
+def _executor_problem(cls: Any) -> str | None:
+    from rnnkit.executors import executor_instance  # which imports torch, as the plugin has by now
+
+    return executor_instance(cls).problem()
 
 
 if __name__ == "__main__":

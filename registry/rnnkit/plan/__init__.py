@@ -11,6 +11,7 @@ from rnnkit.plan.instructions import INSTRUCTIONS, Instruction
 from rnnkit.plan.programs import Place, PlacedInstruction, PlacedProduct, Plan, Program, Stage
 from rnnkit.plan.record import flatten
 from rnnkit.plan.reference import unroll
+from rnnkit.plan.steps import Regularization
 from rnnkit.plan.trust import Refusal, plan_for
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Plan",
     "Program",
     "Refusal",
+    "Regularization",
     "Stage",
     "flatten",
     "plan_for",

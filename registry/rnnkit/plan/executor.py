@@ -27,9 +27,16 @@ class Executor(ABC):
 
         Args:
             plan: the plan.
-            dtype: the dtype of all tensors, float32 or float64.
+            dtype: the dtype of all tensors: float32, float64 or bfloat16.
             device: the device of all tensors.
         """
+
+    def problem(self) -> str | None:
+        """Return why it can run no plan in this environment, a clause without a period; None if it can.
+
+        `rnnkit doctor` shows it.
+        """
+        return None
 
     @abstractmethod
     def unroll(

@@ -21,15 +21,13 @@ class Hoisted:
         tensors: pairs of a value and the path of a tensor of the cell.
         calls: the calls, in order.
         weights: the values that are the right sides of matrix products, `(features, other_features)` each.
-        vectors: the values that are read element-wise: one axis after `repeats` are applied.
-        repeats: for each vector, how often its only element is repeated; 1 for a vector of several elements.
+        vectors: the values that are read element-wise.
     """
 
     tensors: tuple[tuple[int, str], ...]
     calls: tuple[Call, ...]
     weights: tuple[int, ...]
     vectors: tuple[int, ...]
-    repeats: tuple[int, ...]
 
     def evaluate(self, cell: Any) -> dict[int, Tensor]:
         """Return the values of a cell, connected to its parameters by autograd.
@@ -39,14 +37,12 @@ class Hoisted:
         """
         values = {index: attrgetter(path)(cell) for index, path in self.tensors}
         for call in self.calls:
-            values.update(_replay(call, values))
+            values.update(replay(call, values))
         return values
 
     def select(self, values: Mapping[int, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the weights and the vectors among the values."""
-        vectors = [values[index].reshape(-1) for index in self.vectors]
-        repeated = [vector.expand(n) if n > 1 else vector for vector, n in zip(vectors, self.repeats, strict=True)]
-        return [values[index] for index in self.weights], repeated
+        """Return the weights and the vectors, of one axis, among the values."""
+        return [values[index] for index in self.weights], [values[index].reshape(-1) for index in self.vectors]
 
 
 @dataclass(frozen=True)
@@ -77,11 +73,12 @@ class Projection:
         flat = {index: each.flatten(0, 1) for index, each in zip(self.inputs, projected, strict=True)}
         known = {**values, **flat}
         for call in self.calls:
-            known.update(_replay(call, known, time * batch))
+            known.update(replay(call, known, time * batch))
         return [known[index].unflatten(0, (time, batch)) for index in self.results]
 
 
-def _replay(call: Call, values: Mapping[int, Tensor], batch: int = 0) -> Mapping[int, Tensor]:
+def replay(call: Call, values: Mapping[int, Tensor], batch: int = 0) -> Mapping[int, Tensor]:
+    """Return the results of a call from the values that it reads, for a batch of this size."""
     arguments = [_decode(each, values, batch) for each in call.arguments]
     results = call.operator(*arguments, **{name: _decode(each, values, batch) for name, each in call.keywords})
     tensors = [results] if isinstance(results, torch.Tensor) else results

@@ -1,7 +1,7 @@
 """The instructions of plans: for each, its value on tensors and its derivative in terms of instructions.
 
-An executor implements this table, one instruction each. All work element-wise on pieces `(batch, width)`, and equal
-torch's operators for NaN, infinities and points where the derivative jumps.
+An executor implements this table, one instruction each. All work on pieces `(batch, width)`, element-wise except for
+`row_mean` and `row_max`, and equal torch's operators for NaN, infinities and points where the derivative jumps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnkit.plan.nodes import Graph, Operand, apply
+from rnnkit.plan.nodes import Graph, Node, Operand, apply
 
 # torch's `hardsigmoid_backward` has 1 / 6 in single precision, for all dtypes.
 _SIXTH = float(torch.tensor(1 / 6, dtype=torch.float32))
@@ -39,6 +39,11 @@ class Instruction(NamedTuple):
 def select(mask: Operand, value: Operand, other: Operand) -> Operand:
     """Return `value` where `mask` is True, and `other` elsewhere."""
     return apply("where", mask, value, other)
+
+
+def row_mean(x: Operand) -> Operand:
+    """Return a piece with the mean of the features of `x` in each feature."""
+    return apply("row_mean", x) if isinstance(x, Node) else x
 
 
 def _no_gradient(_gradient: Any, _result: Any, *arguments: Any) -> list[None]:
@@ -130,6 +135,10 @@ INSTRUCTIONS: dict[str, Instruction] = {
     "logical_and": _I(torch.logical_and, _no_gradient),
     "logical_or": _I(torch.logical_or, _no_gradient),
     "logical_not": _I(torch.logical_not, _no_gradient),
+    # A symmetric matrix, hence its own derivative.
+    "row_mean": _I(lambda x: x.mean(-1, keepdim=True).expand_as(x), lambda g, _y, _x: (row_mean(g),)),
+    # For the shift of a softmax only, on which its value does not depend: it has a gradient in truth.
+    "row_max": _I(lambda x: x.amax(-1, keepdim=True).expand_as(x), _no_gradient),
     # Backward passes only.
     "tanh_backward": _I(lambda g, y: g * (1 - y * y), None),
     "sigmoid_backward": _I(lambda g, y: g * (1 - y) * y, None),

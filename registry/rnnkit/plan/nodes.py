@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from rnnkit.plan.unsupported import Unsupported
+
 
 def _operator(name: str) -> Callable[[Node, Operand], Operand]:
     return lambda node, other: apply(name, node, other)
@@ -83,8 +85,10 @@ def apply(name: str, *arguments: Operand) -> Operand:
     simple = _simplify(name, arguments)
     if simple is not None:
         return simple
-    graph = next(each.graph for each in arguments if isinstance(each, Node))
-    return graph.apply(name, tuple(map(_as_number, arguments)))
+    graphs = [each.graph for each in arguments if isinstance(each, Node)]
+    if not graphs:
+        raise Unsupported(f"{name} of constants")
+    return graphs[0].apply(name, tuple(map(_as_number, arguments)))
 
 
 def order(roots: Iterable[Operand], arguments: Callable[[Node], Iterable[Operand]]) -> list[Node]:

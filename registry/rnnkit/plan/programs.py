@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,26 +72,17 @@ class Stage(NamedTuple):
 
 
 class Program(NamedTuple):
-    """Stages in order.
-
-    Attributes:
-        stages: the stages.
-        temporaries: the number of places `temporary`.
-        scratch: the number of places `scratch`.
-    """
+    """Stages in order. `print` shows them."""
 
     stages: tuple[Stage, ...]
-    temporaries: int
-    scratch: int
 
     def __str__(self) -> str:
-        lines = [f"  stage {number}\n{stage}" for number, stage in enumerate(self.stages)]
-        return "\n".join([*lines, f"  {self.temporaries} temporary, {self.scratch} scratch"])
+        return "\n".join(f"  stage {number}\n{stage}" for number, stage in enumerate(self.stages))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that an executor needs to run a step and its gradient over a sequence. `print(plan)` shows it.
+    """All that an executor needs to run a step and its gradient over a sequence.
 
     Attributes:
         width: the number of features of each piece.
@@ -123,23 +113,3 @@ class Plan:
     inference: Program
     forward: Program
     backward: Program
-
-    def __str__(self) -> str:
-        return "\n".join(
-            [
-                f"pieces of {self.width} features",
-                *[f"projected[{number}]: {_shape(shape)}" for number, shape in enumerate(self.projected)],
-                *[f"state[{number}]: {_shape(shape)}" for number, shape in enumerate(self.state)],
-                f"output[0]: {self.output}",
-                *[f"weight[{number}]: {rows} x {columns}" for number, (rows, columns) in enumerate(self.products)],
-                f"for all steps at once: {', '.join(call.name for call in self.projection.calls) or 'nothing'}",
-                f"vectors: {len(self.hoisted.vectors)}",
-                f"kept for the backward pass: {self.kept} pieces and products {list(self.kept_products)}",
-                f"forward\n{self.forward}",
-                f"backward\n{self.backward}",
-            ]
-        )
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))

@@ -7,7 +7,7 @@ author's code may be anything that ends in operators of torch. It does not see P
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -26,6 +26,7 @@ BATCH = "batch"
 """Stands for the batch size in shapes."""
 
 Shape: TypeAlias = "tuple[int | str, ...]"
+Step: TypeAlias = Callable[..., tuple[Tensor, Any]]
 
 # Functions that do what no operator shows: give values to Python, hide a tensor from autograd, or change gradients.
 _REASONS = {
@@ -85,7 +86,8 @@ class Recording:
         shapes: the shape of each value.
         dtypes: the dtype of each value.
         tensors: pairs of a value and the path of a parameter, buffer or attribute of the cell, such as `norm.weight`.
-        projected: the values of the projected input.
+        projected: the values of the projected input and of the masks.
+        masks: those of the masks.
         state: the values of the parts of the state before the step.
         output: the value of the output.
         next_state: the values of the parts of the state after the step.
@@ -96,17 +98,27 @@ class Recording:
     dtypes: tuple[torch.dtype, ...]
     tensors: tuple[tuple[int, str], ...]
     projected: tuple[int, ...]
+    masks: tuple[int, ...]
     state: tuple[int, ...]
     output: int
     next_state: tuple[int, ...]
 
 
-def record(cell: Any, projected: Any, state: Any, tensors: Sequence[tuple[str, Tensor]], batch: int) -> Recording:
-    """Record `cell.step(projected, state)`.
+def record(
+    step: Step,
+    projected: Any,
+    masks: tuple[Tensor, ...],
+    state: Any,
+    tensors: Sequence[tuple[str, Tensor]],
+    *,
+    batch: int,
+) -> Recording:
+    """Record `step(projected, masks, state)`.
 
     Args:
-        cell: the cell.
+        step: the step of a cell.
         projected: a tensor `(batch, ...)`, or nested tuples of such tensors.
+        masks: inputs without gradients, `(batch, ...)` each.
         state: the state before the step.
         tensors: the tensors of the cell that the step may read, with their paths.
         batch: the batch size, which no other size may be equal to.
@@ -120,11 +132,11 @@ def record(cell: Any, projected: Any, state: Any, tensors: Sequence[tuple[str, T
     """
     recorder = _Recorder(batch)
     paths = tuple((recorder.add(tensor), path) for path, tensor in tensors)
-    inputs = tuple(map(recorder.add, flatten(projected)))
+    inputs, of_masks = (tuple(map(recorder.add, flatten(each))) for each in (projected, masks))
     before = tuple(map(recorder.add, flatten(state)))
     recorder.inputs_end()
     with _RefusingMode(), recorder:
-        output, after = cell.step(projected, state)
+        output, after = step(projected, masks, state)
     parts = flatten(after)
     _refuse_custom_functions((output, *parts))
     if not isinstance(output, Tensor) or output.dim() != 2:
@@ -133,7 +145,8 @@ def record(cell: Any, projected: Any, state: Any, tensors: Sequence[tuple[str, T
         raise Unsupported("step returns a state of other shapes than it is given")
     return Recording(
         calls=tuple(recorder.calls),
-        projected=inputs,
+        projected=inputs + of_masks,
+        masks=of_masks,
         state=before,
         output=recorder.find(output),
         next_state=tuple(map(recorder.find, parts)),

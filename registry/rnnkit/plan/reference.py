@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from itertools import accumulate, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,99 +33,55 @@ def unroll(plan: Plan, cell: Any, projected: Any, state: Any, lengths: Tensor | 
     """
     values = plan.hoisted.evaluate(cell)
     weights, vectors = plan.hoisted.select(values)
+    inputs = plan.projection.evaluate(flatten(projected), values)
     time, batch = flatten(projected)[0].shape[:2]
-    inputs = _Inputs(plan, lengths, time, batch, len(weights), len(vectors))
-    output, *final = _Unroll.apply(  # type: ignore[no-untyped-call]  # missing in torch's stubs
-        inputs, *plan.projection.evaluate(flatten(projected), values), *flatten(state), *weights, *vectors
-    )
-    return output, type(state)(*final)
+    parts, outputs = list(flatten(state)), []
+    for t in range(time):
+        live = slice(None) if lengths is None else (lengths > t).nonzero().squeeze(1)
+        arguments = (*[each[t, live] for each in inputs], *[part[live] for part in parts], *weights, *vectors)
+        output, *after = _Step.apply(plan, *arguments)  # type: ignore[no-untyped-call]  # missing in torch's stubs
+        outputs.append(_put(output.new_zeros(batch, plan.output), live, output))
+        parts = [_put(part, live, new) for part, new in zip(parts, after, strict=True)]
+    return torch.stack(outputs), type(state)(*parts)
 
 
-class _Inputs(NamedTuple):
-    """The arguments of `_Unroll` that have no gradients, and the division of the others."""
+class _Step(torch.autograd.Function):
+    """One step as a function of the projected inputs, the parts of the state, the weights and the vectors."""
 
-    plan: Plan
-    lengths: Tensor | None
-    time: int
-    batch: int
-    weights: int
-    vectors: int
-
-    def divide(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-        sizes = (len(self.plan.projected), len(self.plan.state), self.weights, self.vectors)
-        iterator = iter(tensors)
-        return [[next(iterator) for _ in range(size)] for size in sizes]
-
-    def live(self, time: int) -> Any:
-        """Return the sequences that have not ended before a step."""
-        return slice(None) if self.lengths is None else (self.lengths > time).nonzero().squeeze(1)
-
-
-class _Unroll(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, inputs: _Inputs, *tensors: Tensor) -> Any:
-        output, final, steps = _forward(inputs, tensors, keep=True)
-        ctx.inputs, ctx.steps = inputs, steps
+    def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> Any:
+        ctx.plan, ctx.values = plan, _forward(plan, tensors)
         ctx.save_for_backward(*tensors)
-        return (output, *final)
+        return (_joined(ctx.values, "output", 0), *_shaped(ctx.values, "next_state", plan.state))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        if torch.is_grad_enabled():  # `create_graph=True`: the gradient must have a gradient
-            return (None, *_differentiable_backward(ctx.inputs, ctx.saved_tensors, gradients))
-        return (None, *_backward(ctx.inputs, ctx.saved_tensors, ctx.steps, gradients))
-
-
-def _forward(inputs: _Inputs, tensors: Sequence[Tensor], *, keep: bool) -> tuple[Tensor, list[Tensor], list[Values]]:
-    plan = inputs.plan
-    projected, state, weights, vectors = inputs.divide(tensors)
-    like = tensors[0]
-    outputs, steps = [], []
-    for t in range(inputs.time):
-        live = inputs.live(t)
-        values = _pieces(plan, projected=[each[t, live] for each in projected], state=[each[live] for each in state])
-        values |= _vector_pieces(plan, vectors)
-        run(plan, plan.forward if keep else plan.inference, values, weights)
-        after = [_joined(values, "next_state", n).reshape(-1, *shape) for n, shape in enumerate(plan.state)]
-        outputs.append(_put(like.new_zeros(inputs.batch, plan.output), live, _joined(values, "output", 0)))
-        state = [_put(before, live, new) for before, new in zip(state, after, strict=True)]
-        steps.append(values)
-    return torch.stack(outputs), [each.clone() for each in state], steps
-
-
-def _backward(inputs: _Inputs, tensors: Sequence[Tensor], steps: list[Values], gradients: Sequence[Tensor]) -> Any:
-    plan = inputs.plan
-    projected, _, weights, vectors = inputs.divide(tensors)
-    grad_output, *grad_state = gradients
-    of_projected = [torch.zeros_like(each) for each in projected]
-    of_weights, of_vectors = ([torch.zeros_like(each) for each in group] for group in (weights, vectors))
-    for t in reversed(range(len(steps))):
-        live = inputs.live(t)
-        values = {place: value for place, value in steps[t].items() if place.kind not in {"temporary", "scratch"}}
-        before = [each[live] for each in grad_state]
-        values |= _pieces(plan, grad_output=[grad_output[t, live]], grad_next_state=before)
+        plan, tensors = ctx.plan, ctx.saved_tensors
+        # with `create_graph=True` the gradient has a gradient, to which values that are computed here are connected
+        values = _forward(plan, tensors) if torch.is_grad_enabled() else dict(ctx.values)
+        values |= _pieces(plan, "grad_output", gradients[:1]) | _pieces(plan, "grad_next_state", gradients[1:])
+        _, _, weights, vectors = _divide(plan, tensors)
         run(plan, plan.backward, values, weights)
-        for number, each in enumerate(of_projected):
-            each[t, live] = _joined(values, "grad_projected", number).reshape(-1, *each.shape[2:])
-        for number, shape in enumerate(plan.state):
-            new = _joined(values, "grad_state", number).reshape(-1, *shape)
-            grad_state[number] = _put(grad_state[number], live, new)
-        _add_weight_gradients(plan, values, of_weights)
-        _add_vector_gradients(plan, values, of_vectors)
-    return *of_projected, *grad_state, *of_weights, *of_vectors
+        return (
+            None,
+            *_shaped(values, "grad_projected", plan.projected),
+            *_shaped(values, "grad_state", plan.state),
+            *[_weight_gradient(plan, values, number) for number in range(len(weights))],
+            *[_vector_gradient(plan, values, number, vector) for number, vector in enumerate(vectors)],
+        )
 
 
-def _differentiable_backward(inputs: _Inputs, tensors: Sequence[Tensor], gradients: Sequence[Tensor]) -> Any:
-    """Differentiate the forward program by autograd, as the step loop does."""
-    with torch.enable_grad():
-        output, final, _ = _forward(inputs, tensors, keep=False)
-    wanted = [each for each in tensors if each.requires_grad]
-    results = [(y, g) for y, g in zip((output, *final), gradients, strict=True) if y.requires_grad]
-    found = torch.autograd.grad(
-        [y for y, _ in results], wanted, [g for _, g in results], create_graph=True, allow_unused=True
-    )
-    iterator = iter(found)
-    return [next(iterator) if each.requires_grad else None for each in tensors]
+def _forward(plan: Plan, tensors: Sequence[Tensor]) -> Values:
+    projected, state, weights, vectors = _divide(plan, tensors)
+    values = _pieces(plan, "projected", projected) | _pieces(plan, "state", state)
+    values |= _pieces(plan, "vector", [vector.unsqueeze(0) for vector in vectors])
+    run(plan, plan.forward, values, weights)
+    return {place: value for place, value in values.items() if place.kind not in {"temporary", "scratch"}}
+
+
+def _divide(plan: Plan, tensors: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+    ends = list(accumulate([len(plan.projected), len(plan.state), len(plan.products)]))
+    return [tensors[start:end] for start, end in pairwise([0, *ends, len(tensors)])]
 
 
 def run(plan: Plan, program: Program, values: Values, weights: Sequence[Tensor]) -> None:
@@ -140,39 +97,36 @@ def run(plan: Plan, program: Program, values: Values, weights: Sequence[Tensor])
             values |= _split(plan, kind, number, _joined(values, *operand) @ matrix)
 
 
-def _add_weight_gradients(plan: Plan, values: Values, sums: list[Tensor]) -> None:
-    for number, total in enumerate(sums):
-        if Place("grad_product", number, 0) in values:
-            gradient = _joined(values, *plan.operands[number]).t() @ _joined(values, "grad_product", number)
-            total.add_(gradient)
+def _weight_gradient(plan: Plan, values: Values, number: int) -> Tensor | None:
+    if Place("grad_product", number, 0) not in values:  # nothing depends on the product
+        return None
+    return _joined(values, *plan.operands[number]).t() @ _joined(values, "grad_product", number)
 
 
-def _add_vector_gradients(plan: Plan, values: Values, sums: list[Tensor]) -> None:
-    for place, value in values.items():
-        if place.kind == "grad_vector":
-            columns = slice(place.piece * plan.width, (place.piece + 1) * plan.width)
-            sums[place.number][columns] += value.sum(0)
+def _vector_gradient(plan: Plan, values: Values, number: int, vector: Tensor) -> Tensor:
+    pieces = enumerate(vector.split(plan.width))
+    found = [(values.get(Place("grad_vector", number, piece)), part) for piece, part in pieces]
+    return torch.cat([torch.zeros_like(part) if value is None else value.sum(0) for value, part in found])
 
 
-def _pieces(plan: Plan, **tensors: list[Tensor]) -> Values:
-    """Return the pieces of tensors of some kinds."""
+def _pieces(plan: Plan, kind: str, tensors: Sequence[Tensor]) -> Values:
+    """Return the pieces of tensors of a kind."""
     pieces: Values = {}
-    for kind, each in tensors.items():
-        for number, tensor in enumerate(each):
-            pieces |= _split(plan, kind, number, tensor.flatten(1))
+    for number, tensor in enumerate(tensors):
+        pieces |= _split(plan, kind, number, tensor.flatten(1))
     return pieces
-
-
-def _vector_pieces(plan: Plan, vectors: list[Tensor]) -> Values:
-    return {
-        place: piece
-        for number, vector in enumerate(vectors)
-        for place, piece in _split(plan, "vector", number, vector.unsqueeze(0)).items()
-    }
 
 
 def _split(plan: Plan, kind: str, number: int, tensor: Tensor) -> Values:
     return {Place(kind, number, piece): part for piece, part in enumerate(tensor.split(plan.width, -1))}
+
+
+def _shaped(values: Values, kind: str, shapes: Sequence[Sequence[int]]) -> list[Tensor | None]:
+    """Return the tensors of a kind; None for one that is not there, as the gradient of a mask."""
+    return [
+        _joined(values, kind, number).reshape(-1, *shape) if Place(kind, number, 0) in values else None
+        for number, shape in enumerate(shapes)
+    ]
 
 
 def _joined(values: Values, kind: str, number: int) -> Tensor:

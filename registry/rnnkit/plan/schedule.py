@@ -60,27 +60,26 @@ class _Scheduler:
         self._levels: dict[Node, int] = {}
         for node in self._nodes:
             self._levels[node] = self._level(self._arguments(node)) + (node in self._product_of)
+        self._last_reads = self._find_last_reads()
+        self._places: dict[Node, Place] = {}
+        self._counts = Counter[str]()
 
     def program(self) -> Program:
         last = max([*self._levels.values(), *[self._level(product.operand) for product in self._products]], default=0)
-        places = _Places(self._last_reads())
-        stages = [self._stage(level, places) for level in range(last + 1)]
-        return Program(tuple(stages), places.temporaries, places.scratch)
+        return Program(tuple(map(self._stage, range(last + 1))))
 
-    def _stage(self, level: int, places: _Places) -> Stage:
+    def _stage(self, level: int) -> Stage:
         computed = [node for node in self._nodes if self._levels[node] == level and self._existing(node) is None]
         destinations = self._destinations(level)
-        places.start(level, computed)
         instructions = []
         for node in computed:
-            arguments = tuple(self._read(argument, places) for argument in node.arguments)
-            places.release(node)
-            copies = destinations.pop(node, None) or [places.new(node)]
-            places.of[node] = copies.pop(0)
-            instructions.append(PlacedInstruction(node.name, places.of[node], arguments))
-            instructions += [PlacedInstruction("copy", copy, (places.of[node],)) for copy in copies]
+            arguments = tuple(map(self._read, node.arguments))
+            place, *copies = destinations.pop(node, None) or [self._new_place(node)]
+            self._places[node] = place
+            instructions.append(PlacedInstruction(node.name, place, arguments))
+            instructions += [PlacedInstruction("copy", copy, (place,)) for copy in copies]
         for value, copies in destinations.items():
-            instructions += [PlacedInstruction("copy", copy, (self._read(value, places),)) for copy in copies]
+            instructions += [PlacedInstruction("copy", copy, (self._read(value),)) for copy in copies]
         return Stage(tuple(instructions), tuple(self._products_after(level)))
 
     def _products_after(self, level: int) -> list[PlacedProduct]:
@@ -98,17 +97,20 @@ class _Scheduler:
                 places[value].append(place)
         return places
 
-    def _read(self, value: Operand, places: _Places) -> Place | float:
-        if not isinstance(value, Node):
-            return value
-        existing = self._existing(value)
-        return places.of[value] if existing is None else existing
+    def _read(self, value: Operand) -> Place | float:
+        return (self._existing(value) or self._places[value]) if isinstance(value, Node) else value
+
+    def _new_place(self, node: Node) -> Place:
+        """Return a temporary place, or scratch if a later stage reads the value."""
+        kind = "scratch" if self._last_reads.get(node, 0) > self._levels[node] else "temporary"
+        self._counts[kind] += 1
+        return Place(kind, self._counts[kind] - 1, 0)
 
     def _existing(self, node: Node) -> Place | None:
         """Return the place of a value that no instruction computes; None for others."""
         return self._given.get(node) or (Place(node.name, *node.arguments) if node.is_leaf else None)
 
-    def _last_reads(self) -> dict[Node, int]:
+    def _find_last_reads(self) -> dict[Node, int]:
         """Return the last stage in which an instruction reads each value."""
         last: dict[Node, int] = {}
         for node in self._nodes:
@@ -123,44 +125,6 @@ class _Scheduler:
 
     def _level(self, operands: Iterable[Operand]) -> int:
         return max((self._levels[each] for each in _nodes(operands)), default=0)
-
-
-class _Places:
-    """The places of computed values: a temporary, or scratch if a later stage reads the value.
-
-    A temporary is used again as soon as the last instruction of its stage that reads it has its arguments.
-    """
-
-    def __init__(self, last_reads: Mapping[Node, int]) -> None:
-        self.of: dict[Node, Place] = {}
-        self.temporaries = 0
-        self.scratch = 0
-        self._last_reads = last_reads
-        self._level = 0
-        self._reads: Counter[Node] = Counter()
-        self._free: list[Place] = []
-
-    def start(self, level: int, computed: Iterable[Node]) -> None:
-        self._level = level
-        self._reads = Counter(argument for node in computed for argument in _nodes(node.arguments))
-        self._free = [Place("temporary", number, 0) for number in range(self.temporaries)]
-
-    def new(self, node: Node) -> Place:
-        if self._last_reads.get(node, 0) > self._level:
-            self.scratch += 1
-            return Place("scratch", self.scratch - 1, 0)
-        if self._free:
-            return self._free.pop()
-        self.temporaries += 1
-        return Place("temporary", self.temporaries - 1, 0)
-
-    def release(self, node: Node) -> None:
-        """Count the reads of an instruction."""
-        for argument in _nodes(node.arguments):
-            self._reads[argument] -= 1
-            place = self.of.get(argument)
-            if self._reads[argument] == 0 and place is not None and place.kind == "temporary":
-                self._free.append(place)
 
 
 def _operand_writes(products: Sequence[Product]) -> list[tuple[Place, Operand]]:

@@ -105,6 +105,7 @@ def _backward_outputs(step: LoweredStep, gradients: Gradients) -> Writes:
         for kind, shapes in (("projected", step.projected), ("state", step.state))
         for index, shape in enumerate(shapes)
         for piece in range(math.prod(shape) // step.width)
+        if kind == "state" or index not in step.masks
     ]
     leaves += sorted((node for node in gradients.of if node.name == "vector"), key=lambda node: node.arguments)
     return [(Place(f"grad_{leaf.name}", *leaf.arguments), gradients.of.get(leaf, 0.0)) for leaf in leaves]

@@ -22,9 +22,8 @@ def structure_of(plan: Plan, key: Any) -> Any:
     """
     programs = (plan.inference, plan.forward, plan.backward, plan.operands, plan.kept, plan.kept_products)
     hoisted = (plan.hoisted.tensors, plan.hoisted.weights, plan.hoisted.vectors, _calls(plan.hoisted.calls))
-    repeated = tuple(repeats > 1 for repeats in plan.hoisted.repeats)
     projection = (plan.projection.inputs, plan.projection.results, _calls(plan.projection.calls))
-    return programs, hoisted, repeated, projection, _without_integers(key)
+    return programs, hoisted, projection, _without_integers(key)
 
 
 def _calls(calls: Sequence[Call]) -> Any:

@@ -34,19 +34,20 @@ from rnnkit.plan.guard import Guard
 from rnnkit.plan.lower import lower
 from rnnkit.plan.programs import Plan
 from rnnkit.plan.record import Recording, record
-from rnnkit.plan.simplify import simplify
 from rnnkit.plan.snapshot import cell_tensors, take_snapshot
 from rnnkit.plan.stages import make_plan
+from rnnkit.plan.steps import Regularization, Steps
 from rnnkit.plan.structure import structure_of
 from rnnkit.plan.unsupported import Unsupported
-from rnnkit.plan.verification import random_inputs, verify, verify_values
+from rnnkit.plan.verification import verify, verify_values
 
 Codes: TypeAlias = frozenset[types.CodeType]
 
-_DTYPES = {torch.float32, torch.float64}
+_DTYPES = {torch.float32, torch.float64, torch.bfloat16}
 _PLAIN = {torch.Tensor, nn.Parameter}
 _MAX_PLANS = 256  # an attribute may change at every call
-_CANDIDATES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
+_MAX_VARIANTS = 8  # of one cell: its regularization may change as well
+_CANDIDATES = (23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class _Entry(NamedTuple):
 
 _known: OrderedDict[Any, _Entry] = OrderedDict()
 _verified: OrderedDict[Any, Codes] = OrderedDict()
-_guarded: weakref.WeakKeyDictionary[nn.Module, tuple[Guard, Plan | Refusal]] = weakref.WeakKeyDictionary()
+_Guarded: TypeAlias = dict[Regularization | None, tuple[Guard, Plan | Refusal]]
+_guarded: weakref.WeakKeyDictionary[nn.Module, _Guarded] = weakref.WeakKeyDictionary()
 _stateful: weakref.WeakKeyDictionary[nn.Module, Refusal] = weakref.WeakKeyDictionary()
 
 
@@ -78,7 +80,7 @@ class _Stateful(Unsupported):
     """The step changes the cell, so that each call would have a snapshot of its own."""
 
 
-def plan_for(cell: Any) -> Plan | Refusal:
+def plan_for(cell: Any, regularization: Regularization | None = None) -> Plan | Refusal:
     """Return the plan of a cell's step, or the reason why it has none.
 
     The plan is made at the first call for cells of these sizes and attributes, which takes tens of milliseconds. The
@@ -86,26 +88,31 @@ def plan_for(cell: Any) -> Plan | Refusal:
 
     Args:
         cell: a `Cell`.
+        regularization: what changes its steps in training; None: nothing.
     """
-    known = _guarded.get(cell)
+    known = _guarded.get(cell, {}).get(regularization)
     if known is not None and known[0].is_unchanged():
         return known[1]
     try:
-        return _look_up(cell)
+        return _look_up(Steps(cell, regularization))
     except Unsupported as error:
         return Refusal(str(error))
 
 
-def _look_up(cell: Any) -> Plan | Refusal:
+def _look_up(steps: Steps) -> Plan | Refusal:
+    cell, regularization = steps
     _refuse_modes(cell)
     if cell in _stateful:
         return _stateful[cell]
-    key = take_snapshot(cell).key
+    key = regularization, take_snapshot(cell).key
     entry = _known.get(key)
     if entry is None or take_snapshot(cell, entry.codes).key != entry.key:
-        entry = _make(cell, key)
+        entry = _make(steps, key[1])
         _remember(_known, key, entry)
-    _guarded[cell] = Guard(take_snapshot(cell, entry.codes)), entry.result
+    guarded = _guarded.setdefault(cell, {})
+    if len(guarded) >= _MAX_VARIANTS:
+        guarded.clear()
+    guarded[regularization] = Guard(take_snapshot(cell, entry.codes)), entry.result
     return entry.result
 
 
@@ -115,13 +122,13 @@ def _remember(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
         known.popitem(last=False)
 
 
-def _make(cell: Any, key: Any) -> _Entry:
+def _make(steps: Steps, key: Any) -> _Entry:
     try:
         # the first call may be made for inference, and the plan serves all calls
         with torch.inference_mode(mode=False), torch.enable_grad():
-            return _make_plan(copy.deepcopy(cell), key)
+            return _make_plan(_copy(steps), key)
     except _Stateful as error:
-        _stateful[cell] = Refusal(str(error))
+        _stateful[steps.cell] = Refusal(str(error))
         return _refused(str(error), key)
     except Unsupported as error:
         return _refused(str(error), key)
@@ -133,13 +140,18 @@ def _refused(reason: str, key: Any) -> _Entry:
     return _Entry(Refusal(reason), frozenset(), key)
 
 
-def _make_plan(cell: Any, key: Any) -> _Entry:
+def _copy(steps: Steps) -> Steps:
+    return steps._replace(cell=copy.deepcopy(steps.cell))
+
+
+def _make_plan(steps: Steps, key: Any) -> _Entry:
+    cell = steps.cell
     if take_snapshot(cell).key != key:
         raise Unsupported("a copy of the cell differs from it: do its parameters share memory?")
-    first, codes = _record(cell, _batch_sizes(cell)[0], gradients=False)
+    first, codes = _record(steps, _batch_sizes(cell)[0], gradients=False)
     before = take_snapshot(cell, codes).key
-    plan = make_plan(lower(simplify(first)))
-    all_codes = codes | _verify(cell, first, plan, structure_of(plan, before))
+    plan = make_plan(lower(first))
+    all_codes = codes | _verify(steps, first, plan, structure_of(plan, before))
     if take_snapshot(cell).key != key:
         raise _Stateful("step changes attributes of the cell")
     if take_snapshot(cell, codes).key != before:
@@ -149,7 +161,7 @@ def _make_plan(cell: Any, key: Any) -> _Entry:
     return _Entry(plan, all_codes, snapshot.key)
 
 
-def _verify(cell: Any, first: Recording, plan: Plan, structure: Any) -> Codes:
+def _verify(steps: Steps, first: Recording, plan: Plan, structure: Any) -> Codes:
     """Verify a plan, and return the functions that the step calls.
 
     The gradients are verified once for each structure: those of other sizes follow from the values, because what could
@@ -157,33 +169,35 @@ def _verify(cell: Any, first: Recording, plan: Plan, structure: Any) -> Codes:
     """
     codes = _verified.get(structure)
     if codes is None:
-        second, codes = _record(cell, _batch_sizes(cell)[1], gradients=True)
+        second, codes = _record(steps, _batch_sizes(steps.cell)[1], gradients=True)
         if first != second:
             raise Unsupported(f"step is not the same at every call: {_difference(first, second)}")
-        verify(plan, copy.deepcopy(cell))
+        verify(plan, _copy(steps))
         _remember(_verified, structure, codes)
     else:
-        verify_values(plan, copy.deepcopy(cell))
-    _record(cell, 1, gradients=True)  # a step may do something else for a batch of one
+        verify_values(plan, _copy(steps))
+    _record(steps, 1, gradients=True)  # a step may do something else for a batch of one
     return codes
 
 
-def _record(cell: Any, batch: int, *, gradients: bool) -> tuple[Recording, Codes]:
+def _record(steps: Steps, batch: int, *, gradients: bool) -> tuple[Recording, Codes]:
     """Record a step on random values, and note the functions that it calls."""
-    (x,), state = random_inputs(cell, 1, batch, torch.Generator().manual_seed(batch))
+    cell, generator = steps.cell, torch.Generator().manual_seed(batch)
+    (x,), state = steps.random_inputs(1, batch, generator)
+    masks = tuple(mask[0] for mask in steps.random_masks(state, 1, generator))
     for tensor in (x, *state):
         tensor.requires_grad_(gradients)
     projected = cell.project(x)
     with watch_calls() as codes:
-        recording = record(cell, projected, state, cell_tensors(cell), batch)
+        recording = record(steps.step, projected, masks, state, cell_tensors(cell), batch=batch)
     return recording, frozenset(codes)
 
 
 def _batch_sizes(cell: Any) -> Sequence[int]:
-    """Return two batch sizes that are not sizes of anything else, so that they are recognized in recordings."""
+    """Return two batch sizes that are not sizes of anything else or of its parts: recordings must show them."""
     taken = {size for _, tensor in cell_tensors(cell) for size in tensor.shape}
     taken |= {size for shape in cell.state_shapes(1) for size in shape} | {cell.input_size}
-    return [size for size in _CANDIDATES if size not in taken][:2]
+    return [size for size in _CANDIDATES if all(other % size or not other for other in taken)][:2]
 
 
 def _difference(first: Recording, second: Recording) -> str:
@@ -206,7 +220,7 @@ def _refuse_modes(cell: nn.Module) -> None:
     dtypes, devices = {tensor.dtype for tensor in tensors}, {tensor.device.type for tensor in tensors}
     if len(dtypes) != 1 or not dtypes <= _DTYPES:
         names = ", ".join(sorted(map(str, dtypes))) or "none"
-        raise Unsupported(f"all parameters must be float32 or all float64, but their dtypes are: {names}")
+        raise Unsupported(f"all parameters must be float32, all float64 or all bfloat16, but their dtypes are: {names}")
     if devices == {"meta"}:
         raise Unsupported("the parameters are on the device meta")
     if any(map(autocast_is_on, devices)):

@@ -13,6 +13,7 @@ from rnnkit.plan.programs import Plan
 from rnnkit.plan.record import flatten
 from rnnkit.plan.reference import unroll
 from rnnkit.plan.snapshot import cell_tensors
+from rnnkit.plan.steps import Steps
 from rnnkit.plan.unsupported import Unsupported
 
 _TIME, _BATCH = 2, 3
@@ -20,65 +21,59 @@ _TOLERANCE = 1e-9
 _NOISE = 9973
 
 
-def verify(plan: Plan, cell: Any) -> None:
-    """Verify that a plan equals the step of a cell.
+def verify(plan: Plan, steps: Steps) -> None:
+    """Verify that a plan equals the steps of a cell.
 
     Args:
         plan: the plan.
-        cell: the cell, which is converted to float64 and whose parameters are changed: a parameter may be zero, which
-            would hide errors.
+        steps: the steps of a cell, which is converted to float64 and whose parameters are changed: a parameter may be
+            zero, which would hide errors.
 
     Raises:
         Unsupported: the results differ, or are not finite, so that they do not verify anything.
     """
     generator = torch.Generator().manual_seed(0)
-    _perturb(cell, generator)
-    _verify_gradients(plan, cell, generator)
-    verify_values(plan, cell)
+    _perturb(steps.cell, generator)
+    _verify_gradients(plan, steps, generator)
+    verify_values(plan, steps)
 
 
-def verify_values(plan: Plan, cell: Any) -> None:
+def verify_values(plan: Plan, steps: Steps) -> None:
     """Verify that a plan equals one step of a cell as it is: without gradients, which takes a few milliseconds.
 
     Args:
         plan: a plan with the programs of one that `verify` has verified for cells of other sizes.
-        cell: the cell.
+        steps: the steps of the cell.
 
     Raises:
         Unsupported: the results differ, or are not finite.
     """
     generator = torch.Generator().manual_seed(0)
     for batch in (1, _BATCH):  # a step may do something else for a batch of one
-        x, state = random_inputs(cell, 1, batch, generator)
+        x, state = steps.random_inputs(1, batch, generator)
+        masks = steps.random_masks(state, 1, generator)
         with torch.no_grad():
-            found = flatten(unroll(plan, cell, cell.project(x), state))
+            found = flatten(_unroll(plan, steps, x, masks, state))
         for gradients in (False, True):
             with torch.set_grad_enabled(gradients):
-                expected = flatten(_steps(cell, x, state))
+                expected = flatten(_step_loop(steps, x, masks, state))
             label = "result" if gradients else "result without gradients"
             for one, other in zip(expected, found, strict=True):
                 _compare(label, one, other, math.sqrt(torch.finfo(x.dtype).eps))
 
 
-def random_inputs(cell: Any, time: int, batch: int, generator: torch.Generator) -> tuple[Tensor, Any]:
-    """Return an input `(time, batch, input_size)` and a state of the dtype and on the device of a cell."""
-    like = next(tensor for _, tensor in cell_tensors(cell) if tensor.is_floating_point())
-    shapes = cell.state_shapes(batch)
-    x, *state = [
-        torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
-        for shape in ((time, batch, cell.input_size), *shapes)
-    ]
-    return x, type(shapes)(*state)
-
-
-def _verify_gradients(plan: Plan, cell: Any, generator: torch.Generator) -> None:
-    x, state = random_inputs(cell, _TIME, _BATCH, generator)
-    tensors = [(path, tensor) for path, tensor in cell_tensors(cell) if tensor.requires_grad]
+def _verify_gradients(plan: Plan, steps: Steps, generator: torch.Generator) -> None:
+    x, state = steps.random_inputs(_TIME, _BATCH, generator)
+    masks = steps.random_masks(state, _TIME, generator)
+    tensors = [(path, tensor) for path, tensor in cell_tensors(steps.cell) if tensor.requires_grad]
     inputs = {"input": x.requires_grad_(), **{f"state {n}": part.requires_grad_() for n, part in enumerate(state)}}
     inputs |= dict(tensors)
-    found = flatten(unroll(plan, cell, cell.project(x), state))
-    expected = flatten(_steps(cell, x, state))
-    weights = [torch.randn(each.shape, generator=generator, dtype=each.dtype).to(each.device) for each in expected]
+    found = flatten(_unroll(plan, steps, x, masks, state))
+    expected = flatten(_step_loop(steps, x, masks, state))
+    weights = [
+        torch.randn(each.shape, generator=generator, dtype=each.dtype, device="cpu").to(each.device)
+        for each in expected
+    ]
     labels = ["output", *[f"final state {n}" for n in range(len(state))], *[f"gradient of {name}" for name in inputs]]
     results = [[*each, *_gradients(each, weights, list(inputs.values()))] for each in (expected, found)]
     for label, one, other in zip(labels, *results, strict=True):
@@ -91,17 +86,21 @@ def _gradients(results: Sequence[Tensor], weights: Sequence[Tensor], inputs: Seq
     return torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True)
 
 
-def _steps(cell: Any, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+def _unroll(plan: Plan, steps: Steps, x: Tensor, masks: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
+    return unroll(plan, steps.cell, steps.inputs(steps.cell.project(x), masks), state)
+
+
+def _step_loop(steps: Steps, x: Tensor, masks: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
     outputs = []
-    for x_t in x:
-        output, state = cell.step(cell.project(x_t), state)
+    for t, x_t in enumerate(x):
+        output, state = steps.step(steps.cell.project(x_t), tuple(mask[t] for mask in masks), state)
         outputs.append(output)
     return torch.stack(outputs), state
 
 
 def _perturb(cell: Any, generator: torch.Generator) -> None:
     cell.double()
-    noise = 0.1 * torch.randn(_NOISE, generator=generator, dtype=torch.float64)
+    noise = 0.1 * torch.randn(_NOISE, generator=generator, dtype=torch.float64, device="cpu")
     for _, tensor in cell_tensors(cell):
         if tensor.is_floating_point():
             tensor.data = tensor.data.double().contiguous()
