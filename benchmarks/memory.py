@@ -68,7 +68,7 @@ def growth(side: str, kind: str, shape: str, *, force_step_loop: bool) -> float:
         if isinstance(module, CellStack):
             module.force_step_loop = force_step_loop
     x, target = data_of(SHAPES[shape])
-    training(model, (x[:1, :2], target[:1]))
+    training(model, (x[:1], target[:1]))  # as many steps: their number decides what runs
     model.zero_grad()
     before = reset_peak()
     for _ in range(STEPS):

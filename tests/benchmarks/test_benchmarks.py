@@ -83,7 +83,8 @@ def test_no_side_always_comes_after_the_same_one():
     assert set(Counter(calls).values()) == {len(calls) / 3}
 
 
-def test_a_loop_over_the_steps_is_seen_to_need_more_memory():
+def test_a_loop_over_the_steps_is_seen_to_need_more_memory(monkeypatch):
+    monkeypatch.setenv("RNNKIT_EXECUTORS", "")  # torch's kernel
     one_kernel, force_step_loop = (
         in_fresh_process(RNNKIT, "gru_cell", "medium", *flags) for flags in ((), ("force_step_loop",))
     )

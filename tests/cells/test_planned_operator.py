@@ -227,6 +227,18 @@ def test_cell_with_an_unregistered_tensor_that_requires_a_gradient():
     assert_same(torch.autograd.grad(compiled(model)(x, *others).sum(), gain), expected)
 
 
+def test_a_gradient_that_would_be_lost_is_an_error():
+    outside = torch.full((), 0.5, dtype=torch.float64, requires_grad=True)
+
+    class ReadsATensorOfItsModule(SimpleCell):
+        def project(self, x):
+            return outside * super().project(x)
+
+    model = model_of(ReadsATensorOfItsModule, num_layers=1)
+    with pytest.raises(RuntimeError, match="register_parameter"):
+        compiled(model)(*example(model, *SIZES[0]))
+
+
 def test_a_compiled_model_can_be_collected_and_copied():
     model = model_of()
     function, arguments = compiled(model), example(model, *SIZES[0])

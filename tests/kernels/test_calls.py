@@ -16,7 +16,7 @@ from rnnkit_kernels import MachineExecutor
 from rnnkit_kernels import _layout as layout_module
 from rnnkit_kernels import _tables as tables_module
 from rnnkit_kernels._tables import tables_for
-from tests.helpers.kernels import library
+from tests.helpers.kernels import INSTRUCTION_SETS, library, run_on
 from tests.helpers.plans import StepCell, randomize, unverified_plan
 
 EXECUTOR = MachineExecutor()
@@ -33,7 +33,7 @@ def results(run, plan, cell, x, state, lengths=None):
     x = x.clone().requires_grad_()
     output, final = run(plan, cell, cell.project(x), state, lengths)
     loss = (output * torch.linspace(-1, 1, output.shape[-1], dtype=output.dtype)).sum() + final[0].sum()
-    return [output.detach(), *final, *torch.autograd.grad(loss, [x, *cell.parameters()])]
+    return [output.detach(), *final, *torch.autograd.grad(loss, [x, *cell.parameters()], materialize_grads=True)]
 
 
 def test_other_sizes_and_strides_are_laid_out_again():
@@ -125,6 +125,21 @@ def test_gradients_that_are_not_needed(frozen, hidden_size):
         found[run] = [each.grad for name, each in cell.named_parameters() if name != frozen]
         assert getattr(cell, frozen).grad is None
     torch.testing.assert_close(*found.values())
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("is_transposed", [True, False])
+@pytest.mark.parametrize(("time", "batch"), [(2, 1), (16, 1), (2, 5), (2, 6)])
+def test_large_weights_and_few_rows(time, batch, is_transposed, instruction_set):
+    """Such weights are not packed, except for the last of these sizes."""
+    step = StepCell(lambda projected_t, h, weight, vector: torch.tanh(projected_t + h @ weight), 131, 131)
+    cell = randomize(GRUCell(3, 97, dtype=torch.float64) if is_transposed else step)
+    plan = unverified_plan(cell)
+    x, state = some_inputs(cell, time, batch)
+    lengths = torch.tensor([time] * (batch - 1) + [1])
+    for each in (None, lengths):
+        expected = results(unroll, plan, cell, x, state, each)
+        torch.testing.assert_close(results(run_on(instruction_set), plan, cell, x, state, each), expected)
 
 
 # bfloat16

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from rnnkit import Cell, cell_kind, register_kind
 from rnnkit.cells import _planned_operator
 from tests.helpers.models import leaves, map_state, random_state, small_model, total
-from tests.helpers.plans import TwoPartState
+from tests.helpers.torchrecurrent_cells import TwoPartState
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's tracer warns about its own code
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from rnnkit import Cell, CellState
-from rnnkit.plan import unroll
+from rnnkit.plan import flatten, unroll
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm_cell import LSTMCell
 from rnnkit_builtin.rnn_cell import RNNCell
@@ -94,9 +94,8 @@ def test_regularized_steps_equal_the_step_loop(options, training):
         torch.manual_seed(0)
         output, final = model(x, lengths=torch.tensor([5, 0, 2, 5]))
         assert ("kernels" in model.executor) != force_step_loop
-        parts = [output, *[part for cell in final for part in cell]]
-        total = sum((part * part).sum() for part in parts)
-        results += [*parts, *torch.autograd.grad(total, list(model.parameters()))]
+        total = sum((part * part).sum() for part in (output, *flatten(final)))
+        results += [output, *flatten(final), *torch.autograd.grad(total, list(model.parameters()))]
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
 
 

@@ -79,10 +79,12 @@ template <class S> struct Matrix {
     int64_t n_stride;
 };
 
-// To pack a weight takes as long as to read it about ten times. A product with a packed weight reads it once for each step,
-// and one with a weight as it is once for each row.
+// To pack a large weight takes as long as to read it about ten times. A product with a packed weight reads it once for each
+// step, and one with a weight as it is once for each row. Small weights are packed in no time.
 INLINE bool should_pack(const rnnkit_weight &weight, int64_t time, int64_t batch) {
-    return time > 16 || time * (batch - 1) > 8 || (weight.k_stride != 1 && weight.n_stride != 1);
+    bool has_few_rows = time <= 16 && time * (batch - 1) <= 8;
+    bool is_small = weight.k * weight.n < 16384;
+    return is_small || !has_few_rows || (weight.k_stride != 1 && weight.n_stride != 1);
 }
 
 template <class S> static int64_t packed_elements(int64_t k, int64_t n, int64_t panel) {

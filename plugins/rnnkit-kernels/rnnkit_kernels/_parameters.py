@@ -66,7 +66,7 @@ class Parameters:
         given = self._projected(projected, values)
         weights = [values[value] if read is None else read(cell) for value, read, _ in self._weights]
         vectors = [values[value] if read is None else read(cell) for value, read, _ in self._vectors]
-        return [*given, *state, *weights, *map(_as_vector, vectors)]
+        return [*given, *state, *weights, *[each if each.dim() == 1 else each.reshape(-1) for each in vectors]]
 
     def _projected(self, given: Sequence[Tensor], values: dict[int, Tensor]) -> Sequence[Tensor]:
         projection = self._projection
@@ -82,7 +82,3 @@ def _all_inputs(plan: Plan, computed: Iterable[int]) -> set[int]:
         if not needed.isdisjoint(call.results):
             needed.update(call.inputs())
     return needed
-
-
-def _as_vector(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dim() == 1 else tensor.reshape(-1)

@@ -155,8 +155,26 @@ def _record(cell: Any, x: Tensor, state: Sequence[Tensor], weights: Sequence[Ten
         own = {id(tensor) for tensor in _tensors(cell)}  # a compiler writes into none of them
         x, *state = map(_leaf, (x, *state))
         weights = [tensor if id(tensor) in own else _leaf(tensor) for tensor in weights]
-        outputs = _run(_with_tensors(cell, weights), x, state, lengths)
-        return _Graph(outputs, [x, *state, *weights])
+        graph = _Graph(_run(_with_tensors(cell, weights), x, state, lengths), [x, *state, *weights])
+    _refuse_other_leaves(graph)
+    return graph
+
+
+def _refuse_other_leaves(graph: _Graph) -> None:
+    """Raise an error if a gradient would be lost: of a tensor that is not an input of the operator."""
+    inputs, seen = {id(tensor) for tensor in graph.inputs}, set[Any]()
+    nodes: list[Any] = [output.grad_fn for output in graph.outputs]
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        nodes += [following for following, _ in node.next_functions]
+        if id(getattr(node, "variable", graph.inputs[0])) not in inputs:
+            raise RuntimeError(
+                "A compiled model has a cell that reads a tensor which requires a gradient, and is neither a parameter "
+                "nor a buffer: make it a parameter by register_parameter"
+            )
 
 
 def _run(cell: Any, x: Tensor, state: Sequence[Tensor], lengths: Tensor | None) -> list[Tensor]:
