@@ -87,6 +87,7 @@ PUBLIC = [
     "resolve_kind",
     "save_model",
     "save_spec",
+    "scan",
     "set_plugin_policy",
     "spec_schema",
     "summarize_spec",
