@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         register_readout,
     )
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
     from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.errors import (
@@ -110,6 +111,7 @@ __all__ = [
     "Kind",
     "KindAlias",
     "LayerSummary",
+    "LinearCell",
     "LocalExecutor",
     "LocalKind",
     "LocalReadout",
@@ -202,6 +204,7 @@ _ROOMS = {
         "register_readout",
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
+    "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],

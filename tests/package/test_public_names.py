@@ -30,6 +30,7 @@ PUBLIC = [
     "Kind",
     "KindAlias",
     "LayerSummary",
+    "LinearCell",
     "LocalExecutor",
     "LocalKind",
     "LocalReadout",
