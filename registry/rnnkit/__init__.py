@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         register_readout,
     )
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells.linear_cell import LinearCell
+    from rnnkit.cells.linear_scan import scan
     from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.errors import (
         AmbiguousKindError,
@@ -109,6 +111,7 @@ __all__ = [
     "Kind",
     "KindAlias",
     "LayerSummary",
+    "LinearCell",
     "LocalExecutor",
     "LocalKind",
     "LocalReadout",
@@ -166,6 +169,7 @@ __all__ = [
     "resolve_kind",
     "save_model",
     "save_spec",
+    "scan",
     "set_plugin_policy",
     "spec_schema",
     "summarize_spec",
@@ -200,6 +204,8 @@ _ROOMS = {
         "register_readout",
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
+    "cells.linear_cell": ["LinearCell"],
+    "cells.linear_scan": ["scan"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "export": ["ExportReport", "export_onnx", "export_program"],
