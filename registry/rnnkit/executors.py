@@ -1,88 +1,21 @@
-"""Choose the executor of a cell: the first installed one that can run its plan, if anything may replace the steps."""
+"""The installed executors, in the order in which they are asked."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from functools import cache
-from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnkit._messages import join_quoted
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError
-from rnnkit.model import autocast_is_on, transforms_are_active
-from rnnkit.plan import Executor, Plan, Refusal, Regularization, flatten, plan_for
+
+if TYPE_CHECKING:
+    from rnnkit.plan import Executor
 
 VARIABLE = "RNNKIT_EXECUTORS"
 """The environment variable with the names of the executors to use, in order, separated by commas; empty: none."""
-
-
-class Choice(NamedTuple):
-    """An executor, and the plan that it runs."""
-
-    executor: Executor
-    plan: Plan
-
-
-def choose(cell: Any, projected: Any, state: Any, regularization: Regularization | None = None) -> Choice | Refusal:
-    """Return the executor that is equal to the steps of a cell, or the reason why there is none.
-
-    Args:
-        cell: the cell.
-        projected: the projected input: `(time, batch, ...)`, or nested tuples of such tensors.
-        state: the state before the first step.
-        regularization: what changes the steps of the cell; None: nothing.
-
-    Raises:
-        PluginError: the environment variable `RNNKIT_EXECUTORS` names an executor that cannot be used.
-    """
-    executors = installed_executors()
-    if not executors:
-        return Refusal("no executor is installed")
-    tensors = (*flatten(projected), *state)
-    reason = _mode(tensors[0].device.type) or _unusual_tensor(tensors)
-    if reason is not None:
-        return Refusal(reason)
-    plan = plan_for(cell, regularization)
-    return plan if isinstance(plan, Refusal) else _first(executors, plan, tensors[0])
-
-
-def _first(executors: tuple[Executor, ...], plan: Plan, like: Tensor) -> Choice | Refusal:
-    reasons = []
-    for executor in executors:
-        reason = executor.refuses(plan, like.dtype, like.device)
-        if reason is None:
-            return Choice(executor, plan)
-        reasons.append(f"{executor.name}: {reason}")
-    return Refusal("; ".join(reasons))
-
-
-def _mode(device_type: str) -> str | None:
-    """Return a mode of torch that must see every operator."""
-    if autocast_is_on(device_type):
-        return "autocast is enabled"
-    if transforms_are_active():
-        return "a transform of torch.func is active"
-    state: Any = torch._C  # torch has no public functions for these
-    if state._len_torch_dispatch_stack() or state._len_torch_function_stack():  # as of `FlopCounterMode`
-        return "a mode of torch sees every operator"
-    return "torch.jit.trace records the operators" if state._is_tracing() else None
-
-
-def _unusual_tensor(tensors: tuple[Tensor, ...]) -> str | None:
-    """Return a property of a tensor that plans do not cover: they were recorded with plain tensors of one dtype."""
-    dtype, device = tensors[0].dtype, tensors[0].device
-    for tensor in tensors:
-        if type(tensor) is not Tensor and type(tensor) is not torch.nn.Parameter:
-            return f"a tensor is of the class {type(tensor).__name__}"
-        if tensor.dtype != dtype or tensor.device != device:
-            return f"the input and the state mix {dtype} on {device} and {tensor.dtype} on {tensor.device}"
-        if tensor.layout is not torch.strided:
-            return f"a tensor has the layout {tensor.layout}"
-    return None
 
 
 class _Installed(NamedTuple):
@@ -139,6 +72,8 @@ def executor_instance(cls: Any) -> Executor:
     Raises:
         PluginError: it is not a class of executors.
     """
+    from rnnkit.plan import Executor  # only models that could use a plan pay for the import
+
     if not (isinstance(cls, type) and issubclass(cls, Executor)):
         raise PluginError(f"An executor must be a subclass of rnnkit.plan.Executor, but is {cls!r}.")
     return cls()

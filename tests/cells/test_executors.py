@@ -17,8 +17,8 @@ from rnnkit import (
     register_executor,
     register_kind,
 )
-from rnnkit.executors import choose
-from rnnkit.plan import Refusal
+from rnnkit.executors import installed_executors
+from rnnkit.plan import Refusal, choose
 from rnnkit.testing import use_catalog
 from tests.helpers.cells import SimpleCell
 from tests.helpers.executors import Reference
@@ -255,9 +255,9 @@ def test_unusual_tensors_run_the_step_loop():
         "the input and the state mix torch.float64 on cpu and torch.float32 on cpu": (projected, h.float()),
         "a tensor has the layout torch.sparse_coo": (projected, h.to_sparse()),
     }
-    assert not isinstance(choose(cell, projected, (h,)), Refusal)
+    assert not isinstance(choose(installed_executors(), cell, projected, (h,)), Refusal)
     for reason, (inputs, state) in refused.items():
-        assert choose(cell, inputs, (state,)) == Refusal(reason)
+        assert choose(installed_executors(), cell, inputs, (state,)) == Refusal(reason)
     assert executor_of(model, x) == "reference"
 
 

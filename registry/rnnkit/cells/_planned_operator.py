@@ -60,7 +60,8 @@ def unroll_compiled(number: Tensor, index: int, cell: Cell, x: Tensor, state: An
 @torch.no_grad()
 def _has_executor(number: Tensor, index: int) -> bool:
     """True if an executor can run the plan of a cell. Asked once per compilation."""
-    from rnnkit.executors import Choice, choose
+    from rnnkit.executors import installed_executors
+    from rnnkit.plan import Choice, choose
 
     cell = _cell(number, index)
     attributes = [value for module in cell.modules() for value in vars(module).values()]
@@ -68,7 +69,7 @@ def _has_executor(number: Tensor, index: int) -> bool:
         return False  # a tensor that is neither a parameter nor a buffer is not an input of the operator
     tensor = next(iter(_tensors(cell)), torch.empty(0))
     x, state = tensor.new_zeros(2, 1, cell.input_size), cell.initial_state(1, device=tensor.device, dtype=tensor.dtype)
-    return isinstance(choose(cell, cell.project(x), state), Choice)
+    return isinstance(choose(installed_executors(), cell, cell.project(x), state), Choice)
 
 
 # The mark of `torch.compiler.assume_constant_result`, which would import the compiler here. Of a cell as an argument,

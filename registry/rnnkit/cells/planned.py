@@ -11,7 +11,7 @@ from rnnkit.cells.cell import Cell
 from rnnkit.cells.fused import is_modified
 
 if TYPE_CHECKING:
-    from rnnkit.executors import Choice
+    from rnnkit.plan import Choice
 
 
 class Execution(NamedTuple):
@@ -88,11 +88,14 @@ def choose_executor(
         return "an executor takes longer for one step"
     if is_modified(cell):
         return "hooks, parametrizations or attributes change the cell"
-    # only models that could use a plan pay for the import
-    from rnnkit.executors import choose
-    from rnnkit.plan import Refusal
+    from rnnkit.executors import installed_executors  # models of one step do not pay for the import
 
-    choice = choose(cell, inputs, state, regularization)
+    executors = installed_executors()
+    if not executors:
+        return "no executor is installed"
+    from rnnkit.plan import Refusal, choose
+
+    choice = choose(executors, cell, inputs, state, regularization)
     return choice.reason if isinstance(choice, Refusal) else choice
 
 

@@ -48,7 +48,7 @@ from rnnkit.model import (
 from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
-    from rnnkit.executors import Choice
+    from rnnkit.plan import Choice
     from rnnkit.specs import RecurrentSpec
 
 

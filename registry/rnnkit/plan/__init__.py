@@ -6,6 +6,7 @@ gradient and arranges both in stages: a `Plan`. A step that does anything else h
 to choose an executor.
 """
 
+from rnnkit.plan.choice import Choice, choose
 from rnnkit.plan.executor import Executor
 from rnnkit.plan.instructions import INSTRUCTIONS, Instruction
 from rnnkit.plan.programs import Place, PlacedInstruction, PlacedProduct, Plan, Program, Stage
@@ -16,6 +17,7 @@ from rnnkit.plan.trust import Refusal, plan_for
 
 __all__ = [
     "INSTRUCTIONS",
+    "Choice",
     "Executor",
     "Instruction",
     "Place",
@@ -26,6 +28,7 @@ __all__ = [
     "Refusal",
     "Regularization",
     "Stage",
+    "choose",
     "flatten",
     "plan_for",
     "unroll",

@@ -1,0 +1,80 @@
+"""Choose the executor of a cell: the first that can run its plan, if anything may replace the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnkit.model import autocast_is_on, transforms_are_active
+from rnnkit.plan.executor import Executor
+from rnnkit.plan.programs import Plan
+from rnnkit.plan.record import flatten
+from rnnkit.plan.steps import Regularization
+from rnnkit.plan.trust import Refusal, plan_for
+
+
+class Choice(NamedTuple):
+    """An executor, and the plan that it runs."""
+
+    executor: Executor
+    plan: Plan
+
+
+def choose(
+    executors: Sequence[Executor], cell: Any, projected: Any, state: Any, regularization: Regularization | None = None
+) -> Choice | Refusal:
+    """Return the first executor that is equal to the steps of a cell, or the reason why there is none.
+
+    Args:
+        executors: the executors, in the order in which they are asked.
+        cell: the cell.
+        projected: the projected input: `(time, batch, ...)`, or nested tuples of such tensors.
+        state: the state before the first step.
+        regularization: what changes the steps of the cell; None: nothing.
+    """
+    if not executors:
+        return Refusal("no executor is installed")
+    tensors = (*flatten(projected), *state)
+    reason = _mode(tensors[0].device.type) or _unusual_tensor(tensors)
+    if reason is not None:
+        return Refusal(reason)
+    plan = plan_for(cell, regularization)
+    return plan if isinstance(plan, Refusal) else _first(executors, plan, tensors[0])
+
+
+def _first(executors: Sequence[Executor], plan: Plan, like: Tensor) -> Choice | Refusal:
+    reasons = []
+    for executor in executors:
+        reason = executor.refuses(plan, like.dtype, like.device)
+        if reason is None:
+            return Choice(executor, plan)
+        reasons.append(f"{executor.name}: {reason}")
+    return Refusal("; ".join(reasons))
+
+
+def _mode(device_type: str) -> str | None:
+    """Return a mode of torch that must see every operator."""
+    if autocast_is_on(device_type):
+        return "autocast is enabled"
+    if transforms_are_active():
+        return "a transform of torch.func is active"
+    state: Any = torch._C  # torch has no public functions for these
+    if state._len_torch_dispatch_stack() or state._len_torch_function_stack():  # as of `FlopCounterMode`
+        return "a mode of torch sees every operator"
+    return "torch.jit.trace records the operators" if state._is_tracing() else None
+
+
+def _unusual_tensor(tensors: tuple[Tensor, ...]) -> str | None:
+    """Return a property of a tensor that plans do not cover: they were recorded with plain tensors of one dtype."""
+    dtype, device = tensors[0].dtype, tensors[0].device
+    for tensor in tensors:
+        if type(tensor) is not Tensor and type(tensor) is not torch.nn.Parameter:
+            return f"a tensor is of the class {type(tensor).__name__}"
+        if tensor.dtype != dtype or tensor.device != device:
+            return f"the input and the state mix {dtype} on {device} and {tensor.dtype} on {tensor.device}"
+        if tensor.layout is not torch.strided:
+            return f"a tensor has the layout {tensor.layout}"
+    return None
