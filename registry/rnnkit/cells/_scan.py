@@ -7,6 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rnnkit.cells._unroll import (
+    SequenceEnds,
+    Step,
+    cast_for_autocast,
+    freeze_finished_sequences,
+    reset_at_restarts,
+    step_loop,
+)
 from rnnkit.model import autocast_is_on, map_state, replace_tensors, state_tensors, transforms_are_active
 
 
@@ -26,6 +34,31 @@ def fix_numbers(cell: nn.Module) -> None:
             if isinstance(value, float):
                 (number,) = {value}  # a member of a set is hashed, for which a symbol must have a value
                 setattr(module, name, number)
+
+
+def run_steps(
+    step: Step, inputs: Any, state: Any, initial: Any, ends: SequenceEnds, *, record: bool, is_scanned: bool
+) -> tuple[Tensor, Any, Any]:
+    """Run steps one after another: as one operator of a traced program if `is_scanned`, else in a loop.
+
+    Args:
+        step: the function of one step.
+        inputs: its inputs at all steps.
+        state: the state before the first step.
+        initial: the state before the first step after a restart; None without restarts.
+        ends: the ends and restarts of the sequences.
+        record: True to return the state after every step as well.
+        is_scanned: True in a traced program.
+
+    Returns:
+        As `step_loop`.
+    """
+    if ends.restarts is not None:
+        step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
+    if ends.finished is not None:
+        step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
+    run = scan_steps if is_scanned else step_loop
+    return run(step, inputs, state, record=record)
 
 
 def scan_steps(step: Any, inputs: Any, state: Any, *, record: bool) -> tuple[Tensor, Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
@@ -97,6 +98,12 @@ def choose_executor(
 
     choice = choose(executors, cell, inputs, state, regularization)
     return choice.reason if isinstance(choice, Refusal) else choice
+
+
+def choose_executors(cells: Iterable[Cell], x: Tensor, states: Iterable[Any]) -> list[Choice | str]:
+    """Return the executor of each cell, or the reason why it has none, for an input `(time, batch, ...)`."""
+    pairs = zip(cells, states, strict=True)
+    return [choose_executor(cell, x, state, is_one_step=x.shape[0] == 1) for cell, state in pairs]
 
 
 def run_choice(

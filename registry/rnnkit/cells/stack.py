@@ -11,17 +11,13 @@ from torch import Tensor, nn
 
 from rnnkit.cells._planned_operator import new_number, unroll_compiled
 from rnnkit.cells._regularization import Regularization, apply_dropout, draw_masks
-from rnnkit.cells._scan import fix_numbers, is_tracing, scan_steps
+from rnnkit.cells._scan import fix_numbers, is_tracing, run_steps
 from rnnkit.cells._unroll import (
     SequenceEnds,
-    Step,
     cast_for_autocast,
-    freeze_finished_sequences,
     needs_module_call,
-    reset_at_restarts,
     reverse_in_time,
     step_inputs,
-    step_loop,
 )
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
@@ -31,7 +27,7 @@ from rnnkit.cells.planned import (
     UNROLL,
     UNROLL_LAYERS,
     Execution,
-    choose_executor,
+    choose_executors,
     has_executor,
     run_choice,
     unroll_planned,
@@ -208,16 +204,11 @@ class CellStack(Backbone):
         self._ran.clear()
         x = x.transpose(0, 1) if self.batch_first else x
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        choices: list[Any] = self._choose(self._cells(), x, state)
+        choices: list[Any] = choose_executors(self._cells(), x, state)
         for choice in choices:
             if isinstance(choice, str):
                 return choice
         return self._run_each_layer(x, state, SequenceEnds.of(lengths, x.shape[0]), choices=choices)
-
-    def _choose(self, cells: Sequence[Cell], x: Tensor, state: Any) -> list[Choice | str]:
-        """Return the executor of each cell, or the reason why it has none."""
-        is_one_step, pairs = x.shape[0] == 1, zip(cells, state, strict=True)
-        return [choose_executor(cell, x, part, is_one_step=is_one_step) for cell, part in pairs]
 
     def _preferred(self, cells: Sequence[Cell], x: Tensor, state: Any, lengths: Tensor | None) -> list[Choice | None]:
         """Return the executor of each cell that prefers one to its own methods, None for others; [] if all are None."""
@@ -225,7 +216,7 @@ class CellStack(Backbone):
         if True not in prefers or not has_executor():
             return []
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        choices = zip(prefers, self._choose(cells, x, state), strict=True)
+        choices = zip(prefers, choose_executors(cells, x, state), strict=True)
         preferred = [choice if prefer and not isinstance(choice, str) else None for prefer, choice in choices]
         return preferred if any(preferred) else []
 
@@ -402,7 +393,7 @@ class CellStack(Backbone):
         is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)
         if is_scanned:
             fix_numbers(cell)
-        return _run_steps(step, inputs, state, initial, ends, record=record, is_scanned=is_scanned)
+        return run_steps(step, inputs, state, initial, ends, record=record, is_scanned=is_scanned)
 
     def _run_whole_sequence(
         self, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None, changes: Regularization | None
@@ -450,15 +441,3 @@ def _with_learned(state: Any, parameters: nn.ParameterDict) -> Any:
     initial = state._asdict()
     learned = {name: part.expand_as(initial[name]).to(initial[name]) for name, part in parameters.items()}
     return state._replace(**learned)
-
-
-def _run_steps(
-    step: Step, inputs: Any, state: Any, initial: Any, ends: SequenceEnds, *, record: bool, is_scanned: bool
-) -> tuple[Tensor, Any, Any]:
-    """Run steps one after another, as `CellStack._run_cell`; `is_scanned`: as one operator of a traced program."""
-    if ends.restarts is not None:
-        step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
-    if ends.finished is not None:
-        step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
-    run = scan_steps if is_scanned else step_loop
-    return run(step, inputs, state, record=record)
