@@ -26,7 +26,7 @@ STATES = {
     "rnnkit_builtin.lstm.LSTMState",
     "rnnkit_builtin.lstm_cell.LSTMCellState",
 }
-PLANS = {f"rnnkit.plan.{name}" for name in ("Executor", "Plan", "Refusal", "plan_for", "unroll")}
+PLANS = {f"rnnkit.plan.{name}" for name in ("Executor", "Plan", "Refusal", "Regularization", "plan_for", "unroll")}
 RAISED = [each for each in vars(errors).values() if inspect.isclass(each) and issubclass(each, Exception)]
 RAISED.append(rnnkit.testing.CheckFailedError)
 ERRORS = REFERENCE / "errors.md"

@@ -22,6 +22,10 @@ def scan(a: Tensor, b: Tensor, h0: Tensor | None = None, *, reverse: bool = Fals
     Computed without logarithms, with which the gradients of long sequences lose all digits in float32. Differentiable
     any number of times, also by `torch.func`. `torch.compile` sees one operator.
 
+    ```python
+    scan(torch.tensor([0.5, 0.5, 0.5]), torch.ones(3))  # tensor([1.0000, 1.5000, 1.7500])
+    ```
+
     Args:
         a: the factors, `(time, ...)`; may also broadcast to the shape of `b`, as `(features,)` does for a factor that
             does not depend on time.
@@ -35,10 +39,6 @@ def scan(a: Tensor, b: Tensor, h0: Tensor | None = None, *, reverse: bool = Fals
 
     Raises:
         ValueError: `b` has no time axis, or a shape does not fit that of `b`.
-
-    Examples:
-        >>> scan(torch.tensor([0.5, 0.5, 0.5]), torch.tensor([1.0, 1.0, 1.0]))
-        tensor([1.0000, 1.5000, 1.7500])
     """
     if b.dim() == 0:
         raise ValueError("b must have a time axis, (time, ...), but is a scalar")
