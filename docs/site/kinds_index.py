@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
 
 ENTRIES = {
-    "lstm": Entry("LSTM", "The first to try: a long memory, and on a CPU the quickest over long sequences."),
+    "lstm": Entry("LSTM", "The first to try: a long memory, and a fast kernel of torch on a CPU."),
     "lstm_cell": Entry("LSTM", "An LSTM with layer norm, zoneout, residual layers or a size for each layer."),
     "gru": Entry("GRU", "Nearly an LSTM, with three quarters of its parameters and half its state."),
     "gru_cell": Entry("GRU", "A GRU with layer norm, zoneout, residual layers or a size for each layer."),
@@ -52,9 +52,9 @@ its options, shapes, an example, and what was measured of it.
 
 ## Which one to take
 
-- **No idea yet?** Take [`lstm`](lstm.md). Its memory is long, and over long sequences torch's kernel for it is the
-  quickest of torch's on a CPU: over {long_steps} steps with a `hidden_size` of {long_size},
-  a GRU takes {gru_long} times as long.
+- **No idea yet?** Take [`lstm`](lstm.md). Its memory is long, and torch has a fast kernel for it on a CPU. With
+  [`rnnkit-kernels`](../explanation/plans.md) a GRU takes {gru_long} times as long over {long_steps} steps with a
+  `hidden_size` of {long_size}, and several times as long without.
 - **Fewer parameters, a smaller state?** [`gru`](gru.md) has three quarters of the parameters and half the state.
 - **Layer norm, zoneout, residual layers, another size in each layer?** Take the same network as a stack of cells,
   [`lstm_cell`](lstm_cell.md) or [`gru_cell`](gru_cell.md): the same numbers from the same kernels, and more options.
@@ -66,7 +66,7 @@ its options, shapes, an example, and what was measured of it.
 """
 NOTES = """\
 *Parameters* are those of one layer with `input_size` 64 and `hidden_size` 128. *Forward* and *training* are the time
-relative to `torch.nn.LSTM`, which is 1, in CPU time of one thread, with {sizes}.
+relative to `torch.nn.LSTM`, which is 1, in CPU time of one thread with `rnnkit-kernels`, with {sizes}.
 *Digits* is the accuracy on the demo task after {epochs} epochs, of which a percent or two are chance. Each page has the
 details.
 
