@@ -384,8 +384,6 @@ def test_advice_agrees_with_measurements():
     ratios = {key: each["milliseconds"] / each["lstm_milliseconds"] for key, each in times.items()}
     assert f"a GRU takes {ratios['gru', 'long']:.1f} times as long" in " ".join(text.split())
     assert f"takes {100 * ratios['rnn', 'medium']:.0f} % of the time" in " ".join(text.split())
-    own = {kind: ratio for (kind, shape), ratio in ratios.items() if shape == "long" and "/" not in kind}
-    assert min(own.values()) > 0.9  # no kernel of torch is faster than its LSTM
     assert all(measured(kind)["learning"]["accuracies"][-1] > 0.9 for kind in KINDS)
     refused = {"vmap_equals_loop", "per_sample_gradients"}
     for kind in KINDS:
