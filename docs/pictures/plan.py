@@ -17,7 +17,7 @@ WORDS = (
     "they differ, or the step has no plan, the step loop runs: at each of the T steps Python calls torch for each "
     "operator. If they are equal, an executor runs the stages of all T steps in one call."
 )
-ROW, LOOP, RUN = 62, 232, 366  # where the rows have their middles
+ROW, LOOP, RUN = 70, 232, 366  # where the rows have their middles
 FIRST, LAST = 96, 704
 ACROSS = (LAST - FIRST) / 3
 BOX = (164, 84)

@@ -203,20 +203,20 @@ class CellStack(Backbone):
             return "an option of the stack changes its steps"
         self._ran.clear()
         x = x.transpose(0, 1) if self.batch_first else x
-        state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        choices: list[Any] = choose_executors(self._cells(), x, state)
+        states: Any = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
+        choices: list[Any] = choose_executors(self._cells(), x, states)
         for choice in choices:
             if isinstance(choice, str):
                 return choice
-        return self._run_each_layer(x, state, SequenceEnds.of(lengths, x.shape[0]), choices=choices)
+        return self._run_each_layer(x, states, SequenceEnds.of(lengths, x.shape[0]), choices=choices)
 
     def _preferred(self, cells: Sequence[Cell], x: Tensor, state: Any, lengths: Tensor | None) -> list[Choice | None]:
         """Return the executor of each cell that prefers one to its own methods, None for others; [] if all are None."""
         prefers = [cell.prefers_executor(x, lengths) for cell in cells]
         if True not in prefers or not has_executor():
             return []
-        state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        choices = zip(prefers, choose_executors(cells, x, state), strict=True)
+        states: Any = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
+        choices = zip(prefers, choose_executors(cells, x, states), strict=True)
         preferred = [choice if prefer and not isinstance(choice, str) else None for prefer, choice in choices]
         return preferred if any(preferred) else []
 
