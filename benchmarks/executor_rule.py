@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -100,7 +101,7 @@ def measure(point: Point, seconds: float, threads: int) -> dict[str, list[float]
         calls = {side: what(module, x) for side, module in modules.items()}
         for call in calls.values():
             call()
-        readings = in_turn({side: lambda call=call: milliseconds(clock, call) for side, call in calls.items()}, seconds)  # type: ignore[misc]
+        readings = in_turn({side: partial(milliseconds, clock, call) for side, call in calls.items()}, seconds)
         for side, values in readings.items():
             times.setdefault(side, []).append(low(values))
     return times

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -92,7 +93,7 @@ def figures(arguments: argparse.Namespace, threads: int) -> Iterator[tuple[str, 
                 for call in calls.values():
                     call()
                 readings = in_turn(
-                    {side: lambda call=call: milliseconds(clock, call) for side, call in calls.items()},  # type: ignore[misc]
+                    {side: partial(milliseconds, clock, call) for side, call in calls.items()},
                     arguments.seconds,
                 )
                 times = {side: low(values) for side, values in readings.items()}
