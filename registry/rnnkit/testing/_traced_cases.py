@@ -84,7 +84,8 @@ def _computation(case: Case) -> _Computation:
 
 def _attributes(model: RecurrentModel) -> Iterator[tuple[str, str, type]]:
     for path, module in model.named_modules():
-        own: Mapping[str, Any] = {**vars(module), **module._parameters, **module._buffers}  # noqa: SLF001  # in no other attribute
+        tensors = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+        own: Mapping[str, Any] = {**vars(module), **dict(tensors)}
         yield from ((path, name, type(value)) for name, value in own.items())
 
 
