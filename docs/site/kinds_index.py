@@ -201,7 +201,7 @@ def _ratio(ratio: float) -> Cell:
 
 
 def _paper(card: CardContext) -> Cell:
-    paper = card.record.paper
+    paper = next(iter(card.record.papers), None)
     if paper is None:
         return Cell("none", 0)
     return Cell(f'<a href="{escape(paper.link)}">{escape(surnames(paper.authors))}, {paper.year}</a>', paper.year)

@@ -35,6 +35,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             summary="Gated recurrent unit: a reset and an update gate, about three quarters of an LSTM's parameters.",
             equation=GRU_STEP,
             meanings=GRU_MEANINGS,
-            paper=CHO,
+            family="gated",
+            papers=(CHO,),
         )
     )

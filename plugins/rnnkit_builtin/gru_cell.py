@@ -68,6 +68,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             summary="Gated recurrent unit as a stack of cells, with every option that stacks of cells have.",
             equation=GRU_STEP,
             meanings=GRU_MEANINGS,
-            paper=CHO,
+            family="gated",
+            papers=[CHO],
         )
     )

@@ -98,6 +98,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             # With proj_size, h_t is the last line multiplied by W_{hr} (Sak et al., arXiv 1402.1128).
             equation=LSTM_STEP,
             meanings=LSTM_MEANINGS,
-            paper=HOCHREITER,
+            family="gated",
+            papers=(HOCHREITER,),
         )
     )

@@ -80,6 +80,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             summary="Long short-term memory as a stack of cells, with every option that stacks of cells have.",
             equation=LSTM_STEP,
             meanings=LSTM_MEANINGS,
-            paper=HOCHREITER,
+            family="gated",
+            papers=[HOCHREITER],
         )
     )

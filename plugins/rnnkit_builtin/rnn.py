@@ -44,6 +44,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             summary="Elman's recurrent network: the new state is one nonlinear layer of the input and the old state.",
             equation=ELMAN_STEP,
             meanings=ELMAN_MEANINGS,
-            paper=ELMAN,
+            family="simple",
+            papers=(ELMAN,),
         )
     )

@@ -84,6 +84,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             summary="Elman's recurrent network as a stack of cells, with every option that stacks of cells have.",
             equation=ELMAN_STEP,
             meanings=ELMAN_MEANINGS,
-            paper=ELMAN,
+            family="simple",
+            papers=[ELMAN],
         )
     )

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 
 class Paper(NamedTuple):
-    """The publication of a kind."""
+    """A publication on which a kind is based."""
 
     title: str
     authors: str
     year: int
     link: str
+    contribution: str = ""
+    """What the kind takes from this publication, such as "the forget gate"; empty if the kind has only one."""
 
 
 class Problem(NamedTuple):
@@ -62,7 +64,9 @@ class Kind:
         equation: the update of one step in LaTeX, which the code computes; empty if none is given.
         meanings: what the symbols of the equation mean: from LaTeX to a phrase that begins in lower case. `x_t`, the
             parts of the state, weights, biases and functions such as tanh need none.
-        paper: its publication; None if there is none.
+        papers: the publications on which it is based, the main one first; empty if there are none.
+        notes: sentences on where the equation differs from the papers, and where other implementations do.
+        family: the group in which tables list it, such as `"gated"`; empty if it belongs to none.
         check: yields a `Problem` for each rule between fields that a spec breaks (`proj_size < hidden_size`).
             Called when a spec is created, after each field has been found valid by itself.
         features: returns the number of features of the output at one step, over all directions, for a spec that passes
@@ -80,7 +84,9 @@ class Kind:
     summary: str
     equation: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict, hash=False)
-    paper: Paper | None = None
+    papers: tuple[Paper, ...] = ()
+    notes: tuple[str, ...] = ()
+    family: str = ""
     check: Callable[[RecurrentSpec[Any]], Iterable[Problem]] = _no_problems
     features: Callable[[RecurrentSpec[Any]], int] | None = None
     sizes_per_layer: bool = False

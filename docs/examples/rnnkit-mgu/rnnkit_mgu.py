@@ -70,11 +70,14 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 "f_t": "forget gate: how much of the old state the new values read, and how much of it they replace",
                 "n_t": "new values for the state",
             },
-            paper=Paper(
-                title="Minimal Gated Unit for Recurrent Neural Networks",
-                authors="Guo-Bing Zhou, Jianxin Wu, Chen-Lin Zhang, Zhi-Hua Zhou",
-                year=2016,
-                link="https://arxiv.org/abs/1603.09420",
-            ),
+            family="gated",
+            papers=[
+                Paper(
+                    title="Minimal Gated Unit for Recurrent Neural Networks",
+                    authors="Guo-Bing Zhou, Jianxin Wu, Chen-Lin Zhang, Zhi-Hua Zhou",
+                    year=2016,
+                    link="https://arxiv.org/abs/1603.09420",
+                )
+            ],
         )
     )

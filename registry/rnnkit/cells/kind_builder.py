@@ -32,7 +32,9 @@ def cell_kind(
     summary: str,
     equation: str = "",
     meanings: Mapping[str, str] | None = None,
-    paper: Paper | None = None,
+    papers: Sequence[Paper] = (),
+    notes: Sequence[str] = (),
+    family: str = "",
     options: type[StackOptions] = StackOptions,
     check: Check = lambda _spec: (),
     deprecated: Deprecation | None = None,
@@ -53,7 +55,9 @@ def cell_kind(
         summary: one sentence.
         equation: the update of one step in LaTeX; must be equal to the cell's `step`.
         meanings: the meanings of the symbols, as in `Kind`; None: there is nothing to explain.
-        paper: the publication that introduced the cell.
+        papers: the publications on which the cell is based, the main one first.
+        notes: sentences on where the equation differs from the papers, and where other implementations do.
+        family: the group in which tables list the kind, such as `"gated"`.
         options: `StackOptions`, or a subclass of it. The fields that a subclass adds are passed to the constructor of
             the cell by name.
         check: yields a `Problem` for each rule between fields that a spec breaks, in addition to the limitations of the
@@ -81,7 +85,9 @@ def cell_kind(
         summary=summary,
         equation=equation,
         meanings=meanings or {},
-        paper=paper,
+        papers=tuple(papers),
+        notes=tuple(notes),
+        family=family,
         check=check_spec,
         features=lambda spec: _features(spec, cells(spec)[-1]),
         sizes_per_layer=True,

@@ -72,19 +72,20 @@ def _facts(name: str) -> dict[str, Any]:
         "notices": [as_text(each) for each in (catalog.alias_message(name), catalog.deprecation(name)) if each],
         "summary": as_text(kind.summary),
         "equation": dedent(as_text(kind.equation)).strip(),
-        "paper": _paper(kind),
+        "family": as_text(kind.family),
+        "papers": _papers(kind),
+        "notes": [as_text(note) for note in kind.notes],
         "sizes_per_layer": bool(kind.sizes_per_layer),
         "example": _example(candidate.name),
         "options": [field._asdict() for field in describe_options(kind.options)],
     }
 
 
-def _paper(kind: Kind) -> dict[str, str] | None:
+def _papers(kind: Kind) -> list[dict[str, str]]:
     from rnnkit import Paper
 
-    if not isinstance(kind.paper, Paper):
-        return None
-    return {name: as_text(value) for name, value in kind.paper._asdict().items()}
+    papers = [paper for paper in kind.papers if isinstance(paper, Paper)]
+    return [{name: as_text(value) for name, value in paper._asdict().items()} for paper in papers]
 
 
 def _example(name: str) -> dict[str, Any]:
@@ -120,9 +121,14 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
 def _origin(facts: dict[str, Any]) -> list[str]:
     sizes = "one for all layers, or one for each layer" if facts["sizes_per_layer"] else "one for all layers"
     lines = [f"Provided by: {facts['distribution']} {facts['version']}"]
-    if paper := facts["paper"]:
-        lines.append(f"Paper: {paper['title']}. {paper['authors']}, {paper['year']}. {paper['link']}")
-    return [*lines, f"Hidden sizes: {sizes}"]
+    lines += [_cited(paper) for paper in facts["papers"]]
+    lines.append(f"Hidden sizes: {sizes}")
+    return [*lines, *[f"Note: {note}" for note in facts["notes"]]]
+
+
+def _cited(paper: dict[str, str]) -> str:
+    text = f"Paper: {paper['title']}. {paper['authors']}, {paper['year']}. {paper['link']}"
+    return f"{text} ({paper['contribution']})" if paper["contribution"] else text
 
 
 def _shown_example(example: dict[str, Any]) -> str:

@@ -47,8 +47,8 @@ def _provider(card: CardContext) -> str:
 
 
 def _paper(card: CardContext) -> str:
-    paper = card.record.paper
-    return "" if paper is None else f"[{surnames(paper.authors)}, {paper.year}]({paper.link})"
+    papers = card.record.papers
+    return ", ".join(f"[{surnames(paper.authors)}, {paper.year}]({paper.link})" for paper in papers)
 
 
 def surnames(authors: str) -> str:

@@ -1,7 +1,8 @@
-"""The paper of a kind, links to the API, and how to regenerate the card."""
+"""The papers of a kind, links to the API, and how to regenerate the card."""
 
 from __future__ import annotations
 
+from rnnkit import Paper
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.files import measurements_path
 from rnnkit_cards.links import Links
@@ -18,10 +19,16 @@ _STACK_API = {
 }
 
 
+def _contribution(paper: Paper) -> str:
+    return f": {paper.contribution}" if paper.contribution else ""
+
+
 def references(card: CardContext, links: Links) -> str:
-    """The paper, and rnnkit's classes and functions for this kind."""
-    paper = card.record.paper
-    lines = [] if paper is None else [f"- {paper.authors}: [{paper.title}]({paper.link}), {paper.year}."]
+    """The papers, and rnnkit's classes and functions for this kind."""
+    lines = [
+        f"- {paper.authors}: [{paper.title}]({paper.link}), {paper.year}{_contribution(paper)}."
+        for paper in card.record.papers
+    ]
     api = {**_API, **(_STACK_API if card.cells else {})}
     lines += [f"- {_link(name, page, links)}: {text}." for name, (page, text) in api.items()]
     return "## References\n\n" + "\n".join(lines)

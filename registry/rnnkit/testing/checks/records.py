@@ -76,15 +76,16 @@ def _check_names(context: CheckContext, when: str) -> None:
 
 @check("registration")
 def record_is_complete(context: CheckContext) -> None:
-    """The record has a valid summary, documented options and, if given, a valid equation and paper.
+    """The record has a valid summary, documented options and, if given, a valid equation and papers.
 
     A field is missing, or the LaTeX of the equation is not in a raw string, r"...".
     """
     record = context.kind.record
     texts = [*_summary_problems(record.summary), *_equation_problems(record.equation)]
-    problems = [*texts, *_paper_problems(record.paper), *_option_problems(record)]
+    papers = [problem for paper in record.papers for problem in _paper_problems(paper)]
+    problems = [*texts, *papers, *_note_problems(record.notes), *_option_problems(record)]
     context.assert_true(not problems, "; ".join(problems))
-    for part in ("equation", "paper"):
+    for part in ("equation", "papers"):
         if not getattr(record, part):
             context.figures[part] = "not given"
 
@@ -124,10 +125,14 @@ def _malformed(equation: str) -> MalformedEquationError | None:
     return None
 
 
-def _paper_problems(paper: Paper | None) -> Iterator[str]:
-    if paper is None:
-        return
-    title, authors, year, link = paper
+def _note_problems(notes: tuple[str, ...]) -> Iterator[str]:
+    for note in notes:
+        if not isinstance(note, str) or not note.strip().endswith("."):
+            yield f"each note must be a sentence that ends with a period, but one is {note!r}"
+
+
+def _paper_problems(paper: Paper) -> Iterator[str]:
+    title, authors, year, link, _ = paper
     for name, text in (("title", title), ("authors", authors)):
         if not isinstance(text, str) or not text.strip():
             yield f"the {name} of the paper must be a nonempty string, but is {text!r}"
