@@ -73,7 +73,7 @@ class MinGRUCell(LinearCell):
     def symbols(self) -> dict[str, Any]:
         w_z, w_n = self.weight_ih.chunk(2)
         b_z, b_n = (0, 0) if self.bias is None else self.bias.chunk(2)
-        return {"W_z": w_z, "W_n": w_n, "b_z": b_z, "b_n": b_n, "g": g if self.positive else torch.clone}
+        return {"W_{iz}": w_z, "W_{in}": w_n, "b_z": b_z, "b_n": b_n, "g": g if self.positive else torch.clone}
 
 
 @hookimpl
@@ -85,8 +85,8 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             summary="A GRU whose gate reads the input alone, so that it runs in parallel over time.",
             family="linear",
             equation=r"""
-                z_t &= \sigma(W_z x_t + b_z) \\
-                n_t &= g(W_n x_t + b_n) \\
+                z_t &= \sigma(W_{iz} x_t + b_z) \\
+                n_t &= g(W_{in} x_t + b_n) \\
                 h_t &= (1 - z_t) \odot h_{t-1} + z_t \odot n_t
             """,
             meanings={
