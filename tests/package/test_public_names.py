@@ -25,6 +25,7 @@ PUBLIC = [
     "ExportReport",
     "FieldDescription",
     "FileProblem",
+    "GatedCell",
     "InitOptions",
     "InputError",
     "Kind",

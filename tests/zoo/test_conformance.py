@@ -6,9 +6,17 @@ from rnnkit.testing import all_checks, parametrize_with_checks
 from tests.helpers.kinds import ZOO
 
 NO_MATRIX_READS_THE_STATE = {"dropout_parts_are_only_multiplied", "orthogonal_init_acts_on_recurrence"}
+# The gated state is read element-wise as well.
+GATED = {"dropout_parts_are_only_multiplied"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
+    "cfn": GATED,
+    "janet": GATED,
+    "ligru": GATED,
     "mingru": NO_MATRIX_READS_THE_STATE,
+    "peephole_lstm": set(),
+    "ran": set(),
+    "ugrnn": GATED,
 }
 
 
