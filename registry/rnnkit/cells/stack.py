@@ -21,7 +21,7 @@ from rnnkit.cells._unroll import (
 )
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
-from rnnkit.cells.fused import fused_paths, is_modified, unroll_fused, unroll_layers_fused
+from rnnkit.cells.fused import execution_paths, is_modified, unroll_fused, unroll_layers_fused
 from rnnkit.cells.planned import (
     STEP_LOOP,
     UNROLL,
@@ -90,7 +90,7 @@ class CellStack(Backbone):
         self._force_step_loop = False
         self._number = new_number(self)
         self._ran: list[Execution] = []  # by the cells in the last call; empty after `unroll_layers`
-        self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
+        self._paths = {training: execution_paths(self.options, training=training) for training in (False, True)}
         if self.options.residual and len(set(sizes)) > 1:
             raise BuildError(f"residual=True requires layers of one size, but their outputs have {sizes} features")
         self.cells = nn.ModuleList(cell for layer in layers for cell in layer)
@@ -199,7 +199,7 @@ class CellStack(Backbone):
         """
         if self._force_step_loop:
             return "force_step_loop is True"
-        if not self._fused_paths[self.training].cells:
+        if not self._paths[self.training].cells:
             return "an option of the stack changes its steps"
         self._ran.clear()
         x = x.transpose(0, 1) if self.batch_first else x
@@ -237,9 +237,9 @@ class CellStack(Backbone):
         choices: list[Any] = []
         if not torch.compiler.is_compiling():
             self._ran.clear()
-            if is_fused and self._may_prefer_executor and self._fused_paths[self.training].cells:
+            if is_fused and self._may_prefer_executor and self._paths[self.training].cells:
                 choices = self._preferred(cells, x, state, lengths)
-        if is_fused and not choices and self._fused_paths[self.training].layers:
+        if is_fused and not choices and self._paths[self.training].layers:
             result = self._run_layers_fused(cells, x, state, lengths)
             if result is not NotImplemented:
                 self._note(UNROLL_LAYERS)
@@ -399,7 +399,7 @@ class CellStack(Backbone):
         self, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None, changes: Regularization | None
     ) -> Any:
         """Run a cell by its own `unroll`, or in a compiled model by its plan, or return `NotImplemented`."""
-        if self._fused_paths[self.training].cells:
+        if self._paths[self.training].cells:
             result = unroll_fused(cell, x, state, lengths)
             if result is not NotImplemented:
                 self._note(UNROLL)
@@ -413,7 +413,7 @@ class CellStack(Backbone):
         """Return the step loop and the reason, if no executor may replace it."""
         if record or self._force_step_loop:
             return Execution(STEP_LOOP)
-        if not self._fused_paths[self.training].plans:
+        if not self._paths[self.training].plans:
             return Execution(STEP_LOOP, "an option of the stack changes its steps")
         return None
 
