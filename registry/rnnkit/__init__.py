@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         move_state,
     )
     from rnnkit.options import InitOptions, Options, StackOptions
+    from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
 __all__ = [
@@ -120,6 +121,7 @@ __all__ = [
     "ModelSummary",
     "Options",
     "Paper",
+    "PerLayer",
     "PluginError",
     "Problem",
     "Provider",
@@ -228,6 +230,7 @@ _ROOMS = {
         "move_state",
     ],
     "options": ["InitOptions", "Options", "StackOptions"],
+    "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -6,11 +6,13 @@ from dataclasses import fields
 from functools import wraps
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from typing_extensions import dataclass_transform
 
+from rnnkit._one_or_each import one_or_each
 from rnnkit._plain_values import to_plain
+from rnnkit.per_layer import require_valid_declarations
 
 # strict: `True` and `2.0` are not accepted as the integers 1 and 2. Spec files hold finite numbers only; if a plugin
 # allows infinity or NaN in a field nevertheless, "constants" keeps it from being written as null.
@@ -50,11 +52,12 @@ class Options:
         dataclass(cls, frozen=True, kw_only=True, config=_CONFIG)
         cls.__init__ = _with_plain_arguments(cls.__init__)  # type: ignore[method-assign]
         try:
-            hash(cls())
+            hash(defaults := cls())
         except (TypeError, ValidationError) as error:
             raise TypeError(
                 f"Each field of {cls.__name__} needs a valid and hashable default (a tuple, not a list): {error}"
             ) from error
+        require_valid_declarations(defaults)
 
 
 def _with_plain_arguments(init: Callable[..., None]) -> Callable[..., None]:
@@ -65,24 +68,6 @@ def _with_plain_arguments(init: Callable[..., None]) -> Callable[..., None]:
         init(self, *args, **to_plain(kwargs))
 
     return with_plain_arguments
-
-
-def one_or_each(one: Any, each: Any) -> WrapValidator:
-    """Return the validator of a field that accepts one value, or a list or tuple of values, stored as a tuple.
-
-    A plain union would report one invalid value with an error for each of its branches.
-
-    Args:
-        one: type of one value.
-        each: type of the tuple.
-    """
-    of_one: TypeAdapter[Any] = TypeAdapter(one)
-    of_each: TypeAdapter[Any] = TypeAdapter(each)
-
-    def validated(value: Any, _union: Callable[[Any], Any]) -> Any:
-        return (of_each if isinstance(value, list | tuple) else of_one).validate_python(value)
-
-    return WrapValidator(validated)
 
 
 def plain_defaults(cls: type[Options]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ PUBLIC = [
     "ModelSummary",
     "Options",
     "Paper",
+    "PerLayer",
     "PluginError",
     "Problem",
     "Provider",

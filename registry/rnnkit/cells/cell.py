@@ -55,6 +55,10 @@ class Cell(ResettableModule, ABC):
     | `recurrent_init="orthogonal"` | `recurrent_weights()`: by default, every matrix named `weight_h...` |
     | `recurrent_dropout` | `recurrent_dropout_parts`, the parts of the state that are read by matrix products only |
 
+    A constructor that takes `layer`, `num_layers` or `direction` gets the place of the cell in its stack, as where a
+    start of the weights depends on the layer: the layer from 0 to `num_layers - 1`, and direction 0 for forward, 1 for
+    reverse. An option that is `PerLayer` arrives as the value of the cell's layer.
+
     Args:
         input_size: number of features of the input at one step.
         hidden_size: number of features of the hidden state.

@@ -111,8 +111,8 @@ def stack_problems(spec: RecurrentSpec[Any], factories: Sequence[CellFactory]) -
     options: StackOptions = spec.options
     yield from _layer_problems(spec, options)
     by_field: dict[str, Problem] = {}  # one for each field: the problem of the lowest layer
-    for factory in reversed(factories):
-        by_field |= {problem.field: problem for problem in _cell_problems(spec, options, factory)}
+    for layer, factory in reversed(list(enumerate(factories))):
+        by_field |= {problem.field: problem for problem in _cell_problems(spec, options, factory, layer)}
     yield from by_field.values()
 
 
@@ -130,7 +130,9 @@ def _layer_problems(spec: RecurrentSpec[Any], options: StackOptions) -> Iterator
         yield Problem("options.layer_norm", "Normalizing a single feature always gives zero: set hidden_size above 1")
 
 
-def _cell_problems(spec: RecurrentSpec[Any], options: StackOptions, factory: CellFactory) -> Iterator[Problem]:
+def _cell_problems(
+    spec: RecurrentSpec[Any], options: StackOptions, factory: CellFactory, layer: int
+) -> Iterator[Problem]:
     cell = cell_class(factory)
     accepted, parts = constructor_parameters(cell), state_fields(cell)
     if not spec.bias and "bias" not in accepted:
@@ -153,15 +155,16 @@ def _cell_problems(spec: RecurrentSpec[Any], options: StackOptions, factory: Cel
             f"The state of {cell.__name__} has {len(parts)} part{'s' * (len(parts) > 1)}, {', '.join(parts)}: "
             "give one number for each, or one number for all cells and parts",
         )
-    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(factory, spec):
+    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(factory, spec, layer):
         yield Problem("options.recurrent_init", f"{cell.__name__} has no recurrent weight: leave it at 'default'")
 
 
-def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any]) -> bool:
-    return bool(factory(1, 1, **cell_arguments(factory, spec), device="meta").recurrent_weights())
+def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any], layer: int) -> bool:
+    return bool(factory(1, 1, **cell_arguments(factory, spec, layer), device="meta").recurrent_weights())
 
 
 def _features(spec: RecurrentSpec[Any], factory: CellFactory) -> int:
     """Return the number of output features of the last layer, whose cells a factory creates."""
-    cell = factory(1, spec.hidden_sizes[-1], **cell_arguments(factory, spec), device="meta")
+    arguments = cell_arguments(factory, spec, layer=spec.num_layers - 1)
+    cell = factory(1, spec.hidden_sizes[-1], **arguments, device="meta")
     return spec.directions * int(cell.output_size)

@@ -54,8 +54,8 @@ class CellStack(Backbone):
     Args:
         spec: the configuration; options that are not `StackOptions` count as their defaults.
         cells: the class of the cells of each layer, from the bottom up. A constructor is called with `device`, `dtype`,
-            and those of `bias`, `layer_norm` and the kind's own options that it takes. Set other arguments with
-            `functools.partial`.
+            and those of `bias`, `layer_norm`, `layer`, `num_layers`, `direction` and the kind's own options that it
+            takes. Set other arguments with `functools.partial`.
         device: device of the parameters; None: torch's default.
         dtype: dtype of the parameters; None: torch's default.
 
