@@ -46,7 +46,12 @@ _FUSED_CELLS: Mapping[str, _Condition] = {
 
 
 # A plan is that of the steps as regularization changes them.
-_PLANS: Mapping[str, _Condition] = {**_FUSED_CELLS, "recurrent_dropout": _always, "zoneout": _always}
+_PLANS: Mapping[str, _Condition] = {
+    **_FUSED_CELLS,
+    "recurrent_dropout": _always,
+    "zoneout": _always,
+    "time_feature": _always,
+}
 
 
 class ExecutionPaths(NamedTuple):

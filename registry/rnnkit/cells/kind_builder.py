@@ -126,8 +126,22 @@ def _layer_problems(spec: RecurrentSpec[Any], options: StackOptions) -> Iterator
         yield Problem(
             "options.variational_dropout", "variational_dropout=True has no effect with dropout=0; set dropout above 0"
         )
+    if options.time_feature is not None:
+        yield from _time_problems(spec, options.time_feature)
     if options.layer_norm == "output" and 1 in [size * spec.directions for size in spec.hidden_sizes]:
         yield Problem("options.layer_norm", "Normalizing a single feature always gives zero: set hidden_size above 1")
+
+
+def _time_problems(spec: RecurrentSpec[Any], index: int) -> Iterator[Problem]:
+    if spec.num_embeddings is not None:
+        message = "time_feature requires input features, but num_embeddings makes the input token ids: leave it at None"
+        yield Problem("options.time_feature", message)
+    elif index >= spec.input_size:
+        message = f"time_feature={index} must be the index of an input feature, below input_size={spec.input_size}"
+        yield Problem("options.time_feature", message)
+    elif spec.input_size == 1:
+        message = "time_feature leaves no other input feature with input_size=1: count it in input_size"
+        yield Problem("options.time_feature", message)
 
 
 def _cell_problems(
@@ -143,6 +157,11 @@ def _cell_problems(
         yield Problem("options.forget_bias", f"{cell.__name__} has no forget gate: leave it at None")
     if options.forget_bias is not None and not spec.bias:
         yield Problem("options.forget_bias", "forget_bias requires bias=True: set it, or leave forget_bias at None")
+    if options.time_feature is not None and not cell.takes_elapsed:
+        message = (
+            f"{cell.__name__} takes no elapsed time: leave it at None, by which the time is a feature like any other"
+        )
+        yield Problem("options.time_feature", message)
     if options.recurrent_dropout and not cell.recurrent_dropout_parts:
         yield Problem(
             "options.recurrent_dropout",

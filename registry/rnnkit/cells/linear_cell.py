@@ -59,6 +59,19 @@ class LinearCell(Cell):
         if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
         a, b, *inputs = self.project(x)
-        h = scan(a, b, state.h)
-        last = h[-1] if lengths is None else h[lengths - 1, torch.arange(len(lengths), device=h.device)]
+        h, last = scan_states(a, b, state.h, lengths)
         return (self.read(h, *inputs) if inputs else h), CellState(last)
+
+
+def scan_states(a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the states h_t = a_t h_{t-1} + b_t of all steps, and the state after the last valid step.
+
+    Args:
+        a: the factors of all steps; a and b broadcast to `(time, batch, hidden_size)`.
+        b: the terms of all steps.
+        h0: the state before the first step, `(batch, hidden_size)`.
+        lengths: number of valid steps of each sequence, `(batch,)`; None: all are valid.
+    """
+    a, b = torch.broadcast_tensors(a, b)
+    h = scan(a, b, h0)
+    return h, h[-1] if lengths is None else h[lengths - 1, torch.arange(len(lengths), device=h.device)]

@@ -58,7 +58,7 @@ def _equation_of(context: CheckContext) -> Equation:
 
 def _compare(context: CheckContext, cell: Cell, equation: Equation) -> None:
     x_t, state = _inputs(cell)
-    output, after = cell.step(cell.project(x_t), state)
+    output, after = cell.step(cell.project_packed(x_t), state)
     names = [_state_names(equation, part) for part in state_fields(type(cell))]
     batched = dict(zip([before for before, _ in names], state, strict=True))
     batched[equation.spelling(_INPUT) or _INPUT] = x_t
