@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rnnkit import list_kinds
+from tests.helpers.kinds import TESTED
 from tests.helpers.plugins_on_disk import PluginsOnDisk
 from tests.helpers.slow import is_slow
 
@@ -22,9 +22,9 @@ def plugins(tmp_path, monkeypatch):
 
 
 def pytest_generate_tests(metafunc):
-    """A test that takes `kind` runs for every installed kind, a third party's included."""
+    """A test that takes `kind` runs for the core's kinds and those of third parties; `tests/zoo` tests the others."""
     if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", list_kinds())
+        metafunc.parametrize("kind", TESTED)
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -21,7 +21,6 @@ from rnnkit import (
     StackOptions,
     build_model,
     cell_kind,
-    list_kinds,
     load_model,
     register_kind,
     save_model,
@@ -30,9 +29,10 @@ from rnnkit import (
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm_cell import LSTMCell
 from rnnkit_builtin.rnn_cell import RNNCell
+from tests.helpers.kinds import TESTED
 from tests.helpers.models import BATCH, INPUT_SIZE, TIME, leaves, map_state, random_state, small_input, small_model
 
-STACKS = [kind for kind in list_kinds() if hasattr(small_model(kind).backbone, "cells")]
+STACKS = [kind for kind in TESTED if hasattr(small_model(kind).backbone, "cells")]
 LENGTHS = torch.tensor([5, 2, 0, 3])
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 OF_TORCH = {RNNCell: nn.RNNCell, GRUCell: nn.GRUCell, LSTMCell: nn.LSTMCell}

@@ -20,13 +20,13 @@ from rnnkit import (
     build_model,
     cell_kind,
     get_kind,
-    list_kinds,
     register_kind,
 )
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm_cell import LSTMCell, LSTMCellState
 from rnnkit_builtin.mixed import MixedOptions
 from rnnkit_builtin.rnn_cell import RNNCell
+from tests.helpers.kinds import CORE
 from tests.helpers.models import (
     BATCH,
     INPUT_SIZE,
@@ -761,7 +761,7 @@ def model_with(stack, name, **changes):
 def test_every_option_of_stacks_is_tested_here():
     tried = {option for changes in OPTION_SETS.values() for option in changes.get("options", {})}
     assert tried == {field.name for field in fields(StackOptions)}
-    assert set(STACKS) == {name for name in list_kinds("rnnkit/*") if issubclass(get_kind(name).options, StackOptions)}
+    assert set(STACKS) == {name for name in CORE if issubclass(get_kind(name).options, StackOptions)}
 
 
 @options

@@ -22,8 +22,8 @@ def no_builder(spec, *, device, dtype):
 def kind(name, **fields):
     """A kind of which a test need say only what it is about."""
     paper = Paper(title="A title", authors="An author", year=2000, link="https://example.org")
-    given = {"name": name, "builder": no_builder, "summary": "A test.", "equation": "h", "papers": (paper,)}
-    return Kind(**given | fields)
+    record = {"name": name, "builder": no_builder, "summary": "A test.", "equation": "h", "papers": (paper,)}
+    return Kind(**record | fields)
 '''
 
 FIRST_READOUT = """

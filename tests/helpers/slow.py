@@ -9,6 +9,7 @@ SLOW = {
     "tests/docs/": "run pages, tutorials and examples, and build the site",
     "tests/benchmarks/": "run benchmarks",
     "plugins/rnnkit-cards/tests/": "draw model cards, which the core does not need",
+    "tests/zoo/": "run all checks on every kind",
     "tests/package/test_typing.py": "starts mypy and pyright",
     "tests/catalog/test_hostile_plugins.py": "starts a process for each broken distribution",
     "tests/catalog/test_processes.py": "starts worker processes",

@@ -19,19 +19,18 @@ from rnnkit import (
     UnresolvedKindError,
     build_model,
     flatten_state,
-    list_kinds,
     register_kind,
     save_spec,
 )
-from rnnkit.catalog import Catalog
 from rnnkit.introspection.model_summary import summarize_spec
 from rnnkit.specs import UnresolvedOptions
 from tests.helpers.commands import run as run_command
+from tests.helpers.kinds import CORE
 from tests.helpers.models import BATCH, small_spec
 
 TIME = 7
 READOUTS = ("last", "mean", "max", "all")
-OWN_KINDS = [kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"]
+OWN_KINDS = CORE
 GATES = {"rnn": 1, "rnn_cell": 1, "gru": 3, "gru_cell": 3, "lstm": 4, "lstm_cell": 4}
 
 

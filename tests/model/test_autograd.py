@@ -6,18 +6,19 @@ from torch.autograd import gradgradcheck
 from torch.func import vmap
 from torch.nn import functional as F
 
-from rnnkit import Cell, CellState, cell_kind, detach_state, list_kinds, register_kind
+from rnnkit import Cell, CellState, cell_kind, detach_state, register_kind
+from tests.helpers.kinds import TESTED
 from tests.helpers.models import leaves, map_state, random_state, small_input, small_model, total
 
-STACKS = [kind for kind in list_kinds() if hasattr(small_model(kind).backbone, "cells")]
+STACKS = [kind for kind in TESTED if hasattr(small_model(kind).backbone, "cells")]
 LENGTHS = torch.tensor([5, 2, 0, 3])
 directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 with_or_without_lengths = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["no_lengths", "lengths"])
 # every installed kind as it is, and every stack also in the step loop
 kinds_and_step_loops = pytest.mark.parametrize(
     ("name", "force_step_loop"),
-    [(name, False) for name in list_kinds()] + [(name, True) for name in STACKS],
-    ids=[*list_kinds(), *(f"{name}_in_the_step_loop" for name in STACKS)],
+    [(name, False) for name in TESTED] + [(name, True) for name in STACKS],
+    ids=[*TESTED, *(f"{name}_in_the_step_loop" for name in STACKS)],
 )
 
 

@@ -9,12 +9,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence
 
 from docs.site.example_plugin import example_installed
-from rnnkit import Backbone, InputError, RecurrentModel, StepError, list_kinds
+from rnnkit import Backbone, InputError, RecurrentModel, StepError
+from tests.helpers.kinds import TESTED
 from tests.helpers.models import BATCH, TIME, leaves, random_state, small_input, small_model, small_spec, total
 
 LENGTHS = [5, 2, 0, 3]
 RESTARTS = torch.tensor([[0, 1, 0, 0, 1], [1, 0, 0, 1, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 1]], dtype=torch.bool)
-NAMES = [*list_kinds(), "rnnkit-mgu/mgu"]  # the kind of the examples, which has no fused path
+NAMES = [*TESTED, "rnnkit-mgu/mgu"]  # the kind of the examples, which has no fused path
 
 
 def build(name, **changes):

@@ -16,14 +16,14 @@ from rnnkit import (
     flatten_state,
     get_kind,
     get_readout,
-    list_kinds,
     map_state,
     move_state,
 )
+from tests.helpers.kinds import TESTED
 from tests.helpers.models import BATCH, TIME, leaves, random_state, small_input, small_model, total
 
 HIDDEN = 6
-STACKS = [name for name in list_kinds() if get_kind(name).sizes_per_layer]
+STACKS = [name for name in TESTED if get_kind(name).sizes_per_layer]
 MASK = torch.tensor([True, False, True, False])
 stacks = pytest.mark.parametrize("stack", STACKS)
 directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
@@ -538,7 +538,7 @@ def test_state_of_a_model_of_another_kind_is_refused():
     )
 
 
-@pytest.mark.parametrize("name", list_kinds())
+@pytest.mark.parametrize("name", TESTED)
 def test_state_of_a_bidirectional_encoder(name):
     encoder = small_model(name, bidirectional=True, readout="all")
     decoder = small_model(name, hidden_size=12)

@@ -7,7 +7,8 @@ import torch
 from torch.export import Dim
 
 from docs.site.example_plugin import example_installed
-from rnnkit import InputError, StepError, flatten_state, list_kinds
+from rnnkit import InputError, StepError, flatten_state
+from tests.helpers.kinds import TESTED
 from tests.helpers.models import BATCH, TIME, leaves, small_input, small_model
 
 NEW_BATCH = 6
@@ -67,7 +68,7 @@ def test_wrong_states_are_refused():
 
 
 # The kinds of the examples are exported as well.
-KINDS = [*list_kinds(), "rnnkit-mgu/mgu"]
+KINDS = [*TESTED, "rnnkit-mgu/mgu"]
 
 
 def example(kind):

@@ -1,13 +1,12 @@
-"""Every installed kind passes the conformance checks, including third-party kinds."""
+"""The core's kinds and third-party kinds pass the conformance checks; `tests/zoo` tests the others."""
 
 import pytest
 
-from rnnkit import list_kinds
 from rnnkit.testing import all_checks, parametrize_with_checks
+from tests.helpers.kinds import THIRD_PARTY
 
 TORCH = ["rnn", "gru", "lstm"]
 CELLS = ["rnn_cell", "gru_cell", "lstm_cell"]
-OTHERS = [kind for kind in list_kinds() if kind not in {*TORCH, *CELLS, "mixed"}]
 NOT_FOR_TORCH = {
     "hidden_size_per_layer",
     "step_matches_equation",  # there is no cell to compare
@@ -44,6 +43,6 @@ def test_stacks_of_cells(check):
     run(check, NOT_FOR_CELLS)
 
 
-@parametrize_with_checks("mixed", *OTHERS, minimum=len(all_checks()) - 5)
+@parametrize_with_checks("mixed", *THIRD_PARTY, minimum=len(all_checks()) - 5)
 def test_other_kinds(check):
     run(check, NOT_FOR_MIXED) if check.kind == "mixed" else check.run()
