@@ -277,9 +277,11 @@ class Cell(ResettableModule, ABC):
 
         Returns:
             A mapping from each symbol, written as in the LaTeX, to a number, a function or a tensor: one axis for a
-            column, two for a matrix. Give parameters or slices of them, so that gradients flow; give 0 for a bias that
-            the cell does not have. Omit `x_t`, the parts of the state (`h_{t-1}` of a part `h`) and functions with a
-            fixed meaning, such as `\sigma`, `\tanh` and `\max`. Empty unless overridden.
+            column, two for a matrix. If the equation is that of one head, a list has a value for each head, and the
+            axis after the batch of each part of the state is that of the heads. Give parameters or slices of them, so
+            that gradients flow; give 0 for a bias that the cell does not have. Omit `x_t`, the parts of the state
+            (`h_{t-1}` of a part `h`) and functions with a fixed meaning, such as `\sigma`, `\tanh` and `\max`. Empty
+            unless overridden.
         """
         return {}
 
