@@ -37,6 +37,7 @@ def cell_kind(
     family: str = "",
     options: type[StackOptions] = StackOptions,
     check: Check = lambda _spec: (),
+    inapplicable_checks: Mapping[str, str] | None = None,
     deprecated: Deprecation | None = None,
 ) -> Kind:
     """Create the kind that stacks a cell: layers, directions, lengths, states, streaming and all of `StackOptions`.
@@ -62,6 +63,7 @@ def cell_kind(
             the cell by name.
         check: yields a `Problem` for each rule between fields that a spec breaks, in addition to the limitations of the
             cells.
+        inapplicable_checks: the conformance checks that do not apply, with reasons, as in `Kind`; None: all apply.
         deprecated: a note that the kind will be removed or replaced; None: it is not deprecated.
 
     Raises:
@@ -92,6 +94,7 @@ def cell_kind(
         features=lambda spec: _features(spec, cells(spec)[-1]),
         sizes_per_layer=True,
         cell=cell if isinstance(cell, type) else None,
+        inapplicable_checks=inapplicable_checks or {},
         deprecated=deprecated,
     )
 
@@ -158,10 +161,14 @@ def _cell_problems(spec: RecurrentSpec[Any], options: StackOptions, factory: Cel
 
 
 def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any]) -> bool:
-    return bool(factory(1, 1, **cell_arguments(factory, spec), device="meta").recurrent_weights())
+    return bool(_meta_cell(factory, spec, spec.input_size, spec.hidden_sizes[0]).recurrent_weights())
 
 
 def _features(spec: RecurrentSpec[Any], factory: CellFactory) -> int:
     """Return the number of output features of the last layer, whose cells a factory creates."""
-    cell = factory(1, spec.hidden_sizes[-1], **cell_arguments(factory, spec), device="meta")
-    return spec.directions * int(cell.output_size)
+    return spec.directions * int(_meta_cell(factory, spec, spec.input_size, spec.hidden_sizes[-1]).output_size)
+
+
+def _meta_cell(factory: CellFactory, spec: RecurrentSpec[Any], input_size: int, hidden_size: int) -> Cell:
+    """A cell without values, of sizes that the kind's check has seen: a cell may reject others."""
+    return factory(input_size, hidden_size, **cell_arguments(factory, spec), device="meta")
