@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         register_readout,
     )
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells.causal_convolution import CausalConv
+    from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
     from rnnkit.cells.gated_cell import GatedCell
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
         move_state,
     )
     from rnnkit.options import InitOptions, Options, StackOptions
+    from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
 __all__ = [
@@ -97,10 +100,13 @@ __all__ = [
     "Builder",
     "Candidate",
     "Catalog",
+    "CausalConv",
     "Cell",
     "CellStack",
     "CellState",
     "CheckpointError",
+    "ConvolvedLinearCell",
+    "ConvolvedState",
     "DeprecatedKindWarning",
     "Deprecation",
     "ExportError",
@@ -122,6 +128,7 @@ __all__ = [
     "ModelSummary",
     "Options",
     "Paper",
+    "PerLayer",
     "PluginError",
     "Problem",
     "Provider",
@@ -206,6 +213,8 @@ _ROOMS = {
         "register_readout",
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
+    "cells.causal_convolution": ["CausalConv"],
+    "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
     "cells.gated_cell": ["GatedCell"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
@@ -231,6 +240,7 @@ _ROOMS = {
         "move_state",
     ],
     "options": ["InitOptions", "Options", "StackOptions"],
+    "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -17,6 +17,7 @@ NOT_APPLICABLE = {
     "peephole_lstm": set(),
     "ran": set(),
     "ugrnn": GATED,
+    "minlstm": NO_MATRIX_READS_THE_STATE,
 }
 
 
