@@ -25,7 +25,7 @@ class Paper(NamedTuple):
     year: int
     link: str
     contribution: str = ""
-    """The part of the kind that it introduced, such as "the forget gate"; empty if the kind has only one publication."""
+    """The part of the kind that it introduced, such as "the forget gate"; empty if there is only one."""
 
 
 class Problem(NamedTuple):

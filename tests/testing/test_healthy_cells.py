@@ -8,16 +8,19 @@ from torch.nn import functional as F
 from rnnkit import Backbone, Kind, cell_kind
 from tests.helpers.healthy import (
     CO_RNN_EQUATION,
+    HEADS_EQUATION,
     BandCell,
     BandOptions,
     CoRNNCell,
     EchoStateCell,
+    HeadsCell,
     LinearAttentionCell,
 )
 from tests.helpers.planted import result_of
 
 SUMMARY = "A kind of a test."
 CO_RNN = cell_kind(CoRNNCell, name="cornn", summary=SUMMARY, equation=CO_RNN_EQUATION)
+HEADS = cell_kind(HeadsCell, name="heads", summary=SUMMARY, equation=HEADS_EQUATION)
 ECHO_STATE = cell_kind(EchoStateCell, name="esn", summary=SUMMARY)
 LINEAR_ATTENTION = cell_kind(LinearAttentionCell, name="linear", summary=SUMMARY)
 BAND = cell_kind(
@@ -30,6 +33,7 @@ BAND = cell_kind(
     [
         (CO_RNN, "loss_decreases", "loss with a fitted readout", "in 30 steps"),
         (CO_RNN, "step_matches_equation", "", ""),
+        (HEADS, "step_matches_equation", "", ""),
         (ECHO_STATE, "loss_decreases", "loss with a fitted readout", "in 1 steps"),
         (ECHO_STATE, "every_parameter_is_trained", "", ""),
         (LINEAR_ATTENTION, "dropout_between_layers", "zero input", "dropout=0.5 shows"),

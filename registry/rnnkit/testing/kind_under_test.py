@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, reduce
-from itertools import islice, product
+from itertools import cycle, islice, product
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +25,7 @@ from rnnkit._messages import end_sentence
 from rnnkit.catalog import LOCAL, canonical, current_catalog
 from rnnkit.cells import cell_arguments
 from rnnkit.options import own_fields
+from rnnkit.per_layer import per_layer_fields
 from rnnkit.testing.sample_values import interleave, is_choice, sample_option_values
 
 Changes = Mapping[str, Any]
@@ -111,8 +112,18 @@ class KindUnderTest:
         for name in options:
             accepted = [value for value in values[name] if self.accepts(options={name: value})]
             numbers = [value for value in accepted if not is_choice(value)][:_MAX_NUMBERS]
-            found.append([{"options": {name: value}} for value in [*filter(is_choice, accepted), *numbers]])
+            values_of_layers = self._differing_layers(name, accepted)
+            tried = [*values_of_layers, *filter(is_choice, accepted), *numbers]
+            found.append([{"options": {name: value}} for value in tried])
         return found
+
+    def _differing_layers(self, name: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:
+        """For an option that is `PerLayer`, a value with which neighbouring layers differ."""
+        if name not in per_layer_fields(self.record.options):
+            return []
+        single = [getattr(self.record.options(), name), *(each for each in values if not isinstance(each, tuple))]
+        each = tuple(islice(cycle(single), self.spec().num_layers))
+        return [each] if len(set(each)) > 1 and self.accepts(options={name: each}) else []
 
     @property
     def is_local(self) -> bool:
