@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         register_readout,
     )
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells.complex_linear_cell import ComplexLinearCell, ComplexState
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
     from rnnkit.deprecation import Deprecation, KindAlias
@@ -100,6 +101,8 @@ __all__ = [
     "CellStack",
     "CellState",
     "CheckpointError",
+    "ComplexLinearCell",
+    "ComplexState",
     "DeprecatedKindWarning",
     "Deprecation",
     "ExportError",
@@ -204,6 +207,7 @@ _ROOMS = {
         "register_readout",
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
+    "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
     "deprecation": ["Deprecation", "KindAlias"],

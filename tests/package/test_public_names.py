@@ -19,6 +19,8 @@ PUBLIC = [
     "CellStack",
     "CellState",
     "CheckpointError",
+    "ComplexLinearCell",
+    "ComplexState",
     "DeprecatedKindWarning",
     "Deprecation",
     "ExportError",
