@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from rnnkit.cells.causal_convolution import CausalConv
     from rnnkit.cells.complex_linear_cell import ComplexLinearCell, ComplexState
     from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
+    from rnnkit.cells.gated_cell import GatedCell
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
     from rnnkit.deprecation import Deprecation, KindAlias
@@ -115,6 +116,7 @@ __all__ = [
     "ExportReport",
     "FieldDescription",
     "FileProblem",
+    "GatedCell",
     "InitOptions",
     "InputError",
     "Kind",
@@ -217,6 +219,7 @@ _ROOMS = {
     "cells.causal_convolution": ["CausalConv"],
     "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
     "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
+    "cells.gated_cell": ["GatedCell"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
     "deprecation": ["Deprecation", "KindAlias"],

@@ -30,6 +30,7 @@ PUBLIC = [
     "ExportReport",
     "FieldDescription",
     "FileProblem",
+    "GatedCell",
     "InitOptions",
     "InputError",
     "Kind",

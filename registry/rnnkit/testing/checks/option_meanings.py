@@ -101,9 +101,16 @@ def _skip_unless_option(context: CheckContext, name: str) -> None:
 
 
 def _kept_parts(context: CheckContext, bias: float) -> dict[str, float]:
-    """By the path of each part of the state, its derivative by itself over one step without input, from zeros."""
+    """By the path of each part of the state, its derivative by itself over one step without input, from zeros.
+
+    Matrices that multiply the state are zero, because new values that read it depend on it at any value of the gate.
+    """
     case = next(context.cases([context.kind.one_layer], options={"forget_bias": bias}, bidirectional=False))
     model = case.model(perturb=False)
+    with torch.no_grad():
+        for cell in (module for module in model.modules() if isinstance(module, Cell)):
+            for weight in cell.recurrent_weights():
+                weight.zero_()
     start = map_state(lambda part: torch.zeros_like(part).requires_grad_(part.is_floating_point()), random_state(model))
     _, final = model.backbone(torch.zeros_like(case.input(time=1)), start)
     pairs = zip(_paths(start), leaves(start), leaves(final), strict=True)
