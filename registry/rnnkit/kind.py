@@ -25,11 +25,11 @@ class Paper(NamedTuple):
     year: int
     link: str
     contribution: str = ""
-    """The part of the kind that it introduced, such as "the forget gate"; empty if the kind has only one publication."""
+    """A problem with a spec: the field, such as `"options.cells.1"`, and what to do about it."""
 
 
 class Problem(NamedTuple):
-    """A problem with a spec: the field (`"options.proj_size"`), and what to do about it."""
+    """A problem with a spec: the field (`"options.proj_size"`, `"options.cells.1"`), and what to do about it."""
 
     field: str
     message: str
