@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         register_readout,
     )
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells.causal_convolution import CausalConv
+    from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
     from rnnkit.deprecation import Deprecation, KindAlias
@@ -97,10 +99,13 @@ __all__ = [
     "Builder",
     "Candidate",
     "Catalog",
+    "CausalConv",
     "Cell",
     "CellStack",
     "CellState",
     "CheckpointError",
+    "ConvolvedLinearCell",
+    "ConvolvedState",
     "DeprecatedKindWarning",
     "Deprecation",
     "ExportError",
@@ -206,6 +211,8 @@ _ROOMS = {
         "register_readout",
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
+    "cells.causal_convolution": ["CausalConv"],
+    "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
     "deprecation": ["Deprecation", "KindAlias"],

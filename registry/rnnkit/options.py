@@ -115,6 +115,11 @@ class StackOptions(InitOptions):
     variational_dropout: bool = False
     """Whether the spec's `dropout` uses one mask for all steps of a sequence in one call (Gal and Ghahramani, arXiv
     1512.05287) instead of a new mask at each step."""
+    time_feature: Annotated[int, Field(ge=0)] | None = None
+    """Index of the input feature that holds the time since the previous step, which the cells of all layers take as
+    such and not as a feature, for cells that model time; None: each step takes one unit of time. Times should be
+    positive, which is not checked. The reverse direction takes the time between the same two steps of the sequence, and
+    for the step that it reads first the time of the first step."""
     recurrent_dropout: _Probability = 0.0
     """Probability, in [0, 1), of zeroing a feature of the hidden state that the gates read, in training and with one
     mask for all steps (Gal and Ghahramani, arXiv 1512.05287). For cells that read their hidden state only through

@@ -9,6 +9,7 @@ NO_MATRIX_READS_THE_STATE = {"dropout_parts_are_only_multiplied", "orthogonal_in
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "mingru": NO_MATRIX_READS_THE_STATE,
+    "minlstm": NO_MATRIX_READS_THE_STATE,
 }
 
 

@@ -42,7 +42,8 @@ def constructor_parameters(cell: type[Cell]) -> frozenset[str]:
 def make_layers(spec: RecurrentSpec[Any], factories: Sequence[CellFactory], **factory_kwargs: Any) -> list[list[Cell]]:
     """Create the cells of each layer, one for each direction; `factory_kwargs` are `device` and `dtype`."""
     layers: list[list[Cell]] = []
-    size = spec.input_size
+    has_elapsed = time_feature(spec) is not None
+    size = spec.input_size - has_elapsed
     for layer, (factory, hidden_size) in enumerate(zip(factories, spec.hidden_sizes, strict=True)):
         require_sizes_and_factory_kwargs(factory)
         layers.append(
@@ -53,8 +54,14 @@ def make_layers(spec: RecurrentSpec[Any], factories: Sequence[CellFactory], **fa
         )
         size = output_features(layers[-1])
     for cell in (cell for layer in layers for cell in layer):
+        cell.has_elapsed = has_elapsed
         _initialize(cell, spec.options)
     return layers
+
+
+def time_feature(spec: RecurrentSpec[Any]) -> int | None:
+    """Return the index of the input feature that holds the elapsed time, or None."""
+    return spec.options.time_feature if isinstance(spec.options, StackOptions) else None
 
 
 def require_sizes_and_factory_kwargs(factory: CellFactory) -> None:

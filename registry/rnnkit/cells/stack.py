@@ -15,13 +15,14 @@ from rnnkit.cells._scan import fix_numbers, is_tracing, run_steps
 from rnnkit.cells._unroll import (
     SequenceEnds,
     cast_for_autocast,
+    elapsed_in_reverse,
     needs_module_call,
     reverse_in_time,
     step_inputs,
 )
 from rnnkit.cells.cell import Cell
-from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features
-from rnnkit.cells.fused import fused_paths, is_modified, unroll_fused, unroll_layers_fused
+from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features, time_feature
+from rnnkit.cells.fused import execution_paths, is_modified, unroll_fused, unroll_layers_fused
 from rnnkit.cells.planned import (
     STEP_LOOP,
     UNROLL,
@@ -87,10 +88,11 @@ class CellStack(Backbone):
         super().__init__(spec, features=sizes[-1])
         self.options = spec.options if isinstance(spec.options, StackOptions) else StackOptions()
         self.dropout = spec.dropout
+        self._time_feature = time_feature(spec)
         self._force_step_loop = False
         self._number = new_number(self)
         self._ran: list[Execution] = []  # by the cells in the last call; empty after `unroll_layers`
-        self._fused_paths = {training: fused_paths(self.options, training=training) for training in (False, True)}
+        self._paths = {training: execution_paths(self.options, training=training) for training in (False, True)}
         if self.options.residual and len(set(sizes)) > 1:
             raise BuildError(f"residual=True requires layers of one size, but their outputs have {sizes} features")
         self.cells = nn.ModuleList(cell for layer in layers for cell in layer)
@@ -199,7 +201,7 @@ class CellStack(Backbone):
         """
         if self._force_step_loop:
             return "force_step_loop is True"
-        if not self._fused_paths[self.training].cells:
+        if not self._paths[self.training].cells:
             return "an option of the stack changes its steps"
         self._ran.clear()
         x = x.transpose(0, 1) if self.batch_first else x
@@ -237,9 +239,9 @@ class CellStack(Backbone):
         choices: list[Any] = []
         if not torch.compiler.is_compiling():
             self._ran.clear()
-            if is_fused and self._may_prefer_executor and self._fused_paths[self.training].cells:
+            if is_fused and self._may_prefer_executor and self._paths[self.training].cells:
                 choices = self._preferred(cells, x, state, lengths)
-        if is_fused and not choices and self._fused_paths[self.training].layers:
+        if is_fused and not choices and self._paths[self.training].layers:
             result = self._run_layers_fused(cells, x, state, lengths)
             if result is not NotImplemented:
                 self._note(UNROLL_LAYERS)
@@ -272,15 +274,24 @@ class CellStack(Backbone):
         """
         restarted = ends.restarts is not None
         initial = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if restarted else None
+        x, elapsed = self._split_elapsed(x, ends)
         final: list[Any] = []
         for layer in range(len(state) // self.directions):
             layer_input = self._apply_dropout(x) if layer > 0 else x
             output, states = self._run_layer(
-                layer, layer_input, state, ends, initial=initial, recorded=recorded, choices=choices
+                layer, layer_input, elapsed, state, ends, initial=initial, recorded=recorded, choices=choices
             )
             x = self._layer_output(output, x, layer)
             final += states
         return (x.transpose(0, 1) if self.batch_first else x), tuple(final)
+
+    def _split_elapsed(self, x: Tensor, ends: SequenceEnds) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return the input without the elapsed time, and that time for each direction; () without `time_feature`."""
+        if self._time_feature is None:
+            return x, ()
+        before, elapsed, after = x.tensor_split((self._time_feature, self._time_feature + 1), -1)
+        x = torch.cat([before, after], -1)
+        return x, (elapsed, elapsed_in_reverse(elapsed, ends)) if self.directions == 2 else (elapsed,)
 
     def _run_layers_fused(self, cells: Sequence[Cell], x: Tensor, state: Any | None, lengths: Tensor | None) -> Any:
         if state is None and (lengths is not None or not self._accepts_none_state(cells)):
@@ -300,6 +311,7 @@ class CellStack(Backbone):
         self,
         layer: int,
         x: Tensor,
+        elapsed: Sequence[Tensor],
         state: Any,
         ends: SequenceEnds,
         *,
@@ -314,7 +326,10 @@ class CellStack(Backbone):
             states = (state[index], None if initial is None else initial[index])
             choice = choices[index] if choices else None
             run = self._run_reversed if direction == 1 else self._run_cell
-            output, cell_state, all_states = run(cell, x, *states, ends, choice=choice, record=recorded is not None)
+            cell_input = torch.cat([x, elapsed[direction]], -1) if elapsed else x
+            output, cell_state, all_states = run(
+                cell, cell_input, *states, ends, choice=choice, record=recorded is not None
+            )
             outputs.append(output)
             final.append(cell_state)
             if recorded is not None:
@@ -367,7 +382,7 @@ class CellStack(Backbone):
             record: True to return the states of all steps.
         """
         if choice is not None:
-            result, planned = run_choice(choice, cell, cell.project(x), state, ends.lengths)
+            result, planned = run_choice(choice, cell, cell.project_packed(x), state, ends.lengths)
             self._note(planned)
             return *result, None
         execution = self._required_step_loop(record=record or initial is not None)
@@ -399,7 +414,7 @@ class CellStack(Backbone):
         self, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None, changes: Regularization | None
     ) -> Any:
         """Run a cell by its own `unroll`, or in a compiled model by its plan, or return `NotImplemented`."""
-        if self._fused_paths[self.training].cells:
+        if self._paths[self.training].cells:
             result = unroll_fused(cell, x, state, lengths)
             if result is not NotImplemented:
                 self._note(UNROLL)
@@ -413,7 +428,7 @@ class CellStack(Backbone):
         """Return the step loop and the reason, if no executor may replace it."""
         if record or self._force_step_loop:
             return Execution(STEP_LOOP)
-        if not self._fused_paths[self.training].plans:
+        if not self._paths[self.training].plans:
             return Execution(STEP_LOOP, "an option of the stack changes its steps")
         return None
 
