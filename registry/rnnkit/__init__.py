@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
     from rnnkit.cells.causal_convolution import CausalConv
+    from rnnkit.cells.complex_linear_cell import ComplexLinearCell, ComplexState
     from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
@@ -104,6 +105,8 @@ __all__ = [
     "CellStack",
     "CellState",
     "CheckpointError",
+    "ComplexLinearCell",
+    "ComplexState",
     "ConvolvedLinearCell",
     "ConvolvedState",
     "DeprecatedKindWarning",
@@ -212,6 +215,7 @@ _ROOMS = {
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
     "cells.causal_convolution": ["CausalConv"],
+    "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
     "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],

@@ -20,6 +20,8 @@ PUBLIC = [
     "CellStack",
     "CellState",
     "CheckpointError",
+    "ComplexLinearCell",
+    "ComplexState",
     "ConvolvedLinearCell",
     "ConvolvedState",
     "DeprecatedKindWarning",
