@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         register_kind,
         register_readout,
     )
-    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, chrono_, orthogonal_, reorder_gates
     from rnnkit.cells.causal_convolution import CausalConv
     from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
     from rnnkit.cells.linear_cell import LinearCell
@@ -87,7 +87,7 @@ if TYPE_CHECKING:
         map_state,
         move_state,
     )
-    from rnnkit.options import InitOptions, Options, StackOptions
+    from rnnkit.options import ForgetBiasOptions, InitOptions, Options, StackOptions
     from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
@@ -112,6 +112,7 @@ __all__ = [
     "ExportReport",
     "FieldDescription",
     "FileProblem",
+    "ForgetBiasOptions",
     "InitOptions",
     "InputError",
     "Kind",
@@ -148,6 +149,7 @@ __all__ = [
     "Verification",
     "build_model",
     "cell_kind",
+    "chrono_",
     "current_catalog",
     "describe_options",
     "describe_spec",
@@ -210,7 +212,7 @@ _ROOMS = {
         "register_kind",
         "register_readout",
     ],
-    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
+    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "chrono_", "orthogonal_", "reorder_gates"],
     "cells.causal_convolution": ["CausalConv"],
     "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
     "cells.linear_cell": ["LinearCell"],
@@ -236,7 +238,7 @@ _ROOMS = {
         "map_state",
         "move_state",
     ],
-    "options": ["InitOptions", "Options", "StackOptions"],
+    "options": ["ForgetBiasOptions", "InitOptions", "Options", "StackOptions"],
     "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }
