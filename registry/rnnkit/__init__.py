@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     )
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, chrono_, orthogonal_, reorder_gates
     from rnnkit.cells.causal_convolution import CausalConv
+    from rnnkit.cells.complex_linear_cell import ComplexLinearCell, ComplexState
     from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
+    from rnnkit.cells.gated_cell import GatedCell
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
     from rnnkit.deprecation import Deprecation, KindAlias
@@ -104,6 +106,8 @@ __all__ = [
     "CellStack",
     "CellState",
     "CheckpointError",
+    "ComplexLinearCell",
+    "ComplexState",
     "ConvolvedLinearCell",
     "ConvolvedState",
     "DeprecatedKindWarning",
@@ -113,6 +117,7 @@ __all__ = [
     "FieldDescription",
     "FileProblem",
     "ForgetBiasOptions",
+    "GatedCell",
     "InitOptions",
     "InputError",
     "Kind",
@@ -214,7 +219,9 @@ _ROOMS = {
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "chrono_", "orthogonal_", "reorder_gates"],
     "cells.causal_convolution": ["CausalConv"],
+    "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
     "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
+    "cells.gated_cell": ["GatedCell"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
     "deprecation": ["Deprecation", "KindAlias"],

@@ -38,6 +38,7 @@ def cell_kind(
     family: str = "",
     options: type[StackOptions] = StackOptions,
     check: Check = lambda _spec: (),
+    inapplicable_checks: Mapping[str, str] | None = None,
     deprecated: Deprecation | None = None,
 ) -> Kind:
     """Create the kind that stacks a cell: layers, directions, lengths, states, streaming and all of `StackOptions`.
@@ -63,6 +64,7 @@ def cell_kind(
             the cell by name.
         check: yields a `Problem` for each rule between fields that a spec breaks, in addition to the limitations of the
             cells.
+        inapplicable_checks: the conformance checks that do not apply, with reasons, as in `Kind`; None: all apply.
         deprecated: a note that the kind will be removed or replaced; None: it is not deprecated.
 
     Raises:
@@ -93,6 +95,7 @@ def cell_kind(
         features=lambda spec: _features(spec, cells(spec)[-1]),
         sizes_per_layer=True,
         cell=cell if isinstance(cell, type) else None,
+        inapplicable_checks=inapplicable_checks or {},
         deprecated=deprecated,
     )
 
@@ -184,11 +187,15 @@ def _cell_problems(
 
 
 def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any], layer: int) -> bool:
-    return bool(factory(1, 1, **cell_arguments(factory, spec, layer), device="meta").recurrent_weights())
+    return bool(_meta_cell(factory, spec, spec.input_size, layer).recurrent_weights())
 
 
 def _features(spec: RecurrentSpec[Any], factory: CellFactory) -> int:
     """Return the number of output features of the last layer, whose cells a factory creates."""
-    arguments = cell_arguments(factory, spec, layer=spec.num_layers - 1)
-    cell = factory(1, spec.hidden_sizes[-1], **arguments, device="meta")
+    cell = _meta_cell(factory, spec, spec.input_size, spec.num_layers - 1)
     return spec.directions * int(cell.output_size)
+
+
+def _meta_cell(factory: CellFactory, spec: RecurrentSpec[Any], input_size: int, layer: int) -> Cell:
+    """Create a cell without values, of sizes that the kind's check has seen: a cell may reject others."""
+    return factory(input_size, spec.hidden_sizes[layer], **cell_arguments(factory, spec, layer), device="meta")
