@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, chrono_, orthogonal_, reorder_gates
     from rnnkit.cells.causal_convolution import CausalConv
     from rnnkit.cells.complex_linear_cell import ComplexLinearCell, ComplexState
+    from rnnkit.cells.constraint import constrain_
     from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
     from rnnkit.cells.gated_cell import GatedCell
     from rnnkit.cells.linear_cell import LinearCell
@@ -155,6 +156,7 @@ __all__ = [
     "build_model",
     "cell_kind",
     "chrono_",
+    "constrain_",
     "current_catalog",
     "describe_options",
     "describe_spec",
@@ -220,6 +222,7 @@ _ROOMS = {
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "chrono_", "orthogonal_", "reorder_gates"],
     "cells.causal_convolution": ["CausalConv"],
     "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
+    "cells.constraint": ["constrain_"],
     "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
     "cells.gated_cell": ["GatedCell"],
     "cells.linear_cell": ["LinearCell"],

@@ -23,6 +23,10 @@ GATES = {
     "lstm": lstm_gates,
     "lstm_cell": lstm_gates,
     "mingru": lambda weights: (-weights["bias"].chunk(2)[0], None, weights["bias"].chunk(2)[1]),
+    "cfn": lambda weights: (*weights["bias"].chunk(2), torch.zeros(1)),
+    "janet": lambda weights: (weights["bias"].chunk(2)[0], None, weights["bias"].chunk(2)[1]),
+    "ran": lambda weights: (*weights["bias"].chunk(2)[::-1], torch.zeros(1)),
+    "ugrnn": lambda weights: (weights["bias"].chunk(2)[1], None, weights["bias"].chunk(2)[0]),
     "minlstm": lambda weights: weights["bias"].chunk(3),
 }
 

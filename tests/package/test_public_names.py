@@ -69,6 +69,7 @@ PUBLIC = [
     "build_model",
     "cell_kind",
     "chrono_",
+    "constrain_",
     "current_catalog",
     "describe_options",
     "describe_spec",

@@ -274,6 +274,13 @@ class Cell(ResettableModule, ABC):
         """
         raise NotImplementedError
 
+    def constrain_(self) -> None:
+        """Move parameters into the bounds that the paper sets, in place; nothing unless overridden.
+
+        `rnnkit.constrain_` calls it without gradient, after each step of an optimizer. New parameters are inside the
+        bounds.
+        """
+
     def symbols(self) -> Mapping[str, Any]:
         r"""Return the values of the symbols in the kind's equation, so that `rnnkit.testing` can verify `step`.
 
