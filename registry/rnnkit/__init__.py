@@ -39,9 +39,10 @@ if TYPE_CHECKING:
         register_kind,
         register_readout,
     )
-    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, chrono_, orthogonal_, reorder_gates
     from rnnkit.cells.causal_convolution import CausalConv
     from rnnkit.cells.complex_linear_cell import ComplexLinearCell, ComplexState
+    from rnnkit.cells.constraint import constrain_
     from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
     from rnnkit.cells.gated_cell import GatedCell
     from rnnkit.cells.linear_cell import LinearCell
@@ -89,7 +90,7 @@ if TYPE_CHECKING:
         map_state,
         move_state,
     )
-    from rnnkit.options import InitOptions, Options, StackOptions
+    from rnnkit.options import ForgetBiasOptions, InitOptions, Options, StackOptions
     from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
@@ -116,6 +117,7 @@ __all__ = [
     "ExportReport",
     "FieldDescription",
     "FileProblem",
+    "ForgetBiasOptions",
     "GatedCell",
     "InitOptions",
     "InputError",
@@ -153,6 +155,8 @@ __all__ = [
     "Verification",
     "build_model",
     "cell_kind",
+    "chrono_",
+    "constrain_",
     "current_catalog",
     "describe_options",
     "describe_spec",
@@ -215,9 +219,10 @@ _ROOMS = {
         "register_kind",
         "register_readout",
     ],
-    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
+    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "chrono_", "orthogonal_", "reorder_gates"],
     "cells.causal_convolution": ["CausalConv"],
     "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
+    "cells.constraint": ["constrain_"],
     "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
     "cells.gated_cell": ["GatedCell"],
     "cells.linear_cell": ["LinearCell"],
@@ -243,7 +248,7 @@ _ROOMS = {
         "map_state",
         "move_state",
     ],
-    "options": ["InitOptions", "Options", "StackOptions"],
+    "options": ["ForgetBiasOptions", "InitOptions", "Options", "StackOptions"],
     "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }

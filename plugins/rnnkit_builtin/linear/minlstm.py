@@ -64,6 +64,12 @@ class MinLSTMCell(LinearCell):
             f.fill_(value)
             i.fill_(-value)
 
+    def set_chrono_bias(self, value: Tensor) -> None:
+        if self.bias is not None:
+            f, i, _ = self.bias.chunk(3)
+            f.copy_(value)
+            i.copy_(-value)
+
     def symbols(self) -> dict[str, Any]:
         w_f, w_i, w_n = self.weight_ih.chunk(3)
         b_f, b_i, b_n = (0, 0, 0) if self.bias is None else self.bias.chunk(3)

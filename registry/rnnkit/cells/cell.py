@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit._messages import short_repr
-from rnnkit.cells.initialization import orthogonal_
+from rnnkit.cells.initialization import chrono_, orthogonal_
 from rnnkit.model import ResettableModule, refuse_reentrant_checkpoint
 
 
@@ -53,6 +53,7 @@ class Cell(ResettableModule, ABC):
     | an option of the kind itself | a parameter of its constructor with the same name |
     | `layer_norm="gates"` | a parameter `layer_norm` of its constructor, which is then True |
     | `forget_bias` | the method `set_forget_bias` |
+    | `forget_bias="chrono"` | the methods `set_forget_bias` and `set_chrono_bias` |
     | `time_feature` | a parameter `elapsed` of `project` |
     | `recurrent_init="orthogonal"` | `recurrent_weights()`: by default, every matrix named `weight_h...` |
     | `recurrent_dropout` | `recurrent_dropout_parts`, the parts of the state that are read by matrix products only |
@@ -265,6 +266,21 @@ class Cell(ResettableModule, ABC):
         """Initialize the bias of the forget gate, or the sum of its two biases, for cells that have such a gate."""
         raise NotImplementedError
 
+    def set_chrono_bias(self, value: Tensor) -> None:
+        """Initialize the bias of the forget gate to a value, and that of an input gate to its negative.
+
+        Args:
+            value: `(hidden_size,)`.
+        """
+        raise NotImplementedError
+
+    def constrain_(self) -> None:
+        """Move parameters into the bounds that the paper sets, in place; nothing unless overridden.
+
+        `rnnkit.constrain_` calls it without gradient, after each step of an optimizer. New parameters are inside the
+        bounds.
+        """
+
     def symbols(self) -> Mapping[str, Any]:
         r"""Return the values of the symbols in the kind's equation, so that `rnnkit.testing` can verify `step`.
 
@@ -298,6 +314,10 @@ class Cell(ResettableModule, ABC):
         """Initialize the block of each gate in the recurrent weights as an orthogonal matrix."""
         for weight in self.recurrent_weights():
             orthogonal_(weight, self.hidden_size)
+
+    def init_chrono(self, max_length: int) -> None:
+        """Initialize the biases for dependencies of up to `max_length` steps (`rnnkit.chrono_`)."""
+        self.set_chrono_bias(chrono_(torch.empty(self.hidden_size, **self._new), max_length))
 
     def forward(self, x_t: Tensor, state: Any | None = None) -> tuple[Tensor, Any]:
         """Compute one time step from an input that is not projected.
