@@ -9,6 +9,7 @@ NO_MATRIX_READS_THE_STATE = {"dropout_parts_are_only_multiplied", "orthogonal_in
 STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
+    "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "indrnn": NO_MATRIX_READS_THE_STATE,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,

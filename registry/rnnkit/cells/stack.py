@@ -18,6 +18,7 @@ from rnnkit.cells._unroll import (
     elapsed_in_reverse,
     needs_module_call,
     reverse_in_time,
+    step_function,
     step_inputs,
 )
 from rnnkit.cells.cell import Cell
@@ -392,7 +393,7 @@ class CellStack(Backbone):
             if result is not NotImplemented:
                 return *result, None
         is_one_step = x.shape[0] == 1
-        step, inputs = step_inputs(cell, x)
+        inputs = step_inputs(cell, x)
         state = cast_for_autocast(state)
         masks = () if changes is None else draw_masks(changes, inputs, state)
         if execution is None and not torch.compiler.is_compiling():
@@ -403,6 +404,7 @@ class CellStack(Backbone):
                 self._note(execution)
                 return *result, None
         self._note(execution)
+        step = step_function(cell)
         if changes is not None:
             step, inputs = changes.traceable(state).apply(step), (inputs, masks) if masks else inputs
         is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)
