@@ -87,6 +87,7 @@ if TYPE_CHECKING:
         map_state,
         move_state,
     )
+    from rnnkit.model.fit_readout import fit_readout
     from rnnkit.options import InitOptions, Options, StackOptions
     from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
@@ -154,6 +155,7 @@ __all__ = [
     "detach_state",
     "export_onnx",
     "export_program",
+    "fit_readout",
     "flatten_state",
     "get_kind",
     "get_readout",
@@ -236,6 +238,7 @@ _ROOMS = {
         "map_state",
         "move_state",
     ],
+    "model.fit_readout": ["fit_readout"],
     "options": ["InitOptions", "Options", "StackOptions"],
     "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],

@@ -70,6 +70,7 @@ PUBLIC = [
     "detach_state",
     "export_onnx",
     "export_program",
+    "fit_readout",
     "flatten_state",
     "get_kind",
     "get_readout",

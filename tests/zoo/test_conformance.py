@@ -11,6 +11,7 @@ STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 NOT_APPLICABLE = {
     "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "esn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "mingru": NO_MATRIX_READS_THE_STATE,

@@ -88,7 +88,7 @@ class AntisymmetricCell(Cell):
         return h, CellState(h)
 
     def symbols(self) -> dict[str, Any]:
-        v_h, v_z = self.weight_ih.chunk(2) if self.gated else (self.weight_ih, 0)
+        v_h, v_z = self.weight_ih.chunk(2) if self.gated else (self.weight_ih, torch.zeros_like(self.weight_ih))
         b_h, b_z = (0, 0) if self.bias is None else self.bias.chunk(2) if self.gated else (self.bias, 0)
         return {
             r"\epsilon": self.epsilon,
