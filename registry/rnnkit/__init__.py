@@ -90,7 +90,9 @@ if TYPE_CHECKING:
         map_state,
         move_state,
     )
+    from rnnkit.model.fit_readout import fit_readout
     from rnnkit.options import ForgetBiasOptions, InitOptions, Options, StackOptions
+    from rnnkit.options import InitOptions, Options, StackOptions
     from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
@@ -163,6 +165,7 @@ __all__ = [
     "detach_state",
     "export_onnx",
     "export_program",
+    "fit_readout",
     "flatten_state",
     "get_kind",
     "get_readout",
@@ -248,7 +251,9 @@ _ROOMS = {
         "map_state",
         "move_state",
     ],
+    "model.fit_readout": ["fit_readout"],
     "options": ["ForgetBiasOptions", "InitOptions", "Options", "StackOptions"],
+    "options": ["InitOptions", "Options", "StackOptions"],
     "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }

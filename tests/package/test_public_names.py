@@ -76,6 +76,7 @@ PUBLIC = [
     "detach_state",
     "export_onnx",
     "export_program",
+    "fit_readout",
     "flatten_state",
     "get_kind",
     "get_readout",

@@ -11,8 +11,10 @@ NO_FORGET_GATE = {"forget_bias_opens_forget_gate"}
 GATED = {"dropout_parts_are_only_multiplied"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
+    "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "cfn": GATED,
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "esn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE,
     "janet": GATED,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
