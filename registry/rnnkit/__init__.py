@@ -40,7 +40,9 @@ if TYPE_CHECKING:
         register_readout,
     )
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells.causal_convolution import CausalConv
     from rnnkit.cells.complex_linear_cell import ComplexLinearCell, ComplexState
+    from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
     from rnnkit.deprecation import Deprecation, KindAlias
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
         move_state,
     )
     from rnnkit.options import InitOptions, Options, StackOptions
+    from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
 __all__ = [
@@ -97,12 +100,15 @@ __all__ = [
     "Builder",
     "Candidate",
     "Catalog",
+    "CausalConv",
     "Cell",
     "CellStack",
     "CellState",
     "CheckpointError",
     "ComplexLinearCell",
     "ComplexState",
+    "ConvolvedLinearCell",
+    "ConvolvedState",
     "DeprecatedKindWarning",
     "Deprecation",
     "ExportError",
@@ -123,6 +129,7 @@ __all__ = [
     "ModelSummary",
     "Options",
     "Paper",
+    "PerLayer",
     "PluginError",
     "Problem",
     "Provider",
@@ -207,7 +214,9 @@ _ROOMS = {
         "register_readout",
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
+    "cells.causal_convolution": ["CausalConv"],
     "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
+    "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
     "deprecation": ["Deprecation", "KindAlias"],
@@ -232,6 +241,7 @@ _ROOMS = {
         "move_state",
     ],
     "options": ["InitOptions", "Options", "StackOptions"],
+    "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -10,6 +10,12 @@ NO_FORGET_GATE = {"forget_bias_opens_forget_gate"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "lru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
+# The checks that do not apply to each kind; any other check that is skipped fails.
+NOT_APPLICABLE = {
+    "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "indrnn": NO_MATRIX_READS_THE_STATE,
+    "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "mingru": NO_MATRIX_READS_THE_STATE,
     "minlstm": NO_MATRIX_READS_THE_STATE,
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,

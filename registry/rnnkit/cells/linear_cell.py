@@ -59,8 +59,22 @@ class LinearCell(Cell):
         if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
         a, b, *inputs = self.project(x)
-        h = scan(a, b, state.h)
-        return self.read(h, *inputs), CellState(last_valid(h, lengths))
+        h, last = scan_states(a, b, state.h, lengths)
+        return self.read(h, *inputs), CellState(last)
+
+
+def scan_states(a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the states h_t = a_t h_{t-1} + b_t of all steps, and the state after the last valid step.
+
+    Args:
+        a: the factors of all steps; a and b broadcast to `(time, batch, ...)`.
+        b: the terms of all steps.
+        h0: the state before the first step, `(batch, ...)`.
+        lengths: number of valid steps of each sequence, `(batch,)`; None: all are valid.
+    """
+    a, b = torch.broadcast_tensors(a, b)
+    h = scan(a, b, h0)
+    return h, last_valid(h, lengths)
 
 
 def last_valid(states: Tensor, lengths: Tensor | None) -> Tensor:

@@ -15,7 +15,7 @@ from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference, leaves
 from rnnkit.testing._context import Case, CheckContext, derivatives, gradients, random_state, total
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
-from rnnkit.testing.sample_values import is_choice, sample_option_values, sweep, sweep_ranges
+from rnnkit.testing.sample_values import is_choice, sweep, sweep_ranges
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d)
 _SATURATED = 20.0  # a bias that opens a gate
@@ -175,7 +175,7 @@ def numbers_of_options_differ(context: CheckContext) -> None:
 
     The option is compared with a threshold, limited to a part of its range, or passed on as a flag.
     """
-    values, defaults = sample_option_values(context.kind.record.options), context.kind.record.options()
+    values, defaults = context.kind.option_values, context.kind.record.options()
     ranges = sweep_ranges(context.kind.record.options)
     for name, candidates in values.items():
         default = getattr(defaults, name)
@@ -265,7 +265,7 @@ def dropout_parts_are_only_multiplied(context: CheckContext) -> None:
         with torch.no_grad():
             for weight in [*cell.parameters(), *cell.buffers()]:
                 weight.mul_(0 if weight.dim() > 1 else 1)
-        result = total(*cell.step(cell.project(x), state))
+        result = total(*cell.step(cell.project_packed(x), state))
         for part in cell.recurrent_dropout_parts:
             (gradient,) = derivatives(result, getattr(state, part))
             context.assert_true(
