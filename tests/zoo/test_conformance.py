@@ -7,15 +7,13 @@ from tests.helpers.kinds import ZOO
 
 NO_MATRIX_READS_THE_STATE = {"dropout_parts_are_only_multiplied", "orthogonal_init_acts_on_recurrence"}
 NO_FORGET_GATE = {"forget_bias_opens_forget_gate"}
-# The checks that do not apply to each kind; any other check that is skipped fails.
-NOT_APPLICABLE = {
-    "lru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
 STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "indrnn": NO_MATRIX_READS_THE_STATE,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "lru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "mingru": NO_MATRIX_READS_THE_STATE,
     "minlstm": NO_MATRIX_READS_THE_STATE,
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
