@@ -11,6 +11,7 @@ STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "hgrn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "lru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
