@@ -92,7 +92,6 @@ if TYPE_CHECKING:
     )
     from rnnkit.model.fit_readout import fit_readout
     from rnnkit.options import ForgetBiasOptions, InitOptions, Options, StackOptions
-    from rnnkit.options import InitOptions, Options, StackOptions
     from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
@@ -223,6 +222,7 @@ _ROOMS = {
         "register_readout",
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "chrono_", "orthogonal_", "reorder_gates"],
+    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
     "cells.causal_convolution": ["CausalConv"],
     "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
     "cells.constraint": ["constrain_"],
@@ -253,7 +253,6 @@ _ROOMS = {
     ],
     "model.fit_readout": ["fit_readout"],
     "options": ["ForgetBiasOptions", "InitOptions", "Options", "StackOptions"],
-    "options": ["InitOptions", "Options", "StackOptions"],
     "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }
