@@ -9,12 +9,15 @@ NO_MATRIX_READS_THE_STATE = {"dropout_parts_are_only_multiplied", "orthogonal_in
 NO_FORGET_GATE = {"forget_bias_opens_forget_gate"}
 STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 GATED = {"dropout_parts_are_only_multiplied"}
+NO_READABLE_EQUATION = {"step_matches_equation"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "cfn": GATED,
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "esn": NO_MATRIX_READS_THE_STATE,
+    "fastgrnn": GATED,
+    "fastrnn": GATED | NO_FORGET_GATE,
     "hgrn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE,
     "janet": GATED,
@@ -23,9 +26,11 @@ NOT_APPLICABLE = {
     "lru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "mingru": NO_MATRIX_READS_THE_STATE,
     "minlstm": NO_MATRIX_READS_THE_STATE,
+    "mogrifier_lstm": set(),
     "peephole_lstm": set(),
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "rhn": GATED | NO_READABLE_EQUATION,
     "ugrnn": GATED,
 }
 
