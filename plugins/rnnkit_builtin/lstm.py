@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rnnkit import InitOptions, Kind, Problem, RecurrentSpec, StepError, hookimpl
 from rnnkit_builtin._autocast import cast_for_onednn
-from rnnkit_builtin._equations import HOCHREITER, LSTM_MEANINGS, LSTM_STEP
+from rnnkit_builtin._equations import GERS, HOCHREITER, LSTM_MEANINGS, LSTM_NOTES, LSTM_STEP
 from rnnkit_builtin._forget_bias import init_forget_bias
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
 
@@ -99,6 +99,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             equation=LSTM_STEP,
             meanings=LSTM_MEANINGS,
             family="gated",
-            papers=(HOCHREITER,),
+            papers=(HOCHREITER, GERS),
+            notes=LSTM_NOTES,
         )
     )
