@@ -9,32 +9,20 @@ from typing import NamedTuple
 from rnnkit_cards import CardContext, Measurements, Speed
 from rnnkit_cards.capabilities import streaming_support
 from rnnkit_cards.equation_lines import gates_of
-from rnnkit_cards.sections.cost import measured_on, parameter_count
+from rnnkit_cards.sections.cost import layer_summary, measured_on
 from rnnkit_cards.sections.header import surnames
 from rnnkit_cards.sections.learning import percent
 
-
-class Entry(NamedTuple):
-    """Facts about a kind that its record does not have.
-
-    Attributes:
-        family: kinds that compute the same have one.
-        purpose: what one takes it for.
-    """
-
-    family: str
-    purpose: str
-
-
+# what one takes each kind for, in the order of the table
 ENTRIES = {
-    "lstm": Entry("LSTM", "The first to try: a long memory, and a fast kernel of torch on a CPU."),
-    "lstm_cell": Entry("LSTM", "An LSTM with layer norm, zoneout, residual layers or a size for each layer."),
-    "gru": Entry("GRU", "Nearly an LSTM, with three quarters of its parameters and half its state."),
-    "gru_cell": Entry("GRU", "A GRU with layer norm, zoneout, residual layers or a size for each layer."),
-    "rnn": Entry("RNN", "Short memories and small models, and a baseline that the others must beat."),
-    "rnn_cell": Entry("RNN", "The same with layer norm, zoneout, residual layers or a size for each layer."),
-    "mixed": Entry("mixed", "Another cell in each layer, such as an LSTM below a GRU."),
-    "rnnkit-mgu/mgu": Entry("MGU", "A single gate: two thirds of a GRU's parameters. The example of a plugin."),
+    "lstm": "The first to try: a long memory, and a fast kernel of torch on a CPU.",
+    "lstm_cell": "An LSTM with layer norm, zoneout, residual layers or a size for each layer.",
+    "gru": "Nearly an LSTM, with three quarters of its parameters and half its state.",
+    "gru_cell": "A GRU with layer norm, zoneout, residual layers or a size for each layer.",
+    "rnn": "Short memories and small models, and a baseline that the others must beat.",
+    "rnn_cell": "The same with layer norm, zoneout, residual layers or a size for each layer.",
+    "mixed": "Another cell in each layer, such as an LSTM below a GRU.",
+    "rnnkit-mgu/mgu": "A single gate: two thirds of a GRU's parameters. The example of a plugin.",
 }
 FRONT_MATTER = """\
 ---
@@ -65,14 +53,17 @@ its options, shapes, an example, and what was measured of it.
 ## All of them
 """
 NOTES = """\
-*Parameters* are those of one layer with `input_size` 64 and `hidden_size` 128. *Forward* and *training* are the time
-relative to `torch.nn.LSTM`, which is 1, in CPU time of one thread with `rnnkit-kernels`, with {sizes}.
+*Parameters*, *multiply-adds* and *state* are those of one layer with `input_size` 64 and `hidden_size` 128; the state
+is that of one sequence in float32. *Parallel* kinds compute all steps of a sequence at once, with a scan. *Forward* and
+*training* are the time relative to `torch.nn.LSTM`, which is 1, in CPU time of one thread with `rnnkit-kernels`, with
+{sizes}.
 *Digits* is the accuracy on the demo task after {epochs} epochs, of which a percent or two are chance. Each page has the
 details.
 
 {measured_on}
 """
 LARGEST_BAR = 1.5
+NO_FAMILY = "other"
 
 
 def index_text(measured: Mapping[str, Measurements]) -> str:
@@ -129,9 +120,13 @@ class Row(NamedTuple):
 HEADINGS = {
     "kind": ("", "text"),
     "what it is for": ("", ""),
+    "family": ("", "text"),
     "states": ("", "number"),
+    "state": ("bytes", "number"),
     "gates": ("", "number"),
+    "parallel": ("over time", "text"),
     "parameters": ("64 to 128", "number"),
+    "multiply-adds": ("a step", "number"),
     "forward": ("LSTM = 1", "number"),
     "training": ("LSTM = 1", "number"),
     "digits": ("accuracy", "number"),
@@ -141,29 +136,41 @@ HEADINGS = {
 
 
 def _row(card: CardContext, measurements: Measurements) -> Row:
-    entry, medium = ENTRIES[card.name], speed_at(measurements, "medium")
+    medium, summary = speed_at(measurements, "medium"), layer_summary(card)
+    costs: tuple[int | None, ...] = (None, None, None)
+    if not isinstance(summary, str):
+        costs = (summary.state_bytes, summary.parameters, summary.multiply_adds_per_step)
+    state, parameters, multiply_adds = map(_count, costs)
     cells = {
-        "what it is for": Cell(escape(entry.purpose)),
+        "what it is for": Cell(escape(ENTRIES[card.name])),
+        "family": Cell(escape(card.record.family or NO_FAMILY)),
         "states": _states(card),
+        "state": state,
         "gates": _gates(card),
-        "parameters": _parameters(card),
+        "parallel": Cell("yes" if card.parallel_over_time else "no"),
+        "parameters": parameters,
+        "multiply-adds": multiply_adds,
         "forward": _ratio(medium.forward.ratio),
         "training": _ratio(medium.training.ratio),
         "digits": Cell(percent(measurements.learning.accuracies[-1]), measurements.learning.accuracies[-1]),
         "streaming": Cell(streaming_support(measurements)),
         "paper": _paper(card),
     }
-    return Row(_filters(card, measurements, entry), _name(card), cells)
+    return Row(_filters(card, measurements), _name(card), cells)
 
 
-def _filters(card: CardContext, measurements: Measurements, entry: Entry) -> dict[str, str]:
+def _filters(card: CardContext, measurements: Measurements) -> dict[str, str]:
     answers = {
         "streaming": streaming_support(measurements) == "yes",
+        "parallel": card.parallel_over_time,
         "sizes": card.record.sizes_per_layer,
         "kernel": has_torch_kernel(card),
         "own": card.distribution == "rnnkit",
     }
-    return {"family": entry.family, **{name: "yes" if answer else "no" for name, answer in answers.items()}}
+    return {
+        "family": card.record.family or NO_FAMILY,
+        **{name: "yes" if answer else "no" for name, answer in answers.items()},
+    }
 
 
 def has_torch_kernel(card: CardContext) -> bool:
@@ -191,9 +198,8 @@ def _gates(card: CardContext) -> Cell:
     return Cell(str(count), count)
 
 
-def _parameters(card: CardContext) -> Cell:
-    count, _ = parameter_count(card)
-    return Cell("not known", 0) if count is None else Cell(f"{count:,}", count)
+def _count(number: int | None) -> Cell:
+    return Cell("not known", 0) if number is None else Cell(f"{number:,}", number)
 
 
 def _ratio(ratio: float) -> Cell:

@@ -85,6 +85,9 @@ class Cell(ResettableModule, ABC):
     must not be listed: with a fixed mask it would vanish or explode.
     """
 
+    parallel_over_time: ClassVar[bool] = False
+    """True if `unroll` computes all steps of a sequence at once, with a scan; shown in tables of kinds."""
+
     accepts_none_state: ClassVar[bool] = False
     """True if `unroll_layers` accepts None in place of states that are all zeros, so that none are allocated."""
 
