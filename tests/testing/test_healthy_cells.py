@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rnnkit import Backbone, Kind, Problem, cell_kind, register_kind
+from rnnkit import Backbone, CellState, GatedCell, Kind, Problem, cell_kind, register_kind
 from rnnkit.testing._runner import make_kind_under_test
 from tests.helpers.healthy import (
     CO_RNN_EQUATION,
@@ -50,6 +50,29 @@ def test_healthy_cells_pass_and_the_report_says_how_they_were_tested(record, che
     result = result_of(record, check, spec={"num_layers": 1} if check == "loss_decreases" else None)
     assert result.outcome == "passed", result.reason
     assert words in str(result.figures.get(figure, ""))
+
+
+class StronglyConnectedCell(GatedCell):
+    """Its new values read the state by a matrix with a large diagonal."""
+
+    gates = "gn"
+    forget_gate = "g"
+
+    def __init__(self, *sizes, **arguments):
+        super().__init__(*sizes, **arguments)
+        with torch.no_grad():
+            self.weight_hh.chunk(2)[1].fill_(0.5)
+
+    def step(self, projected_t, state):
+        g, n = self.pre_activations(projected_t, state.h)
+        h = torch.lerp(torch.tanh(n), state.h, torch.sigmoid(g))
+        return h, CellState(h)
+
+
+def test_a_shut_forget_gate_erases_a_state_that_the_new_values_read():
+    record = cell_kind(StronglyConnectedCell, name="connected", summary=SUMMARY)
+    result = result_of(record, "forget_bias_opens_forget_gate")
+    assert result.outcome == "passed", result.reason
 
 
 class DropsItsOutput(LinearAttentionCell):

@@ -40,7 +40,7 @@ EQUATIONS = {
     "gru": get_kind("gru").equation,
     "rnn": get_kind("rnn").equation,
     "mgu": equation_in("examples/rnnkit-mgu/rnnkit_mgu.py", "mgu"),
-    "ugrnn": equation_in("plugins/cells.md", "ugrnn"),
+    "ugrnn": equation_in("plugins/cells.md", "update_gate"),
     "cfn": equation_in("tutorials/write_a_plugin.md", "cfn"),
     "indrnn": r"h_t &= \phi(W x_t + u \odot h_{t-1} + b)",
     "peephole": r"""

@@ -108,8 +108,10 @@ def _initialize(cell: Cell, options: Any) -> None:
         return
     if options.recurrent_init == "orthogonal":
         cell.init_orthogonal()
-    if options.forget_bias is not None:
-        with torch.no_grad():
+    with torch.no_grad():
+        if options.forget_bias == "chrono":
+            cell.init_chrono(options.chrono_length or 0)
+        elif options.forget_bias is not None:
             cell.set_forget_bias(options.forget_bias)
 
 
