@@ -151,6 +151,10 @@ class Cell(ResettableModule, ABC):
     def new_parameter(self, *shape: int) -> nn.Parameter:
         """Create a parameter, initialized uniformly in +-1 / sqrt(hidden_size) as in torch's recurrent modules.
 
+        For another start, call a function of `torch.nn.init` next, or assign values under `torch.no_grad()`, in the
+        constructor: `reset_parameters` runs it again. On the device `meta` tensors have no values, so that `item()` and
+        conditions on values fail there.
+
         Raises:
             TypeError: the constructor has not called `super().__init__()`.
         """
@@ -295,7 +299,12 @@ class Cell(ResettableModule, ABC):
         return self.State(*[torch.zeros(*shape, device=device, dtype=dtype) for shape in shapes])
 
     def recurrent_weights(self) -> list[Tensor]:
-        """Return the matrices that multiply the state, `(gates * hidden_size, features)` each."""
+        """Return the matrices that multiply the state, `(gates * hidden_size, features)` each.
+
+        By default, they are the parameters with two axes whose names start with `weight_h`. Weights with three axes, such
+        as a block for each head, are not found: return their matrices, and override `init_orthogonal` if these have no
+        `hidden_size` rows for each gate.
+        """
         return [
             parameter
             for name, parameter in self.named_parameters()
