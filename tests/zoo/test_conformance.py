@@ -26,6 +26,7 @@ NOT_APPLICABLE = {
     "peephole_lstm": set(),
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "sru": NO_MATRIX_READS_THE_STATE,
     "ugrnn": GATED,
 }
 
