@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
+    from rnnkit.cells.matrix_cell import MatrixCell, MatrixState
+    from rnnkit.cells.matrix_scan import matrix_scan
     from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.errors import (
         AmbiguousKindError,
@@ -117,6 +119,8 @@ __all__ = [
     "LocalReadout",
     "LockDifference",
     "LockWarning",
+    "MatrixCell",
+    "MatrixState",
     "ModelSummary",
     "Options",
     "Paper",
@@ -158,6 +162,7 @@ __all__ = [
     "load_model",
     "load_spec",
     "map_state",
+    "matrix_scan",
     "move_state",
     "orthogonal_",
     "override_spec",
@@ -206,6 +211,8 @@ _ROOMS = {
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
+    "cells.matrix_cell": ["MatrixCell", "MatrixState"],
+    "cells.matrix_scan": ["matrix_scan"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "export": ["ExportReport", "export_onnx", "export_program"],

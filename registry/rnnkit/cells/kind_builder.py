@@ -158,7 +158,9 @@ def _cell_problems(spec: RecurrentSpec[Any], options: StackOptions, factory: Cel
 
 
 def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any]) -> bool:
-    return bool(factory(1, 1, **cell_arguments(factory, spec), device="meta").recurrent_weights())
+    # the size of a layer, because an option such as a number of heads may have to divide it
+    cell = factory(1, spec.hidden_sizes[0], **cell_arguments(factory, spec), device="meta")
+    return bool(cell.recurrent_weights())
 
 
 def _features(spec: RecurrentSpec[Any], factory: CellFactory) -> int:
