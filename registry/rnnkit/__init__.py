@@ -40,6 +40,10 @@ if TYPE_CHECKING:
         register_readout,
     )
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells.causal_convolution import CausalConv
+    from rnnkit.cells.complex_linear_cell import ComplexLinearCell, ComplexState
+    from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
+    from rnnkit.cells.gated_cell import GatedCell
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
     from rnnkit.cells.matrix_cell import MatrixCell, MatrixState
@@ -88,6 +92,7 @@ if TYPE_CHECKING:
         move_state,
     )
     from rnnkit.options import InitOptions, Options, StackOptions
+    from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
 __all__ = [
@@ -98,16 +103,22 @@ __all__ = [
     "Builder",
     "Candidate",
     "Catalog",
+    "CausalConv",
     "Cell",
     "CellStack",
     "CellState",
     "CheckpointError",
+    "ComplexLinearCell",
+    "ComplexState",
+    "ConvolvedLinearCell",
+    "ConvolvedState",
     "DeprecatedKindWarning",
     "Deprecation",
     "ExportError",
     "ExportReport",
     "FieldDescription",
     "FileProblem",
+    "GatedCell",
     "InitOptions",
     "InputError",
     "Kind",
@@ -124,6 +135,7 @@ __all__ = [
     "ModelSummary",
     "Options",
     "Paper",
+    "PerLayer",
     "PluginError",
     "Problem",
     "Provider",
@@ -209,6 +221,10 @@ _ROOMS = {
         "register_readout",
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
+    "cells.causal_convolution": ["CausalConv"],
+    "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
+    "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
+    "cells.gated_cell": ["GatedCell"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
     "cells.matrix_cell": ["MatrixCell", "MatrixState"],
@@ -235,6 +251,7 @@ _ROOMS = {
         "move_state",
     ],
     "options": ["InitOptions", "Options", "StackOptions"],
+    "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -25,7 +25,7 @@ class Paper(NamedTuple):
     year: int
     link: str
     contribution: str = ""
-    """The part of the kind that it introduced, such as "the forget gate"; empty if the kind has only one publication."""
+    """The part of the kind that it introduced, such as "the forget gate"; empty if the kind has only one paper."""
 
 
 class Problem(NamedTuple):
@@ -74,6 +74,8 @@ class Kind:
         sizes_per_layer: whether `hidden_size` may be a tuple with one size for each layer.
         cell: the class of the cells that the kind is a stack of, set by `cell_kind`; None if it is not such a stack, or
             has several classes.
+        inapplicable_checks: the conformance checks that do not apply to it, each with the reason, which its card shows.
+            Only `loss_decreases` may be declared, for kinds that are not trained by gradient descent.
         deprecated: when it will be removed and what replaces it; every spec of the kind warns. None: it is not
             deprecated.
     """
@@ -91,4 +93,5 @@ class Kind:
     features: Callable[[RecurrentSpec[Any]], int] | None = None
     sizes_per_layer: bool = False
     cell: type[Cell] | None = None
+    inapplicable_checks: Mapping[str, str] = field(default_factory=dict, hash=False)
     deprecated: Deprecation | None = None

@@ -6,11 +6,13 @@ from dataclasses import fields
 from functools import wraps
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from typing_extensions import dataclass_transform
 
+from rnnkit._one_or_each import one_or_each
 from rnnkit._plain_values import to_plain
+from rnnkit.per_layer import require_valid_declarations
 
 # strict: `True` and `2.0` are not accepted as the integers 1 and 2. Spec files hold finite numbers only; if a plugin
 # allows infinity or NaN in a field nevertheless, "constants" keeps it from being written as null.
@@ -50,11 +52,12 @@ class Options:
         dataclass(cls, frozen=True, kw_only=True, config=_CONFIG)
         cls.__init__ = _with_plain_arguments(cls.__init__)  # type: ignore[method-assign]
         try:
-            hash(cls())
+            hash(defaults := cls())
         except (TypeError, ValidationError) as error:
             raise TypeError(
                 f"Each field of {cls.__name__} needs a valid and hashable default (a tuple, not a list): {error}"
             ) from error
+        require_valid_declarations(defaults)
 
 
 def _with_plain_arguments(init: Callable[..., None]) -> Callable[..., None]:
@@ -65,24 +68,6 @@ def _with_plain_arguments(init: Callable[..., None]) -> Callable[..., None]:
         init(self, *args, **to_plain(kwargs))
 
     return with_plain_arguments
-
-
-def one_or_each(one: Any, each: Any) -> WrapValidator:
-    """Return the validator of a field that accepts one value, or a list or tuple of values, stored as a tuple.
-
-    A plain union would report one invalid value with an error for each of its branches.
-
-    Args:
-        one: type of one value.
-        each: type of the tuple.
-    """
-    of_one: TypeAdapter[Any] = TypeAdapter(one)
-    of_each: TypeAdapter[Any] = TypeAdapter(each)
-
-    def validated(value: Any, _union: Callable[[Any], Any]) -> Any:
-        return (of_each if isinstance(value, list | tuple) else of_one).validate_python(value)
-
-    return WrapValidator(validated)
 
 
 def plain_defaults(cls: type[Options]) -> dict[str, Any]:
@@ -130,6 +115,11 @@ class StackOptions(InitOptions):
     variational_dropout: bool = False
     """Whether the spec's `dropout` uses one mask for all steps of a sequence in one call (Gal and Ghahramani, arXiv
     1512.05287) instead of a new mask at each step."""
+    time_feature: Annotated[int, Field(ge=0)] | None = None
+    """Index of the input feature that holds the time since the previous step, which the cells of all layers take as
+    such and not as a feature, for cells that model time; None: each step takes one unit of time. Times should be
+    positive, which is not checked. The reverse direction takes the time between the same two steps of the sequence, and
+    for the step that it reads first the time of the first step."""
     recurrent_dropout: _Probability = 0.0
     """Probability, in [0, 1), of zeroing a feature of the hidden state that the gates read, in training and with one
     mask for all steps (Gal and Ghahramani, arXiv 1512.05287). For cells that read their hidden state only through

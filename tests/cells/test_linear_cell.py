@@ -28,6 +28,9 @@ class ReadCell(DecayCell):
         self.output_size = input_size
         self.weight_out = self.new_parameter(input_size, hidden_size)
 
+    def coefficients(self, x):
+        return *super().coefficients(x), x
+
     def read(self, h, x):
         return F.linear(h, self.weight_out) + x
 

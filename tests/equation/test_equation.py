@@ -17,6 +17,8 @@ W = torch.tensor([[1.0, 2.0, -1.0], [0.0, 3.0, 0.5]], dtype=torch.float64)
 U = torch.tensor([[0.5, -1.0], [2.0, 0.0]], dtype=torch.float64)
 B = torch.tensor([0.25, -0.75], dtype=torch.float64)
 SYMBOLS = {"W": W, "U": U, "b": B, r"\alpha": 0.5, "a": torch.tensor(2.0, dtype=torch.float64), r"\phi": torch.relu}
+V = torch.tensor([[0.0, 1.0], [-1.0, 0.5]], dtype=torch.float64)
+SYMBOLS |= {r"\Delta t": 0.1, r"\overline{\Delta t}_t": 0.2, "Z": torch.complex(U, V), "i": 1j}
 SYMBOLS |= {"g": torch.tensor([3.0], dtype=torch.float64)}
 BATCHED = {"x_t": X, "h_{t-1}": H}
 SYMBOLS |= {r"W_{\mathrm{in}}": W, r"\mathbf{u}": B}
@@ -44,6 +46,7 @@ EXPRESSIONS = {
     r"(1 - h_{t-1}) \odot b": (1 - H) * B,
     r"a b": 2 * B,
     r"g b": 3 * B,
+    r"g U + a U": 5 * U,
     r"h_{t-1} / a": H / 2,
     r"\frac{h_{t-1}}{1 + \alpha}": H / 1.5,
     r"\dfrac{1}{2} b": B / 2,
@@ -60,6 +63,7 @@ EXPRESSIONS = {
     r"b^{\intercal} U": B[None] @ U,
     r"(b^\top U)^\top": B @ U,
     r"(h_{t-1} b^\top) b": H * (B @ B),
+    r"h_{t-1} b^{\top} U": H[:, :, None] * (B @ U),
     # powers and roots
     r"h_{t-1}^2": H**2,
     r"h_{t-1}^{-1}": 1 / H,
@@ -81,6 +85,22 @@ EXPRESSIONS = {
     r"\alpha (b)^2": B**2 / 2,
     r"e^{-b} \odot h_{t-1}": (-B).exp() * H,
     r"e^a b": math.exp(2) * B,
+    # step sizes
+    r"\Delta t b": 0.1 * B,
+    r"b + \Delta t \, W x_t": B + 0.1 * WX,
+    r"\overline{\Delta t}_t \odot b": 0.2 * B,
+    # absolute values, and parts of complex numbers
+    r"|b|": B.abs(),
+    r"|b| \odot |h_{t-1}|^2": B.abs() * H**2,
+    r"\left| U h_{t-1} \right| + b": UH.abs() + B,
+    r"\frac{b}{\max(|b^\top h_{t-1}|, 1)}": B / (H @ B).abs().clamp(min=1)[:, None],
+    r"\lvert b \rvert": B.abs(),
+    r"\mathrm{abs}(b)": B.abs(),
+    r"\Re(Z h_{t-1})": UH,
+    r"\operatorname{Re}(Z h_{t-1}) + \operatorname{Im}(Z b)": UH + B @ V.T,
+    r"\Re(e^{i b})": B.cos(),
+    r"|Z b|": ((B @ U.T) ** 2 + (B @ V.T) ** 2).sqrt(),
+    r"\mathrm{diag}(b) U": B[:, None] * U,
     # functions
     r"\sigma(W x_t + b)": torch.sigmoid(WX + B),
     r"\tanh\left(W x_t + b\right)": torch.tanh(WX + B),
@@ -126,7 +146,12 @@ UNREADABLE = {
     r"W * x_t": r"`\*` after `y = W` cannot be read: write \\odot",
     r"b \ast b": r"write \\odot",
     r"b \otimes b": r"write \\odot",
-    r"|b|": r"write a function such as \\mathrm{abs}",
+    r"|b + |b||": r"write \\mathrm{abs}\(a\) for an absolute value inside another",
+    r"||b||": r"write \\mathrm{abs}\(a\)",
+    r"\lVert b \rVert": r"write a function such as \\mathrm{norm}",
+    r"\left\| b \right\|": r"write a function such as \\mathrm{norm}",
+    r"|b": r"`\|` is missing at the end of the line",
+    r"(|b)|": r"`\|` is missing before `\)`",
     r"\sum_i h_{t-1}": r"`\\sum` after `y =` cannot be read",
     # a function and its argument
     r"\tanh W x_t": r"the argument of a function needs brackets here, as in `\\tanh\(a\)`",
@@ -198,6 +223,7 @@ INVALID = {
     r"\sqrt{U}": "has a square root, which is ambiguous",
     r"\exp(U)": r"is the argument of \\exp, which is ambiguous",
     r"e^U": "is the argument",
+    r"|U|": r"is the argument of \\mathrm{abs}, which is ambiguous",
     "U / U": "is a divisor, which is ambiguous",
     r"b \cdot h_{t-1}": r"ambiguous: write \\odot for the element-wise product, a\^\\top b for the inner",
     "x_t W": "write the matrix first, W x: vectors are columns",
@@ -287,6 +313,16 @@ def test_lines_use_earlier_lines_and_batched_values():
 def test_symbols_override_functions():
     torch.testing.assert_close(evaluate(r"\sigma(b)", **{r"\sigma": F.hardsigmoid}), F.hardsigmoid(B))
     torch.testing.assert_close(evaluate(r"\operatorname{LN}(b)", **{r"\mathrm{LN}": torch.cosh}), torch.cosh(B))
+
+
+def test_functions_of_a_cell_may_act_on_each_entry_of_a_matrix():
+    torch.testing.assert_close(evaluate(r"\exp(U)", **{r"\exp": torch.exp}), U.exp())
+
+
+def test_step_sizes_are_names_of_lines():
+    equation = Equation(r"\Delta t_t = \Delta t \sigma(b) \\ y_t = y_{t-1} + \Delta t_t \odot x_t")
+    assert equation.defined == (r"\Delta t_t", "y_t")
+    assert equation.symbols == {r"\Delta t", r"\sigma", "b", "y_{t-1}", "x_t"}
 
 
 def test_a_function_may_reduce_features():

@@ -35,6 +35,11 @@ def test_every_kind_has_a_text(kind):
         (r"y = U [h; x]", "y = U [h; x]"),
         (r"y = -\max(0, x)", "y = -max(0, x)"),
         (r"y = \mathbf{1} - \tanh b", "y = 1 - tanh b"),
+        (r"\Delta t_t = \Delta t \sigma(b)", "Δt_t = Δt σ(b)"),  # noqa: RUF001  # sigma is meant
+        (r"y = \frac{C_t q_t}{\max(|n_t^\top q_t|, 1)}", "y = (C_t q_t) / (max(|n_t^T q_t|, 1))"),
+        (r"y = \operatorname{Re}(C s_t) + D x_t", "y = Re(C s_t) + D x_t"),
+        (r"C_t = f_t C_{t-1} + v_t k_t^\top", "C_t = f_t C_(t-1) + v_t k_t^T"),
+        (r"m_t = e^{\log \lambda - m_{t-1}}", "m_t = exp(log λ - m_(t-1))"),
         ("", ""),
     ],
 )

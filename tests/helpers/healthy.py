@@ -39,16 +39,16 @@ class CoRNNCell(Cell):
         return y, OscillatorState(y, z)
 
     def symbols(self):
-        constants = {r"\Delta": self.step_size, r"\gamma": self.gamma, r"\epsilon": self.epsilon}
+        constants = {r"\Delta t": self.step_size, r"\gamma": self.gamma, r"\epsilon": self.epsilon}
         weights = {"W": self.weight_hy, r"\mathcal{W}": self.weight_hz, "V": self.weight_ih, "b": self.bias_h}
         return {**constants, **weights}
 
 
 CO_RNN_EQUATION = r"""
     \mathbf{z}_t &= \mathbf{z}_{t-1}
-        + \Delta (\tanh(W \mathbf{y}_{t-1} + \mathcal{W} \mathbf{z}_{t-1} + V \mathbf{x}_t + b)
+        + \Delta t (\tanh(W \mathbf{y}_{t-1} + \mathcal{W} \mathbf{z}_{t-1} + V \mathbf{x}_t + b)
         - \gamma \mathbf{y}_{t-1} - \epsilon \mathbf{z}_{t-1}) \\
-    \mathbf{y}_t &= \mathbf{y}_{t-1} + \Delta \mathbf{z}_t
+    \mathbf{y}_t &= \mathbf{y}_{t-1} + \Delta t \mathbf{z}_t
 """
 
 
@@ -93,6 +93,51 @@ class LinearAttentionCell(Cell):
         query, key, value = projected_t.chunk(3, dim=-1)
         s = 0.9 * state.s + value[:, :, None] * key[:, None]
         return (s @ query[:, :, None])[:, :, 0], MemoryState(s)
+
+
+class HeadsState(NamedTuple):
+    C: Tensor
+    n: Tensor
+
+
+class HeadsCell(Cell):
+    """A matrix LSTM (Beck et al., 2024, arXiv 2405.04517) of two heads, whose gates are logistic functions."""
+
+    State = HeadsState
+    heads = 2
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.weight_qkvo = self.new_parameter(4, self.heads, hidden_size // self.heads, input_size)
+        self.weight_f = self.new_parameter(self.heads, input_size)
+        self.bias_f = self.new_parameter(self.heads)
+
+    def state_shapes(self, batch_size):
+        size = self.hidden_size // self.heads
+        return HeadsState(torch.Size((batch_size, self.heads, size, size)), torch.Size((batch_size, self.heads, size)))
+
+    def step(self, x_t, state):
+        query, key, value, out = torch.einsum("ahdi,bi->abhd", self.weight_qkvo, x_t)
+        forget = torch.sigmoid(F.linear(x_t, self.weight_f, self.bias_f))[:, :, None]
+        C = forget[..., None] * state.C + value[..., :, None] * key[..., None, :]
+        n = forget * state.n + key
+        norm = (n * query).sum(-1, keepdim=True).abs().clamp(min=1)
+        h = torch.sigmoid(out) * torch.einsum("bhvk,bhk->bhv", C, query) / norm
+        return h.flatten(1), HeadsState(C, n)
+
+    def symbols(self):
+        query, key, value, out = (list(weight) for weight in self.weight_qkvo)
+        weights = {"W_q": query, "W_k": key, "W_v": value, "W_o": out}
+        return {**weights, "w_f": list(self.weight_f), "b_f": list(self.bias_f)}
+
+
+HEADS_EQUATION = r"""
+    f_t &= \sigma(w_f^\top x_t + b_f), \quad \\
+    q_t &= W_q x_t \\ k_t &= W_k x_t \\ v_t &= W_v x_t \\
+    C_t &= f_t C_{t-1} + v_t k_t^{\top} \\
+    n_t &= f_t n_{t-1} + k_t \\
+    y_t &= \sigma(W_o x_t) \odot \frac{C_t q_t}{\max(|n_t^\top q_t|, 1)}
+"""
 
 
 class GridOptions(StackOptions):
@@ -159,6 +204,33 @@ class BandCell(Cell):
         h = torch.sigmoid(F.linear(x_t, self.weight_ih) + F.linear(state.h, self.weight_hh))
         h = self.low + (self.high - self.low) * h
         return h, CellState(h)
+
+
+class HeadsOptions(StackOptions):
+    """Heads among which the features are divided."""
+
+    heads: int = Field(default=1, ge=1)
+    """Number of heads."""
+
+
+def heads_problems(spec):
+    """The problem of a spec whose features cannot be divided among its heads."""
+    if any(size % spec.options.heads for size in spec.hidden_sizes):
+        yield Problem("options.heads", f"heads={spec.options.heads} must divide hidden_size={spec.hidden_size}")
+
+
+class SplitCell(SimpleCell):
+    """A plain cell whose recurrent weight has a block for each head."""
+
+    def __init__(self, input_size, hidden_size, *, heads=1, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        if hidden_size % heads:
+            raise ValueError(f"{heads} heads of {hidden_size} features")
+        self.heads = heads
+
+    def recurrence(self, h):
+        head = torch.arange(self.hidden_size, device=h.device) * self.heads // self.hidden_size
+        return F.linear(h, self.weight_hh * (head[:, None] == head))
 
 
 class Reservoir(SimpleCell):

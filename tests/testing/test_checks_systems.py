@@ -23,6 +23,7 @@ from rnnkit import (
     Paper,
     Problem,
     StackOptions,
+    cell_kind,
     register_kind,
 )
 from rnnkit.testing import all_checks, check_kind, use_catalog
@@ -30,6 +31,7 @@ from rnnkit.testing._lynx_data import TRAPPED, lynx_data
 from rnnkit.testing.checks import data_parallel
 from tests.helpers import planted
 from tests.helpers.cells import SimpleCell
+from tests.helpers.healthy import HEADS_EQUATION, HeadsCell, LinearAttentionCell, MemoryState
 from tests.helpers.planted import Faults, assert_fails, assert_passes, report_of, result_of
 
 MODULES = ["records", "option_effects", "equations", "learning", "serialization", "transforms"]
@@ -40,7 +42,7 @@ PAPER = Paper(title="Finding Structure in Time", authors="J. L. Elman", year=199
 EQUATION = r"h_t &= \tanh(W x_t + U h_{t-1} + b)"
 
 
-FIELDS = {"equation": EQUATION, "paper": PAPER}
+FIELDS = {"equation": EQUATION, "papers": (PAPER,)}
 faults = Faults(**FIELDS)
 record_of = partial(planted.record_of, **FIELDS)
 
@@ -107,7 +109,7 @@ CORRECT = {
     "mgu": (mgu(), {"pickle_round_trip"}),  # its module was not imported by its name
     "plain": (record_of(SimpleCell), set()),
     "no_backbone_of_ours": (
-        record_of(Odd, options=OddOptions, check=of_one_layer, equation="", paper=None),
+        record_of(Odd, options=OddOptions, check=of_one_layer, equation="", papers=()),
         {"step_matches_equation"},
     ),
 }
@@ -146,17 +148,17 @@ RECORDS = {
     "closing_bracket": ({"equation": r"h_t &= \tanh(W x_t))"}, "the equation is not complete: `)` after"),
     "other_bracket": ({"equation": r"h_t &= \tanh([W x_t)"}, "`]` is missing before `)`"),
     "no_operand": ({"equation": r"h_t &= W x_t +"}, "the end of the line after"),
-    "no_title": ({"paper": PAPER._replace(title="")}, "the title of the paper must be a nonempty string"),
+    "no_title": ({"papers": (PAPER._replace(title=""),)}, "the title of the paper must be a nonempty string"),
     "no_authors": (
-        {"paper": PAPER._replace(authors=None)},
+        {"papers": (PAPER._replace(authors=None),)},
         "the authors of the paper must be a nonempty string, but is None",
     ),
     "year": (
-        {"paper": PAPER._replace(year=20016)},
+        {"papers": (PAPER._replace(year=20016),)},
         "the year of the paper must be a year of publication, but is 20016",
     ),
-    "year_as_text": ({"paper": PAPER._replace(year="2016")}, "but is '2016'"),
-    "link": ({"paper": PAPER._replace(link="arXiv 1603.09420")}, "the link to the paper must start with https://"),
+    "year_as_text": ({"papers": (PAPER._replace(year="2016"),)}, "but is '2016'"),
+    "link": ({"papers": (PAPER._replace(link="arXiv 1603.09420"),)}, "the link to the paper must start with https://"),
 }
 
 
@@ -167,7 +169,7 @@ def test_problems_of_a_record(fields, words):
 
 def test_all_problems_of_a_record_are_reported():
     result = result_of(
-        record_of(SimpleCell, summary="", equation="{", paper=PAPER._replace(year=1)), "record_is_complete"
+        record_of(SimpleCell, summary="", equation="{", papers=(PAPER._replace(year=1),)), "record_is_complete"
     )
     assert result.reason.count(";") == 2
 
@@ -414,6 +416,39 @@ class Unnamed(SimpleCell):
 
 
 @pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("C_t q_t", r"C_t^\top q_t"), (r"v_t k_t^{\top}", r"k_t v_t^\top"), (r"|n_t^\top q_t|", r"n_t^\top q_t")],
+)
+def test_wrong_equations_of_heads(right, wrong):
+    record = cell_kind(HeadsCell, name="heads", summary="A cell.", equation=HEADS_EQUATION.replace(right, wrong))
+    assert_fails("step_matches_equation", "compared with the equation, the output and state of a step", record)
+
+
+class OfTwoAndThreeHeads(HeadsCell):
+    def symbols(self):
+        return {**super().symbols(), "b_f": [0.0, 0.0, 0.0]}
+
+
+def test_lists_of_symbols_must_have_one_length():
+    record = cell_kind(OfTwoAndThreeHeads, name="heads", summary="A cell.", equation=HEADS_EQUATION)
+    assert_fails("step_matches_equation", "has lists of different lengths", record)
+
+
+class Cubes(LinearAttentionCell):
+    """The state has more axes than an equation can say."""
+
+    def state_shapes(self, batch_size):
+        return MemoryState(torch.Size((batch_size, 1, self.hidden_size, self.hidden_size)))
+
+    def step(self, projected_t, state):
+        output, after = super().step(projected_t, MemoryState(state.s[:, 0]))
+        return output, MemoryState(after.s[:, None])
+
+    def symbols(self):
+        return {"a": 0.9}
+
+
+@pytest.mark.parametrize(
     ("record", "words"),
     [
         (record_of(SimpleCell, equation=""), "its record has no equation"),
@@ -427,8 +462,9 @@ class Unnamed(SimpleCell):
             "the argument of a function needs brackets",
         ),
         (record_of(ignoring().builder, options=StackOptions), "not a stack of a single cell type"),
+        (record_of(Cubes, equation=r"s_t &= a s_{t-1} \\ y_t &= s_t x_t"), "is not a number, column or matrix"),
     ],
-    ids=["no_equation", "no_symbols", "unknown_sign", "no_brackets", "no_cell"],
+    ids=["no_equation", "no_symbols", "unknown_sign", "no_brackets", "no_cell", "many_axes"],
 )
 def test_equations_that_cannot_be_compared_are_not_applicable(record, words):
     result = result_of(record, "step_matches_equation")

@@ -213,7 +213,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             check=check,
             summary="Leaky mean: an exponential moving average of a linear reading.",
             equation=r"h_t &= h_{t-1} + \alpha (W x_t + b - h_{t-1})",
-            paper=Paper(title="A title", authors="An author", year=2000, link="https://example.org"),
+            papers=(Paper(title="A title", authors="An author", year=2000, link="https://example.org"),),
         )
     )
 

@@ -6,9 +6,24 @@ from rnnkit.testing import all_checks, parametrize_with_checks
 from tests.helpers.kinds import ZOO
 
 NO_MATRIX_READS_THE_STATE = {"dropout_parts_are_only_multiplied", "orthogonal_init_acts_on_recurrence"}
+STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
+NO_FORGET_GATE = {"forget_bias_opens_forget_gate"}
+GATED = {"dropout_parts_are_only_multiplied"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
+    "cfn": GATED,
+    "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "indrnn": NO_MATRIX_READS_THE_STATE,
+    "janet": GATED,
+    "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "ligru": GATED,
+    "lru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "mingru": NO_MATRIX_READS_THE_STATE,
+    "minlstm": NO_MATRIX_READS_THE_STATE,
+    "peephole_lstm": set(),
+    "ran": set(),
+    "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "ugrnn": GATED,
 }
 
 

@@ -38,11 +38,15 @@ _FUNCTIONS = {
     "elu": r"ELU, element-wise: \(x\) if it is positive, else \(e^x - 1\)",
     "sign": r"sign, element-wise: \(-1\), 0 or 1",
     "softmax": "softmax over the features",
+    "abs": "absolute value, element-wise",
+    "diag": "diagonal matrix of a vector",
 }
 # as equations may write them: `\tanh`, and `\mathrm{tanh}` for `\operatorname{tanh}`
 FUNCTIONS = {
     r"\sigma": _FUNCTIONS["sigmoid"],
     **dict.fromkeys(ONES, "vector of ones"),
+    r"\Re": "real part, element-wise",
+    r"\Im": "imaginary part, element-wise",
     **{f"\\{name}": text for name, text in _FUNCTIONS.items()},
     **{f"\\mathrm{{{name}}}": text for name, text in _FUNCTIONS.items()},
 }
@@ -85,7 +89,10 @@ class _Symbols:
         self._meanings = self._normalized_meanings()
         self._module = card.step_module
         given: Mapping[str, Any] = getattr(self._module, "symbols", dict)()
-        self._given = {name_of(name): value for name, value in given.items()}
+        self._heads = any(isinstance(value, list | tuple) for value in given.values())
+        # all heads have the same shapes
+        first = {name: value[0] if isinstance(value, list | tuple) else value for name, value in given.items()}
+        self._given = {name_of(name): value for name, value in first.items()}
         self._values = self._evaluate()
 
     def rows(self) -> list[SymbolRow]:
@@ -142,10 +149,11 @@ class _Symbols:
         meanings = [self._meanings[symbol] for symbol in symbols if symbol in self._meanings]
         if meanings:
             return "; ".join(dict.fromkeys(meanings))
+        factors = dict.fromkeys(factor_after(self._latex, symbol) for symbol in symbols)
+        if of := " and ".join(rf"\({factor}\)" for factor in factors if factor):
+            return f"weights of {of}"
         if all(held[symbol].dim() == 2 for symbol in symbols):
-            factors = dict.fromkeys(factor_after(self._latex, symbol) for symbol in symbols)
-            of = " and ".join(rf"\({factor}\)" for factor in factors if factor)
-            return f"weights of {of}" if of else "weights"
+            return "weights"
         return "biases" if len(symbols) > 1 else "bias"
 
     def _product_sign(self) -> Iterator[SymbolRow]:
@@ -167,13 +175,19 @@ class _Symbols:
     def _evaluate(self) -> dict[str, Tensor]:
         """Values of the symbols for one sequence, of which only the shapes are used; the inputs alone if that fails."""
         x_t = torch.zeros(1, self._card.layer.spec.input_size)
-        before = {f"{part}_{{t-1}}": value.reshape(1, -1) for part, value in self._card.state_parts.items()}
+        before = {f"{part}_{{t-1}}": self._of_one_head(value) for part, value in self._card.state_parts.items()}
         inputs = {self._spelling(signal): value for signal, value in {_INPUT: x_t, **before}.items()}
         try:
             with torch.no_grad():
                 return {**inputs, **self._equation.evaluate(self._given, inputs)}
         except Exception:  # noqa: BLE001  # whatever the plugin's `symbols` returns, the card only lacks some shapes
             return inputs
+
+    def _of_one_head(self, part: Tensor) -> Tensor:
+        """A part of the state of one sequence, `(1, ...)`: of the first head, if the equation is that of a head."""
+        if not self._card.cells:  # torch's modules have an axis of layers
+            return part.reshape(1, -1)
+        return part[:, 0] if self._heads else part
 
     def _spelling(self, signal: str) -> str:
         """The name of a signal in the equation; the signal itself if the equation does not contain it."""

@@ -57,6 +57,7 @@ from rnnkit_cards.links import NO_LINKS
 from rnnkit_cards.sections.header import header
 from rnnkit_cards.symbols import FUNCTIONS, symbol_rows
 from tests.helpers.cells import SimpleCell
+from tests.helpers.healthy import HEADS_EQUATION, HeadsCell
 from tests.helpers.pages import ROOT, run_page
 
 KINDS = [*ENTRIES]
@@ -589,6 +590,14 @@ def test_meanings_of_unknown_symbols_are_rejected():
     wrong = replace(LEAKY, meanings={r"\beta": "of nothing"})
     with register_kind(wrong), pytest.raises(PluginError, match=r"explains \\beta"):
         symbol_rows(CardContext.of("leaky"))
+
+
+def test_symbols_of_heads_have_the_shapes_of_one_head():
+    with register_kind(cell_kind(HeadsCell, name="heads", summary="Heads.", equation=HEADS_EQUATION)):
+        shapes = {row.symbols: (row.shape, row.meaning) for row in symbol_rows(CardContext.of("heads"))}
+    assert shapes["C_{t-1}", "C_t"][0] == "`(8, 8)`"
+    assert shapes["y_t",] == ("`(8,)`", "output of the layer")
+    assert shapes["w_f",] == ("`(input_size,)`", r"weights of \(x_t\)")
 
 
 class Mean(Backbone):

@@ -40,7 +40,7 @@ EQUATIONS = {
     "gru": get_kind("gru").equation,
     "rnn": get_kind("rnn").equation,
     "mgu": equation_in("examples/rnnkit-mgu/rnnkit_mgu.py", "mgu"),
-    "ugrnn": equation_in("plugins/cells.md", "ugrnn"),
+    "ugrnn": equation_in("plugins/cells.md", "update_gate"),
     "cfn": equation_in("tutorials/write_a_plugin.md", "cfn"),
     "indrnn": r"h_t &= \phi(W x_t + u \odot h_{t-1} + b)",
     "peephole": r"""
@@ -69,10 +69,10 @@ EQUATIONS = {
         h_t &= o_t \odot \frac{c_t}{n_t}
     """,
     "lem": r"""
-        \Delta_t &= \delta \sigma(W_1 y_{t-1} + V_1 u_t + b_1) \\
-        \bar{\Delta}_t &= \delta \sigma(W_2 y_{t-1} + V_2 u_t + b_2) \\
-        z_t &= (1 - \Delta_t) \odot z_{t-1} + \Delta_t \odot \tanh(W_z y_{t-1} + V_z u_t + b_z) \\
-        y_t &= (1 - \bar{\Delta}_t) \odot y_{t-1} + \bar{\Delta}_t \odot \tanh(W_y z_t + V_y u_t + b_y)
+        \Delta t_t &= \Delta t \sigma(W_1 y_{t-1} + V_1 u_t + b_1) \\
+        \overline{\Delta t}_t &= \Delta t \sigma(W_2 y_{t-1} + V_2 u_t + b_2) \\
+        z_t &= (1 - \Delta t_t) \odot z_{t-1} + \Delta t_t \odot \tanh(W_z y_{t-1} + V_z u_t + b_z) \\
+        y_t &= (1 - \overline{\Delta t}_t) \odot y_{t-1} + \overline{\Delta t}_t \odot \tanh(W_y z_t + V_y u_t + b_y)
     """,
     "layer norm": r"""
         i_t &= \sigma(\mathrm{LN}(W_i x_t) + \mathrm{LN}(U_i h_{t-1}) + b_i) \\
@@ -81,6 +81,7 @@ EQUATIONS = {
     "arithmetic": r"h_t &= h_{t-1} - \frac{x_t}{\sqrt{c_{t-1}^2 + 1}} \\ c_t &= \max(c_{t-1}, W x_t) - 1",
     "arithmetic with a name": r"a_t &= 1 - x_t \\ h_t &= (1 - a_t) \odot h_{t-1}",
     "arithmetic of which there is more": r"h_t &= (1 - x_t)^2 \odot h_{t-1} + (1 - x_t) \odot x_t",
+    "absolute values": r"h_t &= \frac{h_{t-1} + W x_t}{1 + |h_{t-1}|} - |V x_t|",
     "twice the same": r"h_t &= h_{t-1} \odot h_{t-1} + \tanh(W x_t + x_t)",
     "nothing but itself": r"h_t &= h_{t-1} \\ y_t &= x_t",
     "what is learned alone": r"\lambda &= \sigma(a) \\ h_t &= \lambda \odot h_{t-1} + (1 - \lambda) \odot W x_t",

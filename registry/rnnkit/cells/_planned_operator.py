@@ -68,8 +68,8 @@ def _has_executor(number: Tensor, index: int) -> bool:
     if any(isinstance(value, Tensor) and value.requires_grad for value in attributes):
         return False  # a tensor that is neither a parameter nor a buffer is not an input of the operator
     tensor = next(iter(_tensors(cell)), torch.empty(0))
-    x, state = tensor.new_zeros(2, 1, cell.input_size), cell.initial_state(1, device=tensor.device, dtype=tensor.dtype)
-    return isinstance(choose(installed_executors(), cell, cell.project(x), state), Choice)
+    x, state = tensor.new_zeros(2, 1, cell.packed_size), cell.initial_state(1, device=tensor.device, dtype=tensor.dtype)
+    return isinstance(choose(installed_executors(), cell, cell.project_packed(x), state), Choice)
 
 
 # The mark of `torch.compiler.assume_constant_result`, which would import the compiler here. Of a cell as an argument,

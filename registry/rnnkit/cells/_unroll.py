@@ -26,7 +26,7 @@ def step_inputs(cell: Cell, x: Tensor) -> tuple[Step, Any]:
     A cell with hooks, or with its own `forward`, is called as a module at every step, so that hooks run as in a
     handwritten loop. Any other cell projects the whole sequence at once.
     """
-    return (_module_step(cell), x) if needs_module_call(cell) else (partial(run_step, cell), cell.project(x))
+    return (_module_step(cell), x) if needs_module_call(cell) else (partial(run_step, cell), cell.project_packed(x))
 
 
 def _module_step(cell: Cell) -> Step:
@@ -160,6 +160,30 @@ def reverse_in_time(x: Tensor, reversal: Tensor | None) -> Tensor:
         return x.flip(0)
     index = reversal.reshape(reversal.shape + (1,) * (x.dim() - 2)).expand_as(x)
     return x.gather(0, index)
+
+
+def elapsed_in_reverse(elapsed: Tensor, ends: SequenceEnds) -> Tensor:
+    """Return the elapsed time that the reverse direction takes at each step, `(time, batch, 1)`, in the original order.
+
+    It reads step t after step t + 1, so that the time between them is that of step t + 1. The last step of a sequence,
+    which it reads first, takes the time of the first step, as that one does in the forward direction.
+
+    Args:
+        elapsed: the time since the previous step, `(time, batch, 1)`.
+        ends: the ends and restarts of the sequences.
+    """
+    after = elapsed.roll(-1, 0)
+    if ends.lengths is None and ends.restarts is None:
+        return after
+    time = elapsed.shape[0]
+    steps = torch.arange(time, device=elapsed.device)[:, None]
+    is_last = steps == (time if ends.lengths is None else ends.lengths) - 1
+    first = elapsed[:1]
+    if ends.restarts is not None:
+        is_last = is_last | ends.restarts.roll(-1, 0)
+        starts = (ends.restarts * steps).cummax(0).values
+        first = elapsed.gather(0, starts.unsqueeze(-1))
+    return torch.where(is_last.unsqueeze(-1), first, after)
 
 
 def _reversal(lengths: Tensor, time: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -52,8 +53,13 @@ class Cell(ResettableModule, ABC):
     | an option of the kind itself | a parameter of its constructor with the same name |
     | `layer_norm="gates"` | a parameter `layer_norm` of its constructor, which is then True |
     | `forget_bias` | the method `set_forget_bias` |
+    | `time_feature` | a parameter `elapsed` of `project` |
     | `recurrent_init="orthogonal"` | `recurrent_weights()`: by default, every matrix named `weight_h...` |
     | `recurrent_dropout` | `recurrent_dropout_parts`, the parts of the state that are read by matrix products only |
+
+    A constructor that takes `layer`, `num_layers` or `direction` gets the place of the cell in its stack, as where a
+    start of the weights depends on the layer: the layer from 0 to `num_layers - 1`, and direction 0 for forward, 1 for
+    reverse. An option that is `PerLayer` arrives as the value of the cell's layer.
 
     Args:
         input_size: number of features of the input at one step.
@@ -81,6 +87,12 @@ class Cell(ResettableModule, ABC):
     accepts_none_state: ClassVar[bool] = False
     """True if `unroll_layers` accepts None in place of states that are all zeros, so that none are allocated."""
 
+    has_elapsed = False
+    """True if the option `time_feature` is set: the input of the cell then has the elapsed time as one more feature."""
+
+    takes_elapsed: ClassVar[bool] = False
+    """True if `project` has a parameter `elapsed`; set when the class is created."""
+
     _unroll_origin: ClassVar[tuple[Any, ...]] = ()
     _unroll_layers_origin: ClassVar[tuple[Any, ...]] = ()
 
@@ -102,6 +114,7 @@ class Cell(ResettableModule, ABC):
         super().__init_subclass__(**kwargs)
         # The methods that an executor was written for: `fused.py` compares them with those of the cell that runs.
         # They are recorded when the class is created, before anyone can patch them.
+        cls.takes_elapsed = "elapsed" in inspect.signature(cls.project).parameters
         if "unroll" in vars(cls):
             cls._unroll_origin = (cls.step, cls.project, cls.unroll)
         if "unroll_layers" in vars(cls):
@@ -127,6 +140,9 @@ class Cell(ResettableModule, ABC):
     def project(self, x: Tensor) -> Any:
         """Compute the part of the step that depends on the input alone, for all time steps at once.
 
+        A cell that models the time between steps takes it as a second parameter, `def project(self, x, elapsed=1.0)`.
+        It gets the time since the previous step, `(..., 1)`: ones, unless the option `time_feature` is set.
+
         Args:
             x: `(..., input_size)`.
 
@@ -134,6 +150,22 @@ class Cell(ResettableModule, ABC):
             A tensor or a tuple of tensors, `(..., features)` each; x itself unless overridden.
         """
         return x
+
+    @property
+    def packed_size(self) -> int:
+        """The number of features of the input of `project_packed`: `input_size`, and one if `has_elapsed`."""
+        return self.input_size + self.has_elapsed
+
+    def project_packed(self, x: Tensor) -> Any:
+        """Compute `project`, whose elapsed time is the last feature of x if `has_elapsed`.
+
+        Args:
+            x: `(..., packed_size)`.
+        """
+        if not self.takes_elapsed:
+            return self.project(x)
+        elapsed = x[..., -1:] if self.has_elapsed else torch.ones_like(x[..., :1])
+        return self.project(x[..., : self.input_size], elapsed)  # type: ignore[call-arg]  # `takes_elapsed`
 
     @abstractmethod
     def step(self, projected_t: Any, state: Any) -> tuple[Tensor, Any]:
@@ -245,9 +277,11 @@ class Cell(ResettableModule, ABC):
 
         Returns:
             A mapping from each symbol, written as in the LaTeX, to a number, a function or a tensor: one axis for a
-            column, two for a matrix. Give parameters or slices of them, so that gradients flow; give 0 for a bias that
-            the cell does not have. Omit `x_t`, the parts of the state (`h_{t-1}` of a part `h`) and functions with a
-            fixed meaning, such as `\sigma`, `\tanh` and `\max`. Empty unless overridden.
+            column, two for a matrix. If the equation is that of one head, a list has a value for each head, and the
+            axis after the batch of each part of the state is that of the heads. Give parameters or slices of them, so
+            that gradients flow; give 0 for a bias that the cell does not have. Omit `x_t`, the parts of the state
+            (`h_{t-1}` of a part `h`) and functions with a fixed meaning, such as `\sigma`, `\tanh` and `\max`. Empty
+            unless overridden.
         """
         return {}
 
@@ -269,7 +303,7 @@ class Cell(ResettableModule, ABC):
         """Compute one time step from an input that is not projected.
 
         Args:
-            x_t: `(batch, input_size)`.
+            x_t: `(batch, input_size)`; with the option `time_feature`, the elapsed time is one more feature, the last.
             state: the state before the step; None: `initial_state`.
 
         Returns:
@@ -282,7 +316,7 @@ class Cell(ResettableModule, ABC):
         refuse_reentrant_checkpoint()
         if state is None:
             state = self.initial_state(x_t.shape[0], device=x_t.device, dtype=x_t.dtype)
-        return run_step(self, self.project(x_t), state)
+        return run_step(self, self.project_packed(x_t), state)
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}"

@@ -12,6 +12,7 @@ from torch import nn
 
 from rnnkit.cells.cell import Cell, require_super_init, state_fields
 from rnnkit.options import StackOptions, own_fields
+from rnnkit.per_layer import values_of_layer
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -42,15 +43,26 @@ def constructor_parameters(cell: type[Cell]) -> frozenset[str]:
 def make_layers(spec: RecurrentSpec[Any], factories: Sequence[CellFactory], **factory_kwargs: Any) -> list[list[Cell]]:
     """Create the cells of each layer, one for each direction; `factory_kwargs` are `device` and `dtype`."""
     layers: list[list[Cell]] = []
-    size = spec.input_size
-    for factory, hidden_size in zip(factories, spec.hidden_sizes, strict=True):
-        kwargs = {**cell_arguments(factory, spec), **factory_kwargs}
+    has_elapsed = time_feature(spec) is not None
+    size = spec.input_size - has_elapsed
+    for layer, (factory, hidden_size) in enumerate(zip(factories, spec.hidden_sizes, strict=True)):
         require_sizes_and_factory_kwargs(factory)
-        layers.append([_create(factory, size, hidden_size, **kwargs) for _ in range(spec.directions)])
+        layers.append(
+            [
+                _create(factory, size, hidden_size, **cell_arguments(factory, spec, layer, direction), **factory_kwargs)
+                for direction in range(spec.directions)
+            ]
+        )
         size = output_features(layers[-1])
     for cell in (cell for layer in layers for cell in layer):
+        cell.has_elapsed = has_elapsed
         _initialize(cell, spec.options)
     return layers
+
+
+def time_feature(spec: RecurrentSpec[Any]) -> int | None:
+    """Return the index of the input feature that holds the elapsed time, or None."""
+    return spec.options.time_feature if isinstance(spec.options, StackOptions) else None
 
 
 def require_sizes_and_factory_kwargs(factory: CellFactory) -> None:
@@ -71,12 +83,22 @@ def _create(factory: CellFactory, *sizes: int, **kwargs: Any) -> Cell:
     return cell
 
 
-def cell_arguments(factory: CellFactory, spec: RecurrentSpec[Any]) -> dict[str, Any]:
-    """Return the arguments of a cell's constructor other than its sizes, device and dtype."""
-    arguments: dict[str, Any] = {"bias": spec.bias}
-    if isinstance(spec.options, StackOptions):
-        arguments["layer_norm"] = spec.options.layer_norm == "gates"
-        arguments |= own_fields(spec.options, StackOptions)
+def cell_arguments(
+    factory: CellFactory, spec: RecurrentSpec[Any], layer: int = 0, direction: int = 0
+) -> dict[str, Any]:
+    """Return the arguments of a cell's constructor other than its sizes, device and dtype.
+
+    Args:
+        factory: creates the cell.
+        spec: the configuration of the stack.
+        layer: the layer, counted from zero.
+        direction: 0 for the forward direction, 1 for the reverse direction.
+    """
+    arguments = {"bias": spec.bias, "layer": layer, "num_layers": spec.num_layers, "direction": direction}
+    options = spec.options
+    if isinstance(options, StackOptions):
+        arguments["layer_norm"] = options.layer_norm == "gates"
+        arguments |= values_of_layer(own_fields(options, StackOptions), type(options), layer)
     accepted = constructor_parameters(cell_class(factory))
     return {name: value for name, value in arguments.items() if name in accepted}
 

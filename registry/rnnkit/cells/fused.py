@@ -46,11 +46,16 @@ _FUSED_CELLS: Mapping[str, _Condition] = {
 
 
 # A plan is that of the steps as regularization changes them.
-_PLANS: Mapping[str, _Condition] = {**_FUSED_CELLS, "recurrent_dropout": _always, "zoneout": _always}
+_PLANS: Mapping[str, _Condition] = {
+    **_FUSED_CELLS,
+    "recurrent_dropout": _always,
+    "zoneout": _always,
+    "time_feature": _always,
+}
 
 
-class FusedPaths(NamedTuple):
-    """The fused paths that the options of a stack allow.
+class ExecutionPaths(NamedTuple):
+    """The ways of running cells that the options of a stack allow.
 
     Attributes:
         plans: True if an executor may run the plan of a cell.
@@ -63,12 +68,12 @@ class FusedPaths(NamedTuple):
     layers: bool
 
 
-def fused_paths(options: StackOptions, *, training: bool) -> FusedPaths:
-    """Return the fused paths that are equal to the step loop under these options.
+def execution_paths(options: StackOptions, *, training: bool) -> ExecutionPaths:
+    """Return the ways of running cells that are equal to the step loop under these options.
 
     Only the fields of `StackOptions` matter: the kind's own options go to the constructor of its cells.
     """
-    return FusedPaths(
+    return ExecutionPaths(
         plans=_all_allow(_PLANS, options, training=training),
         cells=_all_allow(_FUSED_CELLS, options, training=training),
         layers=_all_allow(_FUSED_LAYERS, options, training=training),

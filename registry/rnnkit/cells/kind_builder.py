@@ -37,6 +37,7 @@ def cell_kind(
     family: str = "",
     options: type[StackOptions] = StackOptions,
     check: Check = lambda _spec: (),
+    inapplicable_checks: Mapping[str, str] | None = None,
     deprecated: Deprecation | None = None,
 ) -> Kind:
     """Create the kind that stacks a cell: layers, directions, lengths, states, streaming and all of `StackOptions`.
@@ -62,6 +63,7 @@ def cell_kind(
             the cell by name.
         check: yields a `Problem` for each rule between fields that a spec breaks, in addition to the limitations of the
             cells.
+        inapplicable_checks: the conformance checks that do not apply, with reasons, as in `Kind`; None: all apply.
         deprecated: a note that the kind will be removed or replaced; None: it is not deprecated.
 
     Raises:
@@ -92,6 +94,7 @@ def cell_kind(
         features=lambda spec: _features(spec, cells(spec)[-1]),
         sizes_per_layer=True,
         cell=cell if isinstance(cell, type) else None,
+        inapplicable_checks=inapplicable_checks or {},
         deprecated=deprecated,
     )
 
@@ -111,8 +114,8 @@ def stack_problems(spec: RecurrentSpec[Any], factories: Sequence[CellFactory]) -
     options: StackOptions = spec.options
     yield from _layer_problems(spec, options)
     by_field: dict[str, Problem] = {}  # one for each field: the problem of the lowest layer
-    for factory in reversed(factories):
-        by_field |= {problem.field: problem for problem in _cell_problems(spec, options, factory)}
+    for layer, factory in reversed(list(enumerate(factories))):
+        by_field |= {problem.field: problem for problem in _cell_problems(spec, options, factory, layer)}
     yield from by_field.values()
 
 
@@ -126,11 +129,27 @@ def _layer_problems(spec: RecurrentSpec[Any], options: StackOptions) -> Iterator
         yield Problem(
             "options.variational_dropout", "variational_dropout=True has no effect with dropout=0; set dropout above 0"
         )
+    if options.time_feature is not None:
+        yield from _time_problems(spec, options.time_feature)
     if options.layer_norm == "output" and 1 in [size * spec.directions for size in spec.hidden_sizes]:
         yield Problem("options.layer_norm", "Normalizing a single feature always gives zero: set hidden_size above 1")
 
 
-def _cell_problems(spec: RecurrentSpec[Any], options: StackOptions, factory: CellFactory) -> Iterator[Problem]:
+def _time_problems(spec: RecurrentSpec[Any], index: int) -> Iterator[Problem]:
+    if spec.num_embeddings is not None:
+        message = "time_feature requires input features, but num_embeddings makes the input token ids: leave it at None"
+        yield Problem("options.time_feature", message)
+    elif index >= spec.input_size:
+        message = f"time_feature={index} must be the index of an input feature, below input_size={spec.input_size}"
+        yield Problem("options.time_feature", message)
+    elif spec.input_size == 1:
+        message = "time_feature leaves no other input feature with input_size=1: count it in input_size"
+        yield Problem("options.time_feature", message)
+
+
+def _cell_problems(
+    spec: RecurrentSpec[Any], options: StackOptions, factory: CellFactory, layer: int
+) -> Iterator[Problem]:
     cell = cell_class(factory)
     accepted, parts = constructor_parameters(cell), state_fields(cell)
     if not spec.bias and "bias" not in accepted:
@@ -141,6 +160,11 @@ def _cell_problems(spec: RecurrentSpec[Any], options: StackOptions, factory: Cel
         yield Problem("options.forget_bias", f"{cell.__name__} has no forget gate: leave it at None")
     if options.forget_bias is not None and not spec.bias:
         yield Problem("options.forget_bias", "forget_bias requires bias=True: set it, or leave forget_bias at None")
+    if options.time_feature is not None and not cell.takes_elapsed:
+        message = (
+            f"{cell.__name__} takes no elapsed time: leave it at None, by which the time is a feature like any other"
+        )
+        yield Problem("options.time_feature", message)
     if options.recurrent_dropout and not cell.recurrent_dropout_parts:
         yield Problem(
             "options.recurrent_dropout",
@@ -153,17 +177,20 @@ def _cell_problems(spec: RecurrentSpec[Any], options: StackOptions, factory: Cel
             f"The state of {cell.__name__} has {len(parts)} part{'s' * (len(parts) > 1)}, {', '.join(parts)}: "
             "give one number for each, or one number for all cells and parts",
         )
-    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(factory, spec):
+    if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(factory, spec, layer):
         yield Problem("options.recurrent_init", f"{cell.__name__} has no recurrent weight: leave it at 'default'")
 
 
-def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any]) -> bool:
-    # the size of a layer, because an option such as a number of heads may have to divide it
-    cell = factory(1, spec.hidden_sizes[0], **cell_arguments(factory, spec), device="meta")
-    return bool(cell.recurrent_weights())
+def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any], layer: int) -> bool:
+    return bool(_meta_cell(factory, spec, spec.input_size, layer).recurrent_weights())
 
 
 def _features(spec: RecurrentSpec[Any], factory: CellFactory) -> int:
     """Return the number of output features of the last layer, whose cells a factory creates."""
-    cell = factory(1, spec.hidden_sizes[-1], **cell_arguments(factory, spec), device="meta")
+    cell = _meta_cell(factory, spec, spec.input_size, spec.num_layers - 1)
     return spec.directions * int(cell.output_size)
+
+
+def _meta_cell(factory: CellFactory, spec: RecurrentSpec[Any], input_size: int, layer: int) -> Cell:
+    """Create a cell without values, of sizes that the kind's check has seen: a cell may reject others."""
+    return factory(input_size, spec.hidden_sizes[layer], **cell_arguments(factory, spec, layer), device="meta")

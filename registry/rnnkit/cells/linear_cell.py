@@ -30,35 +30,58 @@ class LinearCell(Cell):
     """
 
     @abstractmethod
-    def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a_t and b_t of all time steps, which broadcast to `(..., hidden_size)`.
+    def coefficients(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return a_t and b_t of all time steps, which broadcast to `(..., *state)`, and what `read` takes after them.
 
         Args:
             x: `(..., input_size)`.
         """
 
-    def read(self, h: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002  # subclasses read x
+    def read(self, h: Tensor, *inputs: Tensor) -> Tensor:  # noqa: ARG002  # subclasses read them
         """Return the output, `(..., output_size)`; h unless overridden.
 
         Args:
             h: the state after each step, `(..., hidden_size)`.
-            x: the input at each step, `(..., input_size)`.
+            *inputs: the results of `coefficients` after a_t and b_t.
         """
         return h
 
     def project(self, x: Tensor) -> Any:
-        a, b = torch.broadcast_tensors(*self.coefficients(x))
-        return (a, b) if type(self).read is LinearCell.read else (a, b, x)
+        a, b, *inputs = self.coefficients(x)
+        return (*torch.broadcast_tensors(a, b), *inputs)
 
     def step(self, projected_t: Any, state: CellState) -> tuple[Tensor, CellState]:
-        a, b, *x = projected_t
+        a, b, *inputs = projected_t
         h = a * state.h + b
-        return (self.read(h, *x) if x else h), CellState(h)
+        return self.read(h, *inputs), CellState(h)
 
     def unroll(self, x: Tensor, state: CellState, lengths: Tensor | None) -> Any:
         if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
         a, b, *inputs = self.project(x)
-        h = scan(a, b, state.h)
-        last = h[-1] if lengths is None else h[lengths - 1, torch.arange(len(lengths), device=h.device)]
-        return (self.read(h, *inputs) if inputs else h), CellState(last)
+        h, last = scan_states(a, b, state.h, lengths)
+        return self.read(h, *inputs), CellState(last)
+
+
+def scan_states(a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the states h_t = a_t h_{t-1} + b_t of all steps, and the state after the last valid step.
+
+    Args:
+        a: the factors of all steps; a and b broadcast to `(time, batch, ...)`.
+        b: the terms of all steps.
+        h0: the state before the first step, `(batch, ...)`.
+        lengths: number of valid steps of each sequence, `(batch,)`; None: all are valid.
+    """
+    a, b = torch.broadcast_tensors(a, b)
+    h = scan(a, b, h0)
+    return h, last_valid(h, lengths)
+
+
+def last_valid(states: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return the state after the last valid step of each sequence.
+
+    Args:
+        states: `(time, batch, ...)`.
+        lengths: `(batch,)`; None: all steps are valid.
+    """
+    return states[-1] if lengths is None else states[lengths - 1, torch.arange(len(lengths), device=states.device)]

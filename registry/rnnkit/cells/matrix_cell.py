@@ -70,48 +70,41 @@ class MatrixCell(Cell):
 
     @abstractmethod
     def coefficients(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return q, k, v and the logarithm of the decay of all time steps, and for the delta rule beta.
+        """Return q_t, k_t, v_t and log a_t of all time steps, and what `read` takes after them.
 
-        The shapes are those of `rnnkit.matrix_scan`, with the leading axes of x: `(..., heads, head_size)`, and
-        `(..., heads, 1)` for beta and for one decay for each head.
+        The first four are `(..., heads, head_size)`; log a_t is at most 0, and `(..., heads, 1)` if a head has one
+        decay for all features.
 
         Args:
             x: `(..., input_size)`.
         """
 
-    def read(self, y: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002  # subclasses read x
-        """Return the output, `(..., output_size)`; the outputs of the heads, concatenated, unless overridden.
+    def read(self, y: Tensor, *inputs: Tensor) -> Tensor:  # noqa: ARG002  # subclasses read them
+        """Return the output, `(..., output_size)`; the y_t of the heads, concatenated, unless overridden.
 
         Args:
-            y: what the queries read, `(..., heads, value_size)`.
-            x: the input at each step, `(..., input_size)`.
+            y: `(..., heads, value_size)`.
+            *inputs: the results of `coefficients` after log a_t.
         """
         return y.flatten(-2)
 
-    def project(self, x: Tensor) -> tuple[Tensor, ...]:
-        q, k, v, log_decay, *beta = self.coefficients(x)
-        return x, q, k, v, log_decay.exp(), *beta
+    def project(self, x: Tensor) -> Any:
+        q, k, v, log_decay, *inputs = self.coefficients(x)
+        return q, k, v, log_decay.exp(), *inputs
 
     def step(self, projected_t: Any, state: MatrixState) -> tuple[Tensor, MatrixState]:
-        x, q, k, v, decay, *beta = projected_t
-        s = decay.unsqueeze(-1) * state.S
-        if beta:
-            v = beta[0] * (v - _product(k, s))
-        s = s + k.unsqueeze(-1) * v.unsqueeze(-2)
-        return self.read(_product(q, s), x), MatrixState(s)
+        q, k, v, decay, *inputs = projected_t
+        s = decay.unsqueeze(-1) * state.S + k.unsqueeze(-1) * v.unsqueeze(-2)
+        y = (q.unsqueeze(-2) @ s).squeeze(-2)
+        return self.read(y, *inputs), MatrixState(s)
 
     def unroll(self, x: Tensor, state: MatrixState, lengths: Tensor | None) -> Any:
-        if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operators
+        if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
-        q, k, v, log_decay, *beta = self.coefficients(x)
-        y, s = matrix_scan(q, k, v, log_decay, state.S, beta=beta[0] if beta else None, lengths=lengths)
-        return self.read(y, x), MatrixState(s)
+        q, k, v, log_decay, *inputs = self.coefficients(x)
+        y, s = matrix_scan(q, k, v, log_decay, state.S, lengths=lengths)
+        return self.read(y, *inputs), MatrixState(s)
 
     def state_shapes(self, batch_size: int) -> Any:
         shape: Any = torch.Size((batch_size, self.heads, self.head_size, self.head_size))
         return MatrixState(shape)
-
-
-def _product(vector: Tensor, matrix: Tensor) -> Tensor:
-    """Return S^T q, `(..., value_size)`."""
-    return (vector.unsqueeze(-2) @ matrix).squeeze(-2)

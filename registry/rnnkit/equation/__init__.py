@@ -4,7 +4,7 @@ Does not import torch; `rnnkit.equation.evaluation` does.
 """
 
 from rnnkit.equation._equation import Equation
-from rnnkit.equation._names import ACCENTS, FUNCTIONS, ONES, plain_signal
+from rnnkit.equation._names import ABSOLUTE_VALUE, ACCENTS, FUNCTIONS, ONES, plain_signal
 from rnnkit.equation._reader import Line, name_of
 from rnnkit.equation._text import equation_text
 from rnnkit.equation._tree import (
@@ -28,6 +28,7 @@ from rnnkit.equation._tree import (
 )
 
 __all__ = [
+    "ABSOLUTE_VALUE",
     "ACCENTS",
     "FUNCTIONS",
     "ONES",

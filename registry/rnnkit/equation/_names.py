@@ -22,9 +22,17 @@ GREEK = (
     r"\Phi \Psi \Omega \ell"
 )
 MATH_FUNCTIONS = ("tanh", "exp", "log", "ln", "sin", "cos", "sinh", "cosh", "max", "min")
-WORD_FUNCTIONS = (*MATH_FUNCTIONS, "sigmoid", "relu", "softplus", "silu", "gelu", "elu", "sign", "softmax")
+_OTHER_FUNCTIONS = ("sigmoid", "relu", "softplus", "silu", "gelu", "elu", "sign", "softmax", "abs", "diag")
+WORD_FUNCTIONS = (*MATH_FUNCTIONS, *_OTHER_FUNCTIONS)
+COMPLEX_FUNCTIONS = {r"\Re": "real", r"\Im": "imag"}
+ABSOLUTE_VALUE = r"\mathrm{abs}"
 FUNCTIONS = frozenset(
-    {r"\sigma", *(f"\\{name}" for name in MATH_FUNCTIONS), *(f"\\mathrm{{{name}}}" for name in WORD_FUNCTIONS)}
+    {
+        r"\sigma",
+        *COMPLEX_FUNCTIONS,
+        *(f"\\{name}" for name in MATH_FUNCTIONS),
+        *(f"\\mathrm{{{name}}}" for name in WORD_FUNCTIONS),
+    }
 )
 """The names of functions that have the same meaning in every equation."""
 NAMES = {*GREEK.split(), *ACCENTS, *FONTS, *WORDS, *FUNCTIONS}
@@ -34,7 +42,9 @@ _TIME = re.compile(r"[_^]\{?(?:\(|\\langle )?t(-\d+)?(?:\)|\\rangle)?\}?$")
 
 
 def word(letters: str) -> str:
-    r"""The name of a word: `\mathrm{relu}` for `ReLU`."""
+    r"""The name of a word: `\mathrm{relu}` for `ReLU`, `\Re` for `Re`."""
+    if f"\\{letters}" in COMPLEX_FUNCTIONS:
+        return f"\\{letters}"
     name = f"\\mathrm{{{letters}}}"
     return name.lower() if name.lower() in FUNCTIONS and name != _LAYER_NORM else name
 

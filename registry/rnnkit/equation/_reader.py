@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from rnnkit.equation._names import ACCENTS, FONTS, NAMES, WORDS, word
+from rnnkit.equation._names import ABSOLUTE_VALUE, ACCENTS, FONTS, NAMES, WORDS, word
 from rnnkit.equation._tokens import joined, lines_of
 from rnnkit.equation._tree import (
     Arguments,
@@ -25,6 +25,7 @@ from rnnkit.equation._tree import (
 )
 
 _CLOSING = {"(": ")", "[": "]", r"\{": r"\}"}
+_LAYERED = (r"\frac", r"\sqrt")
 _ENDS = {"", "}", *_CLOSING.values()}  # one of them in the wrong place is an error in any dialect of LaTeX
 _OPERATORS: dict[str, Literal["*", ".", "/"]] = {r"\odot": "*", r"\circ": "*", r"\times": "*", r"\cdot": ".", "/": "/"}
 _WITH_ARGUMENT = {*WORDS, *ACCENTS, *FONTS}
@@ -36,7 +37,8 @@ _PRODUCT_SIGN = r"write \odot for the element-wise product"
 _SUBSCRIPT_HINT = "write braces around a subscript of several letters, as in W_{hh}"
 _HINTS = {
     **dict.fromkeys(("*", r"\ast", r"\star", r"\otimes"), _PRODUCT_SIGN),
-    "|": r"write a function such as \mathrm{abs}, whose value `symbols` gives",
+    "|": r"write \mathrm{abs}(a) for an absolute value inside another",
+    **dict.fromkeys((r"\lVert", r"\|"), r"write a function such as \mathrm{norm}, whose value `symbols` gives"),
     r"\begin": r"write [a; b] for stacked columns",
 }
 
@@ -50,6 +52,7 @@ class Reader:
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = [*tokens, ""]
         self._at = 0
+        self._in_bars = False
 
     @property
     def next(self) -> str:
@@ -107,14 +110,13 @@ class Reader:
     def _atom(self) -> Tree:
         if self.next in _CLOSING:
             return self._bracket()
+        if self._opens_bars():
+            return self._absolute_value()
         if self.next == "{":
             return self._invisible_braces()
-        if self.next == r"\frac":
-            self.take()
-            return Fraction(self._braces(), self._braces())
-        if self.next == r"\sqrt":
-            self.take()
-            return Unary("sqrt", self._braces())
+        if self.next in _LAYERED:
+            is_root = self.take() == r"\sqrt"
+            return Unary("sqrt", self._braces()) if is_root else Fraction(self._braces(), self._braces())
         if self._tokens[self._at : self._at + 2] == ["e", "^"]:
             return self._exponential()
         return Number(self.take()) if _NUMBER.fullmatch(self.next) else Name(self.name())
@@ -151,16 +153,28 @@ class Reader:
         whole = trees[0] if len(trees) == 1 else several(tuple(trees))
         return Group(whole, joined(self._tokens[start : self._at]))
 
+    def _absolute_value(self) -> Call:
+        self.take("|")
+        self._in_bars = True
+        tree = self.sum()
+        self.take("|")
+        self._in_bars = False
+        return Call(ABSOLUTE_VALUE, (tree,))
+
+    def _opens_bars(self) -> bool:
+        """Whether a bar follows that does not close an earlier one."""
+        return self.next == "|" and not self._in_bars
+
     def _starts_factor(self) -> bool:
         token = self.next
-        structure = token in _CLOSING or token in ("{", r"\frac", r"\sqrt")
+        structure = token in _CLOSING or self._opens_bars() or token in ("{", *_LAYERED)
         return structure or _NUMBER.fullmatch(token) is not None or self._starts_name()
 
     def _starts_name(self) -> bool:
         return self.next in NAMES or (len(self.next) == 1 and self.next.isascii() and self.next.isalpha())
 
     def name(self) -> str:
-        r"""A name in its normalized form: `W_{ih}`, `\tilde{h}_t`, `\mathrm{relu}`."""
+        r"""A name in its normalized form: `W_{ih}`, `\tilde{h}_t`, `\Delta t`, `\mathrm{relu}`."""
         if not self._starts_name():
             raise self._unreadable()
         base = self.take()
@@ -168,6 +182,8 @@ class Reader:
             base = word(self._script())
         elif base in _WITH_ARGUMENT:
             base = f"{base}{{{self._script()}}}"
+        elif base == r"\Delta" and self.next == "t":  # a step size, not a product
+            base = joined([base, self.take()])
         elif base == "e" and self.next == "^":
             raise UnreadableEquationError("`e^` is the exponential function: use another letter as a name")
         return base + self._scripts()

@@ -7,7 +7,7 @@ import unicodedata
 from itertools import pairwise
 
 from rnnkit.equation._equation import Equation
-from rnnkit.equation._names import ACCENTS, FUNCTIONS
+from rnnkit.equation._names import ABSOLUTE_VALUE, ACCENTS, FUNCTIONS
 from rnnkit.equation._tree import (
     Arguments,
     Beside,
@@ -84,7 +84,8 @@ def _print(tree: Tree) -> str:
         case Group(of):
             return _print(of) if isinstance(of, Stacked) else f"({_print(of)})"
         case Call(function, parts):
-            return f"{_name_text(function)}({_print(Arguments(parts))})"
+            arguments = _print(Arguments(parts))
+            return f"|{arguments}|" if function == ABSOLUTE_VALUE else f"{_name_text(function)}({arguments})"
     return _print_operation(tree)
 
 

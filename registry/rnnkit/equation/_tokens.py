@@ -22,6 +22,7 @@ _SPELLINGS: dict[str, str] = {
     **dict.fromkeys((r"\dfrac", r"\tfrac"), r"\frac"),
     **dict.fromkeys((":=", r"\coloneqq"), "="),
     r"\intercal": r"\top",
+    **dict.fromkeys((r"\lvert", r"\rvert", r"\vert"), "|"),
 }
 _ENDS_IN_COMMAND = re.compile(r"\\[A-Za-z]+$")
 _BARE_FUNCTION = re.compile(rf"(?<![\\A-Za-z{{])({'|'.join(WORD_FUNCTIONS)})\s*(?=[(\[]|\\\{{)", re.IGNORECASE)

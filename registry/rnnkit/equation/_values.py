@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnkit.equation._names import MATH_FUNCTIONS, ONES, WORD_FUNCTIONS
-from rnnkit.equation._tree import EquationError
+from rnnkit.equation._names import COMPLEX_FUNCTIONS, MATH_FUNCTIONS, ONES, WORD_FUNCTIONS
+from rnnkit.equation._tree import EquationError, UnreadableEquationError
 
 Function = Callable[..., Tensor]
 
@@ -38,7 +38,8 @@ def as_value(symbol: Any) -> Any:
     """A number or a tensor of up to two axes as a `Value`; a function unchanged."""
     if callable(symbol) and not isinstance(symbol, Tensor):
         return symbol
-    tensor = symbol if isinstance(symbol, Tensor) else torch.tensor(symbol, dtype=torch.float64)
+    dtype = torch.complex128 if isinstance(symbol, complex) else torch.float64
+    tensor = symbol if isinstance(symbol, Tensor) else torch.tensor(symbol, dtype=dtype)
     return _value(tensor, tensor.dim())
 
 
@@ -55,7 +56,7 @@ def batched_value(tensor: Tensor) -> Value:
 def combine(operation: Function, *values: Value) -> Value:
     """Apply an element-wise operation, such as a sum. Numbers broadcast."""
     axes = max(value.axes for value in values)
-    if any(value.axes not in (0, axes) for value in values):
+    if any(value.axes not in (0, axes) and not _is_number(value) for value in values):
         raise EquationError(f"{_join(values)} cannot be combined element-wise")
     try:
         return Value(operation(*(_expand(value, axes) for value in values)), axes)
@@ -78,8 +79,9 @@ def product(left: Value, right: Value) -> Value:
     if left.axes == 1 and not _is_row(right):
         fix = r"\odot for the element-wise product" if right.axes == 1 else "the matrix first, W x: vectors are columns"
         raise EquationError(f"{left} stands before {right}: write {fix}")
+    dtype = torch.promote_types(left.tensor.dtype, right.tensor.dtype)  # matmul does not promote real to complex
     try:
-        found = _as_matrix(left) @ _as_matrix(right)
+        found = _as_matrix(left).to(dtype) @ _as_matrix(right).to(dtype)
     except RuntimeError as error:
         raise EquationError(f"{left} cannot be multiplied by {right}") from error
     return Value(found.squeeze(-1), 1) if right.axes == 1 else Value(found, 2)
@@ -117,7 +119,7 @@ def concatenate(values: Sequence[Value]) -> Value:
 
 def apply_function(name: str, function: Function, values: Sequence[Value]) -> Value:
     """Apply a function to values whose last axis is that of the features."""
-    if function in (torch.exp, torch.log):
+    if function in _AMBIGUOUS_OF_MATRICES:
         values = [_not_matrix(value, f"is the argument of {name}") for value in values]
     axes = max(value.axes for value in values)
     tensors = [_expand(value, axes) for value in values]
@@ -142,7 +144,7 @@ def _as_matrix(value: Value) -> Tensor:
 
 def _value(tensor: Tensor, axes: int) -> Value:
     if not 0 <= axes < len(_TYPES):
-        raise EquationError(f"a tensor of shape {tuple(tensor.shape)} is not a number, column or matrix")
+        raise UnreadableEquationError(f"a tensor of shape {tuple(tensor.shape)} is not a number, column or matrix")
     return Value(tensor, axes)
 
 
@@ -169,8 +171,14 @@ def _function(name: str) -> Function:
     return found
 
 
+# Unlike torch's own functions, which a cell may give to have them act on each entry of a matrix.
+_EXP, _LOG, _ABS = partial(torch.exp), partial(torch.log), partial(torch.abs)
+_AMBIGUOUS_OF_MATRICES = (_EXP, _LOG, _ABS)
 _OTHERS: dict[str, Function] = {
-    "ln": torch.log,
+    "exp": _EXP,
+    **dict.fromkeys(("log", "ln"), _LOG),
+    "abs": _ABS,
+    "diag": torch.diag_embed,
     "max": torch.maximum,
     "min": torch.minimum,
     "softmax": partial(torch.softmax, dim=-1),
@@ -179,6 +187,7 @@ _OTHERS: dict[str, Function] = {
 MEANINGS: dict[str, Any] = {
     r"\sigma": torch.sigmoid,
     **dict.fromkeys(ONES, as_value(1.0)),
+    **{name: _function(meaning) for name, meaning in COMPLEX_FUNCTIONS.items()},
     **{f"\\{name}": _function(name) for name in MATH_FUNCTIONS},
     **{f"\\mathrm{{{name}}}": _function(name) for name in WORD_FUNCTIONS},
 }

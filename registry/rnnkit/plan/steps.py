@@ -55,11 +55,11 @@ class Steps(NamedTuple):
         return () if self.regularization is None else self.regularization.masks(state, time, draw)
 
     def random_inputs(self, time: int, batch: int, generator: torch.Generator) -> tuple[Tensor, Any]:
-        """Return an input `(time, batch, input_size)` and a state of the dtype and on the device of the cell."""
+        """Return an input `(time, batch, packed_size)` and a state of the dtype and on the device of the cell."""
         like = next(tensor for _, tensor in cell_tensors(self.cell) if tensor.is_floating_point())
         shapes = self.cell.state_shapes(batch)
         x, *state = [
             torch.randn(shape, generator=generator, dtype=like.dtype, device="cpu").to(like.device)
-            for shape in ((time, batch, self.cell.input_size), *shapes)
+            for shape in ((time, batch, self.cell.packed_size), *shapes)
         ]
         return x, type(shapes)(*state)

@@ -187,7 +187,7 @@ def _record(steps: Steps, batch: int, *, gradients: bool) -> tuple[Recording, Co
     masks = tuple(mask[0] for mask in steps.random_masks(state, 1, generator))
     for tensor in (x, *state):
         tensor.requires_grad_(gradients)
-    projected = cell.project(x)
+    projected = cell.project_packed(x)
     with watch_calls() as codes:
         recording = record(steps.step, projected, masks, state, cell_tensors(cell), batch=batch)
     return recording, frozenset(codes)
@@ -196,7 +196,7 @@ def _record(steps: Steps, batch: int, *, gradients: bool) -> tuple[Recording, Co
 def _batch_sizes(cell: Any) -> Sequence[int]:
     """Return two batch sizes that are not sizes of anything else or of its parts: recordings must show them."""
     taken = {size for _, tensor in cell_tensors(cell) for size in tensor.shape}
-    taken |= {size for shape in cell.state_shapes(1) for size in shape} | {cell.input_size}
+    taken |= {size for shape in cell.state_shapes(1) for size in shape} | {cell.packed_size}
     return [size for size in _CANDIDATES if all(other % size or not other for other in taken)][:2]
 
 

@@ -87,13 +87,13 @@ def _gradients(results: Sequence[Tensor], weights: Sequence[Tensor], inputs: Seq
 
 
 def _unroll(plan: Plan, steps: Steps, x: Tensor, masks: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
-    return unroll(plan, steps.cell, steps.inputs(steps.cell.project(x), masks), state)
+    return unroll(plan, steps.cell, steps.inputs(steps.cell.project_packed(x), masks), state)
 
 
 def _step_loop(steps: Steps, x: Tensor, masks: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
     outputs = []
     for t, x_t in enumerate(x):
-        output, state = steps.step(steps.cell.project(x_t), tuple(mask[t] for mask in masks), state)
+        output, state = steps.step(steps.cell.project_packed(x_t), tuple(mask[t] for mask in masks), state)
         outputs.append(output)
     return torch.stack(outputs), state
 

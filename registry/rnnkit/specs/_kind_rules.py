@@ -11,6 +11,7 @@ from rnnkit._messages import describe_exception
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError
 from rnnkit.kind import Kind, Problem
+from rnnkit.per_layer import per_layer_fields
 from rnnkit.specs.unresolved import UnresolvedOptions, UnresolvedReadout
 from rnnkit.specs.validation import pydantic_error
 
@@ -29,6 +30,8 @@ def kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
     kind = current_catalog().get(spec.kind)
     if isinstance(spec.hidden_size, tuple) and not kind.sizes_per_layer:
         return [_kind_problem(spec, Problem("hidden_size", _one_size_message(kind)))]
+    if problems := _per_layer_problems(spec):  # first, because the check may look at the value of a layer
+        return [_kind_problem(spec, problem) for problem in problems]
     try:
         problems = list(kind.check(spec)) or _tied_problems(kind, spec)
         return [_kind_problem(spec, Problem(*problem)) for problem in problems]
@@ -36,6 +39,23 @@ def kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
         raise PluginError(
             f"The check of the kind {spec.kind!r} failed on {spec!r}: {describe_exception(error)}"
         ) from error
+
+
+def _per_layer_problems(spec: RecurrentSpec[Any]) -> list[Problem]:
+    """The problems of options that have one value for each layer, but another number of them."""
+    values = {name: getattr(spec.options, name) for name in per_layer_fields(type(spec.options))}
+    return [
+        Problem(f"options.{name}", _per_layer_message(name, len(value), spec.num_layers))
+        for name, value in values.items()
+        if isinstance(value, tuple) and len(value) != spec.num_layers
+    ]
+
+
+def _per_layer_message(name: str, length: int, num_layers: int) -> str:
+    return (
+        f"{name} has {length} value{'s' * (length != 1)}, but num_layers={num_layers}: give one value for each layer, "
+        "or one value without a list for all layers"
+    )
 
 
 def _tied_problems(kind: Kind, spec: RecurrentSpec[Any]) -> list[Problem]:

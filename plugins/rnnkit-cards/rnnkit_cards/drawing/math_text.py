@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain, groupby
 from typing import NamedTuple
 
-from rnnkit.equation import ACCENTS, Binary, Call, Name, Number, Power, Product, Stacked, Tree, Unary
+from rnnkit.equation import ABSOLUTE_VALUE, ACCENTS, Binary, Call, Name, Number, Power, Product, Stacked, Tree, Unary
 from rnnkit_cards.drawing.signals import base_and_scripts
 
 MINUS, DOT, TIMES, ODOT = "\N{MINUS SIGN}", "\N{DOT OPERATOR}", "\N{MULTIPLICATION SIGN}", "\N{CIRCLED DOT OPERATOR}"
@@ -119,7 +119,7 @@ def _expression(tree: Tree, outside: int) -> Iterator[Run]:
         case Product(factors):
             yield from _bracketed(_joined(factors, " ", 3), outside > 3)
         case Call(function, arguments):
-            yield from chain(name_text(function), (Run("("),), _joined(arguments, ", "), (Run(")"),))
+            yield from _call(function, _joined(arguments, ", "))
         case Stacked(parts):
             yield from chain((Run("["),), _joined(parts, "; "), (Run("]"),))
 
@@ -128,6 +128,12 @@ def _binary(left: Tree, sign: str, right: Tree, own: int) -> Iterator[Run]:
     yield from _expression(left, own)
     yield Run(f" {_OPERATORS[sign]} " if sign != "/" else "/")
     yield from _expression(right, own + 1)
+
+
+def _call(function: str, arguments: Iterator[Run]) -> Iterator[Run]:
+    bars = function == ABSOLUTE_VALUE
+    before = (Run("|"),) if bars else (*name_text(function), Run("("))
+    yield from chain(before, arguments, (Run("|" if bars else ")"),))
 
 
 def _joined(parts: tuple[Tree, ...], separator: str, outside: int = 0) -> Iterator[Run]:

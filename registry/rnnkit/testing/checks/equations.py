@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -58,11 +59,10 @@ def _equation_of(context: CheckContext) -> Equation:
 
 def _compare(context: CheckContext, cell: Cell, equation: Equation) -> None:
     x_t, state = _inputs(cell)
-    output, after = cell.step(cell.project(x_t), state)
+    output, after = cell.step(cell.project_packed(x_t), state)
     names = [_state_names(equation, part) for part in state_fields(type(cell))]
-    batched = dict(zip([before for before, _ in names], state, strict=True))
-    batched[equation.spelling(_INPUT) or _INPUT] = x_t
-    values = _evaluate(context, cell, equation, batched)
+    before = dict(zip([before for before, _ in names], state, strict=True))
+    values = _evaluate(context, cell, equation, x_t, before)
     names_after = [name for _, name in names]
     expected_output = _like(output, values[_output_name(equation, names_after, output, after)])
     expected = map_state(_like, after, type(after)(*(values[name] for name in names_after)))
@@ -107,25 +107,44 @@ def _output_name(equation: Equation, names: list[str], output: Tensor, after: An
     raise _no_line(equation, f"{_OUTPUT} or h_t, for the output")
 
 
-def _evaluate(context: CheckContext, cell: Cell, equation: Equation, batched: dict[str, Tensor]) -> dict[str, Tensor]:
+def _evaluate(
+    context: CheckContext, cell: Cell, equation: Equation, x_t: Tensor, before: dict[str, Tensor]
+) -> dict[str, Tensor]:
     symbols, method = cell.symbols(), f"`symbols` of {type(cell).__name__}"
+    x = {equation.spelling(_INPUT) or _INPUT: x_t}
     try:
         known = {name_of(name) for name in symbols}
     except UnreadableEquationError as error:
         raise CheckFailedError(f"{method} has a name that is not valid LaTeX: {error}") from error
-    missing = sorted(equation.symbols - known - batched.keys() - MEANINGS.keys())
+    missing = sorted(equation.symbols - known - x.keys() - before.keys() - MEANINGS.keys())
     context.assert_true(not missing, f"{method} has no value for {', '.join(missing)} of the equation")
     unused = ", ".join(sorted(known - equation.symbols))
     context.assert_true(not unused, f"{method} has a value for {unused}, which the equation does not contain")
+    heads = {len(value) for value in symbols.values() if isinstance(value, list | tuple)}
+    context.assert_true(len(heads) <= 1, f"{method} has lists of different lengths, but each has a value for each head")
     try:
-        return equation.evaluate(symbols, batched)
+        return _of_heads(equation, symbols, x, before, heads.pop()) if heads else equation.evaluate(symbols, x | before)
     except UnreadableEquationError as error:
         raise NotApplicableError(f"in the equation, {error}") from error
     except EquationError as error:
         raise CheckFailedError(f"the equation cannot be evaluated: {error}") from error
 
 
+def _of_heads(
+    equation: Equation, symbols: Mapping[str, Any], x: dict[str, Tensor], before: dict[str, Tensor], heads: int
+) -> dict[str, Tensor]:
+    """The values of all heads, side by side after the batch axis."""
+    found = []
+    for head in range(heads):
+        own = {name: value[head] if isinstance(value, list | tuple) else value for name, value in symbols.items()}
+        found.append(equation.evaluate(own, {**x, **{name: part[:, head] for name, part in before.items()}}))
+    # a line of weights alone has no batch axis
+    return {name: torch.stack([each[name] for each in found], dim=min(1, found[0][name].dim())) for name in found[0]}
+
+
 def _like(actual: Tensor, expected: Tensor) -> Tensor:
-    """`expected` with the batch axis and the dtype of `actual`."""
-    missing = actual.dim() - expected.dim()
+    """`expected` with the batch axis, the dtype and the shape of `actual`: `(batch, heads, size)` may be flattened."""
+    if expected.numel() == actual.numel():
+        return expected.reshape(actual.shape).to(actual.dtype)
+    missing = max(0, actual.dim() - expected.dim())
     return expected[(None,) * missing].expand(*actual.shape[:missing], *expected.shape).to(actual.dtype)

@@ -15,7 +15,7 @@ from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference, leaves
 from rnnkit.testing._context import Case, CheckContext, derivatives, gradients, random_state, total
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
-from rnnkit.testing.sample_values import is_choice, sample_option_values, sweep, sweep_ranges
+from rnnkit.testing.sample_values import is_choice, sweep, sweep_ranges
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d)
 _SATURATED = 20.0  # a bias that opens a gate
@@ -101,9 +101,16 @@ def _skip_unless_option(context: CheckContext, name: str) -> None:
 
 
 def _kept_parts(context: CheckContext, bias: float) -> dict[str, float]:
-    """By the path of each part of the state, its derivative by itself over one step without input, from zeros."""
+    """By the path of each part of the state, its derivative by itself over one step without input, from zeros.
+
+    Matrices that multiply the state are zero, because new values that read it depend on it at any value of the gate.
+    """
     case = next(context.cases([context.kind.one_layer], options={"forget_bias": bias}, bidirectional=False))
     model = case.model(perturb=False)
+    with torch.no_grad():
+        for cell in (module for module in model.modules() if isinstance(module, Cell)):
+            for weight in cell.recurrent_weights():
+                weight.zero_()
     start = map_state(lambda part: torch.zeros_like(part).requires_grad_(part.is_floating_point()), random_state(model))
     _, final = model.backbone(torch.zeros_like(case.input(time=1)), start)
     pairs = zip(_paths(start), leaves(start), leaves(final), strict=True)
@@ -175,7 +182,7 @@ def numbers_of_options_differ(context: CheckContext) -> None:
 
     The option is compared with a threshold, limited to a part of its range, or passed on as a flag.
     """
-    values, defaults = sample_option_values(context.kind.record.options), context.kind.record.options()
+    values, defaults = context.kind.option_values, context.kind.record.options()
     ranges = sweep_ranges(context.kind.record.options)
     for name, candidates in values.items():
         default = getattr(defaults, name)
@@ -265,7 +272,7 @@ def dropout_parts_are_only_multiplied(context: CheckContext) -> None:
         with torch.no_grad():
             for weight in [*cell.parameters(), *cell.buffers()]:
                 weight.mul_(0 if weight.dim() > 1 else 1)
-        result = total(*cell.step(cell.project(x), state))
+        result = total(*cell.step(cell.project_packed(x), state))
         for part in cell.recurrent_dropout_parts:
             (gradient,) = derivatives(result, getattr(state, part))
             context.assert_true(

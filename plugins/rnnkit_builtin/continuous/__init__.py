@@ -1,0 +1,1 @@
+"""Kinds whose step solves a differential equation approximately."""

@@ -1,0 +1,1 @@
+"""Kinds with one activation function and no gates."""
