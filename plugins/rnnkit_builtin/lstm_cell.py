@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rnnkit import Kind, cell_kind, hookimpl
 from rnnkit_builtin._equations import HOCHREITER, LSTM_MEANINGS, LSTM_STEP
-from rnnkit_builtin._forget_bias import init_forget_bias
+from rnnkit_builtin._forget_bias import init_chrono_bias, init_forget_bias
 from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
 
 
@@ -69,6 +69,10 @@ class LSTMCell(TorchCell):
     def set_forget_bias(self, value: float) -> None:
         if self.bias_ih is not None and self.bias_hh is not None:
             init_forget_bias(self.bias_ih, self.bias_hh, value)
+
+    def set_chrono_bias(self, value: Tensor) -> None:
+        if self.bias_ih is not None and self.bias_hh is not None:
+            init_chrono_bias(self.bias_ih, self.bias_hh, value)
 
 
 @hookimpl

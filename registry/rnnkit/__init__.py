@@ -39,9 +39,10 @@ if TYPE_CHECKING:
         register_kind,
         register_readout,
     )
-    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, chrono_, orthogonal_, reorder_gates
     from rnnkit.cells.causal_convolution import CausalConv
     from rnnkit.cells.complex_linear_cell import ComplexLinearCell, ComplexState
+    from rnnkit.cells.constraint import constrain_
     from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
     from rnnkit.cells.gated_cell import GatedCell
     from rnnkit.cells.linear_cell import LinearCell
@@ -91,7 +92,8 @@ if TYPE_CHECKING:
         map_state,
         move_state,
     )
-    from rnnkit.options import InitOptions, Options, StackOptions
+    from rnnkit.model.fit_readout import fit_readout
+    from rnnkit.options import ForgetBiasOptions, InitOptions, Options, StackOptions
     from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
@@ -118,6 +120,7 @@ __all__ = [
     "ExportReport",
     "FieldDescription",
     "FileProblem",
+    "ForgetBiasOptions",
     "GatedCell",
     "InitOptions",
     "InputError",
@@ -157,12 +160,15 @@ __all__ = [
     "Verification",
     "build_model",
     "cell_kind",
+    "chrono_",
+    "constrain_",
     "current_catalog",
     "describe_options",
     "describe_spec",
     "detach_state",
     "export_onnx",
     "export_program",
+    "fit_readout",
     "flatten_state",
     "get_kind",
     "get_readout",
@@ -220,9 +226,11 @@ _ROOMS = {
         "register_kind",
         "register_readout",
     ],
+    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "chrono_", "orthogonal_", "reorder_gates"],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
     "cells.causal_convolution": ["CausalConv"],
     "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
+    "cells.constraint": ["constrain_"],
     "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
     "cells.gated_cell": ["GatedCell"],
     "cells.linear_cell": ["LinearCell"],
@@ -250,7 +258,8 @@ _ROOMS = {
         "map_state",
         "move_state",
     ],
-    "options": ["InitOptions", "Options", "StackOptions"],
+    "model.fit_readout": ["fit_readout"],
+    "options": ["ForgetBiasOptions", "InitOptions", "Options", "StackOptions"],
     "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }

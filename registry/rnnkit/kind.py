@@ -29,7 +29,7 @@ class Paper(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """A problem with a spec: the field (`"options.proj_size"`), and what to do about it."""
+    """A problem with a spec: the field, such as `"options.cells.1"`, and what to do about it."""
 
     field: str
     message: str

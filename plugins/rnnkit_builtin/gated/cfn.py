@@ -33,6 +33,7 @@ class CFNCell(GatedCell):
 
     gates = (r"\theta", r"\eta")
     forget_gate = r"\theta"
+    input_gate = r"\eta"
 
     def __init__(self, input_size: int, hidden_size: int, **kwargs: Any) -> None:
         super().__init__(input_size, hidden_size, **kwargs)

@@ -43,6 +43,7 @@ class JANETCell(GatedCell):
 
     gates = "fn"
     forget_gate = "f"
+    input_gate = ""
 
     def __init__(self, input_size: int, hidden_size: int, *, beta: float = 1.0, **kwargs: Any) -> None:
         super().__init__(input_size, hidden_size, **kwargs)

@@ -50,6 +50,7 @@ class LiGRUCell(GatedCell):
 
     gates = "nz"
     forget_gate = "z"
+    input_gate = ""
 
     def __init__(
         self,

@@ -66,6 +66,7 @@ class PeepholeLSTMCell(GatedCell):
     State = PeepholeLSTMState
     recurrent_dropout_parts: ClassVar[tuple[str, ...]] = ("h",)
     forget_gate = "f"
+    input_gate = "i"
 
     def __init__(
         self,

@@ -49,6 +49,7 @@ class RANCell(GatedCell):
     recurrent_dropout_parts: ClassVar[tuple[str, ...]] = ("h",)
     gates = "if"
     forget_gate = "f"
+    input_gate = "i"
 
     def __init__(
         self, input_size: int, hidden_size: int, *, nonlinearity: Literal["tanh", "identity"] = "tanh", **kwargs: Any

@@ -30,6 +30,7 @@ class UGRNNCell(GatedCell):
 
     gates = "cg"
     forget_gate = "g"
+    input_gate = ""
 
     def step(self, projected_t: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         c, g = self.pre_activations(projected_t, state.h)

@@ -16,8 +16,8 @@ from rnnkit_builtin._heads import check_heads
 DE = Paper(
     title="Griffin: Mixing Gated Linear Recurrences with Local Attention for Efficient Language Models",
     authors="Soham De, Samuel L. Smith, Anushan Fernando, Aleksandar Botev, George Cristian-Muraru, Albert Gu, Ruba "
-    "Haroun, Leonard Berrada, Yutian Chen, Srivatsan Srinivasan, Guillaume Desjardins, Arnaud Doucet, David Budden, Yee "
-    "Whye Teh, Razvan Pascanu, Nando De Freitas, Caglar Gulcehre",
+    "Haroun, Leonard Berrada, Yutian Chen, Srivatsan Srinivasan, Guillaume Desjardins, Arnaud Doucet, David Budden, "
+    "Yee Whye Teh, Razvan Pascanu, Nando De Freitas, Caglar Gulcehre",
     year=2024,
     link="https://arxiv.org/abs/2402.19427",
 )
@@ -26,15 +26,13 @@ INPUT_NOTE = (
     "The paper's layer has as many inputs as states. u_t is the linear map that precedes it in the paper's block, here "
     "without a bias."
 )
-SIGN_NOTE = (
-    "The authors' code, recurrentgemma, has a parameter of the opposite sign: its softplus(a_param) is -log σ(Λ)."
-)
+SIGN_NOTE = "The parameter `a_param` of the authors' code, recurrentgemma, is -Lambda."
 START_NOTE = (
-    "Λ starts as in the paper, with a^c = σ(Λ)^c uniform between 0.9 and 0.999. recurrentgemma 1.0.1 draws a itself "
-    "from there, so that its state decays up to c = 8 times as fast."
+    "Lambda starts as in the paper: with an open gate, the decay a^c is uniform between 0.9 and 0.999. recurrentgemma "
+    "1.0.1 draws a from there instead, so that its state decays c = 8 times as fast."
 )
 FIRST_STEP_NOTE = (
-    "recurrentgemma does not scale the first input of a sequence by √(1 - a²). The paper has no exception."
+    "recurrentgemma does not scale the first input of a sequence by sqrt(1 - a_t^2). The paper has no such exception."
 )
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit._messages import short_repr
-from rnnkit.cells.initialization import orthogonal_
+from rnnkit.cells.initialization import chrono_, orthogonal_
 from rnnkit.model import ResettableModule, refuse_reentrant_checkpoint
 
 
@@ -53,6 +53,7 @@ class Cell(ResettableModule, ABC):
     | an option of the kind itself | a parameter of its constructor with the same name |
     | `layer_norm="gates"` | a parameter `layer_norm` of its constructor, which is then True |
     | `forget_bias` | the method `set_forget_bias` |
+    | `forget_bias="chrono"` | the methods `set_forget_bias` and `set_chrono_bias` |
     | `time_feature` | a parameter `elapsed` of `project` |
     | `recurrent_init="orthogonal"` | `recurrent_weights()`: by default, every matrix named `weight_h...` |
     | `recurrent_dropout` | `recurrent_dropout_parts`, the parts of the state that are read by matrix products only |
@@ -116,9 +117,9 @@ class Cell(ResettableModule, ABC):
         # They are recorded when the class is created, before anyone can patch them.
         cls.takes_elapsed = "elapsed" in inspect.signature(cls.project).parameters
         if "unroll" in vars(cls):
-            cls._unroll_origin = (cls.step, cls.project, cls.unroll)
+            cls._unroll_origin = (cls.step, cls.project, cls.prepare, cls.unroll)
         if "unroll_layers" in vars(cls):
-            cls._unroll_layers_origin = (cls.step, cls.project, cls.unroll, cls.unroll_layers)
+            cls._unroll_layers_origin = (cls.step, cls.project, cls.prepare, cls.unroll, cls.unroll_layers)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor | nn.Module):
@@ -167,12 +168,30 @@ class Cell(ResettableModule, ABC):
         elapsed = x[..., -1:] if self.has_elapsed else torch.ones_like(x[..., :1])
         return self.project(x[..., : self.input_size], elapsed)  # type: ignore[call-arg]  # `takes_elapsed`
 
+    def prepare(self) -> Any:
+        """Compute the values that depend on the weights alone, such as `W - W.T`, once for all time steps.
+
+        A cell that overrides it gets them beside the projected input, as `step((projected_t, prepared), state)`.
+
+        Returns:
+            A tensor or a tuple of tensors; None, which stands for nothing to prepare, unless overridden.
+        """
+        return None
+
+    def bind_step(self) -> Callable[[Any, Any], tuple[Tensor, Any]]:
+        """Return the function of one step of `(projected_t, state)`, for which `prepare` is computed once."""
+        prepared = self.prepare()
+        if prepared is None:
+            return self.step
+        return lambda projected_t, state: self.step((projected_t, prepared), state)
+
     @abstractmethod
     def step(self, projected_t: Any, state: Any) -> tuple[Tensor, Any]:
         """Compute one time step. This method defines the cell; every executor must be equal to it.
 
         Args:
-            projected_t: the result of `project` at this step: `(batch, ...)`, a tuple if `project` returns a tuple.
+            projected_t: the result of `project` at this step: `(batch, ...)`, a tuple if `project` returns a tuple. If
+                the cell overrides `prepare`, the pair of this and its result.
             state: the state before the step, a `State`.
 
         Returns:
@@ -265,6 +284,21 @@ class Cell(ResettableModule, ABC):
         """Initialize the bias of the forget gate, or the sum of its two biases, for cells that have such a gate."""
         raise NotImplementedError
 
+    def set_chrono_bias(self, value: Tensor) -> None:
+        """Initialize the bias of the forget gate to a value, and that of an input gate to its negative.
+
+        Args:
+            value: `(hidden_size,)`.
+        """
+        raise NotImplementedError
+
+    def constrain_(self) -> None:
+        """Move parameters into the bounds that the paper sets, in place; nothing unless overridden.
+
+        `rnnkit.constrain_` calls it without gradient, after each step of an optimizer. New parameters are inside the
+        bounds.
+        """
+
     def symbols(self) -> Mapping[str, Any]:
         r"""Return the values of the symbols in the kind's equation, so that `rnnkit.testing` can verify `step`.
 
@@ -299,6 +333,10 @@ class Cell(ResettableModule, ABC):
         for weight in self.recurrent_weights():
             orthogonal_(weight, self.hidden_size)
 
+    def init_chrono(self, max_length: int) -> None:
+        """Initialize the biases for dependencies of up to `max_length` steps (`rnnkit.chrono_`)."""
+        self.set_chrono_bias(chrono_(torch.empty(self.hidden_size, **self._new), max_length))
+
     def forward(self, x_t: Tensor, state: Any | None = None) -> tuple[Tensor, Any]:
         """Compute one time step from an input that is not projected.
 
@@ -316,7 +354,7 @@ class Cell(ResettableModule, ABC):
         refuse_reentrant_checkpoint()
         if state is None:
             state = self.initial_state(x_t.shape[0], device=x_t.device, dtype=x_t.dtype)
-        return run_step(self, self.project_packed(x_t), state)
+        return checked_step(self)(self.project_packed(x_t), state)
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}"
@@ -326,17 +364,18 @@ class Cell(ResettableModule, ABC):
         def __call__(self, x_t: Tensor, state: Any | None = None) -> tuple[Tensor, Any]: ...
 
 
-def run_step(cell: Cell, projected_t: Any, state: Any) -> tuple[Tensor, Any]:
-    """Compute `cell.step`.
+def checked_step(cell: Cell) -> Callable[[Any, Any], tuple[Tensor, Any]]:
+    """Return the function of one step, which raises TypeError if the step does not return an output and a state."""
+    step, state_class = cell.bind_step(), type(cell).State
 
-    Raises:
-        TypeError: the step does not return an output and a state.
-    """
-    result = cell.step(projected_t, state)
-    # A single tensor would be unpacked along its batch, without an error if that has two sequences.
-    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], type(cell).State)):
-        raise _step_error(cell, result)
-    return result
+    def checked(projected_t: Any, state: Any) -> tuple[Tensor, Any]:
+        result = step(projected_t, state)
+        # A single tensor would be unpacked along its batch, without an error if that has two sequences.
+        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], state_class)):
+            raise _step_error(cell, result)
+        return result
+
+    return checked
 
 
 def _step_error(cell: Cell, result: Any) -> TypeError:

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from rnnkit.cells.cell import Cell, require_super_init, state_fields
-from rnnkit.options import StackOptions, own_fields
-from rnnkit.per_layer import values_of_layer
+from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
     from rnnkit.specs import RecurrentSpec
@@ -98,7 +97,7 @@ def cell_arguments(
     options = spec.options
     if isinstance(options, StackOptions):
         arguments["layer_norm"] = options.layer_norm == "gates"
-        arguments |= values_of_layer(own_fields(options, StackOptions), type(options), layer)
+        arguments |= options.of_layer(layer)
     accepted = constructor_parameters(cell_class(factory))
     return {name: value for name, value in arguments.items() if name in accepted}
 
@@ -108,8 +107,10 @@ def _initialize(cell: Cell, options: Any) -> None:
         return
     if options.recurrent_init == "orthogonal":
         cell.init_orthogonal()
-    if options.forget_bias is not None:
-        with torch.no_grad():
+    with torch.no_grad():
+        if options.forget_bias == "chrono":
+            cell.init_chrono(options.chrono_length or 0)
+        elif options.forget_bias is not None:
             cell.set_forget_bias(options.forget_bias)
 
 

@@ -50,6 +50,10 @@ class GatedCell(Cell):
     """The name of the gate whose bias `forget_bias` sets, such as `"f"`. `"-z"` negates the bias, for a gate z that
     replaces the state where it is open. Empty for a cell without a forget gate."""
 
+    input_gate: ClassVar[str | None] = None
+    """The name of the gate whose bias `forget_bias="chrono"` sets to the negative of that of the forget gate. `""` for
+    one that is one minus the forget gate; None for a cell that does not support this initialization."""
+
     def __init__(
         self,
         input_size: int,
@@ -72,6 +76,8 @@ class GatedCell(Cell):
         super().__init_subclass__(**kwargs)
         if not cls.forget_gate:  # so that a spec with `forget_bias` is refused
             cls.set_forget_bias = Cell.set_forget_bias  # type: ignore[method-assign]
+        if cls.input_gate is None and cls.set_chrono_bias is GatedCell.set_chrono_bias:
+            cls.set_chrono_bias = Cell.set_chrono_bias  # type: ignore[method-assign]
 
     def project(self, x: Tensor) -> Any:
         if self.norm_ih is None:
@@ -100,6 +106,13 @@ class GatedCell(Cell):
         if self.bias is not None:
             sign = -1 if self.forget_gate.startswith("-") else 1
             self.gate_rows(self.bias)[self.forget_gate.removeprefix("-")].fill_(sign * value)
+
+    def set_chrono_bias(self, value: Tensor) -> None:
+        if self.bias is not None:
+            sign, rows = -1 if self.forget_gate.startswith("-") else 1, self.gate_rows(self.bias)
+            rows[self.forget_gate.removeprefix("-")].copy_(sign * value)
+            if self.input_gate in rows:  # an option may replace it by one minus the forget gate
+                rows[self.input_gate].copy_(-value)
 
     def symbols(self) -> dict[str, Any]:
         """Return the weights and biases by their symbols, such as `W_{iz}`, `W_{hz}` and `b_z` of a gate z."""

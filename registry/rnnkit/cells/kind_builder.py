@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Any
 
 import torch
@@ -125,6 +126,7 @@ def _layer_problems(spec: RecurrentSpec[Any], options: StackOptions) -> Iterator
     elif options.residual and len(set(spec.hidden_sizes)) > 1:
         sizes = f"hidden_size={spec.hidden_size}"
         yield Problem("options.residual", f"residual=True requires layers of one size, but {sizes}")
+    yield from starmap(Problem, options.chrono_problems())
     if options.variational_dropout and spec.dropout == 0:
         yield Problem(
             "options.variational_dropout", "variational_dropout=True has no effect with dropout=0; set dropout above 0"
@@ -158,6 +160,9 @@ def _cell_problems(
         yield Problem("options.layer_norm", f"{cell.__name__} has no layer norm in its gates: use 'output' or 'none'")
     if options.forget_bias is not None and cell.set_forget_bias is Cell.set_forget_bias:
         yield Problem("options.forget_bias", f"{cell.__name__} has no forget gate: leave it at None")
+    elif options.forget_bias == "chrono" and cell.set_chrono_bias is Cell.set_chrono_bias:
+        message = f"{cell.__name__} has no chrono initialization: give a number, or leave it at None"
+        yield Problem("options.forget_bias", message)
     if options.forget_bias is not None and not spec.bias:
         yield Problem("options.forget_bias", "forget_bias requires bias=True: set it, or leave forget_bias at None")
     if options.time_feature is not None and not cell.takes_elapsed:
