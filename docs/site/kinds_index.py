@@ -21,6 +21,37 @@ ENTRIES = {
     "gru_cell": "A GRU with layer norm, zoneout, residual layers or a size for each layer.",
     "rnn": "Short memories and small models, and a baseline that the others must beat.",
     "rnn_cell": "The same with layer norm, zoneout, residual layers or a size for each layer.",
+    "janet": "A forget gate and nothing else: half an LSTM's parameters.",
+    "ugrnn": "One gate, which decides what to keep and what to take in.",
+    "peephole_lstm": "An LSTM whose gates read the cell state, for precise timing.",
+    "ligru": "A ReLU and one gate, from speech recognition.",
+    "fastgrnn": "Gates that share their matrices: models of kilobytes for microcontrollers.",
+    "ran": "A gated sum of inputs, which can be read as weights of each input.",
+    "cfn": "Two gates and stable dynamics: without input the state decays.",
+    "rhn": "Several gated layers within each step.",
+    "mogrifier_lstm": "An LSTM whose input and state gate each other first, from language modelling.",
+    "slstm": "xLSTM's scalar memory: exponential gates, for state tracking.",
+    "mingru": "The simplest gated cell that trains in parallel over time.",
+    "minlstm": "minGRU with a forget gate and an input gate.",
+    "rglru": "The recurrence of Griffin and RecurrentGemma: a gated decay near 1.",
+    "hgrn": "Forget gates with a lower bound that rises with the layer, for deep stacks.",
+    "qrnn": "Gates from a convolution over the last inputs, for text and audio.",
+    "sru": "A light unit with a highway connection, for fast classifiers.",
+    "lru": "Slowly decaying oscillations: long-range dependencies with few parameters.",
+    "s5": "A state space model with a HiPPO start, for continuous signals.",
+    "selective_ssm": "Mamba's recurrence: the input selects what the state keeps.",
+    "lem": "Two states with learned time scales, for signals with several of them.",
+    "cornn": "Coupled, damped oscillators, whose gradients stay bounded.",
+    "unicornn": "Uncoupled oscillators, one frequency for each unit, for deep stacks.",
+    "antisymmetric": "A stable linear part without gates.",
+    "cfc": "A closed-form continuous-time cell, for irregular time series and control.",
+    "lmu": "A window of the past as Legendre coefficients.",
+    "indrnn": "Each unit reads only its own state: very long sequences, deep stacks.",
+    "exprnn": "An orthogonal recurrent matrix, for copying over long gaps.",
+    "esn": "A fixed random network, whose readout is fitted in one solve.",
+    "gla": "Linear attention with a decay: RetNet, GLA and HGRN2 in one cell.",
+    "xlstm_matrix": "xLSTM's matrix memory (mLSTM), for recall.",
+    "gated_deltanet": "The gated delta rule, which replaces values in its memory: the best recall.",
     "mixed": "Another cell in each layer, such as an LSTM below a GRU.",
     "rnnkit-mgu/mgu": "A single gate: two thirds of a GRU's parameters. The example of a plugin.",
 }
@@ -48,6 +79,11 @@ its options, shapes, an example, and what was measured of it.
   [`lstm_cell`](lstm_cell.md) or [`gru_cell`](gru_cell.md): the same numbers from the same kernels, and more options.
 - **Gradients of each row, `torch.func`?** Take a stack of cells too: torch's own modules cannot do that.
 - **A baseline?** [`rnn`](rnn.md) has no gates, and takes {rnn_medium} of the time of an LSTM at medium sizes.
+- **Thousands of steps?** Take a [linear recurrence](families/linear.md), such as [`mingru`](mingru.md) or
+  [`lru`](lru.md), which trains in parallel over time.
+- **Look up what was read before?** Take a [matrix state](families/matrix.md), such as [`gla`](gla.md).
+- **Irregular samples, physical signals?** Take a [continuous-time cell](families/continuous.md), such as
+  [`cfc`](cfc.md) or [`lem`](lem.md).
 - **None of these?** Write one time step, and [get the network](../plugins/cells.md), as [`mgu`](mgu.md) came about.
 
 ## All of them
