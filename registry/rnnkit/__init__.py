@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from rnnkit.cells.gated_cell import GatedCell
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
+    from rnnkit.cells.matrix_cell import MatrixCell, MatrixState
+    from rnnkit.cells.matrix_scan import matrix_scan
     from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.errors import (
         AmbiguousKindError,
@@ -131,6 +133,8 @@ __all__ = [
     "LocalReadout",
     "LockDifference",
     "LockWarning",
+    "MatrixCell",
+    "MatrixState",
     "ModelSummary",
     "Options",
     "Paper",
@@ -176,6 +180,7 @@ __all__ = [
     "load_model",
     "load_spec",
     "map_state",
+    "matrix_scan",
     "move_state",
     "orthogonal_",
     "override_spec",
@@ -222,7 +227,6 @@ _ROOMS = {
         "register_readout",
     ],
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "chrono_", "orthogonal_", "reorder_gates"],
-    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
     "cells.causal_convolution": ["CausalConv"],
     "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
     "cells.constraint": ["constrain_"],
@@ -230,6 +234,8 @@ _ROOMS = {
     "cells.gated_cell": ["GatedCell"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
+    "cells.matrix_cell": ["MatrixCell", "MatrixState"],
+    "cells.matrix_scan": ["matrix_scan"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "export": ["ExportReport", "export_onnx", "export_program"],

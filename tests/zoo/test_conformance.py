@@ -8,21 +8,20 @@ from tests.helpers.kinds import ZOO
 NO_MATRIX_READS_THE_STATE = {"dropout_parts_are_only_multiplied", "orthogonal_init_acts_on_recurrence"}
 NO_FORGET_GATE = {"forget_bias_opens_forget_gate"}
 STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
-GATED = {"dropout_parts_are_only_multiplied"}
 NO_READABLE_EQUATION = {"step_matches_equation"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
-    "cfn": GATED,
+    "cfn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "esn": NO_MATRIX_READS_THE_STATE,
-    "fastgrnn": GATED,
-    "fastrnn": GATED | NO_FORGET_GATE,
+    "fastgrnn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "fastrnn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
     "hgrn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE,
-    "janet": GATED,
+    "janet": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
-    "ligru": GATED,
+    "ligru": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "lru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "mingru": NO_MATRIX_READS_THE_STATE,
     "minlstm": NO_MATRIX_READS_THE_STATE,
@@ -30,8 +29,9 @@ NOT_APPLICABLE = {
     "peephole_lstm": set(),
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
-    "rhn": GATED | NO_READABLE_EQUATION,
-    "ugrnn": GATED,
+    "rhn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_READABLE_EQUATION,
+    "sru": NO_MATRIX_READS_THE_STATE,
+    "ugrnn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import torch
@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnkit import Kind, LinearCell, Paper, Problem, RecurrentSpec, StackOptions, cell_kind, hookimpl
+from rnnkit import Kind, LinearCell, Paper, StackOptions, cell_kind, hookimpl
+from rnnkit_builtin._heads import check_heads
 
 DE = Paper(
     title="Griffin: Mixing Gated Linear Recurrences with Local Attention for Efficient Language Models",
@@ -106,13 +107,6 @@ class RGLRUCell(LinearCell):
         b_r, b_i = (0, 0) if self.bias is None else self.bias.chunk(2)
         weights = {"W_u": self.weight_ih, "W_r": w_r, "W_i": w_i, "b_r": b_r, "b_i": b_i}
         return {**weights, r"\Lambda": self.decay, "c": self.c}
-
-
-def check_heads(spec: RecurrentSpec[Any]) -> Iterator[Problem]:
-    heads, sizes = spec.options.heads, spec.hidden_sizes
-    if any(size % heads for size in sizes):
-        text = f"heads={heads} does not divide hidden_size={spec.hidden_size}; use heads=1 or a divisor"
-        yield Problem("options.heads", text)
 
 
 @hookimpl
