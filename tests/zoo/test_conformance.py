@@ -30,6 +30,7 @@ NOT_APPLICABLE = {
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "rhn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_READABLE_EQUATION,
+    "slstm": set(),
     "sru": NO_MATRIX_READS_THE_STATE,
     "ugrnn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
 }
