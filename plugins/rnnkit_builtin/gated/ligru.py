@@ -68,7 +68,7 @@ class LiGRUCell(GatedCell):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def project(self, x: Tensor) -> Tensor:
+    def project(self, x: Tensor) -> Any:
         if self.gain is None:
             return super().project(x)
         products = F.linear(x, self.weight_ih).unflatten(-1, (2, self.hidden_size))
