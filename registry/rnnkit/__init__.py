@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from rnnkit.cells.gated_cell import GatedCell
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
+    from rnnkit.cells.matrix_cell import MatrixCell, MatrixState
+    from rnnkit.cells.matrix_scan import matrix_scan
     from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.errors import (
         AmbiguousKindError,
@@ -90,6 +92,7 @@ if TYPE_CHECKING:
         map_state,
         move_state,
     )
+    from rnnkit.model.fit_readout import fit_readout
     from rnnkit.options import ForgetBiasOptions, InitOptions, Options, StackOptions
     from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
@@ -130,6 +133,8 @@ __all__ = [
     "LocalReadout",
     "LockDifference",
     "LockWarning",
+    "MatrixCell",
+    "MatrixState",
     "ModelSummary",
     "Options",
     "Paper",
@@ -163,6 +168,7 @@ __all__ = [
     "detach_state",
     "export_onnx",
     "export_program",
+    "fit_readout",
     "flatten_state",
     "get_kind",
     "get_readout",
@@ -174,6 +180,7 @@ __all__ = [
     "load_model",
     "load_spec",
     "map_state",
+    "matrix_scan",
     "move_state",
     "orthogonal_",
     "override_spec",
@@ -227,6 +234,8 @@ _ROOMS = {
     "cells.gated_cell": ["GatedCell"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
+    "cells.matrix_cell": ["MatrixCell", "MatrixState"],
+    "cells.matrix_scan": ["matrix_scan"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "export": ["ExportReport", "export_onnx", "export_program"],
@@ -248,6 +257,7 @@ _ROOMS = {
         "map_state",
         "move_state",
     ],
+    "model.fit_readout": ["fit_readout"],
     "options": ["ForgetBiasOptions", "InitOptions", "Options", "StackOptions"],
     "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],

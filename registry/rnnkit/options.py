@@ -13,7 +13,7 @@ from typing_extensions import dataclass_transform
 from rnnkit._number_or_word import number_or_word
 from rnnkit._one_or_each import one_or_each
 from rnnkit._plain_values import to_plain
-from rnnkit.per_layer import require_valid_declarations
+from rnnkit.per_layer import require_valid_declarations, values_of_layer
 
 # strict: `True` and `2.0` are not accepted as the integers 1 and 2. Spec files hold finite numbers only; if a plugin
 # allows infinity or NaN in a field nevertheless, "constants" keeps it from being written as null.
@@ -151,3 +151,11 @@ class StackOptions(ForgetBiasOptions):
     """Probability, in [0, 1), that a feature of the state keeps its value from the previous step in training (Krueger
     et al., arXiv 1606.01305); in evaluation the two values are averaged with these weights. One number for the whole
     state, or a tuple with one number for each of its parts, in their order: `(0.05, 0.5)` for `(h, c)`."""
+
+    def of_layer(self, layer: int) -> dict[str, Any]:
+        """Return the options that the kind adds to `StackOptions`, by name, as the cells of one layer get them.
+
+        Args:
+            layer: the layer, counted from zero, whose value of each `PerLayer` option is returned.
+        """
+        return values_of_layer(own_fields(self, StackOptions), type(self), layer)

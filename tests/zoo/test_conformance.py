@@ -6,13 +6,16 @@ from rnnkit.testing import all_checks, parametrize_with_checks
 from tests.helpers.kinds import ZOO
 
 NO_MATRIX_READS_THE_STATE = {"dropout_parts_are_only_multiplied", "orthogonal_init_acts_on_recurrence"}
-STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 NO_FORGET_GATE = {"forget_bias_opens_forget_gate"}
+STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 GATED = {"dropout_parts_are_only_multiplied"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
+    "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "cfn": GATED,
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "esn": NO_MATRIX_READS_THE_STATE,
+    "hgrn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE,
     "janet": GATED,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
@@ -23,6 +26,7 @@ NOT_APPLICABLE = {
     "peephole_lstm": set(),
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "sru": NO_MATRIX_READS_THE_STATE,
     "ugrnn": GATED,
 }
 

@@ -55,7 +55,7 @@ def test_matrices_start_normal():
 
 
 def test_an_impulse_decays_and_rotates():
-    """s_T = λ^T γ B x, and no other step of the state."""
+    """The state is a power of the eigenvalues times the first input."""
     cell = cell_of("lru", options={"output": "none"})
     x = torch.zeros(1, 20, 4, dtype=torch.float64)
     x[:, 0] = 1

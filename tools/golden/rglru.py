@@ -1,4 +1,4 @@
-"""Golden values of `rglru` from recurrentgemma 1.0.1, the authors' code, in PyTorch, without its first-step exception."""
+"""Golden values of `rglru` from recurrentgemma 1.0.1, the authors' code, without its rule for the first step."""
 
 from __future__ import annotations
 

@@ -83,9 +83,6 @@ class LEMCell(Cell):
         h = (1 - dt_h) * state.h + dt_h * torch.tanh(x_h + F.linear(z, self.weight_zh))
         return h, LEMState(h, z)
 
-    def recurrent_weights(self) -> list[Tensor]:
-        return [self.weight_hh, self.weight_zh]
-
     def symbols(self) -> dict[str, Any]:
         i1, i2, iz, ih = self.weight_ih.chunk(4)
         h1, h2, hz = self.weight_hh.chunk(3)

@@ -12,8 +12,11 @@ from torch.nn import functional as F
 
 from rnnkit import ComplexLinearCell, ComplexState, StackOptions
 
-GLU_NOTE = "Without the GLU, which the paper's block has behind the layer, a stack of several layers is a linear map of its input."
-GLU_MEANING = r"(W_v GELU(o) + b_v) ⊙ σ(W_g GELU(o) + b_g); the identity with `output=\"none\"`"
+GLU_NOTE = (
+    "Without the GLU, which the paper's block has behind the layer, a stack of several layers is a linear map of its "
+    "input."
+)
+GLU_MEANING = "a GELU, then two linear maps of which one gates the other; the identity with `output='none'`"
 SKIP_NOTE = "The paper's D is a vector, as its input and output have one size. Here it is a matrix."
 
 

@@ -21,10 +21,10 @@ ORVIETO = Paper(
 )
 
 START_NOTE = (
-    "With the default ring, half of the states forget within a few steps. For long sequences the paper narrows it, as in "
+    "With the default ring, half of the states halve within two steps. For long sequences the paper narrows it, as in "
     "`r_min=0.9`, `r_max=0.999` and `max_phase=0.314`."
 )
-DECAY_NOTE = "Exclude ν, θ and γ from weight decay, which would pull |λ| towards exp(-1) = 0.37."
+DECAY_NOTE = "Exclude nu, theta and gamma from weight decay, which would pull |lambda| towards exp(-1) = 0.37."
 
 
 class LRUOptions(StateSpaceOptions):
@@ -128,7 +128,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 r"\lambda": "what a step multiplies the state with: its decay and rotation",
                 r"\nu": "logarithm of the rate of decay",
                 r"\theta": "logarithm of the angle of rotation",
-                r"\gamma": "logarithm of the scale of the input, which starts at √(1 - |λ|²)",
+                r"\gamma": "logarithm of the scale of the input, which starts at sqrt(1 - |lambda|^2)",
                 "s_t": "complex state",
                 r"\mathrm{GLU}": GLU_MEANING,
             },

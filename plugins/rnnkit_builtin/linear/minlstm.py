@@ -13,8 +13,8 @@ from rnnkit import Kind, LinearCell, StackOptions, cell_kind, hookimpl
 from rnnkit_builtin.linear._candidate import CANDIDATE_NOTE, FENG, SCAN_NOTE, g
 
 STATE_NOTE = (
-    "The parallel form of minGRU-pytorch 0.2.1 applies g to a given initial state once more, which neither the paper nor "
-    "its own step does."
+    "The parallel form of minGRU-pytorch 0.2.1 applies g to a given initial state once more, which neither the paper "
+    "nor its own step does."
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import torch
@@ -10,13 +10,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnkit import Kind, LinearCell, Paper, Problem, RecurrentSpec, StackOptions, cell_kind, hookimpl
+from rnnkit import Kind, LinearCell, Paper, StackOptions, cell_kind, hookimpl
+from rnnkit_builtin._heads import check_heads
 
 DE = Paper(
     title="Griffin: Mixing Gated Linear Recurrences with Local Attention for Efficient Language Models",
     authors="Soham De, Samuel L. Smith, Anushan Fernando, Aleksandar Botev, George Cristian-Muraru, Albert Gu, Ruba "
-    "Haroun, Leonard Berrada, Yutian Chen, Srivatsan Srinivasan, Guillaume Desjardins, Arnaud Doucet, David Budden, Yee "
-    "Whye Teh, Razvan Pascanu, Nando De Freitas, Caglar Gulcehre",
+    "Haroun, Leonard Berrada, Yutian Chen, Srivatsan Srinivasan, Guillaume Desjardins, Arnaud Doucet, David Budden, "
+    "Yee Whye Teh, Razvan Pascanu, Nando De Freitas, Caglar Gulcehre",
     year=2024,
     link="https://arxiv.org/abs/2402.19427",
 )
@@ -25,15 +26,13 @@ INPUT_NOTE = (
     "The paper's layer has as many inputs as states. u_t is the linear map that precedes it in the paper's block, here "
     "without a bias."
 )
-SIGN_NOTE = (
-    "The authors' code, recurrentgemma, has a parameter of the opposite sign: its softplus(a_param) is -log σ(Λ)."
-)
+SIGN_NOTE = "The parameter `a_param` of the authors' code, recurrentgemma, is -Lambda."
 START_NOTE = (
-    "Λ starts as in the paper, with a^c = σ(Λ)^c uniform between 0.9 and 0.999. recurrentgemma 1.0.1 draws a itself "
-    "from there, so that its state decays up to c = 8 times as fast."
+    "Lambda starts as in the paper: with an open gate, the decay a^c is uniform between 0.9 and 0.999. recurrentgemma "
+    "1.0.1 draws a from there instead, so that its state decays c = 8 times as fast."
 )
 FIRST_STEP_NOTE = (
-    "recurrentgemma does not scale the first input of a sequence by √(1 - a²). The paper has no exception."
+    "recurrentgemma does not scale the first input of a sequence by sqrt(1 - a_t^2). The paper has no such exception."
 )
 
 
@@ -108,13 +107,6 @@ class RGLRUCell(LinearCell):
         b_r, b_i = (0, 0) if self.bias is None else self.bias.chunk(2)
         weights = {"W_u": self.weight_ih, "W_r": w_r, "W_i": w_i, "b_r": b_r, "b_i": b_i}
         return {**weights, r"\Lambda": self.decay, "c": self.c}
-
-
-def check_heads(spec: RecurrentSpec[Any]) -> Iterator[Problem]:
-    heads, sizes = spec.options.heads, spec.hidden_sizes
-    if any(size % heads for size in sizes):
-        text = f"heads={heads} does not divide hidden_size={spec.hidden_size}; use heads=1 or a divisor"
-        yield Problem("options.heads", text)
 
 
 @hookimpl

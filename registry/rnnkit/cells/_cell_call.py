@@ -10,7 +10,14 @@ from torch import Tensor
 from rnnkit.cells._planned_operator import unroll_compiled
 from rnnkit.cells._regularization import Regularization, draw_masks
 from rnnkit.cells._scan import fix_numbers, is_tracing, run_steps
-from rnnkit.cells._unroll import SequenceEnds, cast_for_autocast, needs_module_call, reverse_in_time, step_inputs
+from rnnkit.cells._unroll import (
+    SequenceEnds,
+    cast_for_autocast,
+    needs_module_call,
+    reverse_in_time,
+    step_function,
+    step_inputs,
+)
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.fused import ExecutionPaths, is_modified, unroll_fused
 from rnnkit.cells.planned import STEP_LOOP, UNROLL, Execution, run_choice, unroll_planned
@@ -106,7 +113,7 @@ class CellRunner(NamedTuple):
             if whole is not None:
                 return whole
         is_one_step = x.shape[0] == 1
-        step, inputs = step_inputs(cell, x)
+        inputs = step_inputs(cell, x)
         state = cast_for_autocast(state)
         masks = () if changes is None else draw_masks(changes, inputs, state)
         if execution is None and not torch.compiler.is_compiling():
@@ -116,6 +123,7 @@ class CellRunner(NamedTuple):
             if result is not NotImplemented:
                 output, final = result
                 return CellResult(output, final, None, execution)
+        step = step_function(cell)
         if changes is not None:
             step, inputs = changes.traceable(state).apply(step), (inputs, masks) if masks else inputs
         is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)

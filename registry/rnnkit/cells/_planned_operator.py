@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rnnkit.cells._unroll import SequenceEnds, freeze_finished_sequences, step_inputs, step_loop
+from rnnkit.cells._unroll import SequenceEnds, freeze_finished_sequences, step_function, step_inputs, step_loop
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.planned import unroll_planned
 from rnnkit.model import autocast_is_on, replace_tensors, state_tensors, transforms_are_active
@@ -186,11 +186,11 @@ def _run(cell: Any, x: Tensor, state: Sequence[Tensor], lengths: Tensor | None) 
 
 
 def _run_as_eager(cell: Any, x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
-    step, inputs = step_inputs(cell, x)
+    inputs = step_inputs(cell, x)
     result, _ = unroll_planned(cell, inputs, state, lengths, is_one_step=False)
     if result is not NotImplemented:
         return result  # type: ignore[no-any-return]  # a pair
-    ends = SequenceEnds.of(lengths, x.shape[0])
+    step, ends = step_function(cell), SequenceEnds.of(lengths, x.shape[0])
     if ends.finished is not None:
         step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
     return step_loop(step, inputs, state, record=False)[:2]

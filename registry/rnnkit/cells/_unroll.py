@@ -7,26 +7,30 @@ All that differs between the steps is in `inputs`: nested tuples of tensors, `(t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.modules import module as torch_module
 
-from rnnkit.cells.cell import Cell, run_step
+from rnnkit.cells.cell import Cell, checked_step
 from rnnkit.model import autocast_is_on, expand_mask, map_state, padding_mask
 
 Step = Callable[[Any, Any], tuple[Tensor, Any]]
 
 
-def step_inputs(cell: Cell, x: Tensor) -> tuple[Step, Any]:
-    """Return the function of one step, and the inputs of all steps.
+def step_inputs(cell: Cell, x: Tensor) -> Any:
+    """Return the inputs of all steps: those of the cell if it must be called as a module, else the projected ones."""
+    return x if needs_module_call(cell) else cell.project_packed(x)
+
+
+def step_function(cell: Cell) -> Step:
+    """Return the function of one step, which takes the inputs of `step_inputs`.
 
     A cell with hooks, or with its own `forward`, is called as a module at every step, so that hooks run as in a
-    handwritten loop. Any other cell projects the whole sequence at once.
+    handwritten loop.
     """
-    return (_module_step(cell), x) if needs_module_call(cell) else (partial(run_step, cell), cell.project_packed(x))
+    return _module_step(cell) if needs_module_call(cell) else checked_step(cell)
 
 
 def _module_step(cell: Cell) -> Step:

@@ -26,8 +26,8 @@ class ComplexState(NamedTuple):
 class ComplexLinearCell(Cell):
     """A cell with the complex state s_t = a_t s_{t-1} + b_t, element-wise, where a_t and b_t depend on x_t alone.
 
-    As `LinearCell`, but all that a subclass writes is real: an exported program has no complex numbers. A subclass whose
-    state does not have `hidden_size` features overrides `state_shapes`.
+    As `LinearCell`, but all that a subclass writes is real, since an exported program cannot have complex numbers. A
+    subclass whose state does not have `hidden_size` features overrides `state_shapes`.
 
     ```python
     class RotationCell(ComplexLinearCell):

@@ -97,7 +97,11 @@ def unroll_fused(cell: Cell, x: Tensor, state: Any, lengths: Tensor | None) -> A
     cls = type(cell)
     # An executor belongs to the `step` and `project` of the class that defines it: if one of them has been overridden
     # or patched since, the executor computes something else.
-    if cls._unroll_origin != (cls.step, cls.project, cls.unroll) or is_modified(cell) or transforms_are_active():
+    if (
+        cls._unroll_origin != (cls.step, cls.project, cls.prepare, cls.unroll)
+        or is_modified(cell)
+        or transforms_are_active()
+    ):
         return NotImplemented
     if lengths is None:
         return cell.unroll(x, state, None)
@@ -116,7 +120,10 @@ def unroll_layers_fused(
 ) -> Any:
     """Call the cells' own `unroll_layers`, or return `NotImplemented` if its result could differ from the step loop."""
     cls = type(cells[0])
-    if cls._unroll_layers_origin != (cls.step, cls.project, cls.unroll, cls.unroll_layers) or transforms_are_active():
+    if (
+        cls._unroll_layers_origin != (cls.step, cls.project, cls.prepare, cls.unroll, cls.unroll_layers)
+        or transforms_are_active()
+    ):
         return NotImplemented
     for cell in cells:  # a loop, not `any()`: this runs at every call, and a generator costs more than the checks
         if type(cell) is not cls or is_modified(cell):

@@ -37,10 +37,10 @@ class Steps(NamedTuple):
     regularization: Regularization | None
 
     def step(self, projected: Any, masks: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
+        step: Step = self.cell.bind_step()
         if self.regularization is None:
-            output: tuple[Tensor, Any] = self.cell.step(projected, state)
-            return output
-        return self.regularization.apply(self.cell.step)(self.inputs(projected, masks), state)
+            return step(projected, state)
+        return self.regularization.apply(step)(self.inputs(projected, masks), state)
 
     def inputs(self, projected: Any, masks: tuple[Tensor, ...]) -> Any:
         """Return the inputs of the steps."""

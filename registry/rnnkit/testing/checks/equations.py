@@ -59,7 +59,7 @@ def _equation_of(context: CheckContext) -> Equation:
 
 def _compare(context: CheckContext, cell: Cell, equation: Equation) -> None:
     x_t, state = _inputs(cell)
-    output, after = cell.step(cell.project_packed(x_t), state)
+    output, after = cell(x_t, state)
     names = [_state_names(equation, part) for part in state_fields(type(cell))]
     before = dict(zip([before for before, _ in names], state, strict=True))
     values = _evaluate(context, cell, equation, x_t, before)
