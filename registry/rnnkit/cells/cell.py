@@ -304,9 +304,9 @@ class Cell(ResettableModule, ABC):
     def recurrent_weights(self) -> list[Tensor]:
         """Return the matrices that multiply the state, `(gates * hidden_size, features)` each.
 
-        By default, they are the parameters with two axes whose names start with `weight_h`. Weights with three axes, such
-        as a block for each head, are not found: return their matrices, and override `init_orthogonal` if these have no
-        `hidden_size` rows for each gate.
+        By default, they are the parameters with two axes whose names start with `weight_h`. Weights with three axes,
+        such as a block for each head, are not found: return their matrices, and override `init_orthogonal` if these
+        have no `hidden_size` rows for each gate.
         """
         return [
             parameter
