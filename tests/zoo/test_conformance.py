@@ -10,12 +10,15 @@ STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "cfc": set(),
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "esn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "lmu": set(),
     "mingru": NO_MATRIX_READS_THE_STATE,
     "minlstm": NO_MATRIX_READS_THE_STATE,
+    "unicornn": NO_MATRIX_READS_THE_STATE,
 }
 
 
