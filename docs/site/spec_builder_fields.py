@@ -41,6 +41,7 @@ def _field(kind: str, path: str, described: FieldDescription, schema: dict[str, 
     lists = [branch["items"] for branch in branches if branch.get("type") == "array"]
     single = [branch for branch in branches if branch.get("type") not in {"array", "null"}]
     of_one = (single or lists)[0]
+    of_one = of_one.get("anyOf", [of_one])[0]  # the names of kinds; the form has no control for cells with options
     of_type = "choice" if of_one["type"] == "string" else of_one["type"]
     return {
         "path": path,

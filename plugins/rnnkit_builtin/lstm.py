@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import starmap
 from typing import Annotated, Any, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from rnnkit import InitOptions, Kind, Problem, RecurrentSpec, StepError, hookimpl
+from rnnkit import ForgetBiasOptions, Kind, Problem, RecurrentSpec, StepError, chrono_, hookimpl
 from rnnkit_builtin._autocast import cast_for_onednn
-from rnnkit_builtin._equations import HOCHREITER, LSTM_MEANINGS, LSTM_STEP
-from rnnkit_builtin._forget_bias import init_forget_bias
+from rnnkit_builtin._equations import GERS, HOCHREITER, LSTM_MEANINGS, LSTM_NOTES, LSTM_STEP
+from rnnkit_builtin._forget_bias import init_chrono_bias, init_forget_bias
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
 
 
@@ -25,12 +26,9 @@ class LSTMState(NamedTuple):
     """Cell state, `(num_layers * directions, batch, hidden_size)`."""
 
 
-class LSTMOptions(InitOptions):
+class LSTMOptions(ForgetBiasOptions):
     """Options of `lstm`."""
 
-    forget_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """Initial bias of the forget gate, the sum of both of its biases (1 in Jozefowicz et al., 2015); None: initialized
-    like every other bias."""
     proj_size: Annotated[int, Field(ge=0)] = 0
     """Number of features to which the hidden state is projected, smaller than `hidden_size`; 0: no projection."""
 
@@ -48,7 +46,7 @@ class LSTMBackbone(TorchBackbone):
         if spec.options.forget_bias is not None:
             for layer in rnn.all_weights:
                 _, _, bias_ih, bias_hh, *_ = layer
-                init_forget_bias(bias_ih, bias_hh, spec.options.forget_bias)
+                _init_forget_gate(spec.options, bias_ih, bias_hh)
 
     def state_shapes(self, batch_size: int) -> Any:
         h_n: Any = torch.Size((self.state_layers, batch_size, self.output_size))
@@ -70,7 +68,16 @@ class LSTMBackbone(TorchBackbone):
         return super()._call(x, state)
 
 
+def _init_forget_gate(options: LSTMOptions, bias_ih: Tensor, bias_hh: Tensor) -> None:
+    if options.forget_bias == "chrono":
+        value = torch.empty_like(bias_ih[: len(bias_ih) // 4])
+        init_chrono_bias(bias_ih, bias_hh, chrono_(value, options.chrono_length or 0))
+    elif options.forget_bias is not None:
+        init_forget_bias(bias_ih, bias_hh, options.forget_bias)
+
+
 def _check_spec(spec: RecurrentSpec[LSTMOptions]) -> Iterator[Problem]:
+    yield from starmap(Problem, spec.options.chrono_problems())
     if spec.options.forget_bias is not None and not spec.bias:
         yield Problem("options.forget_bias", "forget_bias requires bias=True: set it, or leave forget_bias at None")
     if spec.options.proj_size >= spec.hidden_sizes[0]:
@@ -99,6 +106,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             equation=LSTM_STEP,
             meanings=LSTM_MEANINGS,
             family="gated",
-            papers=(HOCHREITER,),
+            papers=(HOCHREITER, GERS),
+            notes=LSTM_NOTES,
         )
     )

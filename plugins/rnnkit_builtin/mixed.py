@@ -3,75 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from functools import partial
-from typing import Any
 
-from pydantic import field_validator
+from pydantic import ValidationError
 
-from rnnkit import (
-    Cell,
-    Kind,
-    Problem,
-    RecurrentSpec,
-    StackOptions,
-    UnknownKindError,
-    cell_kind,
-    get_kind,
-    hookimpl,
-    resolve_kind,
-)
+from rnnkit import Cell, Kind, Problem, RecurrentSpec, StackOptions, cell_kind, hookimpl
+from rnnkit_builtin._layer_cells import CellConfig, LayerCell, cell_of, own_options
 
 DEFAULT_CELLS = ("lstm_cell", "gru_cell")
+_SHARED = ("bias", "bidirectional", "hidden_size")  # fields of a stack that are those of each of its layers
 
 
 class MixedOptions(StackOptions):
     """Options of `mixed`."""
 
-    cells: tuple[str, ...] | None = None
+    cells: tuple[LayerCell, ...] | None = None
     """Kind of the cell of each layer, from the first layer to the last: `rnn_cell`, `gru_cell`, `lstm_cell`, or any
-    kind that is a stack of one cell type. Fewer names than layers repeat. None: `lstm_cell` and `gru_cell`,
-    alternating. Each cell has the default options of its own kind."""
-
-    @field_validator("cells")
-    @classmethod
-    def _canonical(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        # as a spec does with its `kind`: a saved spec means the same in every environment
-        return names if names is None else tuple(_canonical_name(name) for name in names)
-
-
-def _canonical_name(name: str) -> str:
-    try:
-        kind = get_kind(name)
-    except UnknownKindError as error:
-        raise ValueError(str(error)) from error
-    if kind.cell is None:
-        raise ValueError(f"The kind {name!r} is not made of one cell: choose a kind such as 'lstm_cell'")
-    chosen = resolve_kind(name).chosen
-    return name if chosen is None else chosen.name
+    kind that is a stack of one cell type. Fewer entries than layers repeat. A mapping `{"kind": "rnn_cell", "options":
+    {"nonlinearity": "relu"}}` also sets options of the kind; a name has their defaults. None: `lstm_cell` and
+    `gru_cell`, alternating."""
 
 
 def _check_spec(spec: RecurrentSpec[MixedOptions]) -> Iterator[Problem]:
-    names = spec.options.cells
-    if names is not None and (not names or spec.num_layers % len(names)):
+    entries = spec.options.cells
+    if entries is None:
+        return
+    if not entries or spec.num_layers % len(entries):
         yield Problem(
             "options.cells",
-            f"cells has {len(names)} names, but num_layers={spec.num_layers}: give one name for each layer, or a "
+            f"cells has {len(entries)} names, but num_layers={spec.num_layers}: give one name for each layer, or a "
             "pattern whose length divides num_layers",
         )
+        return
+    sizes = (spec.input_size, *(size * spec.directions for size in spec.hidden_sizes))
+    layers = {(layer % len(entries), sizes[layer], spec.hidden_sizes[layer]) for layer in range(spec.num_layers)}
+    for index, input_size, hidden_size in sorted(layers):
+        yield from _layer_problems(spec, index, input_size, hidden_size)
+
+
+def _layer_problems(
+    spec: RecurrentSpec[MixedOptions], index: int, input_size: int, hidden_size: int
+) -> Iterator[Problem]:
+    """Yield the problems that the kind of a layer has with its own options and sizes."""
+    entry = (spec.options.cells or ())[index]
+    kind = entry if isinstance(entry, str) else entry.kind
+    try:
+        RecurrentSpec(
+            kind=kind,
+            input_size=input_size,
+            hidden_size=hidden_size,
+            bias=spec.bias,
+            bidirectional=spec.bidirectional,
+            options=own_options(entry),
+        )
+    except ValidationError as error:
+        for line in error.errors():
+            yield Problem(_path(line["loc"], index, entry), line["msg"])
+
+
+def _path(loc: tuple[int | str, ...], index: int, entry: str | CellConfig) -> str:
+    if loc[0] in _SHARED:
+        return str(loc[0])
+    steps = [str(step) for step in loc] if loc[0] == "options" and isinstance(entry, CellConfig) else []
+    return ".".join(["options.cells", str(index), *steps])
 
 
 def _layer_cells(spec: RecurrentSpec[MixedOptions]) -> list[partial[Cell]]:
-    names = spec.options.cells or DEFAULT_CELLS
-    return [_with_defaults(get_kind(names[layer % len(names)])) for layer in range(spec.num_layers)]
-
-
-def _with_defaults(kind: Kind) -> partial[Cell]:
-    """Return the cell of a kind with the kind's own options at their defaults."""
-    cell: Any = kind.cell
-    own = {field.name for field in fields(kind.options)} - {field.name for field in fields(StackOptions)}
-    defaults = kind.options()
-    return partial(cell, **{name: getattr(defaults, name) for name in own})
+    entries = spec.options.cells or DEFAULT_CELLS
+    return [cell_of(entries[layer % len(entries)]) for layer in range(spec.num_layers)]
 
 
 @hookimpl

@@ -39,11 +39,16 @@ if TYPE_CHECKING:
         register_kind,
         register_readout,
     )
-    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
+    from rnnkit.cells import Cell, CellStack, CellState, cell_kind, chrono_, orthogonal_, reorder_gates
     from rnnkit.cells.causal_convolution import CausalConv
+    from rnnkit.cells.complex_linear_cell import ComplexLinearCell, ComplexState
+    from rnnkit.cells.constraint import constrain_
     from rnnkit.cells.convolved_linear_cell import ConvolvedLinearCell, ConvolvedState
+    from rnnkit.cells.gated_cell import GatedCell
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
+    from rnnkit.cells.matrix_cell import MatrixCell, MatrixState
+    from rnnkit.cells.matrix_scan import matrix_scan
     from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.errors import (
         AmbiguousKindError,
@@ -88,7 +93,7 @@ if TYPE_CHECKING:
         move_state,
     )
     from rnnkit.model.fit_readout import fit_readout
-    from rnnkit.options import InitOptions, Options, StackOptions
+    from rnnkit.options import ForgetBiasOptions, InitOptions, Options, StackOptions
     from rnnkit.per_layer import PerLayer
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
@@ -105,6 +110,8 @@ __all__ = [
     "CellStack",
     "CellState",
     "CheckpointError",
+    "ComplexLinearCell",
+    "ComplexState",
     "ConvolvedLinearCell",
     "ConvolvedState",
     "DeprecatedKindWarning",
@@ -113,6 +120,8 @@ __all__ = [
     "ExportReport",
     "FieldDescription",
     "FileProblem",
+    "ForgetBiasOptions",
+    "GatedCell",
     "InitOptions",
     "InputError",
     "Kind",
@@ -124,6 +133,8 @@ __all__ = [
     "LocalReadout",
     "LockDifference",
     "LockWarning",
+    "MatrixCell",
+    "MatrixState",
     "ModelSummary",
     "Options",
     "Paper",
@@ -149,6 +160,8 @@ __all__ = [
     "Verification",
     "build_model",
     "cell_kind",
+    "chrono_",
+    "constrain_",
     "current_catalog",
     "describe_options",
     "describe_spec",
@@ -167,6 +180,7 @@ __all__ = [
     "load_model",
     "load_spec",
     "map_state",
+    "matrix_scan",
     "move_state",
     "orthogonal_",
     "override_spec",
@@ -212,11 +226,16 @@ _ROOMS = {
         "register_kind",
         "register_readout",
     ],
-    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
+    "cells": ["Cell", "CellStack", "CellState", "cell_kind", "chrono_", "orthogonal_", "reorder_gates"],
     "cells.causal_convolution": ["CausalConv"],
+    "cells.complex_linear_cell": ["ComplexLinearCell", "ComplexState"],
+    "cells.constraint": ["constrain_"],
     "cells.convolved_linear_cell": ["ConvolvedLinearCell", "ConvolvedState"],
+    "cells.gated_cell": ["GatedCell"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
+    "cells.matrix_cell": ["MatrixCell", "MatrixState"],
+    "cells.matrix_scan": ["matrix_scan"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "export": ["ExportReport", "export_onnx", "export_program"],
@@ -239,7 +258,7 @@ _ROOMS = {
         "move_state",
     ],
     "model.fit_readout": ["fit_readout"],
-    "options": ["InitOptions", "Options", "StackOptions"],
+    "options": ["ForgetBiasOptions", "InitOptions", "Options", "StackOptions"],
     "per_layer": ["PerLayer"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }

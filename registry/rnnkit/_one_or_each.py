@@ -23,10 +23,9 @@ def one_or_each(one: Any, each: Any, config: ConfigDict | None = None) -> WrapVa
     of_each: TypeAdapter[Any] = TypeAdapter(each, config=config)
 
     def validated(value: Any, _union: Callable[[Any], Any], info: ValidationInfo) -> Any:
-        is_each = isinstance(value, list | tuple)
-        adapter = of_each if is_each else of_one
+        adapter = of_each if isinstance(value, list | tuple) else of_one
         if info.mode == "json":  # where strict types accept a string for a member of an enumeration
             return adapter.validate_json(to_json(value))
-        return adapter.validate_python(tuple(value) if is_each else value)
+        return adapter.validate_python(value)
 
     return WrapValidator(validated)

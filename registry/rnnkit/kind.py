@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from rnnkit._bibtex import bibtex
 from rnnkit.options import Options
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ class Paper(NamedTuple):
     year: int
     link: str
     contribution: str = ""
-    """The part of the kind that it introduced, such as "the forget gate"; empty if there is only one."""
+    """The part of the kind that it introduced, such as "the forget gate"; empty if the kind has only one paper."""
 
 
 class Problem(NamedTuple):
-    """A problem with a spec: the field (`"options.proj_size"`), and what to do about it."""
+    """A problem with a spec: the field, such as `"options.cells.1"`, and what to do about it."""
 
     field: str
     message: str
@@ -74,6 +75,8 @@ class Kind:
         sizes_per_layer: whether `hidden_size` may be a tuple with one size for each layer.
         cell: the class of the cells that the kind is a stack of, set by `cell_kind`; None if it is not such a stack, or
             has several classes.
+        inapplicable_checks: the conformance checks that do not apply to it, each with the reason, which its card shows.
+            Only `loss_decreases` may be declared, for kinds that are not trained by gradient descent.
         deprecated: when it will be removed and what replaces it; every spec of the kind warns. None: it is not
             deprecated.
     """
@@ -91,4 +94,9 @@ class Kind:
     features: Callable[[RecurrentSpec[Any]], int] | None = None
     sizes_per_layer: bool = False
     cell: type[Cell] | None = None
+    inapplicable_checks: Mapping[str, str] = field(default_factory=dict, hash=False)
     deprecated: Deprecation | None = None
+
+    def bibtex(self) -> str:
+        """Return a BibTeX entry for each of `papers`, separated by an empty line; empty if there are none."""
+        return bibtex(self.papers)

@@ -1,7 +1,7 @@
 """Options of a kind: the fields of a spec that only this kind has."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from functools import wraps
 from typing import Annotated, Any, Literal
@@ -10,9 +10,10 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from typing_extensions import dataclass_transform
 
+from rnnkit._number_or_word import number_or_word
 from rnnkit._one_or_each import one_or_each
 from rnnkit._plain_values import to_plain
-from rnnkit.per_layer import require_valid_declarations
+from rnnkit.per_layer import require_valid_declarations, values_of_layer
 
 # strict: `True` and `2.0` are not accepted as the integers 1 and 2. Spec files hold finite numbers only; if a plugin
 # allows infinity or NaN in a field nevertheless, "constants" keeps it from being written as null.
@@ -94,16 +95,38 @@ class InitOptions(Options):
     `"orthogonal"` makes the block of each gate an orthogonal matrix (Saxe et al., arXiv 1312.6120)."""
 
 
-class StackOptions(InitOptions):
+_Bias = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Chrono = Literal["chrono"]
+
+
+class ForgetBiasOptions(InitOptions):
+    """Initialization of the recurrent weights and of the bias of the forget gate."""
+
+    forget_bias: Annotated[_Bias | _Chrono, number_or_word(_Bias, _Chrono)] | None = None
+    """Initial bias of the forget gate, the sum of both of its biases (1 in Jozefowicz et al., 2015); `"chrono"` draws
+    it for each feature as log(u), with u uniform in [1, chrono_length - 1], and sets that of the input gate to its
+    negative (Tallec and Ollivier, arXiv 1804.11188); None: initialized like every other bias. For cells with a forget
+    gate."""
+    chrono_length: Annotated[int, Field(ge=3)] | None = None
+    """Number of steps of the longest dependencies, which `forget_bias="chrono"` requires."""
+
+    def chrono_problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the field and the message of each problem with `chrono_length`, for the check of a kind."""
+        if self.forget_bias == "chrono" and self.chrono_length is None:
+            message = "forget_bias='chrono' requires chrono_length, the number of steps of the longest dependencies"
+            yield "options.forget_bias", message
+        if self.forget_bias != "chrono" and self.chrono_length is not None:
+            message = f"chrono_length={self.chrono_length} has no effect without forget_bias='chrono'; leave it at None"
+            yield "options.chrono_length", message
+
+
+class StackOptions(ForgetBiasOptions):
     """Options of every kind that is a stack of cells, and the base class of such a kind's own options.
 
     Creating a spec fails if its cell does not support one of these options. The order of operations in a layer is:
     dropout of the layer's input, the cell, `layer_norm="output"`, and the residual sum with the input before dropout.
     """
 
-    forget_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """Initial bias of the forget gate, the sum of both of its biases (1 in Jozefowicz et al., 2015); None: initialized
-    like every other bias. For cells with a forget gate."""
     learn_initial_state: bool = False
     """Whether the initial state is a learned parameter, initialized to zero, instead of always zero."""
     layer_norm: Literal["none", "output", "gates"] = "none"
@@ -128,3 +151,11 @@ class StackOptions(InitOptions):
     """Probability, in [0, 1), that a feature of the state keeps its value from the previous step in training (Krueger
     et al., arXiv 1606.01305); in evaluation the two values are averaged with these weights. One number for the whole
     state, or a tuple with one number for each of its parts, in their order: `(0.05, 0.5)` for `(h, c)`."""
+
+    def of_layer(self, layer: int) -> dict[str, Any]:
+        """Return the options that the kind adds to `StackOptions`, by name, as the cells of one layer get them.
+
+        Args:
+            layer: the layer, counted from zero, whose value of each `PerLayer` option is returned.
+        """
+        return values_of_layer(own_fields(self, StackOptions), type(self), layer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import ConfigDict, GetCoreSchemaHandler
+from pydantic import ConfigDict, GetCoreSchemaHandler, Strict
 from pydantic_core.core_schema import CoreSchema
 
 from rnnkit._one_or_each import one_or_each
@@ -24,6 +24,7 @@ class _Marker:
         one = get_args(each)[0]
         if _accepts_tuples(one):
             raise TypeError(f"PerLayer[{one}] is ambiguous: a tuple would be one value, or one for each layer")
+        each = Annotated[each, Strict(False)]  # which accepts a list, but its values are strict
         return one_or_each(one, each, _CONFIG).__get_pydantic_core_schema__(source, handler)
 
 

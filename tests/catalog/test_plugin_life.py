@@ -478,6 +478,21 @@ def test_a_deprecation_that_is_none_is_refused():
         register_kind(replace(get_kind("gru"), name="mine", deprecated=True))
 
 
+@pytest.mark.parametrize(
+    "checks",
+    [
+        {"padding_has_no_effect": "It is slow."},
+        {"loss_decrease": "A typo."},
+        {"loss_decreases": " "},
+        ["loss_decreases"],
+    ],
+    ids=str,
+)
+def test_only_some_checks_can_be_declared_inapplicable_with_a_reason(checks):
+    with pytest.raises(PluginError, match=r"inapplicable_checks=.*Only 'loss_decreases' can be declared"):
+        register_kind(replace(get_kind("gru"), name="mine", inapplicable_checks=checks))
+
+
 # The version of rnnkit that a plugin asks for
 
 NEEDS = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"

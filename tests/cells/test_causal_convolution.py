@@ -32,11 +32,11 @@ class QRNNCell(ConvolvedLinearCell):
         self.convolution = CausalConv(input_size, 3 * hidden_size, 2, device=device, dtype=dtype)
 
     def coefficients(self, x):
-        z, f, _ = x.chunk(3, -1)
-        return torch.sigmoid(f), torch.sigmoid(-f) * torch.tanh(z)
+        z, f, o = x.chunk(3, -1)
+        return torch.sigmoid(f), torch.sigmoid(-f) * torch.tanh(z), torch.sigmoid(o)
 
-    def read(self, h, x):
-        return torch.sigmoid(x.chunk(3, -1)[2]) * h
+    def read(self, h, o):
+        return o * h
 
 
 class MappedCell(ConvolvedLinearCell):

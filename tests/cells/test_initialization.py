@@ -146,6 +146,16 @@ def test_only_recurrent_matrices_of_a_cell_are_orthogonal():
         assert weight.abs().max() <= HIDDEN**-0.5
 
 
+def test_orthogonal_weights_of_a_cell_that_not_every_size_fits():
+    class Halves(TwoMatrices):
+        def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+            assert hidden_size % 2 == 0
+            super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+
+    with register_kind(cell_kind(Halves, name="halves", summary="Has halves.")) as local:
+        small_model(local.name, num_layers=1, options=ORTHOGONAL)
+
+
 @with_mixed
 def test_orthogonal_weights_are_reproducible(name):
     first, second = (seeded_model(name, options=ORTHOGONAL).state_dict() for _ in range(2))

@@ -163,7 +163,7 @@ def test_cell_of_the_tutorial_matches_torchrecurrent():
     theirs = torchrecurrent.UGRNN(3, 6, num_layers=2, batch_first=True).double()
     with use_catalog(Catalog()):
         exec(first_code_of(EXAMPLES.parent / "plugins/cells.md"), {"__name__": "page"})  # noqa: S102  # our own page
-        model = small_model("ugrnn")
+        model = small_model("update_gate")
     with torch.no_grad():
         for ours, other in zip(model.backbone.cells, theirs.cells, strict=True):
             for parameter in other.parameters():

@@ -336,6 +336,12 @@ def test_matrices_may_be_batched():
     torch.testing.assert_close(found, torch.stack([memory[0] @ H[0], memory[1] @ H[1]]))
 
 
+def test_a_matrix_of_one_column_times_a_column_of_one_feature_is_a_column():
+    x_t = torch.tensor([[2.0], [3.0]], dtype=torch.float64)
+    found = Equation(r"h_t = U x_t + b").evaluate({"U": U[:, :1], "b": B}, {"x_t": x_t})["h_t"]
+    torch.testing.assert_close(found, x_t @ U[:, :1].T + B)
+
+
 def test_gradients_flow_through_symbols_and_batched_values():
     weight, x = W.clone().requires_grad_(), X.clone().requires_grad_()
     y = Equation(r"y &= \tanh(W x_t)").evaluate({"W": weight}, {"x_t": x})["y"]

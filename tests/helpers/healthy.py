@@ -206,6 +206,33 @@ class BandCell(Cell):
         return h, CellState(h)
 
 
+class HeadsOptions(StackOptions):
+    """Heads among which the features are divided."""
+
+    heads: int = Field(default=1, ge=1)
+    """Number of heads."""
+
+
+def heads_problems(spec):
+    """The problem of a spec whose features cannot be divided among its heads."""
+    if any(size % spec.options.heads for size in spec.hidden_sizes):
+        yield Problem("options.heads", f"heads={spec.options.heads} must divide hidden_size={spec.hidden_size}")
+
+
+class SplitCell(SimpleCell):
+    """A plain cell whose recurrent weight has a block for each head."""
+
+    def __init__(self, input_size, hidden_size, *, heads=1, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        if hidden_size % heads:
+            raise ValueError(f"{heads} heads of {hidden_size} features")
+        self.heads = heads
+
+    def recurrence(self, h):
+        head = torch.arange(self.hidden_size, device=h.device) * self.heads // self.hidden_size
+        return F.linear(h, self.weight_hh * (head[:, None] == head))
+
+
 class Reservoir(SimpleCell):
     """Learns nothing: its weights are buffers."""
 

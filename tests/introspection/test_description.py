@@ -58,7 +58,7 @@ def test_every_field_of_a_spec_is_described_in_order():
         (("residual", "rnn_cell"), ("bool", "false", "Whether each layer except the first adds its input to its ")),
         (
             ("cells", "mixed"),
-            ("list of str or null", "null", "Kind of the cell of each layer, from the first layer"),
+            ("list of str or mapping or null", "null", "Kind of the cell of each layer, from the first layer"),
         ),
     ],
     ids=lambda field: field[0],

@@ -134,6 +134,9 @@ def test_jsonargparse_sets_single_options():
 def test_jsonargparse_sets_options_from_json():
     spec = parse("--model.kind=mixed", "--model.num_layers=2", '--model.options={"cells": ["lstm_cell", "gru_cell"]}')
     assert spec.options.cells == ("lstm_cell", "gru_cell")
+    cells = '["lstm_cell", {"kind": "rnn_cell", "options": {"nonlinearity": "relu"}}]'
+    spec = parse("--model.kind=mixed", "--model.num_layers=2", f'--model.options={{"cells": {cells}}}')
+    assert build_model(spec).backbone.cells[1].nonlinearity == "relu"
 
 
 def test_hydra_shows_the_error_of_a_misspelt_kind():

@@ -82,6 +82,12 @@ class FillsBothBiases(LSTMCell):
         filled(self, 1, value, times=2)
 
 
+@faults.planted(FORGET, "with forget_bias='chrono' and chrono_length=1000, a step without input keeps 0.0")
+class ChronoWithTheOtherSign(LSTMCell):
+    def set_chrono_bias(self, value):
+        super().set_chrono_bias(-value)
+
+
 @faults.planted(ORTHOGONAL, "weight_hh multiplies the state, but is not orthogonal")
 class InitializesTheInput(GRUCell):
     def recurrent_weights(self):

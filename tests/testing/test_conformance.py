@@ -17,9 +17,17 @@ NOT_FOR_TORCH = {
     "forward_mode_gradients",
     "dropout_parts_are_only_multiplied",
     "forget_bias_opens_forget_gate",  # `rnn` and `gru` have no forget gate
+    "constraints_bound_large_steps",
 }
-NOT_FOR_MIXED = {"step_matches_equation"}  # it has no equation of its own
-NOT_FOR_CELLS = {"dropout_parts_are_only_multiplied", "forget_bias_opens_forget_gate"}  # as `gru_cell`
+NOT_FOR_MIXED = {
+    "step_matches_equation",  # it has no equation of its own
+    "constraints_bound_large_steps",
+}
+NOT_FOR_CELLS = {
+    "dropout_parts_are_only_multiplied",
+    "forget_bias_opens_forget_gate",  # as `gru_cell`
+    "constraints_bound_large_steps",
+}
 
 
 def run(check, not_applicable):

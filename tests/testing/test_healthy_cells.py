@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rnnkit import Backbone, Kind, cell_kind
+from rnnkit import Backbone, CellState, GatedCell, Kind, Problem, cell_kind, register_kind
+from rnnkit.testing._runner import make_kind_under_test
 from tests.helpers.healthy import (
     CO_RNN_EQUATION,
     HEADS_EQUATION,
@@ -14,9 +15,12 @@ from tests.helpers.healthy import (
     CoRNNCell,
     EchoStateCell,
     HeadsCell,
+    HeadsOptions,
     LinearAttentionCell,
+    SplitCell,
+    heads_problems,
 )
-from tests.helpers.planted import result_of
+from tests.helpers.planted import report_of, result_of
 
 SUMMARY = "A kind of a test."
 CO_RNN = cell_kind(CoRNNCell, name="cornn", summary=SUMMARY, equation=CO_RNN_EQUATION)
@@ -46,6 +50,29 @@ def test_healthy_cells_pass_and_the_report_says_how_they_were_tested(record, che
     result = result_of(record, check, spec={"num_layers": 1} if check == "loss_decreases" else None)
     assert result.outcome == "passed", result.reason
     assert words in str(result.figures.get(figure, ""))
+
+
+class StronglyConnectedCell(GatedCell):
+    """Its new values read the state by a matrix with a large diagonal."""
+
+    gates = "gn"
+    forget_gate = "g"
+
+    def __init__(self, *sizes, **arguments):
+        super().__init__(*sizes, **arguments)
+        with torch.no_grad():
+            self.weight_hh.chunk(2)[1].fill_(0.5)
+
+    def step(self, projected_t, state):
+        g, n = self.pre_activations(projected_t, state.h)
+        h = torch.lerp(torch.tanh(n), state.h, torch.sigmoid(g))
+        return h, CellState(h)
+
+
+def test_a_shut_forget_gate_erases_a_state_that_the_new_values_read():
+    record = cell_kind(StronglyConnectedCell, name="connected", summary=SUMMARY)
+    result = result_of(record, "forget_bias_opens_forget_gate")
+    assert result.outcome == "passed", result.reason
 
 
 class DropsItsOutput(LinearAttentionCell):
@@ -92,6 +119,48 @@ def test_the_report_warns_of_sizes_that_torch_export_fixes():
     first, second = "len(projected_t) in FixesTheBatch.step", "int(projected_t.shape[1]) in FixesTheBatch.step"
     assert note["fixed by torch.export"] == f"{first}, {second}: write x.shape[0]"
     assert "fixed by torch.export" not in result_of(LINEAR_ATTENTION, "output_shape").figures
+
+
+UNCHECKED = cell_kind(SplitCell, name="split", summary=SUMMARY, options=HeadsOptions)
+CHECKED = cell_kind(SplitCell, name="split", summary=SUMMARY, options=HeadsOptions, check=heads_problems)
+
+
+def test_values_that_cannot_be_built_are_one_finding():
+    report = report_of(UNCHECKED, "valid_specs_build_and_run", "output_shape", "options_take_effect", "zero_length*")
+    [failed] = report.failed
+    assert failed.check.name == "valid_specs_build_and_run"
+    first, *rest = failed.reason.split(": ")
+    assert first == "options.heads takes values that cannot be built or run"
+    assert rest[0] == "options.heads=4 raised ValueError"
+    assert failed.reason.endswith("reject them in `check`, or with a narrower type")
+
+
+def test_values_that_the_kind_rejects_are_skipped_and_others_are_tested():
+    report = report_of(CHECKED, "valid_specs_build_and_run", "output_shape", "options_take_effect")
+    report.require()
+    assert len(report.passed) == 3
+    with register_kind(CHECKED) as kind:
+        variants = make_kind_under_test(kind.name).variants
+    assert [each["options"]["heads"] for each in variants if each.get("options")] == [2, 3]
+
+
+def test_the_report_says_if_the_kind_rejects_every_value_of_an_option():
+    odd = cell_kind(
+        SplitCell,
+        name="odd",
+        summary=SUMMARY,
+        options=HeadsOptions,
+        check=lambda spec: [Problem("options.heads", "too many")] if spec.options.heads > 1 else [],
+    )
+    report = report_of(odd, "options_take_effect")
+    assert any("options.heads: the kind rejects all values that were tried" in each for each in report.warnings)
+
+
+def test_a_check_that_the_kind_declares_inapplicable_is_not_run():
+    reason = "Its weights are not trained."
+    kind = cell_kind(SplitCell, name="fixed", summary=SUMMARY, inapplicable_checks={"loss_decreases": reason})
+    result = result_of(kind, "loss_decreases")
+    assert (result.outcome, result.reason) == ("not applicable", reason)
 
 
 class OddlyNamed(Backbone):

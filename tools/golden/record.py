@@ -20,6 +20,11 @@ def draw(seed: int, *shape: int, scale: float = 1.0) -> Array:
     return np.round(scale * np.random.RandomState(seed).randn(*shape), 4)
 
 
+def sigmoid(x: Array) -> Array:
+    """Return the logistic function of each entry."""
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
 def write(
     kind: str,
     *,

@@ -19,6 +19,13 @@ class TwoPartState(NamedTuple):
     c: Tensor
 
 
+class DelayedState(NamedTuple):
+    """The state after a step and the state before it, each `(batch, hidden_size)`."""
+
+    h: Tensor
+    delayed: Tensor
+
+
 class TorchrecurrentCell(Cell):
     """A cell of torchrecurrent, whose whole `forward` is the step.
 
@@ -44,7 +51,9 @@ class TorchrecurrentCell(Cell):
         super().__init__(input_size, hidden_size, device=device, dtype=dtype)
         # torchrecurrent creates its parameters on the CPU if no device is given
         device = torch.get_default_device() if device is None else torch.device(device)
-        self.inner = type(self).inner_class(input_size, hidden_size, device=device, dtype=dtype)
+        # `to`: some of its cells create a parameter in float32 on the CPU whatever they are given
+        inner = type(self).inner_class(input_size, hidden_size, device=device, dtype=dtype)
+        self.inner = inner.to(device=device, dtype=dtype)
 
         probe = type(self).inner_class(input_size, hidden_size, device=torch.device("meta"))
         self.state_sizes = [part.shape[-1] for part in self._state(probe(torch.empty(1, input_size, device="meta")))]
@@ -64,6 +73,21 @@ class TorchrecurrentCell(Cell):
 
     def recurrent_weights(self) -> list[Tensor]:
         return [weight for name, weight in self.inner.named_parameters() if name == "weight_hh" and weight.dim() == 2]
+
+
+class TauGRUCell(TorchrecurrentCell):
+    """The step of `torchrecurrent.tauGRUCell`, which also reads the state of one step earlier."""
+
+    State = DelayedState
+    inner_class = torchrecurrent.tauGRUCell
+    separate_output = False
+
+    def step(self, projected_t: Tensor, state: DelayedState) -> tuple[Tensor, DelayedState]:
+        h = self.inner(projected_t, state.h, state.delayed)
+        return h, DelayedState(h, state.h)
+
+    def _state(self, result: Tensor) -> DelayedState:
+        return DelayedState(result, result)
 
 
 class Entry(NamedTuple):
@@ -214,7 +238,7 @@ ENTRIES = {
     ),
     "tau_gru": Entry(
         "tauGRUCell",
-        "A GRU with a time delay.",
+        "A GRU that also reads the state of one step earlier.",
         arxiv(
             "2212.00228",
             2022,
@@ -256,6 +280,7 @@ def cell_class(name: str, inner_class: Callable[..., Any]) -> type[Torchrecurren
 
 
 CELLS = {name: cell_class(entry.cell, getattr(torchrecurrent, entry.cell)) for name, entry in ENTRIES.items()}
+CELLS["tau_gru"] = TauGRUCell
 globals().update({cell.__name__: cell for cell in CELLS.values()})  # so that they can be pickled
 
 

@@ -78,9 +78,10 @@ class CfCCell(Cell):
         features, outputs = self.input_size + self.hidden_size, self.hidden_size
         first = outputs if not self.layers else len(self.weight_ih)
         _init_linear([self.weight_ih, self.weight_hh], self.bias, features, first)
-        for index, layer in enumerate(self.layers, 1):
+        layers: list[Any] = list(self.layers)
+        for index, layer in enumerate(layers, 1):
             units = layer.in_features
-            _init_linear([layer.weight], layer.bias, units, outputs if index == len(self.layers) else units)
+            _init_linear([layer.weight], layer.bias, units, outputs if index == len(layers) else units)
 
     def project(self, x: Tensor, elapsed: Tensor | float = 1.0) -> Any:
         return F.linear(x, self.weight_ih, self.bias), elapsed

@@ -103,10 +103,10 @@ class LMUCell(Cell):
     def _init_weights(self) -> None:
         for weight in (self.weight_ih, self.weight_hh, self.weight_mh):
             nn.init.xavier_normal_(weight)
-        for weight in (self.weight_iu, self.weight_hu):
-            if weight is not None:
-                bound = (3 / weight.shape[1]) ** 0.5
-                nn.init.uniform_(weight, -bound, bound)
+        for encoder in (self.weight_iu, self.weight_hu):
+            if encoder is not None:
+                bound = (3 / encoder.shape[1]) ** 0.5
+                nn.init.uniform_(encoder, -bound, bound)
         if self.weight_mu is not None:
             nn.init.zeros_(self.weight_mu)
 

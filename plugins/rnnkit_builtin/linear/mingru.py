@@ -53,6 +53,11 @@ class MinGRUCell(LinearCell):
         if self.bias is not None:
             self.bias.chunk(2)[0].fill_(-value)
 
+    def set_chrono_bias(self, value: Tensor) -> None:
+        """Set the bias of 1 - z_t; that of z_t, the input gate, is then the negative."""
+        if self.bias is not None:
+            self.bias.chunk(2)[0].copy_(-value)
+
     def symbols(self) -> dict[str, Any]:
         w_z, w_n = self.weight_ih.chunk(2)
         b_z, b_n = (0, 0) if self.bias is None else self.bias.chunk(2)

@@ -13,8 +13,8 @@ from rnnkit import Kind, LinearCell, StackOptions, cell_kind, hookimpl
 from rnnkit_builtin.linear._candidate import CANDIDATE_NOTE, FENG, SCAN_NOTE, g
 
 STATE_NOTE = (
-    "The parallel form of minGRU-pytorch 0.2.1 applies g to a given initial state once more, which neither the paper nor "
-    "its own step does."
+    "The parallel form of minGRU-pytorch 0.2.1 applies g to a given initial state once more, which neither the paper "
+    "nor its own step does."
 )
 
 
@@ -63,6 +63,12 @@ class MinLSTMCell(LinearCell):
             f, i, _ = self.bias.chunk(3)
             f.fill_(value)
             i.fill_(-value)
+
+    def set_chrono_bias(self, value: Tensor) -> None:
+        if self.bias is not None:
+            f, i, _ = self.bias.chunk(3)
+            f.copy_(value)
+            i.copy_(-value)
 
     def symbols(self) -> dict[str, Any]:
         w_f, w_i, w_n = self.weight_ih.chunk(3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -28,6 +28,7 @@ from rnnkit.errors import PluginError
 from rnnkit.kind import Kind
 from rnnkit.options import Options
 
+_DECLARABLE_CHECKS = ("loss_decreases",)  # of which the kit cannot find out itself that they do not apply
 _REFERENCE = re.compile(r"[\w.]+(:[\w.]+)?\s*(\[.*\])?")  # `module` or `module:object`, and perhaps extras
 
 
@@ -72,6 +73,17 @@ def validate_kind(candidate: Candidate, kind: object) -> None:
     if not isinstance(kind.deprecated, Deprecation | None):
         cause = f"its kind {kind.name!r} is deprecated={short_repr(kind.deprecated)}"
         raise plugin_error(candidate, cause, "Give an rnnkit.Deprecation, or None")
+    if not _may_be_inapplicable(kind.inapplicable_checks):
+        cause = f"its kind {kind.name!r} has inapplicable_checks={short_repr(kind.inapplicable_checks)}"
+        fix = f"Only {join_quoted(_DECLARABLE_CHECKS)} can be declared not applicable, with a reason"
+        raise plugin_error(candidate, cause, fix)
+
+
+def _may_be_inapplicable(checks: object) -> bool:
+    """Whether each check is one that a kind may declare not applicable, with a reason."""
+    return isinstance(checks, Mapping) and all(
+        name in _DECLARABLE_CHECKS and isinstance(reason, str) and reason.strip() for name, reason in checks.items()
+    )
 
 
 def plugin_error(candidate: Candidate, cause: str, fix: str = "") -> PluginError:

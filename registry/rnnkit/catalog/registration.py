@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -91,6 +91,7 @@ def register_kind(
     family: str = ...,
     check: Callable[[Any], Iterable[Problem]] = ...,
     features: Callable[[Any], int] | None = ...,
+    inapplicable_checks: Mapping[str, str] = ...,
     deprecated: Deprecation | None = ...,
 ) -> Callable[[B], B]: ...
 def register_kind(kind: Kind | str, /, **fields: Any) -> LocalKind | Callable[[B], B]:

@@ -4,7 +4,7 @@ from rnnkit.cells.cell import Cell, CellState, state_fields
 from rnnkit.cells.construction import cell_arguments, output_features
 from rnnkit.cells.fused import unroll_fused, unroll_layers_fused
 from rnnkit.cells.gates import reorder_gates
-from rnnkit.cells.initialization import orthogonal_
+from rnnkit.cells.initialization import chrono_, orthogonal_
 from rnnkit.cells.kind_builder import cell_kind
 from rnnkit.cells.stack import CellStack
 
@@ -14,6 +14,7 @@ __all__ = [
     "CellState",
     "cell_arguments",
     "cell_kind",
+    "chrono_",
     "orthogonal_",
     "output_features",
     "reorder_gates",

@@ -23,7 +23,7 @@ class ConvolvedState(NamedTuple):
 class ConvolvedLinearCell(LinearCell):
     """A `LinearCell` whose a_t and b_t depend on a causal convolution of the input.
 
-    A subclass creates `convolution`. Its `coefficients` and `read` get the output of the convolution for the input:
+    A subclass creates `convolution`. Its `coefficients` get the output of the convolution in place of the input:
 
     ```python
     class QuasiRecurrentCell(ConvolvedLinearCell):
@@ -57,16 +57,17 @@ class ConvolvedLinearCell(LinearCell):
 
     def step(self, projected_t: Tensor, state: Any) -> tuple[Tensor, Any]:
         x, tail = self.convolution.step(projected_t, state.tail)
-        a, b = self.coefficients(x)
+        a, b, *inputs = self.coefficients(x)
         h = a * state.h + b
-        return self.read(h, x), ConvolvedState(h, tail)
+        return self.read(h, *inputs), ConvolvedState(h, tail)
 
     def unroll(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
         if torch.compiler.is_exporting():  # as in `LinearCell`
             return NotImplemented
         x, tail = self.convolution(self.project(x), state.tail, lengths)
-        h, last = scan_states(*self.coefficients(x), state.h, lengths)
-        return self.read(h, x), ConvolvedState(last, tail)
+        a, b, *inputs = self.coefficients(x)
+        h, last = scan_states(a, b, state.h, lengths)
+        return self.read(h, *inputs), ConvolvedState(last, tail)
 
     def state_shapes(self, batch_size: int) -> Any:
         return super().state_shapes(batch_size)._replace(tail=self.convolution.tail_shape(batch_size))

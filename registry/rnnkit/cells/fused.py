@@ -32,6 +32,7 @@ def _in_evaluation(_value: Any, training: bool) -> bool:
 _FUSED_LAYERS: Mapping[str, _Condition] = {
     "recurrent_init": _always,
     "forget_bias": _always,
+    "chrono_length": _always,
     "learn_initial_state": _always,
     "layer_norm": lambda value, _training: value != "output",
     "recurrent_dropout": _in_evaluation,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Any
 
 import torch
 
+from rnnkit.cells._zoneout_rules import zoneout_problems
 from rnnkit.cells.cell import Cell, state_fields
 from rnnkit.cells.construction import (
     CellFactory,
@@ -37,6 +39,7 @@ def cell_kind(
     family: str = "",
     options: type[StackOptions] = StackOptions,
     check: Check = lambda _spec: (),
+    inapplicable_checks: Mapping[str, str] | None = None,
     deprecated: Deprecation | None = None,
 ) -> Kind:
     """Create the kind that stacks a cell: layers, directions, lengths, states, streaming and all of `StackOptions`.
@@ -62,6 +65,7 @@ def cell_kind(
             the cell by name.
         check: yields a `Problem` for each rule between fields that a spec breaks, in addition to the limitations of the
             cells.
+        inapplicable_checks: the conformance checks that do not apply, with reasons, as in `Kind`; None: all apply.
         deprecated: a note that the kind will be removed or replaced; None: it is not deprecated.
 
     Raises:
@@ -92,6 +96,7 @@ def cell_kind(
         features=lambda spec: _features(spec, cells(spec)[-1]),
         sizes_per_layer=True,
         cell=cell if isinstance(cell, type) else None,
+        inapplicable_checks=inapplicable_checks or {},
         deprecated=deprecated,
     )
 
@@ -122,6 +127,7 @@ def _layer_problems(spec: RecurrentSpec[Any], options: StackOptions) -> Iterator
     elif options.residual and len(set(spec.hidden_sizes)) > 1:
         sizes = f"hidden_size={spec.hidden_size}"
         yield Problem("options.residual", f"residual=True requires layers of one size, but {sizes}")
+    yield from starmap(Problem, options.chrono_problems())
     if options.variational_dropout and spec.dropout == 0:
         yield Problem(
             "options.variational_dropout", "variational_dropout=True has no effect with dropout=0; set dropout above 0"
@@ -155,6 +161,9 @@ def _cell_problems(
         yield Problem("options.layer_norm", f"{cell.__name__} has no layer norm in its gates: use 'output' or 'none'")
     if options.forget_bias is not None and cell.set_forget_bias is Cell.set_forget_bias:
         yield Problem("options.forget_bias", f"{cell.__name__} has no forget gate: leave it at None")
+    elif options.forget_bias == "chrono" and cell.set_chrono_bias is Cell.set_chrono_bias:
+        message = f"{cell.__name__} has no chrono initialization: give a number, or leave it at None"
+        yield Problem("options.forget_bias", message)
     if options.forget_bias is not None and not spec.bias:
         yield Problem("options.forget_bias", "forget_bias requires bias=True: set it, or leave forget_bias at None")
     if options.time_feature is not None and not cell.takes_elapsed:
@@ -168,22 +177,24 @@ def _cell_problems(
             f"The state of {cell.__name__} is not read by matrix products only, and a fixed mask would make it vanish "
             "or explode: use zoneout",
         )
-    if isinstance(options.zoneout, tuple) and len(options.zoneout) != len(parts):
-        yield Problem(
-            "options.zoneout",
-            f"The state of {cell.__name__} has {len(parts)} part{'s' * (len(parts) > 1)}, {', '.join(parts)}: "
-            "give one number for each, or one number for all cells and parts",
-        )
+    yield from zoneout_problems(options, cell)
+    if options.learn_initial_state and set(parts) <= set(cell.bookkeeping):
+        message = f"The state of {cell.__name__} is bookkeeping, which is not learned: leave it at False"
+        yield Problem("options.learn_initial_state", message)
     if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(factory, spec, layer):
         yield Problem("options.recurrent_init", f"{cell.__name__} has no recurrent weight: leave it at 'default'")
 
 
 def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any], layer: int) -> bool:
-    return bool(factory(1, 1, **cell_arguments(factory, spec, layer), device="meta").recurrent_weights())
+    return bool(_meta_cell(factory, spec, spec.input_size, layer).recurrent_weights())
 
 
 def _features(spec: RecurrentSpec[Any], factory: CellFactory) -> int:
     """Return the number of output features of the last layer, whose cells a factory creates."""
-    arguments = cell_arguments(factory, spec, layer=spec.num_layers - 1)
-    cell = factory(1, spec.hidden_sizes[-1], **arguments, device="meta")
+    cell = _meta_cell(factory, spec, spec.input_size, spec.num_layers - 1)
     return spec.directions * int(cell.output_size)
+
+
+def _meta_cell(factory: CellFactory, spec: RecurrentSpec[Any], input_size: int, layer: int) -> Cell:
+    """Create a cell without values, of sizes that the kind's check has seen: a cell may reject others."""
+    return factory(input_size, spec.hidden_sizes[layer], **cell_arguments(factory, spec, layer), device="meta")

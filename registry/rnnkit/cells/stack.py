@@ -9,31 +9,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rnnkit.cells._planned_operator import new_number, unroll_compiled
-from rnnkit.cells._regularization import Regularization, apply_dropout, draw_masks
-from rnnkit.cells._scan import fix_numbers, is_tracing, run_steps
-from rnnkit.cells._unroll import (
-    SequenceEnds,
-    cast_for_autocast,
-    elapsed_in_reverse,
-    needs_module_call,
-    reverse_in_time,
-    step_function,
-    step_inputs,
-)
+from rnnkit.cells._cell_call import CellCall, CellResult, CellRunner
+from rnnkit.cells._planned_operator import new_number
+from rnnkit.cells._regularization import apply_dropout
+from rnnkit.cells._unroll import SequenceEnds, elapsed_in_reverse
 from rnnkit.cells.cell import Cell
-from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features, time_feature
-from rnnkit.cells.fused import execution_paths, is_modified, unroll_fused, unroll_layers_fused
-from rnnkit.cells.planned import (
-    STEP_LOOP,
-    UNROLL,
-    UNROLL_LAYERS,
-    Execution,
-    choose_executors,
-    has_executor,
-    run_choice,
-    unroll_planned,
+from rnnkit.cells.construction import (
+    CellFactory,
+    learned_state,
+    make_layers,
+    output_features,
+    require_shared_masks,
+    time_feature,
 )
+from rnnkit.cells.fused import execution_paths, unroll_layers_fused
+from rnnkit.cells.planned import UNROLL_LAYERS, Execution, choose_executors, has_executor
 from rnnkit.errors import BuildError
 from rnnkit.model import (
     Backbone,
@@ -62,7 +52,8 @@ class CellStack(Backbone):
         dtype: dtype of the parameters; None: torch's default.
 
     Raises:
-        BuildError: `residual=True`, and the outputs of the layers have different sizes.
+        BuildError: `residual=True`, and the outputs of the layers have different sizes, or a state has parts
+            that cannot share a mask, as `shared_zoneout_mask` requires.
 
     Attributes:
         cells: one cell for each layer and direction, in torch's order: layer 0 forward, layer 0 reverse, layer 1
@@ -97,6 +88,7 @@ class CellStack(Backbone):
         if self.options.residual and len(set(sizes)) > 1:
             raise BuildError(f"residual=True requires layers of one size, but their outputs have {sizes} features")
         self.cells = nn.ModuleList(cell for layer in layers for cell in layer)
+        require_shared_masks(self._cells())
         self._may_prefer_executor = any(
             type(cell).prefers_executor is not Cell.prefers_executor for cell in self._cells()
         )
@@ -273,18 +265,35 @@ class CellStack(Backbone):
         Returns:
             The output in the layout of the input of `run`, and the final state.
         """
-        restarted = ends.restarts is not None
-        initial = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if restarted else None
         x, elapsed = self._split_elapsed(x, ends)
-        final: list[Any] = []
-        for layer in range(len(state) // self.directions):
+        calls = self._cell_calls(x, state, ends, choices, record=recorded is not None)
+        paths = self._paths[self.training]
+        runner = CellRunner(self.options, self.training, paths, self._force_step_loop, self._number)
+        results: list[CellResult] = []
+        for layer in range(len(calls) // self.directions):
             layer_input = self._apply_dropout(x) if layer > 0 else x
-            output, states = self._run_layer(
-                layer, layer_input, elapsed, state, ends, initial=initial, recorded=recorded, choices=choices
-            )
-            x = self._layer_output(output, x, layer)
-            final += states
-        return (x.transpose(0, 1) if self.batch_first else x), tuple(final)
+            of_layer = calls[layer * self.directions : (layer + 1) * self.directions]
+            inputs = [torch.cat([layer_input, each], -1) for each in elapsed] or [layer_input] * self.directions
+            results += [runner.run(call, each) for call, each in zip(of_layer, inputs, strict=True)]
+            outputs = [result.output for result in results[-self.directions :]]
+            x = self._layer_output(outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1), x, layer)
+        for result in results:
+            self._note(result.execution)
+        if recorded is not None:
+            recorded += [result.states for result in results]
+        return (x.transpose(0, 1) if self.batch_first else x), tuple([result.final for result in results])
+
+    def _cell_calls(
+        self, x: Tensor, state: Any, ends: SequenceEnds, choices: Sequence[Choice | None], *, record: bool
+    ) -> list[CellCall]:
+        cells, nothing = self._cells(), [None] * len(self.cells)
+        restarted = ends.restarts is not None
+        initial = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if restarted else nothing
+        each = zip(cells, state, initial, choices or nothing, strict=True)
+        return [
+            CellCall(cell, index, index % self.directions == 1, before, restart, ends, choice, record)
+            for index, (cell, before, restart, choice) in enumerate(each)
+        ]
 
     def _split_elapsed(self, x: Tensor, ends: SequenceEnds) -> tuple[Tensor, Sequence[Tensor]]:
         """Return the input without the elapsed time, and that time for each direction; () without `time_feature`."""
@@ -307,132 +316,6 @@ class CellStack(Backbone):
             if not cell.accepts_none_state or type(cell).initial_state is not Cell.initial_state:
                 return False
         return True
-
-    def _run_layer(
-        self,
-        layer: int,
-        x: Tensor,
-        elapsed: Sequence[Tensor],
-        state: Any,
-        ends: SequenceEnds,
-        *,
-        initial: Any,
-        recorded: list[Any] | None,
-        choices: Sequence[Choice | None],
-    ) -> tuple[Tensor, list[Any]]:
-        outputs, final = [], []
-        for direction in range(self.directions):
-            index = layer * self.directions + direction
-            cell: Any = self.cells[index]
-            states = (state[index], None if initial is None else initial[index])
-            choice = choices[index] if choices else None
-            run = self._run_reversed if direction == 1 else self._run_cell
-            cell_input = torch.cat([x, elapsed[direction]], -1) if elapsed else x
-            output, cell_state, all_states = run(
-                cell, cell_input, *states, ends, choice=choice, record=recorded is not None
-            )
-            outputs.append(output)
-            final.append(cell_state)
-            if recorded is not None:
-                recorded.append(all_states)
-        return (outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)), final
-
-    def _run_reversed(
-        self,
-        cell: Cell,
-        x: Tensor,
-        state: Any,
-        initial: Any,
-        ends: SequenceEnds,
-        *,
-        choice: Choice | None,
-        record: bool,
-    ) -> tuple[Tensor, Any, Any]:
-        """Compute `_run_cell` on the reversed sequences; the results are in the original order."""
-        backwards = ends._replace(restarts=ends.reversed_restarts())
-        record = record or ends.restarts is not None
-        x = reverse_in_time(x, ends.reversal)
-        output, final, states = self._run_cell(cell, x, state, initial, backwards, choice=choice, record=record)
-        if record:
-            states = map_state(lambda part: reverse_in_time(part, ends.reversal), states)
-        if ends.restarts is not None:  # the final state is that of the last segment, which is read first
-            start = ends.last_start()
-            final = map_state(lambda part: part[start, torch.arange(part.shape[1], device=part.device)], states)
-        return reverse_in_time(output, ends.reversal), final, states
-
-    def _run_cell(
-        self,
-        cell: Cell,
-        x: Tensor,
-        state: Any,
-        initial: Any,
-        ends: SequenceEnds,
-        *,
-        choice: Choice | None,
-        record: bool,
-    ) -> tuple[Tensor, Any, Any]:
-        """Return the output, the final state, and with `record` the state after every step.
-
-        Args:
-            cell: the cell.
-            x: `(time, batch, ...)`.
-            state: the state before the first step.
-            initial: the state before the first step after a restart; None without restarts.
-            ends: the ends and restarts of the sequences.
-            choice: the executor that runs the cell; None for its own methods or the step loop.
-            record: True to return the states of all steps.
-        """
-        if choice is not None:
-            result, planned = run_choice(choice, cell, cell.project_packed(x), state, ends.lengths)
-            self._note(planned)
-            return *result, None
-        execution = self._required_step_loop(record=record or initial is not None)
-        changes = Regularization.of(self.options, cell, state, training=self.training)
-        if execution is None:
-            result = self._run_whole_sequence(cell, x, state, ends.lengths, changes)
-            if result is not NotImplemented:
-                return *result, None
-        is_one_step = x.shape[0] == 1
-        inputs = step_inputs(cell, x)
-        state = cast_for_autocast(state)
-        masks = () if changes is None else draw_masks(changes, inputs, state)
-        if execution is None and not torch.compiler.is_compiling():
-            result, execution = unroll_planned(
-                cell, inputs, state, ends.lengths, regularization=changes, masks=masks, is_one_step=is_one_step
-            )
-            if result is not NotImplemented:
-                self._note(execution)
-                return *result, None
-        self._note(execution)
-        step = step_function(cell)
-        if changes is not None:
-            step, inputs = changes.traceable(state).apply(step), (inputs, masks) if masks else inputs
-        is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)
-        if is_scanned:
-            fix_numbers(cell)
-        return run_steps(step, inputs, state, initial, ends, record=record, is_scanned=is_scanned)
-
-    def _run_whole_sequence(
-        self, cell: Cell, x: Tensor, state: Any, lengths: Tensor | None, changes: Regularization | None
-    ) -> Any:
-        """Run a cell by its own `unroll`, or in a compiled model by its plan, or return `NotImplemented`."""
-        if self._paths[self.training].cells:
-            result = unroll_fused(cell, x, state, lengths)
-            if result is not NotImplemented:
-                self._note(UNROLL)
-                return result
-        if changes is not None or x.shape[0] == 1 or not torch.compiler.is_compiling() or is_modified(cell):
-            return NotImplemented
-        index = next(index for index, each in enumerate(self._cells()) if each is cell)
-        return unroll_compiled(self._number, index, cell, x, state, lengths)
-
-    def _required_step_loop(self, *, record: bool) -> Execution | None:
-        """Return the step loop and the reason, if no executor may replace it."""
-        if record or self._force_step_loop:
-            return Execution(STEP_LOOP)
-        if not self._paths[self.training].plans:
-            return Execution(STEP_LOOP, "an option of the stack changes its steps")
-        return None
 
     def _note(self, execution: Execution | None) -> None:
         if execution is not None and not torch.compiler.is_compiling():

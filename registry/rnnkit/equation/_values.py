@@ -74,7 +74,7 @@ def dot(left: Value, right: Value) -> Value:
 
 def product(left: Value, right: Value) -> Value:
     """A number times anything, a matrix times a matrix or a column, or a column times a row."""
-    if 0 in (left.axes, right.axes) or _is_number(left) or _is_number(right):
+    if 0 in (left.axes, right.axes) or _is_number(left) or (_is_number(right) and not _has_one_column(left)):
         return combine(torch.mul, left, right)
     if left.axes == 1 and not _is_row(right):
         fix = r"\odot for the element-wise product" if right.axes == 1 else "the matrix first, W x: vectors are columns"
@@ -156,6 +156,10 @@ def _expand(value: Value, axes: int) -> Tensor:
 def _is_number(value: Value) -> bool:
     """Whether a column has a single feature, such as a parameter of shape `(1,)`."""
     return value.axes == 1 and value.tensor.shape[-1] == 1
+
+
+def _has_one_column(value: Value) -> bool:
+    return value.axes == 2 and value.tensor.shape[-1] == 1
 
 
 def _is_row(value: Value) -> bool:

@@ -72,10 +72,14 @@ def _tied_problems(kind: Kind, spec: RecurrentSpec[Any]) -> list[Problem]:
 
 
 def _kind_problem(spec: RecurrentSpec[Any], problem: Problem) -> InitErrorDetails:
-    path = problem.field.split(".")
-    return InitErrorDetails(
-        type=pydantic_error("kind_rule", problem.message), loc=tuple(path), input=reduce(getattr, path, spec)
-    )
+    path = tuple(int(step) if step.isdecimal() else step for step in problem.field.split("."))
+    value = reduce(_part, path, spec)
+    return InitErrorDetails(type=pydantic_error("kind_rule", problem.message), loc=path, input=value)
+
+
+def _part(value: Any, step: int | str) -> Any:
+    """Return an item of a tuple, or an attribute."""
+    return value[step] if isinstance(step, int) else getattr(value, step)
 
 
 def _one_size_message(kind: Kind) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property, reduce
 from itertools import cycle, islice, product
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from rnnkit import (
@@ -26,6 +27,7 @@ from rnnkit.catalog import LOCAL, canonical, current_catalog
 from rnnkit.cells import cell_arguments
 from rnnkit.options import own_fields
 from rnnkit.per_layer import per_layer_fields
+from rnnkit.testing._raised_at import describe_raised
 from rnnkit.testing.sample_values import interleave, is_choice, sample_option_values
 
 Changes = Mapping[str, Any]
@@ -34,6 +36,7 @@ Changes = Mapping[str, Any]
 # which shows interchanged axes.
 _SIZES = [(3, 6), (4, 8), (8, 8), (16, 16), (32, 32), (64, 64)]
 _MAX_VARIANTS = 8  # of the kind's own options, which every check runs with
+_BATCH, _TIME = 2, 3  # of an input that shows whether a spec can be built and run
 _MAX_NUMBERS = 2  # values of one numeric option
 _TOKENS = "The checks test the recurrent network, whose input is (batch, time, input_size), not the embedding of tokens"
 _NOT_IN_SPEC = {  # a field of every spec that the kit sets or does not support, and the reason
@@ -58,6 +61,7 @@ class KindUnderTest:
         self.seed = seed
         several = [options] if isinstance(options, Mapping) else options
         self.given_options: list[Changes] = [{"options": dict(each)} for each in several]
+        self._broken: dict[str, str] = {}
         self._base: Changes = {}
         self._base = self._find_base(_supported(fields or {}))
         for each in self.given_options:
@@ -82,12 +86,46 @@ class KindUnderTest:
             return "; ".join(f"{place}={value!r}: {message}" for place, value, message in lines)
         return None
 
+    @property
+    def broken(self) -> dict[str, str]:
+        """For each field with a value that the kind accepts but that cannot be built and run: the value, and why."""
+        _ = self.variants  # tries the values
+        return self._broken
+
+    def _runs(self, field: str, **changes: Any) -> bool:
+        """Whether a model with these changes can be built and run; if not, `broken` has the error, of the field."""
+        spec = self.spec(**changes)
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                build_model(spec).backbone(torch.zeros(_BATCH, _TIME, spec.input_size))
+        except Exception as error:  # noqa: BLE001  # any exception of the kind is a finding
+            self._broken.setdefault(field, f"{describe_changes(changes)} raised {describe_raised(error)}")
+            return False
+        return True
+
+    @cached_property
+    def option_values(self) -> dict[str, list[Any]]:
+        """`sample_option_values`, without values that are accepted but cannot be built: one check reports them."""
+        found = sample_option_values(self.record.options)
+        return {name: [value for value in values if self._is_sound(name, value)] for name, values in found.items()}
+
+    def _is_sound(self, option: str, value: Any) -> bool:
+        """Whether an option may have a value, alone or with values of other options."""
+        changes = {"options": {option: value}}
+        return not self.accepts(**changes) or self._runs(f"options.{option}", **changes)
+
     @cached_property
     def variants(self) -> list[Changes]:
         """Changes of a spec that most checks run with: options of the kind, and those that the caller gave."""
+        some = islice(interleave(self._values_of(self.own_options)), _MAX_VARIANTS)
+        without_bias = [{"bias": False}] if not self.accepts(bias=False) or self._runs("bias", bias=False) else []
+        return [{}, *without_bias, *self._cell_options, *some, *self.given_options]
+
+    @property
+    def own_options(self) -> list[str]:
+        """The options that only this kind has."""
         base = next(each for each in (StackOptions, InitOptions, Options) if issubclass(self.record.options, each))
-        some = islice(interleave(self._values_of(own_fields(self.record.options(), base))), _MAX_VARIANTS)
-        return [{}, {"bias": False}, *self._cell_options, *some, *self.given_options]
+        return [*own_fields(self.record.options(), base)]
 
     @cached_property
     def stack_options(self) -> list[Changes]:
@@ -108,7 +146,7 @@ class KindUnderTest:
 
     def _values_of(self, options: Iterable[str]) -> list[list[Changes]]:
         """For each option, the values that the kind accepts: all choices, and a few numbers."""
-        values, found = sample_option_values(self.record.options), list[list[Changes]]()
+        values, found = self.option_values, list[list[Changes]]()
         for name in options:
             accepted = [value for value in values[name] if self.accepts(options={name: value})]
             numbers = [value for value in accepted if not is_choice(value)][:_MAX_NUMBERS]
@@ -167,13 +205,18 @@ class KindUnderTest:
 
     def _find_base(self, given: Changes) -> Changes:
         """The first fields that the kind accepts."""
-        problems = []
+        problems, accepted = list[str](), list[Changes]()
         for layers, (inputs, hidden) in product((2, 1), _SIZES):
             base = {"input_size": inputs, "hidden_size": hidden, "output_size": 2, "num_layers": layers, **given}
             problem = self.problem(**base)
             if problem is None:
-                return base
-            problems.append(problem)
+                accepted.append(base)
+                if self._runs("hidden_size", **base):
+                    return base
+            else:
+                problems.append(problem)
+        if accepted:
+            return accepted[0]
         raise ValueError(
             f"Kind {self.name!r} accepts none of the specs that the kit tries: {end_sentence(problems[0])} Give fields "
             "that it accepts, such as spec={'hidden_size': 12}"

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from rnnkit import RecurrentSpec
+from rnnkit._messages import short_repr
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference
 from rnnkit.testing._context import Case, CheckContext, gradients, total
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest, describe_changes
-from rnnkit.testing.sample_values import is_choice, sample_option_values
+from rnnkit.testing.sample_values import is_choice
 
 _Spec = RecurrentSpec[Any]
 _TIME = 8
@@ -48,9 +49,18 @@ def options_take_effect(context: CheckContext) -> None:
     """
     values = _option_values(context.kind)
     context.skip_unless(values, "it has no options")
-    for name in (name for name, candidates in values.items() if not candidates):
-        context.leave_out(f"options.{name}: no other value was found; give one in `options`")
+    for name, candidates in values.items():
+        if not candidates:
+            context.leave_out(f"options.{name}: no other value was found; give one in `options`")
+        elif name in context.kind.own_options and not _is_accepted(context.kind, name, candidates):
+            tried = ", ".join(map(short_repr, candidates))
+            context.warnings.append(f"options.{name}: the kind rejects all values that were tried, {tried}; give one")
     _assert_effects(context, _option_changes(context.kind, values))
+
+
+def _is_accepted(kind: KindUnderTest, name: str, values: Sequence[Any]) -> bool:
+    """Whether the kind accepts one of the values in one of the contexts."""
+    return any(True for _ in _pairs(kind, [{"options": {name: value}} for value in values], _CONTEXTS))
 
 
 def _assert_effects(context: CheckContext, changes: Iterable[tuple[Sequence[Changes], Sequence[Changes]]]) -> None:
@@ -94,7 +104,7 @@ def _field_changes(kind: KindUnderTest) -> Iterator[Changes]:
 
 def _option_values(kind: KindUnderTest) -> dict[str, list[Any]]:
     """Values of each option, first those that the caller gave."""
-    values = sample_option_values(kind.record.options)
+    values = {name: [*each] for name, each in kind.option_values.items()}
     for given in kind.given_options:
         for name, value in given["options"].items():
             values[name] = [value, *values.get(name, [])]

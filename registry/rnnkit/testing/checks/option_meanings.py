@@ -15,10 +15,11 @@ from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference, leaves
 from rnnkit.testing._context import Case, CheckContext, derivatives, gradients, random_state, total
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
-from rnnkit.testing.sample_values import is_choice, sample_option_values, sweep, sweep_ranges
+from rnnkit.testing.sample_values import is_choice, sweep, sweep_ranges
 
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d)
 _SATURATED = 20.0  # a bias that opens a gate
+_CHRONO_LENGTH = 1000
 _OPEN, _SHUT = 0.99, 0.01
 _ORTHOGONAL = 1e-6
 _MAGNITUDES = (1.0, 1e2, 1e4)  # of inputs and states
@@ -76,7 +77,7 @@ def forget_bias_opens_forget_gate(context: CheckContext) -> None:
     The bias of another gate is filled, the sign is reversed, or each of two biases gets the whole value.
     """
     _skip_unless_option(context, "forget_bias")
-    kept = {bias: _kept_parts(context, bias) for bias in (_SATURATED, -_SATURATED, 1.0, 2.0)}
+    kept = {bias: _kept_parts(context, {"forget_bias": bias}) for bias in (_SATURATED, -_SATURATED, 1.0, 2.0)}
     gated = [part for part, value in kept[_SATURATED].items() if value > _OPEN and kept[-_SATURATED][part] < _SHUT]
     found = ", ".join(
         f"{part}: {value:.2g} to {kept[_SATURATED][part]:.2g}" for part, value in kept[-_SATURATED].items()
@@ -93,6 +94,20 @@ def forget_bias_opens_forget_gate(context: CheckContext) -> None:
                 torch.isclose(one, torch.ones_like(one), 1e-6, 1e-6),
                 f"with forget_bias=1, the sigmoid of the forget gate reads {one:.6g}",
             )
+            _check_chrono(context, part)
+
+
+def _check_chrono(context: CheckContext, part: str) -> None:
+    """A forget gate with a bias of log(u) keeps u / (1 + u)."""
+    options = {"forget_bias": "chrono", "chrono_length": _CHRONO_LENGTH}
+    if not context.kind.accepts(**context.kind.one_layer, options=options):
+        return
+    kept, least = _kept_parts(context, options)[part], 0.9  # below it if several features forget in three steps
+    context.assert_true(
+        least < kept <= 1 - 1 / _CHRONO_LENGTH,
+        f"with forget_bias='chrono' and chrono_length={_CHRONO_LENGTH}, a step without input keeps {kept:.6g} of the "
+        f"part {part} on average, which must be from {least} to {1 - 1 / _CHRONO_LENGTH:g}",
+    )
 
 
 def _skip_unless_option(context: CheckContext, name: str) -> None:
@@ -100,10 +115,17 @@ def _skip_unless_option(context: CheckContext, name: str) -> None:
     context.skip_unless(name in names, f"it has no option `{name}`")
 
 
-def _kept_parts(context: CheckContext, bias: float) -> dict[str, float]:
-    """By the path of each part of the state, its derivative by itself over one step without input, from zeros."""
-    case = next(context.cases([context.kind.one_layer], options={"forget_bias": bias}, bidirectional=False))
+def _kept_parts(context: CheckContext, options: Changes) -> dict[str, float]:
+    """By the path of each part of the state, its derivative by itself over one step without input, from zeros.
+
+    Matrices that multiply the state are zero, because new values that read it depend on it at any value of the gate.
+    """
+    case = next(context.cases([context.kind.one_layer], options=options, bidirectional=False))
     model = case.model(perturb=False)
+    with torch.no_grad():
+        for cell in (module for module in model.modules() if isinstance(module, Cell)):
+            for weight in cell.recurrent_weights():
+                weight.zero_()
     start = map_state(lambda part: torch.zeros_like(part).requires_grad_(part.is_floating_point()), random_state(model))
     _, final = model.backbone(torch.zeros_like(case.input(time=1)), start)
     pairs = zip(_paths(start), leaves(start), leaves(final), strict=True)
@@ -175,7 +197,7 @@ def numbers_of_options_differ(context: CheckContext) -> None:
 
     The option is compared with a threshold, limited to a part of its range, or passed on as a flag.
     """
-    values, defaults = sample_option_values(context.kind.record.options), context.kind.record.options()
+    values, defaults = context.kind.option_values, context.kind.record.options()
     ranges = sweep_ranges(context.kind.record.options)
     for name, candidates in values.items():
         default = getattr(defaults, name)

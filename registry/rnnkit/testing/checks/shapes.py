@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 
-from rnnkit.testing._check import check
+from rnnkit.testing._check import CheckFailedError, check
 from rnnkit.testing._context import BATCH, BATCH_AXES, DIRECTIONS, Case, CheckContext
 from rnnkit.testing._fixed_sizes import fixed_sizes
 from rnnkit.testing._per_sequence import batch_axes, batched_parts
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
-from rnnkit.testing.sample_values import sample_option_values
 
 READOUTS: tuple[Changes, ...] = tuple({"readout": name} for name in ("last", "mean", "max", "all"))
 LAYERS: tuple[Changes, ...] = tuple({"num_layers": count} for count in (1, 2, 3))
@@ -90,6 +89,9 @@ def valid_specs_build_and_run(context: CheckContext) -> None:
 
     Validation is missing: pass `Kind(check=)`, or give the option a type that excludes the invalid values.
     """
+    for field, raised in context.kind.broken.items():
+        fix = f"reject them in `check`{', or with a narrower type' * field.startswith('options.')}"
+        raise CheckFailedError(f"{field} takes values that cannot be built or run: {raised}; {fix}")
     for axes in _combinations(context.kind):
         for case in context.cases(*axes, DIRECTIONS):
             context.left_out.clear()  # rejecting a combination is a valid outcome here
@@ -99,7 +101,7 @@ def valid_specs_build_and_run(context: CheckContext) -> None:
 
 def _combinations(kind: KindUnderTest) -> Iterator[list[Sequence[Changes]]]:
     """Axes of changes: all fields and options with few layers, then more option values with more layers."""
-    options = {name: values for name, values in sample_option_values(kind.record.options).items() if values}
+    options = {name: values for name, values in kind.option_values.items() if values}
     likely, rest = ([{name: each} for name, values in options.items() for each in values[part]] for part in _PARTS)
     pairs = [{one: options[one][0], other: options[other][0]} for one, other in combinations(options, 2)]
     fields = [{}, *READOUTS[1:], {"output_size": None}, {"batch_first": False}, *kind.sizes_per_layer]

@@ -1,0 +1,1 @@
+"""Kinds with gates, which run one step after another."""

@@ -1,0 +1,26 @@
+"""Fields that accept a number or a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import TypeAdapter, WrapValidator
+
+
+def number_or_word(number: Any, word: Any) -> WrapValidator:
+    """Return the validator of a field that accepts a number or a word, which reports an invalid value once.
+
+    A plain union would report one invalid value with an error for each of its branches.
+
+    Args:
+        number: type of the number.
+        word: the `Literal` of the words.
+    """
+    of_number: TypeAdapter[Any] = TypeAdapter(number)
+    of_word: TypeAdapter[Any] = TypeAdapter(word)
+
+    def validated(value: Any, _union: Callable[[Any], Any]) -> Any:
+        return (of_word if isinstance(value, str) else of_number).validate_python(value)
+
+    return WrapValidator(validated)
