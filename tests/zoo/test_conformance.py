@@ -31,6 +31,8 @@ NOT_APPLICABLE = {
     "peephole_lstm": set(),
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "s5": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "selective_ssm": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "sru": NO_MATRIX_READS_THE_STATE,
     "ugrnn": GATED,
     "unicornn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
