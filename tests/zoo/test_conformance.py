@@ -11,14 +11,19 @@ STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 NO_TRAINABLE_WEIGHTS = {"output_depends_on_every_layer", "loss_decreases"}
 NO_BIAS = {"bias_false_removes_every_bias"}
 GATED = {"dropout_parts_are_only_multiplied"}
+NO_READABLE_EQUATION = {"step_matches_equation"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
     "cfc": NO_FORGET_GATE,
     "cfn": GATED,
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
+    "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "esn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE | NO_TRAINABLE_WEIGHTS,
+    "esn": NO_MATRIX_READS_THE_STATE,
     "exprnn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE | NO_BIAS,
+    "fastgrnn": GATED,
+    "fastrnn": GATED | NO_FORGET_GATE,
     "hgrn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "janet": GATED,
@@ -28,9 +33,11 @@ NOT_APPLICABLE = {
     "lru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "mingru": NO_MATRIX_READS_THE_STATE,
     "minlstm": NO_MATRIX_READS_THE_STATE,
+    "mogrifier_lstm": set(),
     "peephole_lstm": set(),
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "rhn": GATED | NO_READABLE_EQUATION,
     "s5": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "selective_ssm": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "sru": NO_MATRIX_READS_THE_STATE,
