@@ -93,8 +93,8 @@ class UnICORNNCell(Cell):
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)
 
-    def step(self, inputs_t: tuple[Tensor, Tensor], state: UnICORNNState) -> tuple[Tensor, UnICORNNState]:
-        x, dt = inputs_t
+    def step(self, projected_t: tuple[Tensor, Tensor], state: UnICORNNState) -> tuple[Tensor, UnICORNNState]:
+        x, dt = projected_t
         z = state.z - dt * (torch.tanh(self.weight_hh * state.h + x) + self.alpha * state.h)
         h = state.h + dt * z
         return h, UnICORNNState(h, z)

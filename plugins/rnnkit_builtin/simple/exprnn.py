@@ -78,8 +78,8 @@ class ExpRNNCell(Cell):
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih)
 
-    def step(self, inputs_t: tuple[Tensor, Tensor], state: CellState) -> tuple[Tensor, CellState]:
-        x, rotation = inputs_t
+    def step(self, projected_t: tuple[Tensor, Tensor], state: CellState) -> tuple[Tensor, CellState]:
+        x, rotation = projected_t
         value = x + F.linear(state.h, rotation)
         h = torch.sign(value) * torch.relu(torch.abs(value) + self.bias)
         return h, CellState(h)
