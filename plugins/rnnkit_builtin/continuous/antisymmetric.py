@@ -95,7 +95,7 @@ class AntisymmetricCell(Cell):
             r"\gamma": self.gamma,
             r"\phi": torch.sigmoid if self.gated else torch.ones_like,
             "W": self.weight_hh,
-            "I": torch.eye(self.hidden_size, dtype=self.weight_hh.dtype),
+            "I": torch.eye(self.hidden_size).to(self.weight_hh),
             "V_h": v_h,
             "V_z": v_z,
             "b_h": b_h,
