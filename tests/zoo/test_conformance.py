@@ -16,6 +16,8 @@ NOT_APPLICABLE = {
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "esn": NO_MATRIX_READS_THE_STATE,
     "hgrn": NO_MATRIX_READS_THE_STATE,
+    "gated_deltanet": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "gla": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE,
     "janet": GATED,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
@@ -27,6 +29,7 @@ NOT_APPLICABLE = {
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "ugrnn": GATED,
+    "xlstm_matrix": NO_MATRIX_READS_THE_STATE,
 }
 
 
