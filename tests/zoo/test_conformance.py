@@ -22,8 +22,11 @@ NOT_APPLICABLE = {
     "exprnn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE | NO_BIAS,
     "fastgrnn": GATED,
     "fastrnn": GATED | NO_FORGET_GATE,
+    "gated_deltanet": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "gla": NO_MATRIX_READS_THE_STATE,
     "hgrn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "indrnn": NO_MATRIX_READS_THE_STATE,
     "janet": GATED,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
     "ligru": GATED,
@@ -41,6 +44,7 @@ NOT_APPLICABLE = {
     "sru": NO_MATRIX_READS_THE_STATE,
     "ugrnn": GATED,
     "unicornn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "xlstm_matrix": NO_MATRIX_READS_THE_STATE,
 }
 
 
