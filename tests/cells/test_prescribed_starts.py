@@ -111,9 +111,9 @@ class ListedBlockCell(BlockCell):
 
 def test_weights_with_three_axes_are_recurrent_weights_only_if_a_cell_returns_them():
     fields = {"input_size": 3, "hidden_size": 8, "options": {"recurrent_init": "orthogonal"}}
-    with register_kind(cell_kind(BlockCell, name="block", summary="Blocks.")):
-        with pytest.raises(ValueError, match="BlockCell has no recurrent weight"):
-            RecurrentSpec(kind="block", **fields)
+    kind = cell_kind(BlockCell, name="block", summary="Blocks.")
+    with register_kind(kind), pytest.raises(ValueError, match="BlockCell has no recurrent weight"):
+        RecurrentSpec(kind="block", **fields)
     with register_kind(cell_kind(ListedBlockCell, name="listed", summary="Blocks.")):
         cell = build_model(RecurrentSpec(kind="listed", **fields), dtype=torch.float64).backbone.cells[0]
     for block in cell.weight_hh:

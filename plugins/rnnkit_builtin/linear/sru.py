@@ -22,8 +22,8 @@ LEI = Paper(
 
 NAMES_NOTE = "The paper calls the state c and the output h. Here they are h and y."
 SKIP_NOTE = (
-    "W_s is the identity if input and state have one size. Otherwise alpha is 1, and W_s starts larger by alpha instead, "
-    "as in the authors' code."
+    "W_s is the identity if input and state have one size. Otherwise alpha is 1, and W_s starts larger by alpha, as in "
+    "the authors' code."
 )
 RESCALE_NOTE = "The class SRU of the authors' package has alpha = 1 unless `rescale=True`."
 

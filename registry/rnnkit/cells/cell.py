@@ -92,7 +92,7 @@ class Cell(ResettableModule, ABC):
     """True if `unroll` computes all steps of a sequence at once, with a scan; shown in tables of kinds."""
 
     bookkeeping: ClassVar[tuple[str, ...]] = ()
-    """The parts of the state that are no memory, such as a stabilizer or a step count.
+    """The parts of the state that are not memory, such as a stabilizer or a step count.
 
     They are neither learned by `learn_initial_state` nor changed by `zoneout` and `recurrent_dropout`. Parts of an
     integer dtype are treated so in any case.
@@ -304,9 +304,9 @@ class Cell(ResettableModule, ABC):
     def recurrent_weights(self) -> list[Tensor]:
         """Return the matrices that multiply the state, `(gates * hidden_size, features)` each.
 
-        By default, they are the parameters with two axes whose names start with `weight_h`. Weights with three axes, such
-        as a block for each head, are not found: return their matrices, and override `init_orthogonal` if these have no
-        `hidden_size` rows for each gate.
+        By default, they are the parameters with two axes whose names start with `weight_h`. Weights with three axes,
+        such as a block for each head, are not found: return their matrices, and override `init_orthogonal` if these
+        have no `hidden_size` rows for each gate.
         """
         return [
             parameter
