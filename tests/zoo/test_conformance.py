@@ -34,6 +34,7 @@ NOT_APPLICABLE = {
     "mogrifier_lstm": set(),
     "peephole_lstm": set(),
     "ran": set(),
+    "qrnn": NO_MATRIX_READS_THE_STATE,
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "rhn": GATED | NO_READABLE_EQUATION,
     "s5": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
