@@ -36,6 +36,7 @@ NOT_APPLICABLE = {
     "mogrifier_lstm": set(),
     "peephole_lstm": set(),
     "ran": set(),
+    "qrnn": NO_MATRIX_READS_THE_STATE,
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "rhn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_READABLE_EQUATION,
     "s5": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
