@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rnnkit.cells import Cell, CellStack, CellState, cell_kind, orthogonal_, reorder_gates
     from rnnkit.cells.linear_cell import LinearCell
     from rnnkit.cells.linear_scan import scan
+    from rnnkit.cells.operator_graph import OperatorGraph
     from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.errors import (
         AmbiguousKindError,
@@ -118,6 +119,7 @@ __all__ = [
     "LockDifference",
     "LockWarning",
     "ModelSummary",
+    "OperatorGraph",
     "Options",
     "Paper",
     "PluginError",
@@ -206,6 +208,7 @@ _ROOMS = {
     "cells": ["Cell", "CellStack", "CellState", "cell_kind", "orthogonal_", "reorder_gates"],
     "cells.linear_cell": ["LinearCell"],
     "cells.linear_scan": ["scan"],
+    "cells.operator_graph": ["OperatorGraph"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "export": ["ExportReport", "export_onnx", "export_program"],

@@ -37,6 +37,7 @@ PUBLIC = [
     "LockDifference",
     "LockWarning",
     "ModelSummary",
+    "OperatorGraph",
     "Options",
     "Paper",
     "PluginError",
