@@ -36,6 +36,7 @@ ENTRIES = {
     "rglru": "The recurrence of Griffin and RecurrentGemma: a gated decay near 1.",
     "hgrn": "Forget gates with a lower bound that rises with the layer, for deep stacks.",
     "qrnn": "Gates from a convolution over the last inputs, for text and audio.",
+    "fastrnn": "A residual step with two learned scalars, for microcontrollers.",
     "sru": "A light unit with a highway connection, for fast classifiers.",
     "lru": "Slowly decaying oscillations: long-range dependencies with few parameters.",
     "s5": "A state space model with a HiPPO start, for continuous signals.",

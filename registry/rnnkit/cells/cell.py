@@ -92,7 +92,7 @@ class Cell(ResettableModule, ABC):
     """True if `unroll` computes all steps of a sequence at once, with a scan; shown in tables of kinds."""
 
     bookkeeping: ClassVar[tuple[str, ...]] = ()
-    """The parts of the state that are no memory, such as a stabilizer or a step count.
+    """The parts of the state that are not memory, such as a stabilizer or a step count.
 
     They are neither learned by `learn_initial_state` nor changed by `zoneout` and `recurrent_dropout`. Parts of an
     integer dtype are treated so in any case.
