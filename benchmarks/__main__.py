@@ -16,14 +16,14 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks import deployed, deployed_table, files, machine, memory, picture, speed, startup, table
+from benchmarks import deployed, deployed_table, files, kernels, machine, memory, picture, speed, startup, table
 from benchmarks.by_hand import COUNTERPARTS, LOOP, TORCH, TORCHRECURRENT
 from benchmarks.figures import Export, Failure, Figure, Result
 from benchmarks.kinds import example_registered
 from benchmarks.shapes import SHAPES
 from rnnkit import list_kinds
 
-PARTS = ("speed", "memory", "startup", "files", "deployed")
+PARTS = ("speed", "memory", "startup", "files", "deployed", "kernels")
 QUICK = {
     "shapes": ["seed", "medium", "long"],
     "parts": ["speed", "memory"],
@@ -107,6 +107,10 @@ def main() -> None:
     picture.draw(measured, arguments.picture)
     table.show(measured, console)
     deployed_table.show(record, console)
+    if "kernels" in arguments.parts:
+        shapes = [name for name in kernels.MEASURED_SHAPES if name in arguments.shapes]
+        for threads in sorted(arguments.threads):
+            kernels.show(console, shapes, threads, arguments.seconds)
     unknown = sorted(set(list_kinds()) - set(COUNTERPARTS))
     if unknown:
         console.print(f"No counterpart to measure against: {', '.join(unknown)}")

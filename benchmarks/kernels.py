@@ -1,13 +1,14 @@
 """The time of rnnkit-kernels relative to torch's own modules and to the step loop, for one layer, in one run.
 
-Run with `python -m benchmarks.kernels`. The sides take turns. On one thread a figure is CPU time, which other programs
-hardly affect; on two threads it is wall-clock time.
+Run with `python -m benchmarks.kernels`; `make bench` prints the table as well. The sides take turns. On one thread a
+figure is CPU time, which other programs hardly affect; on two threads it is wall-clock time. `prototype.py` says what
+the last column is.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,14 @@ from torch import Tensor, nn
 
 from benchmarks.kinds import example_registered
 from benchmarks.machine import matmul_gflops
+from benchmarks.prototype import prototype_ratio
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import CPU, WALL, in_turn, low, milliseconds
 from rnnkit import RecurrentSpec, build_model, list_kinds
 from rnnkit.plan import Plan, plan_for
 from rnnkit_kernels import MachineExecutor
 
+MEASURED_SHAPES = ["medium", "long", "large"]
 _OF_TORCH = {"rnn_cell": nn.RNN, "gru_cell": nn.GRU, "lstm_cell": nn.LSTM}
 
 
@@ -31,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=str(__doc__).splitlines()[0])
     add = parser.add_argument
     add("--kinds", nargs="+", default=None, help="kinds of cells (default: rnn, gru, lstm and the example mgu)")
-    add("--shapes", nargs="+", choices=SHAPES, default=["medium", "long", "large"])
+    add("--shapes", nargs="+", choices=SHAPES, default=MEASURED_SHAPES)
     add("--threads", nargs="+", type=int, default=[1])
     add("--seconds", type=float, default=2.0, help="minimum time for each figure (default: 2)")
     return parser.parse_args()
@@ -79,11 +82,13 @@ def training(module: nn.Module, x: Tensor) -> Callable[[], None]:
     return call
 
 
-def figures(arguments: argparse.Namespace, threads: int) -> Iterator[tuple[str, ...]]:
+def figures(
+    shapes: Sequence[str], threads: int, seconds: float, kinds: Sequence[str] | None = None
+) -> Iterator[tuple[str, ...]]:
     torch.set_num_threads(threads)
     clock = CPU if threads == 1 else WALL
-    kinds = arguments.kinds or [*_OF_TORCH, *[kind for kind in list_kinds() if kind.endswith("/mgu")]]
-    for name in arguments.shapes:
+    kinds = kinds or [*_OF_TORCH, *[kind for kind in list_kinds() if kind.endswith("/mgu")]]
+    for name in shapes:
         shape = SHAPES[name]
         x = torch.randn(shape.time, shape.batch, shape.input_size)
         for kind in kinds:
@@ -94,25 +99,40 @@ def figures(arguments: argparse.Namespace, threads: int) -> Iterator[tuple[str, 
                     call()
                 readings = in_turn(
                     {side: partial(milliseconds, clock, call) for side, call in calls.items()},
-                    arguments.seconds,
+                    seconds,
                 )
                 times = {side: low(values) for side, values in readings.items()}
                 own = times["kernels"]
                 ratios = [f"{own / times[side]:.2f}" if side in times else "-" for side in ("torch", "loop")]
-                yield name, kind, what.__name__, f"{own:.2f}", *ratios
+                of_prototype = prototype_ratio(threads, name, kind, what.__name__)
+                yield (
+                    name,
+                    kind,
+                    what.__name__,
+                    f"{own:.2f}",
+                    *ratios,
+                    "-" if of_prototype is None else f"{of_prototype:.2f}",
+                )
+
+
+def show(
+    console: Console, shapes: Sequence[str], threads: int, seconds: float, kinds: Sequence[str] | None = None
+) -> None:
+    """Measure, and print a table."""
+    columns = ("ms", "/ torch.nn", "/ step loop", "prototype / torch.nn")
+    table = Table("shape", "kind", "what", *columns, title="rnnkit-kernels, one layer")
+    with example_registered():
+        for row in figures(shapes, threads, seconds, kinds):
+            table.add_row(*row)
+    console.print(f"threads: {threads}, peak of torch.matmul: {matmul_gflops(threads):.0f} GFLOP/s")
+    console.print(table)
 
 
 def main() -> None:
     arguments = parse_arguments()
     torch.set_flush_denormal(True)
-    console = Console(width=120)
     for threads in sorted(arguments.threads):
-        table = Table("shape", "kind", "what", "ms", "/ torch.nn", "/ step loop")
-        with example_registered():
-            for row in figures(arguments, threads):
-                table.add_row(*row)
-        console.print(f"threads: {threads}, peak of torch.matmul: {matmul_gflops(threads):.0f} GFLOP/s")
-        console.print(table)
+        show(Console(width=120), arguments.shapes, threads, arguments.seconds, arguments.kinds)
 
 
 if __name__ == "__main__":

@@ -9,32 +9,52 @@ from typing import NamedTuple
 from rnnkit_cards import CardContext, Measurements, Speed
 from rnnkit_cards.capabilities import streaming_support
 from rnnkit_cards.equation_lines import gates_of
-from rnnkit_cards.sections.cost import measured_on, parameter_count
+from rnnkit_cards.sections.cost import layer_summary, measured_on
 from rnnkit_cards.sections.header import surnames
 from rnnkit_cards.sections.learning import percent
 
-
-class Entry(NamedTuple):
-    """Facts about a kind that its record does not have.
-
-    Attributes:
-        family: kinds that compute the same have one.
-        purpose: what one takes it for.
-    """
-
-    family: str
-    purpose: str
-
-
+# what one takes each kind for, in the order of the table
 ENTRIES = {
-    "lstm": Entry("LSTM", "The first to try: a long memory, and a fast kernel of torch on a CPU."),
-    "lstm_cell": Entry("LSTM", "An LSTM with layer norm, zoneout, residual layers or a size for each layer."),
-    "gru": Entry("GRU", "Nearly an LSTM, with three quarters of its parameters and half its state."),
-    "gru_cell": Entry("GRU", "A GRU with layer norm, zoneout, residual layers or a size for each layer."),
-    "rnn": Entry("RNN", "Short memories and small models, and a baseline that the others must beat."),
-    "rnn_cell": Entry("RNN", "The same with layer norm, zoneout, residual layers or a size for each layer."),
-    "mixed": Entry("mixed", "Another cell in each layer, such as an LSTM below a GRU."),
-    "rnnkit-mgu/mgu": Entry("MGU", "A single gate: two thirds of a GRU's parameters. The example of a plugin."),
+    "lstm": "The first to try: a long memory, and a fast kernel of torch on a CPU.",
+    "lstm_cell": "An LSTM with layer norm, zoneout, residual layers or a size for each layer.",
+    "gru": "Nearly an LSTM, with three quarters of its parameters and half its state.",
+    "gru_cell": "A GRU with layer norm, zoneout, residual layers or a size for each layer.",
+    "rnn": "Short memories and small models, and a baseline that the others must beat.",
+    "rnn_cell": "The same with layer norm, zoneout, residual layers or a size for each layer.",
+    "janet": "A forget gate and nothing else: half an LSTM's parameters.",
+    "ugrnn": "One gate, which decides what to keep and what to take in.",
+    "peephole_lstm": "An LSTM whose gates read the cell state, for precise timing.",
+    "ligru": "A ReLU and one gate, from speech recognition.",
+    "fastgrnn": "Gates that share their matrices: models of kilobytes for microcontrollers.",
+    "ran": "A gated sum of inputs, which can be read as weights of each input.",
+    "cfn": "Two gates and stable dynamics: without input the state decays.",
+    "rhn": "Several gated layers within each step.",
+    "mogrifier_lstm": "An LSTM whose input and state gate each other first, from language modelling.",
+    "slstm": "xLSTM's scalar memory: exponential gates, for state tracking.",
+    "mingru": "The simplest gated cell that trains in parallel over time.",
+    "minlstm": "minGRU with a forget gate and an input gate.",
+    "rglru": "The recurrence of Griffin and RecurrentGemma: a gated decay near 1.",
+    "hgrn": "Forget gates with a lower bound that rises with the layer, for deep stacks.",
+    "qrnn": "Gates from a convolution over the last inputs, for text and audio.",
+    "fastrnn": "A residual step with two learned scalars, for microcontrollers.",
+    "sru": "A light unit with a highway connection, for fast classifiers.",
+    "lru": "Slowly decaying oscillations: long-range dependencies with few parameters.",
+    "s5": "A state space model with a HiPPO start, for continuous signals.",
+    "selective_ssm": "Mamba's recurrence: the input selects what the state keeps.",
+    "lem": "Two states with learned time scales, for signals with several of them.",
+    "cornn": "Coupled, damped oscillators, whose gradients stay bounded.",
+    "unicornn": "Uncoupled oscillators, one frequency for each unit, for deep stacks.",
+    "antisymmetric": "A stable linear part without gates.",
+    "cfc": "A closed-form continuous-time cell, for irregular time series and control.",
+    "lmu": "A window of the past as Legendre coefficients.",
+    "indrnn": "Each unit reads only its own state: very long sequences, deep stacks.",
+    "exprnn": "An orthogonal recurrent matrix, for copying over long gaps.",
+    "esn": "A fixed random network, whose readout is fitted in one solve.",
+    "gla": "Linear attention with a decay: RetNet, GLA and HGRN2 in one cell.",
+    "xlstm_matrix": "xLSTM's matrix memory (mLSTM), for recall.",
+    "gated_deltanet": "The gated delta rule, which replaces values in its memory: the best recall.",
+    "mixed": "Another cell in each layer, such as an LSTM below a GRU.",
+    "rnnkit-mgu/mgu": "A single gate: two thirds of a GRU's parameters. The example of a plugin.",
 }
 FRONT_MATTER = """\
 ---
@@ -60,19 +80,27 @@ its options, shapes, an example, and what was measured of it.
   [`lstm_cell`](lstm_cell.md) or [`gru_cell`](gru_cell.md): the same numbers from the same kernels, and more options.
 - **Gradients of each row, `torch.func`?** Take a stack of cells too: torch's own modules cannot do that.
 - **A baseline?** [`rnn`](rnn.md) has no gates, and takes {rnn_medium} of the time of an LSTM at medium sizes.
+- **Thousands of steps?** Take a [linear recurrence](families/linear.md), such as [`mingru`](mingru.md) or
+  [`lru`](lru.md), which trains in parallel over time.
+- **Look up what was read before?** Take a [matrix state](families/matrix.md), such as [`gla`](gla.md).
+- **Irregular samples, physical signals?** Take a [continuous-time cell](families/continuous.md), such as
+  [`cfc`](cfc.md) or [`lem`](lem.md).
 - **None of these?** Write one time step, and [get the network](../plugins/cells.md), as [`mgu`](mgu.md) came about.
 
 ## All of them
 """
 NOTES = """\
-*Parameters* are those of one layer with `input_size` 64 and `hidden_size` 128. *Forward* and *training* are the time
-relative to `torch.nn.LSTM`, which is 1, in CPU time of one thread with `rnnkit-kernels`, with {sizes}.
+*Parameters*, *multiply-adds* and *state* are those of one layer with `input_size` 64 and `hidden_size` 128; the state
+is that of one sequence in float32. *Parallel* kinds compute all steps of a sequence at once, with a scan. *Forward* and
+*training* are the time relative to `torch.nn.LSTM`, which is 1, in CPU time of one thread with `rnnkit-kernels`, with
+{sizes}.
 *Digits* is the accuracy on the demo task after {epochs} epochs, of which a percent or two are chance. Each page has the
 details.
 
 {measured_on}
 """
 LARGEST_BAR = 1.5
+NO_FAMILY = "other"
 
 
 def index_text(measured: Mapping[str, Measurements]) -> str:
@@ -129,9 +157,13 @@ class Row(NamedTuple):
 HEADINGS = {
     "kind": ("", "text"),
     "what it is for": ("", ""),
+    "family": ("", "text"),
     "states": ("", "number"),
+    "state": ("bytes", "number"),
     "gates": ("", "number"),
+    "parallel": ("over time", "text"),
     "parameters": ("64 to 128", "number"),
+    "multiply-adds": ("a step", "number"),
     "forward": ("LSTM = 1", "number"),
     "training": ("LSTM = 1", "number"),
     "digits": ("accuracy", "number"),
@@ -141,29 +173,41 @@ HEADINGS = {
 
 
 def _row(card: CardContext, measurements: Measurements) -> Row:
-    entry, medium = ENTRIES[card.name], speed_at(measurements, "medium")
+    medium, summary = speed_at(measurements, "medium"), layer_summary(card)
+    costs: tuple[int | None, ...] = (None, None, None)
+    if not isinstance(summary, str):
+        costs = (summary.state_bytes, summary.parameters, summary.multiply_adds_per_step)
+    state, parameters, multiply_adds = map(_count, costs)
     cells = {
-        "what it is for": Cell(escape(entry.purpose)),
+        "what it is for": Cell(escape(ENTRIES[card.name])),
+        "family": Cell(escape(card.record.family or NO_FAMILY)),
         "states": _states(card),
+        "state": state,
         "gates": _gates(card),
-        "parameters": _parameters(card),
+        "parallel": Cell("yes" if card.parallel_over_time else "no"),
+        "parameters": parameters,
+        "multiply-adds": multiply_adds,
         "forward": _ratio(medium.forward.ratio),
         "training": _ratio(medium.training.ratio),
         "digits": Cell(percent(measurements.learning.accuracies[-1]), measurements.learning.accuracies[-1]),
         "streaming": Cell(streaming_support(measurements)),
         "paper": _paper(card),
     }
-    return Row(_filters(card, measurements, entry), _name(card), cells)
+    return Row(_filters(card, measurements), _name(card), cells)
 
 
-def _filters(card: CardContext, measurements: Measurements, entry: Entry) -> dict[str, str]:
+def _filters(card: CardContext, measurements: Measurements) -> dict[str, str]:
     answers = {
         "streaming": streaming_support(measurements) == "yes",
+        "parallel": card.parallel_over_time,
         "sizes": card.record.sizes_per_layer,
         "kernel": has_torch_kernel(card),
         "own": card.distribution == "rnnkit",
     }
-    return {"family": entry.family, **{name: "yes" if answer else "no" for name, answer in answers.items()}}
+    return {
+        "family": card.record.family or NO_FAMILY,
+        **{name: "yes" if answer else "no" for name, answer in answers.items()},
+    }
 
 
 def has_torch_kernel(card: CardContext) -> bool:
@@ -191,9 +235,8 @@ def _gates(card: CardContext) -> Cell:
     return Cell(str(count), count)
 
 
-def _parameters(card: CardContext) -> Cell:
-    count, _ = parameter_count(card)
-    return Cell("not known", 0) if count is None else Cell(f"{count:,}", count)
+def _count(number: int | None) -> Cell:
+    return Cell("not known", 0) if number is None else Cell(f"{number:,}", number)
 
 
 def _ratio(ratio: float) -> Cell:

@@ -15,11 +15,20 @@ ELMAN_MEANINGS = {r"\phi": "function of each feature that `nonlinearity` names: 
 
 CHO = Paper(
     title="Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
-    authors="Kyunghyun Cho et al.",
+    authors="Kyunghyun Cho, Bart van Merriënboer, Caglar Gulcehre, Dzmitry Bahdanau, Fethi Bougares, Holger Schwenk, "
+    "Yoshua Bengio",
     year=2014,
     link="https://arxiv.org/abs/1406.1078",
 )
-# The reset gate is applied after the matrix product, as in torch and cuDNN; in the paper (v3), before it.
+_RESET_NOTE = (
+    "The reset gate is applied after the matrix product, as in torch, cuDNN and Keras by default; in version 3 of the "
+    "paper, and in Keras with `reset_after=False`, it is applied before the product."
+)
+_UPDATE_NOTE = (
+    "As in torch and in the paper, an update gate of 1 keeps the old state; in Chung et al. (arXiv 1412.3555) it "
+    "replaces the state."
+)
+GRU_NOTES = (_RESET_NOTE, _UPDATE_NOTE)
 GRU_STEP = r"""
     r_t &= \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr}) \\
     z_t &= \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz}) \\
@@ -37,7 +46,23 @@ HOCHREITER = Paper(
     authors="Sepp Hochreiter, Jürgen Schmidhuber",
     year=1997,
     link="https://doi.org/10.1162/neco.1997.9.8.1735",
+    contribution="the cell state, and the input and output gates",
 )
+GERS = Paper(
+    title="Learning to Forget: Continual Prediction with LSTM",
+    authors="Felix A. Gers, Jürgen Schmidhuber, Fred Cummins",
+    year=2000,
+    link="https://doi.org/10.1162/089976600300015015",
+    contribution="the forget gate",
+)
+_PEEPHOLE_NOTE = (
+    "The gates do not read the cell state: there are no peephole connections, as in torch, cuDNN and Keras."
+)
+_TANH_NOTE = (
+    "In the paper of 1997 logistic functions scale the cell input to [-2, 2] and the cell state to [-1, 1]; here, as "
+    "in torch and Keras, tanh does."
+)
+LSTM_NOTES = (_PEEPHOLE_NOTE, _TANH_NOTE)
 LSTM_STEP = r"""
     i_t &= \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi}) \\
     f_t &= \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf}) \\

@@ -115,7 +115,7 @@ def _kind_with_cell(name: str) -> str:
     return name if chosen is None else chosen.name
 
 
-def _error(message: str, error_type: str = "cell") -> PydanticCustomError:
+def _error(message: str, error_type: str = "value_error") -> PydanticCustomError:
     # pydantic-core declares literals, for translation; at run time any string is accepted
     return PydanticCustomError(error_type, message)  # pyright: ignore[reportArgumentType]
 

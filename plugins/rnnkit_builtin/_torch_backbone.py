@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
+from operator import is_
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
@@ -46,13 +47,18 @@ class _Link:
     Attributes:
         values: the attributes of the module.
         cells: the module as a stack of cells, with the parameters of the last call by an executor; None before.
+        weights: these parameters.
         ran: the executor of the last call, for display.
     """
 
     def __init__(self, module: nn.Module) -> None:
         self.values = vars(module)
         self.cells: CellBackbone | None = None
+        self.weights: list[nn.Parameter] = []
         self.ran = ""
+
+    def drop_cells(self) -> None:
+        self.cells, self.weights = None, []
 
 
 def hidden_features(spec: RecurrentSpec[Any]) -> int:
@@ -117,7 +123,7 @@ class TorchBackbone(Backbone):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self._like = fn(self._like)
-        self._link_to_rnn.cells = None  # torch may replace the parameters, which would stay alive
+        self._link_to_rnn.drop_cells()  # torch may replace the parameters, which would stay alive
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # missing in torch's stubs
 
     def __getstate__(self) -> Any:
@@ -201,13 +207,17 @@ class TorchBackbone(Backbone):
             link.ran = f"{_TORCH} (no executor is installed)"
             return NotImplemented
         if not self._equals_cells():
-            link.cells, link.ran = None, f"{_TORCH} (hooks, parametrizations or attributes change the module)"
+            link.drop_cells()
+            link.ran = f"{_TORCH} (hooks, parametrizations or attributes change the module)"
             return NotImplemented
         if link.cells is None:
             from rnnkit_builtin._as_cells import CellBackbone
 
             link.cells = CellBackbone(self, self.rnn)
-        link.cells.set_weights(own["_parameters"].__getitem__)  # at every call: they may have been replaced
+        weights = list(map(own["_parameters"].__getitem__, self._weight_names))
+        if not link.weights or not all(map(is_, weights, link.weights)):  # they may have been replaced
+            link.cells.set_weights(own["_parameters"].__getitem__)
+            link.weights = weights
         dropout = own["dropout"] if own["training"] else 0.0
         result = link.cells.run_planned(x, state, lengths, dropout=dropout)
         if isinstance(result, str):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit import InitOptions, Kind, RecurrentSpec, hookimpl
-from rnnkit_builtin._equations import CHO, GRU_MEANINGS, GRU_STEP
+from rnnkit_builtin._equations import CHO, GRU_MEANINGS, GRU_NOTES, GRU_STEP
 from rnnkit_builtin._torch_backbone import TorchBackbone, hidden_features, shared_arguments
 
 
@@ -37,5 +37,6 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             meanings=GRU_MEANINGS,
             family="gated",
             papers=(CHO,),
+            notes=GRU_NOTES,
         )
     )

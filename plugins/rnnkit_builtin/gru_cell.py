@@ -9,16 +9,14 @@ import torch
 from torch import Tensor
 
 from rnnkit import CellState, Kind, cell_kind, hookimpl
-from rnnkit_builtin._equations import CHO, GRU_MEANINGS, GRU_STEP
+from rnnkit_builtin._equations import CHO, GRU_MEANINGS, GRU_NOTES, GRU_STEP
 from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
 
 
 class GRUCell(TorchCell):
     """One step of a GRU, with the parameters of `torch.nn.GRUCell`; its state is `CellState(h)`.
 
-    The reset gate is applied after the matrix product, as in torch, cuDNN and Keras by default; in the paper (arXiv
-    1406.1078v3) and in Keras with `reset_after=False`, before it. As in torch, the update gate keeps the old state:
-    z_t = 1 leaves it unchanged. In Chung et al. (arXiv 1412.3555) z_t = 1 replaces it.
+    The notes of the kind say where it differs from the paper.
 
     With `layer_norm` (Ba et al., arXiv 1607.06450, the GRU of the supplement), LN(W_i x_t) and LN(W_h h_{t-1}) replace
     the four products. The products of r and z are normalized together, those of n separately.
@@ -70,5 +68,6 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             meanings=GRU_MEANINGS,
             family="gated",
             papers=[CHO],
+            notes=GRU_NOTES,
         )
     )

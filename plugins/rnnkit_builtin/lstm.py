@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rnnkit import ForgetBiasOptions, Kind, Problem, RecurrentSpec, StepError, chrono_, hookimpl
 from rnnkit_builtin._autocast import cast_for_onednn
-from rnnkit_builtin._equations import HOCHREITER, LSTM_MEANINGS, LSTM_STEP
+from rnnkit_builtin._equations import GERS, HOCHREITER, LSTM_MEANINGS, LSTM_NOTES, LSTM_STEP
 from rnnkit_builtin._forget_bias import init_chrono_bias, init_forget_bias
 from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
 
@@ -106,6 +106,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             equation=LSTM_STEP,
             meanings=LSTM_MEANINGS,
             family="gated",
-            papers=(HOCHREITER,),
+            papers=(HOCHREITER, GERS),
+            notes=LSTM_NOTES,
         )
     )

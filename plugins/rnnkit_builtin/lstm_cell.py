@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit import Kind, cell_kind, hookimpl
-from rnnkit_builtin._equations import HOCHREITER, LSTM_MEANINGS, LSTM_STEP
+from rnnkit_builtin._equations import GERS, HOCHREITER, LSTM_MEANINGS, LSTM_NOTES, LSTM_STEP
 from rnnkit_builtin._forget_bias import init_chrono_bias, init_forget_bias
 from rnnkit_builtin._torch_cell import TorchCell, unroll, unroll_layers
 
@@ -85,6 +85,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             equation=LSTM_STEP,
             meanings=LSTM_MEANINGS,
             family="gated",
-            papers=[HOCHREITER],
+            papers=[HOCHREITER, GERS],
+            notes=LSTM_NOTES,
         )
     )

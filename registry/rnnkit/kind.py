@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from rnnkit._bibtex import bibtex
 from rnnkit.options import Options
 
 if TYPE_CHECKING:
@@ -95,3 +96,7 @@ class Kind:
     cell: type[Cell] | None = None
     inapplicable_checks: Mapping[str, str] = field(default_factory=dict, hash=False)
     deprecated: Deprecation | None = None
+
+    def bibtex(self) -> str:
+        """Return a BibTeX entry for each of `papers`, separated by an empty line; empty if there are none."""
+        return bibtex(self.papers)

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from benchmarks import kernels
 from benchmarks.peers import Row, operations
 from benchmarks.shapes import Shape
 
@@ -56,3 +58,9 @@ def test_cells_of_torchrecurrent(tmp_path):
     shown = shown_by("third_party", file, "--cells", "MGU", "PeepholeLSTM", "--shapes", "seed")
     assert [len(each["ratios"]) for each in json.loads(file.read_text())["results"]] == [2, 2]
     assert shown.count("kernels") == 2
+
+
+def test_kernels_are_shown_beside_the_prototype(capsys):
+    kernels.show(Console(width=120), ["seed", "medium"], threads=1, seconds=0, kinds=["rnn_cell"])
+    rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if "rnn_cell" in line]
+    assert [row[-2].strip() for row in rows] == ["-", "-", "0.50", "0.57"]  # the prototype was not run at `seed`

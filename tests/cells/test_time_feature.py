@@ -1,4 +1,4 @@
-"""`time_feature` hands the time since the previous step to the cells of every layer, in both directions."""
+"""`time_feature` hands the time since the previous step to the cells of every layer and direction."""
 
 from contextlib import ExitStack
 
@@ -84,7 +84,7 @@ def by_formula(cell, x, elapsed):
     return torch.stack(outputs)
 
 
-def in_both_directions(cells, x):
+def bidirectional_by_formula(cells, x):
     """One sequence with times of its own, computed from the times at which its steps are."""
     clock = x[:, INDEX].cumsum(0)
     x, first = x[:, [0, 2]], x[:1, INDEX]
@@ -109,7 +109,7 @@ def test_the_reverse_direction_takes_the_time_between_the_same_steps(lengths):
     y = model(x, lengths=lengths)
     for row, actual, length in zip(x, y, lengths or [TIME] * BATCH, strict=True):
         if length:
-            torch.testing.assert_close(actual[:length], in_both_directions(model.backbone.cells, row[:length]))
+            torch.testing.assert_close(actual[:length], bidirectional_by_formula(model.backbone.cells, row[:length]))
         assert not actual[length:].any()
 
 
@@ -121,7 +121,7 @@ def test_segments_between_restarts_are_sequences_of_their_own(lengths):
     y = model(x, restarts=restarts, lengths=lengths)
     for row, actual, length in zip(x, y, lengths or [TIME] * BATCH, strict=True):
         segments = [each for each in row[:length].tensor_split([2, 3]) if len(each)]
-        expected = [in_both_directions(model.backbone.cells, each) for each in segments]
+        expected = [bidirectional_by_formula(model.backbone.cells, each) for each in segments]
         if expected:
             torch.testing.assert_close(actual[:length], torch.cat(expected))
 

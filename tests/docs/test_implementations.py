@@ -1,4 +1,4 @@
-"""The page "What implementations do differently": each departure in its table is reproduced, and no row lacks a test.
+"""Each departure in the tables of `docs/explanation/implementations.md` is reproduced, and no row lacks a test.
 
 A package's cell is computed beside two formulas. It equals the second, and differs from the first, the paper's, by the
 size that the page states.

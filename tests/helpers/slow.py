@@ -37,6 +37,7 @@ SLOW = {
     "tests/model/test_compile.py": "imports the compiler, compiles and exports",
     "tests/cells/test_unroll_operator.py::test_torch_accepts_the_operator*": "imports the compiler",
     "tests/cells/test_planned_operator.py": "imports the compiler",
+    "tests/cells/test_state_parts.py::test_a_compiled*": "imports the compiler",
     "tests/kernels/test_compiled.py": "imports the compiler",
     "tests/model/test_autograd.py": "runs sequences of 4,096 steps",
     "tests/cells/test_autocast.py::test_on_a_processor*": "starts a process",

@@ -122,11 +122,11 @@ class MyOptions(Options):
     order: int = 2
 
 
-Kind(name="my", builder=builder, equation="h", paper=paper)  # mistake: no summary
-Kind(name="my", builder=builder, equation="h", paper="a link", summary="Mine.")  # mistake: str for a paper
-Kind(name="my", builder=Kind, equation="h", paper=paper, summary="Mine.")  # mistake: builds something else
-Kind(name="my", builder=builder, equation="h", paper=paper, summary="", options=MyOptions())  # mistake: not a class
-Kind(name="my", builder=builder, equation="h", paper=paper, summary="Mine.", chek=check)  # mistake: misspelt argument
+Kind(name="my", builder=builder, equation="h", papers=(paper,))  # mistake: no summary
+Kind(name="my", builder=builder, equation="h", papers="a link", summary="Mine.")  # mistake: str for papers
+Kind(name="my", builder=Kind, equation="h", papers=(paper,), summary="Mine.")  # mistake: builds something else
+Kind(name="my", builder=builder, equation="h", papers=(paper,), summary="", options=MyOptions())  # mistake: not a class
+Kind(name="my", builder=builder, papers=(paper,), summary="Mine.", chek=check)  # mistake: misspelt argument
 Paper(title="A title", authors="An author", year="2000", link="https://example.org")  # mistake: str for a year
 MyOptions(order=2).order = 3  # mistake: frozen options of one's own
 MyOptions(ordre=3)  # mistake: misspelt option of one's own

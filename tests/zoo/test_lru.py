@@ -73,7 +73,7 @@ def build_model_of(cell):
     return backbone
 
 
-@pytest.mark.parametrize("name", ["lru"])
+@pytest.mark.parametrize("name", ["lru", "s5"])
 @pytest.mark.parametrize("output", ["none", "glu"])
 def test_only_a_stack_without_a_glu_is_a_linear_map(output, name):
     torch.manual_seed(0)

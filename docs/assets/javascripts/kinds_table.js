@@ -8,6 +8,7 @@
   /* What filters: a name that is that of a data attribute of the rows, and what it is called. */
   const ANSWERS = {
     streaming: "streaming",
+    parallel: "parallel over time",
     sizes: "a size for each layer",
     kernel: "on torch's kernels",
     own: "without a plugin",

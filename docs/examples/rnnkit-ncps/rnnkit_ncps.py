@@ -46,7 +46,7 @@ class LTCOptions(StackOptions):
     """Steps of the solver in one time step."""
 
 
-class _FunctionalCell(InnerCell):
+class _FunctionalCell(InnerCell):  # type: ignore[misc]  # ncps has no types
     """The cell of ncps, reading its parameters from the module, so that `torch.func.functional_call` replaces them.
 
     ncps keeps a dict of its own, which continues to hold the first parameters.
@@ -54,7 +54,8 @@ class _FunctionalCell(InnerCell):
 
     @property
     def _params(self) -> dict[str, nn.Parameter | None]:
-        return self._parameters
+        parameters: dict[str, nn.Parameter | None] = self._parameters
+        return parameters
 
     @_params.setter
     def _params(self, value: Any) -> None:
@@ -91,7 +92,7 @@ class LTCCell(Cell):
             inner = _FunctionalCell(connections, input_size, ode_unfolds=ode_unfolds)
         self.inner = inner.to(device=torch.get_default_device() if device is None else device, dtype=dtype)
 
-    def project(self, x: Tensor, elapsed: Tensor) -> Any:
+    def project(self, x: Tensor, elapsed: Tensor | float = 1.0) -> Any:
         return x, elapsed
 
     def step(self, projected_t: Any, state: CellState) -> tuple[Tensor, CellState]:

@@ -262,7 +262,7 @@ ENTRIES = {
 }
 
 
-def cell_class(name: str, inner_class: Callable[..., Any]) -> type[TorchrecurrentCell]:
+def cell_class(name: str, inner_class: Any) -> type[TorchrecurrentCell]:
     """Return the class of cells that run a class of torchrecurrent."""
     bases = {base.__name__ for base in inner_class.__mro__}
     two_parts = any("DoubleState" in base for base in bases)

@@ -15,7 +15,7 @@ from rnnkit_cards.sections.example import example
 from rnnkit_cards.sections.header import header
 from rnnkit_cards.sections.learning import learning
 from rnnkit_cards.sections.options import options
-from rnnkit_cards.sections.references import generated_by, references
+from rnnkit_cards.sections.references import departures, generated_by, references
 from rnnkit_cards.sections.shapes import shapes
 
 STYLE = "assets/stylesheets/kinds.css"
@@ -43,10 +43,11 @@ def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS)
         header(card, measurements, links),
         equation(card, links),
         one_step(card),
+        departures(card),
         options(card, links),
         shapes(card, links),
         example(card, links),
-        capabilities(measurements, links),
+        capabilities(card, measurements, links),
         learning(measurements),
         speed(measurements),
         parameters(card),

@@ -119,6 +119,11 @@ class CardContext:
             for cell in self.cells
         )
 
+    @property
+    def parallel_over_time(self) -> bool:
+        """True if every cell computes all steps of a sequence at once."""
+        return bool(self.cells) and all(cell.parallel_over_time for cell in self.cells)
+
     @cached_property
     def torch_module(self) -> str:
         """The recurrent module of torch that the backbone contains, as `torch.nn.LSTM`; empty: none."""

@@ -25,6 +25,8 @@ from rnnkit import (
     CellState,
     InputError,
     Kind,
+    LinearCell,
+    Paper,
     PluginError,
     RecurrentSpec,
     StackOptions,
@@ -34,6 +36,7 @@ from rnnkit import (
     get_kind,
     list_kinds,
     register_kind,
+    summarize_spec,
 )
 from rnnkit.equation import FUNCTIONS as KNOWN_FUNCTIONS
 from rnnkit.equation import Equation, name_of
@@ -374,9 +377,15 @@ def test_index_table_equals_measurements():
         assert row["digits accuracy"] == f"{100 * found['learning']['accuracies'][-1]:.1f} %"
         model = build_model(RecurrentSpec(kind=kind, input_size=64, hidden_size=128))
         assert int(row["parameters 64 to 128"].replace(",", "")) == sum(each.numel() for each in model.parameters())
+        summary = summarize_spec(RecurrentSpec(kind=kind, input_size=64, hidden_size=128), time=1)
+        assert int(row["state bytes"].replace(",", "")) == summary.state_bytes
+        assert int(row["multiply-adds a step"].replace(",", "")) == summary.multiply_adds_per_step
+        assert row["family"] == filters["data-family"] == (record.family or "other")
+        cell = record.cell
+        assert row["parallel over time"] == ("yes" if cell is not None and issubclass(cell, LinearCell) else "no")
         assert filters["data-sizes"] == ("yes" if record.sizes_per_layer else "no")
         assert filters["data-own"] == ("no" if "/" in kind else "yes")
-        assert row["paper"].endswith(str(record.paper.year)) if record.paper else row["paper"] == "none"
+        assert row["paper"].endswith(str(record.papers[0].year)) if record.papers else row["paper"] == "none"
 
 
 def test_advice_agrees_with_measurements():
@@ -598,6 +607,36 @@ def test_symbols_of_heads_have_the_shapes_of_one_head():
     assert shapes["C_{t-1}", "C_t"][0] == "`(8, 8)`"
     assert shapes["y_t",] == ("`(8,)`", "output of the layer")
     assert shapes["w_f",] == ("`(input_size,)`", r"weights of \(x_t\)")
+
+
+def test_card_shows_papers_family_departures_and_checks_that_do_not_apply():
+    papers = [
+        Paper("The first", "Ann Lee", 2001, "https://arxiv.org/abs/2001.00001", contribution="the cell"),
+        Paper("The second", "Bo Ray et al.", 2002, "https://doi.org/10.1000/two", contribution="the gate"),
+    ]
+    record = cell_kind(
+        SimpleCell,
+        name="noted",
+        summary="A cell.",
+        papers=papers,
+        notes=["Here it has no bias."],
+        family="odd",
+        inapplicable_checks={"loss_decreases": "It is not trained."},
+    )
+    with register_kind(record):
+        page = card_text("noted", measure("noted", **QUICK))
+    assert "- **Family:** odd\n" in page
+    assert "[Lee, 2001](https://arxiv.org/abs/2001.00001) (the cell); [Ray et al., 2002]" in page
+    assert section(page, "Departures").strip() == "- Here it has no bias."
+    assert "- `loss_decreases`: It is not trained." in section(page, "Capabilities")
+    references = section(page, "References")
+    assert "[The second](https://doi.org/10.1000/two), 2002: the gate." in references
+    assert f"```bibtex\n{record.bibtex()}\n```" in references
+
+
+@pytest.mark.parametrize(("name", "parallel"), [("mingru", True), ("gru_cell", False), ("lstm", False)])
+def test_cells_with_a_scan_are_parallel_over_time(name, parallel):
+    assert CardContext.of(name).parallel_over_time is parallel
 
 
 class Mean(Backbone):

@@ -41,7 +41,7 @@ EQUATIONS = {
     "rnn": get_kind("rnn").equation,
     "mgu": equation_in("examples/rnnkit-mgu/rnnkit_mgu.py", "mgu"),
     "ugrnn": equation_in("plugins/cells.md", "update_gate"),
-    "cfn": equation_in("tutorials/write_a_plugin.md", "cfn"),
+    "cfn": equation_in("tutorials/write_a_plugin.md", "cfr"),
     "indrnn": r"h_t &= \phi(W x_t + u \odot h_{t-1} + b)",
     "peephole": r"""
         i_t &= \sigma(W_i x_t + U_i h_{t-1} + p_i \odot c_{t-1} + b_i) \\

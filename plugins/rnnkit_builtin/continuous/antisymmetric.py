@@ -20,8 +20,8 @@ CHANG = Paper(
 )
 
 START_NOTE = (
-    "W starts with the standard deviation 1 / sqrt(hidden_size), and the gate open, at a bias of 1. torchrecurrent 0.2.5 "
-    "starts W with the standard deviation 1 and has epsilon = 1 and gamma = 0, with which the state grows."
+    "W starts with the standard deviation 1 / sqrt(hidden_size), and the gate open, at a bias of 1. torchrecurrent "
+    "0.2.5 starts W with the standard deviation 1 and has epsilon = 1 and gamma = 0, with which the state grows."
 )
 
 

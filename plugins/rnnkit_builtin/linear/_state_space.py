@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -32,9 +32,10 @@ class StateSpaceOptions(StackOptions):
 
 
 class StateSpaceCell(ComplexLinearCell):
-    """Base class: y = GLU(Re(C s) + D x) of the states s_t = a s_{t-1} + B x_t, where a and B do not depend on time.
+    """Base class: y = GLU(m Re(C s) + D x) of the states s_t = a s_{t-1} + B x_t, where a and B do not depend on time.
 
     Attributes:
+        multiplicity: m, the number of states that one stands for: 2 for a pair of conjugates.
         weight_ih: `(2 * state_size, input_size)`; the real parts of B, then the imaginary parts.
         weight_out: `(2 * hidden_size, state_size)`; the real parts of C, then the imaginary parts.
         weight_skip: `(hidden_size, input_size)`; D.
@@ -42,6 +43,8 @@ class StateSpaceCell(ComplexLinearCell):
             `output="none"`.
         bias: `(2 * hidden_size,)`; that of v and g. None with `output="none"`.
     """
+
+    multiplicity: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -76,15 +79,12 @@ class StateSpaceCell(ComplexLinearCell):
 
     def read(self, re: Tensor, im: Tensor, *inputs: Tensor) -> Tensor:
         c_re, c_im = self.weight_out.chunk(2)
-        return self.glu(F.linear(re, c_re) - F.linear(im, c_im) + inputs[0])
+        return self.glu(self.multiplicity * (F.linear(re, c_re) - F.linear(im, c_im)) + inputs[0])
 
     def glu(self, x: Tensor) -> Tensor:
         """Return the GLU of x, `(..., hidden_size)`; x itself with `output="none"`."""
         return x if self.weight_glu is None else F.glu(F.linear(F.gelu(x), self.weight_glu, self.bias))
 
     def symbols(self) -> dict[str, Any]:
-        matrices = {
-            letter: torch.complex(*weight.chunk(2))
-            for letter, weight in [("B", self.weight_ih), ("C", self.weight_out)]
-        }
-        return {**matrices, "D": self.weight_skip, r"\mathrm{GLU}": self.glu, "i": 1j}
+        c = torch.complex(*self.weight_out.chunk(2))
+        return {"C": c, "D": self.weight_skip, r"\mathrm{GLU}": self.glu, "i": 1j}

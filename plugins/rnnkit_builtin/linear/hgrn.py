@@ -19,8 +19,8 @@ QIN = Paper(
 )
 
 REAL_NOTE = (
-    "The state is real, as in flash-linear-attention by one of the authors. In the paper it is complex, and each feature "
-    "rotates by an angle."
+    "The state is real, as in flash-linear-attention by one of the authors. In the paper it is complex, and each "
+    "feature rotates by an angle."
 )
 BOUND_NOTE = (
     "The bound gamma of layer k of L, counted from zero, starts at k / L, as in the paper. There a softmax over the "
@@ -98,7 +98,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
         cell_kind(
             HGRNCell,
             name="hgrn",
-            summary="A gated linear recurrence whose forget gates have lower bounds, by which higher layers remember longer.",
+            summary="A gated linear recurrence whose forget gates have lower bounds: higher layers remember longer.",
             family="linear",
             equation=r"""
                 f_t &= \gamma + (1 - \gamma) \odot \sigma(W_{if} x_t + b_f) \\

@@ -100,7 +100,7 @@ class LRUCell(StateSpaceCell):
 
     def symbols(self) -> dict[str, Any]:
         parameters = {r"\nu": self.log_nu, r"\theta": self.log_theta, r"\gamma": self.log_gamma}
-        return {**super().symbols(), **parameters}
+        return {**super().symbols(), **parameters, "B": torch.complex(*self.weight_ih.chunk(2))}
 
 
 def check_ring(spec: RecurrentSpec[Any]) -> Iterator[Problem]:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnkit.cells._unroll import Step
-from rnnkit.cells.cell import Cell
-from rnnkit.model import map_state
+from rnnkit.cells.cell import Cell, state_fields
+from rnnkit.model import expand_mask
 from rnnkit.options import StackOptions
 
 Draw = Callable[[Sequence[int], float], Tensor]
@@ -36,13 +36,17 @@ class Regularization(NamedTuple):
     Attributes:
         dropout: the probability of zeroing a feature of what a step reads.
         dropout_parts: the parts of the state that dropout acts on.
-        zoneout: for each part of the state, the probability that a feature keeps its value; empty for none.
+        zoneout: for each part that zoneout acts on, the probability that a feature keeps its value; empty for none.
+        zoneout_parts: the parts of the state that zoneout acts on.
+        shared_mask: those among them that share one mask over their first two axes.
         training: True in training.
     """
 
     dropout: float
     dropout_parts: tuple[str, ...]
-    zoneout: tuple[float, ...]
+    zoneout: tuple[Any, ...]
+    zoneout_parts: tuple[str, ...]
+    shared_mask: tuple[str, ...]
     training: bool
 
     @classmethod
@@ -51,11 +55,19 @@ class Regularization(NamedTuple):
         dropout = options.recurrent_dropout if training else 0.0
         parts = tuple(cell.recurrent_dropout_parts) if dropout else ()
         rates = options.zoneout if isinstance(options.zoneout, tuple) else (options.zoneout,) * len(state)
-        zoneout = rates if any(rates) else ()
-        return cls(dropout, parts, zoneout, training) if parts or zoneout else None
+        zoneout = {
+            name: rate
+            for name, part, rate in zip(state_fields(type(cell)), state, rates, strict=True)
+            if part.is_floating_point() and name not in cell.bookkeeping
+        }
+        zoneout = zoneout if any(zoneout.values()) else {}
+        shared = tuple(name for name in cell.shared_zoneout_mask if name in zoneout)
+        if not parts and not zoneout:
+            return None
+        return cls(dropout, parts, tuple(zoneout.values()), tuple(zoneout), shared, training)
 
     def masks(self, state: Any, time: int, draw: Draw) -> tuple[Tensor, ...]:
-        """Return the masks of all steps, `(time, batch, ...)` each: those of dropout, then those of zoneout.
+        """Return the masks of all steps, `(time, batch, ...)` each: those of dropout, those of zoneout, the shared one.
 
         In evaluation there are none.
 
@@ -65,8 +77,16 @@ class Regularization(NamedTuple):
             draw: returns a boolean tensor of a shape, which is True with a probability.
         """
         dropped = [self._dropout_mask(getattr(state, name), time, draw) for name in self.dropout_parts]
-        zoneout = zip(state, self.zoneout, strict=False) if self.training else ()
-        return (*dropped, *[draw((time, *part.shape), rate) for part, rate in zoneout])
+        if not self.training:
+            return (*dropped,)
+        rates = dict(zip(self.zoneout_parts, self.zoneout, strict=True))
+        kept = [draw((time, *getattr(state, name).shape), rates[name]) for name in self._own_masks()]
+        shared = [draw((time, *getattr(state, name).shape[:2]), rates[name]) for name in self.shared_mask[:1]]
+        return (*dropped, *kept, *shared)
+
+    def _own_masks(self) -> list[str]:
+        """Return the parts that zoneout acts on with a mask of their own."""
+        return [name for name in self.zoneout_parts if name not in self.shared_mask]
 
     def _dropout_mask(self, part: Tensor, time: int, draw: Draw) -> Tensor:
         """Return one mask for all steps."""
@@ -94,18 +114,22 @@ class Regularization(NamedTuple):
         """Return it with tensors as rates in a traced program: `scan` refuses symbols, as `dynamic=True` makes them."""
         if not torch.compiler.is_compiling():
             return self
-        rates = zip(state, self.zoneout, strict=False)
-        return self._replace(
-            zoneout=tuple(part.new_full((), rate if part.is_floating_point() else 0) for part, rate in rates)
-        )
+        rates = zip(self.zoneout_parts, self.zoneout, strict=True)
+        return self._replace(zoneout=tuple(getattr(state, name).new_full((), rate) for name, rate in rates))
 
     def _keep(self, state: Any, new: Any, masks: Sequence[Tensor]) -> Any:
         """Let the features keep their values where the masks are True."""
-        return map_state(_keep, state, new, type(state)(*masks))
+        own = zip(self._own_masks(), masks, strict=False)  # the shared mask follows
+        of_parts = {**dict(own), **{name: expand_mask(masks[-1], getattr(new, name)) for name in self.shared_mask}}
+        kept = {name: torch.where(mask, getattr(state, name), getattr(new, name)) for name, mask in of_parts.items()}
+        return new._replace(**kept)
 
     def _average(self, state: Any, new: Any) -> Any:
         """Average old and new values with the weights of zoneout, as in evaluation."""
-        return map_state(_average, state, new, type(state)(*self.zoneout))
+        rates = zip(self.zoneout_parts, self.zoneout, strict=True)
+        return new._replace(
+            **{name: rate * getattr(state, name) + (1 - rate) * getattr(new, name) for name, rate in rates}
+        )
 
 
 def draw_masks(regularization: Regularization, inputs: Any, state: Any) -> tuple[Tensor, ...]:
@@ -117,15 +141,6 @@ def draw_masks(regularization: Regularization, inputs: Any, state: Any) -> tuple
 
 def _time(inputs: Any) -> int:
     return _time(inputs[0]) if isinstance(inputs, tuple) else inputs.shape[0]
-
-
-# Integer parts of a state, such as a step count, are bookkeeping: they are never zoned out.
-def _average(old: Tensor, new: Tensor, rate: Any) -> Tensor:
-    return rate * old + (1 - rate) * new if new.is_floating_point() else new
-
-
-def _keep(old: Tensor, new: Tensor, mask: Tensor) -> Tensor:
-    return torch.where(mask, old, new) if new.is_floating_point() else new
 
 
 def _replace_output(output: Tensor, new: Any, mixed: Any) -> Any:

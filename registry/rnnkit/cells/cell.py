@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit._messages import short_repr
+from rnnkit.cells._state_parts import require_valid_parts
 from rnnkit.cells.initialization import chrono_, orthogonal_
 from rnnkit.model import ResettableModule, refuse_reentrant_checkpoint
 
@@ -57,6 +58,8 @@ class Cell(ResettableModule, ABC):
     | `time_feature` | a parameter `elapsed` of `project` |
     | `recurrent_init="orthogonal"` | `recurrent_weights()`: by default, every matrix named `weight_h...` |
     | `recurrent_dropout` | `recurrent_dropout_parts`, the parts of the state that are read by matrix products only |
+    | `zoneout` | nothing, or `shared_zoneout_mask`, and `supports_zoneout` left at True |
+    | `zoneout`, `learn_initial_state` | a part of the state that is not in `bookkeeping` |
 
     A constructor that takes `layer`, `num_layers` or `direction` gets the place of the cell in its stack, as where a
     start of the weights depends on the layer: the layer from 0 to `num_layers - 1`, and direction 0 for forward, 1 for
@@ -84,6 +87,26 @@ class Cell(ResettableModule, ABC):
     `recurrent_dropout` masks these parts. A part that is carried over element-wise, such as the cell state of an LSTM,
     must not be listed: with a fixed mask it would vanish or explode.
     """
+
+    parallel_over_time: ClassVar[bool] = False
+    """True if `unroll` computes all steps of a sequence at once, with a scan; shown in tables of kinds."""
+
+    bookkeeping: ClassVar[tuple[str, ...]] = ()
+    """The parts of the state that are not memory, such as a stabilizer or a step count.
+
+    They are neither learned by `learn_initial_state` nor changed by `zoneout` and `recurrent_dropout`. Parts of an
+    integer dtype are treated so in any case.
+    """
+
+    shared_zoneout_mask: ClassVar[tuple[str, ...]] = ()
+    """The parts of the state that `zoneout` keeps or updates together, such as a memory and its normalizer.
+
+    They share one mask over their first two axes, `(batch, units)`, which have the same sizes in each of them.
+    """
+
+    supports_zoneout: ClassVar[bool] = True
+    """False if a state with some features of one step and some of another means nothing, as where a stabilizer scales
+    all of them; `zoneout` is then refused."""
 
     accepts_none_state: ClassVar[bool] = False
     """True if `unroll_layers` accepts None in place of states that are all zeros, so that none are allocated."""
@@ -113,6 +136,8 @@ class Cell(ResettableModule, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.step is not Cell.step:  # a base class of cells may leave its state to subclasses
+            require_valid_parts(cls, state_fields(cls))
         # The methods that an executor was written for: `fused.py` compares them with those of the cell that runs.
         # They are recorded when the class is created, before anyone can patch them.
         cls.takes_elapsed = "elapsed" in inspect.signature(cls.project).parameters
@@ -128,6 +153,10 @@ class Cell(ResettableModule, ABC):
 
     def new_parameter(self, *shape: int) -> nn.Parameter:
         """Create a parameter, initialized uniformly in +-1 / sqrt(hidden_size) as in torch's recurrent modules.
+
+        For another start, call a function of `torch.nn.init` next, or assign values under `torch.no_grad()`, in the
+        constructor: `reset_parameters` runs it again. On the device `meta` tensors have no values, so that `item()` and
+        conditions on values fail there.
 
         Raises:
             TypeError: the constructor has not called `super().__init__()`.
@@ -273,7 +302,12 @@ class Cell(ResettableModule, ABC):
         return self.State(*[torch.zeros(*shape, device=device, dtype=dtype) for shape in shapes])
 
     def recurrent_weights(self) -> list[Tensor]:
-        """Return the matrices that multiply the state, `(gates * hidden_size, features)` each."""
+        """Return the matrices that multiply the state, `(gates * hidden_size, features)` each.
+
+        By default, they are the parameters with two axes whose names start with `weight_h`. Weights with three axes,
+        such as a block for each head, are not found: return their matrices, and override `init_orthogonal` if these
+        have no `hidden_size` rows for each gate.
+        """
         return [
             parameter
             for name, parameter in self.named_parameters()

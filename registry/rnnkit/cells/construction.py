@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from rnnkit.cells.cell import Cell, require_super_init, state_fields
+from rnnkit.errors import BuildError
 from rnnkit.options import StackOptions
 
 if TYPE_CHECKING:
@@ -115,10 +116,23 @@ def _initialize(cell: Cell, options: Any) -> None:
 
 
 def learned_state(cell: Cell, **factory_kwargs: Any) -> nn.ParameterDict:
-    """Create a parameter for each floating-point part of the initial state, with the cell's own value."""
+    """Create a parameter for each part of the initial state that is learned, with the cell's own value."""
     initial = zip(state_fields(type(cell)), cell.initial_state(1, **factory_kwargs), strict=True)
+    learned = [(name, part) for name, part in initial if part.is_floating_point() and name not in cell.bookkeeping]
     # clone: `part[0]` is a view, and a cell may return the same tensor for two parts or a tensor that it keeps
-    return nn.ParameterDict({name: nn.Parameter(part[0].clone()) for name, part in initial if part.is_floating_point()})
+    return nn.ParameterDict({name: nn.Parameter(part[0].clone()) for name, part in learned})
+
+
+def require_shared_masks(cells: Iterable[Cell]) -> None:
+    """Raise BuildError if the parts of a state that share a mask of zoneout have other first axes."""
+    for cell in {type(cell): cell for cell in cells if cell.shared_zoneout_mask}.values():
+        state = cell.state_shapes(1)
+        axes = {name: tuple(getattr(state, name))[:2] for name in cell.shared_zoneout_mask}
+        if len(set(axes.values())) > 1 or any(len(each) < 2 for each in axes.values()):
+            raise BuildError(
+                f"The parts in {type(cell).__name__}.shared_zoneout_mask must have the same first two axes "
+                f"(batch, units), but for one sequence they are {axes}"
+            )
 
 
 def output_features(layer: Sequence[Cell]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from rnnkit.cells._zoneout_rules import zoneout_problems
 from rnnkit.cells.cell import Cell, state_fields
 from rnnkit.cells.construction import (
     CellFactory,
@@ -176,12 +177,10 @@ def _cell_problems(
             f"The state of {cell.__name__} is not read by matrix products only, and a fixed mask would make it vanish "
             "or explode: use zoneout",
         )
-    if isinstance(options.zoneout, tuple) and len(options.zoneout) != len(parts):
-        yield Problem(
-            "options.zoneout",
-            f"The state of {cell.__name__} has {len(parts)} part{'s' * (len(parts) > 1)}, {', '.join(parts)}: "
-            "give one number for each, or one number for all cells and parts",
-        )
+    yield from zoneout_problems(options, cell)
+    if options.learn_initial_state and set(parts) <= set(cell.bookkeeping):
+        message = f"The state of {cell.__name__} is bookkeeping, which is not learned: leave it at False"
+        yield Problem("options.learn_initial_state", message)
     if options.recurrent_init == "orthogonal" and not _has_recurrent_weights(factory, spec, layer):
         yield Problem("options.recurrent_init", f"{cell.__name__} has no recurrent weight: leave it at 'default'")
 

@@ -29,6 +29,8 @@ class LinearCell(Cell):
     ```
     """
 
+    parallel_over_time = True
+
     @abstractmethod
     def coefficients(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return a_t and b_t of all time steps, which broadcast to `(..., *state)`, and what `read` takes after them.

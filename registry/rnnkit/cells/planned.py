@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
@@ -33,6 +33,9 @@ class Execution(NamedTuple):
 UNROLL = Execution("unroll")
 UNROLL_LAYERS = Execution("unroll_layers")
 STEP_LOOP = "step loop"
+_ONE_STEP = "an executor takes longer for one step"
+_MODIFIED = "hooks, parametrizations or attributes change the cell"
+_NO_EXECUTOR = "no executor is installed"
 
 
 def unroll_planned(
@@ -86,24 +89,34 @@ def choose_executor(
         is_one_step: True if the sequences have one step.
     """
     if is_one_step:
-        return "an executor takes longer for one step"
+        return _ONE_STEP
     if is_modified(cell):
-        return "hooks, parametrizations or attributes change the cell"
+        return _MODIFIED
     from rnnkit.executors import installed_executors  # models of one step do not pay for the import
 
     executors = installed_executors()
     if not executors:
-        return "no executor is installed"
+        return _NO_EXECUTOR
     from rnnkit.plan import Refusal, choose
 
     choice = choose(executors, cell, inputs, state, regularization)
     return choice.reason if isinstance(choice, Refusal) else choice
 
 
-def choose_executors(cells: Iterable[Cell], x: Tensor, states: Iterable[Any]) -> list[Choice | str]:
+def choose_executors(cells: Sequence[Cell], x: Tensor, states: Sequence[Any]) -> list[Choice | str]:
     """Return the executor of each cell, or the reason why it has none, for an input `(time, batch, ...)`."""
-    pairs = zip(cells, states, strict=True)
-    return [choose_executor(cell, x, state, is_one_step=x.shape[0] == 1) for cell, state in pairs]
+    from rnnkit.executors import installed_executors  # as in `choose_executor`
+
+    executors = installed_executors()
+    if x.shape[0] == 1 or not executors:
+        return [_NO_EXECUTOR if x.shape[0] > 1 else _ONE_STEP] * len(cells)
+    from rnnkit.plan import Refusal, choose_each
+
+    changed = [is_modified(cell) for cell in cells]
+    plain = [cell for cell, is_changed in zip(cells, changed, strict=True) if not is_changed]
+    found = iter(choose_each(executors, plain, x, states))
+    choices = [None if is_changed else next(found) for is_changed in changed]
+    return [each.reason if isinstance(each, Refusal) else each or _MODIFIED for each in choices]
 
 
 def run_choice(

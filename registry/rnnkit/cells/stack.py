@@ -14,7 +14,14 @@ from rnnkit.cells._planned_operator import new_number
 from rnnkit.cells._regularization import apply_dropout
 from rnnkit.cells._unroll import SequenceEnds, elapsed_in_reverse
 from rnnkit.cells.cell import Cell
-from rnnkit.cells.construction import CellFactory, learned_state, make_layers, output_features, time_feature
+from rnnkit.cells.construction import (
+    CellFactory,
+    learned_state,
+    make_layers,
+    output_features,
+    require_shared_masks,
+    time_feature,
+)
 from rnnkit.cells.fused import execution_paths, unroll_layers_fused
 from rnnkit.cells.planned import UNROLL_LAYERS, Execution, choose_executors, has_executor
 from rnnkit.errors import BuildError
@@ -45,7 +52,8 @@ class CellStack(Backbone):
         dtype: dtype of the parameters; None: torch's default.
 
     Raises:
-        BuildError: `residual=True`, and the outputs of the layers have different sizes.
+        BuildError: `residual=True`, and the outputs of the layers have different sizes, or a state has parts
+            that cannot share a mask, as `shared_zoneout_mask` requires.
 
     Attributes:
         cells: one cell for each layer and direction, in torch's order: layer 0 forward, layer 0 reverse, layer 1
@@ -80,6 +88,7 @@ class CellStack(Backbone):
         if self.options.residual and len(set(sizes)) > 1:
             raise BuildError(f"residual=True requires layers of one size, but their outputs have {sizes} features")
         self.cells = nn.ModuleList(cell for layer in layers for cell in layer)
+        require_shared_masks(self._cells())
         self._may_prefer_executor = any(
             type(cell).prefers_executor is not Cell.prefers_executor for cell in self._cells()
         )

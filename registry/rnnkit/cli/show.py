@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnkit import RnnkitError, current_catalog
+from rnnkit import InputError, RnnkitError, current_catalog
 from rnnkit._messages import as_text
 from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.completion import complete_kind
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 @click.command(cls=RnnkitCommand)
 @click.argument("kind", shell_complete=complete_kind)
+@click.option("--bibtex", "as_bibtex", is_flag=True, help="Show its papers as BibTeX entries only.")
 @json_option
 @click.pass_obj
-def command(console: Console, *, kind: str, as_json: bool) -> None:
+def command(console: Console, *, kind: str, as_bibtex: bool, as_json: bool) -> None:
     """Show a kind: its equation, options and size.
 
     Loads the plugin of KIND. If KIND is the path of an .onnx file that `rnnkit export` wrote, shows its inputs, outputs
@@ -34,6 +35,9 @@ def command(console: Console, *, kind: str, as_json: bool) -> None:
     if kind.lower().endswith(".onnx"):
         file_facts = _file_facts(kind)
         console.json(file_facts) if as_json else _show_file(console, file_facts)
+        return
+    if as_bibtex:
+        console.text(_bibtex(kind))
         return
     facts = _facts(kind)
     console.json(facts) if as_json else _show(console, facts)
@@ -75,10 +79,18 @@ def _facts(name: str) -> dict[str, Any]:
         "family": as_text(kind.family),
         "papers": _papers(kind),
         "notes": [as_text(note) for note in kind.notes],
+        "inapplicable_checks": {name: as_text(reason) for name, reason in kind.inapplicable_checks.items()},
         "sizes_per_layer": bool(kind.sizes_per_layer),
         "example": _example(candidate.name),
         "options": [field._asdict() for field in describe_options(kind.options)],
     }
+
+
+def _bibtex(name: str) -> str:
+    kind = current_catalog().get(name)
+    if not kind.papers:
+        raise InputError(f"The kind {name!r} names no paper")
+    return kind.bibtex()
 
 
 def _papers(kind: Kind) -> list[dict[str, str]]:
@@ -121,9 +133,11 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
 def _origin(facts: dict[str, Any]) -> list[str]:
     sizes = "one for all layers, or one for each layer" if facts["sizes_per_layer"] else "one for all layers"
     lines = [f"Provided by: {facts['distribution']} {facts['version']}"]
+    lines += [f"Family: {facts['family']}"] if facts["family"] else []
     lines += [_cited(paper) for paper in facts["papers"]]
     lines.append(f"Hidden sizes: {sizes}")
-    return [*lines, *[f"Note: {note}" for note in facts["notes"]]]
+    lines += [f"Note: {note}" for note in facts["notes"]]
+    return [*lines, *[f"Check {name} does not apply: {why}" for name, why in facts["inapplicable_checks"].items()]]
 
 
 def _cited(paper: dict[str, str]) -> str:

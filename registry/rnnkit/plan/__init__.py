@@ -6,7 +6,7 @@ gradient and arranges both in stages: a `Plan`. A step that does anything else h
 to choose an executor.
 """
 
-from rnnkit.plan.choice import Choice, choose
+from rnnkit.plan.choice import Choice, choose, choose_each
 from rnnkit.plan.executor import Executor
 from rnnkit.plan.instructions import INSTRUCTIONS, Instruction
 from rnnkit.plan.programs import Place, PlacedInstruction, PlacedProduct, Plan, Program, Stage
@@ -29,6 +29,7 @@ __all__ = [
     "Regularization",
     "Stage",
     "choose",
+    "choose_each",
     "flatten",
     "plan_for",
     "unroll",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from rnnkit.plan.executor import Executor
 from rnnkit.plan.programs import Plan
 from rnnkit.plan.record import flatten
 from rnnkit.plan.steps import Regularization
-from rnnkit.plan.trust import Refusal, plan_for
+from rnnkit.plan.trust import Refusal, plan_for, plans_for
 
 
 class Choice(NamedTuple):
@@ -41,11 +41,29 @@ def choose(
     reason = _mode(tensors[0].device.type) or _unusual_tensor(tensors)
     if reason is not None:
         return Refusal(reason)
-    plan = plan_for(cell, regularization)
-    return plan if isinstance(plan, Refusal) else _first(executors, plan, tensors[0])
+    return _first(executors, plan_for(cell, regularization), tensors[0])
 
 
-def _first(executors: Sequence[Executor], plan: Plan, like: Tensor) -> Choice | Refusal:
+def choose_each(
+    executors: Sequence[Executor], cells: Sequence[Any], x: Tensor, states: Iterable[Any]
+) -> list[Choice | Refusal]:
+    """Return `choose` for each cell of a stack, with one look at torch's modes, the tensors and the classes.
+
+    Args:
+        executors: as in `choose`, at least one.
+        cells: the cells.
+        x: the input of the stack, `(time, batch, input_size)`.
+        states: the state of each cell before the first step.
+    """
+    reason = _mode(x.device.type) or _unusual_tensor((x, *[part for state in states for part in state]))
+    if reason is not None:
+        return [Refusal(reason)] * len(cells)
+    return [_first(executors, plan, x) for plan in plans_for(cells)]
+
+
+def _first(executors: Sequence[Executor], plan: Plan | Refusal, like: Tensor) -> Choice | Refusal:
+    if isinstance(plan, Refusal):
+        return plan
     reasons = []
     for executor in executors:
         reason = executor.refuses(plan, like.dtype, like.device)

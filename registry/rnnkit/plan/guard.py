@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import types
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from itertools import repeat
 from operator import call, is_
 from typing import Any
@@ -21,6 +21,7 @@ from rnnkit.plan.snapshot import (
     MISSING,
     NUMBERS,
     Snapshot,
+    Source,
     descriptor_functions,
     freeze,
     hold,
@@ -30,6 +31,32 @@ from rnnkit.plan.unsupported import Unsupported
 
 _CONSTANTS = (*NUMBERS, *BY_IDENTITY, types.FunctionType, types.ModuleType, type, Tensor, nn.Module)
 _SAME = object()
+
+
+class _Values:
+    """The values of sources, compared with those of today."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = [(weakref.ref(owner), read) for owner, read in sources]
+        values = [value for owner, read in sources for value in read(owner)]
+        self._containers = [(n, _comparison(value)) for n, value in enumerate(values) if not _is_constant(value)]
+        for position, _ in self._containers:
+            values[position] = _SAME
+        self._values = list(map(_reader, values))
+
+    def are_of(self, sources: Sequence[Source]) -> bool:
+        """True if these are the same sources, with the same values."""
+        owners = zip(self._sources, sources, strict=True)
+        return all(known() is owner for (known, _), (owner, _) in owners) and self.are_same()
+
+    def are_same(self) -> bool:
+        now: list[Any] = []
+        for owner, read in self._sources:
+            now += read(owner())
+        for position, is_same in self._containers:
+            if is_same(now[position]):
+                now[position] = _SAME
+        return _are(now, self._values)
 
 
 class Guard:
@@ -43,7 +70,9 @@ class Guard:
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._sources = [(weakref.ref(owner), read) for owner, read in snapshot.sources]
+        modules = [source for source in snapshot.sources if isinstance(source[0], nn.Module)]
+        self._of_modules = _Values(modules)
+        self._shared = _shared_values([source for source in snapshot.sources if not isinstance(source[0], nn.Module)])
         self._empty = snapshot.empty
         self._tensors: list[tuple[Callable[[], Any], Any]] = [
             (weakref.ref(tensor), tensor_facts(tensor)) for tensor in snapshot.tensors
@@ -52,33 +81,43 @@ class Guard:
         # a plan knows two tensors of one memory by one path, and whether they still are one would be slow to see
         objects = {id(tensor): tensor for tensor in snapshot.tensors}
         self._separate = len({tensor_place(tensor) for tensor in objects.values()}) == len(objects)
-        values = [value for owner, read in snapshot.sources for value in read(owner)]
-        self._containers = [(n, _comparison(value)) for n, value in enumerate(values) if not _is_constant(value)]
-        for position, _ in self._containers:
-            values[position] = _SAME
-        self._values = list(map(_reader, values))
 
-    def is_unchanged(self) -> bool:
-        """True if the values are the same, and no mode of torch is on that forbids plans."""
+    def is_unchanged(self, seen: set[Any] | None = None) -> bool:
+        """True if the values are the same, and no mode of torch is on that forbids plans.
+
+        Args:
+            seen: the values of classes and functions that guards have just found to be the same; None: none.
+        """
         if transforms_are_active() or _has_any_global_hook() or any(map(autocast_is_on, self._devices)):
             return False
         try:
-            return self._same_values() and self._same_tensors() and not any(self._empty)
+            return self._same_values(set() if seen is None else seen) and self._same_tensors() and not any(self._empty)
         except (Unsupported, AttributeError, KeyError, RuntimeError, TypeError, ValueError):  # something was deleted
             return False
 
-    def _same_values(self) -> bool:
-        now: list[Any] = []
-        for owner, read in self._sources:
-            now += read(owner())
-        for position, is_same in self._containers:
-            if is_same(now[position]):
-                now[position] = _SAME
-        return _are(now, self._values)
+    def _same_values(self, seen: set[Any]) -> bool:
+        if self._shared not in seen:
+            if not self._shared.are_same():
+                return False
+            seen.add(self._shared)
+        return self._of_modules.are_same()
 
     def _same_tensors(self) -> bool:
         # a list, not a generator: this runs at every call
         return self._separate and all([tensor_facts(tensor()) == facts for tensor, facts in self._tensors])  # noqa: C419
+
+
+# The values that cells of one class have in common, by the identity of what has them and the names of the values.
+_shared: weakref.WeakValueDictionary[Any, _Values] = weakref.WeakValueDictionary()
+
+
+def _shared_values(sources: Sequence[Source]) -> _Values:
+    """Return the values of classes and functions, one object for all cells with the same."""
+    key = tuple((id(owner), read.func, tuple(read.args[0])) for owner, read in sources)
+    found = _shared.get(key)
+    if found is None or not found.are_of(sources):
+        found = _shared[key] = _Values(sources)
+    return found
 
 
 def _reader(value: Any) -> Callable[[], Any]:

@@ -10,10 +10,10 @@ import enum
 import functools
 import types
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -66,6 +66,8 @@ BY_IDENTITY = (
 )
 MISSING = object()
 """The value of a global variable that does not exist."""
+Source: TypeAlias = tuple[Any, partial[Iterable[Any]]]
+"""A module, class or function, and a function of it that returns values, with their names as its argument."""
 _HOOKS = tuple(name for name in vars(nn.Module()) if name.endswith("_hooks") and "state_dict" not in name)
 
 
@@ -84,7 +86,7 @@ class Snapshot:
 
     def __init__(self, codes: Collection[types.CodeType] = ()) -> None:
         self.key: Any = ()
-        self.sources: list[tuple[Any, Callable[[Any], Iterable[Any]]]] = []
+        self.sources: list[Source] = []
         self.tensors: list[Tensor] = []
         self.empty: list[dict[str, Any]] = []
         self._found: set[types.CodeType] = set()

@@ -19,7 +19,7 @@ import copy
 import types
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -90,16 +90,35 @@ def plan_for(cell: Any, regularization: Regularization | None = None) -> Plan | 
         cell: a `Cell`.
         regularization: what changes its steps in training; None: nothing.
     """
+    return _known_plan(cell, regularization, set()) or _look_up(Steps(cell, regularization))
+
+
+def plans_for(cells: Iterable[Any]) -> list[Plan | Refusal]:
+    """Return `plan_for` for each cell. The values of classes that several cells have in common are compared once."""
+    found: list[Plan | Refusal] = []
+    seen: set[Any] = set()
+    for cell in cells:
+        plan = _known_plan(cell, None, seen)
+        if plan is None:
+            plan = _look_up(Steps(cell, None))
+            seen.clear()  # the author's code has run
+        found.append(plan)
+    return found
+
+
+def _known_plan(cell: Any, regularization: Regularization | None, seen: set[Any]) -> Plan | Refusal | None:
     known = _guarded.get(cell, {}).get(regularization)
-    if known is not None and known[0].is_unchanged():
-        return known[1]
+    return known[1] if known is not None and known[0].is_unchanged(seen) else None
+
+
+def _look_up(steps: Steps) -> Plan | Refusal:
     try:
-        return _look_up(Steps(cell, regularization))
+        return _find(steps)
     except Unsupported as error:
         return Refusal(str(error))
 
 
-def _look_up(steps: Steps) -> Plan | Refusal:
+def _find(steps: Steps) -> Plan | Refusal:
     cell, regularization = steps
     _refuse_modes(cell)
     if cell in _stateful:

@@ -52,7 +52,7 @@ def test_outputs_and_states_equal_ncps(options: dict[str, Any], wiring: Wiring) 
 def test_elapsed_times_equal_ncps() -> None:
     torch.manual_seed(0)
     spec = RecurrentSpec(kind="ltc", input_size=4, hidden_size=9, options={"time_feature": 1})
-    backbone = build_model(spec, dtype=torch.float64).backbone
+    backbone: Any = build_model(spec, dtype=torch.float64).backbone
     x, times = torch.randn(1, 6, 3, dtype=torch.float64), torch.rand(6, dtype=torch.float64) + 0.1
     output, _ = backbone(torch.cat([x[..., :1], times[None, :, None], x[..., 1:]], -1))
     network = theirs(FullyConnected(9, 9), 6, backbone.cells[0].inner.state_dict())

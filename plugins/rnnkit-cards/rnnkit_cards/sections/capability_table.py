@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from rnnkit_cards.capabilities import CAPABILITIES, short_reason, support
+from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.links import Links
 from rnnkit_cards.markdown import code, collapsed, table
 from rnnkit_cards.measurements import CheckOutcome, Measurements
@@ -12,13 +13,16 @@ from rnnkit_cards.measurements import CheckOutcome, Measurements
 _OUTCOMES = {"failed": "**failed**"}
 
 
-def capabilities(measurements: Measurements, links: Links) -> str:
+def capabilities(card: CardContext, measurements: Measurements, links: Links) -> str:
     """A table of features, the values that the kind rejects, and all checks in a collapsed block."""
     parts = ["## Capabilities", _counts(measurements, links), _table(measurements, links)]
     rejected = dict.fromkeys(each for outcome in measurements.checks for each in outcome.left_out)
     if rejected:
         items = "\n".join(f"- {_rejection(each)}" for each in rejected)
         parts.append(f"The kind rejects when the spec is created:\n\n{items}")
+    if declared := card.record.inapplicable_checks:
+        items = "\n".join(f"- {code(name)}: {reason}" for name, reason in declared.items())
+        parts.append(f"Checks that do not apply:\n\n{items}")
     parts.append(collapsed(f"All {len(measurements.checks)} conformance checks", _all_checks(measurements)))
     return "\n\n".join(parts)
 

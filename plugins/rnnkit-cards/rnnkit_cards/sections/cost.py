@@ -1,10 +1,10 @@
-"""The cost of a kind: time relative to torch's LSTM, and parameters."""
+"""The cost of a kind: time relative to torch's LSTM, parameters, state and multiply-adds."""
 
 from __future__ import annotations
 
 from pydantic import ValidationError
 
-from rnnkit import RecurrentSpec, RnnkitError, summarize_spec
+from rnnkit import ModelSummary, RecurrentSpec, RnnkitError, summarize_spec
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.markdown import table
 from rnnkit_cards.measurements import Measurements, Speed, Timing
@@ -36,19 +36,24 @@ def measured_on(measurements: Measurements) -> str:
 
 
 def parameters(card: CardContext) -> str:
-    """The number of parameters of one layer."""
-    count, reason = parameter_count(card)
+    """The number of parameters, the size of the state and the multiply-adds of one layer."""
+    summary = layer_summary(card)
+    if isinstance(summary, str):
+        return f"## Parameters\n\n{summary}"
     sizes = ", ".join(f"`{name}` {size}" for name, size in _SIZES.items() if name != "num_layers")
-    text = f"**{count:,}** with {sizes} and one layer, without a readout." if count is not None else reason
-    return f"## Parameters\n\n{text}"
+    text = f"**{summary.parameters:,}** with {sizes} and one layer, without a readout."
+    state = f"The state of one sequence takes {summary.state_bytes:,} bytes in {summary.dtype}"
+    adds = summary.multiply_adds_per_step
+    cost = f"{state}, and a step {adds:,} multiply-adds." if adds is not None else f"{state}."
+    return f"## Parameters\n\n{text} {cost}"
 
 
-def parameter_count(card: CardContext) -> tuple[int | None, str]:
-    """The number of parameters of one layer, or None and the reason if the kind rejects the sizes."""
+def layer_summary(card: CardContext) -> ModelSummary | str:
+    """The summary of one layer, or the reason if the kind rejects the sizes."""
     try:
-        return summarize_spec(RecurrentSpec.from_dict({"kind": card.name, **_SIZES}), time=1).parameters, ""
+        return summarize_spec(RecurrentSpec.from_dict({"kind": card.name, **_SIZES}), time=1)
     except (ValidationError, RnnkitError) as error:
-        return None, f"Not known: {' '.join(str(error).split())}"
+        return f"Not known: {' '.join(str(error).split())}"
 
 
 def _shape(each: Speed) -> str:

@@ -14,8 +14,10 @@ def header(card: CardContext, measurements: Measurements, links: Links) -> str:
     """The title, the summary, and a list of facts."""
     facts = {
         "Provided by": _provider(card),
-        "Paper": _paper(card),
+        "Family": card.record.family,
+        "Paper" if len(card.record.papers) == 1 else "Papers": _papers(card),
         "Implementation": _implementation(card),
+        "Parallel over time": "yes" if card.parallel_over_time else "no",
         "Plan": _plan(card, links),
         "Streaming": links.to("how_to/streams.md", streaming_support(measurements)),
         "Hidden size": "one for all layers, or one per layer" if card.record.sizes_per_layer else "one for all layers",
@@ -46,9 +48,13 @@ def _provider(card: CardContext) -> str:
     return "this process" if card.distribution == "local" else code(card.distribution)
 
 
-def _paper(card: CardContext) -> str:
+def _papers(card: CardContext) -> str:
     papers = card.record.papers
-    return ", ".join(f"[{surnames(paper.authors)}, {paper.year}]({paper.link})" for paper in papers)
+    return "; ".join(
+        f"[{surnames(paper.authors)}, {paper.year}]({paper.link})"
+        + f" ({paper.contribution})" * bool(paper.contribution)
+        for paper in papers
+    )
 
 
 def surnames(authors: str) -> str:

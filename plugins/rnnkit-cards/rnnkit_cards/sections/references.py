@@ -1,4 +1,4 @@
-"""The papers of a kind, links to the API, and how to regenerate the card."""
+"""The papers of a kind, its departures from them, links to the API, and how to regenerate the card."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rnnkit import Paper
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.files import measurements_path
 from rnnkit_cards.links import Links
-from rnnkit_cards.markdown import code
+from rnnkit_cards.markdown import code, collapsed
 
 _API = {
     "rnnkit.RecurrentSpec": ("reference/api/specs.md", "the configuration of a model"),
@@ -31,7 +31,13 @@ def references(card: CardContext, links: Links) -> str:
     ]
     api = {**_API, **(_STACK_API if card.cells else {})}
     lines += [f"- {_link(name, page, links)}: {text}." for name, (page, text) in api.items()]
-    return "## References\n\n" + "\n".join(lines)
+    entries = collapsed("BibTeX", f"```bibtex\n{card.record.bibtex()}\n```") if card.record.papers else ""
+    return "\n\n".join(filter(None, ["## References", "\n".join(lines), entries]))
+
+
+def departures(card: CardContext) -> str:
+    """Where the kind differs from its papers, or other implementations from it; empty if it has no notes."""
+    return "\n".join(["## Departures\n", *(f"- {note}" for note in card.record.notes)]) if card.record.notes else ""
 
 
 def _link(name: str, page: str, links: Links) -> str:

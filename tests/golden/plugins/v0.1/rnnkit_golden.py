@@ -115,7 +115,7 @@ def register_kinds(register):
                 g_t &= \sigma(s (W_g x_t + U_g h_{t-1} + b_g)) \\
                 h_t &= g_t \odot h_{t-1} + (1 - g_t) \odot c_t
             """,
-            paper=PAPER,
+            papers=[PAPER],
         )
     )
     register(
@@ -125,7 +125,7 @@ def register_kinds(register):
             options=LeakyOptions,
             summary="Keeps a part of what it had.",
             check=check_leaky,
-            paper=PAPER,
+            papers=(PAPER,),
             deprecated=Deprecation(since="0.1.0", instead="golden_cell"),
         )
     )

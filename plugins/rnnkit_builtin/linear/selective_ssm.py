@@ -1,0 +1,189 @@
+"""The kind `selective_ssm`: the recurrence of Mamba, whose step size, input and output maps read the input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Size, Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from rnnkit import Cell, CellState, Kind, Paper, StackOptions, cell_kind, hookimpl, scan
+
+GU = Paper(
+    title="Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
+    authors="Albert Gu, Tri Dao",
+    year=2023,
+    link="https://arxiv.org/abs/2312.00752",
+)
+
+BLOCK_NOTE = (
+    "This is the selective scan, S6, behind a linear map of the input. The block of Mamba has a short convolution and "
+    "a gate beside it."
+)
+EULER_NOTE = (
+    "The input enters by Euler's method, times Delta B, as in the authors' code and all others. The paper writes a "
+    "zero-order hold for it."
+)
+DECAY_NOTE = "Exclude the parameters `log_decay` and `weight_skip` from weight decay, as the authors' code does."
+
+# States of (batch, hidden_size, state_size) features that are held at once. More do not fit into a processor's cache.
+_CHUNK = 2**20
+
+
+class SelectiveSSMOptions(StackOptions):
+    """Options of the kind `selective_ssm`."""
+
+    state_size: Annotated[int, Field(ge=1)] = 16
+    """Number of states of each feature."""
+
+    rank: Annotated[int, Field(ge=1)] | None = None
+    """Rank of the map from the input to the step sizes; None: `hidden_size / 16`, rounded up."""
+
+
+class SelectiveSSMCell(Cell):
+    """One step of the selective state space model; its state is `CellState(h)`, `(batch, hidden_size, state_size)`.
+
+    Attributes:
+        weight_ih: `(hidden_size, input_size)`; the map from x to u.
+        weight_selection: `(rank + 2 * state_size, hidden_size)`; the rows of W_r, W_B and W_C.
+        weight_step: `(hidden_size, rank)`; W_Delta.
+        bias: `(hidden_size,)`; b_Delta, or None.
+        log_decay: `(hidden_size, state_size)`; A = -exp(log_decay).
+        weight_skip: `(hidden_size,)`; D.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        state_size: int = 16,
+        rank: int | None = None,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.state_size = state_size
+        self.rank = math.ceil(hidden_size / 16) if rank is None else rank
+        self.weight_ih = self.new_parameter(hidden_size, input_size)
+        self.weight_selection = self.new_parameter(self.rank + 2 * state_size, hidden_size)
+        self.weight_step = self.new_parameter(hidden_size, self.rank)
+        self.bias = self.new_parameter(hidden_size) if bias else None
+        self.log_decay = self.new_parameter(hidden_size, state_size)
+        self.weight_skip = self.new_parameter(hidden_size)
+        self._initialize()
+
+    @torch.no_grad()
+    def _initialize(self) -> None:
+        bound = self.rank**-0.5
+        nn.init.uniform_(self.weight_step, -bound, bound)
+        nn.init.ones_(self.weight_skip)
+        self.log_decay.copy_(torch.arange(1, self.state_size + 1, device=self.log_decay.device).log())
+        if self.bias is not None:
+            step = nn.init.uniform_(self.bias, math.log(0.001), math.log(0.1)).exp()
+            self.bias.copy_(step + torch.log(-torch.expm1(-step)))  # the inverse of softplus
+
+    def state_shapes(self, batch_size: int) -> CellState:
+        return CellState(Size((batch_size, self.hidden_size, self.state_size)))  # type: ignore[arg-type]
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        u = F.linear(x, self.weight_ih)
+        r, b, c = F.linear(u, self.weight_selection).split([self.rank, self.state_size, self.state_size], -1)
+        return F.softplus(F.linear(r, self.weight_step, self.bias)), u, b, c
+
+    def step(self, projected_t: Any, state: CellState) -> tuple[Tensor, CellState]:
+        delta, u, b, c = projected_t
+        h = self._factors(delta) * state.h + _terms(delta, u, b)
+        return self._read(h, u, c), CellState(h)
+
+    def _factors(self, delta: Tensor) -> Tensor:
+        return torch.exp(delta[..., None] * -torch.exp(self.log_decay))
+
+    def _read(self, h: Tensor, u: Tensor, c: Tensor) -> Tensor:
+        return (h @ c[..., None]).squeeze(-1) + self.weight_skip * u
+
+    def unroll(self, x: Tensor, state: CellState, lengths: Tensor | None) -> Any:
+        if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
+            return NotImplemented
+        # The states of all steps are `state_size` times as large as the output. Only those of one chunk are held: the
+        # backward pass computes them again.
+        steps = max(_CHUNK // max(state.h.numel(), 1), 16)
+        chunks = list(zip(*(part.split(steps) for part in self.project(x)), strict=True))
+        h, outputs = state.h, []
+        last = h
+        for index, chunk in enumerate(chunks):
+            ends = None if lengths is None else lengths - 1 - index * steps
+            if len(chunks) == 1 or not torch.is_grad_enabled():
+                y, h, last = self._run_chunk(chunk, h, last, ends)
+            else:
+                y, h, last = checkpoint(
+                    self._run_chunk, chunk, h, last, ends, use_reentrant=False, preserve_rng_state=False
+                )
+            outputs.append(y)
+        return torch.cat(outputs), CellState(last)
+
+    def _run_chunk(
+        self, projected: tuple[Tensor, ...], h: Tensor, last: Tensor, ends: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run some steps.
+
+        Args:
+            projected: the results of `project` at these steps.
+            h: the state before.
+            last: the final state of the sequences that ended before.
+            ends: the last valid step of each sequence, counted from the start of the chunk; None: all are valid.
+
+        Returns:
+            The outputs, the state after the steps, and the final state of the sequences that have ended.
+        """
+        delta, u, b, c = projected
+        states = scan(self._factors(delta), _terms(delta, u, b), h)
+        y, h = self._read(states, u, c), states[-1]
+        if ends is None:
+            return y, h, h
+        ended = states[ends.clamp(0, len(states) - 1), torch.arange(len(ends), device=ends.device)]
+        is_here = ((ends >= 0) & (ends < len(states)))[:, None, None]
+        return y, h, torch.where(is_here, ended, last)
+
+    def symbols(self) -> dict[str, Any]:
+        w_r, w_b, w_c = self.weight_selection.split([self.rank, self.state_size, self.state_size])
+        maps = {"W_u": self.weight_ih, "W_r": w_r, "W_B": w_b, "W_C": w_c, r"W_\Delta": self.weight_step}
+        values = {r"b_\Delta": 0 if self.bias is None else self.bias, "A": -torch.exp(self.log_decay)}
+        return {**maps, **values, "D": self.weight_skip, r"\exp": torch.exp}
+
+
+def _terms(delta: Tensor, u: Tensor, b: Tensor) -> Tensor:
+    return (delta * u)[..., None] * b[..., None, :]
+
+
+@hookimpl
+def register_kinds(register: Callable[[Kind], None]) -> None:
+    register(
+        cell_kind(
+            SelectiveSSMCell,
+            name="selective_ssm",
+            summary="The selective state space model of Mamba, which chooses by its input what to keep.",
+            family="linear",
+            equation=r"""
+                u_t &= W_u x_t \\
+                \Delta_t &= \mathrm{softplus}(W_\Delta W_r u_t + b_\Delta) \\
+                h_t &= \exp(\mathrm{diag}(\Delta_t) A) \odot h_{t-1} + (\Delta_t \odot u_t) (W_B u_t)^\top \\
+                y_t &= h_t W_C u_t + D \odot u_t
+            """,
+            meanings={
+                "u_t": "input of the recurrence",
+                r"\Delta_t": "step size of each feature: large to take in the input, small to keep the state",
+                "h_t": "states of each feature, a matrix",
+                "A": "rates of decay, -exp(log_decay); the exponential acts on each entry",
+            },
+            papers=[GU],
+            notes=[BLOCK_NOTE, EULER_NOTE, DECAY_NOTE],
+            options=SelectiveSSMOptions,
+        )
+    )
