@@ -10,23 +10,24 @@ NO_FORGET_GATE = {"forget_bias_opens_forget_gate"}
 STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 NO_TRAINABLE_WEIGHTS = {"output_depends_on_every_layer", "loss_decreases"}
 NO_BIAS = {"bias_false_removes_every_bias"}
-GATED = {"dropout_parts_are_only_multiplied"}
 NO_READABLE_EQUATION = {"step_matches_equation"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
     "cfc": NO_FORGET_GATE,
-    "cfn": GATED,
+    "cfn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "cornn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
     "esn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE | NO_TRAINABLE_WEIGHTS,
     "exprnn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE | NO_BIAS,
-    "fastgrnn": GATED,
-    "fastrnn": GATED | NO_FORGET_GATE,
+    "fastgrnn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
+    "fastrnn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
+    "gated_deltanet": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "gla": NO_MATRIX_READS_THE_STATE,
     "hgrn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
-    "janet": GATED,
+    "janet": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "lem": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
-    "ligru": GATED,
+    "ligru": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "lmu": NO_FORGET_GATE | NO_BIAS,
     "lru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "mingru": NO_MATRIX_READS_THE_STATE,
@@ -35,12 +36,13 @@ NOT_APPLICABLE = {
     "peephole_lstm": set(),
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
-    "rhn": GATED | NO_READABLE_EQUATION,
+    "rhn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_READABLE_EQUATION,
     "s5": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "selective_ssm": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "sru": NO_MATRIX_READS_THE_STATE,
-    "ugrnn": GATED,
+    "ugrnn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "unicornn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
+    "xlstm_matrix": NO_MATRIX_READS_THE_STATE,
 }
 
 
