@@ -8,6 +8,7 @@ import pytest
 
 from docs.pictures import draw
 from docs.site.example_plugin import example_installed
+from docs.site.kinds_index import ENTRIES
 from rnnkit import Catalog, get_kind, list_kinds
 from rnnkit.testing import use_catalog
 from tests.helpers.pages import DOCS, EXAMPLE_READMES, EXCERPT, PAGES, ROOT, TOOLS, TYPED, blocks_of, run_page
@@ -44,6 +45,13 @@ def test_readme_lists_the_builtin_kinds():
     for family, kinds in families.items():
         name = re.search(r"families/(\w+)\.md", family)[1]
         assert {get_kind(kind).family for kind in re.findall(r"`(\w+)`", kinds)} == {name}
+
+
+def test_table_of_kinds_and_navigation_have_every_builtin_kind():
+    own = {kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"}
+    assert {kind for kind in ENTRIES if "/" not in kind} == own
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"^ +- (\w+): kinds/\1\.md$", navigation, re.MULTILINE)) == own
 
 
 @pytest.mark.parametrize("family", ["gated", "linear", "matrix", "continuous", "simple"])
