@@ -57,6 +57,8 @@ class SelectiveSSMCell(Cell):
         weight_skip: `(hidden_size,)`; D.
     """
 
+    parallel_over_time = True
+
     def __init__(
         self,
         input_size: int,

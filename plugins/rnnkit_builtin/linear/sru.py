@@ -49,6 +49,8 @@ class SRUCell(LinearCell):
         bias: `(2 * hidden_size,)`, of f and r, or None.
     """
 
+    parallel_over_time = False  # with the default, `peephole=True`, each step reads the state
+
     def __init__(
         self,
         input_size: int,
