@@ -36,6 +36,7 @@ NOT_APPLICABLE = {
     "minlstm": NO_MATRIX_READS_THE_STATE,
     "mogrifier_lstm": set(),
     "peephole_lstm": set(),
+    "qrnn": NO_MATRIX_READS_THE_STATE,
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "rhn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_READABLE_EQUATION,
