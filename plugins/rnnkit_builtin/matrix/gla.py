@@ -143,8 +143,8 @@ class GLACell(MatrixCell):
     def _normalize(self, y: Tensor) -> Tensor:
         if self.decay != "none":
             return y / self.head_size**0.5
-        values, total = y[..., :-1], y[..., -1:]
-        return values / (total + (total == 0))  # the total is 0 where all products of keys and queries underflow
+        total: Tensor = y[..., -1:]
+        return y[..., :-1] / (total + (total == 0))  # the total is 0 where all products of keys and queries underflow
 
     def state_shapes(self, batch_size: int) -> Any:
         columns = self.head_size + 1 if self.decay == "none" else self.head_size

@@ -61,6 +61,9 @@ class XLSTMMatrixCell(Cell):
     """
 
     State = XLSTMMatrixState
+    parallel_over_time = True
+    bookkeeping = ("n", "m")
+    supports_zoneout = False  # C and n are stored divided by e^m
 
     def __init__(
         self,
@@ -82,22 +85,22 @@ class XLSTMMatrixCell(Cell):
 
     @torch.no_grad()
     def _initialize(self) -> None:
-        *_, w_i, w_f = self._rows(self.weight_ih)
+        *_, w_i, w_f = self._split(self.weight_ih)
         nn.init.zeros_(w_i)
         nn.init.zeros_(w_f)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
-            *_, b_i, b_f = self._rows(self.bias)
+            *_, b_i, b_f = self._split(self.bias)
             nn.init.normal_(b_i, std=0.1)
             b_f.copy_(torch.linspace(3, 6, self.heads))
 
-    def _rows(self, parameter: Tensor) -> tuple[Tensor, ...]:
-        """Return the rows of q, k, v, o, i and f."""
-        return parameter.split([self.hidden_size] * 4 + [self.heads] * 2)
+    def _split(self, parameter: Tensor, dim: int = 0) -> list[Tensor]:
+        """Return the parts of q, k, v, o, i and f."""
+        return list(parameter.split([self.hidden_size] * 4 + [self.heads] * 2, dim))
 
     def project(self, x: Tensor) -> tuple[Tensor, ...]:
         projected = F.linear(x, self.weight_ih, self.bias)
-        *features, i, f = projected.split([self.hidden_size] * 4 + [self.heads] * 2, -1)
+        *features, i, f = self._split(projected, -1)
         q, k, v, o = (each.unflatten(-1, (self.heads, self.head_size)) for each in features)
         return q, k / self.head_size**0.5, v, torch.sigmoid(o), i, F.logsigmoid(f)
 
@@ -131,12 +134,12 @@ class XLSTMMatrixCell(Cell):
 
     def set_forget_bias(self, value: float) -> None:
         if self.bias is not None:
-            self._rows(self.bias)[-1].fill_(value)
+            self._split(self.bias)[-1].fill_(value)
 
     def symbols(self) -> dict[str, Any]:
         bias = torch.zeros_like(self.weight_ih[:, 0]) if self.bias is None else self.bias
         found: dict[str, Any] = {"d": self.head_size}
-        for letter, weight, b in zip("qkvoif", self._rows(self.weight_ih), self._rows(bias), strict=True):
+        for letter, weight, b in zip("qkvoif", self._split(self.weight_ih), self._split(bias), strict=True):
             if letter in "if":
                 found |= {f"w_{letter}": list(weight), f"b_{letter}": list(b)}
             else:
