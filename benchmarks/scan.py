@@ -59,7 +59,7 @@ def training(run: Run, inputs: list[Tensor]) -> None:
     torch.autograd.grad(run(*inputs).square().sum(), inputs)
 
 
-WHAT = {"forward": forward, "training": training}
+WHAT: dict[str, Callable[[Run, list[Tensor]], None]] = {"forward": forward, "training": training}
 
 
 def inputs_of(steps: int, lanes: int) -> list[Tensor]:
