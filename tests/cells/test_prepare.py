@@ -25,8 +25,8 @@ class SkewCell(Cell):
     def project(self, x):
         return F.linear(x, self.weight_ih)
 
-    def step(self, inputs_t, state):
-        x_t, (matrix, row) = inputs_t
+    def step(self, projected_t, state):
+        x_t, (matrix, row) = projected_t
         h = torch.tanh(x_t + F.linear(state.h, matrix) + row)
         return h, CellState(h)
 
@@ -36,8 +36,8 @@ class SlowCell(SkewCell):
 
     prepare = Cell.prepare
 
-    def step(self, inputs_t, state):
-        return super().step((inputs_t, SkewCell.prepare(self)), state)
+    def step(self, projected_t, state):
+        return super().step((projected_t, SkewCell.prepare(self)), state)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from docs.pictures import draw
 from docs.site.example_plugin import example_installed
 from rnnkit import Catalog, list_kinds
 from rnnkit.testing import use_catalog
-from tests.helpers.pages import DOCS, ELSEWHERE, EXCERPT, PAGES, ROOT, TOOLS, blocks_of, run_page
+from tests.helpers.pages import DOCS, EXAMPLE_READMES, EXCERPT, PAGES, ROOT, TOOLS, TYPED, blocks_of, run_page
 
 OF_THE_EXAMPLE = DOCS / "kinds/mgu.md"  # the kind of a plugin
 
@@ -49,7 +49,7 @@ def test_readme_shows_the_picture_of_its_spec():
 
 
 def test_links_between_pages_are_valid():
-    for page in [*PAGES, *TOOLS, *ELSEWHERE[:2], ROOT / "CHANGELOG.md"]:
+    for page in [*PAGES, *TOOLS, *TYPED, *EXAMPLE_READMES, ROOT / "CHANGELOG.md"]:
         for target in re.findall(r"\]\(([^):#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from rnnkit import constrain_
 from tests.helpers.zoo import assert_equals_formula, cell_of
 
 
@@ -25,7 +26,7 @@ def test_constrain_clamps_the_recurrent_weights_to_two_in_max_length_steps():
     cell = cell_of("indrnn", options={"max_length": 100})
     with torch.no_grad():
         cell.weight_hh.copy_(torch.tensor([-3.0, -1.0, 0.5, 1.0, 1.006, 187.0]))
-    cell.constrain_()
+    constrain_(cell)
     assert cell.weight_hh.tolist() == pytest.approx([-(2**0.01), -1, 0.5, 1, 1.006, 2**0.01])
     h, (state,) = torch.ones(1, 1), (torch.ones(1, 6, dtype=torch.float64),)
     for _ in range(100):
@@ -37,7 +38,7 @@ def test_without_max_length_nothing_is_constrained():
     cell = cell_of("indrnn")
     with torch.no_grad():
         cell.weight_hh.fill_(187)
-    cell.constrain_()
+    constrain_(cell)
     assert cell.weight_hh.min() == 187
 
 

@@ -80,8 +80,8 @@ class AntisymmetricCell(Cell):
     def project(self, x: Tensor) -> Any:
         return F.linear(x, self.weight_ih, self.bias).split(self.hidden_size, -1)
 
-    def step(self, inputs_t: tuple[tuple[Tensor, ...], Tensor], state: CellState) -> tuple[Tensor, CellState]:
-        (x, *x_z), weight = inputs_t
+    def step(self, projected_t: tuple[tuple[Tensor, ...], Tensor], state: CellState) -> tuple[Tensor, CellState]:
+        (x, *x_z), weight = projected_t
         a = F.linear(state.h, weight) - self.gamma * state.h
         change = self.epsilon * torch.tanh(a + x)
         h = state.h + (torch.sigmoid(a + x_z[0]) * change if self.gated else change)
@@ -95,7 +95,7 @@ class AntisymmetricCell(Cell):
             r"\gamma": self.gamma,
             r"\phi": torch.sigmoid if self.gated else torch.ones_like,
             "W": self.weight_hh,
-            "I": torch.eye(self.hidden_size, dtype=self.weight_hh.dtype),
+            "I": torch.eye(self.hidden_size).to(self.weight_hh),
             "V_h": v_h,
             "V_z": v_z,
             "b_h": b_h,

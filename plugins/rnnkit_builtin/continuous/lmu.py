@@ -28,8 +28,8 @@ CHILKURI = Paper(
 )
 
 FEEDBACK_NOTE = (
-    "keras-lmu leaves out the terms of h and m in u by default, and W_x with them; rnnkit has all terms of the paper. "
-    "Neither has biases."
+    "keras-lmu leaves out the terms of h and m in u by default, and W_x with them; rnnkit has all terms of the paper, "
+    "which has no biases."
 )
 
 

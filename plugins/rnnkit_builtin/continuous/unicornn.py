@@ -21,7 +21,8 @@ RUSCH = Paper(
 
 TUNING_NOTE = (
     "The paper has no defaults for `dt` and `alpha`: it tunes them for each task, in the authors' code between 0.00003 "
-    "and 0.2, and 0 and 31. With several layers, larger steps in the upper layers let them follow slower changes."
+    "and 0.2, and 0 and 31, sometimes with other steps in each layer. The defaults here suit sequences of tens of "
+    "steps; use a smaller `dt` for longer ones, such as 0.2 for 1,000 steps."
 )
 MEMORY_NOTE = (
     "The authors' code computes the states again in the backward pass, from the last one to the first, in place of "
@@ -42,7 +43,7 @@ class UnICORNNState(NamedTuple):
 class UnICORNNOptions(StackOptions):
     """Options of the kind `unicornn`."""
 
-    dt: PerLayer[Annotated[float, Field(gt=0, le=1)]] = 0.2
+    dt: PerLayer[Annotated[float, Field(gt=0, le=1)]] = 0.5
     """The largest step size; one number, or a tuple with one for each layer. `dt**2 * alpha` must be below 4, or the
     state would explode."""
     alpha: Annotated[float, Field(ge=0)] = 1.0
@@ -67,7 +68,7 @@ class UnICORNNCell(Cell):
         input_size: int,
         hidden_size: int,
         *,
-        dt: float = 0.2,
+        dt: float = 0.5,
         alpha: float = 1.0,
         bias: bool = True,
         device: torch.device | str | None = None,
@@ -92,8 +93,8 @@ class UnICORNNCell(Cell):
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)
 
-    def step(self, inputs_t: tuple[Tensor, Tensor], state: UnICORNNState) -> tuple[Tensor, UnICORNNState]:
-        x, dt = inputs_t
+    def step(self, projected_t: tuple[Tensor, Tensor], state: UnICORNNState) -> tuple[Tensor, UnICORNNState]:
+        x, dt = projected_t
         z = state.z - dt * (torch.tanh(self.weight_hh * state.h + x) + self.alpha * state.h)
         h = state.h + dt * z
         return h, UnICORNNState(h, z)

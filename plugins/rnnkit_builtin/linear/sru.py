@@ -84,10 +84,11 @@ class SRUCell(LinearCell):
             nn.init.zeros_(f)
             nn.init.constant_(r, highway_bias)
 
-    def _rows(self, tensor: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    def _rows(self, tensor: Tensor, dim: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Split off the candidate, both gates, and the highway connection, which may be empty."""
         sizes = [self.hidden_size, 2 * self.hidden_size]
-        return tensor.split([*sizes, tensor.shape[dim] - sum(sizes)], dim)
+        n, gates, highway = tensor.split([*sizes, tensor.shape[dim] - sum(sizes)], dim)
+        return n, gates, highway
 
     def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         n, gates, highway = self._rows(F.linear(x, self.weight_ih), -1)

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from rnnkit import Cell, CellState, Kind, Paper, StackOptions, cell_kind, hookimpl
 
 LEZCANO = Paper(
-    title="Cheap Orthogonal Constraints in Neural Networks: A Simple Parametrization of the Orthogonal and Unitary Group",
+    title="Cheap Orthogonal Constraints in Neural Networks: A Simple Parametrization of the Orthogonal and Unitary "
+    "Group",
     authors="Mario Lezcano-Casado, David Martínez-Rubio",
     year=2019,
     link="https://arxiv.org/abs/1901.08428",
@@ -28,8 +29,8 @@ ARJOVSKY = Paper(
 )
 
 TRIANGLE_NOTE = (
-    "The authors' code takes the upper triangle of A alone; here both triangles count, as A - A^T. Train A with a tenth "
-    "of the learning rate of the other weights, as the authors do."
+    "The authors' code takes the upper triangle of A alone; here both triangles count, as A - A^T. The authors train A "
+    "with a tenth of the learning rate of the other weights."
 )
 
 
@@ -37,7 +38,7 @@ class ExpRNNOptions(StackOptions):
     """Options of the kind `exprnn`."""
 
     angles: Literal["henaff", "cayley"] = "henaff"
-    """The start of the rotations in planes of two features: `"henaff"` draws angles from [-pi, pi], `"cayley"` from
+    """The start of the rotations in planes of two features: `"henaff"` draws angles from [-pi, pi], and `"cayley"` from
     [-1, 0], more of them near 0."""
 
 
@@ -77,8 +78,8 @@ class ExpRNNCell(Cell):
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih)
 
-    def step(self, inputs_t: tuple[Tensor, Tensor], state: CellState) -> tuple[Tensor, CellState]:
-        x, rotation = inputs_t
+    def step(self, projected_t: tuple[Tensor, Tensor], state: CellState) -> tuple[Tensor, CellState]:
+        x, rotation = projected_t
         value = x + F.linear(state.h, rotation)
         h = torch.sign(value) * torch.relu(torch.abs(value) + self.bias)
         return h, CellState(h)

@@ -21,7 +21,7 @@ LI = Paper(
 
 BOUND_NOTE = (
     "The paper bounds |u| by 2^(1/T) for sequences of T steps; the authors' code for sequential MNIST by 5^(1/T). Set "
-    "`max_length` to T for the bound of the paper."
+    "`max_length` to T, and call `rnnkit.constrain_` after each step of the optimizer, for the bound of the paper."
 )
 START_NOTE = (
     "The authors' code draws u from [0, 1], or up to the bound, and the input weights from +-0.3 / sqrt(input_size). "
@@ -83,7 +83,6 @@ class IndRNNCell(Cell):
         """Return the activation function."""
         return torch.relu if self.nonlinearity == "relu" else torch.tanh
 
-    @torch.no_grad()
     def constrain_(self) -> None:
         """Clamp the recurrent weights to their bound."""
         if self.bound is not None:
