@@ -32,7 +32,7 @@ def naive(operator: str) -> Any:
 def of_heads(x: Array, heads: int) -> Tensor:
     """Return `(batch, time, heads, features)`."""
     tensor: Tensor = torch.from_numpy(x)
-    split: Tensor = tensor.unflatten(-1, (heads, -1))  # type: ignore[no-untyped-call]
+    split: Tensor = tensor.unflatten(-1, (heads, -1))
     return split
 
 
