@@ -14,6 +14,7 @@ NO_BIAS = {"bias_false_removes_every_bias"}
 NO_READABLE_EQUATION = {"step_matches_equation"}
 NO_CONSTRAINT = {"constraints_bound_large_steps"}
 CONSTRAINED = {"indrnn"}  # all others have no constraint
+PRODUCTS_ARE_DIVIDED_BY_THE_SIZE = {"wide_layers_equal_narrow_layers"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
@@ -24,8 +25,8 @@ NOT_APPLICABLE = {
     "exprnn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE | NO_BIAS,
     "fastgrnn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "fastrnn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
-    "gated_deltanet": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
-    "gla": NO_MATRIX_READS_THE_STATE,
+    "gated_deltanet": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE | PRODUCTS_ARE_DIVIDED_BY_THE_SIZE,
+    "gla": NO_MATRIX_READS_THE_STATE | PRODUCTS_ARE_DIVIDED_BY_THE_SIZE,
     "hgrn": NO_MATRIX_READS_THE_STATE,
     "indrnn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "janet": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
@@ -49,7 +50,7 @@ NOT_APPLICABLE = {
     "star": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "ugrnn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE,
     "unicornn": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
-    "xlstm_matrix": NO_MATRIX_READS_THE_STATE,
+    "xlstm_matrix": NO_MATRIX_READS_THE_STATE | PRODUCTS_ARE_DIVIDED_BY_THE_SIZE,
 }
 
 
