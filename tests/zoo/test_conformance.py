@@ -12,6 +12,8 @@ STATE_IS_NOT_READ_BY_PRODUCTS_ALONE = {"dropout_parts_are_only_multiplied"}
 NO_TRAINABLE_WEIGHTS = {"output_depends_on_every_layer", "loss_decreases"}
 NO_BIAS = {"bias_false_removes_every_bias"}
 NO_READABLE_EQUATION = {"step_matches_equation"}
+# A matrix that reads the state in its first rows alone; `tests/zoo/test_rhn.py` tests the initialization.
+PRODUCTS_INSIDE_THE_STEP = {"orthogonal_init_acts_on_recurrence"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
@@ -39,7 +41,7 @@ NOT_APPLICABLE = {
     "qrnn": NO_MATRIX_READS_THE_STATE,
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
-    "rhn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_READABLE_EQUATION,
+    "rhn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_READABLE_EQUATION | PRODUCTS_INSIDE_THE_STEP,
     "s5": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "selective_ssm": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "slstm": set(),
