@@ -16,9 +16,9 @@ RIGHT, TOP = LEFT + (STEPS - 1) * ACROSS + 112, 26  # where the readout is
 DIGITS = "₁₂₃₄₅₆"
 CHIPS = (
     ("lstm", "gru"),
-    ("rnn", "lstm_cell"),
-    ("gru_cell", "rnn_cell"),
-    ("mixed",),
+    ("mingru", "lru"),
+    ("gla", "slstm"),
+    ("cfc", "indrnn"),
     ("rnnkit-mgu/mgu",),
     ("your own",),
 )
@@ -89,7 +89,7 @@ def labels() -> list[str]:
         text((step_at(VALID - 1) + RIGHT) / 2 - 16, TOP - 8, "the last valid step", "small"),
         text(step_at(1.5), BOTTOM + 42, "one sequence, step by step", "small"),
         text(step_at(4.5), BOTTOM + 42, "padding changes nothing", "small"),
-        text(24, 30, "kind = one of", "small start"),
+        text(24, 30, "kind, such as", "small start"),
     ]
 
 

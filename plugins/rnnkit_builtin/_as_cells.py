@@ -77,7 +77,8 @@ class CellBackbone(Backbone):
 
     def run_planned(self, x: Tensor, state: Any | None, lengths: Tensor | None, *, dropout: float) -> Any:
         """Compute `run` by executors, as `CellStack.run_planned`; the dropout between layers is `dropout`."""
-        self.stack.dropout = dropout
+        if self.stack.dropout != dropout:  # setting an attribute of a module takes longer
+            self.stack.dropout = dropout
         result = self.stack.run_planned(x, self._of_cells(state), lengths)
         return result if isinstance(result, str) else (result[0], self._of_module(result[1]))
 

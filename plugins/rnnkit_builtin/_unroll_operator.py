@@ -6,17 +6,14 @@ this operator as a whole, for any batch, number of steps, lengths and restarts.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnkit import RestartSegments
+from rnnkit import OperatorGraph, RestartSegments
 from rnnkit_builtin._autocast import cast_for_autocast
 from rnnkit_builtin._kernels import Layers, run_kernel
 
@@ -124,7 +121,7 @@ def unroll(
         return [part.contiguous() for part in _compute(layers, x, state, weights, lengths, restarts)]
     graph = _record(layers, x, state, weights, lengths, restarts)
     # clone: a compiler may write into these tensors once their last reader has run, and the graph still reads them
-    return [*[part.detach().clone(memory_format=torch.contiguous_format) for part in graph.outputs], _keep(graph)]
+    return [*[part.detach().clone(memory_format=torch.contiguous_format) for part in graph.outputs], graph.keep()]
 
 
 @unroll.register_fake
@@ -190,13 +187,6 @@ def _compute_segments(
     return [output, *[part.index_select(1, segments.last) for part in final]]
 
 
-class _Graph(NamedTuple):
-    """The outputs and the inputs of one call, connected by autograd."""
-
-    outputs: list[Tensor]
-    inputs: list[Tensor]
-
-
 def _record(
     layers: Layers,
     x: Tensor,
@@ -204,42 +194,16 @@ def _record(
     weights: Sequence[Tensor],
     lengths: Tensor | None,
     restarts: Tensor | None,
-) -> _Graph:
-    with _autograd():
+) -> OperatorGraph:
+    with OperatorGraph.recording():
         x, *state = [tensor.detach().clone().requires_grad_() for tensor in (x, *state)]
         weights = [_unshared(weight).requires_grad_() for weight in weights]
-        return _Graph(_compute(layers, x, state, weights, lengths, restarts), [x, *state, *weights])
-
-
-@contextmanager
-def _autograd() -> Iterator[None]:
-    """Turn autograd on inside an operator, which runs without it."""
-    with torch.inference_mode(False):
-        # Inside a `TorchDispatchMode` torch does not record views either, so that writing into a view of a tensor would
-        # not reach its gradient. torch has no public function for this.
-        keys = torch._C._dispatch_tls_local_exclude_set()  # noqa: SLF001  # no public function
-        excluded = keys.remove(torch._C.DispatchKey.ADInplaceOrView)  # noqa: SLF001  # no public name
-        included = torch._C._dispatch_tls_local_include_set()  # noqa: SLF001  # no public function
-        with torch._C._ForceDispatchKeyGuard(included, excluded):  # noqa: SLF001  # no public function
-            yield
+        return OperatorGraph(_compute(layers, x, state, weights, lengths, restarts), [x, *state, *weights])
 
 
 def _unshared(weight: Tensor) -> Tensor:
     # clone: as in `unroll`; a compiler never writes into a parameter
     return weight.detach() if isinstance(weight, nn.Parameter) else weight.detach().clone()
-
-
-# The graphs of calls whose backward may still run, by the address of the tensor that `unroll` returned for it.
-_graphs: dict[int, _Graph] = {}
-
-
-def _keep(graph: _Graph) -> Tensor:
-    """Keep a graph as long as the memory of the returned tensor, which operators can pass on, unlike a graph."""
-    memory = np.zeros(1, np.int8)
-    saved = torch.from_numpy(memory)
-    _graphs[saved.data_ptr()] = graph
-    weakref.finalize(memory, _graphs.pop, saved.data_ptr(), None).atexit = False
-    return saved
 
 
 @torch.library.custom_op(
@@ -281,15 +245,10 @@ def unroll_backward(
     Returns:
         The gradients that are needed, in the order of `needed`.
     """
-    # pop: the backward frees the graph, and a second one computes it again. So does the backward of a copy of `saved`,
-    # which has another address.
-    graph = _graphs.pop(saved[0].data_ptr(), None) if saved else None
+    graph = OperatorGraph.pop(saved[0]) if saved else None
     if graph is None:
         graph = _record(Layers(kernel, num_layers, bias, bidirectional), x, state, weights, lengths, restarts)
-    inputs = _select(graph.inputs, needed)
-    with _autograd():
-        result = torch.autograd.grad(graph.outputs, inputs, gradients)
-    return [gradient.contiguous() for gradient in result]
+    return graph.gradients(gradients, needed)
 
 
 @unroll_backward.register_fake
@@ -307,11 +266,8 @@ def _(
     bias: bool,
     bidirectional: bool,
 ) -> list[Tensor]:
-    return [each.new_empty(each.shape) for each in _select([x, *state, *weights], needed)]
-
-
-def _select(tensors: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor]:
-    return [tensor for tensor, is_needed in zip(tensors, needed, strict=True) if is_needed]
+    pairs = zip([x, *state, *weights], needed, strict=True)
+    return [each.new_empty(each.shape) for each, is_needed in pairs if is_needed]
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from rnnkit.cells.linear_scan import scan
     from rnnkit.cells.matrix_cell import MatrixCell, MatrixState
     from rnnkit.cells.matrix_scan import matrix_scan
+    from rnnkit.cells.operator_graph import OperatorGraph
     from rnnkit.deprecation import Deprecation, KindAlias
     from rnnkit.errors import (
         AmbiguousKindError,
@@ -136,6 +137,7 @@ __all__ = [
     "MatrixCell",
     "MatrixState",
     "ModelSummary",
+    "OperatorGraph",
     "Options",
     "Paper",
     "PerLayer",
@@ -236,6 +238,7 @@ _ROOMS = {
     "cells.linear_scan": ["scan"],
     "cells.matrix_cell": ["MatrixCell", "MatrixState"],
     "cells.matrix_scan": ["matrix_scan"],
+    "cells.operator_graph": ["OperatorGraph"],
     "deprecation": ["Deprecation", "KindAlias"],
     "errors": [name for name in __all__ if name.endswith(("Error", "Warning"))],
     "export": ["ExportReport", "export_onnx", "export_program"],

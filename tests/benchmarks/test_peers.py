@@ -60,6 +60,17 @@ def test_cells_of_torchrecurrent(tmp_path):
     assert shown.count("kernels") == 2
 
 
+def test_scans(tmp_path):
+    file = tmp_path / "scan.json"
+    shown = shown_by("scan", file, "--steps", "8", "70", "--lanes", "3")
+    results = json.loads(file.read_text())["results"]
+    assert [(each["steps"], each["what"]) for each in results] == [
+        (steps, what) for steps in (8, 70) for what in ("forward", "training")
+    ]
+    assert all(each["times"].keys() == {"scan", "loop"} and each["speedup"] > 0 for each in results)
+    assert shown.count("training") == 2
+
+
 def test_kernels_are_shown_beside_the_prototype(capsys):
     kernels.show(Console(width=120), ["seed", "medium"], threads=1, seconds=0, kinds=["rnn_cell"])
     rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if "rnn_cell" in line]

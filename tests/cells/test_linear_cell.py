@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rnnkit import LinearCell, RecurrentSpec, build_model, cell_kind, export_program, register_kind
+from rnnkit import ComplexLinearCell, LinearCell, RecurrentSpec, build_model, cell_kind, export_program, register_kind
 
 
 class DecayCell(LinearCell):
@@ -42,7 +42,32 @@ class ConstantCell(DecayCell):
         return torch.sigmoid(self.weight_ih[: self.hidden_size, 0]), super().coefficients(x)[1]
 
 
-CELLS = [DecayCell, ReadCell, ConstantCell]
+class SpiralCell(ComplexLinearCell):
+    """A factor that depends on time in one half of the features, and a read of both parts of the state."""
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.weight_ih = self.new_parameter(3 * hidden_size, input_size)
+
+    def coefficients(self, x):
+        gate, b_re, b_im = F.linear(x, self.weight_ih).chunk(3, -1)
+        angle = torch.arange(self.hidden_size, device=x.device, dtype=x.dtype)
+        return torch.sigmoid(gate) * torch.cos(angle), torch.sigmoid(gate) * torch.sin(angle), b_re, b_im, gate
+
+    def read(self, re, im, *inputs):
+        return re * im + inputs[0]
+
+
+class ConstantSpiralCell(SpiralCell):
+    """The factor depends neither on time nor on the batch."""
+
+    def coefficients(self, x):
+        _, _, *others = super().coefficients(x)
+        angle = self.weight_ih[: self.hidden_size, 0]
+        return 0.9 * torch.cos(angle), 0.9 * torch.sin(angle), *others
+
+
+CELLS = [DecayCell, ReadCell, ConstantCell, SpiralCell, ConstantSpiralCell]
 
 
 def model_of(cell, **fields):
@@ -90,7 +115,30 @@ def test_streaming(cell):
     torch.testing.assert_close(torch.stack(outputs, 1), model(x))
 
 
+def test_a_complex_state_is_that_of_complex_numbers():
+    backbone = model_of(ConstantSpiralCell).backbone
+    [cell] = backbone.cells
+    x = torch.randn(2, 5, 3, dtype=torch.float64)
+    a_re, a_im, b_re, b_im, _ = cell.coefficients(x)
+    s = torch.zeros(2, 4, dtype=torch.complex128)
+    for b in torch.complex(b_re, b_im).unbind(1):
+        s = torch.complex(a_re, a_im) * s + b
+    _, (final,) = backbone(x)
+    torch.testing.assert_close(torch.complex(*final), s)
+
+
+def test_a_complex_cell_in_bfloat16():
+    """torch has no complex numbers of two bfloat16."""
+    model = model_of(SpiralCell).bfloat16()
+    x = torch.randn(2, 20, 3).bfloat16()
+    found = model(x)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), model.float()(x.float()), rtol=0.1, atol=0.1)
+
+
 @pytest.mark.filterwarnings("ignore")  # torch's tracer warns about its own code
-def test_exported_programs_do_not_contain_the_operator():
-    program = export_program(model_of(ReadCell).float(), verify=False)
-    assert "rnnkit" not in str(program.graph)
+@pytest.mark.parametrize("cell", [ReadCell, SpiralCell])
+def test_exported_programs_have_neither_the_operator_nor_complex_numbers(cell):
+    graph = str(export_program(model_of(cell).float(), verify=False).graph)
+    assert "rnnkit" not in graph
+    assert "complex" not in graph

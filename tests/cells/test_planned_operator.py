@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from rnnkit import Cell, CellState, cell_kind, register_executor, register_kind
-from rnnkit.cells import _planned_operator
+from rnnkit.cells import operator_graph
 from rnnkit.cells._planned_operator import unroll_cell, unroll_cell_backward
 from tests.helpers.cells import SimpleCell
 from tests.helpers.executors import Reference
@@ -291,15 +291,15 @@ def test_numerical_gradients(lengths, save):
 
 def test_graph_is_freed_with_the_output_and_by_the_backward():
     model = model_of(bidirectional=False)
-    before = len(_planned_operator._graphs)
+    before = len(operator_graph._graphs)
     outputs = unroll_cell(*arguments_of(model, None))
-    assert len(_planned_operator._graphs) == before + 1
+    assert len(operator_graph._graphs) == before + 1
     del outputs
-    assert len(_planned_operator._graphs) == before
+    assert len(operator_graph._graphs) == before
     given = arguments_of(model, None)
     y = unroll_cell(*given)[0].square().sum()
     first = torch.autograd.grad(y, given[1], retain_graph=True)
-    assert len(_planned_operator._graphs) == before
+    assert len(operator_graph._graphs) == before
     torch.testing.assert_close(torch.autograd.grad(y, given[1]), first)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rnnkit_builtin import _unroll_operator
+from rnnkit.cells import operator_graph
 from rnnkit_builtin._unroll_operator import unroll, unroll_backward
 
 LENGTHS = torch.tensor([5, 0, 3])
@@ -81,20 +81,20 @@ def test_torch_accepts_the_operator(kernel, lengths, restarts):
 
 
 def test_graph_is_freed_with_the_output():
-    before = len(_unroll_operator._graphs)
+    before = len(operator_graph._graphs)
     outputs = unroll(*arguments(network("gru"), "gru", None))
-    assert len(_unroll_operator._graphs) == before + 1
+    assert len(operator_graph._graphs) == before + 1
     del outputs
-    assert len(_unroll_operator._graphs) == before
+    assert len(operator_graph._graphs) == before
 
 
 def test_graph_is_freed_by_the_backward():
     given = arguments(network("gru"), "gru", None)
-    before = len(_unroll_operator._graphs)
+    before = len(operator_graph._graphs)
     outputs = unroll(*given)[:2]
     total = outputs[0].square().sum() + outputs[1].sum()
     first = torch.autograd.grad(total, inputs_of(given), retain_graph=True)
-    assert len(_unroll_operator._graphs) == before
+    assert len(operator_graph._graphs) == before
     torch.testing.assert_close(torch.autograd.grad(total, inputs_of(given)), first)
 
 

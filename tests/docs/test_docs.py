@@ -8,9 +8,10 @@ import pytest
 
 from docs.pictures import draw
 from docs.site.example_plugin import example_installed
-from rnnkit import Catalog, list_kinds
+from docs.site.kinds_index import ENTRIES
+from rnnkit import Catalog, get_kind, list_kinds
 from rnnkit.testing import use_catalog
-from tests.helpers.pages import DOCS, ELSEWHERE, EXCERPT, PAGES, ROOT, TOOLS, blocks_of, run_page
+from tests.helpers.pages import DOCS, EXAMPLE_READMES, EXCERPT, PAGES, ROOT, TOOLS, TYPED, blocks_of, run_page
 
 OF_THE_EXAMPLE = DOCS / "kinds/mgu.md"  # the kind of a plugin
 
@@ -34,8 +35,31 @@ def test_readme_excerpt_matches_the_plugin():
 
 
 def test_readme_lists_the_builtin_kinds():
-    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(table) == [kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+) \| (`.+`) \|$", readme, re.MULTILINE)
+    listed = [kind for _, kinds in rows for kind in re.findall(r"`(\w+)`", kinds)]
+    assert sorted(listed) == [kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"]
+    assert f"{len(listed)} kinds are built in" in readme
+    families = {family: kinds for family, kinds in rows if "families/" in family}
+    assert len(families) == 5
+    for family, kinds in families.items():
+        name = re.search(r"families/(\w+)\.md", family)[1]
+        assert {get_kind(kind).family for kind in re.findall(r"`(\w+)`", kinds)} == {name}
+
+
+def test_table_of_kinds_and_navigation_have_every_builtin_kind():
+    own = {kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"}
+    assert {kind for kind in ENTRIES if "/" not in kind} == own
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"^ +- (\w+): kinds/\1\.md$", navigation, re.MULTILINE)) == own
+
+
+@pytest.mark.parametrize("family", ["gated", "linear", "matrix", "continuous", "simple"])
+def test_page_of_a_family_lists_its_kinds(family):
+    page = (DOCS / f"kinds/families/{family}.md").read_text(encoding="utf-8")
+    rows = "".join(re.findall(r"^\| (.+?) \|", page, re.MULTILINE))
+    listed = re.findall(r"\[`(\w+)`\]\(\.\./\1\.md\)", rows)
+    assert sorted(listed) == [kind for kind in list_kinds() if "/" not in kind and get_kind(kind).family == family]
 
 
 @pytest.mark.parametrize("name", draw.SCREENS)
@@ -49,7 +73,7 @@ def test_readme_shows_the_picture_of_its_spec():
 
 
 def test_links_between_pages_are_valid():
-    for page in [*PAGES, *TOOLS, *ELSEWHERE[:2], ROOT / "CHANGELOG.md"]:
+    for page in [*PAGES, *TOOLS, *TYPED, *EXAMPLE_READMES, ROOT / "CHANGELOG.md"]:
         for target in re.findall(r"\]\(([^):#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 

@@ -7,7 +7,7 @@ import pytest
 
 from docs.pictures import unrolled
 from docs.site import speed
-from rnnkit import list_kinds
+from rnnkit import get_kind, list_kinds
 from rnnkit.catalog import Catalog
 from tests.helpers.pages import DOCS
 
@@ -56,10 +56,15 @@ def test_picture_is_up_to_date():
     assert "\n\n" not in drawn.strip()  # which would end it in Markdown
 
 
-def test_picture_names_every_kind():
-    named = {name for names in unrolled.CHIPS for name in names}
-    own = {kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"}
-    assert named == own | {"rnnkit-mgu/mgu", "your own"}
+def test_picture_names_a_kind_of_each_family():
+    named = {name for names in unrolled.CHIPS for name in names} - {"rnnkit-mgu/mgu", "your own"}
+    assert named <= set(list_kinds())
+    assert {get_kind(kind).family for kind in named} == {"gated", "linear", "matrix", "continuous", "simple"}
+
+
+def test_home_has_the_number_of_kinds():
+    own = [kind for kind in list_kinds() if Catalog().distribution(kind) == "rnnkit"]
+    assert f"[{len(own)} kinds](kinds/index.md)" in HOME
 
 
 def test_missing_figure_is_an_error():

@@ -32,10 +32,11 @@ HEAVY = {
     "weights",
 }
 TOOLS = sorted(page for page in (DOCS / "tools").glob("*.md") if page.stem in HEAVY)
+# in an environment in which the example is installed: test_mgu_example.py, test_adapter_examples.py
+EXAMPLE_READMES = sorted(EXAMPLES.glob("*/README.md"))
 ELSEWHERE = [
     *TYPED,
-    # in an environment in which it is installed: test_mgu_example.py
-    EXAMPLES / "rnnkit-mgu/README.md",
+    *EXAMPLE_READMES,
     # tables that other pages include, made of figures: test_home_page.py, test_export_table.py
     DOCS / "measured/benchmarks.md",
     DOCS / "measured/export.md",

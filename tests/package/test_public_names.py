@@ -46,6 +46,7 @@ PUBLIC = [
     "MatrixCell",
     "MatrixState",
     "ModelSummary",
+    "OperatorGraph",
     "Options",
     "Paper",
     "PerLayer",

@@ -253,3 +253,9 @@ def test_cells_with_layer_normalization(cell):
     plan = plan_of(cell(3, 6, layer_norm=True, dtype=torch.float64))
     assert plan.width == 6
     assert_plan_equals_steps(randomize(cell(3, 6, layer_norm=True, dtype=torch.float64)))
+
+
+def test_gru_keeps_four_values_of_each_feature_for_the_gradient():
+    plan = plan_of(GRUCell(3, 5))
+    products = [plan.products[number][1] for number in plan.kept_products]
+    assert plan.kept * plan.width + sum(products) == 4 * 5  # the gates r, z and n, and the product of h that r gates

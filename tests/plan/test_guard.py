@@ -152,6 +152,21 @@ def test_values_that_change_back_are_compared_again(monkeypatch):
     assert plan_for(cell) is plan
 
 
+def test_plans_of_several_cells_notice_changes_of_their_class_and_of_each_cell(monkeypatch):
+    cells = [WatchedCell(), WatchedCell()]
+    before = trust.plans_for(cells)
+    assert all(isinstance(plan, Plan) for plan in before)
+    assert trust.plans_for(cells) == before
+    monkeypatch.setattr(WatchedCell, "constant", 3.0)
+    of_class = trust.plans_for(cells)
+    assert of_class == [plan_for(cell) for cell in cells]
+    assert of_class[0] != before[0]
+    cells[1].number = 1.5
+    first, second = trust.plans_for(cells)
+    assert first == of_class[0]
+    assert second != of_class[1]
+
+
 def test_values_of_tensors_may_change():
     cell = WatchedCell()
     guard = guard_of(cell)

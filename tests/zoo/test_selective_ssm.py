@@ -59,9 +59,10 @@ def test_only_the_states_of_a_chunk_are_kept_for_the_backward_pass(monkeypatch):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        backbone(torch.randn(1, 320, 4, dtype=torch.float64))
+        _, (final,) = backbone(torch.randn(1, 320, 4, dtype=torch.float64))
     assert kept
     assert max(kept) < 320 * 6 * 64 / 2
+    assert final.h.untyped_storage().nbytes() == final.h.nbytes  # as that of each chunk, not a view of all its states
 
 
 def test_parameters_start_as_in_the_code_of_the_authors():

@@ -14,7 +14,7 @@ step, bias = draw(3, HIDDEN_SIZE, RANK), draw(4, HIDDEN_SIZE)
 decay, skip = draw(5, HIDDEN_SIZE, STATES), draw(6, HIDDEN_SIZE)
 x, h = draw(7, BATCH, TIME, INPUT_SIZE), draw(8, BATCH, HIDDEN_SIZE, STATES)
 
-torch.Tensor.float = torch.Tensor.double  # it reads two parameters in float32
+setattr(torch.Tensor, "float", torch.Tensor.double)  # noqa: B010  # it reads two parameters in float32
 config = MambaConfig(d_model=HIDDEN_SIZE, n_layers=1, dt_rank=RANK, d_state=STATES, expand_factor=1)
 theirs = MambaBlock(config).double()
 values = {"x_proj.weight": selection, "dt_proj.weight": step, "dt_proj.bias": bias, "A_log": decay, "D": skip}

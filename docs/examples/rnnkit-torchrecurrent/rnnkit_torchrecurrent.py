@@ -170,16 +170,6 @@ ENTRIES = {
     ),
     "miru1": Entry("MiRU1Cell", "A gated unit with a fixed update coefficient.", notes=(MIRU,)),
     "miru2": Entry("MiRU2Cell", "A unit with fixed update and reset coefficients.", notes=(MIRU,)),
-    "minimal_rnn": Entry(
-        "MinimalRNNCell",
-        "One gate on a state that takes in the projected input unchanged.",
-        arxiv(
-            "1711.06788",
-            2017,
-            "MinimalRNN: Toward More Interpretable and Trainable Recurrent Neural Networks",
-            "Minmin Chen",
-        ),
-    ),
     "multiplicative_lstm": Entry(
         "MultiplicativeLSTMCell",
         "An LSTM whose recurrent weights depend on the input.",
@@ -226,16 +216,6 @@ ENTRIES = {
         "SGRNCell", "A gated network with one gate.", notes=("Published at https://doi.org/10.1049/gtd2.12056.",)
     ),
     "sgu": Entry("SGUCell", "A multiplicative gate on the new state.", GATE_UNITS),
-    "star": Entry(
-        "STARCell",
-        "One gate, for deep stacks.",
-        arxiv(
-            "1911.11033",
-            2019,
-            "Gating Revisited: Deep Multi-layer RNNs That Can Be Trained",
-            "Mehmet Ozgur Turkoglu, Stefano D'Aronco, Jan Dirk Wegner, Konrad Schindler",
-        ),
-    ),
     "tau_gru": Entry(
         "tauGRUCell",
         "A GRU that also reads the state of one step earlier.",

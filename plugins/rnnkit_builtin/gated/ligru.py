@@ -68,11 +68,11 @@ class LiGRUCell(GatedCell):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def project(self, x: Tensor) -> Tensor:
+    def project(self, x: Tensor) -> Any:
         if self.gain is None:
             return super().project(x)
         products = F.linear(x, self.weight_ih).unflatten(-1, (2, self.hidden_size))
-        projected = self.gain * self._normalize(products).flatten(-2)
+        projected = self._normalize(products).flatten(-2) * self.gain
         return projected if self.bias is None else projected + self.bias
 
     def step(self, projected_t: Tensor, state: CellState) -> tuple[Tensor, CellState]:

@@ -89,16 +89,16 @@ class S5Cell(StateSpaceCell):
 
     @torch.no_grad()
     def _initialize(self, start: str) -> None:
-        size = self.state_size
+        size, device = self.state_size, "meta" if self.log_step.is_meta else "cpu"  # others may have no float64
         nn.init.uniform_(self.log_step, math.log(0.001), math.log(0.1))
         nn.init.normal_(self.weight_ih, std=(4 * size) ** -0.5)
         nn.init.normal_(self.weight_out, std=(2 * size) ** -0.5)
         nn.init.normal_(self.weight_skip, std=self.input_size**-0.5)
         if start == "legs":
-            eigenvalues, vectors = legs(size)
+            eigenvalues, vectors = legs(size, device)
             self._draw_in_basis(vectors)
         else:
-            eigenvalues = s4d(size, start)
+            eigenvalues = s4d(size, start, device)
         self.eigenvalues.copy_(torch.stack([eigenvalues.real, eigenvalues.imag]))
 
     def _draw_in_basis(self, vectors: Tensor) -> None:
@@ -148,7 +148,7 @@ def divide(re: Tensor, im: Tensor, by_re: Tensor, by_im: Tensor) -> tuple[Tensor
     return (re * by_re + im * by_im) / square, (im * by_re - re * by_im) / square
 
 
-def legs(size: int) -> tuple[Tensor, Tensor]:
+def legs(size: int, device: str) -> tuple[Tensor, Tensor]:
     """Return one of each pair of eigenvalues of the normal part of HiPPO-LegS with 2 N states, and its eigenvectors.
 
     That part is -1/2 plus an antisymmetric matrix.
@@ -156,16 +156,16 @@ def legs(size: int) -> tuple[Tensor, Tensor]:
     Returns:
         The eigenvalues, `(size,)`, and the eigenvectors, `(2 * size, size)`, both complex128.
     """
-    root = torch.sqrt(torch.arange(2 * size, device="cpu", dtype=torch.float64) + 0.5)
+    root = torch.sqrt(torch.arange(2 * size, device=device, dtype=torch.float64) + 0.5)
     product = torch.outer(root, root)
     antisymmetric = product.triu(1) - product.tril(-1)
     angles, vectors = torch.linalg.eigh(-1j * antisymmetric)  # in ascending order: the negative ones first
     return torch.complex(torch.full_like(angles, -0.5), angles)[:size], vectors[:, :size]
 
 
-def s4d(size: int, start: str) -> Tensor:
+def s4d(size: int, start: str, device: str) -> Tensor:
     """Return the eigenvalues S4D-Lin or S4D-Inv of Gu et al., 2022, one of each pair of conjugates."""
-    n, states = torch.arange(size, device="cpu", dtype=torch.float64), 2 * size
+    n, states = torch.arange(size, device=device, dtype=torch.float64), 2 * size
     imaginary = math.pi * n if start == "lin" else states / math.pi * (states / (2 * n + 1) - 1)
     return torch.complex(torch.full_like(n, -0.5), imaginary)
 

@@ -57,6 +57,8 @@ class SelectiveSSMCell(Cell):
         weight_skip: `(hidden_size,)`; D.
     """
 
+    parallel_over_time = True
+
     def __init__(
         self,
         input_size: int,
@@ -84,7 +86,8 @@ class SelectiveSSMCell(Cell):
         bound = self.rank**-0.5
         nn.init.uniform_(self.weight_step, -bound, bound)
         nn.init.ones_(self.weight_skip)
-        self.log_decay.copy_(torch.arange(1, self.state_size + 1, device=self.log_decay.device).log())
+        wide = torch.promote_types(self.log_decay.dtype, torch.float32)
+        self.log_decay.copy_(torch.arange(1, self.state_size + 1, device=self.log_decay.device, dtype=wide).log())
         if self.bias is not None:
             step = nn.init.uniform_(self.bias, math.log(0.001), math.log(0.1)).exp()
             self.bias.copy_(step + torch.log(-torch.expm1(-step)))  # the inverse of softplus
@@ -144,7 +147,7 @@ class SelectiveSSMCell(Cell):
         """
         delta, u, b, c = projected
         states = scan(self._factors(delta), _terms(delta, u, b), h)
-        y, h = self._read(states, u, c), states[-1]
+        y, h = self._read(states, u, c), states[-1].clone()  # a view would hold the states of all steps
         if ends is None:
             return y, h, h
         ended = states[ends.clamp(0, len(states) - 1), torch.arange(len(ends), device=ends.device)]

@@ -49,6 +49,8 @@ class SRUCell(LinearCell):
         bias: `(2 * hidden_size,)`, of f and r, or None.
     """
 
+    parallel_over_time = False  # with the default, `peephole=True`, each step reads the state
+
     def __init__(
         self,
         input_size: int,
@@ -84,10 +86,11 @@ class SRUCell(LinearCell):
             nn.init.zeros_(f)
             nn.init.constant_(r, highway_bias)
 
-    def _rows(self, tensor: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    def _rows(self, tensor: Tensor, dim: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Split off the candidate, both gates, and the highway connection, which may be empty."""
         sizes = [self.hidden_size, 2 * self.hidden_size]
-        return tensor.split([*sizes, tensor.shape[dim] - sum(sizes)], dim)
+        n, gates, highway = tensor.split([*sizes, tensor.shape[dim] - sum(sizes)], dim)
+        return n, gates, highway
 
     def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         n, gates, highway = self._rows(F.linear(x, self.weight_ih), -1)
@@ -122,6 +125,10 @@ class SRUCell(LinearCell):
         """Set the bias of f."""
         if self.bias is not None:
             self.bias.chunk(2)[0].fill_(value)
+
+    def set_chrono_bias(self, value: Tensor) -> None:
+        if self.bias is not None:
+            self.bias.chunk(2)[0].copy_(value)
 
     def symbols(self) -> dict[str, Any]:
         w_n, gates, highway = self._rows(self.weight_ih)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rnnkit.cells._unroll import SequenceEnds, freeze_finished_sequences, step_function, step_inputs, step_loop
 from rnnkit.cells.cell import Cell
+from rnnkit.cells.operator_graph import OperatorGraph
 from rnnkit.cells.planned import unroll_planned
 from rnnkit.model import autocast_is_on, replace_tensors, state_tensors, transforms_are_active
 
@@ -125,7 +124,7 @@ def unroll_cell(
         return [output.contiguous(), *map(_copied, final)]  # a part of the final state may be one of the initial state
     graph = _record(_cell(number, index), x, state, weights, lengths)
     # clone: a compiler may write into these tensors once their last reader has run, and the graph still reads them
-    return [*[_copied(part.detach()) for part in graph.outputs], _keep(graph)]
+    return [*[_copied(part.detach()) for part in graph.outputs], graph.keep()]
 
 
 @unroll_cell.register_fake
@@ -144,24 +143,19 @@ def _(
     return [output, *final, *([torch.empty(1, dtype=torch.int8, device="cpu")] if save else [])]
 
 
-class _Graph(NamedTuple):
-    """The outputs and the inputs of one call, connected by autograd."""
-
-    outputs: list[Tensor]
-    inputs: list[Tensor]
-
-
-def _record(cell: Any, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], lengths: Tensor | None) -> _Graph:
-    with _autograd():
+def _record(
+    cell: Any, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], lengths: Tensor | None
+) -> OperatorGraph:
+    with OperatorGraph.recording():
         own = {id(tensor) for tensor in _tensors(cell)}  # a compiler writes into none of them
         x, *state = map(_leaf, (x, *state))
         weights = [tensor if id(tensor) in own else _leaf(tensor) for tensor in weights]
-        graph = _Graph(_run(_with_tensors(cell, weights), x, state, lengths), [x, *state, *weights])
+        graph = OperatorGraph(_run(_with_tensors(cell, weights), x, state, lengths), [x, *state, *weights])
     _refuse_other_leaves(graph)
     return graph
 
 
-def _refuse_other_leaves(graph: _Graph) -> None:
+def _refuse_other_leaves(graph: OperatorGraph) -> None:
     """Raise an error if a gradient would be lost: of a tensor that is not an input of the operator."""
     inputs, seen = {id(tensor) for tensor in graph.inputs}, set[Any]()
     nodes: list[Any] = [output.grad_fn for output in graph.outputs]
@@ -220,32 +214,6 @@ def _copy(module: Any, given: Mapping[int, Tensor]) -> Any:
     return new
 
 
-@contextmanager
-def _autograd() -> Iterator[None]:
-    """Turn autograd on inside an operator, which runs without it."""
-    with torch.inference_mode(False), torch.enable_grad():
-        # Inside a `TorchDispatchMode` torch does not record views either, so that writing into a view of a tensor would
-        # not reach its gradient. torch has no public function for this.
-        keys = torch._C._dispatch_tls_local_exclude_set()  # noqa: SLF001  # no public function
-        excluded = keys.remove(torch._C.DispatchKey.ADInplaceOrView)  # noqa: SLF001  # no public name
-        included = torch._C._dispatch_tls_local_include_set()  # noqa: SLF001  # no public function
-        with torch._C._ForceDispatchKeyGuard(included, excluded):  # noqa: SLF001  # no public function
-            yield
-
-
-# The graphs of calls whose backward may still run, by the address of the tensor that `unroll_cell` returned for it.
-_graphs: dict[int, _Graph] = {}
-
-
-def _keep(graph: _Graph) -> Tensor:
-    """Keep a graph as long as the memory of the returned tensor, which operators can pass on, unlike a graph."""
-    memory = np.zeros(1, np.int8)
-    saved = torch.from_numpy(memory)
-    _graphs[saved.data_ptr()] = graph
-    weakref.finalize(memory, _graphs.pop, saved.data_ptr(), None).atexit = False
-    return saved
-
-
 @torch.library.custom_op(
     "rnnkit::unroll_cell_backward",
     mutates_args=(),
@@ -281,21 +249,10 @@ def unroll_cell_backward(
     Returns:
         The gradients that are needed, in the order of `needed`.
     """
-    # pop: the backward frees the graph, and a second one computes it again. So does the backward of a copy of `saved`,
-    # which has another address.
-    graph = _graphs.pop(saved[0].data_ptr(), None) if saved else None
+    graph = OperatorGraph.pop(saved[0]) if saved else None
     if graph is None:
         graph = _record(_cell(number, index), x, state, weights, lengths)
-    return _gradients(graph, gradients, needed)
-
-
-def _gradients(graph: _Graph, gradients: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor]:
-    inputs = _select(graph.inputs, needed)
-    is_floating = [output.requires_grad for output in graph.outputs]
-    outputs, of_outputs = _select(graph.outputs, is_floating), _select(gradients, is_floating)
-    with _autograd():
-        found = torch.autograd.grad(outputs, inputs, of_outputs, allow_unused=True, materialize_grads=True)
-    return list(map(_copied, found))  # one tensor may be the gradient of two inputs
+    return graph.gradients(gradients, needed)
 
 
 @unroll_cell_backward.register_fake
@@ -311,11 +268,8 @@ def _(
     index: int,
     features: int,
 ) -> list[Tensor]:
-    return [each.new_empty(each.shape) for each in _select([x, *state, *weights], needed)]
-
-
-def _select(tensors: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor]:
-    return [tensor for tensor, is_needed in zip(tensors, needed, strict=True) if is_needed]
+    pairs = zip([x, *state, *weights], needed, strict=True)
+    return [each.new_empty(each.shape) for each, is_needed in pairs if is_needed]
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:

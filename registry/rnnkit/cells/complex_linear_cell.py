@@ -45,6 +45,7 @@ class ComplexLinearCell(Cell):
     """
 
     State = ComplexState
+    parallel_over_time = True
 
     @abstractmethod
     def coefficients(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -117,8 +117,11 @@ def _fill_in_chunks(a: Tensor, b: Tensor, h0: Tensor, h: Tensor, *, reverse: boo
 def _gradients(run: Any, ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
     """The gradient of b is a scan in the other direction: g_t = dh_t + a_{t+1}* g_{t+1}; that of a is g_t h_{t-1}*."""
     (a, h0, h), reverse = ctx.saved_tensors, ctx.reverse
-    last = a[:1] if reverse else a[-1:]  # multiplied by zero
-    following = torch.cat([torch.zeros_like(last), a[:-1]] if reverse else [a[1:], torch.zeros_like(last)])
+    if a.stride(0) == 0:  # the factor does not depend on time: that of the step after the last is multiplied by zero
+        following = a
+    else:
+        last = a[:1] if reverse else a[-1:]
+        following = torch.cat([torch.zeros_like(last), a[:-1]] if reverse else [a[1:], torch.zeros_like(last)])
     g = run(following.conj(), gradient, torch.zeros_like(h0), not reverse)
     before = torch.cat([h[1:], h0[None]] if reverse else [h0[None], h[:-1]])
     first = -1 if reverse else 0

@@ -52,6 +52,7 @@ class MatrixCell(Cell):
     """
 
     State = MatrixState
+    parallel_over_time = True
 
     def __init__(
         self,

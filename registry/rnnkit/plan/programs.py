@@ -94,7 +94,7 @@ class Plan:
         products: the number of features of the operand and of the result of each product.
         operands: the kind and the number of the tensor that is the operand of each product.
         kept: the number of pieces of the forward pass, `kept`, that the backward program reads.
-        kept_products: the products whose results the backward program reads.
+        kept_products: the products of which the backward program reads the whole result; of others it reads `kept`.
         inference: the step.
         forward: the step, which also writes `kept`, for a backward pass.
         backward: the gradients of a step.

@@ -66,7 +66,7 @@ BY_IDENTITY = (
 )
 MISSING = object()
 """The value of a global variable that does not exist."""
-Source: TypeAlias = tuple[Any, partial[Iterable[Any]]]
+Source: TypeAlias = tuple[Any, partial[Any]]
 """A module, class or function, and a function of it that returns values, with their names as its argument."""
 _HOOKS = tuple(name for name in vars(nn.Module()) if name.endswith("_hooks") and "state_dict" not in name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rnnkit.plan.derivative import Gradients, differentiate, step_order
 from rnnkit.plan.instructions import CHEAP
@@ -20,7 +20,8 @@ def make_plan(step: LoweredStep) -> Plan:
     gradients = differentiate(step)
     outputs, live = _forward_outputs(step), _live_products(step)
     needed = _needed(step, gradients)
-    kept = {node: Place("kept", number, 0) for number, node in enumerate(_to_keep(step, needed))}
+    whole = _whole_products(step, needed)
+    kept = {node: Place("kept", number, 0) for number, node in enumerate(_to_keep(step, needed, whole))}
     keep = [(place, node) for node, place in kept.items()]
     products = [_forward_product(step, number) for number in live]
     return Plan(
@@ -33,7 +34,7 @@ def make_plan(step: LoweredStep) -> Plan:
         products=tuple((len(each.operand) * step.width, len(each.result) * step.width) for each in step.products),
         operands=tuple(_operand(step, number) for number in range(len(step.products))),
         kept=len(kept),
-        kept_products=tuple(sorted({node.arguments[0] for node in needed if _is_product(node)})),
+        kept_products=tuple(whole),
         inference=schedule(outputs, products, {}),
         forward=schedule([*outputs, *keep], products, {}),
         backward=_backward(step, gradients, kept, live),
@@ -117,7 +118,7 @@ def _needed(step: LoweredStep, gradients: Gradients) -> list[Node]:
     given = _next_state_places(step)
     stack = [node for _, node in _backward_outputs(step, gradients)]
     stack += [node for pieces in gradients.of_results for node in pieces]
-    seen: set[Operand] = set()
+    seen: set[Node] = set()
     found: list[Node] = []
     while stack:
         node = stack.pop()
@@ -128,9 +129,21 @@ def _needed(step: LoweredStep, gradients: Gradients) -> list[Node]:
             found.append(node)
         elif not node.is_leaf:
             stack.extend(node.arguments)
-    return found
+    return list(dict.fromkeys(_kept_instead(node, seen & forward, seen) for node in found))
 
 
-def _to_keep(step: LoweredStep, needed: Sequence[Node]) -> list[Node]:
+def _kept_instead(node: Node, forward: Collection[Node], nodes: Collection[Node]) -> Node:
+    """Return the only node that reads a piece of a product, which is written without a copy; else the node itself."""
+    readers = [each for each in nodes if not each.is_leaf and node in each.arguments]
+    return readers[0] if _is_product(node) and len(readers) == 1 and readers[0] in forward else node
+
+
+def _whole_products(step: LoweredStep, needed: Sequence[Node]) -> list[int]:
+    """Return the products of which all pieces are needed. They are kept where they are; single pieces are copied."""
+    return [n for n, product in enumerate(step.products) if product.result and set(product.result) <= set(needed)]
+
+
+def _to_keep(step: LoweredStep, needed: Sequence[Node], whole_products: Sequence[int]) -> list[Node]:
     given = _next_state_places(step)
-    return [node for node in needed if not node.is_leaf and node not in given]
+    pieces = [node for node in needed if _is_product(node) and node.arguments[0] not in whole_products]
+    return [node for node in needed if not node.is_leaf and node not in given] + pieces
