@@ -47,6 +47,9 @@ def loop(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
     return torch.stack(states)
 
 
+RUNS: dict[str, Run] = {SCAN: scan, LOOP: loop}
+
+
 def forward(run: Run, inputs: list[Tensor]) -> None:
     with torch.no_grad():
         run(*inputs)
@@ -56,7 +59,7 @@ def training(run: Run, inputs: list[Tensor]) -> None:
     torch.autograd.grad(run(*inputs).square().sum(), inputs)
 
 
-WHAT = {"forward": forward, "training": training}
+WHAT: dict[str, Callable[[Run, list[Tensor]], None]] = {"forward": forward, "training": training}
 
 
 def inputs_of(steps: int, lanes: int) -> list[Tensor]:
@@ -72,10 +75,8 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
             with torch.no_grad():
                 torch.testing.assert_close(scan(*inputs), loop(*inputs))
             for what, call in WHAT.items():
-                calls = {side: partial(call, run, inputs) for side, run in [(SCAN, scan), (LOOP, loop)]}
-                readings = in_turn(
-                    {s: partial(milliseconds, CPU, each) for s, each in calls.items()}, arguments.seconds
-                )
+                sides = {side: partial(milliseconds, CPU, partial(call, run, inputs)) for side, run in RUNS.items()}
+                readings = in_turn(sides, arguments.seconds)
                 yield Row(steps, lanes, what, {side: low(values) for side, values in readings.items()})
 
 

@@ -32,6 +32,8 @@ ENTRIES = {
     "ran": "A gated sum of inputs, which can be read as weights of each input.",
     "cfn": "Two gates and stable dynamics: without input the state decays.",
     "rhn": "Several gated layers within each step.",
+    "minimalrnn": "One gate, and a state in the space of the encoded input, which can be interpreted.",
+    "star": "One gate and a bounded state, for deep stacks.",
     "mogrifier_lstm": "An LSTM whose input and state gate each other first, from language modelling.",
     "slstm": "xLSTM's scalar memory: exponential gates, for state tracking.",
     "mingru": "The simplest gated cell that trains in parallel over time.",

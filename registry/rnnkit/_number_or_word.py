@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import TypeAdapter, WrapValidator
+from pydantic import TypeAdapter, ValidationError, WrapValidator
+from pydantic_core import PydanticCustomError
 
 
 def number_or_word(number: Any, word: Any) -> WrapValidator:
@@ -21,6 +22,12 @@ def number_or_word(number: Any, word: Any) -> WrapValidator:
     of_word: TypeAdapter[Any] = TypeAdapter(word)
 
     def validated(value: Any, _union: Callable[[Any], Any]) -> Any:
-        return (of_word if isinstance(value, str) else of_number).validate_python(value)
+        if not isinstance(value, str):
+            return of_number.validate_python(value)
+        try:
+            return of_word.validate_python(value)
+        except ValidationError:
+            words = " or ".join(map(repr, get_args(word)))
+            raise PydanticCustomError("number_or_word", f"Input should be a valid number or {words}") from None
 
     return WrapValidator(validated)

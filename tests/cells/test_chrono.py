@@ -28,6 +28,9 @@ GATES = {
     "ran": lambda weights: (*weights["bias"].chunk(2)[::-1], torch.zeros(1)),
     "ugrnn": lambda weights: (weights["bias"].chunk(2)[1], None, weights["bias"].chunk(2)[0]),
     "minlstm": lambda weights: weights["bias"].chunk(3),
+    "hgrn": lambda weights: (weights["bias"].chunk(3)[0], None, weights["bias"][HIDDEN:]),
+    "qrnn": lambda weights: (weights["convolution.bias"].chunk(3)[1], None, torch.zeros(1)),
+    "sru": lambda weights: (weights["bias"].chunk(2)[0], None, weights["bias"].chunk(2)[1]),
 }
 
 

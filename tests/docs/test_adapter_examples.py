@@ -53,6 +53,8 @@ def test_readme_of_the_adapter_runs_with_the_shown_output(installed, examples, n
 
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_readme_has_the_number_of_kinds(examples, name):
-    entry_points = re.findall(r'^\w+ = "rnnkit_\w+"$', (examples[name] / "pyproject.toml").read_text("utf-8"), re.M)
+    entry_points = re.findall(
+        r'^\w+ = "rnnkit_\w+"$', (examples[name] / "pyproject.toml").read_text("utf-8"), re.MULTILINE
+    )
     numbers = re.findall(r"(\d+) cells", (examples[name] / "README.md").read_text("utf-8"))
     assert len(entry_points) == int(numbers[0] if numbers else 1)

@@ -297,7 +297,7 @@ def test_problems_are_attributed_to_the_file_or_the_override(tmp_path):
         f"{path}:2: hidden_size: Input should be greater than or equal to 1, but is 0",
         f"{path}:4: options.proj_size: Input should be a valid integer, but is 'two'",
         "override 'input_size=one': Input should be a valid integer, but is 'one'",
-        "override 'options.forget_bias=two': Input should be a valid number, but is 'two'",
+        "override 'options.forget_bias=two': Input should be a valid number or 'chrono', but is 'two'",
     ]
     assert lines_of(lambda: load_spec(path, overrides=["input_size=one", "options.forget_bias=two"])) == expected
 

@@ -49,7 +49,7 @@ def test_every_field_of_a_spec_is_described_in_order():
         (("nonlinearity", "rnn"), ('"tanh" | "relu"', '"tanh"', "Activation function, phi in the equation.")),
         (
             ("forget_bias", "lstm"),
-            ("float or null", "null", "Initial bias of the forget gate, the sum of both "),
+            ('float or "chrono" or null', "null", "Initial bias of the forget gate, the sum of both "),
         ),
         (
             ("zoneout", "gru_cell"),

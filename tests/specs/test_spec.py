@@ -44,7 +44,7 @@ OTHER = {
     "num_embeddings": 9,
     "padding_idx": 0,
     "tie_weights": True,
-    "options": {"recurrent_init": "orthogonal", "forget_bias": None, "proj_size": 3},
+    "options": {"recurrent_init": "orthogonal", "forget_bias": None, "chrono_length": None, "proj_size": 3},
 }
 FULL = OTHER | {"kind": "lstm"}
 
@@ -202,7 +202,7 @@ def test_its_repr_shows_every_field_and_the_options_as_a_mapping():
         "RecurrentSpec(kind='lstm', input_size=6, hidden_size=6, output_size=9, num_layers=3, bias=False, "
         "batch_first=False, dropout=0.25, bidirectional=True, readout='mean', readout_dropout=0.5, "
         "num_embeddings=9, padding_idx=0, tie_weights=True, "
-        "options={'recurrent_init': 'orthogonal', 'forget_bias': None, 'proj_size': 3})"
+        "options={'recurrent_init': 'orthogonal', 'forget_bias': None, 'chrono_length': None, 'proj_size': 3})"
     )
 
 
@@ -210,7 +210,7 @@ def test_to_dict_is_every_field_as_plain_data():
     assert RecurrentSpec(**FULL).to_dict() == FULL
     assert type(RecurrentSpec(**FULL).to_dict()["options"]) is dict
     assert make().to_dict() == REQUIRED | DEFAULTS | {
-        "options": {"recurrent_init": "default", "forget_bias": None, "proj_size": 0}
+        "options": {"recurrent_init": "default", "forget_bias": None, "chrono_length": None, "proj_size": 0}
     }
 
 
@@ -357,11 +357,14 @@ def test_dropout_with_one_layer_is_refused(dropout):
         pytest.param(
             "lstm",
             "proj_sze",
-            "Did you mean 'proj_size'? Its options: recurrent_init, forget_bias, proj_size",
+            "Did you mean 'proj_size'? Its options: recurrent_init, forget_bias, chrono_length, proj_size",
             id="misspelt",
         ),
         pytest.param(
-            "lstm", "nonlinearity", "Its options: recurrent_init, forget_bias, proj_size", id="of-another-kind"
+            "lstm",
+            "nonlinearity",
+            "Its options: recurrent_init, forget_bias, chrono_length, proj_size",
+            id="of-another-kind",
         ),
         pytest.param("gru", "nonlinearity", "Its options: recurrent_init", id="of-a-kind-without"),
     ],

@@ -31,7 +31,9 @@ def naive(operator: str) -> Any:
 
 def of_heads(x: Array, heads: int) -> Tensor:
     """Return `(batch, time, heads, features)`."""
-    return torch.from_numpy(x).unflatten(-1, (heads, -1))
+    tensor: Tensor = torch.from_numpy(x)
+    split: Tensor = tensor.unflatten(-1, (heads, -1))
+    return split
 
 
 def to_numpy(x: Tensor) -> Array:

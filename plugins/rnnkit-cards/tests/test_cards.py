@@ -634,7 +634,9 @@ def test_card_shows_papers_family_departures_and_checks_that_do_not_apply():
     assert f"```bibtex\n{record.bibtex()}\n```" in references
 
 
-@pytest.mark.parametrize(("name", "parallel"), [("mingru", True), ("s5", True), ("sru", False), ("gru_cell", False), ("lstm", False)])
+@pytest.mark.parametrize(
+    ("name", "parallel"), [("mingru", True), ("s5", True), ("sru", False), ("gru_cell", False), ("lstm", False)]
+)
 def test_cells_with_a_scan_are_parallel_over_time(name, parallel):
     assert CardContext.of(name).parallel_over_time is parallel
 

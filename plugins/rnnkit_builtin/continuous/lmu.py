@@ -125,6 +125,10 @@ class LMUCell(Cell):
         h = torch.tanh(x + F.linear(state.h, self.weight_hh) + F.linear(m, self.weight_mh))
         return h, LMUState(h, m)
 
+    def recurrent_weights(self) -> list[Tensor]:
+        weights = (self.weight_hh, self.weight_hu, self.weight_mu)
+        return [weight for weight in weights if weight is not None]
+
     def symbols(self) -> dict[str, Any]:
         none_h, none_m = (self.weight_iu.new_zeros(len(self.weight_iu), size) for size in self._state_sizes())
         return {

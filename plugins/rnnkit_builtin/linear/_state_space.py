@@ -1,4 +1,4 @@
-"""What `lru` and `s5` share: a complex diagonal recurrence that does not depend on time, and its output."""
+"""The complex diagonal recurrence of `lru` and `s5`, which does not depend on time, and its output."""
 
 from __future__ import annotations
 

@@ -84,6 +84,10 @@ class HGRNCell(LinearCell):
         if self.bias is not None:
             self.bias.chunk(3)[0].fill_(value)
 
+    def set_chrono_bias(self, value: Tensor) -> None:
+        if self.bias is not None:
+            self.bias.chunk(3)[0].copy_(value)
+
     def symbols(self) -> dict[str, Any]:
         w_f, w_n, w_g = self.weight_ih.chunk(3)
         b_f, b_n, b_g = (0, 0, 0) if self.bias is None else self.bias.chunk(3)

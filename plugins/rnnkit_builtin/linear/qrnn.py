@@ -62,6 +62,10 @@ class QRNNCell(ConvolvedLinearCell):
         if self.convolution.bias is not None:
             self.convolution.bias.chunk(3)[1].fill_(value)
 
+    def set_chrono_bias(self, value: Tensor) -> None:
+        if self.convolution.bias is not None:
+            self.convolution.bias.chunk(3)[1].copy_(value)
+
     def symbols(self) -> dict[str, Any]:
         def convolve(x: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
             return self.convolution.step(x.squeeze(-1), tail)

@@ -126,6 +126,10 @@ class SRUCell(LinearCell):
         if self.bias is not None:
             self.bias.chunk(2)[0].fill_(value)
 
+    def set_chrono_bias(self, value: Tensor) -> None:
+        if self.bias is not None:
+            self.bias.chunk(2)[0].copy_(value)
+
     def symbols(self) -> dict[str, Any]:
         w_n, gates, highway = self._rows(self.weight_ih)
         w_f, w_r = gates.chunk(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -142,8 +143,8 @@ class GLACell(MatrixCell):
 
     def _normalize(self, y: Tensor) -> Tensor:
         if self.decay != "none":
-            return y / self.head_size**0.5
-        total: Tensor = y[..., -1:]
+            return y / math.sqrt(self.head_size)
+        total = y[..., -1:]
         return y[..., :-1] / (total + (total == 0))  # the total is 0 where all products of keys and queries underflow
 
     def state_shapes(self, batch_size: int) -> Any:
@@ -152,8 +153,12 @@ class GLACell(MatrixCell):
         return MatrixState(shape)
 
     def set_forget_bias(self, value: float) -> None:
-        if self.bias is not None:
-            self.bias.fill_(value)
+        """Start the decays at the sigmoid of a value, where the input is zero."""
+        if self.bias is None:
+            return
+        log_decay = F.logsigmoid(torch.full_like(self.bias, value))
+        log_gate = ROOT * log_decay if self.decay == "feature" else log_decay
+        self.bias.copy_(log_gate - torch.log(-torch.expm1(log_gate)))  # the logit of exp(log_gate)
 
     def symbols(self) -> dict[str, Any]:
         w_q, w_k, w_v = self.weight_ih.chunk(3)

@@ -92,7 +92,7 @@ class XLSTMMatrixCell(Cell):
             nn.init.zeros_(self.bias)
             *_, b_i, b_f = self._split(self.bias)
             nn.init.normal_(b_i, std=0.1)
-            b_f.copy_(torch.linspace(3, 6, self.heads))
+            b_f.copy_(torch.linspace(3, 6, self.heads, device=b_f.device))
 
     def _split(self, parameter: Tensor, dim: int = 0) -> list[Tensor]:
         """Return the parts of q, k, v, o, i and f."""

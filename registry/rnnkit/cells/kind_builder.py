@@ -186,15 +186,21 @@ def _cell_problems(
 
 
 def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any], layer: int) -> bool:
-    return bool(_meta_cell(factory, spec, spec.input_size, layer).recurrent_weights())
+    try:
+        cell = _meta_cell(factory, spec, layer)
+    except (
+        RuntimeError
+    ):  # sizes for which torch cannot count the bytes of a parameter; a model is never built with them
+        cell = factory(1, 1, **cell_arguments(factory, spec, layer), device="meta")
+    return bool(cell.recurrent_weights())
 
 
 def _features(spec: RecurrentSpec[Any], factory: CellFactory) -> int:
     """Return the number of output features of the last layer, whose cells a factory creates."""
-    cell = _meta_cell(factory, spec, spec.input_size, spec.num_layers - 1)
+    cell = _meta_cell(factory, spec, spec.num_layers - 1)
     return spec.directions * int(cell.output_size)
 
 
-def _meta_cell(factory: CellFactory, spec: RecurrentSpec[Any], input_size: int, layer: int) -> Cell:
+def _meta_cell(factory: CellFactory, spec: RecurrentSpec[Any], layer: int) -> Cell:
     """Create a cell without values, of sizes that the kind's check has seen: a cell may reject others."""
-    return factory(input_size, spec.hidden_sizes[layer], **cell_arguments(factory, spec, layer), device="meta")
+    return factory(spec.input_size, spec.hidden_sizes[layer], **cell_arguments(factory, spec, layer), device="meta")

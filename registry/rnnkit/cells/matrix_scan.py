@@ -113,8 +113,11 @@ def _decay_to_end(log_decay: Tensor) -> Tensor:
 
 def _solve(overlaps: Tensor, right: Tensor) -> Tensor:
     """Return what each step of a chunk writes or reads, given that it sees what the steps before it wrote."""
-    solution: Tensor = torch.linalg.solve_triangular(overlaps, right, upper=False, unitriangular=True)
-    return solution
+    dtype = torch.promote_types(right.dtype, torch.float32)  # narrower ones have no solver
+    solution: Tensor = torch.linalg.solve_triangular(
+        overlaps.to(dtype), right.to(dtype), upper=False, unitriangular=True
+    )
+    return solution.to(right.dtype)
 
 
 def _delta_states(

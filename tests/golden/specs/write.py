@@ -9,8 +9,11 @@ from rnnkit import RecurrentSpec
 from rnnkit.files.spec import save_spec
 from rnnkit.specs import UnresolvedOptions
 
-OLD_FOLDERS = [Path(__file__).parent / "v1"]  # without the fields from `readout_dropout` to `tie_weights`
-FOLDER = Path(__file__).parent / "v1.1"
+OLD_FOLDERS = [
+    Path(__file__).parent / "v1",  # without the fields from `readout_dropout` to `tie_weights`
+    Path(__file__).parent / "v1.1",  # without the options `chrono_length` and `time_feature`
+]
+FOLDER = Path(__file__).parent / "v1.2"
 SUFFIXES = [".json", ".toml", ".yaml"]
 SIZES = {"input_size": 8, "hidden_size": 16}
 # Options of a kind that is not installed: text that YAML could read as another type, and nulls in every place.

@@ -36,7 +36,7 @@ def test_every_cell_is_a_kind_of_rnnkit_or_of_this_package() -> None:
         "JANET": "janet",
         "LEM": "lem",
         "LiGRU": "ligru",
-        "MGU": "mgu",
+        "MGU": "mgu",  # of the example rnnkit-mgu
         "MinimalRNN": "minimalrnn",
         "PeepholeLSTM": "peephole_lstm",
         "RAN": "ran",

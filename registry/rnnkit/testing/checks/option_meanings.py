@@ -20,7 +20,7 @@ from rnnkit.testing.sample_values import is_choice, sweep, sweep_ranges
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d)
 _SATURATED = 20.0  # a bias that opens a gate
 _CHRONO_LENGTH = 1000
-_OPEN, _SHUT = 0.99, 0.01
+_OPEN, _SHUT = 0.8, 0.01  # a stabilizer may scale an open state a little
 _ORTHOGONAL = 1e-6
 _MAGNITUDES = (1.0, 1e2, 1e4)  # of inputs and states
 _MORE_FEATURES = 8
@@ -89,7 +89,7 @@ def forget_bias_opens_forget_gate(context: CheckContext) -> None:
     )
     for part in gated:
         one, two = (torch.tensor(kept[bias][part], dtype=torch.float64).logit() for bias in (1.0, 2.0))
-        if torch.isclose(two, 2 * one, 1e-6, 1e-6):  # a sigmoid
+        if one.isfinite() and torch.isclose(two, 2 * one, 1e-6, 1e-6):  # a sigmoid; a stabilizer is 0 or 1
             context.assert_true(
                 torch.isclose(one, torch.ones_like(one), 1e-6, 1e-6),
                 f"with forget_bias=1, the sigmoid of the forget gate reads {one:.6g}",
