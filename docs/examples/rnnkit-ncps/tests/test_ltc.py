@@ -25,7 +25,8 @@ def model_of(**options: Any) -> Any:
 
 
 def theirs(wiring: Wiring, unfolds: int, state_dict: dict[str, Any]) -> LTC:
-    network = LTC(3, wiring, ode_unfolds=unfolds).double()
+    # its cell constrains its parameters after each optimizer step by default, and the network by softplus
+    network = LTC(3, wiring, ode_unfolds=unfolds, implicit_param_constraints=False).double()
     network.rnn_cell.load_state_dict(state_dict)
     return network
 
