@@ -27,8 +27,6 @@ ENTRIES = {
     "ligru": "A ReLU and one gate, from speech recognition.",
     "fastgrnn": "Gates that share their matrices: models of kilobytes for microcontrollers.",
     "fastrnn": "A residual step with two learned scalars, for microcontrollers.",
-    "minimalrnn": "One gate on a code of the input: a state that is easy to interpret.",
-    "star": "One gate and few parameters, for deep stacks.",
     "ran": "A gated sum of inputs, which can be read as weights of each input.",
     "cfn": "Two gates and stable dynamics: without input the state decays.",
     "rhn": "Several gated layers within each step.",
