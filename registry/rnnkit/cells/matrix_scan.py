@@ -69,6 +69,8 @@ def matrix_scan(
 
 
 def _chunk_size(time: int) -> int:
+    if torch.compiler.is_compiling():  # a size that follows the number of steps would make a graph for each
+        return _STEPS
     size = 1
     while size < min(time, _STEPS):
         size *= 2
