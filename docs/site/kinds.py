@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from docs.site.example_plugin import example_installed
+from docs.site.gallery import gallery_text
 from docs.site.kinds_index import ENTRIES, index_text
 from rnnkit_cards import (
     Measurements,
@@ -33,6 +34,7 @@ def pages(folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
     for kind, measurements in measured.items():
         yield card_path(folder, kind), card_text(kind, measurements, links=links_for(FOLDER))
     yield folder / "index.md", index_text(measured)
+    yield folder / "gallery.md", gallery_text(measured)
 
 
 def take_measurements(kinds: Iterable[str], folder: Path = FOLDER) -> None:

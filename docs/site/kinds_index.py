@@ -30,8 +30,6 @@ ENTRIES = {
     "ran": "A gated sum of inputs, which can be read as weights of each input.",
     "cfn": "Two gates and stable dynamics: without input the state decays.",
     "rhn": "Several gated layers within each step.",
-    "minimalrnn": "One gate, and a state in the space of the encoded input, which can be interpreted.",
-    "star": "One gate and a bounded state, for deep stacks.",
     "mogrifier_lstm": "An LSTM whose input and state gate each other first, from language modelling.",
     "slstm": "xLSTM's scalar memory: exponential gates, for state tracking.",
     "mingru": "The simplest gated cell that trains in parallel over time.",
@@ -57,6 +55,14 @@ ENTRIES = {
     "gated_deltanet": "The gated delta rule, which replaces values in its memory: the best recall.",
     "mixed": "Another cell in each layer, such as an LSTM below a GRU.",
     "rnnkit-mgu/mgu": "A single gate: two thirds of a GRU's parameters. The example of a plugin.",
+}
+# of a record, and the title of its page
+FAMILIES = {
+    "gated": "Gated cells",
+    "linear": "Linear recurrences",
+    "matrix": "Matrix states",
+    "continuous": "Continuous-time cells",
+    "simple": "Simple cells",
 }
 FRONT_MATTER = """\
 ---

@@ -15,6 +15,7 @@ NO_READABLE_EQUATION = {"step_matches_equation"}
 NO_CONSTRAINT = {"constraints_bound_large_steps"}
 CONSTRAINED = {"indrnn"}  # all others have no constraint
 PRODUCTS_ARE_DIVIDED_BY_THE_SIZE = {"wide_layers_equal_narrow_layers"}
+PRODUCTS_INSIDE_THE_STEP = {"orthogonal_init_acts_on_recurrence"}
 # The checks that do not apply to each kind; any other check that is skipped fails.
 NOT_APPLICABLE = {
     "antisymmetric": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_FORGET_GATE,
@@ -42,7 +43,7 @@ NOT_APPLICABLE = {
     "qrnn": NO_MATRIX_READS_THE_STATE,
     "ran": set(),
     "rglru": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
-    "rhn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_READABLE_EQUATION,
+    "rhn": STATE_IS_NOT_READ_BY_PRODUCTS_ALONE | NO_READABLE_EQUATION | PRODUCTS_INSIDE_THE_STEP,
     "s5": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "selective_ssm": NO_MATRIX_READS_THE_STATE | NO_FORGET_GATE,
     "slstm": set(),

@@ -39,3 +39,10 @@ def test_the_forget_bias_is_the_negated_bias_of_each_transform_gate():
     of_values, of_gates = cell_of("rhn", options={"forget_bias": 4.0}).bias.view(3, 2, HIDDEN_SIZE).unbind(1)
     assert (of_gates == -4).all()
     assert of_values.abs().max() <= HIDDEN_SIZE**-0.5
+
+
+def test_orthogonal_initialization_acts_on_each_gate_of_each_layer():
+    blocks = cell_of("rhn", options={"recurrent_init": "orthogonal"}).weight_hh.split(HIDDEN_SIZE)
+    assert len(blocks) == 6
+    for block in blocks:
+        torch.testing.assert_close(block @ block.T, torch.eye(HIDDEN_SIZE, dtype=torch.float64))

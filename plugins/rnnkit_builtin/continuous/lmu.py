@@ -95,8 +95,8 @@ class LMUCell(Cell):
         self.weight_hh = self.new_parameter(hidden_size, hidden_size)
         self.weight_mh = self.new_parameter(hidden_size, self.memory_features)
         self._init_weights()
-        one = torch.eye(memory_size, dtype=torch.float64, device="cpu")
-        matrix, column = (torch.kron(one, each) for each in legendre_delay(order, theta))
+        one = torch.eye(memory_size, dtype=torch.float64, device=self.weight_hh.device)
+        matrix, column = (torch.kron(one, each) for each in legendre_delay(order, theta, self.weight_hh.device))
         self.register_buffer("matrix", matrix.to(self.weight_hh))
         self.register_buffer("column", column.to(self.weight_hh))
 
@@ -146,14 +146,14 @@ class LMUCell(Cell):
         return self.hidden_size, self.memory_features
 
 
-def legendre_delay(order: int, theta: float) -> tuple[Tensor, Tensor]:
+def legendre_delay(order: int, theta: float, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the discrete transition `(order, order)` and input column `(order, 1)` of a delay line, in float64.
 
     The coefficients m of the shifted Legendre polynomials of the last `theta` steps of a signal u follow
     theta dm/dt = A m + B u with A_ij = (2i + 1) (-1 if i < j else (-1)^(i - j + 1)) and B_i = (2i + 1) (-1)^i (Voelker
     et al., equation 2), here at steps of 1 during which u is constant.
     """
-    i = torch.arange(order, dtype=torch.float64, device="cpu")[:, None]
+    i = torch.arange(order, dtype=torch.float64, device=device)[:, None]
     j = i.T
     a = (2 * i + 1) * torch.where(i < j, -1.0, (-1.0) ** (i - j + 1))
     b = (2 * i + 1) * (-1.0) ** i

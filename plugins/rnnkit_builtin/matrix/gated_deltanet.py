@@ -53,7 +53,7 @@ GRAZZI = Paper(
 
 BLOCK_NOTE = (
     "The authors' block has short convolutions over queries, keys and values before the SiLU, and a normalization, an "
-    "output gate and a linear map behind the output. They are no part of the recurrence, and not of this kind."
+    "output gate and a linear map behind the output. This kind is the recurrence alone."
 )
 TRANSPOSE_NOTE = "As in the authors' code, S_t is the transpose of the paper's, and the output is divided by √d."
 NORM_NOTE = "As in the authors' code, 1e-6 is added to the squared norm of queries and keys, so that zeros stay zeros."
@@ -76,8 +76,9 @@ class GatedDeltaNetOptions(StackOptions):
 
 
 def unit(x: Tensor) -> Tensor:
-    """Return x divided by its norm."""
-    return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + EPSILON)
+    """Return x divided by its norm, computed in float32 at least: narrower gradients overflow."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    return (wide * torch.rsqrt(wide.square().sum(-1, keepdim=True) + EPSILON)).to(x.dtype)
 
 
 class GatedDeltaNetCell(MatrixCell):

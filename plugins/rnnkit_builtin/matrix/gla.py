@@ -45,8 +45,8 @@ QIN = Paper(
 )
 
 BLOCK_NOTE = (
-    "The papers put a normalization, an output gate and a linear map behind the output. They are no part of the "
-    'recurrence, and not of this kind: `layer_norm="output"` normalizes.'
+    "The papers put a normalization, an output gate and a linear map behind the output. This kind is the "
+    'recurrence alone: `layer_norm="output"` normalizes.'
 )
 RETENTION_NOTE = 'RetNet also rotates queries and keys by the position, which `decay="head"` leaves out.'
 BOUND_NOTE = (
@@ -107,7 +107,7 @@ class GLACell(MatrixCell):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size, heads=heads, device=device, dtype=dtype)
-        self.decay = decay
+        self.decay: Decay = decay
         self.weight_ih = self.new_parameter(3 * hidden_size, input_size)
         if decay == "feature":
             self.weight_down = self.new_parameter(gate_rank, input_size)

@@ -1,0 +1,59 @@
+"""The gallery: the drawing of one step of each kind, by family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from docs.site.kinds_index import FAMILIES
+from rnnkit import get_kind
+from rnnkit.equation import UnreadableEquationError
+from rnnkit_cards import draw_step
+
+FRONT_MATTER = """\
+---
+description: "One step of every kind, drawn from its equation: what is added, multiplied and gated, side by side."
+styles: [assets/stylesheets/kinds.css]
+hide: [toc]
+---
+
+# Gallery of steps
+
+One step of each kind, drawn from the equation on its card, where a legend explains the symbols. Kinds whose equation
+cannot be drawn, such as those with a loop within a step, are named below their family.
+"""
+
+
+def gallery_text(kinds: Iterable[str]) -> str:
+    """Return the page with the drawings of some kinds."""
+    by_family: dict[str, list[str]] = {family: [] for family in FAMILIES}
+    for name in kinds:
+        if (family := get_kind(name).family) in by_family:
+            by_family[family].append(name)
+    sections = [line for family, names in by_family.items() for line in _section(family, names)]
+    return "\n".join([FRONT_MATTER, *sections])
+
+
+def _section(family: str, names: list[str]) -> Iterator[str]:
+    drawings = {name: _drawing(name) for name in names}
+    yield f"## [{FAMILIES[family]}](families/{family}.md)\n"
+    yield '<div class="rnnkit-gallery">'
+    for name, svg in drawings.items():
+        if svg:
+            bare = escape(name.rpartition("/")[2])
+            caption = f'<figcaption><a href="{bare}.html"><code>{bare}</code></a></figcaption>'
+            yield f"<figure><div>{svg}</div>{caption}</figure>"
+    yield "</div>\n"
+    missing = [name.rpartition("/")[2] for name, svg in drawings.items() if not svg]
+    if missing:
+        yield f"Not drawn: {', '.join(f'[`{name}`]({name}.md)' for name in missing)}.\n"
+
+
+def _drawing(name: str) -> str:
+    equation = get_kind(name).equation
+    if not equation.strip():
+        return ""
+    try:
+        return draw_step(equation, title=f"One step of {name}").svg
+    except UnreadableEquationError:
+        return ""
