@@ -29,6 +29,8 @@ ENTRIES = {
     "fastrnn": "A residual step with two learned scalars, for microcontrollers.",
     "ran": "A gated sum of inputs, which can be read as weights of each input.",
     "cfn": "Two gates and stable dynamics: without input the state decays.",
+    "minimalrnn": "One gate, and a state in the space of the encoded input, which can be interpreted.",
+    "star": "One gate and a bounded state, for deep stacks.",
     "rhn": "Several gated layers within each step.",
     "mogrifier_lstm": "An LSTM whose input and state gate each other first, from language modelling.",
     "slstm": "xLSTM's scalar memory: exponential gates, for state tracking.",

@@ -15,6 +15,7 @@ from matplotlib import cbook
 from rnnkit import Catalog, build_model
 from rnnkit.testing import use_catalog
 from tests.helpers.models import leaves, random_state, small_input, small_model
+from tests.helpers.pages import blocks_of
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples"
 
@@ -176,6 +177,28 @@ def test_cell_of_the_tutorial_matches_torchrecurrent():
     expected, expected_final = theirs(x, torch.stack(leaves(state)))
     torch.testing.assert_close(output, expected)
     torch.testing.assert_close(leaves(final), list(expected_final))
+
+
+# docs/plugins/cell_families.md
+
+
+def test_typed_gru_of_the_page_matches_torchrecurrent():
+    names = {"__name__": "page"}
+    with use_catalog(Catalog()):
+        for language, code, _ in blocks_of(EXAMPLES.parent / "plugins/cell_families.md"):
+            if language == "python":
+                exec(code, names)  # noqa: S102  # our own page
+    ours, theirs = names["TypedGRUCell"](3, 6).double(), torchrecurrent.TGRUCell(3, 6).double()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.normal_()
+        ours.convolution.weight.copy_(torch.stack([theirs.weight_hh, theirs.weight_ih], dim=-1))
+        ours.convolution.bias.copy_(theirs.bias_ih + theirs.bias_hh)
+    state, expected = ours.initial_state(4, dtype=torch.float64), None
+    for x_t in torch.randn(5, 4, 3, dtype=torch.float64):
+        h, state = ours(x_t, state)
+        expected = theirs(x_t, expected)
+        torch.testing.assert_close(h, expected[0])
 
 
 def first_code_of(page):
