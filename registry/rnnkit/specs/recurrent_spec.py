@@ -43,7 +43,10 @@ _Layers = Annotated[int, Field(ge=1, le=100_000, strict=True)]  # `hidden_sizes`
 _Sizes = Annotated[tuple[_Size, ...], Field(min_length=1)]
 _Flag = Annotated[bool, Field(strict=True)]
 _Probability = Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
-_OptionValue = int | float | bool | str | None | tuple[float, ...] | tuple[str | dict[str, Any], ...]
+_Scalar = int | float | bool | str | None
+# An entry of the option `cells` of `mixed`; tyro does not parse fields whose type contains `Any`.
+_Entry = str | dict[str, str | dict[str, _Scalar]]
+_OptionValue = _Scalar | tuple[float, ...] | tuple[str, ...] | tuple[_Entry, ...]
 
 
 def _enumerate_readouts(schema: dict[str, Any]) -> None:
