@@ -2,7 +2,7 @@
 
 import re
 
-import pytest
+import bibtexparser
 
 from rnnkit import Kind, Paper, get_kind
 from tests.helpers.commands import run
@@ -54,7 +54,6 @@ def test_every_paper_of_a_kind_has_an_entry(kind):
 
 
 def test_bibtexparser_reads_the_entries():
-    bibtexparser = pytest.importorskip("bibtexparser")
     read = bibtexparser.loads(bibtex_of(ODD)).entries
     assert [each["ID"] for each in read] == ["odegard2001", "odegard2001a", "cruz2020"]
     assert read[0]["author"] == "Jürgen Ødegård and Ann Lee"

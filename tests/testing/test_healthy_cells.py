@@ -23,9 +23,9 @@ from tests.helpers.healthy import (
 from tests.helpers.planted import report_of, result_of
 
 SUMMARY = "A kind of a test."
-CO_RNN = cell_kind(CoRNNCell, name="cornn", summary=SUMMARY, equation=CO_RNN_EQUATION)
+CO_RNN = cell_kind(CoRNNCell, name="slow_oscillators", summary=SUMMARY, equation=CO_RNN_EQUATION)
 HEADS = cell_kind(HeadsCell, name="heads", summary=SUMMARY, equation=HEADS_EQUATION)
-ECHO_STATE = cell_kind(EchoStateCell, name="esn", summary=SUMMARY)
+ECHO_STATE = cell_kind(EchoStateCell, name="reservoir", summary=SUMMARY)
 LINEAR_ATTENTION = cell_kind(LinearAttentionCell, name="linear", summary=SUMMARY)
 BAND = cell_kind(
     BandCell, name="band", summary=f"{SUMMARY[:-1]}, {'with many words, ' * 8}in one sentence.", options=BandOptions
