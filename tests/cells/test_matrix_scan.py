@@ -69,6 +69,14 @@ def test_final_states_at_the_lengths(by_feature, delta):
     torch.testing.assert_close(y[:45, 1], expected[:45, 1])
 
 
+def test_decays_of_zero_past_the_lengths_have_no_effect():
+    q, k, v, log_decay, s0 = (each.detach() for each in inputs_of(40))
+    lengths = torch.tensor([12, 40])
+    _, expected = run(q, k, v, log_decay, s0, lengths=lengths)
+    log_decay[12:, 0] = -torch.inf
+    torch.testing.assert_close(run(q, k, v, log_decay, s0, lengths=lengths)[1], expected)
+
+
 @DELTA
 @BY_FEATURE
 def test_gradients_of_gradients(by_feature, delta):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import prune
 
 from rnnkit import InputError, RecurrentSpec, build_model, fit_readout
 
@@ -139,3 +140,14 @@ def test_errors_say_what_to_do():
         fit_readout(model_of("last"), x, y[:, 0], washout=1)
     with pytest.raises(InputError, match="set output_size in its spec"):
         fit_readout(model_of(output_size=None), x, y)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [torch.nn.utils.parametrizations.weight_norm, lambda linear: prune.l1_unstructured(linear, "weight", amount=1)],
+)
+def test_a_weight_that_is_computed_from_others_is_refused(change):
+    model, (x, y) = model_of(), data()
+    change(model.readout.linear)
+    with pytest.raises(InputError, match="weight of the linear layer is computed from other parameters"):
+        fit_readout(model, x, y)

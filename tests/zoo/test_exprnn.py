@@ -68,3 +68,11 @@ def test_the_other_parameters_start_as_in_the_authors_code():
     assert cell.weight_ih.abs().max() > 3 * std
     assert 0.0099 < cell.bias.abs().max() <= 0.01
     assert abs(cell.bias.mean()) < 0.01 / 3**0.5 / 400**0.5 * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_recurrent_matrix_is_orthogonal_in_narrow_dtypes(dtype):
+    cell = cell_of("exprnn", hidden_size=8).to(dtype)
+    rotation = cell.prepare()
+    assert rotation.dtype == dtype
+    torch.testing.assert_close(rotation.double() @ rotation.double().T, torch.eye(8).double(), atol=0.05, rtol=0)

@@ -56,3 +56,8 @@ def test_the_forget_bias_is_that_of_the_forget_gate():
     f, r = cell_of("sru", options={"forget_bias": 3.0}).bias.chunk(2)
     assert (f == 3).all()
     assert (r == 0).all()
+
+
+def test_a_highway_bias_whose_scale_would_overflow_is_refused():
+    with pytest.raises(ValueError, match="less than or equal to 20"):
+        cell_of("sru", options={"highway_bias": 1000.0})

@@ -72,7 +72,9 @@ class ExpRNNCell(Cell):
             self.weight_hh.diagonal(1)[::2] = _draw_angles(self.weight_hh.diagonal(1)[::2], angles)
 
     def prepare(self) -> Tensor:
-        rotation: Tensor = torch.linalg.matrix_exp(self.weight_hh - self.weight_hh.T)
+        matrix = self.weight_hh - self.weight_hh.T
+        wide = torch.promote_types(matrix.dtype, torch.float32)  # narrower exponentials are NaN in torch 2.13
+        rotation: Tensor = torch.linalg.matrix_exp(matrix.to(wide)).to(matrix.dtype)
         return rotation
 
     def project(self, x: Tensor) -> Tensor:

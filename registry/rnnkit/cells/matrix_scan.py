@@ -50,8 +50,8 @@ def matrix_scan(
     """
     time = q.shape[0]
     if lengths is not None:  # steps past the end do not change the state
-        is_valid = (torch.arange(time, device=q.device)[:, None] < lengths)[..., None, None]
-        k, log_decay = k * is_valid, log_decay * is_valid
+        is_padding = (torch.arange(time, device=q.device)[:, None] >= lengths)[..., None, None]
+        k, log_decay = k.masked_fill(is_padding, 0), log_decay.masked_fill(is_padding, 0)
     size = _chunk_size(time)
     q, k, v, log_decay = (_in_chunks(each, size) for each in (q, k, v, log_decay))
     from_start = log_decay.cumsum(-2).exp()

@@ -49,8 +49,9 @@ def fit_readout(
         state: the initial state; None: `initial_state`.
 
     Raises:
-        InputError: the model has no linear layer or ties it to its embedding; the targets have another shape, or are
-            not finite; the washout leaves no steps; or an argument is out of range.
+        InputError: the model has no linear layer, ties it to its embedding, or computes its weight from other
+            parameters; the targets have another shape, or are not finite; the washout leaves no steps; or an argument
+            is out of range.
     """
     linear = _linear_of(model)
     _check_numbers(ridge, washout, per_step=model.readout.per_step)
@@ -80,6 +81,11 @@ def _linear_of(model: RecurrentModel) -> nn.Linear:
         raise InputError("The model has no linear layer to fit: set output_size in its spec")
     if model.spec.tie_weights:
         raise InputError("tie_weights=True makes the linear layer share its weight with the embedding: set it to False")
+    if "weight" not in dict(linear.named_parameters(recurse=False)):
+        raise InputError(
+            "The weight of the linear layer is computed from other parameters, by pruning or a parametrization: "
+            "call fit_readout before it is added"
+        )
     return linear
 
 
