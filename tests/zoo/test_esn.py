@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from rnnkit import RecurrentSpec, build_model
 from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
@@ -64,3 +65,11 @@ def test_the_state_forgets_its_start():
     for x_t in x:
         _, state = cell(x_t, state)
     torch.testing.assert_close(state.h[0], state.h[1])
+
+
+def test_each_unit_reads_others_in_a_narrow_dtype():
+    """A draw in bfloat16 would be zero once in 256, and the radius of one unit then NaN after the division by zero."""
+    spec = RecurrentSpec(kind="esn", input_size=1, hidden_size=300, options={"density": 1.0})
+    weight = build_model(spec, dtype=torch.bfloat16).backbone.cells[0].weight_hh
+    assert weight.dtype == torch.bfloat16
+    assert weight.count_nonzero() == 300 * 300

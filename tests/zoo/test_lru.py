@@ -87,3 +87,10 @@ def test_only_a_stack_without_a_glu_is_a_linear_map(output, name):
 def test_a_ring_without_area():
     with pytest.raises(ValueError, match=r"r_min=0\.9 is not below r_max=0\.5; lower r_min or raise r_max"):
         RecurrentSpec(kind="lru", input_size=4, hidden_size=6, options={"r_min": 0.9, "r_max": 0.5})
+
+
+@pytest.mark.parametrize("ring", [{"r_min": 0.99999}, {"r_max": 1e-30}])
+def test_rings_that_rounding_closes_have_finite_parameters(ring):
+    spec = RecurrentSpec(kind="lru", input_size=1, hidden_size=2, options={"state_size": 20_000, **ring})
+    for parameter in build_model(spec, dtype=torch.float32).parameters():
+        assert parameter.isfinite().all()

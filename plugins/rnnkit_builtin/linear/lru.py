@@ -85,7 +85,9 @@ class LRUCell(StateSpaceCell):
             torch.empty_like(self.log_nu, dtype=wide).uniform_(1e-6, 1 - 1e-6)  # without zeros, whose logarithm is -∞
             for _ in range(2)
         )
-        log_squared = torch.log(radius * (r_max**2 - r_min**2) + r_min**2)
+        limits = torch.finfo(wide)
+        squared = radius * (r_max**2 - r_min**2) + r_min**2
+        log_squared = torch.log(squared.clamp(limits.tiny, 1 - limits.eps))  # a narrow ring is rounded to 0 or 1
         self.log_nu.copy_(torch.log(-log_squared / 2))
         self.log_theta.copy_(torch.log(phase * max_phase))
         self.log_gamma.copy_(torch.log(-torch.expm1(log_squared)) / 2)

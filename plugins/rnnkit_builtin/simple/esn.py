@@ -81,14 +81,17 @@ class ESNCell(Cell):
     ) -> None:
         super().__init__(input_size, hidden_size, device=device, dtype=dtype)
         self.leak = leak
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        wide = torch.promote_types(dtype, torch.float32)  # narrower ones draw zeros, and have no eigenvalues
 
         def uniform(*shape: int) -> Tensor:
-            return torch.rand(shape, device=device, dtype=dtype) * 2 - 1
+            return torch.rand(shape, device=device, dtype=wide) * 2 - 1
 
-        self.register_buffer("weight_ih", input_scaling * uniform(hidden_size, input_size))
         count = max(1, round(density * hidden_size))
-        self.register_buffer("weight_hh", spectral_radius * _with_unit_radius(uniform(hidden_size, hidden_size), count))
-        self.register_buffer("bias", bias_scaling * uniform(hidden_size) if bias else None)
+        self.register_buffer("weight_ih", (input_scaling * uniform(hidden_size, input_size)).to(dtype))
+        weight_hh = spectral_radius * _with_unit_radius(uniform(hidden_size, hidden_size), count)
+        self.register_buffer("weight_hh", weight_hh.to(dtype))
+        self.register_buffer("bias", (bias_scaling * uniform(hidden_size)).to(dtype) if bias else None)
 
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight_ih, self.bias)
@@ -108,9 +111,8 @@ def _with_unit_radius(weight: Tensor, count: int) -> Tensor:
     # Each row has a value, so that the features read each other in a circle and the radius is not 0.
     places = torch.rand_like(weight).topk(count, dim=-1).indices
     weight = weight * torch.zeros_like(weight).scatter(-1, places, 1)
-    wide = weight.to(torch.promote_types(weight.dtype, torch.float32))  # a narrower dtype has no eigenvalues
-    radius: Tensor = torch.linalg.eigvals(wide).abs().max()
-    return (wide / radius).to(weight.dtype)
+    radius: Tensor = torch.linalg.eigvals(weight).abs().max()
+    return weight / radius
 
 
 @hookimpl
