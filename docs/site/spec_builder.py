@@ -38,6 +38,7 @@ GROUPS = {
 # a tied weight fits some numbers of features of the last layer only, for which the page has no rule
 LEFT_OUT = {"tie_weights"}
 START = {"kind": "lstm", "input_size": "64", "hidden_size": "128", "num_layers": "2", "output_size": "10"}
+KINDS_OF_PAGE = {"gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell", "rnnkit-mgu/mgu"}
 # distributions whose kinds the page shows, and the page that describes each distribution
 PROVIDERS = {"rnnkit": "", "rnnkit-mgu": "../plugins/example.html"}
 
@@ -71,8 +72,12 @@ def builder_data() -> dict[str, Any]:
 
 
 def builder_kinds() -> list[str]:
-    """The names of the kinds of the page, of those that can be found here."""
-    return [name for name in list_kinds() if _provider(name) in PROVIDERS]
+    """Return the kinds of the page that are installed.
+
+    Other kinds have rules between their sizes and options that the page cannot express, such as that the number of
+    heads divides the hidden size. `rnnkit init` writes a commented spec file for them.
+    """
+    return [name for name in list_kinds() if name in KINDS_OF_PAGE and _provider(name) in PROVIDERS]
 
 
 def _check_groups(fields: list[Field]) -> None:

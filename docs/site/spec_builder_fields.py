@@ -17,6 +17,10 @@ from rnnkit.introspection.model_summary import MOST_LAYERS
 MOST = {"num_layers": MOST_LAYERS}
 MOST_OTHERWISE = 1_000_000
 
+# Options without a control: the first needs `forget_bias="chrono"`, which the form does not offer either; no kind of the
+# page takes the second.
+OPTIONS_LEFT_OUT = {"chrono_length", "time_feature"}
+
 _SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 _NOT_A_NUMBER = "x"
 
@@ -33,7 +37,8 @@ def fields_of_spec(kind: str) -> list[Field]:
 def fields_of_options(name: str, kind: Kind, kinds: list[str]) -> list[Field]:
     """The options of a kind; `kinds` are what an option that names kinds may name."""
     schema = schema_of(kind.options)["properties"]
-    return [_field(name, OPTION + each.name, each, schema[each.name], kinds) for each in describe_options(kind.options)]
+    described = [each for each in describe_options(kind.options) if each.name not in OPTIONS_LEFT_OUT]
+    return [_field(name, OPTION + each.name, each, schema[each.name], kinds) for each in described]
 
 
 def _field(kind: str, path: str, described: FieldDescription, schema: dict[str, Any], kinds: list[str]) -> Field:

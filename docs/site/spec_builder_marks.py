@@ -48,8 +48,10 @@ MARKS = [
 
 # Options of stacks without a mark, each with the reason.
 NOT_DRAWN = {
+    "chrono_length": "it sets initial values only",
     "forget_bias": "it sets initial values only",
     "recurrent_init": "it sets initial values only",
+    "time_feature": "no kind of the page takes it",
 }
 
 
