@@ -17,8 +17,8 @@ from rnnkit.introspection.model_summary import MOST_LAYERS
 MOST = {"num_layers": MOST_LAYERS}
 MOST_OTHERWISE = 1_000_000
 
-# Options without a control: the first needs `forget_bias="chrono"`, which the form does not offer either; no kind of the
-# page takes the second.
+# Options without a control: the first needs `forget_bias="chrono"`, which the form does not offer either; no kind of
+# the page takes the second.
 OPTIONS_LEFT_OUT = {"chrono_length", "time_feature"}
 
 _SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

@@ -22,11 +22,11 @@ def number_or_word(number: Any, word: Any) -> WrapValidator:
     of_word: TypeAdapter[Any] = TypeAdapter(word)
 
     def validated(value: Any, _union: Callable[[Any], Any]) -> Any:
-        if not isinstance(value, str):
-            return of_number.validate_python(value)
         try:
-            return of_word.validate_python(value)
-        except ValidationError:
+            return (of_word if isinstance(value, str) else of_number).validate_python(value)
+        except ValidationError as error:
+            if error.errors()[0]["type"] not in {"float_type", "literal_error"}:  # a number that is out of range
+                raise
             words = " or ".join(map(repr, get_args(word)))
             raise PydanticCustomError("number_or_word", f"Input should be a valid number or {words}") from None
 
