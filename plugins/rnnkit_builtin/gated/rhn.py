@@ -102,9 +102,9 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 h_t &= s_t^{(L)}
             """,
             meanings={
-                "g_t": "transform gate of each highway layer: how much of the new values it takes",
-                "n_t": "new values of each highway layer",
-                "s_t": "state inside the step, after each highway layer l = 1, ..., L; the input enters the first",
+                "g_t^{(l)}": "transform gate of each highway layer: how much of the new values it takes",
+                "n_t^{(l)}": "new values of each highway layer",
+                "s_t^{(l)}": "state inside the step, after each highway layer l = 1, ..., L; the input enters the first",
             },
             papers=[ZILLY],
             notes=[CARRY_NOTE, START_NOTE],
