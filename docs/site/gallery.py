@@ -35,18 +35,23 @@ def gallery_text(kinds: Iterable[str]) -> str:
 
 
 def _section(family: str, names: list[str]) -> Iterator[str]:
-    drawings = {name: _drawing(name) for name in names}
+    by_equation: dict[str, list[str]] = {}  # such as `lstm` and `lstm_cell`
+    for name in names:
+        by_equation.setdefault(get_kind(name).equation, []).append(name)
+    drawings = [(same, _drawing(same[0])) for same in by_equation.values()]
     yield f"## [{FAMILIES[family]}](families/{family}.md)\n"
     yield '<div class="rnnkit-gallery">'
-    for name, svg in drawings.items():
-        if svg:
-            bare = escape(name.rpartition("/")[2])
-            caption = f'<figcaption><a href="{bare}.html"><code>{bare}</code></a></figcaption>'
-            yield f"<figure><div>{svg}</div>{caption}</figure>"
+    yield from (_figure(same, svg) for same, svg in drawings if svg)
     yield "</div>\n"
-    missing = [name.rpartition("/")[2] for name, svg in drawings.items() if not svg]
+    missing = [name for same, svg in drawings for name in same if not svg]
     if missing:
         yield f"Not drawn: {', '.join(f'[`{name}`]({name}.md)' for name in missing)}.\n"
+
+
+def _figure(names: list[str], svg: str) -> str:
+    bare = [escape(name.rpartition("/")[2]) for name in names]
+    links = ", ".join(f'<a href="{name}.html"><code>{name}</code></a>' for name in bare)
+    return f"<figure><div>{svg}</div><figcaption>{links}</figcaption></figure>"
 
 
 def _drawing(name: str) -> str:
