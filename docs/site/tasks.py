@@ -17,14 +17,14 @@ DOCS = Path(__file__).parents[1]
 PAGE = DOCS / "kinds" / "tasks.md"
 TEXT = """\
 ---
-description: "Parity, adding, copying and recall: small tasks that tell which families of recurrent networks can do what."
+description: "Parity, adding, copying and recall: small tasks that tell families of recurrent networks apart."
 hide: [toc]
 ---
 
 # Small tasks
 
-Four tasks, each of which needs something else of a state. Every kind has the same sizes, {steps} optimizer steps and one
-learning rate, and nothing is tuned, with one seed: the table shows what a kind learns at once, not what it can learn.
+Four tasks, each of which needs something else of a state. Every kind has the same sizes, {steps} optimizer steps, one
+learning rate and one seed, and nothing is tuned: the table shows what a kind learns at once, not what it can learn.
 
 - **Parity**: whether the number of ones so far is odd, trained on up to 40 steps and tested on the second half of 256.
   A state that only decays cannot switch between even and odd, so that no linear recurrence with positive decays solves
@@ -56,10 +56,10 @@ def page_text() -> str:
 def _table(scores: dict[str, dict[str, float]]) -> str:
     tasks = list(next(iter(scores.values())))
     families = list(FAMILIES)
-    lines = [f"| kind | family | {' | '.join(tasks)} |", f"|---|---|{'--:|' * len(tasks)}"]
-    for name in sorted(scores, key=lambda name: (families.index(get_kind(name).family), name)):
-        lines.append(f"| [`{name}`]({name}.md) | {get_kind(name).family} | {_cells(scores[name])} |")
-    return "\n".join(lines)
+    head = [f"| kind | family | {' | '.join(tasks)} |", f"|---|---|{'--:|' * len(tasks)}"]
+    names = sorted(scores, key=lambda name: (families.index(get_kind(name).family), name))
+    rows = [f"| [`{name}`]({name}.md) | {get_kind(name).family} | {_cells(scores[name])} |" for name in names]
+    return "\n".join([*head, *rows])
 
 
 def _cells(scores: dict[str, Any]) -> str:
