@@ -104,7 +104,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             meanings={
                 "g_t^{(l)}": "transform gate of each highway layer: how much of the new values it takes",
                 "n_t^{(l)}": "new values of each highway layer",
-                "s_t^{(l)}": "state inside the step, after each highway layer l = 1, ..., L; the input enters the first",
+                "s_t^{(l)}": "state inside the step, after each highway layer l = 1, ..., L; the first reads the input",
             },
             papers=[ZILLY],
             notes=[CARRY_NOTE, START_NOTE],
