@@ -117,6 +117,9 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 h_t &= h_{t-1} + \epsilon z_t \odot \tanh(a_t + V_h x_t + b_h)
             """,
             meanings={
+                "a_t": "product with the antisymmetric matrix, less the diffusion",
+                "V_z": "input weights of the gate; zero without the option `gated`",
+                "b_z": "bias of the gate; zero without the option `gated`",
                 "z_t": "gate; 1 without the option `gated`",
                 r"\phi": "the sigmoid with `gated=True`, else the constant 1",
                 r"\epsilon": "the option `epsilon`, the step size",

@@ -127,6 +127,15 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 h_t &= o_t \odot \tanh(c_t)
             """,
             meanings={
+                "x_t^{(1)}": "input after the first round",
+                "x_t^{(3)}": "input after the third round",
+                "h_t^{(2)}": "hidden state after the second round",
+                "h_t^{(4)}": "hidden state after the fourth round",
+                "R_2": "matrix of round 2",
+                "Q_3": "matrix of round 3",
+                "R_4": "matrix of round 4",
+                "Q_5": "matrix of round 5",
+                "R_6": "matrix of round 6",
                 "Q_1": "matrix of the first round; those after `rounds` are zero, so that they change nothing",
                 "x_t^{(5)}": "input after all rounds",
                 "h_t^{(6)}": "hidden state after all rounds",

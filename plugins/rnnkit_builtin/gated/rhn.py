@@ -102,6 +102,16 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 h_t &= s_t^{(L)}
             """,
             meanings={
+                "s_t^{(0)}": "hidden state before the step",
+                "s_t^{(l-1)}": "state inside the step, before highway layer l",
+                "s_t^{(L)}": "state inside the step, after the last highway layer",
+                r"\mathbf{1}_{l=1}": "1 in the first highway layer, and 0 in the others",
+                "W_{in}": "input weights of the new values",
+                "W_{ig}": "input weights of the gate",
+                "W_{hn}^{(l)}": "recurrent weights of the new values",
+                "W_{hg}^{(l)}": "recurrent weights of the gate",
+                "b_n^{(l)}": "bias of the new values",
+                "b_g^{(l)}": "bias of the gate",
                 "g_t^{(l)}": "transform gate of each highway layer: how much of the new values it takes",
                 "n_t^{(l)}": "new values of each highway layer",
                 "s_t^{(l)}": "state inside the step, after each highway layer l = 1, ..., L; the first reads the input",

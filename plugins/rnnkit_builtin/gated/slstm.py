@@ -172,6 +172,10 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 h_t &= o_t \odot \frac{c_t}{n_t}
             """,
             meanings={
+                "W_{hi}": "block-diagonal recurrent weights, a block for each head",
+                "W_{hf}": "block-diagonal recurrent weights, a block for each head",
+                "W_{hz}": "block-diagonal recurrent weights, a block for each head",
+                "W_{ho}": "block-diagonal recurrent weights, a block for each head",
                 "i_t": "input gate, scaled: how much of the new values enters the memory",
                 "f_t": "forget gate, scaled: how much of the memory stays",
                 "z_t": "new values for the memory",

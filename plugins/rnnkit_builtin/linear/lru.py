@@ -127,6 +127,9 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 y_t &= \mathrm{GLU}(\Re(C s_t) + D x_t)
             """,
             meanings={
+                "B": "complex input matrix",
+                "C": "complex output matrix",
+                "i": "imaginary unit",
                 r"\lambda": "what a step multiplies the state with: its decay and rotation",
                 r"\nu": "logarithm of the rate of decay",
                 r"\theta": "logarithm of the angle of rotation",

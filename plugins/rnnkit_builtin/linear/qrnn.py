@@ -94,6 +94,8 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 \mathrm{tail}_t &= \mathrm{push}(x_t, \mathrm{tail}_{t-1})
             """,
             meanings={
+                r"\mathrm{conv}_f": "as conv_z, for the forget gate",
+                r"\mathrm{conv}_o": "as conv_z, for the output gate",
                 "z_t": "new values for the state",
                 "f_t": "forget gate: how much of the state stays",
                 "o_t": "output gate",

@@ -125,6 +125,8 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 h_t &= a_t \odot h_{t-1} + \sqrt{1 - a_t^2} \odot i_t \odot u_t
             """,
             meanings={
+                "W_r": "block-diagonal weights of the recurrence gate, a block for each head",
+                "W_i": "block-diagonal weights of the input gate, a block for each head",
                 "u_t": "input of the recurrence",
                 "r_t": "recurrence gate: zero keeps the state and ignores the input",
                 "i_t": "input gate: how much of the input enters the state",

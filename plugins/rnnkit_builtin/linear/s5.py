@@ -185,6 +185,8 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 y_t &= \mathrm{GLU}(2 \Re(C s_t) + D x_t)
             """,
             meanings={
+                "C": "complex output matrix",
+                "i": "imaginary unit",
                 r"\bar{\Lambda}": "exp(Lambda Delta) with step sizes Delta: the decay and rotation of a step",
                 r"\bar{B}": "(exp(Lambda Delta) - 1) / Lambda times B",
                 "s_t": "complex state",

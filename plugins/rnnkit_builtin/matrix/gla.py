@@ -223,6 +223,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 y_t &= \mathrm{read}(S_t^\top q_t)
             """,
             meanings={
+                r"W_\alpha": 'weights of the decay, of low rank; `W_k` for `decay="tied"`',
                 "q_t": "query: where the state is read",
                 "k_t": "key: where the value is written",
                 "v_t": "value",

@@ -124,7 +124,12 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             summary="An echo state network: random weights that are not trained, and a readout fitted in one step.",
             family="simple",
             equation=r"h_t = (1 - a) h_{t-1} + a \tanh(W_{in} x_t + W h_{t-1} + b)",
-            meanings={"a": "the option `leak`, the leak rate"},
+            meanings={
+                "a": "the option `leak`, the leak rate",
+                "W": "fixed recurrent weights",
+                "W_{in}": "fixed input weights",
+                "b": "fixed bias",
+            },
             papers=[JAEGER, LEAK],
             notes=[TRAINING_NOTE, RADIUS_NOTE],
             options=ESNOptions,
