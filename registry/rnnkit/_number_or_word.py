@@ -28,6 +28,7 @@ def number_or_word(number: Any, word: Any) -> WrapValidator:
             if error.errors()[0]["type"] not in {"float_type", "literal_error"}:  # a number that is out of range
                 raise
             words = " or ".join(map(repr, get_args(word)))
-            raise PydanticCustomError("number_or_word", f"Input should be a valid number or {words}") from None
+            message = "Input should be a valid number or {words}"
+            raise PydanticCustomError("number_or_word", message, {"words": words}) from None
 
     return WrapValidator(validated)
