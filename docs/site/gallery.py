@@ -51,7 +51,9 @@ def _section(family: str, names: list[str]) -> Iterator[str]:
 def _figure(names: list[str], svg: str) -> str:
     bare = [escape(name.rpartition("/")[2]) for name in names]
     links = ", ".join(f'<a href="{name}.html"><code>{name}</code></a>' for name in bare)
-    return f"<figure><div>{svg}</div><figcaption>{links}</figcaption></figure>"
+    # it scrolls where the drawing is wider, which the keyboard must reach
+    scrolling = f'<div role="group" tabindex="0" aria-label="One step of {", ".join(bare)}">{svg}</div>'
+    return f"<figure>{scrolling}<figcaption>{links}</figcaption></figure>"
 
 
 def _drawing(name: str) -> str:

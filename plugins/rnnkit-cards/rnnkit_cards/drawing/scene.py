@@ -18,7 +18,7 @@ from rnnkit_cards.drawing.spacing import LinePositions
 
 SIGN_RADIUS = 6.0  # of a sign on the edge of a box
 _OUTSIDE = 24.0  # length of a wire outside the cell, up to its name
-_ABOVE, _MARGIN = 18.0, 4.0
+_ABOVE, _MARGIN, _BESIDE = 18.0, 4.0, 12.0  # fonts differ in the width of letters
 _CURVE = 9.0  # radius of the curve of a wire that joins
 _JOINED = 14.0  # length over which a wire runs along the wire that it joins
 
@@ -212,6 +212,6 @@ class _SceneBuilder:
     def _view(self, labels: tuple[Label, ...]) -> Area:
         areas = [self._cell, *(label.area for label in labels)]
         left, right = min(area.left for area in areas), max(area.right for area in areas)
-        outside = max(self._cell.left - left, right - self._cell.right) + _MARGIN
+        outside = max(self._cell.left - left, right - self._cell.right) + _BESIDE
         bottom = max(area.bottom for area in areas) + _MARGIN
         return Area(self._cell.left - outside, self._cell.top - _MARGIN, self._cell.right + outside, bottom)
