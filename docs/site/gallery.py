@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
@@ -61,6 +62,8 @@ def _drawing(name: str) -> str:
     if not equation.strip():
         return ""
     try:
-        return draw_step(equation, title=f"One step of {name}").svg
+        svg = draw_step(equation, title=f"One step of {name}").svg
     except UnreadableEquationError:
         return ""
+    # not narrower than its own width, so that the smallest text stays legible
+    return re.sub(r'width="(\d+)"(.*?)min-width:\d+px', r'width="\1"\2min-width:\1px', svg, count=1)
