@@ -65,5 +65,9 @@ def _drawing(name: str) -> str:
         svg = draw_step(equation, title=f"One step of {name}").svg
     except UnreadableEquationError:
         return ""
-    # not narrower than its own width, so that the smallest text stays legible
-    return re.sub(r'width="(\d+)"(.*?)min-width:\d+px', r'width="\1"\2min-width:\1px', svg, count=1)
+    # larger than on the cards, where some subscripts of subscripts are small
+    return re.sub(r'width="(\d+)"(.*?)min-width:\d+px', _wider, svg, count=1)
+
+
+def _wider(match: re.Match[str]) -> str:
+    return f'width="{match[1]}"{match[2]}min-width:{round(1.3 * int(match[1]))}px'

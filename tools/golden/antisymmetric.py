@@ -1,4 +1,4 @@
-"""Golden values of `antisymmetric` from a formula in NumPy, written from the paper: there is no code of the authors."""
+"""Golden values of `antisymmetric` from a formula in NumPy, written from the paper: the authors published no code."""
 
 from __future__ import annotations
 

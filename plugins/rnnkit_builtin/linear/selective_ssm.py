@@ -93,7 +93,7 @@ class SelectiveSSMCell(Cell):
             self.bias.copy_(step + torch.log(-torch.expm1(-step)))  # the inverse of softplus
 
     def state_shapes(self, batch_size: int) -> CellState:
-        return CellState(Size((batch_size, self.hidden_size, self.state_size)))  # type: ignore[arg-type]
+        return CellState(Size((batch_size, self.hidden_size, self.state_size)))  # type: ignore[arg-type]  # a size in its place
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         u = F.linear(x, self.weight_ih)
