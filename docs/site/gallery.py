@@ -70,4 +70,4 @@ def _drawing(name: str) -> str:
 
 
 def _wider(match: re.Match[str]) -> str:
-    return f'width="{match[1]}"{match[2]}min-width:{round(1.3 * int(match[1]))}px'
+    return f'width="{match[1]}"{match[2]}min-width:{round(1.45 * int(match[1]))}px'
