@@ -53,8 +53,8 @@ def _figure(names: list[str], svg: str) -> str:
     bare = [escape(name.rpartition("/")[2]) for name in names]
     links = ", ".join(f'<a href="{name}.html"><code>{name}</code></a>' for name in bare)
     # it scrolls where the drawing is wider, which the keyboard must reach
-    scrolling = f'<div role="group" tabindex="0" aria-label="One step of {", ".join(bare)}">{svg}</div>'
-    return f"<figure>{scrolling}<figcaption>{links}</figcaption></figure>"
+    scrolling = f'<div role="group" tabindex="0" aria-label="One step of {", ".join(bare)}">\n{svg}\n</div>'
+    return f"<figure>\n{scrolling}\n<figcaption>{links}</figcaption>\n</figure>"
 
 
 def _drawing(name: str) -> str:

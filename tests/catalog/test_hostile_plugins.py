@@ -10,9 +10,9 @@ import pytest
 
 from rnnkit import Catalog
 from tests.helpers.hostile import ALL, HARMLESS, HOOK, READABLE, Hostile
+from tests.helpers.kinds import BUILT_IN
 from tests.helpers.plugins_on_disk import write_distribution
 
-BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
 BY_NAME = {hostile.name: hostile for hostile in ALL}
 
 # Builds rnnkit's own kinds, in the words of the README; what was changed to import torch is as before.

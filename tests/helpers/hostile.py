@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.helpers.plugins_on_disk import USUAL, write_distribution
+from tests.helpers.plugins_on_disk import PREAMBLE, USUAL, write_distribution
 
 HOOK = "@hookimpl\ndef register_kinds(register): "
 GOOD = "register(kind(KIND))"
@@ -162,8 +162,9 @@ IMPORTS = [
         name="syntax-error",
         source="kinds = (",
         message=(
-            "importing it raised SyntaxError: '(' was never closed (hostile_syntax_error.py, line 15). Ask its "
-            "authors, or install another version."
+            "importing it raised SyntaxError: '(' was never closed "
+            f"(hostile_syntax_error.py, line {len(PREAMBLE.splitlines()) + 1}). "
+            "Ask its authors, or install another version."
         ),
         cause="SyntaxError",
     ),

@@ -216,7 +216,7 @@ def test_a_record_that_building_replaces():
         return CellStack(spec, [SimpleCell] * spec.num_layers, device=device, dtype=dtype)
 
     with use_catalog(Catalog()):
-        words = "after building a model, get_kind('local/made') returns another record"
+        words = "get_kind('local/made') returns another record"
         assert_fails("name_resolves_to_kind", words, record_of(build, options=StackOptions))
 
 

@@ -73,8 +73,8 @@ class ExpRNNCell(Cell):
 
     def prepare(self) -> Tensor:
         matrix = self.weight_hh - self.weight_hh.T
-        wide = torch.promote_types(matrix.dtype, torch.float32)  # narrower exponentials are NaN in torch 2.13
-        rotation: Tensor = torch.linalg.matrix_exp(matrix.to(wide)).to(matrix.dtype)
+        narrow = matrix.element_size() < 4  # narrower exponentials are NaN in torch 2.13
+        rotation: Tensor = torch.linalg.matrix_exp(matrix.float() if narrow else matrix).to(matrix.dtype)
         return rotation
 
     def project(self, x: Tensor) -> Tensor:
