@@ -167,9 +167,7 @@ def _cell_problems(
     if options.forget_bias is not None and not spec.bias:
         yield Problem("options.forget_bias", "forget_bias requires bias=True: set it, or leave forget_bias at None")
     if options.time_feature is not None and not cell.takes_elapsed:
-        message = (
-            f"{cell.__name__} takes no elapsed time: leave it at None, by which the time is a feature like any other"
-        )
+        message = f"{cell.__name__} takes no elapsed time: leave it at None, so that the time is an input feature like the others"
         yield Problem("options.time_feature", message)
     if options.recurrent_dropout and not cell.recurrent_dropout_parts:
         yield Problem(
