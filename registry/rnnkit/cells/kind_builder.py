@@ -167,8 +167,8 @@ def _cell_problems(
     if options.forget_bias is not None and not spec.bias:
         yield Problem("options.forget_bias", "forget_bias requires bias=True: set it, or leave forget_bias at None")
     if options.time_feature is not None and not cell.takes_elapsed:
-        message = f"{cell.__name__} takes no elapsed time: leave it at None, so that the time is an input feature like the others"
-        yield Problem("options.time_feature", message)
+        instead = "leave it at None, so that the time is an input feature like the others"
+        yield Problem("options.time_feature", f"{cell.__name__} takes no elapsed time: {instead}")
     if options.recurrent_dropout and not cell.recurrent_dropout_parts:
         yield Problem(
             "options.recurrent_dropout",
