@@ -68,6 +68,10 @@ class CheckpointError(RnnkitError, ValueError):
     """A file cannot be loaded as a model, or a model cannot be saved."""
 
 
+class CompareError(RnnkitError, RuntimeError):
+    """A comparison cannot be made: an unknown task or engine, a kind that workers cannot import, or a file of another."""
+
+
 class ExportError(RnnkitError, RuntimeError):
     """A model cannot be exported, or its export differs from it."""
 

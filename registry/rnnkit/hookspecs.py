@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from rnnkit.compare import Task
     from rnnkit.deprecation import KindAlias
     from rnnkit.kind import Kind
     from rnnkit.model import Readout, RecurrentModel
@@ -72,6 +73,18 @@ def register_executors(register: Callable[[type[Executor]], None]) -> None:
 
     Args:
         register: takes a subclass of `rnnkit.plan.Executor`.
+    """
+
+
+@hookspec
+def register_tasks(register: Callable[[type[Task]], None]) -> None:
+    """Register the tasks of this plugin, on which `rnnkit compare` trains kinds.
+
+    Called for this plugin alone, the first time that one of its tasks is asked for. Call `register(task)` once for each
+    class; its `name` must be the name of an entry point in the group `rnnkit.tasks` that leads to this plugin.
+
+    Args:
+        register: takes a subclass of `rnnkit.compare.Task`.
     """
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rnnkit.catalog.discovery import COMMANDS, EXECUTORS, KINDS, READOUTS, installed_entry_points
+from rnnkit.catalog.discovery import COMMANDS, EXECUTORS, KINDS, READOUTS, TASKS, installed_entry_points
 from rnnkit.catalog.index import Find, Index
 from rnnkit.catalog.policy import Policies, Policy
 from rnnkit.catalog.resolution import Resolution
@@ -38,7 +38,8 @@ class Catalog(Index):
         readouts: the readouts of the environment.
         commands: the subcommands that plugins add to `rnnkit`.
         executors: the executors of plans.
-        indexes: the kinds, readouts, commands and executors, by the noun of their category.
+        tasks: the tasks of comparisons.
+        indexes: the kinds, readouts, commands, executors and tasks, by the noun of their category.
     """
 
     def __init__(
@@ -55,7 +56,8 @@ class Catalog(Index):
         self.readouts = Index(READOUTS, installed, policies)
         self.commands = Index(COMMANDS, installed, policies)
         self.executors = Index(EXECUTORS, installed, policies)
-        others = (self.readouts, self.commands, self.executors)
+        self.tasks = Index(TASKS, installed, policies)
+        others = (self.readouts, self.commands, self.executors, self.tasks)
         self.indexes: dict[str, Index] = {index.category.noun: index for index in (self, *others)}
         self._user_hooks: tuple[RegisteredHooks, ...] = ()
 
@@ -173,6 +175,11 @@ def list_readouts(pattern: str | None = None) -> list[str]:
 def list_executors(pattern: str | None = None) -> list[str]:
     """The names of the installed executors, sorted, as `list_kinds` lists kinds."""
     return _catalog.executors.names(pattern)
+
+
+def list_tasks(pattern: str | None = None) -> list[str]:
+    """The names of the installed tasks, sorted, as `list_kinds` lists kinds."""
+    return _catalog.tasks.names(pattern)
 
 
 def get_kind(name: str) -> Kind:

@@ -37,7 +37,8 @@ KINDS = Category("kind", "rnnkit", "register_kinds")
 READOUTS = Category("readout", "rnnkit.readouts", "register_readouts")
 COMMANDS = Category("command", "rnnkit.commands", "register_commands")
 EXECUTORS = Category("executor", "rnnkit.executors", "register_executors")
-CATEGORIES = {category.group: category for category in (KINDS, READOUTS, COMMANDS, EXECUTORS)}
+TASKS = Category("task", "rnnkit.tasks", "register_tasks")
+CATEGORIES = {category.group: category for category in (KINDS, READOUTS, COMMANDS, EXECUTORS, TASKS)}
 
 
 class Candidate(NamedTuple):

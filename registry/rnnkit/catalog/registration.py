@@ -13,7 +13,17 @@ import pluggy
 
 from rnnkit._messages import short_repr
 from rnnkit.catalog.catalog import current_catalog
-from rnnkit.catalog.discovery import CATEGORIES, COMMANDS, EXECUTORS, LOCAL, READOUTS, Candidate, Category, is_name
+from rnnkit.catalog.discovery import (
+    CATEGORIES,
+    COMMANDS,
+    EXECUTORS,
+    LOCAL,
+    READOUTS,
+    TASKS,
+    Candidate,
+    Category,
+    is_name,
+)
 from rnnkit.catalog.hook_validation import implements, require_hook, validated_manager
 from rnnkit.catalog.index import Index, LocalEntry
 from rnnkit.catalog.loader import validate_kind
@@ -23,6 +33,7 @@ from rnnkit.kind import Builder, Kind, Paper, Problem
 from rnnkit.options import Options
 
 if TYPE_CHECKING:
+    from rnnkit.compare import Task
     from rnnkit.model import Readout
     from rnnkit.plan import Executor
 
@@ -145,6 +156,13 @@ class LocalExecutor(_LocalName):
         super().__init__(current_catalog().executors, _entry_of_class(executor, EXECUTORS, "rnnkit.plan.Executor"))
 
 
+class LocalTask(_LocalName):
+    """A task that this process knows until `remove` is called, or until the `with` block of this object ends."""
+
+    def __init__(self, task: type[Task]) -> None:
+        super().__init__(current_catalog().tasks, _entry_of_class(task, TASKS, "rnnkit.compare.Task"))
+
+
 class RegisteredHooks(Registration):
     """The hooks of an object, which are called until `remove` is, or until the `with` block of this object ends."""
 
@@ -203,6 +221,22 @@ def register_executor(executor: type[Executor], /) -> LocalExecutor:
         PluginError: it is not a class with a `name`.
     """
     return LocalExecutor(executor)
+
+
+def register_task(task: type[Task], /) -> LocalTask:
+    """Register a task in this process alone, under the name `local/...`.
+
+    Args:
+        task: the class.
+
+    Returns:
+        A context manager that removes it, as its method `remove` does.
+
+    Raises:
+        ReservedKindError: the name is that of one of rnnkit's own tasks, or of another local one.
+        PluginError: it is not a class with a `name`.
+    """
+    return LocalTask(task)
 
 
 def register_hooks(owner: object) -> RegisteredHooks:

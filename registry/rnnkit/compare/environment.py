@@ -1,0 +1,78 @@
+"""The machine and the versions of a run, which stand beside each result."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from rnnkit._version import __version__
+from rnnkit.catalog.discovery import LOCAL, OWN, Candidate
+from rnnkit.errors import CompareError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Where a run was made.
+
+    Attributes:
+        processor: the name of the processor.
+        cores: the number of its cores.
+        system: the operating system.
+        versions: of Python, torch, rnnkit, and the distribution that provides the kind.
+    """
+
+    processor: str
+    cores: int
+    system: str
+    versions: Mapping[str, str]
+
+
+def this_environment(distributions: Mapping[str, str]) -> Environment:
+    """Return the machine of this process, and its versions with those of some distributions."""
+    versions = {"python": platform.python_version(), "torch": str(torch.__version__), "rnnkit": __version__}
+    return Environment(
+        processor=_processor(),
+        cores=os.cpu_count() or 1,
+        system=platform.system(),
+        versions={**versions, **distributions},
+    )
+
+
+def required_versions(candidates: Iterable[Candidate]) -> dict[str, str]:
+    """Return rnnkit and the distributions that provide something, with their versions."""
+    others = {each.distribution: each.version for each in candidates if each.distribution not in (OWN, LOCAL)}
+    return {OWN: __version__, **others}
+
+
+def check_versions(expected: Mapping[str, str]) -> None:
+    """Check that this process has the distributions of a run.
+
+    Raises:
+        CompareError: one is missing, or has another version.
+    """
+    for distribution, wanted in expected.items():
+        try:
+            found = version(distribution)
+        except PackageNotFoundError:
+            found = "is not installed"
+        if found != wanted:
+            raise CompareError(
+                f"The worker on {platform.node()!r} needs {distribution} {wanted}, but there it "
+                f"{found if found.startswith('is') else f'is version {found}'}. On each worker, run: "
+                f"pip install {distribution}=={wanted}"
+            )
+
+
+@cache
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
+    return found[1] if found else platform.processor() or platform.machine()

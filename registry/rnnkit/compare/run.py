@@ -1,0 +1,181 @@
+"""One run of a comparison: a kind, a task and a seed, as data that can be sent to another process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator
+
+from rnnkit._messages import describe_exception
+from rnnkit.build import build_model
+from rnnkit.compare.environment import Environment, check_versions, this_environment
+from rnnkit.compare.objective import REGRESSION
+from rnnkit.compare.task import Batch, Task
+from rnnkit.compare.training import Point, Status, Trained, Training, evaluate, train
+from rnnkit.model import RecurrentModel
+from rnnkit.model.fit_readout import fit_readout
+from rnnkit.specs import RecurrentSpec
+
+FITTED_SEQUENCES = 512  # for the readout of a reservoir
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A model to train on a task, from a seed.
+
+    Attributes:
+        label: what the tables call the model: the name of its kind, unless the user gave another.
+        spec: the spec of the model, as plain data.
+        task: the task.
+        seed: of the parameters and of the training data.
+        training: how to train it.
+        versions: the versions of the distributions that the run needs.
+    """
+
+    label: str
+    spec: Mapping[str, Any]
+    task: Task
+    seed: int
+    training: Training
+    versions: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """A name of the run in files: the same for the same spec, task, seed and training, whatever the versions."""
+        facts = [self.spec, self.task.name, self.task.settings(), self.seed, asdict(self.training)]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What came out of a run, with all that is needed to repeat it.
+
+    Attributes:
+        key: of the run.
+        label: as in the run.
+        kind: the kind of the spec.
+        task: the task and its settings, as text.
+        metric: the name of the score.
+        seed: as in the run.
+        status: `finished`; `stopped` by the limit of time; `diverged` if a loss or the score was not finite; `failed`
+            if it raised an error.
+        score: on the test, at the end of the training; None if the run diverged or failed.
+        chance: the score of the best constant answer.
+        parameters: the number of trainable parameters.
+        steps: optimizer steps that were made.
+        seconds: of training, evaluation not counted.
+        curve: the learning curve.
+        error: of a failed run.
+        spec: the spec, as plain data.
+        training: how it was trained, as plain data.
+        environment: the machine and the versions.
+    """
+
+    key: str
+    label: str
+    kind: str
+    task: str
+    metric: str
+    seed: int
+    status: Status
+    score: float | None = None
+    chance: float | None = None
+    parameters: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    curve: list[Point] = field(default_factory=list)
+    error: str = ""
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    environment: Environment
+
+    @classmethod
+    def of(cls, run: Run, status: Status, **measured: Any) -> RunResult:
+        """Return the result of a run in this process."""
+        return cls(
+            key=run.key,
+            label=run.label,
+            kind=run.spec["kind"],
+            task=str(run.task),
+            metric=run.task.objective.metric,
+            seed=run.seed,
+            status=status,
+            spec=run.spec,
+            training=asdict(run.training),
+            environment=this_environment(run.versions),
+            **measured,
+        )
+
+
+def execute(run: Run) -> RunResult:
+    """Train and test the model of a run, on one thread. An error of the model or the task is a result, too.
+
+    Raises:
+        CompareError: a distribution that the run needs is missing here, or has another version.
+    """
+    check_versions(run.versions)
+    with _one_thread(), _seeded(run.seed):
+        try:
+            return _execute(run)
+        except Exception as error:  # noqa: BLE001  # plugins raise anything
+            return RunResult.of(run, "failed", error=describe_exception(error))
+
+
+def _execute(run: Run) -> RunResult:
+    model = build_model(RecurrentSpec.from_dict(dict(run.spec))).train()
+    generator = Generator().manual_seed(run.seed)
+    trained = _fit(model, run.task, generator) if _is_reservoir(model, run.task) else None
+    if trained is None:
+        trained = train(model, run.task, run.training, generator)
+    test = run.task.test()
+    score = evaluate(model, run.task, test)
+    finite = trained.status != "diverged" and torch.tensor(score).isfinite()
+    return RunResult.of(
+        run,
+        trained.status if finite else "diverged",
+        score=score if finite else None,
+        chance=run.task.objective.chance(test.target),
+        parameters=sum(each.numel() for each in model.parameters() if each.requires_grad),
+        steps=trained.steps,
+        seconds=trained.seconds,
+        curve=[point for point in trained.curve if torch.tensor(point[2:]).isfinite().all()],
+    )
+
+
+def _is_reservoir(model: RecurrentModel, task: Task) -> bool:
+    """Return whether only the readout learns, so that a linear regression trains the model."""
+    return task.objective is REGRESSION and not any(each.requires_grad for each in model.backbone.parameters())
+
+
+def _fit(model: RecurrentModel, task: Task, generator: Generator) -> Trained:
+    batch = task.training_batch(FITTED_SEQUENCES, generator)
+    per_step = batch.target.dim() == batch.x.dim()
+    washout = int(batch.target.isnan().any(-1).all(0).sum()) if per_step else 0
+    batch = Batch(batch.x, batch.target.nan_to_num(), batch.lengths)
+    fit_readout(model, batch.x, batch.target, washout=washout, lengths=batch.lengths)
+    return Trained("finished", 0, 0.0, [])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread, so that runs side by side do not share processors, and results do not depend on them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch's generator, which initializes parameters, and restore it afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

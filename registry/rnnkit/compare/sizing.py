@@ -1,0 +1,79 @@
+"""Choose the hidden size with which a kind has a wanted number of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+
+from rnnkit.build import build_model
+from rnnkit.catalog import get_kind
+from rnnkit.compare.task import Task
+from rnnkit.errors import CompareError, RnnkitError
+from rnnkit.specs import RecurrentSpec
+
+_TRIED_NEARBY = 8  # sizes, for kinds that build with some only, such as multiples of their heads
+_LARGEST = 65536
+
+
+def spec_for(task: Task, fields: Mapping[str, Any], *, parameters: int | None) -> dict[str, Any]:
+    """Return the spec of a model for a task, as plain data.
+
+    Args:
+        task: it sets the sizes of input and output, and the readout.
+        fields: all other fields, `kind` among them.
+        parameters: the number of trainable parameters to come close to, by the hidden size; None: as `fields` say.
+
+    Raises:
+        CompareError: a field is set by both, or no hidden size fits.
+    """
+    fixed = dict(task.fields())
+    if both := sorted(set(fixed) & set(fields)):
+        raise CompareError(f"The task {task.name!r} sets {', '.join(both)}: leave it out of the spec of the kind")
+    merged = {**fields, **fixed, "options": {**_time_option(task, fields["kind"]), **fields.get("options", {})}}
+    if parameters is None:
+        return RecurrentSpec.from_dict(merged).to_dict()
+    size = _closest_size(merged, parameters)
+    return RecurrentSpec.from_dict({**merged, "hidden_size": size}).to_dict()
+
+
+def _time_option(task: Task, kind: str) -> dict[str, Any]:
+    """The option of a kind that reads elapsed times, if the task has them."""
+    cell = get_kind(kind).cell
+    reads = task.time_feature is not None and cell is not None and cell.takes_elapsed
+    return {"time_feature": task.time_feature} if reads else {}
+
+
+def _closest_size(fields: dict[str, Any], wanted: int) -> int:
+    """Return the hidden size whose number of parameters is the closest."""
+
+    @cache
+    def count(size: int) -> int | None:
+        return _parameters({**fields, "hidden_size": size})
+
+    def buildable(size: int) -> int:
+        for larger in range(size, size + _TRIED_NEARBY):
+            if count(larger) is not None:
+                return larger
+        raise CompareError(
+            f"No hidden size from {size} to {size + _TRIED_NEARBY - 1} builds kind {fields['kind']!r}: set "
+            "`hidden_size`, and the options that depend on it, and compare with match='hidden_size'"
+        )
+
+    low, high = buildable(1), buildable(2)
+    while (count(high) or 0) < wanted and high < _LARGEST:
+        low, high = high, buildable(2 * high)
+    while (middle := buildable((low + high) // 2)) not in (low, high):
+        low, high = (middle, high) if (count(middle) or 0) < wanted else (low, middle)
+    return min((low, high), key=lambda size: abs((count(size) or 0) - wanted))
+
+
+def _parameters(fields: dict[str, Any]) -> int | None:
+    """Return the number of trainable parameters; None if there is no such model."""
+    try:
+        model = build_model(RecurrentSpec.from_dict(fields), device="meta")
+    except (ValidationError, RnnkitError, ValueError):
+        return None
+    return sum(each.numel() for each in model.parameters() if each.requires_grad)
