@@ -69,7 +69,7 @@ class CheckpointError(RnnkitError, ValueError):
 
 
 class CompareError(RnnkitError, RuntimeError):
-    """A comparison cannot be made: an unknown task or engine, a kind that workers cannot import, or a file of another."""
+    """A comparison cannot be made: a task or an engine is unknown, workers lack a kind, or a file is not readable."""
 
 
 class ExportError(RnnkitError, RuntimeError):

@@ -25,6 +25,7 @@ SUMMARIES = {
     "summary": "Show layers, parameters, memory and multiply-adds.",
     "export": "Export a saved model to ONNX or to a program of torch.",
     "verify": "Rebuild a saved model and compare its outputs.",
+    "compare": "Train kinds on tasks, and compare them.",
     "check": "Run the conformance checks on a kind.",
     "new-plugin": "Create a plugin project: a kind, with its tests.",
 }

@@ -36,6 +36,7 @@ class Run:
         seed: of the parameters and of the training data.
         training: how to train it.
         versions: the versions of the distributions that the run needs.
+        trials: of the search that chose the settings; 0: they are not tuned.
     """
 
     label: str
@@ -44,11 +45,13 @@ class Run:
     seed: int
     training: Training
     versions: Mapping[str, str]
+    trials: int = 0
 
     @property
     def key(self) -> str:
-        """A name of the run in files: the same for the same spec, task, seed and training, whatever the versions."""
-        facts = [self.spec, self.task.name, self.task.settings(), self.seed, asdict(self.training)]
+        """A name of the run in files: the same for the same label, spec, task, seed and training in any version."""
+        task, training = [self.task.name, self.task.settings()], asdict(self.training)
+        facts = [self.label, self.spec, task, self.seed, training, self.trials]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -74,6 +77,7 @@ class RunResult:
         error: of a failed run.
         spec: the spec, as plain data.
         training: how it was trained, as plain data.
+        trials: of the search that chose the settings; 0: they are not tuned.
         environment: the machine and the versions.
     """
 
@@ -93,6 +97,7 @@ class RunResult:
     error: str = ""
     spec: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    trials: int = 0
     environment: Environment
 
     @classmethod
@@ -108,6 +113,7 @@ class RunResult:
             status=status,
             spec=run.spec,
             training=asdict(run.training),
+            trials=run.trials,
             environment=this_environment(run.versions),
             **measured,
         )
@@ -125,6 +131,11 @@ def execute(run: Run) -> RunResult:
             return _execute(run)
         except Exception as error:  # noqa: BLE001  # plugins raise anything
             return RunResult.of(run, "failed", error=describe_exception(error))
+
+
+def lost_run(run: Run, error: Exception) -> RunResult:
+    """Return the result of a run whose process ended whenever it was tried."""
+    return RunResult.of(run, "failed", error=f"its process ended each time it was tried ({describe_exception(error)})")
 
 
 def _execute(run: Run) -> RunResult:

@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from rnnkit._messages import describe_exception, join_quoted
+from rnnkit._messages import join_quoted
 from rnnkit.catalog import list_kinds, resolve_kind
 from rnnkit.catalog.discovery import LOCAL
 from rnnkit.compare.comparison import Comparison
 from rnnkit.compare.engine import run_all, workers
 from rnnkit.compare.environment import required_versions
-from rnnkit.compare.progress import Progress
 from rnnkit.compare.registry import candidates_of, find_tasks
-from rnnkit.compare.run import Run, RunResult, execute
-from rnnkit.compare.sizing import spec_for
+from rnnkit.compare.resuming import complete
+from rnnkit.compare.run import Run, execute, lost_run
+from rnnkit.compare.search import Candidate, Choice, Search
+from rnnkit.compare.setting import Match, Setting
 from rnnkit.compare.task import Task
-from rnnkit.compare.training import LEARNING_RATE, Training
+from rnnkit.compare.training import LEARNING_RATE
 from rnnkit.errors import CompareError
 
-Match = Literal["parameters", "hidden_size", "time"]
 Kinds = Sequence[str] | Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What makes a comparison fair: the sizes of the models, and how long they are trained."""
-
-    match: Match = "parameters"
-    parameters: int = 20_000
-    hidden_size: int = 48
-    num_layers: int = 2
-    steps: int | None = None
-    seconds: float = 30.0
-    learning_rate: float = LEARNING_RATE
-
-    def training(self, task: Task, limit: float | None) -> Training:
-        """Return how every kind is trained on a task."""
-        return Training(
-            steps=self.steps or task.steps,
-            batch_size=task.batch_size,
-            learning_rate=self.learning_rate,
-            seconds=self.seconds if self.match == "time" else None,
-            limit=limit,
-        )
-
-    def spec(self, fields: Mapping[str, Any], task: Task) -> dict[str, Any]:
-        """Return the spec of a kind for a task."""
-        sized = {"hidden_size": self.hidden_size, "num_layers": self.num_layers, **fields}
-        by_size = self.match == "hidden_size" or "hidden_size" in fields
-        return spec_for(task, sized, parameters=None if by_size else self.parameters)
 
 
 def compare(
@@ -67,6 +39,8 @@ def compare(
     seconds: float = 30.0,
     learning_rate: float = LEARNING_RATE,
     budget: float | None = None,
+    search: int = 0,
+    space: Mapping[str, Sequence[Any]] | None = None,
     engine: str = "loky",
     jobs: int = -1,
     address: str | None = None,
@@ -75,12 +49,13 @@ def compare(
 ) -> Comparison:
     """Train and test kinds on tasks, all in the same way.
 
-    Every model is trained with Adam, the same learning rate and schedule, on one thread; nothing is tuned. The score is
-    that of the test, at the end of the training.
+    Every model is trained with Adam, the same learning rate and schedule, on one thread, and nothing is tuned unless
+    `search` says so. The score is that of the test, at the end of the training.
 
     ```python
     result = compare(["lstm", "gru", "*mgu"], ["adding", tasks.digits("pixels")], seeds=5, file="runs/a.json")
-    result = compare({"narrow": {"kind": "lstm", "hidden_size": 16}, "wide": {"kind": "lstm", "hidden_size": 64}}, ["text"])
+    specs = {"narrow": {"kind": "lstm", "hidden_size": 16}, "wide": {"kind": "lstm", "hidden_size": 64}}
+    result = compare(specs, ["text"])
     ```
 
     Args:
@@ -97,11 +72,16 @@ def compare(
         seconds: of each training, for `match="time"`.
         learning_rate: the highest one.
         budget: seconds for the whole comparison. Each run gets an equal share, and is stopped when it is used up.
+        search: trials of Optuna for each kind and task, on the validation, before the runs that count; 0: nothing is
+            tuned. The learning rate is searched from 3e-4 to 3e-2.
+        space: other fields to search, with their values: `{"num_layers": [1, 2], "options.dropout": [0, 0.2]}`; None:
+            `num_layers` of 1, 2 and 3.
         engine: `"loky"`: the processors of this machine; `"dask"` or `"ray"`: a cluster; `"here"`: this process, whose
             generator of torch is seeded for each run, and restored.
         jobs: runs at the same time; -1: one for each processor or worker.
         address: of the cluster; None: one that is started on this machine.
-        file: results are written to it after each run. Runs whose results are in it already are not made again.
+        file: results are written to it after each run. Runs whose results are in it already are not made again. With
+            `search`, Optuna's journal is beside it, with the suffix `.optuna`.
         progress: whether to show the progress; None: in a terminal or a notebook.
 
     Returns:
@@ -125,13 +105,20 @@ def compare(
     specs = _specs_of(kinds)
     if engine != "here":
         _refuse_local(specs)
+    candidates = [Candidate(label, fields, task) for task in find_tasks(tasks) for label, fields in specs.items()]
     numbers = range(seeds) if isinstance(seeds, int) else seeds
-    found = find_tasks(tasks)
-    share = (
-        None if budget is None else budget * workers(engine, jobs, address) / (len(specs) * len(found) * len(numbers))
-    )
-    runs = list(_runs(specs, found, numbers, setting, share))
-    return _Results(runs, file).complete(engine=engine, jobs=jobs, address=address, progress=progress)
+    execution = partial(run_all, execute, engine=engine, jobs=jobs, address=address, lost=lost_run)
+    limit = None
+    if budget is not None:
+        limit = budget * workers(engine, jobs, address) / (len(candidates) * (len(numbers) + search))
+    make_run = partial(_run, setting, limit, search)
+    choices = [Choice(each.fields, learning_rate) for each in candidates]
+    if search:
+        journal = None if file is None else Path(file).with_suffix(".optuna")
+        choices = Search(search, space, journal, learning_rate).choose(candidates, make_run, execution)
+    chosen = zip(candidates, choices, strict=True)
+    runs = [make_run(candidate, choice, seed) for candidate, choice in chosen for seed in numbers]
+    return complete(runs, execution, file=file, progress=progress)
 
 
 def _specs_of(kinds: Kinds) -> dict[str, Mapping[str, Any]]:
@@ -164,50 +151,15 @@ def _refuse_local(specs: Mapping[str, Mapping[str, Any]]) -> None:
         )
 
 
-def _runs(
-    specs: Mapping[str, Mapping[str, Any]],
-    tasks: Iterable[Task],
-    seeds: Iterable[int],
-    setting: Setting,
-    limit: float | None,
-) -> Iterator[Run]:
-    for task in tasks:
-        training = setting.training(task, limit)
-        for label, fields in specs.items():
-            spec = setting.spec(fields, task)
-            versions = required_versions([resolve_kind(spec["kind"]).require(), *candidates_of(task)])
-            for seed in seeds:
-                yield Run(label=label, spec=spec, task=task, seed=seed, training=training, versions=versions)
-
-
-class _Results:
-    """The results so far, and the file that keeps them."""
-
-    def __init__(self, runs: Sequence[Run], file: str | Path | None) -> None:
-        self._runs = runs
-        self._file = None if file is None else Path(file)
-        self._earlier = (
-            Comparison.load(self._file) if self._file is not None and self._file.exists() else Comparison([])
-        )
-        self._results = {result.key: result for result in self._earlier.results}
-
-    def complete(self, *, engine: str, jobs: int, address: str | None, progress: bool | None) -> Comparison:
-        """Make the runs that are missing."""
-        missing = [run for run in self._runs if run.key not in self._results]
-        results = run_all(execute, missing, engine=engine, jobs=jobs, address=address, lost=_lost)
-        with Progress(len(self._runs), len(self._runs) - len(missing), show=progress) as shown:
-            for run, result in results:
-                self._results[run.key] = result
-                self._save()
-                shown.add(result)
-        return Comparison(self._results.values())
-
-    def _save(self) -> None:
-        if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            Comparison(self._results.values()).save(self._file)
-
-
-def _lost(run: Run, error: Exception) -> RunResult:
-    cause = f"the process ended each time it was tried ({describe_exception(error)})"
-    return RunResult.of(run, "failed", error=cause)
+def _run(setting: Setting, limit: float | None, trials: int, candidate: Candidate, choice: Choice, seed: int) -> Run:
+    task = candidate.task
+    spec = setting.spec(choice.fields, task)
+    return Run(
+        label=candidate.label,
+        spec=spec,
+        task=task,
+        seed=seed,
+        training=replace(setting.training(task, limit), learning_rate=choice.learning_rate),
+        trials=trials,
+        versions=required_versions([resolve_kind(spec["kind"]).require(), *candidates_of(task)]),
+    )

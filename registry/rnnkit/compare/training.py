@@ -20,8 +20,10 @@ LEARNING_RATE = 4e-3
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a model is trained: Adam, a learning rate that rises for a twentieth of the training and then falls to zero as
-    a cosine, and gradients clipped to a norm.
+    """How a model is trained.
+
+    By Adam, with gradients clipped to a norm, and a learning rate that rises for a twentieth of the training and then
+    falls to zero as a cosine.
 
     Attributes:
         steps: the number of optimizer steps.

@@ -1,0 +1,124 @@
+"""`rnnkit compare`: trains kinds on tasks, and shows what came out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnkit.cli.command import CommandError, RnnkitCommand, json_option
+from rnnkit.cli.console import Console
+
+if TYPE_CHECKING:
+    from rnnkit.compare import Comparison, Task
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_DURATION = re.compile(rf"(\d+(?:\.\d+)?)([{''.join(_UNITS)}]?)")
+
+
+class Duration(click.ParamType):
+    """A number of seconds: `90`, `90s`, `20m` or `2h`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = _DURATION.fullmatch(str(value))
+        if match is None or not float(match[1]):
+            self.fail(f"{value!r} is not a duration: write 90s, 20m or 2h", param, ctx)
+        return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+class Names(click.ParamType):
+    """Names separated by commas, of which those in parentheses do not count."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:  # noqa: ARG002
+        return [name for each in re.split(r",(?![^(]*\))", str(value)) if (name := each.strip())]
+
+
+@click.command(cls=RnnkitCommand)
+@click.option("--kinds", type=Names(), required=True, help="Kinds, patterns or all: lstm,gru,'*mgu'.")
+@click.option("--tasks", type=Names(), help="Tasks, patterns or all: 'adding(length=200),digits*'.")
+@click.option("--data", type=click.Path(path_type=Path), help="A CSV or Parquet file as a task.")
+@click.option("--target", help="The column of --data to predict.")
+@click.option("--group", help="The column of --data that tells sequences apart.")
+@click.option("--time", "time_column", help="The column of --data that orders the steps of a sequence.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each kind and task.")
+@click.option(
+    "--match",
+    type=click.Choice(["parameters", "hidden_size", "time"]),
+    default="parameters",
+    show_default=True,
+    help="What is equal: parameters and steps, hidden size and steps, or parameters and time.",
+)
+@click.option("--parameters", type=click.IntRange(1), default=20_000, show_default=True, help="Of each model, nearly.")
+@click.option("--hidden-size", type=click.IntRange(1), default=48, show_default=True, help="For --match hidden_size.")
+@click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Of each model.")
+@click.option("--steps", type=click.IntRange(1), help="Optimizer steps; the task says how many by default.")
+@click.option("--seconds", type=Duration(), default="30s", show_default=True, help="Of training, for --match time.")
+@click.option("--learning-rate", type=float, default=4e-3, show_default=True, help="The highest one.")
+@click.option("--search", type=click.IntRange(0), default=0, help="Trials of Optuna for each kind and task.")
+@click.option("--budget", type=Duration(), help="Time for everything: runs are stopped after equal shares.")
+@click.option("--engine", default="loky", show_default=True, help="loky (this machine), dask, ray, or here.")
+@click.option("--jobs", type=int, default=-1, help="Runs at the same time; all processors by default.")
+@click.option("--address", help="Of the Dask or Ray cluster.")
+@click.option("--out", type=click.Path(path_type=Path), help="A folder for results.json and report.html; resumes.")
+@click.option("--against", type=click.Path(path_type=Path), help="An older results.json to compare with.")
+@json_option
+@click.pass_obj
+def command(
+    console: Console,
+    *,
+    kinds: list[str],
+    tasks: list[str] | None,
+    data: Path | None,
+    target: str | None,
+    group: str | None,
+    time_column: str | None,
+    layers: int,
+    out: Path | None,
+    against: Path | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Train kinds on tasks, and compare them.
+
+    Every model is trained in the same way, on one thread, from several seeds; nothing is tuned without --search. The
+    table has the median and the range of each score on the test. With --out, an interrupted comparison continues.
+    Needs `pip install "rnnkit[compare]"`.
+
+    \b
+    rnnkit compare --kinds "lstm,gru,mingru" --tasks adding,digits --seeds 5
+    rnnkit compare --kinds lstm,gru --data my.csv --target label --group series --time t
+    """
+    compare = _imported()
+    older = None if against is None else compare.Comparison.load(against)
+    found: Sequence[Task | str] = tasks or []
+    if data is not None:
+        found = [*found, compare.tasks.from_file(data, target=target, group=group, time=time_column)]
+    if not found:
+        raise click.UsageError("Set --tasks, or --data with --target, --group and --time.")
+    file = None if out is None else out / "results.json"
+    result: Comparison = compare.compare(kinds, found, num_layers=layers, file=file, **settings)
+    if out is not None:
+        result.to_html(out / "report.html")
+        console.note(f"Wrote {file} and {out / 'report.html'}")
+    if as_json:
+        console.json(result.to_dict())
+        return
+    console.raw(result.table().text(console.width))
+    if older is not None:
+        console.text("")
+        console.raw(result.difference(older).text(console.width))
+
+
+def _imported() -> Any:
+    try:
+        from rnnkit import compare
+    except ModuleNotFoundError as error:
+        raise CommandError(f'`rnnkit compare` needs {error.name}: run pip install "rnnkit[compare]"') from error
+    return compare

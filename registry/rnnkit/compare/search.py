@@ -1,0 +1,162 @@
+"""Search for the learning rate, and for some fields of the spec, of each kind on each task, by Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from rnnkit._messages import short_repr
+from rnnkit.compare.run import Run, RunResult
+from rnnkit.compare.task import Task
+from rnnkit.errors import CompareError
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+RATE = "learning_rate"
+LEARNING_RATES = (3e-4, 3e-2)  # the ends of the range that is searched
+SPACE: Mapping[str, Sequence[Any]] = {"num_layers": [1, 2, 3]}
+FIRST_SEED = 1_000_000  # of the trials: the seeds of the comparison are others
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model whose settings are searched: the fields of its spec, and the task."""
+
+    label: str
+    fields: Mapping[str, Any]
+    task: Task
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a search has found: the fields of the spec, and the learning rate."""
+
+    fields: Mapping[str, Any]
+    learning_rate: float
+
+
+class Search:
+    """Searches for all candidates side by side: each round makes one trial of each.
+
+    The suggestions depend on the results of earlier trials alone, so that a search that was interrupted continues as it
+    would have. Trials are scored on the validation, by its last point.
+
+    Args:
+        trials: of each candidate.
+        space: the values to try for fields of the spec, by their names: `{"options.dropout": [0, 0.2]}`.
+        file: Optuna's journal of the trials, which `optuna-dashboard` reads; None: it is not kept.
+        learning_rate: the one of candidates whose trials all fail.
+    """
+
+    def __init__(
+        self, trials: int, space: Mapping[str, Sequence[Any]] | None, file: Path | None, learning_rate: float
+    ) -> None:
+        self._trials = trials
+        self._learning_rate = learning_rate
+        self._space = _checked(SPACE if space is None else space)
+        self._storage = _storage(file)
+
+    def choose(
+        self,
+        candidates: Sequence[Candidate],
+        make_run: Callable[[Candidate, Choice, int], Run],
+        execute: Callable[[list[Run]], Iterable[tuple[Run, RunResult]]],
+    ) -> list[Choice]:
+        """Return the best settings of each candidate.
+
+        Args:
+            candidates: what to search for.
+            make_run: makes the run of a choice and a seed.
+            execute: makes runs, and returns them with their results in any order.
+        """
+        studies = [self._study(make_run(each, self._default(each), FIRST_SEED), each.task) for each in candidates]
+        for number in range(self._trials):
+            open_trials: dict[str, tuple[Study, int]] = {}
+            runs: list[Run] = []
+            for candidate, study in zip(candidates, studies, strict=True):
+                trial = self._trial(study, number)
+                if not trial.state.is_finished():
+                    run = make_run(candidate, self._choice(candidate, trial.params), FIRST_SEED + number)
+                    open_trials[run.key] = study, trial.number
+                    runs.append(run)
+            for run, result in execute(runs):
+                _tell(*open_trials[run.key], result)
+        return [self._best(study, each) for study, each in zip(studies, candidates, strict=True)]
+
+    def _study(self, run: Run, task: Task) -> Study:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return optuna.create_study(
+            storage=self._storage,
+            study_name=f"{run.label} on {task}, {run.key}",  # another spec, task or training is another study
+            direction="maximize" if task.objective.higher_is_better else "minimize",
+            load_if_exists=True,
+        )
+
+    def _trial(self, study: Study, number: int) -> FrozenTrial:
+        """Return the trial of a number, which an interruption may have left open."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution
+        from optuna.samplers import TPESampler
+
+        if len(study.trials) <= number:
+            # seeded for each trial, so that a suggestion depends on the earlier results alone
+            study.sampler = TPESampler(seed=crc32(study.study_name.encode()) + number)
+            rate = FloatDistribution(*LEARNING_RATES, log=True)
+            others = {name: CategoricalDistribution(values) for name, values in self._space.items()}
+            study.ask({RATE: rate, **others})
+        return study.trials[number]
+
+    def _default(self, candidate: Candidate) -> Choice:
+        return Choice(candidate.fields, self._learning_rate)
+
+    def _choice(self, candidate: Candidate, found: Mapping[str, Any]) -> Choice:
+        fields: dict[str, Any] = {**candidate.fields, "options": dict(candidate.fields.get("options", {}))}
+        for name, value in found.items():
+            *outer, last = name.split(".")
+            (fields["options"] if outer == ["options"] else fields)[last] = value
+        return Choice(fields, fields.pop(RATE))
+
+    def _best(self, study: Study, candidate: Candidate) -> Choice:
+        if all(trial.value is None for trial in study.trials):
+            return self._default(candidate)  # all trials failed, and the runs will say why
+        return self._choice(candidate, study.best_params)
+
+
+def _tell(study: Study, number: int, result: RunResult) -> None:
+    from optuna.trial import TrialState
+
+    if result.status == "finished" and result.curve:
+        study.tell(number, result.curve[-1].score)
+    else:
+        study.tell(number, state=TrialState.FAIL)
+
+
+def _storage(file: Path | None) -> BaseStorage:
+    from optuna.storages import InMemoryStorage, JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if file is None:
+        return InMemoryStorage()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(file)))
+
+
+def _checked(space: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
+    """Return a search space of fields and options, each with values to try.
+
+    Raises:
+        CompareError: a name is not that of a field, or it has no values.
+    """
+    for name, values in space.items():
+        if name.count(".") > 1 or (name.count(".") == 1 and not name.startswith("options.")):
+            raise CompareError(f"The search space names {name!r}: write a field, or options.NAME")
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise CompareError(f"The search space of {name!r} must be a list of values, but is {short_repr(values)}")
+    return space

@@ -1,0 +1,59 @@
+"""What makes a comparison fair: the sizes of the models, and how long they are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from rnnkit._messages import did_you_mean, join_quoted
+from rnnkit.compare.sizing import spec_for
+from rnnkit.compare.task import Task
+from rnnkit.compare.training import Training
+from rnnkit.errors import CompareError
+
+Match = Literal["parameters", "hidden_size", "time"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is equal for all models of a comparison; the arguments of `compare`.
+
+    Raises:
+        CompareError: a value is out of range.
+    """
+
+    match: Match
+    parameters: int
+    hidden_size: int
+    num_layers: int
+    steps: int | None
+    seconds: float
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        if self.match not in get_args(Match):
+            known = get_args(Match)
+            raise CompareError(
+                f"match={self.match!r} is none of {join_quoted(known)}.{did_you_mean(self.match, known)}"
+            )
+        for name in ("parameters", "hidden_size", "num_layers", "steps", "seconds", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise CompareError(f"{name}={value!r} must be larger than 0")
+
+    def training(self, task: Task, limit: float | None) -> Training:
+        """Return how every model is trained on a task, `limit` being the time after which it is stopped."""
+        return Training(
+            steps=self.steps or task.steps,
+            batch_size=task.batch_size,
+            learning_rate=self.learning_rate,
+            seconds=self.seconds if self.match == "time" else None,
+            limit=limit,
+        )
+
+    def spec(self, fields: Mapping[str, Any], task: Task) -> dict[str, Any]:
+        """Return the spec of a model for a task, as plain data. `fields` takes precedence over the sizes of all."""
+        sized = {"hidden_size": self.hidden_size, "num_layers": self.num_layers, **fields}
+        by_size = self.match == "hidden_size" or "hidden_size" in fields
+        return spec_for(task, sized, parameters=None if by_size else self.parameters)
