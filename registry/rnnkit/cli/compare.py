@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnkit.cli.command import CommandError, RnnkitCommand, json_option
+from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.console import Console
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ class Names(click.ParamType):
 @click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Of each model.")
 @click.option("--steps", type=click.IntRange(1), help="Optimizer steps; the task says how many by default.")
 @click.option("--seconds", type=Duration(), default="30s", show_default=True, help="Of training, for --match time.")
-@click.option("--learning-rate", type=float, default=4e-3, show_default=True, help="The highest one.")
+@click.option(
+    "--learning-rate", type=click.FloatRange(0, min_open=True), default=4e-3, show_default=True, help="The highest one."
+)
 @click.option("--search", type=click.IntRange(0), default=0, help="Trials of Optuna for each kind and task.")
 @click.option("--budget", type=Duration(), help="Time for everything: runs are stopped after equal shares.")
 @click.option("--engine", default="loky", show_default=True, help="loky (this machine), dask, ray, or here.")
@@ -87,15 +89,16 @@ def command(
 ) -> None:
     """Train kinds on tasks, and compare them.
 
+    \b
+    rnnkit compare --kinds "lstm,gru,mingru" --tasks adding,digits --seeds 5
+    rnnkit compare --kinds lstm,gru --data my.csv --target y --group id --time t
+
     Every model is trained in the same way, on one thread, from several seeds; nothing is tuned without --search. The
     table has the median and the range of each score on the test. With --out, an interrupted comparison continues.
     Needs `pip install "rnnkit[compare]"`.
-
-    \b
-    rnnkit compare --kinds "lstm,gru,mingru" --tasks adding,digits --seeds 5
-    rnnkit compare --kinds lstm,gru --data my.csv --target label --group series --time t
     """
-    compare = _imported()
+    from rnnkit import compare  # imports torch
+
     older = None if against is None else compare.Comparison.load(against)
     found: Sequence[Task | str] = tasks or []
     if data is not None:
@@ -114,11 +117,3 @@ def command(
     if older is not None:
         console.text("")
         console.raw(result.difference(older).text(console.width))
-
-
-def _imported() -> Any:
-    try:
-        from rnnkit import compare
-    except ModuleNotFoundError as error:
-        raise CommandError(f'`rnnkit compare` needs {error.name}: run pip install "rnnkit[compare]"') from error
-    return compare

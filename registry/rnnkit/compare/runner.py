@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def compare(
         budget: seconds for the whole comparison. Each run gets an equal share, and is stopped when it is used up.
         search: trials of Optuna for each kind and task, on the validation, before the runs that count; 0: nothing is
             tuned. The learning rate is searched from 3e-4 to 3e-2.
-        space: other fields to search, with their values: `{"num_layers": [1, 2], "options.dropout": [0, 0.2]}`; None:
+        space: other fields to search, with their values: `{"num_layers": [1, 2], "dropout": [0, 0.2]}`; None:
             `num_layers` of 1, 2 and 3.
         engine: `"loky"`: the processors of this machine; `"dask"` or `"ray"`: a cluster; `"here"`: this process, whose
             generator of torch is seeded for each run, and restored.
@@ -89,9 +90,8 @@ def compare(
 
     Raises:
         CompareError: a name stands for no task, the engine is unknown or not installed, workers lack a distribution or
-            cannot know a local kind, or `file` is not the file of a comparison.
+            cannot know a local kind, a kind rejects its spec, or `file` is not the file of a comparison.
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: as for a spec.
-        ValidationError: a kind rejects its spec.
     """
     setting = Setting(
         match=match,
@@ -102,6 +102,7 @@ def compare(
         seconds=seconds,
         learning_rate=learning_rate,
     )
+    _require("joblib", "rich", *(["optuna"] if search else []))
     specs = _specs_of(kinds)
     if engine != "here":
         _refuse_local(specs)
@@ -119,6 +120,11 @@ def compare(
     chosen = zip(candidates, choices, strict=True)
     runs = [make_run(candidate, choice, seed) for candidate, choice in chosen for seed in numbers]
     return complete(runs, execution, file=file, progress=progress)
+
+
+def _require(*packages: str) -> None:
+    if missing := [package for package in packages if find_spec(package) is None]:
+        raise CompareError(f'A comparison needs {join_quoted(missing)}: run pip install "rnnkit[compare]"')
 
 
 def _specs_of(kinds: Kinds) -> dict[str, Mapping[str, Any]]:

@@ -49,7 +49,7 @@ class Search:
 
     Args:
         trials: of each candidate.
-        space: the values to try for fields of the spec, by their names: `{"options.dropout": [0, 0.2]}`.
+        space: the values to try for fields of the spec, by their names: `{"dropout": [0, 0.2]}`.
         file: Optuna's journal of the trials, which `optuna-dashboard` reads; None: it is not kept.
         learning_rate: the one of candidates whose trials all fail.
     """
@@ -75,16 +75,23 @@ class Search:
             make_run: makes the run of a choice and a seed.
             execute: makes runs, and returns them with their results in any order.
         """
+        from optuna.trial import TrialState
+
         studies = [self._study(make_run(each, self._default(each), FIRST_SEED), each.task) for each in candidates]
         for number in range(self._trials):
             open_trials: dict[str, tuple[Study, int]] = {}
             runs: list[Run] = []
             for candidate, study in zip(candidates, studies, strict=True):
                 trial = self._trial(study, number)
-                if not trial.state.is_finished():
+                if trial.state.is_finished():
+                    continue
+                try:
                     run = make_run(candidate, self._choice(candidate, trial.params), FIRST_SEED + number)
-                    open_trials[run.key] = study, trial.number
-                    runs.append(run)
+                except CompareError:  # values that do not go together; those of the default have built
+                    study.tell(number, state=TrialState.FAIL)
+                    continue
+                open_trials[run.key] = study, number
+                runs.append(run)
             for run, result in execute(runs):
                 _tell(*open_trials[run.key], result)
         return [self._best(study, each) for study, each in zip(studies, candidates, strict=True)]

@@ -27,16 +27,18 @@ def spec_for(task: Task, fields: Mapping[str, Any], *, parameters: int | None) -
         parameters: the number of trainable parameters to come close to, by the hidden size; None: as `fields` say.
 
     Raises:
-        CompareError: a field is set by both, or no hidden size fits.
+        CompareError: a field is set by both, the spec is not valid, or no hidden size fits.
     """
     fixed = dict(task.fields())
     if both := sorted(set(fixed) & set(fields)):
         raise CompareError(f"The task {task.name!r} sets {', '.join(both)}: leave it out of the spec of the kind")
     merged = {**fields, **fixed, "options": {**_time_option(task, fields["kind"]), **fields.get("options", {})}}
-    if parameters is None:
+    if parameters is not None:
+        merged["hidden_size"] = _closest_size(merged, parameters)
+    try:
         return RecurrentSpec.from_dict(merged).to_dict()
-    size = _closest_size(merged, parameters)
-    return RecurrentSpec.from_dict({**merged, "hidden_size": size}).to_dict()
+    except ValidationError as error:
+        raise CompareError(f"The kind {fields['kind']!r} cannot be built for task {task.name!r}: {error}") from error
 
 
 def _time_option(task: Task, kind: str) -> dict[str, Any]:
@@ -50,30 +52,32 @@ def _closest_size(fields: dict[str, Any], wanted: int) -> int:
     """Return the hidden size whose number of parameters is the closest."""
 
     @cache
-    def count(size: int) -> int | None:
+    def count(size: int) -> int | Exception:
         return _parameters({**fields, "hidden_size": size})
 
-    def buildable(size: int) -> int:
+    def buildable(size: int) -> tuple[int, int]:
+        """Return the next size that builds, and its number of parameters."""
+        found: int | Exception = 0
         for larger in range(size, size + _TRIED_NEARBY):
-            if count(larger) is not None:
-                return larger
+            found = count(larger)
+            if isinstance(found, int):
+                return larger, found
         raise CompareError(
-            f"No hidden size from {size} to {size + _TRIED_NEARBY - 1} builds kind {fields['kind']!r}: set "
-            "`hidden_size`, and the options that depend on it, and compare with match='hidden_size'"
+            f"No hidden size from {size} to {size + _TRIED_NEARBY - 1} builds kind {fields['kind']!r}: {found}"
         )
 
     low, high = buildable(1), buildable(2)
-    while (count(high) or 0) < wanted and high < _LARGEST:
-        low, high = high, buildable(2 * high)
-    while (middle := buildable((low + high) // 2)) not in (low, high):
-        low, high = (middle, high) if (count(middle) or 0) < wanted else (low, middle)
-    return min((low, high), key=lambda size: abs((count(size) or 0) - wanted))
+    while high[1] < wanted and high[0] < _LARGEST:
+        low, high = high, buildable(2 * high[0])
+    while (middle := buildable((low[0] + high[0]) // 2)) not in (low, high):
+        low, high = (middle, high) if middle[1] < wanted else (low, middle)
+    return min((low, high), key=lambda found: abs(found[1] - wanted))[0]
 
 
-def _parameters(fields: dict[str, Any]) -> int | None:
-    """Return the number of trainable parameters; None if there is no such model."""
+def _parameters(fields: dict[str, Any]) -> int | Exception:
+    """Return the number of trainable parameters, or why there is no such model."""
     try:
         model = build_model(RecurrentSpec.from_dict(fields), device="meta")
-    except (ValidationError, RnnkitError, ValueError):
-        return None
+    except (ValidationError, RnnkitError, ValueError) as error:
+        return error
     return sum(each.numel() for each in model.parameters() if each.requires_grad)

@@ -1,0 +1,146 @@
+"""A whole comparison: equal conditions, equal results when it is interrupted, and clear errors."""
+
+import pytest
+import torch
+
+from rnnkit import StackOptions, cell_kind, register_kind
+from rnnkit.compare import Comparison, compare, tasks
+from rnnkit.errors import CompareError
+from tests.helpers.cells import SimpleCell
+
+TASK = tasks.adding(length=6)
+QUICK = {"steps": 3, "parameters": 200, "num_layers": 1, "seeds": 2, "engine": "here"}
+
+
+def scores(comparison):
+    return {(each.label, each.task, each.seed): each.score for each in comparison.results}
+
+
+def test_every_kind_task_and_seed_is_a_run_with_equal_conditions():
+    result = compare(["gru", "rnn"], [TASK, "adding(length=7)"], **QUICK)
+    assert len(result.results) == 2 * 2 * 2
+    assert {each.status for each in result.results} == {"finished"}
+    assert {each.steps for each in result.results} == {3}
+    assert all(abs(each.parameters - 200) < 60 for each in result.results)
+    assert len(set(scores(result).values())) == 8
+
+
+def test_the_same_seed_gives_the_same_score_and_torchs_generator_is_kept():
+    torch.manual_seed(5)
+    want = torch.rand(3)
+    torch.manual_seed(5)
+    assert scores(compare(["gru"], [TASK], **QUICK)) == pytest.approx(scores(compare(["gru"], [TASK], **QUICK)))
+    torch.testing.assert_close(torch.rand(3), want)
+
+
+class Interrupted(Exception):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_an_interrupted_comparison_continues_with_the_same_result(done, tmp_path, monkeypatch):
+    whole = compare(["gru", "rnn"], [TASK], file=tmp_path / "whole.json", **QUICK)
+    saved = []
+
+    def save(self, path):
+        if len(saved) == done:
+            raise Interrupted
+        saved.append(path)
+        original(self, path)
+
+    original = Comparison.save
+    with monkeypatch.context() as patch:
+        patch.setattr(Comparison, "save", save)
+        with pytest.raises(Interrupted):
+            compare(["gru", "rnn"], [TASK], file=tmp_path / "part.json", **QUICK)
+    executed = count_runs(monkeypatch)
+    result = compare(["gru", "rnn"], [TASK], file=tmp_path / "part.json", **QUICK)
+    assert len(executed) == 4 - done
+    assert scores(result) == pytest.approx(scores(whole))
+    assert scores(Comparison.load(tmp_path / "part.json")) == scores(result)
+
+
+def count_runs(monkeypatch):
+    from rnnkit.compare import runner
+
+    executed, execute = [], runner.execute
+    monkeypatch.setattr(runner, "execute", lambda run: executed.append(run) or execute(run))
+    return executed
+
+
+def test_other_conditions_are_other_runs(tmp_path, monkeypatch):
+    compare(["gru"], [TASK], file=tmp_path / "a.json", **QUICK)
+    executed = count_runs(monkeypatch)
+    result = compare(["gru"], [TASK], file=tmp_path / "a.json", **{**QUICK, "steps": 4})
+    assert len(executed) == 2
+    assert len(result.results) == 4
+
+
+def test_labels_tell_specs_apart():
+    kinds = {"narrow": {"kind": "gru", "hidden_size": 2}, "wide": {"kind": "gru", "hidden_size": 5}}
+    result = compare(kinds, [TASK], **{**QUICK, "seeds": [7]})
+    assert [(each.label, each.spec["hidden_size"], each.seed) for each in result.results] == [
+        ("narrow", 2, 7),
+        ("wide", 5, 7),
+    ]
+
+
+def test_a_kind_that_raises_is_a_result():
+    class Broken(SimpleCell):
+        def step(self, projected_t, state):
+            raise RuntimeError("no step today")
+
+    with register_kind(cell_kind(Broken, name="broken", summary="A test.", options=StackOptions)):
+        result = compare(["broken", "gru"], [TASK], **QUICK)
+    by_label = {each.label: each for each in result.results}
+    assert by_label["gru"].status == "finished"
+    assert by_label["local/broken"].status == "failed"
+    assert "RuntimeError: no step today" in by_label["local/broken"].error
+
+
+def test_a_diverged_run_has_no_score():
+    class Diverging(SimpleCell):
+        def step(self, projected_t, state):
+            y, state = super().step(projected_t, state)
+            return y / 0, state
+
+    with register_kind(cell_kind(Diverging, name="diverging", summary="A test.", options=StackOptions)):
+        result = compare(["diverging"], [TASK], **QUICK)
+    assert {(each.status, each.score) for each in result.results} == {("diverged", None)}
+
+
+def test_a_reservoir_is_fitted_by_regression():
+    (result,) = compare(["esn"], [TASK], **{**QUICK, "parameters": 40, "seeds": 1}).results
+    assert (result.status, result.steps) == ("finished", 0)
+    assert result.score < 1
+
+
+def test_the_budget_stops_runs_after_equal_shares():
+    result = compare(["gru"], [TASK], budget=0.1, **{**QUICK, "steps": 10**6})
+    assert {each.status for each in result.results} == {"stopped"}
+    assert all(each.score is not None and each.steps < 10**6 for each in result.results)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"kinds": ["*nothing"]}, r"No kind matches '\*nothing'"),
+        ({"kinds": "gru"}, r"kinds='gru' is a single name: write \['gru'\]"),
+        ({"match": "params"}, "match='params' is none of .* Did you mean 'parameters'"),
+        ({"seconds": -1.0}, "seconds=-1.0 must be larger than 0"),
+        ({"engine": "slurm"}, "There is no engine 'slurm'"),
+        ({"search": 1, "space": {"options.": []}}, "must be a list of values"),
+        ({"search": 1, "space": {"a.b": [1]}}, r"names 'a.b': write a field, or options.NAME"),
+    ],
+)
+def test_errors(arguments, words):
+    with pytest.raises(CompareError, match=words):
+        compare(**{"kinds": ["gru"], "tasks": [TASK], **QUICK, **arguments})
+
+
+def test_workers_cannot_know_a_local_kind():
+    with (
+        register_kind(cell_kind(SimpleCell, name="tanh", summary="A test.", options=StackOptions)),
+        pytest.raises(CompareError, match=r"cannot know 'local/tanh' of this process: .* engine='here'"),
+    ):
+        compare(["tanh"], [TASK], **{**QUICK, "engine": "loky"})
