@@ -53,8 +53,10 @@ def test_an_interrupted_search_finds_the_same(done, tmp_path, monkeypatch):
 
 def test_options_are_searched_and_trials_that_fail_do_not_count(tmp_path):
     space = {"options.recurrent_init": ["default", "orthogonal"], "dropout": [0.0, 0.25], "num_layers": [1, 2]}
-    (result,) = compare(["gru"], [TASK], file=tmp_path / "a.json", space=space, **QUICK).results
+    (result,) = compare(["gru"], [TASK], file=tmp_path / "a.json", space=space, **{**QUICK, "search": 8}).results
     (study,) = studies(tmp_path / "a.optuna")
+    states = [trial.state.name for trial in study.trials]
+    assert set(states) == {"COMPLETE", "FAIL"}  # dropout acts between layers: it is refused with one
     assert (
         result.spec.get("options", {}).get("recurrent_init", "default") == study.best_params["options.recurrent_init"]
     )

@@ -1,5 +1,6 @@
 """The training loop: its schedule, its curve, and how it ends."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -56,17 +57,24 @@ def test_the_curve_has_its_points_and_the_result_its_steps():
     assert 0 < result.curve[0].seconds < result.curve[-1].seconds <= result.seconds
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock of which each look takes a second, and so each step of a training."""
+    seconds = itertools.count()
+    monkeypatch.setattr("time.perf_counter", lambda: next(seconds))
+
+
+@pytest.mark.usefixtures("clock")
 def test_equal_time_ends_by_the_clock():
-    result = trained(replace(SHORT, seconds=0.05))
-    assert result.status == "finished"
-    assert result.seconds >= 0.05
-    assert result.steps != SHORT.steps
+    result = trained(replace(SHORT, seconds=10))
+    assert (result.status, result.steps, result.seconds) == ("finished", 10, 10)
+    assert [point.seconds for point in result.curve] == [4, 7, 10]
 
 
+@pytest.mark.usefixtures("clock")
 def test_the_limit_stops_a_training():
-    result = trained(replace(SHORT, steps=10**6, limit=0.05))
-    assert result.status == "stopped"
-    assert 0 < result.steps < 10**6
+    result = trained(replace(SHORT, steps=100, limit=3))
+    assert (result.status, result.steps, result.seconds) == ("stopped", 4, 4)
 
 
 def test_a_loss_that_is_not_finite_ends_the_training():

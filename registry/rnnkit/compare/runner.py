@@ -101,6 +101,7 @@ def compare(
         steps=steps,
         seconds=seconds,
         learning_rate=learning_rate,
+        search=search,
     )
     _require("joblib", "rich", *(["optuna"] if search else []))
     specs = _specs_of(kinds)
@@ -109,10 +110,10 @@ def compare(
     candidates = [Candidate(label, fields, task) for task in find_tasks(tasks) for label, fields in specs.items()]
     numbers = range(seeds) if isinstance(seeds, int) else seeds
     execution = partial(run_all, execute, engine=engine, jobs=jobs, address=address, lost=lost_run)
-    limit = None
     if budget is not None:
-        limit = budget * workers(engine, jobs, address) / (len(candidates) * (len(numbers) + search))
-    make_run = partial(_run, setting, limit, search)
+        share = budget * workers(engine, jobs, address) / (len(candidates) * (len(numbers) + search))
+        setting = replace(setting, limit=share)
+    make_run = partial(_run, setting)
     choices = [Choice(each.fields, learning_rate) for each in candidates]
     if search:
         journal = None if file is None else Path(file).with_suffix(".optuna")
@@ -157,7 +158,7 @@ def _refuse_local(specs: Mapping[str, Mapping[str, Any]]) -> None:
         )
 
 
-def _run(setting: Setting, limit: float | None, trials: int, candidate: Candidate, choice: Choice, seed: int) -> Run:
+def _run(setting: Setting, candidate: Candidate, choice: Choice, seed: int) -> Run:
     task = candidate.task
     spec = setting.spec(choice.fields, task)
     return Run(
@@ -165,7 +166,7 @@ def _run(setting: Setting, limit: float | None, trials: int, candidate: Candidat
         spec=spec,
         task=task,
         seed=seed,
-        training=replace(setting.training(task, limit), learning_rate=choice.learning_rate),
-        trials=trials,
+        training=replace(setting.training(task), learning_rate=choice.learning_rate),
+        trials=setting.search,
         versions=required_versions([resolve_kind(spec["kind"]).require(), *candidates_of(task)]),
     )

@@ -17,7 +17,11 @@ Match = Literal["parameters", "hidden_size", "time"]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What is equal for all models of a comparison; the arguments of `compare`.
+    """What is equal for all models of a comparison: arguments of `compare`, and what follows from them.
+
+    Attributes:
+        limit: the seconds after which a training is stopped; None: never.
+        search: trials of the search for settings; 0: there is none.
 
     Raises:
         CompareError: a value is out of range.
@@ -30,6 +34,8 @@ class Setting:
     steps: int | None
     seconds: float
     learning_rate: float
+    search: int = 0
+    limit: float | None = None
 
     def __post_init__(self) -> None:
         if self.match not in get_args(Match):
@@ -42,14 +48,14 @@ class Setting:
             if value is not None and not 0 < value < float("inf"):
                 raise CompareError(f"{name}={value!r} must be larger than 0")
 
-    def training(self, task: Task, limit: float | None) -> Training:
-        """Return how every model is trained on a task, `limit` being the time after which it is stopped."""
+    def training(self, task: Task) -> Training:
+        """Return how every model is trained on a task."""
         return Training(
             steps=self.steps or task.steps,
             batch_size=task.batch_size,
             learning_rate=self.learning_rate,
             seconds=self.seconds if self.match == "time" else None,
-            limit=limit,
+            limit=self.limit,
         )
 
     def spec(self, fields: Mapping[str, Any], task: Task) -> dict[str, Any]:
