@@ -19,30 +19,23 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(rf"(\d+(?:\.\d+)?)([{''.join(_UNITS)}]?)")
 
 
-class Duration(click.ParamType):
-    """A number of seconds: `90`, `90s`, `20m` or `2h`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        match = _DURATION.fullmatch(str(value))
-        if match is None or not float(match[1]):
-            self.fail(f"{value!r} is not a duration: write 90s, 20m or 2h", param, ctx)
-        return float(match[1]) * _UNITS[match[2] or "s"]
+def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    match = _DURATION.fullmatch(value)
+    if match is None or not float(match[1]):
+        raise click.BadParameter(f"{value!r} is not a duration: write 90s, 20m or 2h")
+    return float(match[1]) * _UNITS[match[2] or "s"]
 
 
-class Names(click.ParamType):
-    """Names separated by commas, of which those in parentheses do not count."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:  # noqa: ARG002
-        return [name for each in re.split(r",(?![^(]*\))", str(value)) if (name := each.strip())]
+def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[str]:
+    """Return the names in a list; commas in parentheses do not separate."""
+    return [name for each in re.split(r",(?![^(]*\))", value or "") if (name := each.strip())]
 
 
 @click.command(cls=RnnkitCommand)
-@click.option("--kinds", type=Names(), required=True, help="Kinds, patterns or all: lstm,gru,'*mgu'.")
-@click.option("--tasks", type=Names(), help="Tasks, patterns or all: 'adding(length=200),digits*'.")
+@click.option("--kinds", callback=_names, required=True, help="Kinds, patterns or all: lstm,gru,'*mgu'.")
+@click.option("--tasks", callback=_names, help="Tasks, patterns or all: 'adding(length=200),digits*'.")
 @click.option("--data", type=click.Path(path_type=Path), help="A CSV or Parquet file as a task.")
 @click.option("--target", help="The column of --data to predict.")
 @click.option("--group", help="The column of --data that tells sequences apart.")
@@ -59,12 +52,12 @@ class Names(click.ParamType):
 @click.option("--hidden-size", type=click.IntRange(1), default=48, show_default=True, help="For --match hidden_size.")
 @click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Of each model.")
 @click.option("--steps", type=click.IntRange(1), help="Optimizer steps; the task says how many by default.")
-@click.option("--seconds", type=Duration(), default="30s", show_default=True, help="Of training, for --match time.")
+@click.option("--seconds", callback=_duration, default="30s", show_default=True, help="Of training, for --match time.")
 @click.option(
     "--learning-rate", type=click.FloatRange(0, min_open=True), default=4e-3, show_default=True, help="The highest one."
 )
 @click.option("--search", type=click.IntRange(0), default=0, help="Trials of Optuna for each kind and task.")
-@click.option("--budget", type=Duration(), help="Time for everything: runs are stopped after equal shares.")
+@click.option("--budget", callback=_duration, help="Time for everything: runs are stopped after equal shares.")
 @click.option("--engine", default="loky", show_default=True, help="loky (this machine), dask, ray, or here.")
 @click.option("--jobs", type=int, default=-1, help="Runs at the same time; all processors by default.")
 @click.option("--address", help="Of the Dask or Ray cluster.")
@@ -74,9 +67,10 @@ class Names(click.ParamType):
 @click.pass_obj
 def command(
     console: Console,
+    /,
     *,
     kinds: list[str],
-    tasks: list[str] | None,
+    tasks: list[str],
     data: Path | None,
     target: str | None,
     group: str | None,
@@ -100,7 +94,7 @@ def command(
     from rnnkit import compare  # imports torch
 
     older = None if against is None else compare.Comparison.load(against)
-    found: Sequence[Task | str] = tasks or []
+    found: Sequence[Task | str] = tasks
     if data is not None:
         found = [*found, compare.tasks.from_file(data, target=target, group=group, time=time_column)]
     if not found:
