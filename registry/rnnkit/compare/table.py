@@ -16,6 +16,7 @@ from rnnkit.compare.scores import Board, Scores
 from rnnkit.compare.summary import DASH, number_range, summary_lines
 
 _MARK = "*"
+_CELL_WIDTH = 24  # of a terminal; longer texts are wrapped
 NONE = "\N{EM DASH}"
 
 
@@ -43,15 +44,39 @@ class Table:
     numeric: frozenset[int] = frozenset()
 
     def lines(self, width: int) -> Iterator[str]:
-        """Yield the lines of the table and of its notes, for a terminal with `width` columns."""
+        """Yield the lines of the table and of its notes, for a terminal with `width` columns.
+
+        A table that is too wide is split between its columns; each part repeats the labels.
+        """
         columns = [
             Column(escape_control_chars(name), place in self.numeric, wraps=place not in self.numeric, key=str(place))
             for place, name in enumerate(self.columns)
         ]
         facts = [{str(place): _marked(cell) for place, cell in enumerate(row)} for row in self.rows]
-        yield from table_lines(columns, facts, width, "─")
+        for part in self._parts(columns, width):
+            yield from table_lines(part, facts, width, "─")
+            yield ""
         for note in self.notes:
             yield fill(escape_control_chars(note), width)
+
+    def _parts(self, columns: Sequence[Column], width: int) -> Iterator[list[Column]]:
+        label, *others = columns
+        sizes = {each: self._size(each) for each in columns}
+        part, room = [label], width - sizes[label]
+        for column in others:
+            room -= sizes[column]
+            if room < 0 and len(part) > 1:
+                yield part
+                part, room = [label], width - sizes[label] - sizes[column]
+            part.append(column)
+        yield part
+
+    def _size(self, column: Column) -> int:
+        """Return the width that a column needs, with the gap before it."""
+        cells = [len(_marked(row[int(column.key)])) for row in self.rows]
+        longest = max(cells, default=0)
+        words = max(map(len, column.name.split()), default=0)
+        return max(min(longest, _CELL_WIDTH) if column.wraps else longest, words) + 2
 
     def __str__(self) -> str:
         return "\n".join(self.lines(shutil.get_terminal_size().columns))
@@ -65,17 +90,21 @@ class Table:
 
     def html(self) -> str:
         """Return the table without its notes."""
-        headings = "".join(f'<th scope="col"{self._aligned(i)}>{escape(name)}</th>' for i, name in enumerate(self.columns))
+        headings = "".join(
+            f'<th scope="col"{self._style(place, Cell(""))}>{_html(Cell(name))}</th>'
+            for place, name in enumerate(self.columns)
+        )
         rows = "".join(f"<tr>{self._html_row(row)}</tr>" for row in self.rows)
         return f"<table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>"
 
     def _html_row(self, row: Sequence[Cell]) -> str:
         label, *cells = row
-        others = [f"<td{self._aligned(place)}>{_html(cell)}</td>" for place, cell in enumerate(cells, 1)]
-        return f'<th scope="row" style="text-align:left">{escape(label.text)}</th>{"".join(others)}'
+        others = [f"<td{self._style(place, cell)}>{_html(cell)}</td>" for place, cell in enumerate(cells, 1)]
+        return f'<th scope="row"{self._style(0, label)}>{_html(label)}</th>{"".join(others)}'
 
-    def _aligned(self, place: int) -> str:
-        return f' style="text-align:{"right" if place in self.numeric else "left"}"'
+    def _style(self, place: int, cell: Cell) -> str:
+        width = f";min-width:{min(len(cell.text) // 2, 30)}em" if len(cell.text) > _CELL_WIDTH else ""
+        return f' style="text-align:{"right" if place in self.numeric else "left"}{width}"'
 
 
 def comparison_table(results: Sequence[RunResult]) -> Table:
@@ -154,4 +183,5 @@ def _marked(cell: Cell) -> str:
 
 
 def _html(cell: Cell) -> str:
-    return f"<b>{escape(cell.text)}</b>" if cell.marked else escape(cell.text)
+    text = escape(escape_control_chars(cell.text))
+    return f"<b>{text}</b>" if cell.marked else text
