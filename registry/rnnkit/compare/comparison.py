@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +11,7 @@ from rnnkit.compare.difference import difference_table
 from rnnkit.compare.frames import curves_frame, results_frame
 from rnnkit.compare.result_file import read_results, write_results
 from rnnkit.compare.run import RunResult
+from rnnkit.compare.summary import counted, statuses_text
 from rnnkit.compare.table import Table, comparison_table
 from rnnkit.errors import CompareError
 
@@ -143,9 +143,8 @@ class Comparison:
     __hash__ = None  # type: ignore[assignment]  # it is a list of results
 
     def __repr__(self) -> str:
-        counts = Counter(each.status for each in self.results)
-        ended = ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "no runs"
-        return f"Comparison({len(self.labels)} labels, {len(self.tasks)} tasks, {ended})"
+        sizes = f"{counted(len(self.labels), 'label')}, {counted(len(self.tasks), 'task')}"
+        return f"Comparison({sizes}, {statuses_text(self.results)})"
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()

@@ -16,7 +16,7 @@ from rnnkit._messages import escape_control_chars
 from rnnkit.compare.plot import INK, MUTED, plot_curves, plot_scores
 from rnnkit.compare.run import RunResult
 from rnnkit.compare.scores import Board, Scores, distinct_labels, flat
-from rnnkit.compare.summary import number_range
+from rnnkit.compare.summary import counted, number_range
 from rnnkit.compare.table import Cell, Table, comparison_table
 from rnnkit.files import atomic_write
 
@@ -60,11 +60,7 @@ def report_html(results: Sequence[RunResult]) -> str:
 
 def _title(results: Sequence[RunResult]) -> str:
     labels, tasks = {each.label for each in results}, {each.task for each in results}
-    return f"Comparison of {_count(len(labels), 'model')} on {_count(len(tasks), 'task')}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"Comparison of {counted(len(labels), 'model')} on {counted(len(tasks), 'task')}"
 
 
 def _limitations(results: Sequence[RunResult]) -> Iterator[str]:

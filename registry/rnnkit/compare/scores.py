@@ -69,9 +69,9 @@ class Scores:
                 yield several + status + (self._progress() if status == "stopped" else "")
 
     def _progress(self) -> str:
-        shares = sorted({f"{trained_share(each):.0%}" for each in self.results if each.status == "stopped"}, key=len)
-        ends = [shares[0], shares[-1]] if len(shares) > 1 else shares
-        return " at " + " to ".join(ends).replace("%", "\N{NO-BREAK SPACE}%")
+        shares = [trained_share(each) for each in self.results if each.status == "stopped"]
+        ends = dict.fromkeys(f"{100 * share:.0f} %" for share in (min(shares), max(shares)))
+        return " at " + " to ".join(ends)
 
 
 def trained_share(result: RunResult) -> float:
@@ -122,9 +122,10 @@ class Board:
 
     def is_best(self, label: str, measure: Measure) -> bool:
         """Return whether a label beats every other one. With a single seed, no label does: the noise is unknown."""
-        others = [other for other in self.labels if other != label]
-        seeds = min(len(self.scores(each, measure).results) for each in self.labels)
-        return seeds != 1 and bool(others) and all(self._beats(label, other, measure) for other in others)
+        seeds = {each: len(self.scores(each, measure).results) for each in self.labels}
+        others = [each for each in self.labels if seeds[each] and each != label]
+        noise_is_known = bool(others) and all(seeds[each] > 1 for each in (label, *others))
+        return noise_is_known and all(self._beats(label, other, measure) for other in others)
 
     def _beats(self, label: str, other: str, measure: Measure) -> bool:
         own, its = self.scores(label, measure), self.scores(other, measure)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from rnnkit.compare.run import RunResult
+from rnnkit.compare.training import Status
 
 DASH = "\N{EN DASH}"
 
@@ -17,10 +19,19 @@ def summary_lines(results: Sequence[RunResult]) -> list[str]:
 
 def runs_text(results: Sequence[RunResult]) -> str:
     """Return how many runs there are, and how they ended."""
-    counts = Counter(each.status for each in results)
-    ended = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
     seeds = number_range(Counter((each.label, each.task) for each in results).values())
-    return f"{len(results):,} runs ({ended}), seeds for each label and task: {seeds}"
+    return f"{counted(len(results), 'run')} ({statuses_text(results)}), seeds for each label and task: {seeds}"
+
+
+def statuses_text(results: Sequence[RunResult]) -> str:
+    """Return how many runs ended in which way."""
+    counts = Counter(each.status for each in results)
+    return ", ".join(f"{counts[status]:,} {status}" for status in get_args(Status) if counts[status]) or "no runs"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with a noun, as `1 run` or `2 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def training_text(results: Sequence[RunResult]) -> str:
@@ -39,7 +50,7 @@ def environment_lines(results: Sequence[RunResult]) -> list[str]:
     found = defaultdict(set)
     for environment in (each.environment for each in results):
         found["processor"].add(environment.processor)
-        found["cores"].add(f"{environment.cores} cores")
+        found["cores"].add(counted(environment.cores, "core"))
         found["system"].add(environment.system)
         for name, version in environment.versions.items():
             found[name].add(f"{name} {version}")

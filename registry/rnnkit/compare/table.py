@@ -16,6 +16,7 @@ from rnnkit.compare.scores import Board, Scores
 from rnnkit.compare.summary import DASH, number_range, summary_lines
 
 _MARK = "*"
+_HTML_WIDTH = 28  # em
 _CELL_WIDTH = 24  # of a terminal; longer texts are wrapped
 NONE = "\N{EM DASH}"
 
@@ -103,7 +104,7 @@ class Table:
         return f'<th scope="row"{self._style(0, label)}>{_html(label)}</th>{"".join(others)}'
 
     def _style(self, place: int, cell: Cell) -> str:
-        width = f";min-width:{min(len(cell.text) // 2, 30)}em" if len(cell.text) > _CELL_WIDTH else ""
+        width = f";min-width:{min(len(cell.text) // 2, _HTML_WIDTH if place else _HTML_WIDTH // 2)}em" if len(cell.text) > _CELL_WIDTH else ""
         return f' style="text-align:{"right" if place in self.numeric else "left"}{width}"'
 
 
