@@ -34,18 +34,20 @@ class Column(NamedTuple):
     """A column of a table.
 
     Attributes:
-        name: heading; with underscores instead of spaces and dashes, the key of the values.
+        name: heading; with underscores instead of spaces and dashes, the key of the values unless `key` is given.
         right: whether its cells are right-aligned, as numbers are.
         wraps: whether its cells may be wrapped; other cells stay on one line, so that they can be copied.
+        key: of the values; empty: the name.
     """
 
     name: str
     right: bool = False
     wraps: bool = False
+    key: str = ""
 
     def cell(self, facts: Mapping[str, Any]) -> str:
         """Return the text of its cell in a row: numbers with thousands separators, empty for None."""
-        fact = facts.get(self.name.replace(" ", "_").replace("-", "_"))
+        fact = facts.get(self.key or self.name.replace(" ", "_").replace("-", "_"))
         if fact is None:
             return ""
         return escape_control_chars(fact) if isinstance(fact, str) else f"{fact:,}"

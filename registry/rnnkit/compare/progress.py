@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+import sys
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from rnnkit._messages import escape_control_chars
 from rnnkit.compare.run import RunResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Progress:
     """A bar with the number of runs, the time that is left, and the last result.
+
+    It is written to stderr. Without rich, or in a notebook without ipywidgets, each result is a line of its own. A
+    terminal that is closed does not end the comparison.
 
     Args:
         total: the number of runs.
@@ -17,29 +27,96 @@ class Progress:
     """
 
     def __init__(self, total: int, done: int, *, show: bool | None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        shown = (console.is_terminal or console.is_jupyter) if show is None else show
-        columns: list[Any] = [
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-        ]
-        self._bar = Progress(*columns, console=console, disable=not shown)
-        self._task = self._bar.add_task("", total=total, completed=done)
+        self._display = _display(total, done, show=show)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        with suppress(OSError, ValueError):  # of a stream that is closed
+            self._display.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        with suppress(OSError, ValueError):
+            self._display.stop()
 
     def add(self, result: RunResult) -> None:
         """Count a run that is done, and show its result."""
-        score = result.status if result.score is None else f"{result.score:.3f}"
-        text = f"{result.label}, {result.task}, seed {result.seed}: {score}"
+        with suppress(OSError, ValueError):
+            self._display.add(result_text(result))
+
+
+def result_text(result: RunResult) -> str:
+    """Return a result on one line, the score first, since the end of a long line is cut off."""
+    score = result.status if result.score is None else f"{result.metric} {result.score:.3f}"
+    error = f" ({result.error})" if result.error else ""
+    text = escape_control_chars(f"{score}: {result.label}, {result.task}, seed {result.seed}{error}")
+    return " ".join(text.split())
+
+
+class _Display(Protocol):
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def add(self, text: str) -> None: ...
+
+
+class _Nothing:
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def add(self, text: str) -> None:
+        pass
+
+
+class _Lines(_Nothing):
+    """A line for each result."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self._total, self._done = total, done
+
+    def add(self, text: str) -> None:
+        self._done += 1
+        print(f"{self._done}/{self._total} {text}", file=sys.stderr, flush=True)  # noqa: T201  # is what it is for
+
+
+class _Bar:
+    """The bar of rich."""
+
+    def __init__(self, total: int, done: int, console: Console) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
+
+        rest_of_line = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        columns: list[Any] = [
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False, table_column=rest_of_line),
+        ]
+        self._bar = Progress(*columns, console=console, expand=True)
+        self._task = self._bar.add_task("", total=total, completed=done)
+
+    def start(self) -> None:
+        self._bar.start()
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+    def add(self, text: str) -> None:
         self._bar.update(self._task, advance=1, description=text)
+
+
+def _display(total: int, done: int, *, show: bool | None) -> _Display:
+    if show is False or sys.stderr is None:
+        return _Nothing()
+    if find_spec("rich") is None:
+        return _Lines(total, done) if show or sys.stderr.isatty() else _Nothing()
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not (show or console.is_terminal or console.is_jupyter):
+        return _Nothing()
+    if console.is_jupyter and find_spec("ipywidgets") is None:
+        return _Lines(total, done)
+    return _Bar(total, done, console)

@@ -65,6 +65,7 @@ class RunResult:
         kind: the kind of the spec.
         task: the task and its settings, as text.
         metric: the name of the score.
+        higher_is_better: whether a higher score is better.
         seed: as in the run.
         status: `finished`; `stopped` by the limit of time; `diverged` if a loss or the score was not finite; `failed`
             if it raised an error.
@@ -86,6 +87,7 @@ class RunResult:
     kind: str
     task: str
     metric: str
+    higher_is_better: bool
     seed: int
     status: Status
     score: float | None = None
@@ -109,6 +111,7 @@ class RunResult:
             kind=run.spec["kind"],
             task=str(run.task),
             metric=run.task.objective.metric,
+            higher_is_better=run.task.objective.higher_is_better,
             seed=run.seed,
             status=status,
             spec=run.spec,

@@ -1,0 +1,74 @@
+"""The conditions of a comparison in a few sentences: runs, sizes, training, machine and versions."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import get_args
+
+from rnnkit.compare.run import RunResult
+from rnnkit.compare.training import Status
+
+DASH = "\N{EN DASH}"
+
+
+def summary_lines(results: Sequence[RunResult]) -> list[str]:
+    """Return the runs, the sizes and the training, the machine and the versions: a line for each."""
+    return [runs_text(results), training_text(results), *environment_lines(results)] if results else ["no runs"]
+
+
+def runs_text(results: Sequence[RunResult]) -> str:
+    """Return how many runs there are, and how they ended."""
+    seeds = number_range(Counter((each.label, each.task) for each in results).values())
+    return f"{counted(len(results), 'run')} ({statuses_text(results)}), seeds for each label and task: {seeds}"
+
+
+def statuses_text(results: Sequence[RunResult]) -> str:
+    """Return how many runs ended in which way."""
+    counts = Counter(each.status for each in results)
+    return ", ".join(f"{counts[status]:,} {status}" for status in get_args(Status) if counts[status]) or "no runs"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with a noun, as `1 run` or `2 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def training_text(results: Sequence[RunResult]) -> str:
+    """Return the sizes of the models, and how they were trained."""
+    sizes = number_range(each.parameters for each in results if each.parameters)
+    tasks = defaultdict(set)
+    for each in results:
+        tasks[_duration(each)].add(each.task)
+    durations = [text if len(tasks) == 1 else f"{text} ({', '.join(sorted(tasks[text]))})" for text in tasks]
+    rates = sorted({f"{each.training.get('learning_rate', 0):g}" for each in results})
+    return f"{sizes} parameters; {', '.join(durations)}; Adam, learning rate {' and '.join(rates)}, not tuned"
+
+
+def environment_lines(results: Sequence[RunResult]) -> list[str]:
+    """Return the machine and the versions, and what differs between the runs, if anything does."""
+    found = defaultdict(set)
+    for environment in (each.environment for each in results):
+        found["processor"].add(environment.processor)
+        found["cores"].add(counted(environment.cores, "core"))
+        found["system"].add(environment.system)
+        for name, version in environment.versions.items():
+            found[name].add(f"{name} {version}")
+    values = {name: " or ".join(sorted(found[name])) for name in found}
+    machine_text = ", ".join(values.pop(name) for name in ("processor", "cores", "system"))
+    line = "; ".join([machine_text, ", ".join(values.values())])
+    several = sorted(name for name in found if len(found[name]) > 1)
+    warning = f"Environments differ in {', '.join(several)}: scores and seconds may not be comparable."
+    return [line, warning] if several else [line]
+
+
+def number_range(numbers: Iterable[int]) -> str:
+    """Return the range of numbers, as `19,873–20,104`; `no` without any."""
+    ordered = sorted(set(numbers))
+    ends = [ordered[0], ordered[-1]] if len(ordered) > 1 else ordered
+    return DASH.join(f"{each:,}" for each in ends) or "no"
+
+
+def _duration(result: RunResult) -> str:
+    seconds = result.training.get("seconds")
+    return f"{result.training.get('steps', 0):,} steps" if seconds is None else f"{seconds:g} seconds"
