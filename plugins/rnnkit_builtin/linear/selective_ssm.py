@@ -33,8 +33,9 @@ GU = Paper(
 )
 
 BLOCK_NOTE = (
-    "This is the selective scan, S6, behind a linear map of the input. The block of Mamba has a short convolution and "
-    "a gate beside it."
+    "This is the selective scan, S6, behind a linear map of the input, as Algorithm 2 of the paper. The block of Mamba "
+    "has a convolution over 4 steps and a SiLU before the scan: set `conv=4`, with which u is the SiLU of a "
+    "convolution of W_u x, and its last inputs are a part of the state. The gate of the block is not included."
 )
 EULER_NOTE = (
     "The input enters by Euler's method, times Delta B, as in the authors' code and all others. The paper writes a "
@@ -44,6 +45,17 @@ DECAY_NOTE = "Exclude the parameters `log_decay` and `weight_skip` from weight d
 
 # States of (batch, hidden_size, state_size) features that are held at once. More do not fit into a processor's cache.
 _CHUNK = 2**20
+
+INPUT = r"""
+    u_t &= W_u x_t \\"""
+CONVOLVED_INPUT = r"""
+    u_t &= \mathrm{silu}(\mathrm{conv}(W_u x_t, \mathrm{tail}_{t-1})) \\
+    \mathrm{tail}_t &= \mathrm{push}(W_u x_t, \mathrm{tail}_{t-1}) \\"""
+SCAN = r"""
+    \Delta_t &= \mathrm{softplus}(W_\Delta W_r u_t + b_\Delta) \\
+    h_t &= \exp(\mathrm{diag}(\Delta_t) A) \odot h_{t-1} + (\Delta_t \odot u_t) (W_B u_t)^\top \\
+    y_t &= h_t W_C u_t + D \odot u_t
+"""
 
 
 class SelectiveSSMOptions(StackOptions):
@@ -56,8 +68,8 @@ class SelectiveSSMOptions(StackOptions):
     """Rank of the map from the input to the step sizes; None: `hidden_size / 16`, rounded up."""
 
     conv: Annotated[int, Field(ge=2)] | None = None
-    """Number of steps of a depthwise convolution over time before the scan, with a SiLU behind it; 4 in Mamba. None:
-    no convolution."""
+    """Number of steps that a depthwise convolution of the scan's input spans, followed by a SiLU; 4 in Mamba. None: no
+    convolution."""
 
 
 class SelectiveSSMCell(Cell):
@@ -194,15 +206,7 @@ class SelectiveSSMCell(Cell):
         w_r, w_b, w_c = self.weight_selection.split([self.rank, self.state_size, self.state_size])
         maps = {"W_u": self.weight_ih, "W_r": w_r, "W_B": w_b, "W_C": w_c, r"W_\Delta": self.weight_step}
         values = {r"b_\Delta": 0 if self.bias is None else self.bias, "A": -torch.exp(self.log_decay)}
-        return {**maps, **values, "D": self.weight_skip, r"\exp": torch.exp, **self._convolution_symbols()}
-
-    def _convolution_symbols(self) -> dict[str, Any]:
-        tail = self.weight_ih.new_zeros(0, self.hidden_size)  # of no steps, without a convolution
-        return {
-            r"\mathrm{conv}": lambda x, _: x.squeeze(-1),
-            r"\mathrm{push}": lambda x, tail: tail.expand(*x.shape[:-2], *tail.shape),
-            r"\mathrm{tail}_{t-1}": tail,
-        }
+        return {**maps, **values, "D": self.weight_skip, r"\exp": torch.exp}
 
 
 class ConvolvedSelectiveSSMCell(SelectiveSSMCell):
@@ -214,6 +218,7 @@ class ConvolvedSelectiveSSMCell(SelectiveSSMCell):
 
     State = ConvolvedState
     bookkeeping: ClassVar[tuple[str, ...]] = ("tail",)
+    equation = CONVOLVED_INPUT + SCAN
 
     def __init__(
         self,
@@ -250,14 +255,15 @@ class ConvolvedSelectiveSSMCell(SelectiveSSMCell):
         y, h = self._run(self.select(F.silu(u)), state.h, lengths)
         return y, ConvolvedState(h, tail)
 
-    def _convolution_symbols(self) -> dict[str, Any]:
+    def symbols(self) -> dict[str, Any]:
         def convolve(x: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
             return self.convolution.step(x.squeeze(-1), tail)
 
-        return {
-            r"\mathrm{conv}": lambda x, tail: F.silu(convolve(x, tail)[0]),
+        functions = {
+            r"\mathrm{conv}": lambda x, tail: convolve(x, tail)[0],
             r"\mathrm{push}": lambda x, tail: convolve(x, tail)[1],
         }
+        return {**super().symbols(), **functions}
 
 
 def _terms(delta: Tensor, u: Tensor, b: Tensor) -> Tensor:
@@ -272,20 +278,9 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="selective_ssm",
             summary="The selective state space model of Mamba, which chooses by its input what to keep.",
             family="linear",
-            equation=r"""
-                u_t &= \mathrm{conv}(W_u x_t, \mathrm{tail}_{t-1}) \\
-                \Delta_t &= \mathrm{softplus}(W_\Delta W_r u_t + b_\Delta) \\
-                h_t &= \exp(\mathrm{diag}(\Delta_t) A) \odot h_{t-1} + (\Delta_t \odot u_t) (W_B u_t)^\top \\
-                y_t &= h_t W_C u_t + D \odot u_t \\
-                \mathrm{tail}_t &= \mathrm{push}(W_u x_t, \mathrm{tail}_{t-1})
-            """,
+            equation=INPUT + SCAN,
             meanings={
                 "u_t": "input of the recurrence",
-                r"\mathrm{conv}": "W_u x itself; with `conv`, the SiLU of a weighted sum of the last `conv` values of each "
-                "feature of W_u x, and a bias",
-                r"\mathrm{tail}_t": "with `conv`, the last `conv` - 1 values of W_u x; without, no part of the state",
-                r"\mathrm{tail}_{t-1}": "tail before the step",
-                r"\mathrm{push}": "tail without the oldest value, and W_u x",
                 r"\Delta_t": "step size of each feature: large to take in the input, small to keep the state",
                 "h_t": "states of each feature, a matrix",
                 "A": "rates of decay, -exp(log_decay); the exponential acts on each entry",

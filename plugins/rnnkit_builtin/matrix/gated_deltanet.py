@@ -55,13 +55,31 @@ GRAZZI = Paper(
 )
 
 BLOCK_NOTE = (
-    "The authors' block has short convolutions over queries, keys and values before the SiLU, and a normalization, an "
-    "output gate and a linear map behind the output. This kind is the recurrence alone."
+    "The authors' block has convolutions of queries, keys and values over 4 steps before the SiLU: set `conv=4`, with "
+    "which their last inputs are a part of the state. As in the authors' code, they have no bias. The normalization, "
+    "output gate and linear map behind the output of the block are not included."
 )
 TRANSPOSE_NOTE = "As in the authors' code, S_t is the transpose of the paper's, and the output is divided by √d."
 NORM_NOTE = "As in the authors' code, 1e-6 is added to the squared norm of queries and keys, so that zeros stay zeros."
 
 EPSILON = 1e-6
+
+ATTENTION = r"""
+    q_t &= \mathrm{unit}(\mathrm{silu}(W_q x_t)) \\
+    k_t &= \mathrm{unit}(\mathrm{silu}(W_k x_t)) \\
+    v_t &= \mathrm{silu}(W_v x_t) \\"""
+CONVOLVED_ATTENTION = r"""
+    q_t &= \mathrm{unit}(\mathrm{silu}(\mathrm{conv}_q(W_q x_t, \mathrm{tail}_{t-1}))) \\
+    k_t &= \mathrm{unit}(\mathrm{silu}(\mathrm{conv}_k(W_k x_t, \mathrm{tail}_{t-1}))) \\
+    v_t &= \mathrm{silu}(\mathrm{conv}_v(W_v x_t, \mathrm{tail}_{t-1})) \\
+    \mathrm{tail}_t &= \mathrm{push}(W_q x_t, W_k x_t, W_v x_t, \mathrm{tail}_{t-1}) \\"""
+DELTA_RULE = r"""
+    \beta_t &= c \sigma(w_\beta^\top x_t) \\
+    \alpha_t &= e^{-A \mathrm{softplus}(w_\alpha^\top x_t + b_\alpha)} \\
+    D_t &= \alpha_t S_{t-1} \\
+    S_t &= D_t + \beta_t k_t (v_t - D_t^\top k_t)^\top \\
+    y_t &= \frac{S_t^\top q_t}{\sqrt{d}}
+"""
 
 
 class GatedDeltaNetOptions(StackOptions):
@@ -78,8 +96,8 @@ class GatedDeltaNetOptions(StackOptions):
     parity."""
 
     conv: Annotated[int, Field(ge=2)] | None = None
-    """Number of steps of a depthwise convolution over time of queries, keys and values before the SiLU; 4 in the
-    authors' code. None: no convolution."""
+    """Number of steps that depthwise convolutions of queries, keys and values span, before the SiLU; 4 in the authors'
+    code. None: no convolution."""
 
 
 def unit(x: Tensor) -> Tensor:
@@ -155,12 +173,11 @@ class GatedDeltaNetCell(MatrixCell):
         return -rate * F.softplus(gate if self.bias is None else gate + self.bias)
 
     def step(self, projected_t: Any, state: Any) -> tuple[Tensor, Any]:
-        y, s = self._advance(*projected_t, state.S)
+        y, s = self._advance(projected_t, state.S)
         return y, MatrixState(s)
 
-    def _advance(
-        self, q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor, s: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _advance(self, coefficients_t: tuple[Tensor, ...], s: Tensor) -> tuple[Tensor, Tensor]:
+        q, k, v, decay, beta = coefficients_t
         s = decay.unsqueeze(-1) * s
         change = beta * (v - (k.unsqueeze(-2) @ s).squeeze(-2))
         s = s + k.unsqueeze(-1) * change.unsqueeze(-2)
@@ -183,16 +200,7 @@ class GatedDeltaNetCell(MatrixCell):
         bias = zeros[:, 0] if self.bias is None else self.bias
         heads = {r"w_\beta": w_beta, r"w_\alpha": w_alpha, "A": rate, r"b_\alpha": bias}
         constants = {"d": self.head_size, "c": self.largest_beta, r"\mathrm{unit}": unit}
-        maps = {"W_q": w_q, "W_k": w_k, "W_v": w_v, **{name: list(each) for name, each in heads.items()}}
-        return {**maps, **constants, **self._convolution_symbols()}
-
-    def _convolution_symbols(self) -> dict[str, Any]:
-        tail = self.weight_ih.new_zeros(0, 3 * self.head_size)  # of no steps, without a convolution
-        return {
-            **{f"\\mathrm{{conv}}_{name}": lambda x, _: x.squeeze(-1) for name in "qkv"},
-            r"\mathrm{push}": lambda q, _k, _v, tail: tail.expand(*q.shape[:-2], *tail.shape),
-            r"\mathrm{tail}_{t-1}": tail,
-        }
+        return {"W_q": w_q, "W_k": w_k, "W_v": w_v, **{name: list(each) for name, each in heads.items()}, **constants}
 
 
 class ConvolvedMatrixState(NamedTuple):
@@ -214,6 +222,7 @@ class ConvolvedGatedDeltaNetCell(GatedDeltaNetCell):
 
     State = ConvolvedMatrixState
     bookkeeping: ClassVar[tuple[str, ...]] = ("tail",)
+    equation = CONVOLVED_ATTENTION + DELTA_RULE
 
     def __init__(
         self,
@@ -240,7 +249,7 @@ class ConvolvedGatedDeltaNetCell(GatedDeltaNetCell):
     def step(self, projected_t: Any, state: Any) -> tuple[Tensor, Any]:
         features, decay, beta = projected_t
         features, tail = self.convolution.step(features, self._without_heads(state.tail))
-        y, s = self._advance(*self._activate(features), decay, beta, state.S)
+        y, s = self._advance((*self._activate(features), decay, beta), state.S)
         return y, ConvolvedMatrixState(s, self._with_heads(tail))
 
     def unroll(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
@@ -258,7 +267,7 @@ class ConvolvedGatedDeltaNetCell(GatedDeltaNetCell):
     def _without_heads(self, tail: Tensor) -> Tensor:
         return tail.unflatten(-1, (3, self.head_size)).movedim(1, 3).flatten(2)
 
-    def _convolution_symbols(self) -> dict[str, Any]:
+    def symbols(self) -> dict[str, Any]:
         weights = self.convolution.weight.squeeze(1).unflatten(0, (3, self.heads, self.head_size))
 
         def convolve(head: int, part: int, x: Tensor, tail: Tensor) -> Tensor:
@@ -272,7 +281,7 @@ class ConvolvedGatedDeltaNetCell(GatedDeltaNetCell):
             f"\\mathrm{{conv}}_{name}": [partial(convolve, head, part) for head in range(self.heads)]
             for part, name in enumerate("qkv")
         }
-        return {**convolutions, r"\mathrm{push}": push}
+        return {**super().symbols(), **convolutions, r"\mathrm{push}": push}
 
 
 @hookimpl
@@ -283,17 +292,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="gated_deltanet",
             summary="Linear attention that replaces what a key holds, with the best recall of its family.",
             family="matrix",
-            equation=r"""
-                q_t &= \mathrm{unit}(\mathrm{silu}(\mathrm{conv}_q(W_q x_t, \mathrm{tail}_{t-1}))) \\
-                k_t &= \mathrm{unit}(\mathrm{silu}(\mathrm{conv}_k(W_k x_t, \mathrm{tail}_{t-1}))) \\
-                v_t &= \mathrm{silu}(\mathrm{conv}_v(W_v x_t, \mathrm{tail}_{t-1})) \\
-                \beta_t &= c \sigma(w_\beta^\top x_t) \\
-                \alpha_t &= e^{-A \mathrm{softplus}(w_\alpha^\top x_t + b_\alpha)} \\
-                D_t &= \alpha_t S_{t-1} \\
-                S_t &= D_t + \beta_t k_t (v_t - D_t^\top k_t)^\top \\
-                y_t &= \frac{S_t^\top q_t}{\sqrt{d}} \\
-                \mathrm{tail}_t &= \mathrm{push}(W_q x_t, W_k x_t, W_v x_t, \mathrm{tail}_{t-1})
-            """,
+            equation=ATTENTION + DELTA_RULE,
             meanings={
                 "q_t": "query: where the state is read",
                 "k_t": "key: where the value is written",

@@ -109,6 +109,9 @@ class Cell(ResettableModule, ABC):
     """False if a state with some features of one step and some of another means nothing, as where a stabilizer scales
     all of them; `zoneout` is then refused."""
 
+    equation: ClassVar[str] = ""
+    """The update of one step in LaTeX, for a class that `class_for` returns; empty: the equation of the kind."""
+
     accepts_none_state: ClassVar[bool] = False
     """True if `unroll_layers` accepts None in place of states that are all zeros, so that none are allocated."""
 
@@ -151,7 +154,8 @@ class Cell(ResettableModule, ABC):
     def class_for(cls, options: Mapping[str, Any]) -> type[Cell]:  # noqa: ARG003  # subclasses read them
         """Return the class of the cells with these options of the kind; this class unless overridden.
 
-        A class has one `State`. Where an option adds a part to the state, return a subclass that has it:
+        A class has one `State`. Where an option adds a part to the state, return a subclass with another `State` and
+        `equation`:
 
         ```python
         @classmethod
