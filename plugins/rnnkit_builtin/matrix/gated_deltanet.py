@@ -262,16 +262,18 @@ class ConvolvedGatedDeltaNetCell(GatedDeltaNetCell):
 
     def _with_heads(self, tail: Tensor) -> Tensor:
         """Return the tail of the convolution, `(batch, conv - 1, 3 * hidden_size)`, as a part of the state."""
-        return tail.unflatten(-1, (3, self.heads, self.head_size)).movedim(3, 1).flatten(-2)
+        parts: Tensor = tail.unflatten(-1, (3, self.heads, self.head_size))
+        return parts.movedim(3, 1).flatten(-2)
 
     def _without_heads(self, tail: Tensor) -> Tensor:
-        return tail.unflatten(-1, (3, self.head_size)).movedim(1, 3).flatten(2)
+        parts: Tensor = tail.unflatten(-1, (3, self.head_size))
+        return parts.movedim(1, 3).flatten(2)
 
     def symbols(self) -> dict[str, Any]:
-        weights = self.convolution.weight.squeeze(1).unflatten(0, (3, self.heads, self.head_size))
+        weights: Tensor = self.convolution.weight.squeeze(1).unflatten(0, (3, self.heads, self.head_size))
 
         def convolve(head: int, part: int, x: Tensor, tail: Tensor) -> Tensor:
-            window = torch.cat([tail.unflatten(-1, (3, -1))[..., part, :], x.mT], -2)
+            window = torch.cat([tail.chunk(3, -1)[part], x.mT], -2)
             return (window * weights[part, head].T).sum(-2)
 
         def push(q: Tensor, k: Tensor, v: Tensor, tail: Tensor) -> Tensor:
