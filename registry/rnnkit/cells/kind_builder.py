@@ -51,9 +51,9 @@ def cell_kind(
     ```
 
     Args:
-        cell: the class of the cells; see `Cell` for the features that it may define. To use several classes, give a
-            function that takes a spec without problems and returns the class of the cells of each layer, from the
-            bottom up.
+        cell: the class of the cells; see `Cell` for the features that it may define. Where an option adds a part to the
+            state, its `class_for` chooses a subclass. To use unrelated classes, give a function that takes a spec
+            without problems and returns the class of the cells of each layer, from the bottom up.
         name: the kind's name, equal to the name of the plugin's entry point.
         summary: one sentence.
         equation: the update of one step in LaTeX; must be equal to the cell's `step`.
