@@ -29,7 +29,8 @@ def cell_of(entry: str | CellConfig) -> partial[Any]:
     kind = get_kind(entry if isinstance(entry, str) else entry.kind)
     options: Any = kind.options() if isinstance(entry, str) else entry.options
     cell: Any = kind.cell
-    return partial(cell, **options.of_layer(0))
+    values = options.of_layer(0)
+    return partial(cell.class_for(values), **values)
 
 
 def own_options(entry: str | CellConfig) -> dict[str, Any]:

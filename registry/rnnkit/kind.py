@@ -74,7 +74,7 @@ class Kind:
             `check`, so that a spec whose `tie_weights` does not fit is refused; None: known only from the backbone.
         sizes_per_layer: whether `hidden_size` may be a tuple with one size for each layer.
         cell: the class of the cells that the kind is a stack of, set by `cell_kind`; None if it is not such a stack, or
-            has several classes.
+            is given several classes. By `Cell.class_for` it may choose a subclass for some options.
         inapplicable_checks: the conformance checks that do not apply to it, each with the reason, which its card shows.
             Only `loss_decreases` may be declared, for kinds that are not trained by gradient descent.
         deprecated: when it will be removed and what replaces it; every spec of the kind warns. None: it is not

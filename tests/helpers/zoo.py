@@ -55,6 +55,47 @@ def assert_equals_formula(kind, formula, *, tolerance=1e-10, state=None, **field
     assert all(gradient.abs().max() > 0 for gradient in gradients[:2])  # of the input and the state
 
 
+def assert_equals_whole_sequences(kind, run, **fields):
+    """Assert that a stack equals `run(cell, x)` for each sequence, and that chunks and steps of a stream equal it.
+
+    The stacks have two layers, and one or two directions; the sequences have different lengths.
+
+    Args:
+        kind: the name of the kind.
+        run: computes the output of a cell for one sequence, `(time, features)`, from zeros.
+        **fields: the fields of the spec.
+    """
+    x, lengths = torch.randn(BATCH, TIME, INPUT_SIZE, dtype=torch.float64, requires_grad=True), [TIME, 1, 5]
+    for bidirectional in (False, True):
+        backbone = backbone_of(kind, num_layers=2, bidirectional=bidirectional, **fields)
+        expected = torch.zeros(BATCH, TIME, backbone.features, dtype=torch.float64)
+        for index, length in enumerate(lengths):
+            expected[index, :length] = _run_layers(backbone, run, x[index, :length])
+        inputs = [x, *backbone.parameters()]
+        gradients = torch.autograd.grad(expected.square().sum(), inputs)
+        for backbone.force_step_loop in (False, True):
+            output, _ = backbone(x, lengths=torch.tensor(lengths))
+            torch.testing.assert_close(output, expected)
+            torch.testing.assert_close(torch.autograd.grad(output.square().sum(), inputs), gradients)
+    for sizes in ([1] * TIME, [2, 1, TIME - 3]):
+        _assert_chunks_equal_sequence(backbone_of(kind, num_layers=2, **fields), x, sizes)
+
+
+def _run_layers(backbone, run, x):
+    for cells in zip(*[iter(backbone.cells)] * backbone.directions, strict=True):
+        outputs = [run(cells[0], x), *(run(cell, x.flip(0)).flip(0) for cell in cells[1:])]
+        x = torch.cat(outputs, -1)
+    return x
+
+
+def _assert_chunks_equal_sequence(backbone, x, sizes):
+    state, outputs = None, []
+    for chunk in x.split(sizes, 1):
+        output, state = backbone(chunk, state)
+        outputs.append(output)
+    torch.testing.assert_close((torch.cat(outputs, 1), state), backbone(x))
+
+
 def _loop(formula, cell, x, state):
     outputs = []
     for x_t in x.unbind(1):

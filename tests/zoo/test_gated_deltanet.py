@@ -2,8 +2,17 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
-from tests.helpers.zoo import BATCH, HIDDEN_SIZE, assert_equals_formula, backbone_of, cell_of
+from rnnkit_builtin.matrix.gated_deltanet import GatedDeltaNetCell
+from tests.helpers.zoo import (
+    BATCH,
+    HIDDEN_SIZE,
+    assert_equals_formula,
+    assert_equals_whole_sequences,
+    backbone_of,
+    cell_of,
+)
 
 
 def silu(x):
@@ -11,12 +20,16 @@ def silu(x):
 
 
 def formula(cell, x, state):
+    return delta_step(cell, x, silu(x @ cell.weight_ih[: 3 * HIDDEN_SIZE].T), state)
+
+
+def delta_step(cell, x, features, state):
     """The recurrence of the paper, S_t = alpha S_{t-1} (I - beta k k^T) + beta v k^T, for each head."""
     heads, size = cell.heads, HIDDEN_SIZE // cell.heads
     outputs, states = [], []
     for head in range(heads):
         rows = [slice(n * HIDDEN_SIZE + head * size, n * HIDDEN_SIZE + (head + 1) * size) for n in range(3)]
-        q, k, v = (silu(x @ cell.weight_ih[row].T) for row in rows)
+        q, k, v = (features[:, row] for row in rows)
         q, k = (each / torch.sqrt(each.square().sum(-1, keepdim=True) + 1e-6) for each in (q, k))
         beta = cell.largest_beta * torch.sigmoid(x @ cell.weight_ih[3 * HIDDEN_SIZE + head])[:, None, None]
         alpha = 1.0
@@ -31,15 +44,58 @@ def formula(cell, x, state):
     return torch.cat(outputs, -1), (torch.stack(states, 1),)
 
 
+def convolved_formula(cell, x, state):
+    """The block of the paper: short convolutions of queries, keys and values before the SiLU."""
+    s, tail = state
+    size = HIDDEN_SIZE // cell.heads
+    before = [tail[:, head, :, n * size : (n + 1) * size] for n in range(3) for head in range(cell.heads)]
+    window = torch.cat([torch.cat(before, -1), (x @ cell.weight_ih[: 3 * HIDDEN_SIZE].T)[:, None]], 1)
+    features = silu(torch.einsum("btf,ft->bf", window, cell.convolution.weight[:, 0]))
+    y, (s,) = delta_step(cell, x, features, (s,))
+    rows = [
+        [slice(n * HIDDEN_SIZE + h * size, n * HIDDEN_SIZE + (h + 1) * size) for n in range(3)]
+        for h in range(cell.heads)
+    ]
+    after = [torch.cat([window[:, 1:, row] for row in of_head], -1) for of_head in rows]
+    return y, (s, torch.stack(after, 1))
+
+
+def convolved_sequence(cell, x):
+    """One sequence, by torch's convolution with zeros before it."""
+    weight = cell.convolution.weight
+    padded = F.pad((x @ cell.weight_ih[: 3 * HIDDEN_SIZE].T).T, (weight.shape[-1] - 1, 0))
+    features = F.silu(F.conv1d(padded[None], weight, groups=3 * HIDDEN_SIZE))[0].T
+    size = HIDDEN_SIZE // cell.heads
+    state, outputs = (torch.zeros(1, cell.heads, size, size, dtype=x.dtype),), []
+    for x_t, features_t in zip(x, features, strict=True):
+        y_t, state = delta_step(cell, x_t[None], features_t[None], state)
+        outputs.append(y_t)
+    return torch.cat(outputs)
+
+
 @pytest.mark.parametrize("options", [{}, {"heads": 3}, {"gated": False}, {"heads": 2, "negative_eigenvalues": True}])
 @pytest.mark.parametrize("bias", [True, False])
 def test_gated_deltanet_equals_the_formula_of_its_paper(options, bias):
     assert_equals_formula("gated_deltanet", formula, bias=bias, options=options)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("options", [{"conv": 4}, {"conv": 2, "heads": 3}, {"conv": 9, "heads": 2, "gated": False}])
+def test_convolutions_equal_their_formula(options, bias):
+    assert_equals_formula("gated_deltanet", convolved_formula, bias=bias, options=options)
+    assert_equals_whole_sequences("gated_deltanet", convolved_sequence, bias=bias, options=options)
+
+
+def test_convolutions_are_those_of_a_cell_of_its_own():
+    with pytest.raises(ValueError, match="conv=4 requires ConvolvedGatedDeltaNetCell"):
+        GatedDeltaNetCell(4, 6, conv=4)
+
+
+@pytest.mark.parametrize("conv", [None, 4])
 @pytest.mark.parametrize("negative", [False, True])
-def test_chunks_equal_steps(negative):
-    backbone = backbone_of("gated_deltanet", options={"heads": 2, "negative_eigenvalues": negative})
+def test_chunks_equal_steps(negative, conv):
+    options = {"heads": 2, "negative_eigenvalues": negative, "conv": conv}
+    backbone = backbone_of("gated_deltanet", options=options)
     x = 3 * torch.randn(BATCH, 150, 4, dtype=torch.float64, requires_grad=True)
     results = []
     for backbone.force_step_loop in (False, True):

@@ -4,15 +4,19 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from rnnkit_builtin.linear import selective_ssm
-from tests.helpers.zoo import assert_equals_formula, backbone_of, cell_of
+from tests.helpers.zoo import assert_equals_formula, assert_equals_whole_sequences, backbone_of, cell_of
 
 
 def formula(cell, x, state):
+    return scan_step(cell, x @ cell.weight_ih.T, state)
+
+
+def scan_step(cell, u, state):
     """Algorithm 2 of the paper, for one state after another, with Euler's method for the input."""
     size, rank = cell.state_size, cell.rank
-    u = x @ cell.weight_ih.T
     selected = u @ cell.weight_selection.T
     pre = selected[:, :rank] @ cell.weight_step.T + (0 if cell.bias is None else cell.bias)
     delta = torch.log(1 + torch.exp(pre))
@@ -25,16 +29,57 @@ def formula(cell, x, state):
     return y, (torch.stack(states, -1),)
 
 
+def convolved_formula(cell, x, state):
+    """Figure 3 of the paper without the gate: a depthwise convolution and a SiLU before the scan."""
+    h, tail = state
+    window = torch.cat([tail, (x @ cell.weight_ih.T)[:, None]], 1)
+    v = torch.einsum("btf,ft->bf", window, cell.convolution.weight[:, 0])
+    if cell.convolution.bias is not None:
+        v = v + cell.convolution.bias
+    y, (h,) = scan_step(cell, v * torch.sigmoid(v), (h,))
+    return y, (h, window[:, 1:])
+
+
+def convolved_sequence(cell, x):
+    """One sequence, by torch's convolution with zeros before it."""
+    convolution = cell.convolution
+    padded = F.pad((x @ cell.weight_ih.T).T, (convolution.weight.shape[-1] - 1, 0))
+    u = F.silu(F.conv1d(padded[None], convolution.weight, convolution.bias, groups=len(padded)))[0].T
+    state, outputs = (torch.zeros(1, cell.hidden_size, cell.state_size, dtype=x.dtype),), []
+    for u_t in u:
+        y_t, state = scan_step(cell, u_t[None], state)
+        outputs.append(y_t)
+    return torch.cat(outputs)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("options", [{}, {"state_size": 1}, {"state_size": 3, "rank": 2}])
 def test_selective_ssm_equals_the_formula_of_its_paper(options, bias):
     assert_equals_formula("selective_ssm", formula, bias=bias, options=options)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("conv", [2, 4])
+def test_a_convolution_equals_its_formula(conv, bias):
+    options = {"conv": conv, "state_size": 3, "rank": 2}
+    assert_equals_formula("selective_ssm", convolved_formula, bias=bias, options=options)
+    assert_equals_whole_sequences("selective_ssm", convolved_sequence, bias=bias, options=options)
+
+
+def test_a_convolution_is_longer_than_the_sequence():
+    assert_equals_whole_sequences("selective_ssm", convolved_sequence, options={"conv": 11, "state_size": 3})
+
+
+def test_a_convolution_is_that_of_a_cell_of_its_own():
+    with pytest.raises(ValueError, match="conv=4 requires ConvolvedSelectiveSSMCell"):
+        selective_ssm.SelectiveSSMCell(4, 6, conv=4)
+
+
+@pytest.mark.parametrize("conv", [None, 3])
 @pytest.mark.parametrize("lengths", [None, [40, 1, 17, 0]])
-def test_chunks_equal_one_pass(lengths, monkeypatch):
+def test_chunks_equal_one_pass(lengths, conv, monkeypatch):
     """With gradients of gradients, and lengths that end inside a chunk, at its end and at its start."""
-    backbone = backbone_of("selective_ssm", options={"state_size": 2})
+    backbone = backbone_of("selective_ssm", options={"state_size": 2, "conv": conv})
     x = torch.randn(4, 40, 4, dtype=torch.float64, requires_grad=True)
     lengths = None if lengths is None else torch.tensor(lengths)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from pydantic import Field
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnkit import (
+    CausalConv,
+    Cell,
     Kind,
     MatrixCell,
     MatrixState,
@@ -52,13 +55,31 @@ GRAZZI = Paper(
 )
 
 BLOCK_NOTE = (
-    "The authors' block has short convolutions over queries, keys and values before the SiLU, and a normalization, an "
-    "output gate and a linear map behind the output. This kind is the recurrence alone."
+    "The authors' block has convolutions of queries, keys and values over 4 steps before the SiLU: set `conv=4`, with "
+    "which their last inputs are a part of the state. As in the authors' code, they have no bias. The normalization, "
+    "output gate and linear map behind the output of the block are not included."
 )
 TRANSPOSE_NOTE = "As in the authors' code, S_t is the transpose of the paper's, and the output is divided by √d."
 NORM_NOTE = "As in the authors' code, 1e-6 is added to the squared norm of queries and keys, so that zeros stay zeros."
 
 EPSILON = 1e-6
+
+ATTENTION = r"""
+    q_t &= \mathrm{unit}(\mathrm{silu}(W_q x_t)) \\
+    k_t &= \mathrm{unit}(\mathrm{silu}(W_k x_t)) \\
+    v_t &= \mathrm{silu}(W_v x_t) \\"""
+CONVOLVED_ATTENTION = r"""
+    q_t &= \mathrm{unit}(\mathrm{silu}(\mathrm{conv}_q(W_q x_t, \mathrm{tail}_{t-1}))) \\
+    k_t &= \mathrm{unit}(\mathrm{silu}(\mathrm{conv}_k(W_k x_t, \mathrm{tail}_{t-1}))) \\
+    v_t &= \mathrm{silu}(\mathrm{conv}_v(W_v x_t, \mathrm{tail}_{t-1})) \\
+    \mathrm{tail}_t &= \mathrm{push}(W_q x_t, W_k x_t, W_v x_t, \mathrm{tail}_{t-1}) \\"""
+DELTA_RULE = r"""
+    \beta_t &= c \sigma(w_\beta^\top x_t) \\
+    \alpha_t &= e^{-A \mathrm{softplus}(w_\alpha^\top x_t + b_\alpha)} \\
+    D_t &= \alpha_t S_{t-1} \\
+    S_t &= D_t + \beta_t k_t (v_t - D_t^\top k_t)^\top \\
+    y_t &= \frac{S_t^\top q_t}{\sqrt{d}}
+"""
 
 
 class GatedDeltaNetOptions(StackOptions):
@@ -73,6 +94,10 @@ class GatedDeltaNetOptions(StackOptions):
     negative_eigenvalues: bool = False
     """Whether beta is up to 2 instead of 1, with which a step can change signs, and the cell track states such as
     parity."""
+
+    conv: Annotated[int, Field(ge=2)] | None = None
+    """Number of steps that depthwise convolutions of queries, keys and values span, before the SiLU; 4 in the authors'
+    code. None: no convolution."""
 
 
 def unit(x: Tensor) -> Tensor:
@@ -99,10 +124,13 @@ class GatedDeltaNetCell(MatrixCell):
         heads: int = 1,
         gated: bool = True,
         negative_eigenvalues: bool = False,
+        conv: int | None = None,
         bias: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        if conv is not None:
+            raise ValueError(f"conv={conv} requires ConvolvedGatedDeltaNetCell")
         super().__init__(input_size, hidden_size, heads=heads, device=device, dtype=dtype)
         self.gated = gated
         self.largest_beta = 2 if negative_eigenvalues else 1
@@ -110,6 +138,10 @@ class GatedDeltaNetCell(MatrixCell):
         self.log_rate = self.new_parameter(heads) if gated else None
         self.bias = self.new_parameter(heads) if gated and bias else None
         self._initialize()
+
+    @classmethod
+    def class_for(cls, options: Mapping[str, Any]) -> type[Cell]:
+        return cls if options.get("conv") is None else ConvolvedGatedDeltaNetCell
 
     @torch.no_grad()
     def _initialize(self) -> None:
@@ -121,29 +153,40 @@ class GatedDeltaNetCell(MatrixCell):
             self.bias.copy_(softplus + torch.log(-torch.expm1(-softplus)))
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, ...]:
+        features, log_decay, beta = self._map(x)
+        return *self._activate(features), log_decay, beta
+
+    def _map(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the features of queries, keys and values, log alpha and beta."""
         sizes = [3 * self.hidden_size, self.heads, self.heads]
         features, beta, *gate = F.linear(x, self.weight_ih).split(sizes if self.gated else sizes[:2], -1)
-        q, k, v = F.silu(features).unflatten(-1, (3, self.heads, self.head_size)).unbind(-3)
         beta = self.largest_beta * torch.sigmoid(beta)
         log_decay = self._log_decay(*gate) if gate else torch.zeros_like(beta)
-        return unit(q) / self.head_size**0.5, unit(k), v, log_decay.unsqueeze(-1), beta.unsqueeze(-1)
+        return features, log_decay.unsqueeze(-1), beta.unsqueeze(-1)
+
+    def _activate(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = F.silu(features).unflatten(-1, (3, self.heads, self.head_size)).unbind(-3)
+        return unit(q) / self.head_size**0.5, unit(k), v
 
     def _log_decay(self, gate: Tensor) -> Tensor:
         rate: Tensor = self.log_rate.exp()  # type: ignore[union-attr]  # a parameter if the cell is gated
         return -rate * F.softplus(gate if self.bias is None else gate + self.bias)
 
-    def step(self, projected_t: Any, state: MatrixState) -> tuple[Tensor, MatrixState]:
-        q, k, v, decay, beta = projected_t
-        s = decay.unsqueeze(-1) * state.S
+    def step(self, projected_t: Any, state: Any) -> tuple[Tensor, Any]:
+        y, s = self._advance(projected_t, state.S)
+        return y, MatrixState(s)
+
+    def _advance(self, coefficients_t: tuple[Tensor, ...], s: Tensor) -> tuple[Tensor, Tensor]:
+        q, k, v, decay, beta = coefficients_t
+        s = decay.unsqueeze(-1) * s
         change = beta * (v - (k.unsqueeze(-2) @ s).squeeze(-2))
         s = s + k.unsqueeze(-1) * change.unsqueeze(-2)
-        return self.read((q.unsqueeze(-2) @ s).squeeze(-2)), MatrixState(s)
+        return self.read((q.unsqueeze(-2) @ s).squeeze(-2)), s
 
-    def unroll(self, x: Tensor, state: MatrixState, lengths: Tensor | None) -> Any:
+    def unroll(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
         if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
-        *inputs, beta = self.coefficients(x)
-        q, k, v, log_decay = inputs
+        q, k, v, log_decay, beta = self.coefficients(x)
         y, s = matrix_scan(q, k, v, log_decay, state.S, beta=beta, lengths=lengths)
         return self.read(y), MatrixState(s)
 
@@ -160,6 +203,89 @@ class GatedDeltaNetCell(MatrixCell):
         return {"W_q": w_q, "W_k": w_k, "W_v": w_v, **{name: list(each) for name, each in heads.items()}, **constants}
 
 
+class ConvolvedMatrixState(NamedTuple):
+    """The state of a `ConvolvedGatedDeltaNetCell`."""
+
+    S: Tensor
+    """`(batch, heads, head_size, head_size)`."""
+    tail: Tensor
+    """The last queries, keys and values before the convolution, `(batch, heads, conv - 1, 3 * head_size)`."""
+
+
+class ConvolvedGatedDeltaNetCell(GatedDeltaNetCell):
+    """A `GatedDeltaNetCell` with convolved queries, keys and values; its state is `ConvolvedMatrixState(S, tail)`.
+
+    Attributes:
+        convolution: depthwise, without a bias, as in the authors' code; its weight is `(3 * hidden_size, 1, conv)`,
+            in the order of the rows of `weight_ih`.
+    """
+
+    State = ConvolvedMatrixState
+    bookkeeping: ClassVar[tuple[str, ...]] = ("tail",)
+    equation = CONVOLVED_ATTENTION + DELTA_RULE
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        conv: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype, **arguments)
+        channels = 3 * hidden_size
+        self.convolution = CausalConv(channels, channels, conv, depthwise=True, bias=False, device=device, dtype=dtype)
+
+    def state_shapes(self, batch_size: int) -> Any:
+        tail: Any = torch.Size((batch_size, self.heads, self.convolution.kernel_size - 1, 3 * self.head_size))
+        return ConvolvedMatrixState(super().state_shapes(batch_size).S, tail)
+
+    def project(self, x: Tensor) -> Any:
+        features, log_decay, beta = self._map(x)
+        return features, log_decay.exp(), beta
+
+    def step(self, projected_t: Any, state: Any) -> tuple[Tensor, Any]:
+        features, decay, beta = projected_t
+        features, tail = self.convolution.step(features, self._without_heads(state.tail))
+        y, s = self._advance((*self._activate(features), decay, beta), state.S)
+        return y, ConvolvedMatrixState(s, self._with_heads(tail))
+
+    def unroll(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
+        if torch.compiler.is_exporting():  # as in `GatedDeltaNetCell`
+            return NotImplemented
+        features, log_decay, beta = self._map(x)
+        features, tail = self.convolution(features, self._without_heads(state.tail), lengths)
+        y, s = matrix_scan(*self._activate(features), log_decay, state.S, beta=beta, lengths=lengths)
+        return self.read(y), ConvolvedMatrixState(s, self._with_heads(tail))
+
+    def _with_heads(self, tail: Tensor) -> Tensor:
+        """Return the tail of the convolution, `(batch, conv - 1, 3 * hidden_size)`, as a part of the state."""
+        parts: Tensor = tail.unflatten(-1, (3, self.heads, self.head_size))
+        return parts.movedim(3, 1).flatten(-2)
+
+    def _without_heads(self, tail: Tensor) -> Tensor:
+        parts: Tensor = tail.unflatten(-1, (3, self.head_size))
+        return parts.movedim(1, 3).flatten(2)
+
+    def symbols(self) -> dict[str, Any]:
+        weights: Tensor = self.convolution.weight.squeeze(1).unflatten(0, (3, self.heads, self.head_size))
+
+        def convolve(head: int, part: int, x: Tensor, tail: Tensor) -> Tensor:
+            window = torch.cat([tail.chunk(3, -1)[part], x.mT], -2)
+            return (window * weights[part, head].T).sum(-2)
+
+        def push(q: Tensor, k: Tensor, v: Tensor, tail: Tensor) -> Tensor:
+            return torch.cat([tail, torch.cat([q, k, v], -2).mT], -2)[..., 1:, :]
+
+        convolutions = {
+            f"\\mathrm{{conv}}_{name}": [partial(convolve, head, part) for head in range(self.heads)]
+            for part, name in enumerate("qkv")
+        }
+        return {**super().symbols(), **convolutions, r"\mathrm{push}": push}
+
+
 @hookimpl
 def register_kinds(register: Callable[[Kind], None]) -> None:
     register(
@@ -168,16 +294,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             name="gated_deltanet",
             summary="Linear attention that replaces what a key holds, with the best recall of its family.",
             family="matrix",
-            equation=r"""
-                q_t &= \mathrm{unit}(\mathrm{silu}(W_q x_t)) \\
-                k_t &= \mathrm{unit}(\mathrm{silu}(W_k x_t)) \\
-                v_t &= \mathrm{silu}(W_v x_t) \\
-                \beta_t &= c \sigma(w_\beta^\top x_t) \\
-                \alpha_t &= e^{-A \mathrm{softplus}(w_\alpha^\top x_t + b_\alpha)} \\
-                D_t &= \alpha_t S_{t-1} \\
-                S_t &= D_t + \beta_t k_t (v_t - D_t^\top k_t)^\top \\
-                y_t &= \frac{S_t^\top q_t}{\sqrt{d}}
-            """,
+            equation=ATTENTION + DELTA_RULE,
             meanings={
                 "q_t": "query: where the state is read",
                 "k_t": "key: where the value is written",

@@ -52,6 +52,7 @@ class Cell(ResettableModule, ABC):
     |---|---|
     | `bias=False` | a parameter `bias` of its constructor |
     | an option of the kind itself | a parameter of its constructor with the same name |
+    | an option that adds a part to the state | `class_for`, which returns another class |
     | `layer_norm="gates"` | a parameter `layer_norm` of its constructor, which is then True |
     | `forget_bias` | the method `set_forget_bias` |
     | `forget_bias="chrono"` | the methods `set_forget_bias` and `set_chrono_bias` |
@@ -108,6 +109,9 @@ class Cell(ResettableModule, ABC):
     """False if a state with some features of one step and some of another means nothing, as where a stabilizer scales
     all of them; `zoneout` is then refused."""
 
+    equation: ClassVar[str] = ""
+    """The update of one step in LaTeX, for a class that `class_for` returns; empty: the equation of the kind."""
+
     accepts_none_state: ClassVar[bool] = False
     """True if `unroll_layers` accepts None in place of states that are all zeros, so that none are allocated."""
 
@@ -145,6 +149,26 @@ class Cell(ResettableModule, ABC):
             cls._unroll_origin = (cls.step, cls.project, cls.prepare, cls.unroll)
         if "unroll_layers" in vars(cls):
             cls._unroll_layers_origin = (cls.step, cls.project, cls.prepare, cls.unroll, cls.unroll_layers)
+
+    @classmethod
+    def class_for(cls, options: Mapping[str, Any]) -> type[Cell]:  # noqa: ARG003  # subclasses read them
+        """Return the class of the cells with these options of the kind; this class unless overridden.
+
+        A class has one `State`. Where an option adds a part to the state, return a subclass with another `State` and
+        `equation`:
+
+        ```python
+        @classmethod
+        def class_for(cls, options):
+            return cls if options["conv"] is None else ConvolvedCell
+        ```
+
+        The constructors of both classes take all options of the kind.
+
+        Args:
+            options: the options that the kind adds to `StackOptions`, by name, with the values of one layer.
+        """
+        return cls
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor | nn.Module):

@@ -51,9 +51,9 @@ def cell_kind(
     ```
 
     Args:
-        cell: the class of the cells; see `Cell` for the features that it may define. To use several classes, give a
-            function that takes a spec without problems and returns the class of the cells of each layer, from the
-            bottom up.
+        cell: the class of the cells; see `Cell` for the features that it may define. Where an option adds a part to the
+            state, its `class_for` chooses a subclass. To use unrelated classes, give a function that takes a spec
+            without problems and returns the class of the cells of each layer, from the bottom up.
         name: the kind's name, equal to the name of the plugin's entry point.
         summary: one sentence.
         equation: the update of one step in LaTeX; must be equal to the cell's `step`.
@@ -105,10 +105,27 @@ def _layer_factories(cell: type[Cell] | Cells, options: type[StackOptions]) -> C
     if not isinstance(cell, type):
         return cell
     require_sizes_and_factory_kwargs(cell)
+    _require_options(cell, options)
+    return lambda spec: [_class_of_layer(cell, spec.options, layer) for layer in range(spec.num_layers)]
+
+
+def _require_options(cell: type[Cell], options: type[StackOptions]) -> None:
     missing = own_fields(options(), StackOptions).keys() - constructor_parameters(cell)
     if missing:
         raise TypeError(f"{cell.__name__} must take {', '.join(sorted(missing))}, which {options.__name__} defines")
-    return lambda spec: [cell] * spec.num_layers
+
+
+def _class_of_layer(cell: type[Cell], options: StackOptions, layer: int) -> type[Cell]:
+    chosen = cell.class_for(options.of_layer(layer))
+    if chosen is cell:
+        return cell
+    if not issubclass(chosen, cell):  # as where a subclass inherits the choice of its base class
+        raise TypeError(
+            f"{cell.__name__}.class_for returned {chosen.__name__}, which is not a subclass of {cell.__name__}: "
+            "override class_for"
+        )
+    _require_options(chosen, type(options))
+    return chosen
 
 
 def stack_problems(spec: RecurrentSpec[Any], factories: Sequence[CellFactory]) -> Iterator[Problem]:

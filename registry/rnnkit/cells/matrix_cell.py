@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ class MatrixCell(Cell):
         ValueError: `heads` does not divide `hidden_size`.
     """
 
-    State = MatrixState
+    State: ClassVar[type[tuple[Any, ...]]] = MatrixState
     parallel_over_time = True
 
     def __init__(

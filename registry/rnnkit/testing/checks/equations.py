@@ -41,7 +41,8 @@ def _compare_cells(context: CheckContext) -> None:
     for case in context.cases([*variants, wide]):
         cells: Any = case.model().backbone.cells
         for cell in cells:
-            _compare(context, cell, equation)
+            own = type(cell).equation
+            _compare(context, cell, _read(own) if own else equation)
 
 
 def _equation_of(context: CheckContext) -> Equation:
@@ -51,8 +52,12 @@ def _equation_of(context: CheckContext) -> Equation:
     cell: Any = record.cell
     reason = f"{cell.__name__} does not define `symbols`, which maps the symbols of the equation to its parameters"
     context.skip_unless(cell.symbols is not Cell.symbols, reason)
+    return _read(record.equation)
+
+
+def _read(latex: str) -> Equation:
     try:
-        return Equation(record.equation)
+        return Equation(latex)
     except UnreadableEquationError as error:
         raise NotApplicableError(f"in the equation, {error}") from error
 
