@@ -58,6 +58,7 @@ class SelectiveSSMCell(Cell):
     """
 
     parallel_over_time = True
+    narrows_state = False
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ class LinearCell(Cell):
     """
 
     parallel_over_time = True
+    narrows_state = False
 
     @abstractmethod
     def coefficients(self, x: Tensor) -> tuple[Tensor, ...]:
