@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from rnnkit.cells._unroll import (
     SequenceEnds,
     Step,
-    cast_for_autocast,
     freeze_finished_sequences,
     reset_at_restarts,
     step_loop,
