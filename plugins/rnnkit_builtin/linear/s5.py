@@ -44,7 +44,7 @@ class S5Options(StateSpaceOptions):
     discretization: Literal["zoh", "bilinear"] = "zoh"
     """Zero-order hold, or the bilinear transform."""
 
-    step_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    step_scale: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """Factor of all step sizes, such as 2 for input of half the sampling rate."""
 
 
