@@ -71,10 +71,18 @@ class HGRNCell(LinearCell):
         """Return the lower bound of the forget gate, `(hidden_size,)`, or zero."""
         return 0.0 if self.bound is None else torch.sigmoid(self.bound)
 
+    def _forget_gate(self, f: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the forget gate and one minus it, neither of them as a difference of almost equal numbers."""
+        kept, replaced = torch.sigmoid(f), torch.sigmoid(-f)
+        if self.bound is None:
+            return kept, replaced
+        width = torch.sigmoid(-self.bound)  # 1 - gamma
+        return torch.sigmoid(self.bound) + width * kept, width * replaced
+
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         f, n, g = F.linear(x, self.weight_ih, self.bias).chunk(3, -1)
-        replaced = (1 - self.gamma()) * torch.sigmoid(-f)
-        return 1 - replaced, replaced * F.silu(n), F.silu(g)
+        kept, replaced = self._forget_gate(f)
+        return kept, replaced * F.silu(n), F.silu(g)
 
     def read(self, h: Tensor, *inputs: Tensor) -> Tensor:
         return F.linear(rms_norm(h) * self.weight_norm * inputs[0], self.weight_out)
