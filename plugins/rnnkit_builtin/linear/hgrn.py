@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -65,7 +66,8 @@ class HGRNCell(LinearCell):
         self.bound = self.new_parameter(hidden_size) if layer > 0 else None
         nn.init.ones_(self.weight_norm)
         if self.bound is not None:
-            nn.init.constant_(self.bound, torch.logit(torch.tensor(layer / num_layers, dtype=torch.float64)).item())
+            # the logit of layer / num_layers
+            nn.init.constant_(self.bound, math.log(layer / (num_layers - layer)))
 
     def gamma(self) -> Tensor | float:
         """Return the lower bound of the forget gate, `(hidden_size,)`, or zero."""
