@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from rnnkit import Cell
 from rnnkit_builtin import _unroll_operator
+from rnnkit_builtin._autocast import cast_for_autocast
 from rnnkit_builtin._executor_rule import FEWEST_STEPS_OF_ALL, executor_is_faster
 from rnnkit_builtin._kernels import Layers, run_kernel
 
@@ -136,7 +137,8 @@ def unroll_layers(
     layers = Layers(kernel, len(cells) // directions, bias=counts == {4}, bidirectional=directions == 2)
     initial = _zero_state(x, cells) if states is None else _stack_states(states)
     run = _unroll_operator.unroll_layers if torch.compiler.is_compiling() else run_kernel
-    output, *final = run(layers, x, initial, weights, lengths, dropout=dropout)
+    # in float32 or in the dtype of autocast, as the kernel chooses, where the step loop returns the latter
+    output, *final = cast_for_autocast(run(layers, x, initial, weights, lengths, dropout=dropout))
     return output, _unstack_states(final, cells[0].State)
 
 

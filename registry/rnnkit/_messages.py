@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+MAX_LISTED = 20  # names, or lines, in one message
 _MAX_LENGTH = 200
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
@@ -41,8 +42,17 @@ def end_sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
+def join_names(names: Iterable[str], separator: str = ", ") -> str:
+    """Return `a, b, c`; of more than twenty names the first ones, and how many there are beside."""
+    names = list(names)
+    shown, left = separator.join(names[:MAX_LISTED]), len(names) - MAX_LISTED
+    return f"{shown} and {left:,} more" if left > 0 else shown
+
+
 def join_quoted(names: Sequence[str]) -> str:
-    """Return `'a', 'b' and 'c'`, or `none`."""
+    """Return `'a', 'b' and 'c'`, or `none`; of more than twenty names the first ones, as `join_names`."""
+    if len(names) > MAX_LISTED:
+        return join_names(map(repr, names))
     quoted = [repr(name) for name in names]
     return " and ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]])) or "none"
 

@@ -6,14 +6,18 @@ from dataclasses import fields
 from functools import wraps
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 from typing_extensions import dataclass_transform
 
 from rnnkit._number_or_word import number_or_word
 from rnnkit._one_or_each import one_or_each
 from rnnkit._plain_values import to_plain
 from rnnkit.per_layer import require_valid_declarations, values_of_layer
+
+# The smallest normal and the largest number of float32, in which nearly all models compute; torch is not imported here.
+_SMALLEST, _LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 
 # strict: `True` and `2.0` are not accepted as the integers 1 and 2. Spec files hold finite numbers only; if a plugin
 # allows infinity or NaN in a field nevertheless, "constants" keeps it from being written as null.
@@ -29,8 +33,8 @@ class Options:
 
     A subclass becomes a frozen, keyword-only pydantic dataclass without a decorator. Every field needs a default, so
     that `options={}` is valid, and a hashable value, so that a spec is hashable. Numbers must be finite, so that every
-    file format can represent them. The string below a field documents it, in `rnnkit show`, in commented spec files
-    and in the JSON Schema:
+    file format can represent them, and neither infinite nor subnormal in float32, in which most models compute. The
+    string below a field documents it, in `rnnkit show`, in commented spec files and in the JSON Schema:
 
     ```python
     class MyOptions(Options):
@@ -45,6 +49,16 @@ class Options:
             are strict: `True` and `2.0` are not integers.
         TypeError: a field of a subclass has no default, or an invalid or unhashable one.
     """
+
+    @field_validator("*")
+    @classmethod
+    def _is_normal_in_float32(cls, value: Any) -> Any:
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and number and not _SMALLEST <= abs(number) <= _LARGEST:
+                limits = {"number": number, "smallest": f"{_SMALLEST:.3g}", "largest": f"{_LARGEST:.2g}"}
+                message = "{number} is out of the range of float32: its size should be {smallest} to {largest}"
+                raise PydanticCustomError("float32_range", message, limits)
+        return value
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

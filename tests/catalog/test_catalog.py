@@ -183,7 +183,8 @@ def test_an_unknown_kind_is_refused_with_the_installed_ones(ask, name, hint):
     with pytest.raises(UnknownKindError) as caught:
         ask(name)
     assert str(caught.value) == (
-        f"No installed plugin provides the kind {name!r}.{hint} Installed kinds: {', '.join(list_kinds())}. "
+        f"No installed plugin provides the kind {name!r}.{hint} {len(list_kinds())} kinds are installed: "
+        "`list_kinds()` and `rnnkit list` show them. "
         "To use another, install the distribution that provides it."
     )
 

@@ -88,7 +88,8 @@ def normalize(text, folder):
 
 def unknown(kind, message):
     return (
-        f"No installed plugin provides the kind {kind!r}. Installed kinds: {', '.join(Catalog().names())}. "
+        f"No installed plugin provides the kind {kind!r}. {len(Catalog().names())} kinds are installed: "
+        "`list_kinds()` and `rnnkit list` show them. "
         f"To use another, install the distribution that provides it. {message}"
     )
 

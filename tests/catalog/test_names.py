@@ -27,6 +27,7 @@ from tests.helpers.plugins_on_disk import write_distribution
 SIZES = {"input_size": 3, "hidden_size": 4}
 RNNKIT = importlib.metadata.version("rnnkit")
 INSTALLED = ", ".join(Catalog().names())
+HOW_MANY = f"{len(Catalog().names())} kinds are installed: `list_kinds()` and `rnnkit list` show them"
 
 
 @pytest.fixture
@@ -345,7 +346,7 @@ def test_the_resolution_of_a_local_kind(catalog, plugins):
 
 def unknown(kind, hint=""):
     return (
-        f"No installed plugin provides the kind {kind!r}.{hint} Installed kinds: {INSTALLED}. "
+        f"No installed plugin provides the kind {kind!r}.{hint} {HOW_MANY}. "
         "To use another, install the distribution that provides it."
     )
 
@@ -356,7 +357,7 @@ UNKNOWN = {
     "": unknown(""),
     "/": unknown("/"),
     "no-such/test_mgu": (
-        f"No distribution 'no-such' with a kind 'test_mgu' is installed. Installed kinds: {INSTALLED}. "
+        f"No distribution 'no-such' with a kind 'test_mgu' is installed. {HOW_MANY}. "
         "To use it, run `pip install no-such`."
     ),
     "local/mine": (

@@ -3,10 +3,12 @@
 import copy
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
 
+from tests.helpers.kinds import ZOO
 from tests.helpers.models import leaves, map_state, small_input, small_model, total
 
 TOLERANCE = {torch.float16: 0.02, torch.bfloat16: 0.1}
@@ -83,6 +85,33 @@ def test_weights_of_another_dtype(kind, dtype, weights):
     with torch.autocast("cpu", dtype=dtype):
         y = model(x)
     assert_close([y.double()], [expected], torch.bfloat16)
+
+
+STACKS = [(name, {}) for name in ("rnn_cell", "gru_cell", "lstm_cell", "mixed", *ZOO)]
+OTHER_STEPS = [("gla", {"decay": "none"}), ("gated_deltanet", {"gated": False}), ("sru", {"peephole": False})]
+
+
+def dtypes_of(run, x, **arguments):
+    y, state = run(x, **arguments)
+    return [y.dtype, *(part.dtype for part in leaves(state))]
+
+
+@pytest.mark.parametrize(("name", "options"), [*STACKS, *OTHER_STEPS])
+def test_the_dtypes_do_not_depend_on_the_path(name, options):
+    model, x = small_model(name, dtype=torch.float32, readout="all", options=options), small_input(dtype=torch.float32)
+    backbone, restarts = model.backbone, torch.zeros(x.shape[:2], dtype=torch.bool)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        found = {
+            "whole": dtypes_of(backbone, x),
+            "lengths": dtypes_of(backbone, x, lengths=torch.tensor(LENGTHS)),
+            "one step": dtypes_of(backbone, x[:, :1]),
+            "states": dtypes_of(backbone.all_states, x),
+        }
+        restarted = dtypes_of(partial(model, return_state=True), x, restarts=restarts)
+        backbone.force_step_loop = True
+        found["step loop"] = dtypes_of(backbone, x)
+    assert found == dict.fromkeys(found, found["whole"])
+    assert restarted[1:] == found["whole"][1:]  # the readout narrows the output
 
 
 # The kernels of a processor without AVX-512: oneDNN reads the variable when torch is imported.

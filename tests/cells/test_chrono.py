@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from rnnkit import Cell, CellState, RecurrentSpec, build_model, cell_kind, chrono_, register_kind
+from rnnkit import Cell, CellState, InputError, RecurrentSpec, build_model, cell_kind, chrono_, register_kind
 
 HIDDEN, LENGTH = 4000, 100
 CHRONO = {"forget_bias": "chrono", "chrono_length": LENGTH}
@@ -57,8 +57,26 @@ def assert_log_uniform(bias):
 
 def test_the_function_draws_the_logarithm_of_a_uniform_number():
     assert_log_uniform(chrono_(torch.empty(HIDDEN, dtype=torch.float64), LENGTH))
-    with pytest.raises(ValueError, match="max_length must be at least 3, but is 2"):
-        chrono_(torch.empty(4), 2)
+
+
+@pytest.mark.parametrize(
+    ("bias", "max_length", "message"),
+    [
+        (torch.empty(4), 2, "max_length must be an integer of at least 3, but is 2"),
+        (torch.empty(4), "a", "max_length must be an integer of at least 3, but is 'a'"),
+        (torch.empty(4), None, "max_length must be an integer of at least 3, but is None"),
+        (torch.empty(4), 4.5, "max_length must be an integer of at least 3, but is 4.5"),
+        ([0.0], 9, r"bias must be a tensor, but is \[0.0\]"),
+        (
+            torch.zeros(4, dtype=int),
+            9,
+            "bias must be a tensor of floating-point numbers, but has the dtype torch.int64",
+        ),
+    ],
+)
+def test_chrono_refuses_other_arguments(bias, max_length, message):
+    with pytest.raises(InputError, match=message):
+        chrono_(bias, max_length)
 
 
 @pytest.mark.parametrize("name", GATES)

@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations, parametrize, prune, weight_norm
 
-from rnnkit import Cell, CellState, RecurrentSpec, build_model, constrain_
+from rnnkit import Cell, CellState, InputError, RecurrentSpec, build_model, constrain_
 from rnnkit.testing import check_kind
 from tests.helpers.planted import assert_fails, assert_passes, record_of, result_of
 
@@ -57,6 +58,53 @@ def test_cells_without_bounds_stay_as_they_are():
     constrain_(model)
     torch.testing.assert_close(dict(model.state_dict()), dict(before), rtol=0, atol=0)
     assert result_of(record_of(Diagonal), CHECK).outcome == "not applicable"
+
+
+class Halved(nn.Module):
+    def forward(self, weight):
+        return weight / 2
+
+
+COMPUTED = {
+    "pruned": lambda cell, name: prune.l1_unstructured(cell, name, amount=1),
+    "parametrized": lambda cell, name: parametrize.register_parametrization(cell, name, Halved()),
+    "normalized": weight_norm,
+    "normalized by a parametrization": parametrizations.weight_norm,
+}
+
+
+@pytest.mark.parametrize("computed", COMPUTED)
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_a_bounded_weight_that_is_computed_is_refused(computed):
+    model = nn.Sequential(build_model(INDRNN))
+    COMPUTED[computed](model[0].backbone.cells[1], "weight_hh")
+    with pytest.raises(InputError, match=r"constrain_ cannot bound 0\.backbone\.cells\.1\.weight_hh.*: remove its"):
+        constrain_(model)
+
+
+@pytest.mark.parametrize("computed", COMPUTED)
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_other_weights_may_be_computed(computed):
+    model = build_model(INDRNN)
+    for cell in model.backbone.cells:
+        COMPUTED[computed](cell, "weight_ih")
+        nn.init.constant_(cell.weight_hh, 5.0)
+    constrain_(model)
+    assert all((cell.weight_hh <= BOUND).all() for cell in model.backbone.cells)
+
+
+def test_a_parameter_inside_a_computed_weight_is_refused_by_its_values():
+    """Writing to `data` does not count as a change in torch."""
+
+    class WritesData(Clamped):
+        def constrain_(self):
+            self.u.data.clamp_(-1, 1)
+
+    cell = WritesData(2, 3)
+    nn.init.constant_(cell.u, 5.0)
+    parametrize.register_parametrization(cell, "u", Halved())
+    with pytest.raises(InputError, match="cannot bound u, which is computed"):
+        constrain_(cell)
 
 
 class Diagonal(Cell):

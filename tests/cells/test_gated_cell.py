@@ -75,6 +75,45 @@ def test_a_cell_without_a_forget_gate_has_no_forget_bias():
         cell_of(ElmanCell, options={"forget_bias": 1.0})
 
 
+class OwnForgetBiasCell(ElmanCell):
+    """Without the name of a gate, but with a bias of its own that `forget_bias` and `chrono` set."""
+
+    def set_forget_bias(self, value):
+        self.bias.fill_(2 * value)
+
+    def set_chrono_bias(self, value):
+        self.bias.copy_(3 * value)
+
+
+class InheritingCell(OwnForgetBiasCell):
+    pass
+
+
+class NamesGateCell(ElmanCell):
+    """A base class without the gate does not take the methods away."""
+
+    gates = "ng"
+    forget_gate = "g"
+    input_gate = ""
+
+    step = UpdateGateCell.step
+
+
+@pytest.mark.parametrize("cell", [OwnForgetBiasCell, InheritingCell])
+def test_a_method_of_the_subclass_stays(cell):
+    assert (cell_of(cell, options={"forget_bias": 1.5}).bias == 3).all()
+    bias = cell_of(cell, options={"forget_bias": "chrono", "chrono_length": 50}).bias
+    assert (bias >= 0).all()
+    assert bias.max() > 3  # three times a logarithm
+
+
+def test_a_subclass_names_the_gate_that_its_base_class_does_not_have():
+    assert (cell_of(NamesGateCell, options={"forget_bias": 1.5}).bias.chunk(2)[1] == 1.5).all()
+    assert (cell_of(NamesGateCell, options={"forget_bias": "chrono", "chrono_length": 50}).bias.chunk(2)[1] >= 0).all()
+    with pytest.raises(ValidationError, match="has no chrono initialization"):
+        cell_of(UpdateGateCell, options={"forget_bias": "chrono", "chrono_length": 50})
+
+
 def test_layer_norm_normalizes_the_two_products_before_the_bias():
     cell = cell_of(UpdateGateCell, options={"layer_norm": "gates"})
     x, h = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)

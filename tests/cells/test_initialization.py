@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rnnkit import Cell, CellState, build_model, cell_kind, orthogonal_, register_kind
+from rnnkit import Cell, CellState, InputError, build_model, cell_kind, orthogonal_, register_kind
 from rnnkit_builtin.lstm_cell import LSTMCell
 from tests.helpers.models import small_model, small_spec
 
@@ -261,3 +261,21 @@ def test_orthogonal_blocks_equal_those_of_torch():
 def test_orthogonal_ignores_tensors_on_the_meta_device():
     weight = torch.empty(400_000, 100_000, device="meta")
     assert orthogonal_(weight, 100_000) is weight
+
+
+@pytest.mark.parametrize(
+    ("weight", "hidden_size", "message"),
+    [
+        (torch.empty(4, 2), "a", "hidden_size must be an integer of at least 1, but is 'a'"),
+        (torch.empty(4, 2), 0, "hidden_size must be an integer of at least 1, but is 0"),
+        (None, 2, "weight must be a tensor, but is None"),
+        (
+            torch.zeros(4, 2, dtype=int),
+            2,
+            "weight must be a tensor of floating-point numbers, but has the dtype torch.int",
+        ),
+    ],
+)
+def test_orthogonal_refuses_other_arguments(weight, hidden_size, message):
+    with pytest.raises(InputError, match=message):
+        orthogonal_(weight, hidden_size)

@@ -69,6 +69,25 @@ def test_final_states_at_the_lengths(by_feature, delta):
     torch.testing.assert_close(y[:45, 1], expected[:45, 1])
 
 
+@DELTA
+@BY_FEATURE
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_values_past_the_lengths_have_no_effect(value, by_feature, delta):
+    lengths = torch.tensor([5, 40])
+    padding = torch.arange(45)[:, None] >= lengths
+    clean = inputs_of(45, by_feature=by_feature, delta=delta)
+    padded = [each.detach().clone() for each in clean]
+    for each in (*padded[:4], *padded[5:]):  # all but the initial state
+        each[padding] = value
+    padded = [each.requires_grad_() for each in padded]
+    (y, s), (expected, expected_s) = run(*padded, lengths=lengths), run(*clean, lengths=lengths)
+    torch.testing.assert_close(y[~padding], expected[~padding])
+    torch.testing.assert_close(s, expected_s)
+    torch.testing.assert_close(
+        gradients(y[~padding], s, padded), gradients(expected[~padding], expected_s, clean), rtol=1e-9, atol=1e-9
+    )
+
+
 def test_decays_of_zero_past_the_lengths_have_no_effect():
     q, k, v, log_decay, s0 = (each.detach() for each in inputs_of(40))
     lengths = torch.tensor([12, 40])

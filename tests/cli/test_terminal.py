@@ -58,7 +58,7 @@ def test_problems_are_wrapped_in_a_terminal_only(tmp_path):
     file = tmp_path / "wrong.yaml"
     file.write_text("kind: lstn\ninput_size: 3\nhidden_size: 4\n")
     problem, _ = run_process("validate", file).stdout.splitlines()
-    assert b"Did you mean 'lstm'? Installed kinds: " in problem
+    assert b" kinds are installed: `list_kinds()` and `rnnkit list` show them." in problem
     assert widest(in_terminal("validate", file, columns=150)) <= 150 < len(problem)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.utils import prune
 
 from rnnkit import InputError, RecurrentSpec, build_model, fit_readout
@@ -130,16 +131,34 @@ def test_errors_say_what_to_do():
         ({"y": y[:, :-1]}, r"shape \(5, 9, 2\) of the output, but has \(5, 8, 2\)"),
         ({"ridge": -1.0}, "at least 0, but is -1.0"),
         ({"ridge": float("nan")}, "at least 0, but is nan"),
-        ({"washout": -1}, "washout must be at least 0"),
+        ({"ridge": "a"}, "ridge must be a finite number of at least 0, but is 'a'"),
+        ({"ridge": None}, "at least 0, but is None"),
+        ({"ridge": True}, "at least 0, but is True"),
+        ({"washout": -1}, "washout must be an integer of at least 0, but is -1"),
+        ({"washout": 2.5}, "washout must be an integer of at least 0, but is 2.5"),
+        ({"washout": "2"}, "washout must be an integer of at least 0, but is '2'"),
+        ({"washout": True}, "washout must be an integer of at least 0, but is True"),
+        ({"y": y.numpy()}, r"y must be a tensor, but is a NumPy array .*: convert it, as in torch.from_numpy\(y\)"),
+        ({"y": y.tolist()}, r"y must be a tensor, but is a list of 5: convert it, as in torch.tensor\(y\)"),
+        ({"y": None}, "y must be a tensor, but is None"),
+        ({"y": y + 1j}, "y must be real, but is a torch.complex128 tensor .*: fit y.real and y.imag as two outputs"),
+        ({"model": nn.Sequential(model)}, r"must be a RecurrentModel, .* but is a Sequential: .* such as model\[0\]"),
+        ({"model": model.backbone}, "must be a RecurrentModel, .* but is a GRUBackbone"),
         ({"washout": 9}, "washout=9 is not less than the length of any sequence"),
         ({"y": y * torch.nan}, "y has values that are not finite"),
     ):
         with pytest.raises(InputError, match=message):
-            fit_readout(model, **{"x": x, "y": y, **arguments})
+            fit_readout(**{"model": model, "x": x, "y": y, **arguments})
     with pytest.raises(InputError, match="set readout='all'"):
         fit_readout(model_of("last"), x, y[:, 0], washout=1)
     with pytest.raises(InputError, match="set output_size in its spec"):
         fit_readout(model_of(output_size=None), x, y)
+
+
+def test_numbers_of_numpy_are_numbers():
+    model, (x, y) = model_of(), data()
+    fit_readout(model, x, y, ridge=np.float32(0.5), washout=np.int64(2))
+    assert_is_closed_form(model, model.backbone(x)[0][:, 2:].flatten(0, 1), y[:, 2:].flatten(0, 1), 0.5)
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,10 @@ AT_LEAST_0 = "Input should be greater than or equal to 0"
 AT_MOST_1 = "Input should be less than or equal to 1"
 NUMBER = "Input should be a valid number"
 BOOLEAN = "Input should be a valid boolean"
-INSTALLED = f"Installed kinds: {', '.join(list_kinds())}. To use another, install the distribution that provides it."
+INSTALLED = (
+    f"{len(list_kinds())} kinds are installed: `list_kinds()` and `rnnkit list` show them. "
+    "To use another, install the distribution that provides it."
+)
 NO_INTEGERS = [True, 1.0, "1"]
 SIZES = ["input_size", "hidden_size", "output_size", "num_layers"]
 SIZE_CASES = [(name, value, AT_LEAST_1) for name in SIZES for value in (0, -1)]

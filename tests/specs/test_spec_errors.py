@@ -409,7 +409,7 @@ NAMES = [
 @pytest.mark.parametrize(("names", "message"), NAMES, ids=["-".join(names) for names, _ in NAMES])
 def test_a_layer_of_no_cell_is_refused(names, message):
     """The message starts with its own first word, not with the name of a Python class."""
-    there_are = f"Installed kinds: {', '.join(list_kinds())}. "
+    there_are = f"{len(list_kinds())} kinds are installed: `list_kinds()` and `rnnkit list` show them. "
     message = message.format(installed=f"{there_are}To use another, install the distribution that provides it.")
     for given in (names, list(names)):
         [(where, value, reported)] = refusal_of("mixed", options(cells=given))

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from rnnkit import RecurrentSpec, build_model
 from tests.helpers.zoo import assert_equals_formula, cell_of
 from tests.zoo.test_lru import glu
 
@@ -82,3 +83,20 @@ def test_small_steps_keep_their_digits_in_single_precision():
     expected = cell.recurrence()
     for single, double in zip(cell.float().recurrence(), expected, strict=True):
         torch.testing.assert_close(single.double(), double, rtol=3e-6, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("size", [16, 256])
+@pytest.mark.parametrize("options", [{"start": "legs"}, {"start": "inv"}, {"discretization": "bilinear"}])
+def test_many_states_do_not_overflow_in_half_precision(options, size, dtype):
+    options = {**options, "state_size": size, "output": "none"}
+    model = build_model(RecurrentSpec(kind="s5", input_size=4, hidden_size=8, readout="all", options=options))
+    assert model.backbone.cells[0].eigenvalues.abs().max() ** 2 > torch.finfo(torch.float16).max
+    x = torch.randn(3, 20, 4)
+    expected = model(x)
+    actual = model.to(dtype)(x.to(dtype))
+    scale = float(expected.detach().abs().max())
+    torch.testing.assert_close(actual.float(), expected, rtol=0, atol=0.05 * scale)
+    actual.float().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters() if parameter.grad is not None)
+    assert sum(parameter.grad is not None for parameter in model.parameters()) > 4

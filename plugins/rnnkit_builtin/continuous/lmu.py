@@ -95,10 +95,11 @@ class LMUCell(Cell):
         self.weight_hh = self.new_parameter(hidden_size, hidden_size)
         self.weight_mh = self.new_parameter(hidden_size, self.memory_features)
         self._init_weights()
-        one = torch.eye(memory_size, dtype=torch.float64, device=self.weight_hh.device)
-        matrix, column = (torch.kron(one, each) for each in legendre_delay(order, theta, self.weight_hh.device))
-        self.register_buffer("matrix", matrix.to(self.weight_hh))
-        self.register_buffer("column", column.to(self.weight_hh))
+        place = "meta" if self.weight_hh.is_meta else "cpu"  # others may have no float64
+        one = torch.eye(memory_size, dtype=torch.float64, device=place)
+        matrix, column = (torch.kron(one, each) for each in legendre_delay(order, theta, place))
+        self.register_buffer("matrix", matrix.to(self.weight_hh.dtype).to(self.weight_hh.device))
+        self.register_buffer("column", column.to(self.weight_hh.dtype).to(self.weight_hh.device))
 
     def _init_weights(self) -> None:
         for weight in (self.weight_ih, self.weight_hh, self.weight_mh):
@@ -146,7 +147,7 @@ class LMUCell(Cell):
         return self.hidden_size, self.memory_features
 
 
-def legendre_delay(order: int, theta: float, device: torch.device) -> tuple[Tensor, Tensor]:
+def legendre_delay(order: int, theta: float, device: str) -> tuple[Tensor, Tensor]:
     """Return the discrete transition `(order, order)` and input column `(order, 1)` of a delay line, in float64.
 
     The coefficients m of the shifted Legendre polynomials of the last `theta` steps of a signal u follow

@@ -77,7 +77,8 @@ class LiGRUCell(GatedCell):
 
     def step(self, projected_t: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         n, z = self.pre_activations(projected_t, state.h)
-        h = torch.lerp(self._phi(n), state.h, torch.sigmoid(z))
+        # not lerp: without a bound on n or h, it would lose the smaller term to a rounding of 1 - sigmoid(z)
+        h = torch.sigmoid(-z) * self._phi(n) + torch.sigmoid(z) * state.h
         return h, CellState(h)
 
     def symbols(self) -> dict[str, Any]:

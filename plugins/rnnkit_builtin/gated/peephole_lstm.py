@@ -85,9 +85,9 @@ class PeepholeLSTMCell(GatedCell):
     def step(self, projected_t: Tensor, state: PeepholeLSTMState) -> tuple[Tensor, PeepholeLSTMState]:
         *i, f, g, o = self.pre_activations(projected_t, state.h)
         *p_i, p_f, p_o = self.peepholes.split(self.hidden_size)
-        f, g = torch.sigmoid(f + p_f * state.c), torch.tanh(g)
-        i_t = torch.sigmoid(i[0] + p_i[0] * state.c) if i else 1 - f
-        c = f * state.c + i_t * g
+        f = f + p_f * state.c
+        i_t = torch.sigmoid(i[0] + p_i[0] * state.c if i else -f)  # 1 - sigmoid(f) without cancellation
+        c = torch.sigmoid(f) * state.c + i_t * torch.tanh(g)
         h = torch.sigmoid(o + p_o * c) * (torch.tanh(c) if self.output_activation else c)
         return h, PeepholeLSTMState(h, c)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -65,16 +66,25 @@ class HGRNCell(LinearCell):
         self.bound = self.new_parameter(hidden_size) if layer > 0 else None
         nn.init.ones_(self.weight_norm)
         if self.bound is not None:
-            nn.init.constant_(self.bound, torch.logit(torch.tensor(layer / num_layers, dtype=torch.float64)).item())
+            # the logit of layer / num_layers
+            nn.init.constant_(self.bound, math.log(layer / (num_layers - layer)))
 
     def gamma(self) -> Tensor | float:
         """Return the lower bound of the forget gate, `(hidden_size,)`, or zero."""
         return 0.0 if self.bound is None else torch.sigmoid(self.bound)
 
+    def _forget_gate(self, f: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the forget gate and one minus it, neither of them as a difference of almost equal numbers."""
+        kept, replaced = torch.sigmoid(f), torch.sigmoid(-f)
+        if self.bound is None:
+            return kept, replaced
+        width = torch.sigmoid(-self.bound)  # 1 - gamma
+        return torch.sigmoid(self.bound) + width * kept, width * replaced
+
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         f, n, g = F.linear(x, self.weight_ih, self.bias).chunk(3, -1)
-        replaced = (1 - self.gamma()) * torch.sigmoid(-f)
-        return 1 - replaced, replaced * F.silu(n), F.silu(g)
+        kept, replaced = self._forget_gate(f)
+        return kept, replaced * F.silu(n), F.silu(g)
 
     def read(self, h: Tensor, *inputs: Tensor) -> Tensor:
         return F.linear(rms_norm(h) * self.weight_norm * inputs[0], self.weight_out)

@@ -89,7 +89,7 @@ class LRUCell(StateSpaceCell):
         squared = radius * (r_max**2 - r_min**2) + r_min**2
         log_squared = torch.log(squared.clamp(limits.tiny, 1 - limits.eps))  # a narrow ring is rounded to 0 or 1
         self.log_nu.copy_(torch.log(-log_squared / 2))
-        self.log_theta.copy_(torch.log(phase * max_phase))
+        self.log_theta.copy_(torch.log(phase) + math.log(max_phase))
         self.log_gamma.copy_(torch.log(-torch.expm1(log_squared)) / 2)
         nn.init.normal_(self.weight_ih, std=(2 * self.input_size) ** -0.5)
         nn.init.normal_(self.weight_out, std=self.state_size**-0.5)

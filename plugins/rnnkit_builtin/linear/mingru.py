@@ -45,8 +45,7 @@ class MinGRUCell(LinearCell):
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z, n = F.linear(x, self.weight_ih, self.bias).chunk(2, -1)
-        z = torch.sigmoid(z)
-        return 1 - z, z * (g(n) if self.positive else n)
+        return torch.sigmoid(-z), torch.sigmoid(z) * (g(n) if self.positive else n)
 
     def set_forget_bias(self, value: float) -> None:
         """Set the bias of 1 - z_t, which is the negated bias of z."""

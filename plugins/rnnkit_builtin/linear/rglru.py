@@ -42,7 +42,7 @@ class RGLRUOptions(StackOptions):
     heads: Annotated[int, Field(ge=1)] = 1
     """Number of diagonal blocks of the matrices of the gates, which must divide `hidden_size`."""
 
-    c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
+    c: Annotated[float, Field(gt=0)] = 8.0
     """Exponent of the decay with an open gate."""
 
 

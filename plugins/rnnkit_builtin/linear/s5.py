@@ -44,7 +44,7 @@ class S5Options(StateSpaceOptions):
     discretization: Literal["zoh", "bilinear"] = "zoh"
     """Zero-order hold, or the bilinear transform."""
 
-    step_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    step_scale: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """Factor of all step sizes, such as 2 for input of half the sampling rate."""
 
 
@@ -112,13 +112,19 @@ class S5Cell(StateSpaceCell):
             weight.copy_(torch.cat([values.real, values.imag]))
 
     def recurrence(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        step = self.step_scale * torch.exp(self.log_step)
-        re, im = self.eigenvalues[0].clamp(max=LARGEST_REAL_PART), self.eigenvalues[1]
         discretize = zero_order_hold if self.discretization == "zoh" else bilinear
-        a_re, a_im, scale_re, scale_im = discretize(re, im, step)
+        a_re, a_im, scale_re, scale_im = (part.to(self.weight_ih) for part in discretize(*self._continuous()))
         b_re, b_im = self.weight_ih.chunk(2)
         scale_re, scale_im = scale_re[:, None], scale_im[:, None]
         return a_re, a_im, scale_re * b_re - scale_im * b_im, scale_re * b_im + scale_im * b_re
+
+    def _continuous(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the real and the imaginary part of Lambda, and the step sizes, `(state_size,)` each."""
+        # The imaginary parts reach 1.3 state_size^2, whose squares overflow in float16 from 15 states on. From 227
+        # states on, they overflow themselves: they are stored as infinity, and count as the largest number.
+        wide, largest = torch.promote_types(self.log_step.dtype, torch.float32), torch.finfo(self.eigenvalues.dtype).max
+        re, im = self.eigenvalues.to(wide).clamp(-largest, largest)
+        return re.clamp(max=LARGEST_REAL_PART), im, self.step_scale * torch.exp(self.log_step.to(wide))
 
     def symbols(self) -> dict[str, Any]:
         a_re, a_im, b_re, b_im = self.recurrence()

@@ -85,6 +85,7 @@ class SelectiveSSMCell(Cell):
     """
 
     parallel_over_time = True
+    narrows_state = False
 
     def __init__(
         self,

@@ -96,16 +96,18 @@ class SRUCell(LinearCell):
         n, gates, highway = self._rows(F.linear(x, self.weight_ih), -1)
         if self.bias is not None:
             gates = gates + self.bias
-        return n, gates, self.alpha * x if self.input_size == self.hidden_size else highway
+        return n, gates, x if self.input_size == self.hidden_size else highway
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, ...]:
         n, gates, highway = self._parts(x)
-        f, r = torch.sigmoid(gates).chunk(2, -1)
-        return f, (1 - f) * n, r, highway
+        f, r = gates.chunk(2, -1)
+        return torch.sigmoid(f), torch.sigmoid(-f) * n, r, highway
 
     def read(self, h: Tensor, *inputs: Tensor) -> Tensor:
+        """Return the output from the state, the reset gate before its sigmoid, and the highway connection."""
         r, highway = inputs
-        return r * h + (1 - r) * highway
+        # alpha is large where the gate is close to 1: there 1 - sigmoid(r) would lose all digits
+        return torch.sigmoid(r) * h + self.alpha * (torch.sigmoid(-r) * highway)
 
     def project(self, x: Tensor) -> Any:
         return super().project(x) if self.weight_peephole is None else self._parts(x)
@@ -114,8 +116,8 @@ class SRUCell(LinearCell):
         if self.weight_peephole is None:
             return super().step(projected_t, state)
         n, gates, highway = projected_t
-        f, r = torch.sigmoid(gates + self.weight_peephole * torch.cat([state.h, state.h], -1)).chunk(2, -1)
-        h = f * state.h + (1 - f) * n
+        f, r = (gates + self.weight_peephole * torch.cat([state.h, state.h], -1)).chunk(2, -1)
+        h = torch.sigmoid(f) * state.h + torch.sigmoid(-f) * n
         return self.read(h, r, highway), CellState(h)
 
     def unroll(self, x: Tensor, state: CellState, lengths: Tensor | None) -> Any:

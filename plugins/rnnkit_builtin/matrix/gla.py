@@ -157,8 +157,10 @@ class GLACell(MatrixCell):
         if self.bias is None:
             return
         log_decay = F.logsigmoid(torch.full_like(self.bias, value))
-        log_gate = ROOT * log_decay if self.decay == "feature" else log_decay
-        self.bias.copy_(log_gate - torch.log(-torch.expm1(log_gate)))  # the logit of exp(log_gate)
+        limits = torch.finfo(log_decay.dtype)
+        log_gate = (ROOT * log_decay if self.decay == "feature" else log_decay).clamp(min=limits.min)
+        closed = (-torch.expm1(log_gate)).clamp(min=limits.tiny)  # is rounded to 0 for a large value
+        self.bias.copy_(log_gate - torch.log(closed))  # the logit of exp(log_gate)
 
     def symbols(self) -> dict[str, Any]:
         w_q, w_k, w_v = self.weight_ih.chunk(3)

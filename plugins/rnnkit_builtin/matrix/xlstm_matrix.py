@@ -62,6 +62,7 @@ class XLSTMMatrixCell(Cell):
 
     State = XLSTMMatrixState
     parallel_over_time = True
+    narrows_state = False
     bookkeeping = ("n", "m")
     supports_zoneout = False  # C and n are stored divided by e^m
 

@@ -111,8 +111,9 @@ def _with_unit_radius(weight: Tensor, count: int) -> Tensor:
     # Each row has a value, so that the features read each other in a circle and the radius is not 0.
     places = torch.rand_like(weight).topk(count, dim=-1).indices
     weight = weight * torch.zeros_like(weight).scatter(-1, places, 1)
-    radius: Tensor = torch.linalg.eigvals(weight).abs().max()
-    return weight / radius
+    on_cpu = weight if weight.is_meta else weight.cpu()  # other devices may have no eigenvalues
+    radius: Tensor = torch.linalg.eigvals(on_cpu).abs().max()
+    return weight / radius.to(weight.device)
 
 
 @hookimpl

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnnkit._messages import join_names
 from rnnkit.deprecation import warn_user
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def warn_of_old_parts(candidate: Candidate, record: Any, outdated: Iterable[Refe
     if old:
         module = candidate.value.partition(":")[0]
         warn_user(
-            f"The plugin {candidate} registers {', '.join(old)} as defined before a module was reloaded: "
+            f"The plugin {candidate} registers {join_names(old)} as defined before a module was reloaded: "
             f"reload {module} too, or restart Python",
             RuntimeWarning,
         )

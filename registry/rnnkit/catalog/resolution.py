@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from rnnkit._messages import did_you_mean, join_quoted
+from rnnkit._messages import MAX_LISTED, did_you_mean, join_names, join_quoted
 from rnnkit.catalog.discovery import KINDS, LOCAL, OWN, Candidate, Category, is_distribution, normalized
 from rnnkit.catalog.policy import ALLOW, BLOCK
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, RnnkitError, UnknownKindError
@@ -108,7 +108,7 @@ def _first(asked: str, providers: Sequence[Provider]) -> tuple[Sequence[Provider
 def hidden_only(asked: str, hidden: Sequence[Provider]) -> Resolution:
     """The resolution of a name that only hidden entry points provide."""
     noun = hidden[0].candidate.category.noun
-    providers = "; ".join(f"{each.candidate}, {each.note}" for each in hidden)
+    providers = join_names((f"{each.candidate}, {each.note}" for each in hidden), "; ")
     fix = "Remove the version that is left over, or install the distribution again"
     return Resolution(asked, (), None, f"The {noun} {asked!r} is installed but hidden: {providers}. {fix}.")
 
@@ -144,7 +144,7 @@ def _unknown(asked: str, everything: Sequence[Provider], noun: str) -> str:
         )
     names = sorted(each.name for each in usable)
     hint = did_you_mean(asked, [*names, *(each.bare_name for each in usable)])
-    installed = f"{hint} Installed {noun}s: {', '.join(names) or 'none that is not blocked'}."
+    installed = f"{hint} {_installed(names, noun)}"
     if slash and is_distribution(normalized(distribution)):
         return (
             f"No distribution {distribution!r} with a {noun} {kind!r} is installed.{installed} To use it, run "
@@ -154,16 +154,24 @@ def _unknown(asked: str, everything: Sequence[Provider], noun: str) -> str:
     return f"No installed plugin provides the {noun} {asked!r}.{installed} {fix}"
 
 
+def _installed(names: Sequence[str], noun: str) -> str:
+    if noun == KINDS.noun and len(names) > MAX_LISTED:
+        return f"{len(names):,} kinds are installed: `list_kinds()` and `rnnkit list` show them."
+    return f"Installed {noun}s: {join_names(names) or 'none that is not blocked'}."
+
+
 def _blocked(asked: str, providers: Sequence[Provider]) -> str:
     noun = providers[0].candidate.category.noun
-    reasons = "; ".join(f"the distribution {each.candidate.distribution!r} is {each.note}" for each in providers)
+    reasons = join_names(
+        (f"the distribution {each.candidate.distribution!r} is {each.note}" for each in providers), "; "
+    )
     return f"The {noun} {asked!r} is installed but blocked: {reasons}. Change that to use it."
 
 
 def _ambiguous(asked: str, providers: Sequence[Provider]) -> str:
     noun = providers[0].candidate.category.noun
-    owners = ", ".join(f"{each.candidate.distribution} {each.candidate.version}" for each in providers)
-    names = " or ".join(repr(each.candidate.name) for each in providers)
+    owners = join_names(f"{each.candidate.distribution} {each.candidate.version}" for each in providers)
+    names = join_names((repr(each.candidate.name) for each in providers), " or ")
     return (
         f"The {noun} {asked!r} is provided by several distributions: {owners}. Use a full name, {names}, "
         f"or block the others with {BLOCK} or {ALLOW}."

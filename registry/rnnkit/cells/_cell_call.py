@@ -114,7 +114,7 @@ class CellRunner(NamedTuple):
                 return whole
         is_one_step = x.shape[0] == 1
         inputs = step_inputs(cell, x)
-        state = cast_for_autocast(state)
+        state = cast_for_autocast(cell, state)
         masks = () if changes is None else draw_masks(changes, inputs, state)
         if execution is None and not torch.compiler.is_compiling():
             result, execution = unroll_planned(
@@ -129,7 +129,8 @@ class CellRunner(NamedTuple):
         is_scanned = is_tracing() and not is_one_step and not needs_module_call(cell)
         if is_scanned:
             fix_numbers(cell)
-        found = run_steps(step, inputs, state, call.initial, call.ends, record=call.record, is_scanned=is_scanned)
+        initial = None if call.initial is None else cast_for_autocast(cell, call.initial)
+        found = run_steps(step, inputs, state, initial, call.ends, record=call.record, is_scanned=is_scanned)
         return CellResult(*found, execution)
 
     def _required_step_loop(self, call: CellCall) -> Execution | None:

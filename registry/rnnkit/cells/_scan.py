@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from rnnkit.cells._unroll import (
     SequenceEnds,
     Step,
-    cast_for_autocast,
     freeze_finished_sequences,
     reset_at_restarts,
     step_loop,
@@ -54,7 +53,7 @@ def run_steps(
         As `step_loop`.
     """
     if ends.restarts is not None:
-        step, inputs = reset_at_restarts(step, inputs, cast_for_autocast(initial), ends.restarts)
+        step, inputs = reset_at_restarts(step, inputs, initial, ends.restarts)
     if ends.finished is not None:
         step, inputs = freeze_finished_sequences(step, inputs, ends.finished)
     run = scan_steps if is_scanned else step_loop

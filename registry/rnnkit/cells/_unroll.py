@@ -72,13 +72,13 @@ def _each_step(inputs: Any) -> Iterable[Any]:
     return zip(*map(_each_step, inputs), strict=True) if isinstance(inputs, tuple) else inputs.unbind()
 
 
-def cast_for_autocast(state: Any) -> Any:
-    """Cast float32 parts of the state to the dtype of autocast, if it is enabled.
+def cast_for_autocast(cell: Cell, state: Any) -> Any:
+    """Cast float32 parts of the state of a cell to the dtype of autocast, if it is enabled.
 
     Under autocast matrix products return the narrow dtype. Without the cast, the first step would mix two dtypes.
     """
     device_type = next(iter(state)).device.type
-    if not autocast_is_on(device_type):
+    if not (cell.narrows_state and autocast_is_on(device_type)):
         return state
     dtype = torch.get_autocast_dtype(device_type)
     return map_state(lambda part: part.to(dtype) if part.dtype == torch.float32 else part, state)

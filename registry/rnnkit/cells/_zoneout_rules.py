@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rnnkit._messages import join_names
 from rnnkit.cells.cell import Cell, state_fields
 from rnnkit.kind import Problem
 from rnnkit.options import StackOptions
@@ -22,7 +23,7 @@ def _message(cell: type[Cell], parts: tuple[str, ...], rates: float | tuple[floa
     each = rates if isinstance(rates, tuple) else (rates,) * len(parts)
     if len(each) != len(parts):
         return (
-            f"{state} has {len(parts)} part{'s' * (len(parts) > 1)}, {', '.join(parts)}: give one number for each, or "
+            f"{state} has {len(parts)} part{'s' * (len(parts) > 1)}, {join_names(parts)}: give one number for each, or "
             "one number for all cells and parts"
         )
     if any(each) and not cell.supports_zoneout:
@@ -33,5 +34,5 @@ def _message(cell: type[Cell], parts: tuple[str, ...], rates: float | tuple[floa
     if isinstance(rates, tuple) and (name := next((name for name in cell.bookkeeping if by_part[name]), None)):
         return f"The part {name} of {cell.__name__} is bookkeeping, which zoneout leaves as it is: give 0 for it"
     if len({by_part[name] for name in cell.shared_zoneout_mask}) > 1:
-        return f"The parts {', '.join(cell.shared_zoneout_mask)} of {cell.__name__} share a mask: give them one number"
+        return f"The parts {join_names(cell.shared_zoneout_mask)} of {cell.__name__} share a mask: give them one number"
     return ""

@@ -92,6 +92,12 @@ class Cell(ResettableModule, ABC):
     parallel_over_time: ClassVar[bool] = False
     """True if `unroll` computes all steps of a sequence at once, with a scan; shown in tables of kinds."""
 
+    narrows_state: ClassVar[bool] = True
+    """True if `step` gets a float32 state in the dtype of autocast, where that is enabled; False if it keeps its dtype.
+
+    Set it to False if `step` only adds to the state and multiplies it element-wise, and if `unroll` keeps its dtype.
+    """
+
     bookkeeping: ClassVar[tuple[str, ...]] = ()
     """The parts of the state that are not memory, such as a stabilizer or a step count.
 

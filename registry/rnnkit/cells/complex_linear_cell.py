@@ -46,6 +46,7 @@ class ComplexLinearCell(Cell):
 
     State = ComplexState
     parallel_over_time = True
+    narrows_state = False
 
     @abstractmethod
     def coefficients(self, x: Tensor) -> tuple[Tensor, ...]:

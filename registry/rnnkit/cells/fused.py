@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnkit.cells._unroll import needs_module_call, select_rows
 from rnnkit.cells.cell import Cell
-from rnnkit.model import transforms_are_active
+from rnnkit.model import map_state, transforms_are_active
 from rnnkit.options import StackOptions
 
 _Condition = Callable[[Any, bool], bool]
@@ -151,4 +151,5 @@ def _restore_empty(result: Any, initial: Any, lengths: Tensor) -> Any:
     if result is NotImplemented:
         return result
     output, final = result
+    initial = map_state(lambda part, after: part.to(after.dtype), initial, final)  # autocast may have narrowed it
     return output, select_rows(lengths == 0, initial, final)

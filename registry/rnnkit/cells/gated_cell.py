@@ -74,10 +74,15 @@ class GatedCell(Cell):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not cls.forget_gate:  # so that a spec with `forget_bias` is refused
-            cls.set_forget_bias = Cell.set_forget_bias  # type: ignore[method-assign]
-        if cls.input_gate is None and cls.set_chrono_bias is GatedCell.set_chrono_bias:
-            cls.set_chrono_bias = Cell.set_chrono_bias  # type: ignore[method-assign]
+        # A cell without the gate has the methods of `Cell`, for which specs with `forget_bias` are refused. A subclass
+        # may name the gate that its base class does not have, and methods that it writes itself stay.
+        has_gate = bool(cls.forget_gate)
+        for name, is_supported in (
+            ("set_forget_bias", has_gate),
+            ("set_chrono_bias", has_gate and cls.input_gate is not None),
+        ):
+            if getattr(cls, name) in {getattr(Cell, name), getattr(GatedCell, name)}:
+                setattr(cls, name, getattr(GatedCell if is_supported else Cell, name))
 
     def project(self, x: Tensor) -> Any:
         if self.norm_ih is None:

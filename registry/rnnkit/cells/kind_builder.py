@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from rnnkit._messages import join_names
 from rnnkit.cells._zoneout_rules import zoneout_problems
 from rnnkit.cells.cell import Cell, state_fields
 from rnnkit.cells.construction import (
@@ -112,7 +113,7 @@ def _layer_factories(cell: type[Cell] | Cells, options: type[StackOptions]) -> C
 def _require_options(cell: type[Cell], options: type[StackOptions]) -> None:
     missing = own_fields(options(), StackOptions).keys() - constructor_parameters(cell)
     if missing:
-        raise TypeError(f"{cell.__name__} must take {', '.join(sorted(missing))}, which {options.__name__} defines")
+        raise TypeError(f"{cell.__name__} must take {join_names(sorted(missing))}, which {options.__name__} defines")
 
 
 def _class_of_layer(cell: type[Cell], options: StackOptions, layer: int) -> type[Cell]:

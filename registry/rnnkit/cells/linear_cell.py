@@ -24,12 +24,13 @@ class LinearCell(Cell):
             self.weight_ih = self.new_parameter(hidden_size, input_size)
 
         def coefficients(self, x):
-            a = torch.sigmoid(F.linear(x, self.weight_ih))
-            return a, 1 - a
+            gate = F.linear(x, self.weight_ih)
+            return torch.sigmoid(gate), torch.sigmoid(-gate)  # exact where 1 - sigmoid(gate) would be rounded to 0
     ```
     """
 
     parallel_over_time = True
+    narrows_state = False
 
     @abstractmethod
     def coefficients(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -53,6 +53,7 @@ class MatrixCell(Cell):
 
     State: ClassVar[type[tuple[Any, ...]]] = MatrixState
     parallel_over_time = True
+    narrows_state = False
 
     def __init__(
         self,

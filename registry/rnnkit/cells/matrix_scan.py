@@ -42,16 +42,18 @@ def matrix_scan(
             one factor for each head.
         s0: the state before the first step, `(batch, heads, key_size, value_size)`.
         beta: the rates of the delta rule, `(time, batch, heads, 1)`; None: the plain recurrence.
-        lengths: number of valid steps of each sequence, `(batch,)`; None: all are valid.
+        lengths: number of valid steps of each sequence, `(batch,)`; None: all are valid. Values past them, NaN
+            included, change neither results nor gradients.
 
     Returns:
         The outputs y_t, `(time, batch, heads, value_size)`, arbitrary past the length of each sequence, and the state
         after the last valid step of each sequence.
     """
     time = q.shape[0]
-    if lengths is not None:  # steps past the end do not change the state
+    if lengths is not None:  # steps past the end do not change the state; zeros, since a product with NaN is NaN
         is_padding = (torch.arange(time, device=q.device)[:, None] >= lengths)[..., None, None]
-        k, log_decay = k.masked_fill(is_padding, 0), log_decay.masked_fill(is_padding, 0)
+        q, k, v, log_decay = (each.masked_fill(is_padding, 0) for each in (q, k, v, log_decay))
+        beta = None if beta is None else beta.masked_fill(is_padding, 0)
     size = _chunk_size(time)
     q, k, v, log_decay = (_in_chunks(each, size) for each in (q, k, v, log_decay))
     from_start = log_decay.cumsum(-2).exp()

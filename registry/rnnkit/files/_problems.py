@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from rnnkit._messages import short_repr
+from rnnkit._messages import MAX_LISTED, short_repr
 
-_MAX_LISTED = 20
 _MAX_KEY = 100
 
 
@@ -53,9 +52,9 @@ class FileProblem(NamedTuple):
 
 def listing(problems: Iterable[str]) -> str:
     """Format problems one on each line, to follow an introduction; an empty string if there are none."""
-    listed = list(islice(problems, _MAX_LISTED + 1))
-    if len(listed) > _MAX_LISTED:  # a hostile file may have millions
-        listed[_MAX_LISTED] = "and more"
+    listed = list(islice(problems, MAX_LISTED + 1))
+    if len(listed) > MAX_LISTED:  # a hostile file may have millions
+        listed[MAX_LISTED] = "and more"
     return "".join(f"\n  {each}" for each in listed)
 
 

@@ -45,6 +45,14 @@ def not_a_tensor(x: object) -> str:
     return f"The input must be a tensor or a PackedSequence, but is {_describe(x)}{_tensor_hint('x', x)}"
 
 
+def check_targets(y: Tensor) -> None:
+    """Raise `InputError` unless y is a real tensor."""
+    if not isinstance(y, Tensor):
+        raise InputError(f"y must be a tensor, but is {_describe(y)}{_tensor_hint('y', y)}")
+    if y.is_complex():
+        raise InputError(f"y must be real, but is {_describe(y)}: fit y.real and y.imag as two outputs")
+
+
 def check_step(x_t: Tensor, input_size: int | None) -> None:
     """Raise `InputError` unless x_t has the axes of one step, of features or, with None, of token ids."""
     step = "(batch,) token ids" if input_size is None else f"(batch, input_size) = (*, {input_size})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 
 from rnnkit._messages import short_repr
 from rnnkit.errors import InputError
-from rnnkit.model._input_checks import Lengths, valid_lengths
+from rnnkit.model._input_checks import Lengths, check_targets, valid_lengths
 from rnnkit.model.backbone import padding_mask
+from rnnkit.model.readout import Readout
 from rnnkit.model.recurrent_model import RecurrentModel
 
 
@@ -49,12 +51,13 @@ def fit_readout(
         state: the initial state; None: `initial_state`.
 
     Raises:
-        InputError: the model has no linear layer, ties it to its embedding, or computes its weight from other
-            parameters; the targets have another shape, or are not finite; the washout leaves no steps; or an argument
-            is out of range.
+        InputError: the model is not a `RecurrentModel`, has no linear layer, ties it to its embedding, or computes its
+            weight from other parameters; the targets have another shape, or are not real and finite; the washout leaves
+            no steps; or an argument has a wrong type or is out of range.
     """
     linear = _linear_of(model)
     _check_numbers(ridge, washout, per_step=model.readout.per_step)
+    check_targets(y)
     with _evaluation(model):
         features, output = _read_features(model, linear, x, state, lengths)
     if y.shape != output.shape:
@@ -76,6 +79,11 @@ def fit_readout(
 
 
 def _linear_of(model: RecurrentModel) -> nn.Linear:
+    if not isinstance(getattr(model, "readout", None), Readout):  # a compiled model has the readout of its own
+        raise InputError(
+            f"model must be a RecurrentModel, as build_model returns it, but is a {type(model).__name__}: give the one "
+            "inside of a wrapper, such as model[0] of an nn.Sequential or model.module of a DistributedDataParallel"
+        )
     linear = model.readout.linear
     if linear is None:
         raise InputError("The model has no linear layer to fit: set output_size in its spec")
@@ -90,12 +98,16 @@ def _linear_of(model: RecurrentModel) -> nn.Linear:
 
 
 def _check_numbers(ridge: float, washout: int, *, per_step: bool) -> None:
-    if not 0 <= ridge < float("inf"):
+    if not _is_number(ridge, Real) or not 0 <= ridge < float("inf"):
         raise InputError(f"ridge must be a finite number of at least 0, but is {short_repr(ridge)}")
-    if washout < 0:
-        raise InputError(f"washout must be at least 0, but is {short_repr(washout)}")
+    if not _is_number(washout, Integral) or washout < 0:
+        raise InputError(f"washout must be an integer of at least 0, but is {short_repr(washout)}")
     if washout and not per_step:
         raise InputError(f"washout={washout} needs a readout of each step: set readout='all', or leave washout at 0")
+
+
+def _is_number(value: object, number: type) -> bool:
+    return isinstance(value, number) and not isinstance(value, bool)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rnnkit._messages import join_names
 from rnnkit.errors import InputError
 
 
@@ -60,8 +61,8 @@ def unflatten_state(tensors: Mapping[str, Tensor], shapes: Any) -> Any:
     """
     expected = [path for path, _ in flatten_with_paths(shapes)]
     if sorted(tensors) != sorted(expected):
-        found = ", ".join(sorted(tensors)) or "none"
-        raise InputError(f"The state of this model has the tensors {', '.join(expected)}, but got {found}")
+        found = join_names(sorted(tensors)) or "none"
+        raise InputError(f"The state of this model has the tensors {join_names(expected)}, but got {found}")
     for path, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise InputError(f"{path} must be a tensor, but is a {type(tensor).__name__}")

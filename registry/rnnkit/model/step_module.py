@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from rnnkit._messages import join_names
 from rnnkit.errors import InputError
 from rnnkit.model.state import flatten_with_paths, replace_tensors, state_tensors
 
@@ -56,7 +57,7 @@ class StepModule(nn.Module):
             InputError: the input or the state is not valid.
         """
         if len(state) != len(self.state_names):
-            names = ", ".join(self.state_names)
+            names = join_names(self.state_names)
             raise InputError(f"The state has {len(self.state_names)} tensors, {names}, but got {len(state)}")
         y_t, nested = self.model.step(x_t, replace_tensors(self.model.backbone.state_shapes(0), state))
         return y_t, *state_tensors(nested)

@@ -23,7 +23,7 @@ from pydantic_core import ArgsKwargs, PydanticSerializationError, to_json
 from typing_extensions import TypeVar
 
 from rnnkit import _display
-from rnnkit._messages import did_you_mean
+from rnnkit._messages import did_you_mean, join_names
 from rnnkit._one_or_each import one_or_each
 from rnnkit._plain_values import plain_fields
 from rnnkit.catalog import current_catalog
@@ -426,7 +426,7 @@ def _unknown_option_message(name: str, kind: Kind) -> str:
     names = _field_names(kind.options)
     if name in _field_names(StackOptions):
         return f"The kind {kind.name!r} has no option {name!r}. Stacks of cells have it, such as 'lstm_cell'"
-    has = f"Its options: {', '.join(names)}" if names else "It has no options"
+    has = f"Its options: {join_names(names)}" if names else "It has no options"
     return f"The kind {kind.name!r} has no option {name!r}.{did_you_mean(name, names)} {has}"
 
 

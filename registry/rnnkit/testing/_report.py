@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal
 
+from rnnkit._messages import join_names
 from rnnkit.testing._check import Check, CheckFailedError
 
 Outcome = Literal["passed", "failed", "not applicable"]
@@ -118,7 +119,7 @@ class KindReport:
     def require(self) -> None:
         """Raise `CheckFailedError` with the whole report if a check failed."""
         if self.failed:
-            names = ", ".join(each.check.name for each in self.failed)
+            names = join_names(each.check.name for each in self.failed)
             raise CheckFailedError(f"Kind {self.kind!r} fails {names}:\n{self}")
 
     def to_dict(self) -> dict[str, Any]:

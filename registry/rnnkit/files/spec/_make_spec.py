@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from rnnkit._messages import short_repr
+from rnnkit._messages import MAX_LISTED, short_repr
 from rnnkit.catalog import OWN, current_catalog
 from rnnkit.errors import RnnkitError, SpecFileError
 from rnnkit.files._problems import FileProblem, dotted
@@ -29,7 +29,6 @@ from rnnkit.specs import (
 
 PLUGIN_KEYS = {"kind": "plugin", "readout": "readout_plugin"}  # of a file, by the field that a plugin provides
 _MAX_MESSAGE = 2_000  # a file may have a name that is as long as the file
-_MAX_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -143,8 +142,8 @@ def make_spec(
 def spec_file_error(problems: Iterable[FileProblem]) -> SpecFileError:
     """Return the error that lists problems, one on each line, in the order of the file; only the first of many."""
     ordered = tuple(sorted(problems, key=_order))
-    more = [f"and {len(ordered) - _MAX_LISTED:,} more problems"] if len(ordered) > _MAX_LISTED else []
-    return SpecFileError("\n".join([*map(str, ordered[:_MAX_LISTED]), *more]), ordered)
+    more = [f"and {len(ordered) - MAX_LISTED:,} more problems"] if len(ordered) > MAX_LISTED else []
+    return SpecFileError("\n".join([*map(str, ordered[:MAX_LISTED]), *more]), ordered)
 
 
 def _order(problem: FileProblem) -> tuple[bool, float]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rnnkit import CellStack, InputError, RecurrentModel, map_state
+from rnnkit._messages import join_names
 from rnnkit.testing._check import check
 from rnnkit.testing._context import BATCH, Case, CheckContext, derivatives, random_state, total
 from rnnkit.testing.kind_under_test import Changes
@@ -99,7 +100,7 @@ def _is_reverse(name: str) -> bool:
 def _swap_weights(context: CheckContext, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     partners = {name: partner for name in weights for partner in _partners(name) if partner in weights}
     unknown = [name for name in weights if name not in partners]
-    context.skip_unless(not unknown, f"the direction of {', '.join(unknown)} cannot be inferred from the name")
+    context.skip_unless(not unknown, f"the direction of {join_names(unknown)} cannot be inferred from the name")
     return {name: weights[partner] for name, partner in partners.items()}
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rnnkit import Cell, map_state
+from rnnkit._messages import join_names
 from rnnkit.cells import state_fields
 from rnnkit.equation import Equation, EquationError, UnreadableEquationError, name_of
 from rnnkit.equation.evaluation import MEANINGS
@@ -100,7 +101,7 @@ def _state_names(equation: Equation, part: str) -> tuple[str, str]:
 
 
 def _no_line(equation: Equation, name: str) -> CheckFailedError:
-    return CheckFailedError(f"the equation does not define {name}; it defines {', '.join(equation.defined)}")
+    return CheckFailedError(f"the equation does not define {name}; it defines {join_names(equation.defined)}")
 
 
 def _output_name(equation: Equation, names: list[str], output: Tensor, after: Any) -> str:
@@ -122,8 +123,8 @@ def _evaluate(
     except UnreadableEquationError as error:
         raise CheckFailedError(f"{method} has a name that is not valid LaTeX: {error}") from error
     missing = sorted(equation.symbols - known - x.keys() - before.keys() - MEANINGS.keys())
-    context.assert_true(not missing, f"{method} has no value for {', '.join(missing)} of the equation")
-    unused = ", ".join(sorted(known - equation.symbols))
+    context.assert_true(not missing, f"{method} has no value for {join_names(missing)} of the equation")
+    unused = join_names(sorted(known - equation.symbols))
     context.assert_true(not unused, f"{method} has a value for {unused}, which the equation does not contain")
     heads = {len(value) for value in symbols.values() if isinstance(value, list | tuple)}
     context.assert_true(len(heads) <= 1, f"{method} has lists of different lengths, but each has a value for each head")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit import RecurrentModel, RecurrentSpec, build_model
+from rnnkit._messages import join_names
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import floating_leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, gradients, random_state, total
@@ -27,9 +28,9 @@ def layers_do_not_share_weights(context: CheckContext) -> None:
     for case in context.cases():
         shared = _shared_weights(case.model(perturb=False).backbone)
         tied = _shared_within_layers(context, case.spec)
-        context.assert_true(len(shared) <= tied, f"weights are shared: {', '.join(shared)}")
+        context.assert_true(len(shared) <= tied, f"weights are shared: {join_names(shared)}")
         equal = _equally_initialized(case)
-        context.assert_true(not equal, f"weights have the same random initial values: {', '.join(equal)}")
+        context.assert_true(not equal, f"weights have the same random initial values: {join_names(equal)}")
     counts: dict[int, dict[int, int]] = {1: {}, 2: {}}
     for case in context.cases(DIRECTIONS, _equal_layers(context.kind)):
         counts[case.spec.directions][case.spec.num_layers] = _count_entries(case.model(perturb=False).backbone)

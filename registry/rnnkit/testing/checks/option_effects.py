@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rnnkit import RecurrentSpec
-from rnnkit._messages import short_repr
+from rnnkit._messages import join_names, short_repr
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference
 from rnnkit.testing._context import Case, CheckContext, gradients, total
@@ -53,7 +53,7 @@ def options_take_effect(context: CheckContext) -> None:
         if not candidates:
             context.leave_out(f"options.{name}: no other value was found; give one in `options`")
         elif name in context.kind.own_options and not _is_accepted(context.kind, name, candidates):
-            tried = ", ".join(map(short_repr, candidates))
+            tried = join_names(map(short_repr, candidates))
             context.warnings.append(f"options.{name}: the kind rejects all values that were tried, {tried}; give one")
     _assert_effects(context, _option_changes(context.kind, values))
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit import Cell, map_state
+from rnnkit._messages import join_names
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference, leaves
 from rnnkit.testing._context import Case, CheckContext, derivatives, gradients, random_state, total
@@ -35,7 +36,7 @@ def bias_false_removes_every_bias(context: CheckContext) -> None:
     for case in context.cases([{**context.kind.one_layer, "bias": False}]):
         left = {name for name, _ in case.model().backbone.named_parameters()}
         named = [name for name in left if _is_bias(case.model().backbone, name)]
-        context.assert_true(not named, f"with bias=False, {', '.join(sorted(named))} is left")
+        context.assert_true(not named, f"with bias=False, {join_names(sorted(named))} is left")
         if context.kind.accepts(**context.kind.one_layer, bias=True):
             biased = Case(context.kind.spec(**context.kind.one_layer, bias=True))
             _check_sums(context, biased, left)
@@ -162,10 +163,10 @@ def orthogonal_init_acts_on_recurrence(context: CheckContext) -> None:
         context.skip_unless(recurrent, "no matrix multiplies only the state")
         orthogonal = _orthogonal_matrices(case)
         wrong = [name for name in recurrent if name not in orthogonal]
-        context.assert_true(not wrong, f"{', '.join(wrong)} multiplies the state, but is not orthogonal")
+        context.assert_true(not wrong, f"{join_names(wrong)} multiplies the state, but is not orthogonal")
         added = orthogonal - _orthogonal_matrices(Case(context.kind.spec(**context.kind.one_layer)))
         wrong = [name for name in sorted(added) if by_zeros[name].any()]
-        context.assert_true(not wrong, f"{', '.join(wrong)} is orthogonal, but does not multiply the state")
+        context.assert_true(not wrong, f"{join_names(wrong)} is orthogonal, but does not multiply the state")
 
 
 def _gradients_of_matrices(case: Case) -> list[dict[str, Tensor]]:
@@ -254,7 +255,7 @@ def _result_at(case: Case, magnitude: float) -> Any:
 def _check_not_all_equal(context: CheckContext, name: str, acting: Mapping[Any, Any]) -> None:
     first, *others = acting.values() if len(acting) > 2 and all(isinstance(each, float) for each in acting) else (None,)
     same = bool(others) and all(_equal(first, each) for each in others)
-    context.assert_true(not same, f"options.{name} gives the same results with {', '.join(map(repr, acting))}")
+    context.assert_true(not same, f"options.{name} gives the same results with {join_names(map(repr, acting))}")
 
 
 def _result(context: CheckContext, options: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnkit import RecurrentModel, build_model, move_state
+from rnnkit._messages import join_names
 from rnnkit.testing._check import CheckFailedError, NotApplicableError, check
 from rnnkit.testing._comparison import leaves
 from rnnkit.testing._context import LENGTHS, Case, CheckContext, random_state, with_gradients
@@ -72,7 +73,7 @@ def _check_meta(context: CheckContext, case: Case) -> None:
     moved = case.model(dtype=torch.float32, perturb=False).to("meta")
     for model, how in ((built, "built on"), (moved, "moved to")):
         left = [name for name, each in _named_tensors(model) if not each.is_meta]
-        context.assert_true(not left, f"in a model {how} the meta device, {', '.join(left)} is on another device")
+        context.assert_true(not left, f"in a model {how} the meta device, {join_names(left)} is on another device")
     y, final = _run_on_meta(context, moved, case.input(time=2, dtype=torch.float32).to("meta"))
     stay = all(each.is_meta for each in leaves((y, final)))
     context.assert_true(stay, "the output or state of a model on the meta device is on another device")
@@ -83,7 +84,7 @@ def _check_dtype(context: CheckContext, case: Case, model: RecurrentModel, dtype
         y, final = model(case.input(dtype=dtype), lengths=torch.tensor(LENGTHS), return_state=True)
     named = [*_named_tensors(model), ("the output", y), *(("the state", part) for part in leaves(final))]
     wrong = {name: part.dtype for name, part in named if part.is_floating_point() and part.dtype != dtype}
-    dtypes = ", ".join(f"{name} is {found}" for name, found in wrong.items())
+    dtypes = join_names(f"{name} is {found}" for name, found in wrong.items())
     default = torch.get_default_dtype()
     context.assert_true(not wrong, f"with the default dtype {default}, in a model {how} {dtype}, {dtypes}")
 
