@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,7 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Train kinds on tasks, and compare them.
+    r"""Train kinds on tasks, and compare them.
 
     \b
     rnnkit compare --kinds "lstm,gru,mingru" --tasks adding,digits --seeds 5
@@ -105,9 +106,7 @@ def command(
         result.to_html(out / "report.html")
         console.note(f"Wrote {file} and {out / 'report.html'}")
     if as_json:
-        console.json(result.to_dict())
+        console.json([asdict(each) for each in result.results])
         return
-    console.raw(result.table().text(console.width))
-    if older is not None:
-        console.text("")
-        console.raw(result.difference(older).text(console.width))
+    tables = [result.table(), *([] if older is None else [result.difference(older)])]
+    console.raw("\n\n".join("\n".join(table.lines(console.width)) for table in tables))
