@@ -59,5 +59,5 @@ def test_the_forget_bias_is_that_of_the_forget_gate():
 
 
 def test_a_highway_bias_whose_scale_would_overflow_is_refused():
-    with pytest.raises(ValueError, match="less than or equal to 20"):
+    with pytest.raises(ValueError, match="less than or equal to 10"):
         cell_of("sru", options={"highway_bias": 1000.0})

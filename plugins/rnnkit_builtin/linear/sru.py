@@ -35,7 +35,7 @@ class SRUOptions(StackOptions):
     """Whether the gates read the state, element-wise, as in the paper. Without, as in its first version, a whole
     sequence is one scan."""
 
-    highway_bias: Annotated[float, Field(le=20)] = 0.0
+    highway_bias: Annotated[float, Field(le=10)] = 0.0
     """Bias of the reset gate at the start; below zero, the output starts closer to the input."""
 
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from rnnkit.cells.cell import Cell
-from rnnkit.cells.linear_cell import last_valid
-from rnnkit.cells.linear_scan import scan
+from rnnkit.cells.linear_cell import scan_states
 
 
 class ComplexState(NamedTuple):
@@ -84,11 +83,10 @@ class ComplexLinearCell(Cell):
         if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
         a_re, a_im, b_re, b_im, *inputs = self.coefficients(x)
-        a, b = torch.broadcast_tensors(_complex(a_re, a_im), _complex(b_re, b_im))
-        s = scan(a, b, _complex(*state))
+        s, last = scan_states(_complex(a_re, a_im), _complex(b_re, b_im), _complex(*state), lengths)
         dtype = torch.promote_types(a_re.dtype, b_re.dtype)
-        re, im = s.real.to(dtype), s.imag.to(dtype)
-        return self.read(re, im, *inputs), ComplexState(last_valid(re, lengths), last_valid(im, lengths))
+        re, im, *final = (part.to(dtype) for part in (s.real, s.imag, last.real, last.imag))
+        return self.read(re, im, *inputs), ComplexState(*final)
 
 
 def _complex(re: Tensor, im: Tensor) -> Tensor:

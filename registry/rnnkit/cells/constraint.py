@@ -58,7 +58,7 @@ def _computed_weights(cell: Cell) -> Iterator[tuple[str, Tensor]]:
     for prefix, module in cell.named_modules():
         names = [name for name, value in vars(module).items() if isinstance(value, Tensor)]
         if parametrize.is_parametrized(module):
-            names += module.parametrizations
+            names += dict(module.get_submodule("parametrizations").named_children())
         yield from ((".".join(filter(None, [prefix, name])), getattr(module, name)) for name in names)
 
 

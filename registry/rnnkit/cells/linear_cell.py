@@ -77,14 +77,5 @@ def scan_states(a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None) -> tup
     """
     a, b = torch.broadcast_tensors(a, b)
     h = scan(a, b, h0)
-    return h, last_valid(h, lengths)
-
-
-def last_valid(states: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return the state after the last valid step of each sequence.
-
-    Args:
-        states: `(time, batch, ...)`.
-        lengths: `(batch,)`; None: all steps are valid.
-    """
-    return states[-1] if lengths is None else states[lengths - 1, torch.arange(len(lengths), device=states.device)]
+    last = h[-1] if lengths is None else h[lengths - 1, torch.arange(len(lengths), device=h.device)]
+    return h, last
