@@ -56,7 +56,7 @@ ENTRIES = {
     "xlstm_matrix": "xLSTM's matrix memory (mLSTM), for recall.",
     "gated_deltanet": "The gated delta rule, which replaces values in its memory: the best recall.",
     "mixed": "Another cell in each layer, such as an LSTM below a GRU.",
-    "rnnkit-mgu/mgu": "A single gate: two thirds of a GRU's parameters. The example of a plugin.",
+    "rnnkit-nbrc/nbrc": "Units that can hold one bit for any number of steps. The example of a plugin.",
 }
 # of a record, and the title of its page
 FAMILIES = {
@@ -95,7 +95,7 @@ its options, shapes, an example, and what was measured of it.
 - **Look up what was read before?** Take a [matrix state](families/matrix.md), such as [`gla`](gla.md).
 - **Irregular samples, physical signals?** Take a [continuous-time cell](families/continuous.md), such as
   [`cfc`](cfc.md) or [`lem`](lem.md).
-- **None of these?** Write one time step, and [get the network](../plugins/cells.md), as [`mgu`](mgu.md) came about.
+- **None of these?** Write one time step, and [get the network](../plugins/cells.md), as [`nbrc`](nbrc.md) came about.
 
 ## All of them
 """
