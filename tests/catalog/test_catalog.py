@@ -439,7 +439,9 @@ def test_a_builder_that_returns_no_backbone_is_refused(plugins):
     plugins.install("test_nbrc", source=source, distribution="test-nbrc")
     with use_catalog(Catalog()), pytest.raises(BuildError) as caught:
         build_model(RecurrentSpec(kind="test_nbrc", **SIZES))
-    assert str(caught.value) == "The builder of kind 'test-nbrc/test_nbrc' must return an rnnkit.Backbone, but returned 3"
+    assert (
+        str(caught.value) == "The builder of kind 'test-nbrc/test_nbrc' must return an rnnkit.Backbone, but returned 3"
+    )
 
 
 @pytest.mark.parametrize(

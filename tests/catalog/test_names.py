@@ -41,7 +41,13 @@ def statuses(catalog, kind):
 
 # Canonical names
 
-NAMES_OF_NBRC = ["test_nbrc", "test-nbrc/test_nbrc", "Test_NBRC/test_nbrc", "test.nbrc/test_nbrc", "TEST-_.NBRC/test_nbrc"]
+NAMES_OF_NBRC = [
+    "test_nbrc",
+    "test-nbrc/test_nbrc",
+    "Test_NBRC/test_nbrc",
+    "test.nbrc/test_nbrc",
+    "TEST-_.NBRC/test_nbrc",
+]
 NAMES_OF_LSTM = ["lstm", "rnnkit/lstm", "RnnKit/lstm"]
 
 

@@ -313,7 +313,9 @@ def test_plugin_warning_is_one_line(plugins):
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\rb", "\u202e", "\x07", "\ud800"])
 def test_control_characters_of_plugins_are_escaped(plugins, text):
-    plugins.install("nbrc", source=REGISTERS.replace("kind('nbrc')", f"kind('nbrc', summary={text!r}, equation={text!r})"))
+    plugins.install(
+        "nbrc", source=REGISTERS.replace("kind('nbrc')", f"kind('nbrc', summary={text!r}, equation={text!r})")
+    )
     for command in (["list", "--load"], ["show", "nbrc"]):
         assert text not in run(*command).output
         assert escape_control_chars(text) in run(*command).output
