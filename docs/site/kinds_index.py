@@ -23,6 +23,7 @@ ENTRIES = {
     "rnn_cell": "The same with layer norm, zoneout, residual layers or a size for each layer.",
     "janet": "A forget gate and nothing else: half an LSTM's parameters.",
     "ugrnn": "One gate, which decides what to keep and what to take in.",
+    "mgu": "A GRU with a single gate: two thirds of its parameters.",
     "peephole_lstm": "An LSTM whose gates read the cell state, for precise timing.",
     "ligru": "A ReLU and one gate, from speech recognition.",
     "fastgrnn": "Gates that share their matrices: models of kilobytes for microcontrollers.",
