@@ -19,7 +19,6 @@ from rich.console import Console
 from benchmarks import deployed, deployed_table, files, kernels, machine, memory, picture, speed, startup, table
 from benchmarks.by_hand import COUNTERPARTS, LOOP, TORCH, TORCHRECURRENT
 from benchmarks.figures import Export, Failure, Figure, Result
-from benchmarks.kinds import example_registered
 from benchmarks.shapes import SHAPES
 from rnnkit import list_kinds
 
@@ -72,7 +71,7 @@ def figures(arguments: argparse.Namespace) -> Iterator[Result]:
 def measure(arguments: argparse.Namespace, console: Console) -> list[Result]:
     """Measure all figures; the terminal shows the last one."""
     done = []
-    with console.status("measuring") as status, example_registered():
+    with console.status("measuring") as status:
         for figure in figures(arguments):
             done.append(figure)
             status.update(f"measured: {figure.what} of {figure.kind}, {figure.shape}, threads: {figure.threads}")

@@ -17,12 +17,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from benchmarks.kinds import example_registered
 from benchmarks.machine import matmul_gflops
 from benchmarks.prototype import prototype_ratio
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import CPU, WALL, in_turn, low, milliseconds
-from rnnkit import RecurrentSpec, build_model, list_kinds
+from rnnkit import RecurrentSpec, build_model
 from rnnkit.plan import Plan, plan_for
 from rnnkit_kernels import MachineExecutor
 
@@ -33,7 +32,7 @@ _OF_TORCH = {"rnn_cell": nn.RNN, "gru_cell": nn.GRU, "lstm_cell": nn.LSTM}
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=str(__doc__).splitlines()[0])
     add = parser.add_argument
-    add("--kinds", nargs="+", default=None, help="kinds of cells (default: rnn, gru, lstm and the example mgu)")
+    add("--kinds", nargs="+", default=None, help="kinds of cells (default: rnn_cell, gru_cell, lstm_cell and mgu)")
     add("--shapes", nargs="+", choices=SHAPES, default=MEASURED_SHAPES)
     add("--threads", nargs="+", type=int, default=[1])
     add("--seconds", type=float, default=2.0, help="minimum time for each figure (default: 2)")
@@ -87,7 +86,7 @@ def figures(
 ) -> Iterator[tuple[str, ...]]:
     torch.set_num_threads(threads)
     clock = CPU if threads == 1 else WALL
-    kinds = kinds or [*_OF_TORCH, *[kind for kind in list_kinds() if kind.endswith("/mgu")]]
+    kinds = kinds or [*_OF_TORCH, "mgu"]
     for name in shapes:
         shape = SHAPES[name]
         x = torch.randn(shape.time, shape.batch, shape.input_size)
@@ -121,9 +120,8 @@ def show(
     """Measure, and print a table."""
     columns = ("ms", "/ torch.nn", "/ step loop", "prototype / torch.nn")
     table = Table("shape", "kind", "what", *columns, title="rnnkit-kernels, one layer")
-    with example_registered():
-        for row in figures(shapes, threads, seconds, kinds):
-            table.add_row(*row)
+    for row in figures(shapes, threads, seconds, kinds):
+        table.add_row(*row)
     console.print(f"threads: {threads}, peak of torch.matmul: {matmul_gflops(threads):.0f} GFLOP/s")
     console.print(table)
 

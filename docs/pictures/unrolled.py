@@ -19,7 +19,7 @@ CHIPS = (
     ("mingru", "lru"),
     ("gla", "slstm"),
     ("cfc", "indrnn"),
-    ("rnnkit-mgu/mgu",),
+    ("rnnkit-nbrc/nbrc",),
     ("your own",),
 )
 WORDS = (

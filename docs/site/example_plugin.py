@@ -13,12 +13,12 @@ from typing import Any
 from rnnkit import Catalog
 from rnnkit.testing import use_catalog
 
-EXAMPLE = Path(__file__).parents[1] / "examples/rnnkit-mgu"
+EXAMPLE = Path(__file__).parents[1] / "examples/rnnkit-nbrc"
 
 
 @contextmanager
 def example_installed() -> Iterator[None]:
-    """Let the kind `rnnkit-mgu/mgu` be found, by metadata such as an installer writes, in a catalog of its own."""
+    """Let the kind `rnnkit-nbrc/nbrc` be found, by metadata such as an installer writes, in a catalog of its own."""
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     with TemporaryDirectory() as folder:
         _write_metadata(Path(folder), project)

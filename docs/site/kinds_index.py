@@ -23,6 +23,7 @@ ENTRIES = {
     "rnn_cell": "The same with layer norm, zoneout, residual layers or a size for each layer.",
     "janet": "A forget gate and nothing else: half an LSTM's parameters.",
     "ugrnn": "One gate, which decides what to keep and what to take in.",
+    "mgu": "A GRU with a single gate: two thirds of its parameters.",
     "peephole_lstm": "An LSTM whose gates read the cell state, for precise timing.",
     "ligru": "A ReLU and one gate, from speech recognition.",
     "fastgrnn": "Gates that share their matrices: models of kilobytes for microcontrollers.",
@@ -56,7 +57,7 @@ ENTRIES = {
     "xlstm_matrix": "xLSTM's matrix memory (mLSTM), for recall.",
     "gated_deltanet": "The gated delta rule, which replaces values in its memory: the best recall.",
     "mixed": "Another cell in each layer, such as an LSTM below a GRU.",
-    "rnnkit-mgu/mgu": "A single gate: two thirds of a GRU's parameters. The example of a plugin.",
+    "rnnkit-nbrc/nbrc": "Units that can hold one bit for any number of steps. The example of a plugin.",
 }
 # of a record, and the title of its page
 FAMILIES = {
@@ -95,7 +96,7 @@ its options, shapes, an example, and what was measured of it.
 - **Look up what was read before?** Take a [matrix state](families/matrix.md), such as [`gla`](gla.md).
 - **Irregular samples, physical signals?** Take a [continuous-time cell](families/continuous.md), such as
   [`cfc`](cfc.md) or [`lem`](lem.md).
-- **None of these?** Write one time step, and [get the network](../plugins/cells.md), as [`mgu`](mgu.md) came about.
+- **None of these?** Write one time step, and [get the network](../plugins/cells.md), as [`nbrc`](nbrc.md) came about.
 
 ## All of them
 """

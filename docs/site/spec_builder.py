@@ -38,9 +38,9 @@ GROUPS = {
 # a tied weight fits some numbers of features of the last layer only, for which the page has no rule
 LEFT_OUT = {"tie_weights"}
 START = {"kind": "lstm", "input_size": "64", "hidden_size": "128", "num_layers": "2", "output_size": "10"}
-KINDS_OF_PAGE = {"gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell", "rnnkit-mgu/mgu"}
+KINDS_OF_PAGE = {"gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell", "rnnkit-nbrc/nbrc"}
 # distributions whose kinds the page shows, and the page that describes each distribution
-PROVIDERS = {"rnnkit": "", "rnnkit-mgu": "../plugins/example.html"}
+PROVIDERS = {"rnnkit": "", "rnnkit-nbrc": "../plugins/example.html"}
 
 _MANY_LAYERS = 12  # more than any pattern of cells that repeats
 

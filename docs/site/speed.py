@@ -31,7 +31,6 @@ WORDS = {
     "torchrecurrent": "torchrecurrent's `{module}`",
 }
 MODULES = {"rnn_cell": "RNNCell", "gru_cell": "GRUCell", "lstm_cell": "LSTMCell"}
-PAGES = {"mgu": "kinds/mgu.md"}
 
 
 def ratio(record: dict[str, Any], kind: str, what: str, shape: str) -> float:

@@ -61,7 +61,7 @@ def page_text(record: dict[str, Any], page: str) -> str:
 def _introduction(record: dict[str, Any]) -> Iterator[str]:
     versions = ", ".join(f"{tool} {each.partition('+')[0]}" for tool, each in record["versions"].items())
     yield "✓ works as it is, +N works with N lines of your own, ✗ does not work: the notes below have the reasons and"
-    yield "the alternatives. An empty cell does not apply. `mgu` is the kind of"
+    yield "the alternatives. An empty cell does not apply. `nbrc` is the kind of"
     yield "[an example plugin](../plugins/example.md), so it stands for a cell of your own."
     yield ""
     yield f"Run on {record['date']} with {versions}."

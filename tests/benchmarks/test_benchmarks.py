@@ -16,7 +16,7 @@ from rich.console import Console
 from benchmarks import deployed, table
 from benchmarks.by_hand import COUNTERPARTS, TORCH, TORCHRECURRENT
 from benchmarks.figures import Figure
-from benchmarks.kinds import RNNKIT, build, example_registered
+from benchmarks.kinds import RNNKIT, build
 from benchmarks.memory import in_fresh_process
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.speed import data_of
@@ -58,14 +58,15 @@ def test_both_sides_of_a_ratio_compute_the_same(name, other):
 
 def test_the_mgu_of_torchrecurrent_computes_the_same():
     pytest.importorskip(TORCHRECURRENT)
-    with example_registered():
-        ours, theirs = (build(side, "mgu", THREE_LAYERS) for side in (RNNKIT, TORCHRECURRENT))
+    ours, theirs = (build(side, "mgu", THREE_LAYERS) for side in (RNNKIT, TORCHRECURRENT))
     with torch.no_grad():
         for cell, other in zip(ours.backbone.cells, theirs.mgu.cells, strict=True):
-            cell.weight_ih.copy_(other.weight_ih)
+            cell.weight_if.copy_(other.weight_ih.chunk(2)[0])
+            cell.weight_in.copy_(other.weight_ih.chunk(2)[1])
             cell.weight_hf.copy_(other.weight_hh.chunk(2)[0])
             cell.weight_hn.copy_(other.weight_hh.chunk(2)[1])
-            cell.bias.copy_(other.bias_ih + other.bias_hh)
+            cell.bias_f.copy_((other.bias_ih + other.bias_hh).chunk(2)[0])
+            cell.bias_n.copy_((other.bias_ih + other.bias_hh).chunk(2)[1])
     ours.readout.linear.load_state_dict(theirs.fc.state_dict())
     x, _ = data_of(THREE_LAYERS)
     torch.testing.assert_close(ours(x), theirs(x))

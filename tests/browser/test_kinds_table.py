@@ -89,7 +89,7 @@ def test_boxes_filter_together(table):
     assert "lstm" not in sized
     tab_to(table, table.get_by_role("checkbox", name="without a plugin"))
     table.keyboard.press("Space")
-    assert kinds(table) == [kind for kind in sized if kind != "mgu"]
+    assert kinds(table) == [kind for kind in sized if kind != "nbrc"]
     table.keyboard.press("Space")
     assert kinds(table) == sized != every
 

@@ -9,7 +9,7 @@ from tests.browser.built_site import FOLDER
 from tests.browser.visit import WIDTHS, View, opened, settled
 
 FIRST = 3
-KINDS = [*list_kinds(), "mgu"]
+KINDS = [*list_kinds(), "nbrc"]
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "rnnkit_spec")]
 ERRORS = [name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)]
 PLACES = {

@@ -16,7 +16,7 @@ STACK = (
     "kind=lstm_cell&input_size=8&hidden_size=32&output_size=10&num_layers=3&dropout=0.1&bidirectional=true"
     "&options.learn_initial_state=true&options.layer_norm=output&options.residual=true&options.zoneout=0.05,0.5"
 )
-CELLS = "kind=mixed&input_size=8&hidden_size=4,6,4&num_layers=3&options.cells=lstm_cell,rnnkit-mgu/mgu,gru_cell"
+CELLS = "kind=mixed&input_size=8&hidden_size=4,6,4&num_layers=3&options.cells=lstm_cell,rnnkit-nbrc/nbrc,gru_cell"
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_the_count_is_read_out_when_nothing_is_typed_any_more(builder):
 
 
 def test_what_a_kind_never_takes_cannot_be_chosen(tab, site):
-    linked(tab, site, "kind=rnnkit-mgu/mgu&input_size=3&hidden_size=5&options.forget_bias=1")
+    linked(tab, site, "kind=rnnkit-nbrc/nbrc&input_size=3&hidden_size=5&options.forget_bias=1")
     forget_bias = tab.locator("#spec-options-forget_bias")
     assert forget_bias.is_enabled()  # to be put right
     tab.fill("#spec-options-forget_bias", "")
@@ -191,12 +191,12 @@ def test_what_a_kind_never_takes_cannot_be_chosen(tab, site):
 
 def test_the_cells_of_a_mixed_stack_are_chosen_one_by_one(builder):
     builder.select_option("#spec-kind", "mixed")
-    for choice in ("gru_cell", "rnnkit-mgu/mgu"):
+    for choice in ("gru_cell", "rnnkit-nbrc/nbrc"):
         builder.get_by_role("button", name="Add one").click()
         assert builder.evaluate("document.activeElement.tagName") == "SELECT"
         builder.locator("#spec-options-cells select").last.select_option(choice)
     spec, count = made_of(builder.locator(CODE).inner_text())
-    assert spec.options.cells == ("gru_cell", "rnnkit-mgu/mgu")
+    assert spec.options.cells == ("gru_cell", "rnnkit-nbrc/nbrc")
     assert count_shown(builder) == count
 
 

@@ -539,7 +539,7 @@ def test_unmet_requirement_is_reported_before_import(plugins, line, needed):
         pytest.param([f"rnnkit~={HERE}", f"rnnkit=={HERE}", "rnnkit<99"], id="several"),
         pytest.param(["rnnkit>=99; extra == 'test'"], id="extra"),
         pytest.param(["rnnkit>=99; python_version < '3'"], id="another-python"),
-        pytest.param(["rnnkit-mgu>=99", "rnnkits>=99"], id="another-distribution"),
+        pytest.param(["rnnkit-nbrc>=99", "rnnkits>=99"], id="another-distribution"),
         pytest.param(["rnnkit @ https://example.org/rnnkit.zip"], id="address"),
         pytest.param(["rnnkit>=99 or so", ">=99", "rnnkit>=99; moon == 'full'"], id="broken-lines"),
     ],

@@ -27,6 +27,7 @@ GATES = {
     "janet": lambda weights: (weights["bias"].chunk(2)[0], None, weights["bias"].chunk(2)[1]),
     "ran": lambda weights: (*weights["bias"].chunk(2)[::-1], torch.zeros(1)),
     "ugrnn": lambda weights: (weights["bias"].chunk(2)[1], None, weights["bias"].chunk(2)[0]),
+    "mgu": lambda weights: (-weights["bias_f"], None, weights["bias_n"]),
     "minlstm": lambda weights: weights["bias"].chunk(3),
     "hgrn": lambda weights: (weights["bias"].chunk(3)[0], None, weights["bias"][HIDDEN:]),
     "qrnn": lambda weights: (weights["convolution.bias"].chunk(3)[1], None, torch.zeros(1)),

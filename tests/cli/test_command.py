@@ -37,7 +37,7 @@ def model_file(tmp_path):
     return file
 
 
-REGISTERS = "@hookimpl\ndef register_kinds(register):\n    register(kind('mgu'))\n"
+REGISTERS = "@hookimpl\ndef register_kinds(register):\n    register(kind('nbrc'))\n"
 
 
 def facts(*arguments, **environment):
@@ -138,8 +138,8 @@ def test_check_refuses_fields_that_it_sets_or_does_not_support(field, reason):
 
 
 def test_failed_check_exits_with_1(plugins):
-    plugins.install("mgu", source=REGISTERS, distribution="acme-cells")
-    result = run("check", "mgu", "--only", "output_shape", "--only", "record")
+    plugins.install("nbrc", source=REGISTERS, distribution="acme-cells")
+    result = run("check", "nbrc", "--only", "output_shape", "--only", "record")
     assert result.exit_code == 1
     assert "FAILED  output_shape" in result.stdout
     assert "NotImplementedError" in result.stdout
@@ -234,32 +234,32 @@ def test_list_matches_parts_of_names():
 
 
 def test_list_pattern_matches_whole_names(plugins):
-    plugins.install("mgu", "mgu2", distribution="acme-cells")
-    assert [row["kind"] for row in facts("list", "mg?")] == ["acme-cells/mgu"]
-    assert [row["kind"] for row in facts("list", "acme-cells/*")] == ["acme-cells/mgu", "acme-cells/mgu2"]
+    plugins.install("nbrc", "nbrc2", distribution="acme-cells")
+    assert [row["kind"] for row in facts("list", "nbr?")] == ["acme-cells/nbrc"]
+    assert [row["kind"] for row in facts("list", "acme-cells/*")] == ["acme-cells/nbrc", "acme-cells/nbrc2"]
 
 
 def test_listing_imports_no_plugin(plugins):
-    plugins.install("mgu")
+    plugins.install("nbrc")
     run("list")
-    run("why", "mgu")
+    run("why", "nbrc")
     assert plugins.imported() == []
 
 
 def test_list_all_includes_blocked_kinds(plugins):
-    plugins.install("mgu", distribution="acme-cells")
+    plugins.install("nbrc", distribution="acme-cells")
     policy = {"RNNKIT_BLOCK_PLUGINS": "acme-cells"}
     result = run("list", **policy)
     assert "acme-cells" not in result.stdout
     assert "1 blocked kind is not listed" in result.stderr
-    [row] = facts("list", "mgu", "--all", **policy)
+    [row] = facts("list", "nbrc", "--all", **policy)
     assert (row["state"], row["note"]) == ("blocked", "blocked by RNNKIT_BLOCK_PLUGINS")
 
 
 def test_list_marks_ambiguous_bare_names(plugins):
-    plugins.install("mgu", distribution="acme-cells")
-    plugins.install("mgu", distribution="other-cells")
-    assert {row["note"] for row in facts("list", "mgu")} == {"The bare name 'mgu' is ambiguous."}
+    plugins.install("nbrc", distribution="acme-cells")
+    plugins.install("nbrc", distribution="other-cells")
+    assert {row["note"] for row in facts("list", "nbrc")} == {"The bare name 'nbrc' is ambiguous."}
 
 
 def test_broken_plugins_do_not_hide_others(tmp_path):
@@ -283,7 +283,7 @@ def assert_shown(case: Hostile, row):
 
 
 def test_strict_policy_reports_the_broken_plugin(plugins):
-    plugins.install("mgu", source="raise RuntimeError('out of luck')")
+    plugins.install("nbrc", source="raise RuntimeError('out of luck')")
     result = run("list", RNNKIT_STRICT_PLUGINS="1")
     assert result.exit_code == 1
     assert "RuntimeError: out of luck" in result.stderr
@@ -299,22 +299,24 @@ def test_unreadable_distribution_gives_a_warning(tmp_path):
 
 
 def test_text_that_a_plugin_prints_goes_to_stderr(plugins):
-    plugins.install("mgu", source="print('Welcome!')\n" + REGISTERS)
+    plugins.install("nbrc", source="print('Welcome!')\n" + REGISTERS)
     result = run("list", "--load", "--json")
     assert "Welcome!" in result.stderr
     assert json.loads(result.stdout)
 
 
 def test_plugin_warning_is_one_line(plugins):
-    module = plugins.install("mgu", source="import warnings\nwarnings.warn('look out', stacklevel=1)\n" + REGISTERS)
-    done = run_process("show", "mgu", path=[plugins.folder(module)])
+    module = plugins.install("nbrc", source="import warnings\nwarnings.warn('look out', stacklevel=1)\n" + REGISTERS)
+    done = run_process("show", "nbrc", path=[plugins.folder(module)])
     assert done.stderr == b"Warning: look out\n"
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\rb", "\u202e", "\x07", "\ud800"])
 def test_control_characters_of_plugins_are_escaped(plugins, text):
-    plugins.install("mgu", source=REGISTERS.replace("kind('mgu')", f"kind('mgu', summary={text!r}, equation={text!r})"))
-    for command in (["list", "--load"], ["show", "mgu"]):
+    plugins.install(
+        "nbrc", source=REGISTERS.replace("kind('nbrc')", f"kind('nbrc', summary={text!r}, equation={text!r})")
+    )
+    for command in (["list", "--load"], ["show", "nbrc"]):
         assert text not in run(*command).output
         assert escape_control_chars(text) in run(*command).output
 
@@ -336,8 +338,8 @@ def test_show_lists_options_with_defaults(kind):
 
 
 def test_show_works_without_an_example(plugins):
-    plugins.install("mgu")
-    result = run("show", "mgu", width=1000)
+    plugins.install("nbrc")
+    result = run("show", "nbrc", width=1000)
     assert result.exit_code == 0
     assert "Parameters: unknown" in result.output
 
@@ -355,20 +357,20 @@ def test_why_lists_all_candidates(plugins):
 
 
 def test_why_reports_ambiguity(plugins):
-    plugins.install("mgu", distribution="acme-cells")
-    plugins.install("mgu", distribution="other-cells")
-    answer = facts("why", "mgu")
+    plugins.install("nbrc", distribution="acme-cells")
+    plugins.install("nbrc", distribution="other-cells")
+    answer = facts("why", "nbrc")
     assert answer["resolves_to"] is None
     assert {each["verdict"] for each in answer["candidates"]} == {"ambiguous"}
 
 
 def test_why_load_reports_broken_candidates(plugins):
-    module = plugins.install("mgu", distribution="acme-cells", source="import no_such_module")
-    assert facts("why", "mgu")["candidates"][0]["verdict"] == "chosen"
+    module = plugins.install("nbrc", distribution="acme-cells", source="import no_such_module")
+    assert facts("why", "nbrc")["candidates"][0]["verdict"] == "chosen"
     assert plugins.imported() == []
-    result = run("why", "mgu", "--load")
+    result = run("why", "nbrc", "--load")
     assert result.exit_code == 1
-    assert "acme-cells/mgu  broken" in result.stdout
+    assert "acme-cells/nbrc  broken" in result.stdout
     assert "no_such_module" in result.stdout
     assert module in result.stdout
 
@@ -383,13 +385,13 @@ def test_why_load_shows_what_runs_a_model(name, executor, monkeypatch):
 
 
 def test_why_load_shows_why_a_model_cannot_run(plugins):
-    plugins.install("mgu", source=REGISTERS)
-    assert "Executor of a small model: none: a small model raises" in run("why", "mgu", "--load").output
+    plugins.install("nbrc", source=REGISTERS)
+    assert "Executor of a small model: none: a small model raises" in run("why", "nbrc", "--load").output
 
 
 def test_why_load_keeps_working_candidates(plugins):
-    module = plugins.install("mgu", distribution="acme-cells")
-    result = run("why", "mgu", "--load")
+    module = plugins.install("nbrc", distribution="acme-cells")
+    result = run("why", "nbrc", "--load")
     assert (result.exit_code, plugins.imported()) == (0, [module])
 
 
@@ -433,10 +435,10 @@ def test_init_overwrites_only_with_force(tmp_path):
 
 def test_init_reports_invalid_defaults(plugins):
     refuses = "\n    ".join(REGISTERS.splitlines()).replace(
-        "kind('mgu')", "kind('mgu', check=lambda spec: [Problem('num_layers', 'never')])"
+        "kind('nbrc')", "kind('nbrc', check=lambda spec: [Problem('num_layers', 'never')])"
     )
-    plugins.install("mgu", source=refuses.replace("\n    ", "\n"))
-    result = run("init", "mgu")
+    plugins.install("nbrc", source=refuses.replace("\n    ", "\n"))
+    result = run("init", "nbrc")
     assert result.exit_code == 1
     assert "rejects its own defaults" in result.output
     assert "never" in result.output
@@ -475,7 +477,7 @@ def test_validate_json_has_each_problem(tmp_path, spec_file):
 
 def test_validate_allow_unresolved(tmp_path):
     file = tmp_path / "elsewhere.yaml"
-    file.write_text("plugin: acme-cells==1.0\nkind: acme-cells/mgu\ninput_size: 3\nhidden_size: 4\n")
+    file.write_text("plugin: acme-cells==1.0\nkind: acme-cells/nbrc\ninput_size: 3\nhidden_size: 4\n")
     assert 'pip install "acme-cells==1.0"' in run("validate", file).output
     assert run("validate", file, "--allow-unresolved").exit_code == 0
 
@@ -510,10 +512,10 @@ def test_schema_has_the_given_kinds():
 
 
 def test_schema_leaves_out_broken_plugins_with_a_note(plugins):
-    plugins.install("mgu", source="import no_such_dependency", distribution="acme-cells")
+    plugins.install("nbrc", source="import no_such_dependency", distribution="acme-cells")
     result = run("schema")
-    assert "Left out: acme-cells/mgu. The plugin" in result.stderr
-    assert "acme-cells/mgu" not in json.loads(result.stdout)["properties"]["kind"]["enum"]
+    assert "Left out: acme-cells/nbrc. The plugin" in result.stderr
+    assert "acme-cells/nbrc" not in json.loads(result.stdout)["properties"]["kind"]["enum"]
 
 
 def test_schema_output_file(tmp_path):

@@ -13,7 +13,7 @@ from tests.helpers.commands import run, run_process, start_process
 from tests.helpers.hang import HANG
 from tests.helpers.hostile import ALL
 
-HOOK = "\n\n@hookimpl\ndef register_kinds(register):\n    register(kind('mgu'))\n"
+HOOK = "\n\n@hookimpl\ndef register_kinds(register):\n    register(kind('nbrc'))\n"
 WAITS = "import threading\nthreading.Event().wait()\n"
 
 
@@ -22,7 +22,7 @@ def diagnosed(plugins):
     """Return a function that runs doctor on a plugin with the given source."""
 
     def of(source, *options, **environment):
-        plugins.install("mgu", source=source + HOOK, distribution="patient")
+        plugins.install("nbrc", source=source + HOOK, distribution="patient")
         answer = json.loads(run("doctor", "patient", "--json", *options, **environment).stdout)
         [found] = answer["distributions"]
         return found
@@ -114,7 +114,7 @@ subprocess.Popen([sys.executable, "-c", {WAITS!r}], pass_fds=[held])
 def test_interrupt_kills_plugin_processes(plugins, lifeline):
     path, reader = lifeline
     source = f"import os\nheld = os.open({str(path)!r}, os.O_WRONLY)\nos.write(held, b'.')\n{WAITS}"
-    folder = plugins.folder(plugins.install("mgu", source=source, distribution="patient"))
+    folder = plugins.folder(plugins.install("nbrc", source=source, distribution="patient"))
     with start_process("doctor", "patient", "--timeout", "3600", path=[folder]) as doctor:
         select.select([reader], [], [])  # the plugin is being imported
         assert os.read(reader, 1) == b"."
@@ -151,9 +151,9 @@ def test_problems_match_the_errors_of_get_kind(case, tmp_path):
 
 
 def test_one_cause_is_reported_once(plugins):
-    plugins.install("mgu", "mgu2", source="raise RuntimeError", distribution="patient")
+    plugins.install("nbrc", "nbrc2", source="raise RuntimeError", distribution="patient")
     [found] = json.loads(run("doctor", "patient", "--json").stdout)["distributions"]
-    assert found["kinds"] == ["mgu", "mgu2"]
+    assert found["kinds"] == ["nbrc", "nbrc2"]
     assert len(found["problems"]) == 1
 
 
@@ -215,7 +215,7 @@ def test_import_beside_an_unreadable_distribution_points_to_doctor(tmp_path):
 
 
 def test_versions_and_variables_of_rnnkit_are_reported(diagnosed, plugins):
-    plugins.install("mgu", distribution="patient")
+    plugins.install("nbrc", distribution="patient")
     answer = json.loads(run("doctor", "patient", "--json", RNNKIT_ALLOW_PLUGINS="patient").stdout)
     assert answer["environment"] == {"RNNKIT_ALLOW_PLUGINS": "patient"}
     assert answer["versions"]["Python"] == ".".join(map(str, sys.version_info[:3]))

@@ -79,7 +79,7 @@ def test_wide_table_becomes_paragraphs(command):
 
 
 def test_columns_align_in_any_script(plugins):
-    plugins.install("門", "mgu", distribution="acme-cells")
+    plugins.install("門", "nbrc", distribution="acme-cells")
     lines = run("list", "acme-cells").output.splitlines()
     places = [sum(2 if each == "門" else 1 for each in line[: line.index("acme-cells ")]) for line in lines[2:]]
     assert len(set(places)) == 1
@@ -165,11 +165,11 @@ def test_kinds_complete(command):
 
 
 def test_bare_names_complete_unless_they_are_ambiguous(plugins, monkeypatch):
-    for name, kinds in {"acme-cells": ["mgu", "mgu2"], "other-cells": ["mgu"]}.items():
+    for name, kinds in {"acme-cells": ["nbrc", "nbrc2"], "other-cells": ["nbrc"]}.items():
         plugins.install(*kinds, distribution=name)
-    monkeypatch.setenv("COMP_WORDS", "rnnkit show mg")
+    monkeypatch.setenv("COMP_WORDS", "rnnkit show nb")
     monkeypatch.setenv("COMP_CWORD", "2")
-    assert run(_RNNKIT_COMPLETE="bash_complete").output.split() == ["plain,mgu2"]
+    assert run(_RNNKIT_COMPLETE="bash_complete").output.split() == ["plain,nbrc2"]
 
 
 def test_distributions_complete():
@@ -192,7 +192,7 @@ def test_each_shell_gets_its_script(shell):
 
 
 def test_completion_ignores_broken_plugins(plugins, monkeypatch):
-    plugins.install("mgu", source="raise RuntimeError")
+    plugins.install("nbrc", source="raise RuntimeError")
     monkeypatch.setenv("COMP_WORDS", "rnnkit show lst")
     monkeypatch.setenv("COMP_CWORD", "2")
     assert run(_RNNKIT_COMPLETE="bash_complete", RNNKIT_STRICT_PLUGINS="1").output.strip() == ""

@@ -26,14 +26,14 @@ from tests.helpers.plugins_on_disk import write_distribution
 
 OUTPUT_FILES = Path(__file__).parent / "terminal_output"
 HOOK = "@hookimpl\ndef register_kinds(register):\n    register(kind({name!r}, {fields}))\n"
-MGU = r"""summary="A minimal gated unit: one gate decides both what to forget and what to take in.", equation=(
-    r"f_t &= \sigma(W_{if} x_t + b_f + W_{hf} h_{t-1}) \\ h_t &= (1 - f_t) \odot h_{t-1} + f_t \odot \tilde{h}_t"
+NBRC = r"""summary="A bistable recurrent cell: each unit can hold one bit for any number of steps.", equation=(
+    r"c_t &= \sigma(W_{ic} x_t + b_c + W_{hc} h_{t-1}) \\ h_t &= c_t \odot h_{t-1} + (1 - c_t) \odot \tilde{h}_t"
 )"""
 # distribution: name of its kind, source of its module
 PLUGINS = {
-    "acme-cells": ("mgu", HOOK.format(name="mgu", fields=MGU)),
+    "acme-cells": ("nbrc", HOOK.format(name="nbrc", fields=NBRC)),
     "acme-lstm": ("lstm", HOOK.format(name="lstm", fields="")),
-    "other-cells": ("mgu", HOOK.format(name="mgu", fields="")),
+    "other-cells": ("nbrc", HOOK.format(name="nbrc", fields="")),
     "prints-a-banner": ("banner", "print('Welcome!')\n" + HOOK.format(name="banner", fields="")),
     "ends-its-process": ("over", "import os\n\nos._exit(3)"),
     "blocked-cells": ("off", HOOK.format(name="off", fields="")),
@@ -53,17 +53,17 @@ COMMANDS = {
     **{f"{name}-help": f"{name} --help" for name in SUMMARIES},
     "list": "list",
     "list-all": "list *cell* --all",
-    "list-load": "list m --load",
+    "list-load": "list ?[bs]* --load",
     "list-nothing": "list lstn",
     "list-blocked": "list off",
     "show": "show lstm",
     "show-cell": "show rnn_cell",
-    "show-plugin": "show acme-cells/mgu",
+    "show-plugin": "show acme-cells/nbrc",
     "show-unknown": "show lstn",
     "why": "why lstm",
-    "why-ambiguous": "why mgu",
+    "why-ambiguous": "why nbrc",
     "why-blocked": "why off",
-    "why-qualified": "why acme-cells/mgu",
+    "why-qualified": "why acme-cells/nbrc",
     "why-unknown": "why lstn",
     "doctor": "doctor",
     "doctor-one": "doctor without-dependency",
@@ -81,10 +81,10 @@ COMMANDS = {
     "verify-drifted": "verify drifted.safetensors",
     "verify-unreadable": "verify model.yaml",
     "check": "check gru --only fields_take_effect --only record_is_complete --only step_matches_equation",
-    "check-broken": "check acme-cells/mgu --only record --only output_shape",
+    "check-broken": "check acme-cells/nbrc --only record --only output_shape",
     "check-unknown": "check gru --only pading_has_no_effect",
     "new-plugin": f"new-plugin {NEW} --kind leaky",
-    "new-plugin-taken": "new-plugin my-cells --kind mgu",
+    "new-plugin-taken": "new-plugin my-cells --kind nbrc",
     "new-plugin-refused": "new-plugin Acme.Cells --kind lstm --directory nowhere",
 }
 # lines for other programs are not wrapped

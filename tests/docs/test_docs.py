@@ -14,7 +14,7 @@ from rnnkit.testing import use_catalog
 from tests.helpers.kinds import CORE
 from tests.helpers.pages import DOCS, EXAMPLE_READMES, EXCERPT, PAGES, ROOT, TOOLS, TYPED, blocks_of, run_page
 
-OF_THE_EXAMPLE = DOCS / "kinds/mgu.md"  # the kind of a plugin
+OF_THE_EXAMPLE = DOCS / "kinds/nbrc.md"  # the kind of a plugin
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -26,10 +26,10 @@ def test_code_of_page_runs_with_the_shown_output(page, tmp_path, monkeypatch):
 
 
 def test_readme_excerpt_matches_the_plugin():
-    example = ROOT / "docs/examples/rnnkit-mgu"
+    example = ROOT / "docs/examples/rnnkit-nbrc"
     blocks = blocks_of(ROOT / "README.md")
     [excerpt] = [code.removeprefix(EXCERPT) for _, code, _ in blocks if code.startswith(EXCERPT)]
-    module = (example / "rnnkit_mgu.py").read_text(encoding="utf-8").splitlines()
+    module = (example / "rnnkit_nbrc.py").read_text(encoding="utf-8").splitlines()
     assert [line for line in excerpt.splitlines() if line.strip() != "..." and line not in module] == []
     [entry_point] = [code for language, code, _ in blocks if language == "toml"]
     assert entry_point in (example / "pyproject.toml").read_text(encoding="utf-8")

@@ -57,7 +57,7 @@ def test_picture_is_up_to_date():
 
 
 def test_picture_names_a_kind_of_each_family():
-    named = {name for names in unrolled.CHIPS for name in names} - {"rnnkit-mgu/mgu", "your own"}
+    named = {name for names in unrolled.CHIPS for name in names} - {"rnnkit-nbrc/nbrc", "your own"}
     assert named <= set(list_kinds())
     assert {get_kind(kind).family for kind in named} == {"gated", "linear", "matrix", "continuous", "simple"}
 

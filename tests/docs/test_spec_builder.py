@@ -327,7 +327,7 @@ def test_overrides_of_the_command_create_the_spec(valid):
         assert override_spec(example_spec(spec.kind), shlex.split(summary)[3:]) == spec
 
 
-@pytest.mark.parametrize("kind_shown", ["mixed", "rnnkit-mgu/mgu"])
+@pytest.mark.parametrize("kind_shown", ["mixed", "rnnkit-nbrc/nbrc"])
 def test_shown_commands_report_the_same_parameters(kind_shown, valid, tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path[:2])}  # where the example is installed
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -59,13 +59,13 @@ def table_of(*rows):
 
 def test_cells_show_the_outcomes():
     rows = [
-        ROW | {"title": "A", "outcomes": {"gru": "", "p/mgu": ""}},
-        ROW | {"title": "B", "lines": 4, "outcomes": {"gru": "", "p/mgu": "TypeError: x"}, "limit": "Use A."},
-        ROW | {"title": "C", "outcomes": {"p/mgu": "TypeError: y"}, "limit": "Use A."},
+        ROW | {"title": "A", "outcomes": {"gru": "", "p/nbrc": ""}},
+        ROW | {"title": "B", "lines": 4, "outcomes": {"gru": "", "p/nbrc": "TypeError: x"}, "limit": "Use A."},
+        ROW | {"title": "C", "outcomes": {"p/nbrc": "TypeError: y"}, "limit": "Use A."},
         ROW | {"title": "D", "outcomes": {"gru": "TypeError: z"}, "limit": "Use B."},
     ]
     assert table_of(*rows) == [
-        "| example | `gru` | `mgu` |",
+        "| example | `gru` | `nbrc` |",
         "|---|:-:|:-:|",
         "| [A](hub.md) | ✓ | ✓ |",
         "| [B](hub.md) | +4 | ✗ <sup>1</sup> |",

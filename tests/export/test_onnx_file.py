@@ -17,7 +17,7 @@ from rnnkit.export._verification import verify
 from rnnkit.files import read_onnx_metadata
 from tests.helpers.models import small_model
 
-MGU = "rnnkit-mgu/mgu"
+NBRC = "rnnkit-nbrc/nbrc"
 NATIVE = {"RNN", "GRU", "LSTM"}
 
 
@@ -48,7 +48,7 @@ def close(found, expected):
         ("lstm", {"bidirectional": True, "readout": "all"}, {"LSTM": 2}),
         ("lstm", {"num_layers": 1, "bias": False, "options": {"proj_size": 4}}, {"Scan": 1}),
         ("mixed", {"readout": "max"}, {"LSTM": 1, "GRU": 1}),
-        (MGU, {"num_layers": 1, "bidirectional": True, "readout": "mean"}, {"Scan": 2}),
+        (NBRC, {"num_layers": 1, "bidirectional": True, "readout": "mean"}, {"Scan": 2}),
         ("gru_cell", {"batch_first": False, "num_embeddings": 7, "readout": "all"}, {"GRU": 2}),
     ],
 )
@@ -76,7 +76,7 @@ def test_outputs_equal_those_of_each_sequence_alone(exported, changes, expected,
         close(list(flatten_state(final_in_file).values()), list(flatten_state(final).values()))
 
 
-@pytest.mark.parametrize(("exported", "changes"), [("lstm", {}), (MGU, {"batch_first": False, "readout": "all"})])
+@pytest.mark.parametrize(("exported", "changes"), [("lstm", {}), (NBRC, {"batch_first": False, "readout": "all"})])
 @torch.no_grad()
 def test_steps_equal_the_whole_sequence(exported, changes, tmp_path):
     model, path = model_of(exported, **changes), tmp_path / "step.onnx"

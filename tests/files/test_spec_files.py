@@ -454,7 +454,7 @@ WRONG_HEADS = [
     ("format_version: one", "format_version: Input should be 1, but is 'one'"),
     ("format_version: true", "format_version: Input should be 1, but is True"),
     ("format_version: 0", "format_version: Input should be 1, but is 0"),
-    ("plugin: a b", "plugin: Input should be a requirement such as 'rnnkit-mgu==0.1.0', but is 'a b'"),
+    ("plugin: a b", "plugin: Input should be a requirement such as 'rnnkit-nbrc==0.1.0', but is 'a b'"),
     ("plugin: 3", "plugin: Input should be a requirement"),
     ("plugin: other==1", "plugin: The kind 'gru' is not provided by other==1"),
 ]
@@ -676,9 +676,9 @@ def test_plugin_of_returns_a_pip_requirement(plugins):
 @pytest.mark.parametrize(
     ("text", "plugin"),
     [
-        ("rnnkit-mgu==0.1.0", ("rnnkit-mgu", "0.1.0")),
-        ("Rnnkit_MGU == 1!2.0rc1+local.3", ("rnnkit-mgu", "1!2.0rc1+local.3")),
-        ("rnnkit.mgu", ("rnnkit-mgu", None)),
+        ("rnnkit-nbrc==0.1.0", ("rnnkit-nbrc", "0.1.0")),
+        ("Rnnkit_NBRC == 1!2.0rc1+local.3", ("rnnkit-nbrc", "1!2.0rc1+local.3")),
+        ("rnnkit.nbrc", ("rnnkit-nbrc", None)),
     ],
 )
 def test_pins_are_parsed_like_pip_requirements(text, plugin):

@@ -32,7 +32,7 @@ HEAVY = {
     "weights",
 }
 TOOLS = sorted(page for page in (DOCS / "tools").glob("*.md") if page.stem in HEAVY)
-# in an environment in which the example is installed: test_mgu_example.py, test_adapter_examples.py
+# in an environment in which the example is installed: test_nbrc_example.py, test_adapter_examples.py
 EXAMPLE_READMES = sorted(EXAMPLES.glob("*/README.md"))
 ELSEWHERE = [
     *TYPED,
@@ -46,7 +46,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(set(DOCS.rglob("*
 # a block of code, and the text block that may follow it at once: what it prints
 BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 FILE_NAME = re.compile(r"# ([\w-]+\.(?:py|yaml|toml))\n")
-EXCERPT = "# rnnkit_mgu.py (excerpt)\n"
+EXCERPT = "# rnnkit_nbrc.py (excerpt)\n"
 # what continuous integration itself is: a test of these would run the tests
 OUTERMOST = re.compile(r"\$ (make|\.ci/run)\b")
 # what wants an environment of its own, so as not to change the one that the tests run in

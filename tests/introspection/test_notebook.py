@@ -216,10 +216,10 @@ def test_cells_set_their_alignment():
 
 
 def test_unresolved_spec_has_html():
-    options = UnresolvedOptions.of({"text": "{}", "deep": [None, 1]}, plugin="rnnkit-mgu==0.1.0")
-    spec = RecurrentSpec(kind="rnnkit-mgu/mgu", input_size=1, hidden_size=2, options=options)
+    options = UnresolvedOptions.of({"text": "{}", "deep": [None, 1]}, plugin="rnnkit-nbrc==0.1.0")
+    spec = RecurrentSpec(kind="rnnkit-nbrc/nbrc", input_size=1, hidden_size=2, options=options)
     shown = page(spec)
-    assert "not installed: rnnkit-mgu==0.1.0" in shown.text
+    assert "not installed: rnnkit-nbrc==0.1.0" in shown.text
     assert {"options.text": "'{}'", "options.deep": "[None, 1]"}.items() <= values(spec).items()
     assert not any(name.startswith("options.") for name in shown.faint)
 

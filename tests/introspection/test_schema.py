@@ -183,8 +183,8 @@ WRONG = {
     "a later format": LSTM | {"format_version": 2},
     "a format in quotes": LSTM | {"format_version": "1"},
     "a plugin that is a number": LSTM | {"plugin": 1},
-    "a plugin that pip could not install": LSTM | {"plugin": "rnnkit mgu"},
-    "a plugin of the readout that pip could not install": LSTM | {"readout_plugin": "rnnkit mgu"},
+    "a plugin that pip could not install": LSTM | {"plugin": "rnnkit nbrc"},
+    "a plugin of the readout that pip could not install": LSTM | {"readout_plugin": "rnnkit nbrc"},
     "null that is not a list": LSTM | {"null": "options"},
     "null with a number": LSTM | {"null": [1]},
 }

@@ -479,9 +479,9 @@ def test_model_without_meta_support_has_no_multiply_adds():
 
 
 def test_unresolved_spec_names_the_plugin_to_install():
-    options = UnresolvedOptions.of({}, plugin="rnnkit-mgu==0.1.0")
-    spec = RecurrentSpec(kind="rnnkit-mgu/mgu", input_size=1, hidden_size=2, options=options)
-    with pytest.raises(UnresolvedKindError, match=r"rnnkit-mgu==0\.1\.0"):
+    options = UnresolvedOptions.of({}, plugin="rnnkit-nbrc==0.1.0")
+    spec = RecurrentSpec(kind="rnnkit-nbrc/nbrc", input_size=1, hidden_size=2, options=options)
+    with pytest.raises(UnresolvedKindError, match=r"rnnkit-nbrc==0\.1\.0"):
         summarize_spec(spec)
 
 

@@ -15,7 +15,7 @@ from tests.helpers.models import BATCH, TIME, leaves, random_state, small_input,
 
 LENGTHS = [5, 2, 0, 3]
 RESTARTS = torch.tensor([[0, 1, 0, 0, 1], [1, 0, 0, 1, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 1]], dtype=torch.bool)
-NAMES = [*TESTED, "rnnkit-mgu/mgu"]  # the kind of the examples, which has no fused path
+NAMES = [*TESTED, "rnnkit-nbrc/nbrc"]  # the kind of the examples, which has no fused path
 
 
 def build(name, **changes):

@@ -68,7 +68,7 @@ def test_wrong_states_are_refused():
 
 
 # The kinds of the examples are exported as well.
-KINDS = [*TESTED, "rnnkit-mgu/mgu"]
+KINDS = [*TESTED, "rnnkit-nbrc/nbrc"]
 
 
 def example(kind):

@@ -127,11 +127,11 @@ class SelectingCell(HeadsCell):
         return mixed, HeadsState(heads)
 
 
-def mgu_cell(**options):
-    spec = importlib.util.spec_from_file_location("mgu_example", ROOT / "docs/examples/rnnkit-mgu/rnnkit_mgu.py")
+def nbrc_cell(**options):
+    spec = importlib.util.spec_from_file_location("nbrc_example", ROOT / "docs/examples/rnnkit-nbrc/rnnkit_nbrc.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.MGUCell(3, 6, dtype=torch.float64, **options)
+    return module.NBRCCell(3, 6, dtype=torch.float64, **options)
 
 
 CELLS = {
@@ -149,8 +149,8 @@ CELLS = {
     "nn.RNNCell": lambda: ModuleCell(nn.RNNCell),
     "nn.GRUCell": lambda: ModuleCell(nn.GRUCell),
     "nn.LSTMCell": lambda: ModuleCell(nn.LSTMCell),
-    "mgu": mgu_cell,
-    "mgu_without_bias": lambda: mgu_cell(bias=False),
+    "nbrc": nbrc_cell,
+    "nbrc_without_bias": lambda: nbrc_cell(bias=False),
 }
 
 
@@ -169,7 +169,7 @@ def test_all_cells_of_torchrecurrent_have_plans(name):
     assert_plan_equals_steps(randomize(CellOfTorchrecurrent(name)))
 
 
-@pytest.mark.parametrize("name", ["gru_cell", "lstm_cell", "mgu"])
+@pytest.mark.parametrize("name", ["gru_cell", "lstm_cell", "nbrc"])
 def test_plans_run_in_single_precision(name):
     cell = randomize(CELLS[name]())
     plan = plan_of(cell.float())

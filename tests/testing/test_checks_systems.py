@@ -37,7 +37,7 @@ from tests.helpers.planted import Faults, assert_fails, assert_passes, report_of
 MODULES = ["records", "option_effects", "equations", "learning", "serialization", "transforms"]
 CHECKS = [each.name for each in all_checks() if each.function.__module__.rsplit(".")[-1] in MODULES]
 PARALLEL = "ddp_equals_single_process"
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/rnnkit-mgu/rnnkit_mgu.py"
+EXAMPLE = Path(__file__).parents[2] / "docs/examples/rnnkit-nbrc/rnnkit_nbrc.py"
 PAPER = Paper(title="Finding Structure in Time", authors="J. L. Elman", year=1990, link="https://example.org/elman")
 EQUATION = r"h_t &= \tanh(W x_t + U h_{t-1} + b)"
 
@@ -50,9 +50,9 @@ record_of = partial(planted.record_of, **FIELDS)
 # Correct kinds
 
 
-def mgu():
+def nbrc():
     """The record of the example plugin."""
-    spec = spec_from_file_location("rnnkit_mgu", EXAMPLE)
+    spec = spec_from_file_location("rnnkit_nbrc", EXAMPLE)
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     kinds = []
@@ -106,7 +106,7 @@ def of_one_layer(spec):
 
 
 CORRECT = {
-    "mgu": (mgu(), {"pickle_round_trip"}),  # its module was not imported by its name
+    "nbrc": (nbrc(), {"pickle_round_trip"}),  # its module was not imported by its name
     "plain": (record_of(SimpleCell), set()),
     "no_backbone_of_ours": (
         record_of(Odd, options=OddOptions, check=of_one_layer, equation="", papers=()),

@@ -160,7 +160,7 @@ assert_type([provider.note for provider in current_catalog().providers("lstm")],
 
 
 def turn_plugins_off() -> None:
-    set_plugin_policy(allow=["rnnkit-mgu"], block={"other"}, strict=True)
+    set_plugin_policy(allow=["rnnkit-nbrc"], block={"other"}, strict=True)
     set_plugin_policy(allow=None)
 
 

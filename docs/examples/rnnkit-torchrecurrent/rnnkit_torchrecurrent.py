@@ -189,7 +189,6 @@ ENTRIES = {
         arxiv("1611.01578", 2016, "Neural Architecture Search with Reinforcement Learning", "Barret Zoph, Quoc V. Le"),
         notes=(PRODUCT,),
     ),
-    "nbrc": Entry("NBRCell", "Bistable units whose feedback the other units modulate.", BISTABLE),
     "original_lstm": Entry("OriginalLSTMCell", "The LSTM without a forget gate.", HOCHREITER),
     "residual_lstm": Entry(
         "ResLSTMCell",

@@ -1,9 +1,9 @@
 """Model cards for rnnkit: a Markdown page for a kind, generated from its record and from measurements.
 
 ```python
-measurements = measure("mgu")
-save_measurements(measurements, measurements_path("docs/kinds", "mgu"))
-text = card_text("mgu", measurements)
+measurements = measure("nbrc")
+save_measurements(measurements, measurements_path("docs/kinds", "nbrc"))
+text = card_text("nbrc", measurements)
 ```
 
 `rnnkit card` does the same on the command line. Its command is registered in `rnnkit_cards.plugin`, through the hook

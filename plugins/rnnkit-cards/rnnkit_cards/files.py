@@ -15,12 +15,12 @@ FOLDER = "measured"
 
 
 def card_path(folder: str | os.PathLike[str], kind: str) -> Path:
-    """The card of a kind in a folder: `docs/kinds/mgu.md` for `rnnkit-mgu/mgu`."""
+    """The card of a kind in a folder: `docs/kinds/nbrc.md` for `rnnkit-nbrc/nbrc`."""
     return Path(folder) / f"{_bare_name(kind)}.md"
 
 
 def measurements_path(folder: str | os.PathLike[str], kind: str) -> Path:
-    """The measurements of a kind in a folder: `docs/kinds/measured/mgu.json` for `rnnkit-mgu/mgu`."""
+    """The measurements of a kind in a folder: `docs/kinds/measured/nbrc.json` for `rnnkit-nbrc/nbrc`."""
     return Path(folder) / FOLDER / f"{_bare_name(kind)}.json"
 
 

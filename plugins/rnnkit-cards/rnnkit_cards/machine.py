@@ -48,7 +48,7 @@ def single_thread() -> Iterator[None]:
 
 
 def _plugin(kind: str) -> str | None:
-    """The distribution that provides a kind, as `rnnkit-mgu==0.1.0`; None for a kind of this process."""
+    """The distribution that provides a kind, as `rnnkit-nbrc==0.1.0`; None for a kind of this process."""
     candidate = resolve_kind(kind).require()
     if candidate.distribution == "local":
         return None

@@ -107,7 +107,7 @@ class Measurements:
         kind: canonical name of the kind.
         date: date in UTC, as `2026-01-31`.
         machine: the machine.
-        versions: of rnnkit, of the plugin that provides the kind (`rnnkit-mgu==0.1.0`), of torch and of Python.
+        versions: of rnnkit, of the plugin that provides the kind (`rnnkit-nbrc==0.1.0`), of torch and of Python.
         checks: outcome of each conformance check.
         learning: accuracy on the demo task.
         speed: speed at each shape.

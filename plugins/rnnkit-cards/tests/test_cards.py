@@ -67,7 +67,7 @@ NAMES = [kind.rpartition("/")[2] for kind in KINDS]
 each_kind = pytest.mark.parametrize("shown", KINDS, ids=NAMES)
 # meanings of symbols that the author did not explain
 UNEXPLAINED = {"", "defined by its line", "gate, between 0 and 1"}
-OF_CORE = {"gru", "gru_cell", "lstm", "lstm_cell", "mgu", "rnn", "rnn_cell"}
+OF_CORE = {"gru", "gru_cell", "lstm", "lstm_cell", "nbrc", "rnn", "rnn_cell"}
 QUICK = {"only": ["step_matches_equation", "output_shape"], "epochs": 1, "seconds": 0.01}
 
 
@@ -139,7 +139,7 @@ def test_measurements_record_date_machine_and_versions(shown):
     assert found["machine"]["processor"]
     assert found["machine"]["system"]
     assert set(found["versions"]) == {"rnnkit", "plugin", "torch", "python"}
-    assert found["versions"]["plugin"].startswith("rnnkit-mgu==" if "mgu" in shown else "rnnkit==")
+    assert found["versions"]["plugin"].startswith("rnnkit-nbrc==" if "nbrc" in shown else "rnnkit==")
 
 
 @each_kind
@@ -285,7 +285,7 @@ def test_every_function_of_equations_has_a_meaning():
 
 
 @pytest.mark.parametrize(
-    ("name", "gates"), [("lstm", ("i_t", "f_t", "o_t")), ("gru", ("r_t", "z_t")), ("rnn", ()), ("mgu", ("f_t",))]
+    ("name", "gates"), [("lstm", ("i_t", "f_t", "o_t")), ("gru", ("r_t", "z_t")), ("rnn", ()), ("nbrc", ("c_t",))]
 )
 @pytest.mark.usefixtures("_with_example")
 def test_gates_are_lines_with_a_logistic_function(name, gates):

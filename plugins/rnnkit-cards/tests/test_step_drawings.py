@@ -39,7 +39,7 @@ EQUATIONS = {
     "lstm": get_kind("lstm").equation,
     "gru": get_kind("gru").equation,
     "rnn": get_kind("rnn").equation,
-    "mgu": equation_in("examples/rnnkit-mgu/rnnkit_mgu.py", "mgu"),
+    "nbrc": equation_in("examples/rnnkit-nbrc/rnnkit_nbrc.py", "nbrc"),
     "ugrnn": equation_in("plugins/cells.md", "update_gate"),
     "cfn": equation_in("tutorials/write_a_plugin.md", "cfr"),
     "indrnn": r"h_t &= \phi(W x_t + u \odot h_{t-1} + b)",

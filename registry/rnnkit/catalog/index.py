@@ -113,7 +113,7 @@ class Index:
         """The provider that a name stands for, and why. Never fails, and imports no plugin.
 
         Args:
-            name: bare (`mgu`) or with its distribution (`rnnkit-mgu/mgu`, `local/mine`).
+            name: bare (`nbrc`) or with its distribution (`rnnkit-nbrc/nbrc`, `local/mine`).
         """
         if not isinstance(name, str):
             shown = short_repr(name)

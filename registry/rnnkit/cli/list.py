@@ -34,7 +34,7 @@ COLUMNS = [
 def command(console: Console, *, pattern: str | None, load: bool, with_blocked: bool, as_json: bool) -> None:
     """List the installed kinds.
 
-    PATTERN is a part of the name, or a shell pattern for the whole name: 'lstm', '*cell', 'rnnkit-mgu/*'.
+    PATTERN is a part of the name, or a shell pattern for the whole name: 'lstm', '*cell', 'rnnkit-nbrc/*'.
     """
     matching = _matching(current_catalog().providers(), pattern)
     shown = [each for each in matching if with_blocked or each.status != "blocked"]

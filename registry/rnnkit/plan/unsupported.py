@@ -8,7 +8,7 @@ class Unsupported(Exception):  # noqa: N818  # a normal outcome: the step loop r
 
     Args:
         reason: the reason, a clause without a period.
-        line: the line of the step, as `mgu.py, line 12, in MGUCell.step`; empty if it is not known.
+        line: the line of the step, as `nbrc.py, line 12, in NBRCCell.step`; empty if it is not known.
     """
 
     def __init__(self, reason: str, line: str = "") -> None:

@@ -12,7 +12,7 @@ _VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.!+_-]*[A-Za-z0-9])?")
 
 
 class DistributionPin(NamedTuple):
-    """A distribution and its version; `str` returns the pip requirement, such as `rnnkit-mgu==0.1.0`.
+    """A distribution and its version; `str` returns the pip requirement, such as `rnnkit-nbrc==0.1.0`.
 
     Attributes:
         distribution: the normalized name.
@@ -27,19 +27,19 @@ class DistributionPin(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse a requirement such as `rnnkit-mgu==0.1.0` or `rnnkit-mgu`.
+        """Parse a requirement such as `rnnkit-nbrc==0.1.0` or `rnnkit-nbrc`.
 
         Raises:
             ValueError: the text is not a name, or a name and a version.
         """
         name, equal, version = (part.strip() for part in text.partition("=="))
         if not is_distribution(normalized(name)) or (equal and not _VERSION.fullmatch(version)):
-            raise ValueError(f"{text!r} is not a requirement such as 'rnnkit-mgu==0.1.0'")
+            raise ValueError(f"{text!r} is not a requirement such as 'rnnkit-nbrc==0.1.0'")
         return cls(normalized(name), version or None)
 
 
 def plugin_of(kind: str) -> str | None:
-    """Return the distribution that provides a kind, such as `rnnkit-mgu==0.1.0`; None for a local kind.
+    """Return the distribution that provides a kind, such as `rnnkit-nbrc==0.1.0`; None for a local kind.
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError: the name does not resolve to a kind.

@@ -22,7 +22,7 @@ class UnresolvedOptions(Options):
 
     Attributes:
         text: the values as a JSON object.
-        plugin: the distribution that provides the kind, as pip installs it: `rnnkit-mgu==0.1.0`; None: unknown.
+        plugin: the distribution that provides the kind, as pip installs it: `rnnkit-nbrc==0.1.0`; None: unknown.
     """
 
     text: str = "{}"
@@ -108,7 +108,7 @@ def provider_elsewhere(name: str, plugin: str | None) -> DistributionPin | None:
 
     Args:
         name: the name of the kind or readout.
-        plugin: the noted distribution, `rnnkit-mgu==0.1.0`; None: there is none.
+        plugin: the noted distribution, `rnnkit-nbrc==0.1.0`; None: there is none.
     """
     distribution = normalized(name.rpartition("/")[0])
     noted = None if plugin is None else DistributionPin.parse(plugin)

@@ -1,9 +1,9 @@
 """The conformance kit: checks that every kind must pass.
 
 ```python
-print(check_kind("mgu"))
+print(check_kind("nbrc"))
 
-@parametrize_with_checks("mgu")
+@parametrize_with_checks("nbrc")
 def test_conformance(check):
     check.run()
 ```

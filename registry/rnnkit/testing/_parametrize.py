@@ -83,12 +83,12 @@ def parametrize_with_checks(
     """Parametrize a test with every check of some kinds. The test must call `check.run()`.
 
     ```python
-    @parametrize_with_checks("mgu", expected_failures={"seeded_training": "its kernel adds in any order, #12"})
+    @parametrize_with_checks("nbrc", expected_failures={"seeded_training": "its kernel adds in any order, #12"})
     def test_conformance(check):
         check.run()
     ```
 
-    The tests have ids such as `test_conformance[mgu-chunks_equal_full_sequence]`. A test is skipped if its check does
+    The tests have ids such as `test_conformance[nbrc-chunks_equal_full_sequence]`. A test is skipped if its check does
     not apply to the kind. The last test of each kind, `enough_checks_pass`, counts the checks that passed.
 
     Args:

@@ -21,7 +21,7 @@ def describe_raised(error: BaseException) -> str:
 
 
 def raised_at(error: BaseException) -> str:
-    """The innermost line of the plugin's code, as ` (mgu.py, line 12, in MGUCell.step)`; empty if there is none.
+    """The innermost line of the plugin's code, as ` (nbrc.py, line 12, in NBRCCell.step)`; empty if there is none.
 
     The plugin is the package that rnnkit or torch called, so that a line of a library that the plugin uses does not
     count.

@@ -76,7 +76,7 @@ class KindReport:
 
     Attributes:
         kind: the canonical name of the kind.
-        plugin: the distribution that provides the kind, as `rnnkit-mgu==0.1.0`; None: registered in this process.
+        plugin: the distribution that provides the kind, as `rnnkit-nbrc==0.1.0`; None: registered in this process.
         versions: the versions of rnnkit and torch.
         seed: the seed of the sizes that some checks draw at random.
         results: one for each check, in order.

@@ -29,7 +29,7 @@ def check_kind(
     """Run the conformance checks on a kind.
 
     ```python
-    report = check_kind("mgu")
+    report = check_kind("nbrc")
     print(report)
     report.require()
     ```

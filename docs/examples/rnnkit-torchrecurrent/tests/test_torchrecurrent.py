@@ -36,8 +36,9 @@ def test_every_cell_is_a_kind_of_rnnkit_or_of_this_package() -> None:
         "JANET": "janet",
         "LEM": "lem",
         "LiGRU": "ligru",
-        "MGU": "mgu",  # of the example rnnkit-mgu
+        "MGU": "mgu",
         "MinimalRNN": "minimalrnn",
+        "NBR": "nbrc",  # of the example rnnkit-nbrc
         "PeepholeLSTM": "peephole_lstm",
         "RAN": "ran",
         "STAR": "star",

@@ -40,7 +40,7 @@ class Origin:
         line_of: returns the line of a value.
         overrides: the overrides, in order.
         plugins: the distributions that provide the `kind` and the `readout` according to the file, such as
-            `rnnkit-mgu==0.1.0`.
+            `rnnkit-nbrc==0.1.0`.
     """
 
     file: str

@@ -153,7 +153,7 @@ def _header_problems(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "format_version", f"Input should be {FORMAT_VERSION}"
     for key in PLUGIN_KEYS.values():
         if key in header and _plugin(header, key) is None:
-            yield key, "Input should be a requirement such as 'rnnkit-mgu==0.1.0'"
+            yield key, "Input should be a requirement such as 'rnnkit-nbrc==0.1.0'"
 
 
 def _plugin(header: Mapping[str, Any], key: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The plugin in `docs/examples/rnnkit-mgu`: installed beside rnnkit in a fresh environment, used, and gone again.
+"""The plugin in `docs/examples/rnnkit-nbrc`: installed beside rnnkit in a fresh environment, used, and gone again.
 
 Nothing is downloaded: the fresh environment finds what the running one has installed, rnnkit and its kinds included.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchrecurrent
+from torch.nn.functional import pad
 
 import rnnkit
 from rnnkit.equation import Equation
@@ -25,16 +26,16 @@ BUILT_IN = ["gru", "gru_cell", "lstm", "lstm_cell", "mixed", "rnn", "rnn_cell"]
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
     """A copy, so that a build leaves nothing in the checkout."""
-    copy = tmp_path_factory.mktemp("example") / "rnnkit-mgu"
+    copy = tmp_path_factory.mktemp("example") / "rnnkit-nbrc"
     ignored = shutil.ignore_patterns("__pycache__", "build", "dist")
-    return Path(shutil.copytree(ROOT / "docs/examples/rnnkit-mgu", copy, ignore=ignored))
+    return Path(shutil.copytree(ROOT / "docs/examples/rnnkit-nbrc", copy, ignore=ignored))
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory, example):
     """A fresh environment with the example installed in it."""
     environment = Environment(tmp_path_factory.mktemp("environment"))
-    assert "rnnkit-mgu/mgu" not in kinds_of(environment), "uninstall rnnkit-mgu from the environment that runs this"
+    assert "rnnkit-nbrc/nbrc" not in kinds_of(environment), "uninstall rnnkit-nbrc from the environment that runs this"
     install(environment, example)
     return environment
 
@@ -42,7 +43,7 @@ def installed(tmp_path_factory, example):
 @pytest.fixture
 def uninstalled(installed, example):
     """The same environment without it, until the test ends."""
-    installed.pip("uninstall", "--yes", "rnnkit-mgu")
+    installed.pip("uninstall", "--yes", "rnnkit-nbrc")
     yield installed
     install(installed, example)
 
@@ -57,7 +58,7 @@ def saved(installed):
         from rnnkit import RecurrentSpec, build_model
 
         spec = RecurrentSpec(
-            kind="mgu", input_size=3, hidden_size=8, num_layers=2, bidirectional=True, dropout=0.5, output_size=2
+            kind="nbrc", input_size=3, hidden_size=8, num_layers=2, bidirectional=True, dropout=0.5, output_size=2
         )
         model, x, y = build_model(spec), torch.randn(16, 5, 3), torch.randn(16, 2)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -88,21 +89,21 @@ def kinds_of(environment):
 # Installed
 
 
-def test_list_shows_mgu_and_builtin_kinds(installed):
-    assert {*BUILT_IN, "rnnkit-mgu/mgu"} <= set(kinds_of(installed))
+def test_list_shows_nbrc_and_builtin_kinds(installed):
+    assert {*BUILT_IN, "rnnkit-nbrc/nbrc"} <= set(kinds_of(installed))
 
 
-def test_bare_name_resolves_to_mgu(installed):
+def test_bare_name_resolves_to_nbrc(installed):
     printed = installed.code("""
         from rnnkit import RecurrentSpec, resolve_kind
 
-        print(resolve_kind("mgu"))
-        print(RecurrentSpec(kind="mgu", input_size=3, hidden_size=4).kind)
+        print(resolve_kind("nbrc"))
+        print(RecurrentSpec(kind="nbrc", input_size=3, hidden_size=4).kind)
         """)
     assert printed.splitlines() == [
-        "mgu -> rnnkit-mgu/mgu: it has no other provider",
-        "  rnnkit-mgu/mgu: rnnkit_mgu (distribution rnnkit-mgu 0.1.0, entry point 'mgu'), not loaded",
-        "rnnkit-mgu/mgu",
+        "nbrc -> rnnkit-nbrc/nbrc: it has no other provider",
+        "  rnnkit-nbrc/nbrc: rnnkit_nbrc (distribution rnnkit-nbrc 0.1.0, entry point 'nbrc'), not loaded",
+        "rnnkit-nbrc/nbrc",
     ]
 
 
@@ -110,12 +111,12 @@ def test_wheel_installs_only_the_module(installed):
     printed = installed.code("""
         from importlib.metadata import files
 
-        print(*sorted({path.parts[0] for path in files("rnnkit-mgu")} - {"__pycache__"}))
-        print(__import__("rnnkit_mgu").__file__)
+        print(*sorted({path.parts[0] for path in files("rnnkit-nbrc")} - {"__pycache__"}))
+        print(__import__("rnnkit_nbrc").__file__)
         """)
     names, module = printed.splitlines()
-    assert names.split() == ["rnnkit_mgu-0.1.0.dist-info", "rnnkit_mgu.py"]
-    assert Path(module) == installed.packages / "rnnkit_mgu.py"
+    assert names.split() == ["rnnkit_nbrc-0.1.0.dist-info", "rnnkit_nbrc.py"]
+    assert Path(module) == installed.packages / "rnnkit_nbrc.py"
 
 
 @pytest.mark.usefixtures("saved")
@@ -134,17 +135,17 @@ def test_new_process_loads_the_trained_model(installed):
         torch.testing.assert_close(model(example["x"]), example["y"])
         print(spec.kind, model.spec == spec)
         """)
-    assert printed == "rnnkit-mgu/mgu True\n"
+    assert printed == "rnnkit-nbrc/nbrc True\n"
 
 
 def test_tests_of_the_plugin_pass(installed, example):
     assert installed.pytest("-W", "error", example / "tests") > 55
 
 
-def test_tests_of_rnnkit_include_mgu(installed):
+def test_tests_of_rnnkit_include_nbrc(installed):
     """Without the checks that compile or export, which the tests of the plugin run."""
     tests = ["tests/testing/test_conformance.py", "tests/model/test_inputs.py"]
-    assert installed.pytest(*tests, "-k", f"mgu and {WITHOUT_COMPILED}", folder=ROOT) > 65
+    assert installed.pytest(*tests, "-k", f"nbrc and {WITHOUT_COMPILED}", folder=ROOT) > 65
 
 
 def test_readme_of_the_plugin_runs_with_the_shown_output(installed, example):
@@ -155,9 +156,9 @@ def test_readme_of_the_plugin_runs_with_the_shown_output(installed, example):
     assert installed.code(code) == shown
 
 
-def test_digits_example_includes_mgu(installed):
+def test_digits_example_includes_nbrc(installed):
     printed = installed.python(ROOT / "docs/examples/digits.py", "--epochs", "1", "--picture", "digits.png")
-    assert re.search(r"│ rnnkit-mgu/mgu +│ rnnkit-mgu +│.*%", printed), printed
+    assert re.search(r"│ rnnkit-nbrc/nbrc +│ rnnkit-nbrc +│.*%", printed), printed
     assert (installed.folder / "digits.png").stat().st_size > 0
 
 
@@ -165,7 +166,7 @@ def test_digits_example_includes_mgu(installed):
 
 
 def test_uninstalled_kind_is_unknown(uninstalled):
-    assert "rnnkit-mgu/mgu" not in kinds_of(uninstalled)
+    assert "rnnkit-nbrc/nbrc" not in kinds_of(uninstalled)
     assert set(BUILT_IN) <= set(kinds_of(uninstalled))
 
 
@@ -183,8 +184,8 @@ def test_saved_spec_names_the_uninstalled_distribution(uninstalled):
             print(error)
         """)
     assert printed.startswith("1 validation error for RecurrentSpec\nkind\n")
-    assert "No distribution 'rnnkit-mgu' with a kind 'mgu' is installed." in printed
-    assert "To use it, run `pip install rnnkit-mgu`." in printed
+    assert "No distribution 'rnnkit-nbrc' with a kind 'nbrc' is installed." in printed
+    assert "To use it, run `pip install rnnkit-nbrc`." in printed
 
 
 # The module
@@ -193,7 +194,7 @@ def test_saved_spec_names_the_uninstalled_distribution(uninstalled):
 @pytest.fixture
 def record(example):
     """The record that the module's hook registers."""
-    spec = spec_from_file_location("rnnkit_mgu", example / "rnnkit_mgu.py")
+    spec = spec_from_file_location("rnnkit_nbrc", example / "rnnkit_nbrc.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     kinds = []
@@ -203,7 +204,7 @@ def record(example):
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
-def test_mgu_matches_its_equation(record, bias):
+def test_nbrc_matches_its_equation(record, bias):
     with rnnkit.register_kind(record) as local:
         model = small_model(local.name, num_layers=1, bias=bias)
     x, state = small_input().requires_grad_(), random_state(model)
@@ -222,9 +223,9 @@ def test_mgu_matches_its_equation(record, bias):
 
 def by_equation(equation, cell, x, h):
     """The output and the final h of one layer and direction."""
-    weights = [*cell.weight_ih.chunk(2), cell.weight_hf, cell.weight_hn]
-    biases = [0, 0] if cell.bias is None else cell.bias.chunk(2)
-    names = ["W_{if}", "W_{in}", "W_{hf}", "W_{hn}", "b_f", "b_n"]
+    weights = [*cell.weight_ih.chunk(3), *cell.weight_hh.chunk(2)]
+    biases = [0, 0, 0] if cell.bias is None else cell.bias.chunk(3)
+    names = ["W_{ia}", "W_{ic}", "W_{in}", "W_{ha}", "W_{hc}", "b_a", "b_c", "b_n"]
     symbols = dict(zip(names, [*weights, *biases], strict=True))
     outputs = []
     for x_t in x.unbind(1):
@@ -233,11 +234,11 @@ def by_equation(equation, cell, x, h):
     return torch.stack(outputs, dim=1), h
 
 
-def test_mgu_matches_torchrecurrent(record):
+def test_nbrc_matches_torchrecurrent(record):
     """Outputs, final states and gradients of two layers, against cells that somebody else wrote."""
     with rnnkit.register_kind(record) as local:
         model = small_model(local.name)
-    ours, theirs = model.backbone, torchrecurrent.MGU(3, 6, num_layers=2, batch_first=True).double()
+    ours, theirs = model.backbone, torchrecurrent.NBR(3, 6, num_layers=2, batch_first=True).double()
     for parameter in theirs.parameters():
         torch.nn.init.normal_(parameter)
     with torch.no_grad():
@@ -259,17 +260,13 @@ def test_mgu_matches_torchrecurrent(record):
     torch.testing.assert_close([parameter.grad for parameter in ours.parameters()], gradients)
 
 
-def as_ours(theirs, value, bias=lambda cell: cell.bias_ih + cell.bias_hh):
-    """A value of each parameter of torchrecurrent's cells, in the order and the shapes of the example's."""
-    return [
-        tensor
-        for cell in theirs.cells
-        for tensor in (value(cell.weight_ih), *value(cell.weight_hh).chunk(2), bias(cell))
-    ]
+def as_ours(theirs, value, bias=lambda cell: cell.bias_ih + pad(cell.bias_hh, (0, cell.hidden_size))):
+    """A value of each parameter of torchrecurrent's cells, in the order of the example's."""
+    return [tensor for cell in theirs.cells for tensor in (value(cell.weight_ih), value(cell.weight_hh), bias(cell))]
 
 
 def test_plugin_uses_only_the_public_api(example):
-    tree = ast.parse((example / "rnnkit_mgu.py").read_text(encoding="utf-8"))
+    tree = ast.parse((example / "rnnkit_nbrc.py").read_text(encoding="utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     from_rnnkit = [node for node in imports if "rnnkit" in ast.unparse(node)]
     names = [alias.name for node in from_rnnkit for alias in node.names]

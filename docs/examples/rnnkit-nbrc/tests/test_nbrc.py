@@ -1,4 +1,4 @@
-"""The kind `mgu` passes the conformance checks and computes the equations of its paper."""
+"""The kind `nbrc` passes the conformance checks and computes the equations of its paper."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnkit import CellState, RecurrentSpec, build_model, get_kind
 from rnnkit.testing import KindCheck, parametrize_with_checks
-from rnnkit_mgu import MGUCell
+from rnnkit_nbrc import NBRCCell
 
 BATCH, TIME = 4, 5
 directions = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
@@ -24,23 +24,23 @@ def _seed() -> None:
 
 def small_model(**changes: Any) -> Any:
     fields = {"input_size": 3, "hidden_size": 6, "num_layers": 2, "output_size": 2, "readout": "all", **changes}
-    return build_model(RecurrentSpec(kind="mgu", **fields), dtype=torch.float64)
+    return build_model(RecurrentSpec(kind="nbrc", **fields), dtype=torch.float64)
 
 
 def small_input() -> Tensor:
     return torch.randn(BATCH, TIME, 3, dtype=torch.float64)
 
 
-@parametrize_with_checks("rnnkit-mgu/mgu", minimum=63)
+@parametrize_with_checks("rnnkit-nbrc/nbrc", minimum=63)
 def test_conformance(check: KindCheck) -> None:
     check.run()
 
 
 def test_kind_is_registered() -> None:
     model = small_model()
-    assert model.spec.kind == "rnnkit-mgu/mgu"
-    assert get_kind("mgu").cell is MGUCell
-    assert [type(cell) for cell in model.backbone.cells] == [MGUCell, MGUCell]
+    assert model.spec.kind == "rnnkit-nbrc/nbrc"
+    assert get_kind("nbrc").cell is NBRCCell
+    assert [type(cell) for cell in model.backbone.cells] == [NBRCCell, NBRCCell]
 
 
 # The equation
@@ -83,14 +83,14 @@ def reference(backbone: Any, x: Tensor, state: tuple[CellState, ...]) -> tuple[T
     return x, tuple(final)
 
 
-def paper_step(cell: MGUCell, x_t: Tensor, h: Tensor) -> Tensor:
-    """The equations of the paper, with one W_f and one W_h for the concatenation of h and x."""
-    w_if, w_in = cell.weight_ih.chunk(2)
-    b_f, b_h = (0, 0) if cell.bias is None else cell.bias.chunk(2)
-    w_f, w_h = torch.cat([cell.weight_hf, w_if], dim=1), torch.cat([cell.weight_hn, w_in], dim=1)
-    f_t = torch.sigmoid(torch.cat([h, x_t], dim=1) @ w_f.T + b_f)
-    candidate = torch.tanh(torch.cat([f_t * h, x_t], dim=1) @ w_h.T + b_h)
-    return (1 - f_t) * h + f_t * candidate
+def paper_step(cell: NBRCCell, x_t: Tensor, h: Tensor) -> Tensor:
+    """The equations of the paper, whose U reads x and whose W reads h."""
+    u_a, u_c, u = cell.weight_ih.chunk(3)
+    w_a, w_c = cell.weight_hh.chunk(2)
+    b_a, b_c, b = (0, 0, 0) if cell.bias is None else cell.bias.chunk(3)
+    a_t = 1 + torch.tanh(x_t @ u_a.T + h @ w_a.T + b_a)
+    c_t = torch.sigmoid(x_t @ u_c.T + h @ w_c.T + b_c)
+    return c_t * h + (1 - c_t) * torch.tanh(x_t @ u.T + a_t * h + b)
 
 
 def scalar(output: Tensor, final: tuple[CellState, ...]) -> Tensor:
@@ -107,11 +107,11 @@ def scalar(output: Tensor, final: tuple[CellState, ...]) -> Tensor:
 )
 def test_options_that_the_cell_does_not_support(options: dict[str, Any]) -> None:
     [name] = options
-    with pytest.raises(ValidationError, match=f"(?m)^options.{name}\n.*MGUCell"):
+    with pytest.raises(ValidationError, match=f"(?m)^options.{name}\n.*NBRCCell"):
         small_model(options=options)
 
 
 def test_orthogonal_initialization() -> None:
     for cell in small_model(options={"recurrent_init": "orthogonal"}).backbone.cells:
-        for weight in (cell.weight_hf, cell.weight_hn):
+        for weight in cell.weight_hh.chunk(2):
             torch.testing.assert_close(weight @ weight.T, torch.eye(6, dtype=torch.float64))
