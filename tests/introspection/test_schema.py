@@ -58,9 +58,9 @@ def takes(data):
 
 
 def schema_of_local(options, **fields):
-    """The validator of a schema with one more kind, which this process has registered."""
+    """The validator of a schema with a kind that this process has registered."""
     with register_kind(Kind(name="mine", builder=lambda *_, **__: None, options=options, summary="A test.", **fields)):
-        schema = spec_schema()
+        schema = spec_schema(["lstm", "local/mine"])
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
 
