@@ -109,7 +109,7 @@ def test_gradients_of_gradients(by_feature, delta):
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, 6.0), (20.0, -10.0)], ids=["slow", "fast"])
 def test_long_sequences_in_single_precision(scale, shift, by_feature, delta):
     """With slow decays the state is a sum over all steps; fast decays underflow within a chunk."""
-    double = inputs_of(1024, by_feature=by_feature, delta=delta, scale=scale, shift=shift, batch=1, heads=1, size=4)
+    double = inputs_of(512, by_feature=by_feature, delta=delta, scale=scale, shift=shift, batch=1, heads=1, size=4)
     results = []
     for dtype, compute in ((torch.float32, run), (torch.float64, step_by_step)):
         inputs = [each.detach().to(dtype).requires_grad_() for each in double]

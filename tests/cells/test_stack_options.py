@@ -846,7 +846,7 @@ def test_meta_device_allocates_nothing(stack, name, bidirectional):
     model = build_model(small_spec(stack, bidirectional=bidirectional, **changes), device="meta")
     assert all(tensor.is_meta for tensor in [*model.parameters(), *model.buffers()])
     for mode in (True, False):
-        y, final = model.train(mode)(torch.empty(BATCH, TIME, INPUT_SIZE, device="meta"), return_state=True)
+        y, final = model.train(mode)(torch.empty(BATCH, 2, INPUT_SIZE, device="meta"), return_state=True)
         assert y.shape == (BATCH, 2)
         assert all(part.is_meta for part in leaves(final))
 

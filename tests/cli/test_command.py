@@ -221,7 +221,13 @@ def test_misspelled_command_gets_a_suggestion():
     "arguments", ["show lstn", "summary missing.yaml", "verify {spec}", "init lstn", "schema lstn"]
 )
 def test_error_is_one_line_on_stderr(arguments, spec_file):
-    done = run_process(*arguments.format(spec=spec_file).split())
+    result = run(*arguments.format(spec=spec_file).split())
+    assert result.stdout == ""
+    assert re.fullmatch(r"Error: .+\n", result.stderr)
+
+
+def test_error_of_a_process_is_one_line_on_stderr():
+    done = run_process("show", "lstn")
     assert done.stdout == b""
     assert re.fullmatch(rb"Error: .+\n", done.stderr)
 

@@ -3,7 +3,8 @@
 They are marked `slow`. `make test-slow` runs them alone, `make test-all` runs all tests.
 """
 
-from fnmatch import fnmatchcase
+import re
+from fnmatch import translate
 
 SLOW = {
     "tests/docs/": "run pages, tutorials and examples, and build the site",
@@ -28,6 +29,7 @@ SLOW = {
     "tests/files/test_checkpoint.py::test_a_wrapper_is_refused*[[]compile]": "imports the compiler",
     "tests/cli/test_command.py::test_broken_plugins_do_not_hide_others": "starts a process for each plugin",
     "tests/cli/test_terminal_output.py::test_output_is_unchanged[[]doctor*": "starts a process for each plugin",
+    "tests/cli/test_terminal_output.py::test_table_values*[[]doctor*": "starts a process for each plugin",
     "tests/plan/test_random_steps.py::test_plans_of_many*": "draws many steps",
     "tests/model/test_torch_save.py": "kills processes",
     "tests/export/test_onnx_file.py": "exports to ONNX",
@@ -35,6 +37,19 @@ SLOW = {
     "tests/model/test_sharded.py": "starts processes",
     "tests/model/test_gradient_checkpointing.py::test_compiled*": "imports the compiler",
     "tests/model/test_compile.py": "imports the compiler, compiles and exports",
+    "tests/model/test_lengths.py::test_mask_compiles": "compiles",
+    "tests/model/test_tokens.py::test_token_models_compile*": "compiles and exports",
+    "tests/model/test_readouts.py::test_readout_is_exported*": "exports",
+    "tests/model/test_step_module.py::test_export_with*": "exports",
+    "tests/export/test_flat_model.py::test_exporting_does*": "exports",
+    "tests/cells/test_linear_scan.py::test_operator": "imports the compiler",
+    "tests/cells/test_linear_scan.py::test_compiled*": "compiles",
+    "tests/cells/test_linear_cell.py::test_exported*": "exports",
+    "tests/cells/test_matrix_cell.py::test_exported*": "exports",
+    "tests/cells/test_causal_convolution.py::test_a_compiled*": "compiles",
+    "tests/cells/test_causal_convolution.py::test_an_exported*": "exports to ONNX",
+    "tests/cells/test_time_feature.py::test_a_compiled*": "compiles",
+    "tests/cells/test_time_feature.py::test_an_exported*": "exports to ONNX",
     "tests/cells/test_unroll_operator.py::test_torch_accepts_the_operator*": "imports the compiler",
     "tests/cells/test_planned_operator.py": "imports the compiler",
     "tests/cells/test_state_parts.py::test_a_compiled*": "imports the compiler",
@@ -55,10 +70,11 @@ SLOW = {
     "tests/testing/test_conformance.py::*[[]*-exports_with_free_sizes": "imports the compiler",
     "tests/testing/test_conformance.py::*[[]*-onnx_file_equals_model": "exports to ONNX",
     "tests/testing/test_conformance.py::*[[]*-onnx_steps_equal_forward": "exports to ONNX",
-    # `make test` runs the checks on `lstm` and `lstm_cell`
+    # `make test` runs the checks on `lstm_cell`
     "tests/testing/test_conformance.py::*[[]rnn-*": "runs all checks",
     "tests/testing/test_conformance.py::*[[]rnn_cell-*": "runs all checks",
     "tests/testing/test_conformance.py::*[[]gru-*": "runs all checks",
+    "tests/testing/test_conformance.py::*[[]lstm-*": "runs all checks",
     "tests/testing/test_conformance.py::*[[]gru_cell-*": "runs all checks",
     "tests/testing/test_conformance.py::*[[]mixed-*": "runs all checks",
     "tests/cells/test_unknown_options.py": "runs the kit on copies of the source",
@@ -67,6 +83,9 @@ SLOW = {
 }
 
 
+_SLOW = re.compile("|".join(translate(pattern + "*") for pattern in SLOW))
+
+
 def is_slow(node_id):
     """Return whether a test is one that `make test` leaves out."""
-    return any(fnmatchcase(node_id, pattern + "*") for pattern in SLOW)
+    return _SLOW.match(node_id) is not None

@@ -114,9 +114,9 @@ def test_multiply_adds_match_torch_flop_counter(kind, readout):
     assert summary.note == ""
 
 
-@pytest.mark.parametrize("time", [1, 50])
-@pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize(
+    ("directions", "readout", "time"), [(1, "last", 1), (1, "all", 50), *((2, readout, 50) for readout in READOUTS)]
+)
 @pytest.mark.parametrize("kind_of", GATES)
 def test_multiply_adds_follow_the_formula(kind_of, directions, readout, time):
     inputs, hidden, outputs, gates = 10, 20, 5, GATES[kind_of]

@@ -347,13 +347,19 @@ def test_readout_dropout_acts_on_the_features_before_the_linear_layer():
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's tracer of `scan` warns about its own code
-def test_token_models_compile_export_and_vmap():
+def test_token_models_compile_and_export():
     model = token_model("rnn_cell").eval()
     model.backbone.force_step_loop = True
     compiled = torch.compile(model, backend="eager", fullgraph=True)
     assert_same(compiled(TOKENS), model(TOKENS))
     program = torch.export.export(model, (TOKENS,), dynamic_shapes={"x": {0: torch.export.Dim("batch")}}).module()
     assert_same(program(TOKENS[:3]), model(TOKENS[:3]))
+
+
+@pytest.mark.filterwarnings("ignore")  # as above
+def test_token_models_under_vmap():
+    model = token_model("rnn_cell").eval()
+    model.backbone.force_step_loop = True
     mapped = torch.func.vmap(lambda tokens: model(tokens[None])[0])(TOKENS)
     assert_same(mapped, model(TOKENS))
 

@@ -16,8 +16,8 @@ def test_pattern_names_a_file_or_folder(pattern):
 
 def test_slow_tests_are_selected_by_node_id():
     assert is_slow("tests/docs/test_docs.py::test_x")
-    assert is_slow("tests/testing/test_conformance.py::test_x[lstm-ddp_equals_single_process]")
-    assert not is_slow("tests/testing/test_conformance.py::test_x[lstm-loss_falls]")
+    assert is_slow("tests/testing/test_conformance.py::test_x[lstm_cell-ddp_equals_single_process]")
+    assert not is_slow("tests/testing/test_conformance.py::test_x[lstm_cell-loss_falls]")
 
 
 def test_patterns_of_conformance_tests_name_checks_or_kinds():

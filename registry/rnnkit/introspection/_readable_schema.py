@@ -63,6 +63,7 @@ def _with_descriptions(class_schema: JsonSchemaValue, cls: type) -> JsonSchemaVa
 
 # Pydantic's `use_attribute_docstrings` parses the source when a class is created, which adds 10 ms to the import of
 # rnnkit's own options, and drops the texts of inherited fields. Here the source is parsed when somebody asks for it.
+@lru_cache(maxsize=256)  # a schema describes each class several times; the limit lets classes go
 def _field_texts(cls: type) -> dict[str, str]:
     """Return the string below each field in the source of a class and of its bases; the nearest class wins."""
     texts: dict[str, str] = {}

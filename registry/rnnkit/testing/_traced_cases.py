@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -39,8 +40,8 @@ def traced_cases(
 
 
 def small(kind: KindUnderTest, *, bidirectional: bool = True) -> Changes:
-    """Changes for models that are traced in seconds: of a stack, one layer."""
-    both: Changes = {"bidirectional": bidirectional}
+    """Changes for models that are traced in seconds: of a stack of cells, one layer in one direction."""
+    both: Changes = {"bidirectional": bidirectional and not kind.runs_cell_by_cell}
     one: Changes = kind.one_layer if kind.is_stack else {}
     return next((each for each in ({**both, **one}, both, one) if kind.accepts(**each)), {})
 
@@ -62,15 +63,22 @@ def _changed_computations(kind: KindUnderTest, *, new_operators: bool) -> list[C
 
     The first ones have the most operators that the default does not have, such as that of `.item()`.
     """
+    usual, found = _computations(kind)
+    new = {each: len({*each.operators} - {*usual.operators}) for each in found}
+    ordered = sorted(found, key=lambda each: -new[each])
+    return [found[each] for each in ordered if new[each] or not new_operators]
+
+
+@lru_cache(maxsize=1)  # the checks of a kind run one after another
+def _computations(kind: KindUnderTest) -> tuple[_Computation, dict[_Computation, Changes]]:
+    """Return the computation with the default options, and the others, each with the first variant that has it."""
     default, *variants = [each for each in kind.variants if kind.accepts(**each)]
     usual = _computation(Case(kind.spec(**default)))
     found: dict[_Computation, Changes] = {}
     for variant in variants:
         found.setdefault(_computation(Case(kind.spec(**variant))), variant)
     found.pop(usual, None)
-    new = {each: len({*each.operators} - {*usual.operators}) for each in found}
-    ordered = sorted(found, key=lambda each: -new[each])
-    return [found[each] for each in ordered if new[each] or not new_operators]
+    return usual, found
 
 
 def _computation(case: Case) -> _Computation:

@@ -173,6 +173,11 @@ class KindUnderTest:
         return isinstance(self.model.backbone, CellStack)
 
     @property
+    def runs_cell_by_cell(self) -> bool:
+        """Whether it is a stack whose cells run one after another: all layers and directions run the same code."""
+        return self.is_stack and all(cell.unroll_layers is Cell.unroll_layers for cell in self._cells)
+
+    @property
     def has_fused_path(self) -> bool:
         """Whether a cell overrides `unroll` or `unroll_layers`."""
         fused = (Cell.unroll, Cell.unroll_layers)

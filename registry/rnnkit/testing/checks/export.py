@@ -75,7 +75,7 @@ def onnx_steps_equal_forward(context: CheckContext) -> None:
     one in place, or fixes the batch size.
     """
     _require_onnx(context)
-    for case in traced_cases(context, {"bidirectional": False}, new_operators=True, readout="all"):
+    for case in traced_cases(context, small(context.kind, bidirectional=False), new_operators=True, readout="all"):
         model = case.model(dtype=torch.float32)
         x, state = case.input(dtype=torch.float32), random_state(model)
         expected = leaves(model(x, state, return_state=True))

@@ -86,7 +86,8 @@ def double_backward(context: CheckContext) -> None:
 
     A custom backward pass uses tensors that are detached from the graph.
     """
-    for case in context.cases(DIRECTIONS, readout="all"):
+    layers = context.kind.one_layer if context.kind.is_stack else {}  # all layers have the same cells
+    for case in context.cases(DIRECTIONS, readout="all", **layers):
         with context.optional_feature("double backward"):
             _penalty_gradients(case.model(), case.input())
         error = _gradgradcheck_error(case)
