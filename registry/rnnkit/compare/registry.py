@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
-from rnnkit._messages import did_you_mean, join_quoted
+from rnnkit._messages import did_you_mean, join_quoted, short_repr
 from rnnkit.catalog import Candidate, current_catalog, list_tasks
 from rnnkit.compare.task import Task
-from rnnkit.errors import CompareError
+from rnnkit.errors import CompareError, PluginError
 
 _CALL = re.compile(r"(?P<name>[^\s()]+)(?:\((?P<arguments>.*)\))?")
 
@@ -65,7 +65,11 @@ def _by_default(names: Iterable[str]) -> list[Task]:
 
 
 def _class_of(name: str) -> type[Task]:
-    task: type[Task] = current_catalog().tasks.get(name)
+    task = current_catalog().tasks.get(name)
+    if not (isinstance(task, type) and issubclass(task, Task)) or inspect.isabstract(task):
+        raise PluginError(
+            f"The task {name!r} must be a subclass of rnnkit.compare.Task with all its methods, but is {short_repr(task)}"
+        )
     return task
 
 

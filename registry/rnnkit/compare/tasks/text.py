@@ -66,8 +66,9 @@ def _tokens() -> tuple[str, Tensor]:
     """Return the characters that occur, sorted, and the text as indices of them."""
     from pydoc_data.topics import topics
 
-    paragraphs = dict.fromkeys(each for topic in topics.values() for each in topic.split("\n\n"))
-    text = "\n\n".join(paragraphs)
+    # Some topics contain others, whose lines are indented and broken differently.
+    paragraphs = {" ".join(each.split()): each for topic in topics.values() for each in topic.split("\n\n")}
+    text = "\n\n".join(paragraphs.values())
     characters = "".join(sorted(set(text)))
     indices = {character: index for index, character in enumerate(characters)}
     return characters, torch.tensor([indices[each] for each in text])
