@@ -68,7 +68,8 @@ def _class_of(name: str) -> type[Task]:
     task = current_catalog().tasks.get(name)
     if not (isinstance(task, type) and issubclass(task, Task)) or inspect.isabstract(task):
         raise PluginError(
-            f"The task {name!r} must be a subclass of rnnkit.compare.Task with all its methods, but is {short_repr(task)}"
+            f"The task {name!r} must be a subclass of rnnkit.compare.Task with all its methods, but is "
+            f"{short_repr(task)}"
         )
     return task
 

@@ -120,7 +120,7 @@ def _require_different_times(
         if (steps == 0).any():
             row = frame.iloc[chosen[int((steps == 0).argmax())]]
             raise CompareError(
-                f"Group {row[columns.group]!r} has the time {row[columns.time]!r} twice: drop a row, or choose a "
+                f"Group {str(row[columns.group])!r} has the time {row[columns.time]!s} twice: drop a row, or choose a "
                 "`group` that tells the sequences apart"
             )
 
@@ -139,8 +139,8 @@ def _require_all_classes(data: Sequences, training: Indices) -> None:
         if number not in known:
             count = sum(int((each == number).any()) for each in data.target)
             raise CompareError(
-                f"Class {label!r} is in {count} of the {len(data.target)} sequences, but in none for training: leave "
-                "its sequences out, or use another `seed`"
+                f"Class {label!r} is in {count} of the {len(data.target)} sequences, but in none for training: merge it "
+                "with another class, or leave its sequences out"
             )
 
 
