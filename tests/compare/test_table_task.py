@@ -311,7 +311,7 @@ ERRORS = {
     "class": (
         lambda f: f.assign(label=np.where(f["number"] == 7, "rare", "a usual one")),
         {},
-        "Class 'rare' is in 1 of the 25 sequences, but in none for training",
+        "Class 'rare' is in 1 of 25 sequences, but in none for training",
     ),
     "constant": (lambda f: f.assign(label="same"), {}, "The target 'label' is constant: all rows have 'same'"),
     "value": (lambda f: f.assign(label=2.5), {}, "All targets of the training are 2.5"),

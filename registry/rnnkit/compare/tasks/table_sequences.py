@@ -139,7 +139,7 @@ def _require_all_classes(data: Sequences, training: Indices) -> None:
         if number not in known:
             count = sum(int((each == number).any()) for each in data.target)
             raise CompareError(
-                f"Class {label!r} is in {count} of the {len(data.target)} sequences, but in none for training: merge it "
+                f"Class {label!r} is in {count} of {len(data.target)} sequences, but in none for training: merge it "
                 "with another class, or leave its sequences out"
             )
 
