@@ -269,7 +269,8 @@ HOOKS = [
         source=f"@hookimpl\ndef register_kind(register): {GOOD}",
         message=(
             "it marks 'register_kind', which is not a hook of rnnkit. Did you mean 'register_kinds'? The hooks are "
-            "`after_build`, `register_commands`, `register_executors`, `register_kinds`, `register_readouts`."
+            "`after_build`, `register_commands`, `register_executors`, `register_kinds`, `register_readouts`, "
+            "`register_tasks`."
         ),
     ),
     Hostile(

@@ -20,6 +20,7 @@ PUBLIC = [
     "CellStack",
     "CellState",
     "CheckpointError",
+    "CompareError",
     "ComplexLinearCell",
     "ComplexState",
     "ConvolvedLinearCell",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import fields
+from typing import Any
 
-from rnnkit._messages import did_you_mean, join_quoted
+from rnnkit._messages import did_you_mean, join_quoted, short_repr
 from rnnkit.catalog import Candidate, current_catalog, list_tasks
 from rnnkit.compare.task import Task
-from rnnkit.errors import CompareError
+from rnnkit.errors import CompareError, PluginError
 
 _CALL = re.compile(r"(?P<name>[^\s()]+)(?:\((?P<arguments>.*)\))?")
 
@@ -23,10 +26,16 @@ def find_tasks(names: Iterable[Task | str]) -> list[Task]:
             `all`, which leaves out the tasks whose data is not installed.
 
     Raises:
-        CompareError: a name stands for no task, or its settings are not valid.
+        CompareError: no task has this name, its settings are not valid, or its data is not installed.
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: as for kinds.
     """
-    return [task for name in names for task in ([name] if isinstance(name, Task) else _named(name))]
+    if isinstance(names, Task | str):
+        raise CompareError(f"tasks={names if isinstance(names, Task) else repr(names)} is a single task: write a list")
+    found = [task for name in names for task in ([name] if isinstance(name, Task) else _named(name))]
+    for task in found:
+        if missing := task.missing():
+            raise CompareError(f"Task {task.name!r} needs {missing}")
+    return found
 
 
 def candidates_of(task: Task) -> list[Candidate]:
@@ -40,36 +49,58 @@ def candidates_of(task: Task) -> list[Candidate]:
 
 def _named(text: str) -> list[Task]:
     if text == "all":
-        return [task for name in list_tasks() if not (task := _class_of(name)()).missing()]
+        return [task for task in _by_default(list_tasks()) if not task.missing()]
     if any(sign in text for sign in "*?["):
-        found = list_tasks(text)
-        if not found:
-            raise CompareError(f"No task matches {text!r}: the tasks are {join_quoted(list_tasks())}")
-        return [_class_of(name)() for name in found]
+        if found := list_tasks(text):
+            return _by_default(found)
+        raise CompareError(f"No task matches {text!r}: the tasks are {join_quoted(list_tasks())}")
     match = _CALL.fullmatch(text.strip())
     if match is None:
         raise CompareError(f"{text!r} is not the name of a task: write adding, or adding(length=200)")
     return [_with_settings(_class_of(match["name"]), match["arguments"] or "")]
 
 
+def _by_default(names: Iterable[str]) -> list[Task]:
+    return [_with_settings(_class_of(name), "") for name in names]
+
+
 def _class_of(name: str) -> type[Task]:
-    task: type[Task] = current_catalog().tasks.get(name)
+    task = current_catalog().tasks.get(name)
+    if not (isinstance(task, type) and issubclass(task, Task)) or inspect.isabstract(task):
+        raise PluginError(
+            f"The task {name!r} must be a subclass of rnnkit.compare.Task with all its methods, but is "
+            f"{short_repr(task)}"
+        )
     return task
 
 
-def _with_settings(task: type[Task], arguments: str) -> Task:
+def _with_settings(task: type[Task], text: str) -> Task:
+    """Return a task with the settings of a text such as `200` or `length=200`."""
+    positional, named = _arguments(task, text)
     known = [each.name for each in fields(task)]
-    try:
-        call = ast.parse(f"task({arguments})", mode="eval").body
-        assert isinstance(call, ast.Call)
-        positional = zip(known, map(ast.literal_eval, call.args), strict=False)
-        named = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
-    except (SyntaxError, ValueError) as error:
-        raise CompareError(f"{arguments!r} are no settings of task {task.name!r}: write them as length=200") from error
     for name in named:
         if name not in known:
             raise CompareError(
-                f"The task {task.name!r} has no setting {name!r}.{did_you_mean(name, known)} "
+                f"Task {task.name!r} has no setting {name!r}.{did_you_mean(name, known)} "
                 f"Its settings are {join_quoted(known)}"
             )
-    return task(**dict(positional), **named)
+    try:
+        inspect.signature(task).bind(*positional, **named)
+    except TypeError as error:
+        raise CompareError(f"Task {task.name!r} does not accept the settings ({text}): {error}") from error
+    return task(*positional, **named)
+
+
+def _arguments(task: type[Task], text: str) -> tuple[list[Any], dict[str, Any]]:
+    with suppress(SyntaxError, ValueError):
+        call = ast.parse(f"task({text})", mode="eval").body
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):  # not `task(1)(2)`
+            named = {str(each.arg): _value(each.value) for each in call.keywords}
+            if len(named) == len(call.keywords):  # none of them twice
+                return [_value(each) for each in call.args], named
+    raise CompareError(f"({text}) are not valid settings of task {task.name!r}: write them as length=200")
+
+
+def _value(expression: ast.expr) -> Any:
+    """Return the value of a literal; a word without quotes stands for itself, as in `digits(pixels)`."""
+    return expression.id if isinstance(expression, ast.Name) else ast.literal_eval(expression)

@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Generator
 
-from rnnkit.compare.objective import REGRESSION, Objective
+from rnnkit.compare.objective import REGRESSION
 from rnnkit.compare.task import Batch, GeneratedTask
 from rnnkit.kind import Paper
 
 
 @dataclass(frozen=True)
 class Adding(GeneratedTask):
-    """Add the two marked numbers of a sequence of random numbers; the first mark is in its first half."""
+    """Add the two marked numbers of a sequence of random numbers; each half has one mark."""
 
-    length: int = 100
+    length: Annotated[int, Field(ge=2)] = 100
     """Steps of a sequence."""
 
-    name: ClassVar[str] = "adding"
-    summary: ClassVar[str] = "Add the two marked numbers of a sequence."
-    measures: ClassVar[str] = "memory of two values over half of the sequence and more"
-    source: ClassVar[Paper | str] = Paper(
+    name = "adding"
+    summary = "Add the two marked numbers of a sequence."
+    measures = "memory of two values over half of the sequence and more"
+    source = Paper(
         title="Long Short-Term Memory",
         authors="Sepp Hochreiter, Jürgen Schmidhuber",
         year=1997,
         link="https://doi.org/10.1162/neco.1997.9.8.1735",
     )
-    objective: ClassVar[Objective] = REGRESSION
+    objective = REGRESSION
 
     def fields(self) -> Mapping[str, Any]:
         return {"input_size": 2, "output_size": 1}

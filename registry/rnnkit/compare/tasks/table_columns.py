@@ -1,0 +1,132 @@
+"""The columns of a table: which there are, and whether they hold what a task needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from rnnkit._messages import did_you_mean, join_quoted, short_repr
+from rnnkit.errors import CompareError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_INTEGER_CLASSES = 50  # more may be a quantity: the user has to say
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that a task reads; features that are None are all others."""
+
+    target: str
+    group: str
+    time: str | None
+    features: tuple[str, ...] | None
+    elapsed: bool
+
+
+def checked_columns(frame: pd.DataFrame, columns: Columns) -> Columns:
+    """Return the columns with their features, after a check of each.
+
+    Raises:
+        CompareError: a column is missing, is used twice, holds something else than numbers, or lacks a value.
+    """
+    roles = [each for each in (columns.target, columns.group, columns.time) if each is not None]
+    _require_columns(frame, [*roles, *(columns.features or ())])
+    if columns.elapsed and columns.time is None:
+        raise CompareError("elapsed=True needs a column of times: time='...'")
+    features = columns.features
+    if features is None:
+        features = tuple(str(each) for each in frame.columns if each not in roles)
+    _require_different([*roles, *features])
+    if frame.empty:
+        raise CompareError("The table has no rows")
+    if not features and not columns.elapsed:
+        raise CompareError(f"The table has no column for features beside {join_quoted(roles)}")
+    for each in features:
+        _require_numbers(column_of(frame, each))
+    for each in [*roles, *features]:
+        _require_values(column_of(frame, each))
+    return replace(columns, features=features)
+
+
+def column_of(frame: pd.DataFrame, name: str) -> Any:
+    """Return a column, a `pandas.Series`; type checkers see that it may be a data frame."""
+    return frame[name]
+
+
+def infer_problem(frame: pd.DataFrame, target: str) -> Literal["classification", "regression"]:
+    """Return what a column is for: floats for a regression, anything else for a classification."""
+    from pandas.api import types
+
+    column = column_of(frame, target)
+    if types.is_float_dtype(column):
+        return "regression"
+    if types.is_integer_dtype(column) and (number := column.nunique()) > MOST_INTEGER_CLASSES:
+        raise CompareError(
+            f"The target {target!r} has {number} different integers: say whether they are classes or a quantity, by "
+            "problem='classification' or problem='regression'"
+        )
+    return "classification"
+
+
+def times_of(column: Any) -> Any:
+    """Return times as seconds, or as the numbers that they are.
+
+    Raises:
+        CompareError: they are neither numbers nor dates.
+    """
+    import pandas as pd
+    from pandas.api import types
+
+    if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
+        return column.astype("float64")
+    try:
+        dates = pd.to_datetime(column, format="ISO8601", utc=True)
+    except (TypeError, ValueError) as error:
+        raise CompareError(
+            f"The time {column.name!r} must hold numbers, or dates as ISO 8601 such as 2024-05-31T12:00:00: {error}"
+        ) from error
+    return (dates - dates.min()).dt.total_seconds()
+
+
+def _require_columns(frame: pd.DataFrame, names: list[str]) -> None:
+    known = [str(each) for each in frame.columns]
+    if twice := sorted({name for name in known if known.count(name) > 1}):
+        raise CompareError(f"Several columns of the table are called {join_quoted(twice)}: rename them")
+    for name in names:
+        if name not in known:
+            raise CompareError(
+                f"The table has no column {name!r}.{did_you_mean(name, known)} Its columns are {join_quoted(known)}"
+            )
+
+
+def _require_different(names: list[str]) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CompareError(f"Use each column once: {join_quoted(twice)} occurs more than once in the arguments")
+
+
+def _require_numbers(column: Any) -> None:
+    from pandas.api import types
+
+    if not types.is_numeric_dtype(column) or types.is_complex_dtype(column):
+        raise CompareError(
+            f"The feature {column.name!r} does not hold numbers, but values such as {short_repr(column.iloc[0])}: "
+            "encode it, such as by pandas.get_dummies, or leave it out by features=[...]"
+        )
+
+
+def _require_values(column: Any) -> None:
+    import numpy as np
+    from pandas.api import types
+
+    lacking = column.isna()
+    if types.is_float_dtype(column):
+        lacking |= np.isinf(column.astype("float64"))
+    if lacking.any():
+        row = int(lacking.to_numpy().argmax())
+        value = "no value" if column.isna().iloc[row] else column.iloc[row]
+        raise CompareError(
+            f"Column {column.name!r} has {value} in row {row + 1} of the data, and in {lacking.sum()} of {len(column)} "
+            "rows in all: fill the gaps, such as by DataFrame.interpolate, or drop the rows"
+        )
