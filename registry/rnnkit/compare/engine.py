@@ -6,6 +6,7 @@ import os
 import pickle
 import platform
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
@@ -109,10 +110,16 @@ def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Iterator[tuple
         batch_size=1,
         return_as="generator_unordered",
     )
-    for number, result in side_by_side(map(delayed(attempt), sent)):
-        if isinstance(result, CompareError):
-            raise result
-        yield number, result
+    results = side_by_side(map(delayed(attempt), sent))
+    try:
+        for number, result in results:
+            if isinstance(result, CompareError):
+                raise result
+            yield number, result
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # joblib's, about calls that are not finished
+            results.close()
 
 
 def workers(engine: str, jobs: int, address: str | None) -> int:
