@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -194,8 +196,11 @@ class _Results:
     def complete(self, *, engine: str, jobs: int, address: str | None, progress: bool | None) -> Comparison:
         """Make the runs that are missing."""
         missing = [run for run in self._runs if run.key not in self._results]
-        results = run_all(execute, missing, engine=engine, jobs=jobs, address=address, lost=_lost)
-        with Progress(len(self._runs), len(self._runs) - len(missing), show=progress) as shown:
+        results = run_all(
+            execute, missing, engine=engine, jobs=jobs, address=address, lost=_lost, requires=attrgetter("versions")
+        )
+        # closed at once by an interrupt, which ends the processes
+        with closing(results), Progress(len(self._runs), len(self._runs) - len(missing), show=progress) as shown:
             for run, result in results:
                 self._results[run.key] = result
                 self._save()
