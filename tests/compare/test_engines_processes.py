@@ -1,6 +1,6 @@
 """Engines with two worker processes of loky, Dask and Ray: the same numbers, processes that end, workers that differ.
 
-The functions and tasks that are sent to workers are nested, so that they are pickled as code: workers cannot import tests.
+The functions and tasks that are sent to workers are nested, so that they are pickled as code: workers import no tests.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ DECAY = f"{DECAY_CELL}\n\n@hookimpl\ndef register_kinds(register):\n    register
 @pytest.fixture(autouse=True)
 def _short_folder_of_ray(monkeypatch):
     """Ray's sockets are in its folder, and their paths must be short."""
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # noqa: S108
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     monkeypatch.setenv("RAY_TMPDIR", folder)
     yield
     shutil.rmtree(folder, ignore_errors=True)
@@ -258,13 +258,16 @@ def test_a_dask_worker_with_threads_is_refused():
 
 def test_a_scheduler_without_workers_is_reported(monkeypatch):
     monkeypatch.setattr(pools, "PATIENCE", 1.0)
-    with dask_scheduler() as address, pytest.raises(CompareError, match="No Dask scheduler with workers answers at tcp"):
+    with (
+        dask_scheduler() as address,
+        pytest.raises(CompareError, match="No Dask scheduler with workers answers at tcp"),
+    ):
         list(run_all(abs, [1], engine="dask", address=address, lost=lost))
 
 
 def test_a_scheduler_that_does_not_answer_is_reported(monkeypatch):
     monkeypatch.setattr(pools, "PATIENCE", 1.0)
-    with pytest.raises(CompareError, match="No Dask scheduler with workers answers at 127.0.0.1:9: OSError"):
+    with pytest.raises(CompareError, match=r"No Dask scheduler with workers answers at 127\.0\.0\.1:9: OSError"):
         list(run_all(abs, [1], engine="dask", address="127.0.0.1:9", lost=lost))
 
 

@@ -62,13 +62,16 @@ def run_all(
     if engine == "here":
         yield from ((item, function(item)) for item in items)
         return
+    if not items:
+        return
     calls = dict(enumerate(items))
     sent = {number: (_pickled(function, item), dict(requires(item))) for number, item in calls.items()}
     tries, errors = Counter[int](), dict[int, Exception]()
     with _pool(engine, jobs, address) as pool:
         while calls:
             beside = [number for number in calls if tries[number] < _TRIES]
-            with closing(_attempts(pool, {number: sent[number] for number in beside or [next(iter(calls))]})) as attempts:
+            chosen = {number: sent[number] for number in beside or [next(iter(calls))]}
+            with closing(_attempts(pool, chosen)) as attempts:
                 for number, result in attempts:
                     if isinstance(result, _Ended):
                         tries[number] += 1

@@ -1,8 +1,8 @@
 """The processes that the engines run a function on: of this machine, of a Dask cluster, of a Ray cluster.
 
-joblib has backends for all three. They are not used, because each of them stops at the first process that ends: loky stops
-the other processes of its pool too; with Dask, joblib 1.6 waits forever for a call whose workers ended; Ray's pool sends
-calls in turn to a fixed set of processes, busy or ended, and returns their results all at once.
+joblib has backends for all three, but none survives a process that ends. With loky, all processes of the pool end.
+With Dask, joblib 1.6 waits forever for a call whose workers ended. The one of Ray sends calls in turn to a fixed set of
+processes, busy or ended, and returns their results all at once.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def dask_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
     """The workers of the Dask scheduler at an address, or of one that is started on this machine.
 
     Raises:
-        CompareError: Dask is not installed, the scheduler does not answer, no worker joins it, or a worker has more than
+        CompareError: Dask is not installed, the scheduler does not answer or has no workers, or a worker has more than
             one thread.
     """
     try:
@@ -96,14 +96,14 @@ def dask_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
         except (OSError, TimeoutError, ValueError) as error:
             raise CompareError(
                 f"No Dask scheduler with workers answers at {address}: {describe_exception(error)}. Start one with "
-                "`dask scheduler`, and workers with `dask worker --nthreads 1 SCHEDULER`"
+                "`dask scheduler`, and workers with `dask worker --nthreads 1 --nworkers -1 SCHEDULER`"
             ) from error
         threads = client.nthreads()
         if many := [worker for worker, number in threads.items() if number != 1]:
             # Torch has one generator of random numbers for each process, which the runs of two threads would share.
             raise CompareError(
-                f"The Dask worker {many[0]} has {threads[many[0]]} threads, but a run needs a process of its own: start "
-                "workers with `dask worker --nthreads 1 --nworkers auto SCHEDULER`"
+                f"The Dask worker {many[0]} has {threads[many[0]]} threads, but a run needs a process of its own: "
+                "start workers with `dask worker --nthreads 1 --nworkers -1 SCHEDULER`"
             )
 
         def call(*arguments: Any) -> Any:
