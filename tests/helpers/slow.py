@@ -14,6 +14,7 @@ SLOW = {
     "tests/package/test_typing.py": "starts mypy and pyright",
     "tests/catalog/test_hostile_plugins.py": "starts a process for each broken distribution",
     "tests/catalog/test_processes.py": "starts worker processes",
+    "tests/compare/test_engines_processes.py": "starts worker processes and clusters",
     "tests/cli/test_doctor.py": "starts a process for each plugin, and waits for some that hang",
     "tests/cli/test_scaffold.py": "creates a plugin, installs it and runs its own tests",
     "tests/cli/test_terminal.py": "starts the command in terminals",

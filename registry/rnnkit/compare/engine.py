@@ -1,18 +1,33 @@
-"""Run functions on the processes of joblib, Dask or Ray, and survive processes that end."""
+"""Run a function for many items on the processes of an engine, and survive processes that end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Literal, TypeVar
+import os
+import pickle
+import platform
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from rnnkit._messages import join_quoted
+from rnnkit._messages import describe_exception, did_you_mean, join_quoted, short_repr
+from rnnkit._version import __version__
+from rnnkit.compare.environment import check_versions
+from rnnkit.compare.pools import Pool, dask_pool, local_jobs, loky_pool, ray_pool
 from rnnkit.errors import CompareError
 
 Engine = Literal["loky", "dask", "ray", "here"]
 ENGINES = ("loky", "dask", "ray", "here")
+_POOLS = {"loky": loky_pool, "dask": dask_pool, "ray": ray_pool}
+_TRIES = 2  # side by side with others; the last one is alone
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def _nothing(_: object) -> dict[str, str]:
+    return {}
 
 
 def run_all(
@@ -23,11 +38,12 @@ def run_all(
     jobs: int = -1,
     address: str | None = None,
     lost: Callable[[T, Exception], R],
-) -> Iterator[tuple[T, R]]:
+    requires: Callable[[T], Mapping[str, str]] = _nothing,
+) -> Generator[tuple[T, R]]:
     """Yield each item with the result of a function, as they come.
 
-    If a process ends, what it ran is tried again, with all that was still to come; if one ends again, each item is run
-    alone, so that only those that end their process are lost.
+    If a process ends, the item that it ran is tried again when the others are done: once more beside others, and then
+    alone, so that no other item can be the reason.
 
     Args:
         function: can be pickled, as the items and their results.
@@ -35,68 +51,124 @@ def run_all(
         engine: `"loky"`: processes of this machine; `"dask"`, `"ray"`: the workers of a cluster; `"here"`: one after
             another in this process.
         jobs: how many at once; -1: as many as there are processors or workers.
-        address: of the cluster; None: a cluster of this machine.
-        lost: makes the result of an item whose process ended.
+        address: of the cluster; None: a cluster of this machine, which ends with the iterator.
+        lost: makes the result of an item whose process ended each time.
+        requires: returns the distributions that an item needs, with their versions.
 
     Raises:
-        CompareError: the engine is unknown, or its package is not installed.
+        CompareError: the engine is unknown or not installed, its cluster does not answer, an item cannot be pickled, a
+            worker lacks a distribution, or the function raised an error on a worker.
     """
+    if engine == "here":
+        yield from ((item, function(item)) for item in items)
+        return
+    if not items:
+        return
+    calls = dict(enumerate(items))
+    sent = {number: (_pickled(function, item), dict(requires(item))) for number, item in calls.items()}
+    tries, errors = Counter[int](), dict[int, Exception]()
+    with _pool(engine, jobs, address) as pool:
+        while calls:
+            beside = [number for number in calls if tries[number] < _TRIES]
+            chosen = {number: sent[number] for number in beside or [next(iter(calls))]}
+            with closing(_attempts(pool, chosen)) as attempts:
+                for number, result in attempts:
+                    if isinstance(result, _Ended):
+                        tries[number] += 1
+                        errors[number] = result.error
+                    else:
+                        yield calls.pop(number), result
+            for number in [number for number in calls if tries[number] > _TRIES]:
+                item = calls.pop(number)
+                yield item, lost(item, errors[number])
+
+
+class _Ended(NamedTuple):
+    """In place of the result of a call whose process has ended."""
+
+    error: Exception
+
+
+def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+    """Call `_call` once for each of the arguments: a thread for each call waits for its result."""
     from joblib import Parallel, delayed
 
-    remaining = dict(enumerate(items))
-    with _backend(engine, address) as backend:
+    def attempt(number: int) -> tuple[int, Any]:
+        try:
+            return number, pool.call(*sent[number])
+        except pool.ended as error:
+            return number, _Ended(error)
+        except CompareError as error:
+            return number, error
+        except Exception as error:  # noqa: BLE001  # such as a worker without rnnkit
+            return number, CompareError(
+                f"A worker cannot run rnnkit: {describe_exception(error)}. On each worker, run: "
+                f"pip install rnnkit=={__version__}"
+            )
 
-        def results(numbers: list[int], at_once: int) -> Iterator[tuple[int, R]]:
-            calls = (delayed(_numbered)(function, number, remaining[number]) for number in numbers)
-            with backend(at_once):
-                yield from Parallel(return_as="generator_unordered")(calls)
-
-        for _ in range(2):
-            try:
-                for number, result in results([*remaining], jobs):
-                    yield remaining.pop(number), result
-            except _ended(engine):
-                continue
-            return
-        for number in [*remaining]:
-            try:
-                ((_, result),) = results([number], 1)
-            except _ended(engine) as error:
-                result = lost(remaining[number], error)
-            yield remaining.pop(number), result
-
-
-def _numbered(function: Callable[[T], R], number: int, item: T) -> tuple[int, R]:
-    return number, function(item)
+    side_by_side = Parallel(
+        n_jobs=min(pool.size, len(sent)),
+        backend="threading",
+        pre_dispatch="n_jobs",
+        batch_size=1,
+        return_as="generator_unordered",
+    )
+    results = side_by_side(map(delayed(attempt), sent))
+    try:
+        for number, result in results:
+            if isinstance(result, CompareError):
+                raise result
+            yield number, result
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # joblib's, about calls that are not finished
+            results.close()
 
 
 def workers(engine: str, jobs: int, address: str | None) -> int:
     """Return how many items run at once."""
     if engine == "here":
         return 1
-    from joblib import effective_n_jobs
-
-    with _backend(engine, address) as backend, backend(jobs):
-        return int(effective_n_jobs(jobs))
-
-
-@contextmanager
-def _backend(engine: str, address: str | None) -> Iterator[Callable[[int], AbstractContextManager[Any]]]:
-    """Yield a function that makes the context of a number of jobs."""
-    from joblib import parallel_config
-
-    if engine == "here":
-        yield lambda _: parallel_config("sequential")
-    elif engine == "loky":
-        yield lambda jobs: parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1)
-    else:
-        raise CompareError(f"There is no engine {engine!r}: the engines are {join_quoted(ENGINES)}")
+    if address is None or jobs > 0:
+        return local_jobs(jobs)
+    with _pool(engine, jobs, address) as pool:
+        return pool.size
 
 
-def _ended(engine: str) -> tuple[type[Exception], ...]:
-    """Return the errors that say that a process has ended."""
-    if engine == "loky":
-        from joblib.externals.loky.process_executor import BrokenProcessPool
+def _pool(engine: str, jobs: int, address: str | None) -> AbstractContextManager[Pool]:
+    if engine not in _POOLS:
+        raise CompareError(
+            f"There is no engine {engine!r}.{did_you_mean(engine, ENGINES)} The engines are {join_quoted(ENGINES)}"
+        )
+    if jobs == 0:
+        raise CompareError("jobs=0 runs nothing: use 1 or more, or -1 for as many as there are processors or workers")
+    return _POOLS[engine](_call, jobs, address)
 
-        return (BrokenProcessPool,)
-    return ()
+
+def _pickled(function: Callable[[T], R], item: T) -> bytes:
+    import cloudpickle  # pickles also the functions and classes of a script or notebook
+
+    try:
+        return bytes(cloudpickle.dumps((function, item)))
+    except Exception as error:
+        raise CompareError(
+            f"{short_repr(item)} cannot be sent to another process: {describe_exception(error)}. "
+            "Use what can be pickled, or engine='here'"
+        ) from error
+
+
+_lock = threading.Lock()  # torch's generator belongs to the process, and workers of Dask may have several threads
+
+
+def _call(pickled: bytes, required: Mapping[str, str]) -> Any:
+    """Call a function on a worker. An error is returned, because Dask and Ray change those that are raised."""
+    try:
+        check_versions(required)
+        with _lock:
+            function, item = pickle.loads(pickled)  # noqa: S301  # of the process that started this one
+            return function(item)
+    except CompareError as error:
+        return error
+    except Exception as error:  # noqa: BLE001
+        worker = f"The worker on {platform.node()!r} (process {os.getpid()})"
+        return CompareError(f"{worker} raised {describe_exception(error)}")

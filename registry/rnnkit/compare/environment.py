@@ -53,22 +53,29 @@ def required_versions(candidates: Iterable[Candidate]) -> dict[str, str]:
 
 
 def check_versions(expected: Mapping[str, str]) -> None:
-    """Check that this process has the distributions of a run.
+    """Check that this process, a worker, has the distributions that a run needs.
 
     Raises:
-        CompareError: one is missing, or has another version.
+        CompareError: a distribution is missing, or has another version.
     """
-    for distribution, wanted in expected.items():
-        try:
-            found = version(distribution)
-        except PackageNotFoundError:
-            found = "is not installed"
-        if found != wanted:
-            raise CompareError(
-                f"The worker on {platform.node()!r} needs {distribution} {wanted}, but there it "
-                f"{found if found.startswith('is') else f'is version {found}'}. On each worker, run: "
-                f"pip install {distribution}=={wanted}"
-            )
+    found = {distribution: _installed_version(distribution) for distribution in expected}
+    wrong = [name for name, wanted in expected.items() if found[name] != wanted]
+    if wrong:
+        has = ", ".join(f"{name} {found[name]}" if found[name] else f"no {name}" for name in wrong)
+        needed = " ".join(f"{name}=={expected[name]}" for name in wrong)
+        raise CompareError(
+            f"The worker on {platform.node()!r} (process {os.getpid()}) has {has}, but the run needs {needed}. On each "
+            f"worker, run: pip install {needed}"
+        )
+
+
+def _installed_version(distribution: str) -> str | None:
+    if distribution == OWN:
+        return __version__
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
 
 
 @cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rnnkit.compare.comparison import Comparison
@@ -12,7 +13,7 @@ from rnnkit.compare.run import Run, RunResult
 
 def complete(
     runs: Sequence[Run],
-    execute: Callable[[list[Run]], Iterable[tuple[Run, RunResult]]],
+    execute: Callable[[list[Run]], Generator[tuple[Run, RunResult]]],
     *,
     file: str | Path | None,
     progress: bool | None,
@@ -29,8 +30,10 @@ def complete(
     results = [*Comparison.load(path).results] if path is not None and path.exists() else []
     known = {result.key for result in results}
     missing = [run for run in runs if run.key not in known]
-    with Progress(len(runs), len(runs) - len(missing), show=progress) as shown:
-        for _, result in execute(missing):
+    done = len(runs) - len(missing)
+    # closed at once by an interruption, which ends the processes
+    with closing(execute(missing)) as made, Progress(len(runs), done, show=progress) as shown:
+        for _, result in made:
             results.append(result)
             shown.add(result)
             if path is not None:

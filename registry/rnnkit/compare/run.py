@@ -14,7 +14,7 @@ from torch import Generator
 
 from rnnkit._messages import describe_exception
 from rnnkit.build import build_model
-from rnnkit.compare.environment import Environment, check_versions, this_environment
+from rnnkit.compare.environment import Environment, this_environment
 from rnnkit.compare.objective import REGRESSION
 from rnnkit.compare.task import Batch, Task
 from rnnkit.compare.training import Point, Status, Trained, Training, evaluate, train
@@ -123,12 +123,7 @@ class RunResult:
 
 
 def execute(run: Run) -> RunResult:
-    """Train and test the model of a run, on one thread. An error of the model or the task is a result, too.
-
-    Raises:
-        CompareError: a distribution that the run needs is missing here, or has another version.
-    """
-    check_versions(run.versions)
+    """Train and test the model of a run, on one thread. An error of the model or the task is a result, too."""
     with _one_thread(), _seeded(run.seed):
         try:
             return _execute(run)

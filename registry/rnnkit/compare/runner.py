@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,15 @@ def compare(
         _refuse_local(specs)
     candidates = [Candidate(label, fields, task) for task in find_tasks(tasks) for label, fields in specs.items()]
     numbers = range(seeds) if isinstance(seeds, int) else seeds
-    execution = partial(run_all, execute, engine=engine, jobs=jobs, address=address, lost=lost_run)
+    execution = partial(
+        run_all,
+        execute,
+        engine=engine,
+        jobs=jobs,
+        address=address,
+        lost=lost_run,
+        requires=attrgetter("versions"),
+    )
     if budget is not None:
         share = budget * workers(engine, jobs, address) / (len(candidates) * (len(numbers) + search))
         setting = replace(setting, limit=share)
