@@ -156,7 +156,7 @@ def test_select():
     assert len(chosen) == 3
     assert chosen.labels == ["kind_1"]
     assert comparison.select() == comparison
-    with pytest.raises(CompareError, match="no label 'kind_11'. Did you mean"):
+    with pytest.raises(CompareError, match=r"no label 'kind_11'\. Did you mean"):
         comparison.select(labels=["kind_11"])
     with pytest.raises(CompareError, match=r"write \['kind_1'\]"):
         comparison.select(labels="kind_1")

@@ -21,6 +21,7 @@ INK, MUTED = "#010101", "#6b6b6c"
 # The colours of Okabe and Ito, which people with colour blindness distinguish. Their yellow is too light on white.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
 _STYLES = ("-", "--")
+_LOG_MARGIN = 1.25  # of the limits of a logarithmic axis
 _GREY = "#9a9a9a"
 _LEADER = {"arrowstyle": "-", "linewidth": 0.6, "alpha": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
 _COLUMNS = 2  # of panels
@@ -72,8 +73,8 @@ def plot_scores(results: Sequence[RunResult]) -> Figure:
         values = [value for scores in known.values() for value in scores.values]
         _prepare(axes, measure, board, values, _time_axis(board, measure))
         times = {label: _seconds(scores) for label, scores in known.items()}
-        if all(times.values()):
-            _set_log(axes, "x")
+        if times and min(times.values()) > 0:
+            _set_log(axes, "x", [*times.values()])
         for label, scores in known.items():
             _draw_score(axes, times[label], scores, looks[label])
         _place_labels(axes, {label: (times[label], scores.median or 0.0) for label, scores in known.items()}, looks)
@@ -100,7 +101,7 @@ def median_curve(scores: Scores, *, x: Literal["steps", "seconds"]) -> list[Curv
 
 
 def looks_of(labels: Sequence[str]) -> dict[str, Look]:
-    """Return how each label is drawn, the best first. If there are more than colours and styles, the others are grey."""
+    """Return how each label is drawn. If there are more than colours and styles, all but the first are grey."""
     colors = len(_COLORS)
     highlighted = len(labels) if len(labels) <= colors * len(_STYLES) else colors
     return {
@@ -128,23 +129,25 @@ def _prepare(axes: Axes, measure: Measure, board: Board, values: Sequence[float]
     metric = f"{plain(measure.metric, _LABEL_LENGTH)} ({better} is better)"
     axes.set_ylabel(metric, fontsize=9, parse_math=False, color=INK)
     axes.set_xlabel(x, fontsize=9, parse_math=False, color=INK)
-    axes.tick_params(labelsize=8, color=MUTED, labelcolor=INK)
+    axes.tick_params(which="both", labelsize=8, color=MUTED, labelcolor=INK)
     axes.set_facecolor("none")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(MUTED)
     axes.grid(visible=True, alpha=0.25, linewidth=0.5)
+    known = [each.chance for each in board.of_measure(measure) if each.chance is not None]
+    chance = [median(known)] if known else []
     if values and not measure.higher_is_better and min(values) > 0 and max(values) / min(values) > _LOG_RATIO:
-        _set_log(axes, "y")
-    chances = [each.chance for each in board.of_measure(measure) if each.chance is not None]
-    if chances:
-        axes.axhline(median(chances), color=_GREY, linestyle=":", linewidth=1, gid="chance")
+        _set_log(axes, "y", [*values, *(each for each in chance if each > 0)])
+    for each in chance:
+        axes.axhline(each, color=_GREY, linestyle=":", linewidth=1)
 
 
-def _set_log(axes: Axes, which: Literal["x", "y"]) -> None:
+def _set_log(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> None:
     """Make an axis logarithmic, with plain numbers at 1, 2 and 5 times the powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.set(**{f"{which}scale": "log"})
+    # matplotlib's own limits fail for a single value
+    axes.set(**{f"{which}scale": "log", f"{which}lim": (min(values) / _LOG_MARGIN, max(values) * _LOG_MARGIN)})
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -178,7 +181,6 @@ def _draw_score(axes: Axes, seconds: float, scores: Scores, look: Look) -> None:
 
 def _place_labels(axes: Axes, points: Mapping[str, tuple[float, float]], looks: Mapping[str, Look]) -> None:
     """Write the labels in a column beside a panel, from top to bottom as their points, with a line to each point."""
-    axes.margins(x=0.08, y=0.06)
     axes.autoscale_view()
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = {label: float(to_axes.transform(point)[1]) for label, point in points.items()}

@@ -104,7 +104,11 @@ class Table:
         return f'<th scope="row"{self._style(0, label)}>{_html(label)}</th>{"".join(others)}'
 
     def _style(self, place: int, cell: Cell) -> str:
-        width = f";min-width:{min(len(cell.text) // 2, _HTML_WIDTH if place else _HTML_WIDTH // 2)}em" if len(cell.text) > _CELL_WIDTH else ""
+        width = (
+            f";min-width:{min(len(cell.text) // 2, _HTML_WIDTH if place else _HTML_WIDTH // 2)}em"
+            if len(cell.text) > _CELL_WIDTH
+            else ""
+        )
         return f' style="text-align:{"right" if place in self.numeric else "left"}{width}"'
 
 
