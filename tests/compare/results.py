@@ -1,4 +1,4 @@
-"""Results of runs that nobody made, for the tests of what is shown of them."""
+"""Results that no run made, for the tests of tables, figures and files."""
 
 import hashlib
 

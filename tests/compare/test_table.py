@@ -137,7 +137,7 @@ def test_other_environments_are_reported():
     assert "torch 2.13.0 or torch 2.6.0" in text
 
 
-def test_a_version_that_only_some_kinds_need_is_no_difference():
+def test_a_version_that_only_some_kinds_need_does_not_count():
     plugin = Environment(processor="Processor 9000", cores=4, system="Linux", versions={**MACHINE.versions, "kit": "1"})
     assert "Environments" not in text_of(Comparison([result(), result("other", environment=plugin)]))
 

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Style = Literal["-", "--", ":"]
 # Of texts and axes; the values occur nowhere else, so that a report can replace them by the colours of its theme.
 INK, MUTED = "#010101", "#6b6b6c"
 # The colours of Okabe and Ito, which people with colour blindness distinguish. Their yellow is too light on white.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
-_STYLES = ("-", "--")
+_STYLES: tuple[Style, ...] = ("-", "--")
+_LABELS_IN_A_PANEL = 24  # that fit its lowest height
 _LOG_MARGIN = 1.25  # of the limits of a logarithmic axis
 _GREY = "#9a9a9a"
-_LEADER = {"arrowstyle": "-", "linewidth": 0.6, "alpha": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
 _COLUMNS = 2  # of panels
 _LABEL_LENGTH = 28  # characters
 _TITLE_LENGTH = 48
@@ -34,7 +35,7 @@ class Look(NamedTuple):
     """How a label is drawn."""
 
     color: str
-    style: str
+    style: Style
     highlighted: bool
 
 
@@ -181,24 +182,24 @@ def _draw_score(axes: Axes, seconds: float, scores: Scores, look: Look) -> None:
 
 def _place_labels(axes: Axes, points: Mapping[str, tuple[float, float]], looks: Mapping[str, Look]) -> None:
     """Write the labels in a column beside a panel, from top to bottom as their points, with a line to each point."""
+    from matplotlib.collections import LineCollection
+
     axes.autoscale_view()
+    axes.autoscale(enable=False)  # the positions below hold for these limits
     to_axes = axes.transData + axes.transAxes.inverted()
-    heights = {label: float(to_axes.transform(point)[1]) for label, point in points.items()}
-    ordered = sorted(points, key=heights.__getitem__)
-    positions = spread([heights[label] for label in ordered], 1 / max(len(ordered), 24))
-    for label, height in zip(ordered, positions, strict=True):
-        axes.annotate(
-            plain(label, _LABEL_LENGTH),
-            points[label],
-            xytext=(1.06, height),
-            textcoords="axes fraction",
-            fontsize=7,
-            verticalalignment="center",
-            parse_math=False,
-            color=INK if looks[label].highlighted else MUTED,
-            arrowprops=_LEADER | {"color": looks[label].color},
-            annotation_clip=False,
-        )
+    placed = {label: to_axes.transform(point) for label, point in points.items()}
+    ordered = sorted(points, key=lambda label: float(placed[label][1]))
+    heights = spread([float(placed[label][1]) for label in ordered], 1 / max(len(ordered), _LABELS_IN_A_PANEL))
+    for label, height in zip(ordered, heights, strict=True):
+        color = INK if looks[label].highlighted else MUTED
+        text = plain(label, _LABEL_LENGTH)
+        style = {"fontsize": 7, "verticalalignment": "center", "parse_math": False, "color": color}
+        axes.text(1.07, height, text, transform=axes.transAxes, **style)
+    lines = [[tuple(placed[label]), (1.06, height)] for label, height in zip(ordered, heights, strict=True)]
+    colors = [looks[label].color for label in ordered]
+    leaders = LineCollection(lines, colors=colors, linewidths=0.6, alpha=0.6, zorder=1, clip_on=False)
+    leaders.set_transform(axes.transAxes)
+    axes.add_collection(leaders, autolim=False)
 
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:
@@ -217,7 +218,9 @@ def _add_legend(figure: Figure, board: Board, looks: Mapping[str, Look]) -> None
     from matplotlib.lines import Line2D
 
     shown = [label for label in board.labels if looks[label].highlighted]
-    entries = [(plain(label, _LABEL_LENGTH), looks[label].color, looks[label].style) for label in shown]
+    entries: list[tuple[str, str, Style]] = [
+        (plain(label, _LABEL_LENGTH), looks[label].color, looks[label].style) for label in shown
+    ]
     others = len(board.labels) - len(shown)
     if others:
         entries.append((f"{others} others", _GREY, "-"))

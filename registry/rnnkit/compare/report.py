@@ -45,7 +45,7 @@ def report_html(results: Sequence[RunResult]) -> str:
     return environment.get_template("report.html").render(
         title=_title(results),
         table=table,
-        notes=[note.replace("* better", "Bold: better") for note in table.notes],
+        notes=table.notes,
         limitations=list(_limitations(results)),
         has_scores=any(each.score is not None for each in results),
         scores_figure=_svg(plot_scores(results), "scores"),

@@ -15,7 +15,7 @@ from rnnkit.compare.run import RunResult
 
 
 class Measure(NamedTuple):
-    """What a column of a comparison shows: the score of a task."""
+    """A column of a comparison: a score of a task."""
 
     task: str
     metric: str
