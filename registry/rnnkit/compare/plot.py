@@ -193,7 +193,7 @@ def _place_labels(axes: Axes, points: Mapping[str, tuple[float, float]], looks: 
     for label, height in zip(ordered, heights, strict=True):
         color = INK if looks[label].highlighted else MUTED
         text = plain(label, _LABEL_LENGTH)
-        style = {"fontsize": 7, "verticalalignment": "center", "parse_math": False, "color": color}
+        style: dict[str, Any] = {"fontsize": 7, "verticalalignment": "center", "parse_math": False, "color": color}
         axes.text(1.07, height, text, transform=axes.transAxes, **style)
     lines = [[tuple(placed[label]), (1.06, height)] for label, height in zip(ordered, heights, strict=True)]
     colors = [looks[label].color for label in ordered]
