@@ -1,11 +1,14 @@
-"""Results of runs that nobody made, for the tests of what is shown of them."""
+"""Results that no run made, for the tests of tables, figures and files."""
 
 import hashlib
 
 from rnnkit.compare import Environment, Point, RunResult
 
 MACHINE = Environment(
-    processor="Processor 9000", cores=4, system="Linux", versions={"python": "3.12.1", "torch": "2.13.0", "rnnkit": "1.0"}
+    processor="Processor 9000",
+    cores=4,
+    system="Linux",
+    versions={"python": "3.12.1", "torch": "2.13.0", "rnnkit": "1.0"},
 )
 TRAINING = {
     "steps": 500,
@@ -35,7 +38,9 @@ def result(label="lstm", task="adding(length=100)", seed=0, score=0.5, **changes
         "parameters": 20_000 + len(label),
         "steps": 500,
         "seconds": 10.0 + seed,
-        "curve": [] if score is None else [Point(s, s / 50, 1 - score * s / 500, score * s / 500) for s in (100, 250, 500)],
+        "curve": []
+        if score is None
+        else [Point(s, s / 50, 1 - score * s / 500, score * s / 500) for s in (100, 250, 500)],
         "spec": {"kind": "lstm", "input_size": 2, "hidden_size": 48, "options": {"forget_bias": 1.0}},
         "training": TRAINING,
         "environment": MACHINE,
@@ -51,7 +56,9 @@ def seeds(label, *scores, **changes):
 
 def failed(label="broken", seed=0, error="ValueError: no", **changes):
     """The result of a run that raised an error."""
-    return result(label, seed=seed, score=None, status="failed", error=error, parameters=0, steps=0, seconds=0.0, **changes)
+    return result(
+        label, seed=seed, score=None, status="failed", error=error, parameters=0, steps=0, seconds=0.0, **changes
+    )
 
 
 def large(labels=41, tasks=("adding(length=100)", "digits(order='rows')", "text(length=64)"), count=3):
@@ -63,7 +70,9 @@ def large(labels=41, tasks=("adding(length=100)", "digits(order='rows')", "text(
         for each in seeds(
             f"kind_{place}" + "_with_a_long_name" * (place % 10 == 3),
             *[
-                None if place % 9 == 8 and seed == 1 else (0.02 * 1.12**place if number == 0 else 0.98 - place / 60) + seed / 200
+                None
+                if place % 9 == 8 and seed == 1
+                else (0.02 * 1.12**place if number == 0 else 0.98 - place / 60) + seed / 200
                 for seed in range(count)
             ],
             task=task,

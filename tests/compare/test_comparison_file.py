@@ -156,7 +156,7 @@ def test_select():
     assert len(chosen) == 3
     assert chosen.labels == ["kind_1"]
     assert comparison.select() == comparison
-    with pytest.raises(CompareError, match="no label 'kind_11'. Did you mean"):
+    with pytest.raises(CompareError, match=r"no label 'kind_11'\. Did you mean"):
         comparison.select(labels=["kind_11"])
     with pytest.raises(CompareError, match=r"write \['kind_1'\]"):
         comparison.select(labels="kind_1")
@@ -205,7 +205,7 @@ def test_runs_that_were_sized_or_trained_differently_have_no_difference(changes,
 def test_a_limit_counts_only_if_it_stopped_a_run():
     limited = TRAINING | {"limit": 9.0}
     assert difference_cells(seeds("a", 0.5), seeds("a", 0.5, training=limited))
-    with pytest.raises(CompareError, match="limit was None and is 9.0"):
+    with pytest.raises(CompareError, match=r"limit was None and is 9\.0"):
         difference_cells(seeds("a", 0.5), seeds("a", 0.5, training=limited, status="stopped"))
 
 

@@ -74,18 +74,13 @@ def test_without_rich_each_result_is_a_line(monkeypatch):
 
 
 def test_a_notebook_without_widgets_shows_lines(monkeypatch):
-    monkeypatch.setattr(Console, "is_jupyter", property(lambda self: True), raising=False)
-    monkeypatch.setattr(Console, "__init__", _jupyter(Console.__init__))
+    def in_jupyter(**options):
+        return Console(force_jupyter=True, width=70, height=20, **options)
+
     found = progress_module.find_spec
     monkeypatch.setattr(progress_module, "find_spec", lambda name: None if name == "ipywidgets" else found(name))
+    monkeypatch.setattr("rich.console.Console", in_jupyter)
     assert len(show(monkeypatch, io.StringIO()).splitlines()) == 3
-
-
-def _jupyter(original):
-    def initialize(self, **options):
-        original(self, **options)
-
-    return initialize
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

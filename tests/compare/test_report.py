@@ -6,7 +6,10 @@ from html.parser import HTMLParser
 import pytest
 
 from rnnkit.compare import Comparison, Environment
+from rnnkit.compare.report import report_html
 from tests.compare.results import HOSTILE, MACHINE, failed, large, result, seeds
+
+pytestmark = pytest.mark.slow
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -66,7 +69,9 @@ def report(request, tmp_path_factory):
 def test_the_report_needs_no_other_file(report):
     _, text = report
     page = Page(text)
-    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.elements}
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & {
+        tag for tag, _ in page.elements
+    }
     references = page.values("src", "href", "xlink:href", "srcset", "action", "data", "poster")
     assert all(each.startswith("#") for each in references)
     assert not re.search(r"url\((?!['\"]?#)|@import", text)
@@ -92,15 +97,9 @@ def test_every_label_task_and_error_is_in_the_report(report):
 
 
 def test_figures_have_references_to_their_marks():
-    assert_marks(Comparison(large(3)))
-
-
-def assert_marks(comparison):
-    from rnnkit.compare.report import report_html
-
-    uses = [attrs for tag, attrs in Page(report_html(comparison.results)).elements if tag == "use"]
+    uses = [attrs for tag, attrs in Page(report_html(large(3))).elements if tag == "use"]
     assert len(uses) > 20
-    assert all("href" in each for each in uses)
+    assert all(each["href"].startswith("#") for each in uses)
 
 
 def test_colors_follow_the_theme(report):
@@ -138,6 +137,5 @@ def test_every_environment_is_listed(tmp_path):
     other = Environment(processor="Other 1", cores=2, system="Darwin", versions={**MACHINE.versions, "plugin": "3.1"})
     Comparison([result(), result("b", environment=other)]).to_html(tmp_path / "a.html")
     text = Page((tmp_path / "a.html").read_text("utf-8")).text
-    assert {"Processor 9000", "Other 1", "Darwin", "3.1"} <= set(re.split(r"\n|(?<=[a-z0])(?=\d)", text)) or (
-        all(each in text for each in ("Processor 9000", "Other 1", "Darwin", "3.1"))
-    )
+    for fact in ("Processor 9000", "Other 1", "Darwin", "3.1"):
+        assert fact in text

@@ -17,6 +17,7 @@ from rnnkit.compare.objective import CLASSIFICATION, IGNORED, LANGUAGE, REGRESSI
 from rnnkit.compare.registry import find_tasks
 from rnnkit.compare.run import RunResult
 from rnnkit.compare.runner import compare
+from rnnkit.compare.table import Table
 from rnnkit.compare.task import Batch, DatasetTask, GeneratedTask, Splits, Task
 from rnnkit.compare.training import Point, Training, train
 
@@ -35,6 +36,7 @@ __all__ = [
     "Point",
     "RunResult",
     "Splits",
+    "Table",
     "Task",
     "Training",
     "compare",

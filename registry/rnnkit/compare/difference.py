@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from rnnkit._messages import join_quoted
 from rnnkit.compare.run import RunResult
@@ -12,6 +11,7 @@ from rnnkit.compare.summary import environment_lines
 from rnnkit.compare.table import NONE, Cell, Table, decimals_of, number
 from rnnkit.errors import CompareError
 
+_LARGE = 1e5  # changes from here on are shown with an exponent
 _SHOWN = 5  # labels whose settings differ
 
 
@@ -60,20 +60,19 @@ def _differences(before: Sequence[RunResult], after: Sequence[RunResult]) -> Ite
 def _change(label: str, measure: Measure, old: Board, new: Board) -> Cell:
     before, after = old.scores(label, measure), new.scores(label, measure)
     problems = [
-        f"{name}: {', '.join(each.problems())}" for name, each in (("older", before), ("newer", after)) if [*each.problems()]
+        f"{name}: {', '.join(each.problems())}"
+        for name, each in (("older", before), ("newer", after))
+        if [*each.problems()]
     ]
     if before.median is None or after.median is None:
         return Cell("; ".join([NONE, *problems]))
     places = decimals_of([*before.results, *after.results])
-    text = f"{_signed(after.median - before.median, places)} ({number(before.median, places)} to {number(after.median, places)})"
-    outside = before.beats(after, higher_is_better=measure.higher_is_better) or after.beats(
-        before, higher_is_better=measure.higher_is_better
-    )
+    change = after.median - before.median
+    signed = f"{change:+.{places}f}" if abs(change) < _LARGE else f"{change:+.1e}"
+    text = f"{signed} ({number(before.median, places)} to {number(after.median, places)})"
+    higher = measure.higher_is_better
+    outside = before.beats(after, higher_is_better=higher) or after.beats(before, higher_is_better=higher)
     return Cell("; ".join([text, *problems]), marked=outside)
-
-
-def _signed(change: float, places: int) -> str:
-    return f"{'+' if change > 0 else ''}{number(change, places)}"
 
 
 def _notes(old: Board, new: Board, pairs: Sequence[tuple[Scores, Scores]]) -> Iterator[str]:

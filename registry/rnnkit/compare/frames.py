@@ -31,7 +31,9 @@ def curves_frame(results: Sequence[RunResult]) -> pd.DataFrame:
     import pandas as pd
 
     columns = ["key", "label", "task", "metric", "seed", *Point._fields]
-    rows = [(each.key, each.label, each.task, each.metric, each.seed, *point) for each in results for point in each.curve]
+    rows = [
+        (each.key, each.label, each.task, each.metric, each.seed, *point) for each in results for point in each.curve
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -41,4 +43,3 @@ def _row(result: RunResult) -> dict[str, Any]:
     for name in _NESTED:
         row.update(flat(row.pop(name), f"{name}."))
     return row
-

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Style = Literal["-", "--", ":"]
 # Of texts and axes; the values occur nowhere else, so that a report can replace them by the colours of its theme.
 INK, MUTED = "#010101", "#6b6b6c"
 # The colours of Okabe and Ito, which people with colour blindness distinguish. Their yellow is too light on white.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
-_STYLES = ("-", "--")
+_STYLES: tuple[Style, ...] = ("-", "--")
+_LABELS_IN_A_PANEL = 24  # that fit its lowest height
+_LOG_MARGIN = 1.25  # of the limits of a logarithmic axis
 _GREY = "#9a9a9a"
-_LEADER = {"arrowstyle": "-", "linewidth": 0.6, "alpha": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
 _COLUMNS = 2  # of panels
 _LABEL_LENGTH = 28  # characters
 _TITLE_LENGTH = 48
@@ -33,7 +35,7 @@ class Look(NamedTuple):
     """How a label is drawn."""
 
     color: str
-    style: str
+    style: Style
     highlighted: bool
 
 
@@ -72,8 +74,8 @@ def plot_scores(results: Sequence[RunResult]) -> Figure:
         values = [value for scores in known.values() for value in scores.values]
         _prepare(axes, measure, board, values, _time_axis(board, measure))
         times = {label: _seconds(scores) for label, scores in known.items()}
-        if all(times.values()):
-            _set_log(axes, "x")
+        if times and min(times.values()) > 0:
+            _set_log(axes, "x", [*times.values()])
         for label, scores in known.items():
             _draw_score(axes, times[label], scores, looks[label])
         _place_labels(axes, {label: (times[label], scores.median or 0.0) for label, scores in known.items()}, looks)
@@ -100,7 +102,7 @@ def median_curve(scores: Scores, *, x: Literal["steps", "seconds"]) -> list[Curv
 
 
 def looks_of(labels: Sequence[str]) -> dict[str, Look]:
-    """Return how each label is drawn, the best first. If there are more than colours and styles, the others are grey."""
+    """Return how each label is drawn. If there are more than colours and styles, all but the first are grey."""
     colors = len(_COLORS)
     highlighted = len(labels) if len(labels) <= colors * len(_STYLES) else colors
     return {
@@ -128,23 +130,25 @@ def _prepare(axes: Axes, measure: Measure, board: Board, values: Sequence[float]
     metric = f"{plain(measure.metric, _LABEL_LENGTH)} ({better} is better)"
     axes.set_ylabel(metric, fontsize=9, parse_math=False, color=INK)
     axes.set_xlabel(x, fontsize=9, parse_math=False, color=INK)
-    axes.tick_params(labelsize=8, color=MUTED, labelcolor=INK)
+    axes.tick_params(which="both", labelsize=8, color=MUTED, labelcolor=INK)
     axes.set_facecolor("none")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(MUTED)
     axes.grid(visible=True, alpha=0.25, linewidth=0.5)
+    known = [each.chance for each in board.of_measure(measure) if each.chance is not None]
+    chance = [median(known)] if known else []
     if values and not measure.higher_is_better and min(values) > 0 and max(values) / min(values) > _LOG_RATIO:
-        _set_log(axes, "y")
-    chances = [each.chance for each in board.of_measure(measure) if each.chance is not None]
-    if chances:
-        axes.axhline(median(chances), color=_GREY, linestyle=":", linewidth=1, gid="chance")
+        _set_log(axes, "y", [*values, *(each for each in chance if each > 0)])
+    for each in chance:
+        axes.axhline(each, color=_GREY, linestyle=":", linewidth=1)
 
 
-def _set_log(axes: Axes, which: Literal["x", "y"]) -> None:
+def _set_log(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> None:
     """Make an axis logarithmic, with plain numbers at 1, 2 and 5 times the powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.set(**{f"{which}scale": "log"})
+    # matplotlib's own limits fail for a single value
+    axes.set(**{f"{which}scale": "log", f"{which}lim": (min(values) / _LOG_MARGIN, max(values) * _LOG_MARGIN)})
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -178,25 +182,24 @@ def _draw_score(axes: Axes, seconds: float, scores: Scores, look: Look) -> None:
 
 def _place_labels(axes: Axes, points: Mapping[str, tuple[float, float]], looks: Mapping[str, Look]) -> None:
     """Write the labels in a column beside a panel, from top to bottom as their points, with a line to each point."""
-    axes.margins(x=0.08, y=0.06)
+    from matplotlib.collections import LineCollection
+
     axes.autoscale_view()
+    axes.autoscale(enable=False)  # the positions below hold for these limits
     to_axes = axes.transData + axes.transAxes.inverted()
-    heights = {label: float(to_axes.transform(point)[1]) for label, point in points.items()}
-    ordered = sorted(points, key=heights.__getitem__)
-    positions = spread([heights[label] for label in ordered], 1 / max(len(ordered), 24))
-    for label, height in zip(ordered, positions, strict=True):
-        axes.annotate(
-            plain(label, _LABEL_LENGTH),
-            points[label],
-            xytext=(1.06, height),
-            textcoords="axes fraction",
-            fontsize=7,
-            verticalalignment="center",
-            parse_math=False,
-            color=INK if looks[label].highlighted else MUTED,
-            arrowprops=_LEADER | {"color": looks[label].color},
-            annotation_clip=False,
-        )
+    placed = {label: to_axes.transform(point) for label, point in points.items()}
+    ordered = sorted(points, key=lambda label: float(placed[label][1]))
+    heights = spread([float(placed[label][1]) for label in ordered], 1 / max(len(ordered), _LABELS_IN_A_PANEL))
+    for label, height in zip(ordered, heights, strict=True):
+        color = INK if looks[label].highlighted else MUTED
+        text = plain(label, _LABEL_LENGTH)
+        style: dict[str, Any] = {"fontsize": 7, "verticalalignment": "center", "parse_math": False, "color": color}
+        axes.text(1.07, height, text, transform=axes.transAxes, **style)
+    lines = [[tuple(placed[label]), (1.06, height)] for label, height in zip(ordered, heights, strict=True)]
+    colors = [looks[label].color for label in ordered]
+    leaders = LineCollection(lines, colors=colors, linewidths=0.6, alpha=0.6, zorder=1, clip_on=False)
+    leaders.set_transform(axes.transAxes)
+    axes.add_collection(leaders, autolim=False)
 
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:
@@ -215,7 +218,9 @@ def _add_legend(figure: Figure, board: Board, looks: Mapping[str, Look]) -> None
     from matplotlib.lines import Line2D
 
     shown = [label for label in board.labels if looks[label].highlighted]
-    entries = [(plain(label, _LABEL_LENGTH), looks[label].color, looks[label].style) for label in shown]
+    entries: list[tuple[str, str, Style]] = [
+        (plain(label, _LABEL_LENGTH), looks[label].color, looks[label].style) for label in shown
+    ]
     others = len(board.labels) - len(shown)
     if others:
         entries.append((f"{others} others", _GREY, "-"))

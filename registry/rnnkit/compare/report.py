@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from rnnkit._messages import escape_control_chars
 from rnnkit.compare.plot import INK, MUTED, plot_curves, plot_scores
@@ -45,7 +45,7 @@ def report_html(results: Sequence[RunResult]) -> str:
     return environment.get_template("report.html").render(
         title=_title(results),
         table=table,
-        notes=[note.replace("* better", "Bold: better") for note in table.notes],
+        notes=table.notes,
         limitations=list(_limitations(results)),
         has_scores=any(each.score is not None for each in results),
         scores_figure=_svg(plot_scores(results), "scores"),
@@ -79,7 +79,9 @@ def _limitations(results: Sequence[RunResult]) -> Iterator[str]:
 
 def _groups(results: Sequence[RunResult]) -> list[Scores]:
     board = Board(results)
-    return [scores for label in board.labels for each in board.measures if (scores := board.scores(label, each)).results]
+    return [
+        scores for label in board.labels for each in board.measures if (scores := board.scores(label, each)).results
+    ]
 
 
 def _problems(results: Sequence[RunResult]) -> Table:
@@ -142,16 +144,16 @@ def _svg(figure: Figure, name: str) -> str:
         warnings.filterwarnings("ignore", message="Glyph")  # the browser has fonts for them
         no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(written, format="svg", transparent=True, metadata=no_metadata)
-    root = ElementTree.fromstring(written.getvalue())  # noqa: S314  # matplotlib wrote it
+    root = ET.fromstring(written.getvalue())  # noqa: S314  # matplotlib wrote it
     for element in root.iter():
         _adapt(element, name)
     root.set("role", "img")
     root.set("aria-label", f"Figure of {name}; the table above has the numbers")
-    ElementTree.register_namespace("", _SVG)
-    return ElementTree.tostring(root, encoding="unicode")
+    ET.register_namespace("", _SVG)
+    return ET.tostring(root, encoding="unicode")
 
 
-def _adapt(element: ElementTree.Element, name: str) -> None:
+def _adapt(element: ET.Element, name: str) -> None:
     if "id" in element.attrib:
         element.set("id", f"{name}-{element.get('id')}")
     if _LINK in element.attrib:  # HTML knows no namespaces

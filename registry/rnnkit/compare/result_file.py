@@ -45,7 +45,9 @@ def read_results(path: str | Path) -> list[RunResult]:
     if type(found) is not int or found < 1:
         raise _error(path, f"its `format` is {short_repr(found)}")
     if found > FORMAT:
-        raise CompareError(f"{path} was written by a later version of rnnkit (format {found}): update rnnkit to read it")
+        raise CompareError(
+            f"{path} was written by a later version of rnnkit (format {found}): update rnnkit to read it"
+        )
     try:
         return _adapter().validate_python(content["results"])
     except ValidationError as error:

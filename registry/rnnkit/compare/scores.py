@@ -15,7 +15,7 @@ from rnnkit.compare.run import RunResult
 
 
 class Measure(NamedTuple):
-    """What a column of a comparison shows: the score of a task."""
+    """A column of a comparison: a score of a task."""
 
     task: str
     metric: str
@@ -85,9 +85,9 @@ class Board:
     """The scores of all labels on all tasks.
 
     A label beats another one on a task if its worst run is better than the best run of the other; a run without a score
-    counts as worse than any score. Its rank is 1, plus one for each label that beats it, plus a half for each label with
-    which it is equal, so that equal labels share a rank. Labels are in the order of their mean rank over tasks, and
-    those with the same mean rank in the order of their medians.
+    counts as worse than any score. Its rank is 1, plus one for each label that beats it, plus a half for each other
+    label that it does not beat, so that labels whose ranges overlap share a rank. Labels are in the order of their mean
+    rank over tasks, and those with the same mean rank in the order of their medians.
 
     Attributes:
         measures: the tasks, in alphabetical order.
@@ -176,9 +176,7 @@ def distinct_labels(results: Sequence[RunResult]) -> dict[str, str]:
         for where, found in variants.items()
         for identity, settings in found.items()
     }
-    return {
-        each.key: each.label + suffixes[(each.label, Measure.of(each)), identities[each.key]] for each in results
-    }
+    return {each.key: each.label + suffixes[(each.label, Measure.of(each)), identities[each.key]] for each in results}
 
 
 def _suffix(settings: Mapping[str, Any], names: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def environment_lines(results: Sequence[RunResult]) -> list[str]:
 
 
 def number_range(numbers: Iterable[int]) -> str:
-    """Return the range of numbers, as `19,873–20,104`; `no` without any."""
+    """Return the range of numbers, as `1,980` to `2,020` with a dash; `no` without any."""
     ordered = sorted(set(numbers))
     ends = [ordered[0], ordered[-1]] if len(ordered) > 1 else ordered
     return DASH.join(f"{each:,}" for each in ends) or "no"

@@ -104,7 +104,11 @@ class Table:
         return f'<th scope="row"{self._style(0, label)}>{_html(label)}</th>{"".join(others)}'
 
     def _style(self, place: int, cell: Cell) -> str:
-        width = f";min-width:{min(len(cell.text) // 2, _HTML_WIDTH if place else _HTML_WIDTH // 2)}em" if len(cell.text) > _CELL_WIDTH else ""
+        width = (
+            f";min-width:{min(len(cell.text) // 2, _HTML_WIDTH if place else _HTML_WIDTH // 2)}em"
+            if len(cell.text) > _CELL_WIDTH
+            else ""
+        )
         return f' style="text-align:{"right" if place in self.numeric else "left"}{width}"'
 
 
@@ -142,7 +146,8 @@ def _legend(board: Board) -> Iterator[str]:
     every = [board.scores(label, measure) for label in board.labels for measure in board.measures]
     if any(len(each.values) > 1 for each in every):
         yield f"Scores are the median over seeds (lowest{DASH}highest). Seconds are the median of the finished runs."
-        yield f"{_MARK} better than every other label: its range overlaps with no other one."
+        if any(board.is_best(label, measure) for label in board.labels for measure in board.measures):
+            yield f"{_MARK} better than every other label: its range overlaps with no other one."
     elif every:
         yield "One seed: differences may be noise."
     if len(board.labels) > 1:
@@ -184,5 +189,5 @@ def _marked(cell: Cell) -> str:
 
 
 def _html(cell: Cell) -> str:
-    text = escape(escape_control_chars(cell.text))
+    text = escape(escape_control_chars(_marked(cell)))
     return f"<b>{text}</b>" if cell.marked else text
