@@ -89,6 +89,21 @@ def test_the_parts_have_groups_of_their_own_and_equal_shares_of_the_classes():
     assert not data.training.x[0, data.training.lengths[0] :].any()
 
 
+@pytest.mark.parametrize("name", ["my.parquet", "frame"])
+def test_levels_of_the_index_are_columns(name, tmp_path):
+    if name == "my.parquet":
+        pytest.importorskip("pyarrow")
+    frame = table()
+    indexed = frame.set_index(["series", "t"])
+    task = (
+        tasks.from_frame(indexed, **ARGUMENTS)
+        if name == "frame"
+        else tasks.from_file(written(indexed, tmp_path, name), **ARGUMENTS)
+    )
+    assert task.features == ("number", "step", "size")
+    assert task.test().x.equal(tasks.from_frame(frame, **ARGUMENTS).test().x)
+
+
 def test_a_seed_is_a_split():
     parts = []
     for seed in (0, 0, 1):
@@ -292,6 +307,7 @@ ERRORS = {
         "no column 'lable'. Did you mean 'label'? Its columns are 'series'",
     ),
     "feature": (lambda f: f, {"features": ["sise"]}, "no column 'sise'. Did you mean 'size'?"),
+    "number": (lambda f: f, {"target": 3}, "The name of a column must be a string, but is 3"),
     "twice": (lambda f: f, {"features": ["size", "t"]}, "Use each column once: 't' occurs more than once"),
     "names": (lambda f: f.rename(columns={"step": "size"}), {}, "Several columns of the table are called 'size'"),
     "text": (

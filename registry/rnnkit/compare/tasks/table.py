@@ -184,7 +184,7 @@ def from_frame(
         raise CompareError(
             f"from_frame takes a pandas.DataFrame, not a {type(frame).__name__}; use from_file for a path"
         )
-    frame = frame.set_axis(frame.columns.map(str), axis="columns").reset_index(drop=True)
+    frame = _with_columns(frame)
     digest = _digest(f"{frame.dtypes.to_dict()}\n{frame.to_csv()}".encode())
     columns = Columns(target, group, time, None if features is None else tuple(features), elapsed)
     return _table(frame, {"digest": digest, "frame": frame}, columns, problem, seed)
@@ -225,6 +225,13 @@ def _frame_of(table: Table) -> pd.DataFrame:
     return _read(content, Path(table.path))
 
 
+def _with_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy whose columns are called by strings, among them the levels of the index that have a name."""
+    drop = all(name is None for name in frame.index.names)
+    frame = frame.reset_index(drop=drop)
+    return frame.set_axis(frame.columns.map(str), axis="columns")
+
+
 def _read(content: bytes, path: Path) -> pd.DataFrame:
     import pandas as pd
 
@@ -233,7 +240,7 @@ def _read(content: bytes, path: Path) -> pd.DataFrame:
         if suffix == ".csv":
             return pd.read_csv(io.BytesIO(content), low_memory=False)
         if suffix in (".parquet", ".pq"):
-            return pd.read_parquet(io.BytesIO(content))
+            return _with_columns(pd.read_parquet(io.BytesIO(content)))
     except ImportError as error:
         raise CompareError("Parquet files need a reader: pip install pyarrow, or use a CSV file") from error
     except (ValueError, OSError) as error:

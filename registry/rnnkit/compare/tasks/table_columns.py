@@ -95,6 +95,8 @@ def _require_columns(frame: pd.DataFrame, names: list[str]) -> None:
     if twice := sorted({name for name in known if known.count(name) > 1}):
         raise CompareError(f"Several columns of the table are called {join_quoted(twice)}: rename them")
     for name in names:
+        if not isinstance(name, str):
+            raise CompareError(f"The name of a column must be a string, but is {short_repr(name)}")
         if name not in known:
             raise CompareError(
                 f"The table has no column {name!r}.{did_you_mean(name, known)} Its columns are {join_quoted(known)}"
