@@ -1,10 +1,12 @@
 """A whole comparison: equal conditions, equal results when it is interrupted, and clear errors."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from rnnkit import StackOptions, cell_kind, register_kind
-from rnnkit.compare import Comparison, compare, tasks
+from rnnkit.compare import Comparison, compare, runner, tasks
 from rnnkit.errors import CompareError
 from tests.helpers.cells import SimpleCell
 
@@ -33,25 +35,12 @@ def test_the_same_seed_gives_the_same_score_and_torchs_generator_is_kept():
     torch.testing.assert_close(torch.rand(3), want)
 
 
-class Interrupted(Exception):
-    """Stands for a kill."""
-
-
 @pytest.mark.parametrize("done", [0, 1, 3])
 def test_an_interrupted_comparison_continues_with_the_same_result(done, tmp_path, monkeypatch):
-    whole = compare(["gru", "rnn"], [TASK], file=tmp_path / "whole.json", **QUICK)
-    saved = []
-
-    def save(self, path):
-        if len(saved) == done:
-            raise Interrupted
-        saved.append(path)
-        original(self, path)
-
-    original = Comparison.save
+    whole = compare(["gru", "rnn"], [TASK], **QUICK)
     with monkeypatch.context() as patch:
-        patch.setattr(Comparison, "save", save)
-        with pytest.raises(Interrupted):
+        interrupt_after(done, patch)
+        with pytest.raises(KeyboardInterrupt):
             compare(["gru", "rnn"], [TASK], file=tmp_path / "part.json", **QUICK)
     executed = count_runs(monkeypatch)
     result = compare(["gru", "rnn"], [TASK], file=tmp_path / "part.json", **QUICK)
@@ -60,9 +49,19 @@ def test_an_interrupted_comparison_continues_with_the_same_result(done, tmp_path
     assert scores(Comparison.load(tmp_path / "part.json")) == scores(result)
 
 
-def count_runs(monkeypatch):
-    from rnnkit.compare import runner
+def interrupt_after(done, monkeypatch):
+    executed, execute = [], runner.execute
 
+    def execute_some(run):
+        if len(executed) == done:
+            raise KeyboardInterrupt
+        executed.append(run)
+        return execute(run)
+
+    monkeypatch.setattr(runner, "execute", execute_some)
+
+
+def count_runs(monkeypatch):
     executed, execute = [], runner.execute
     monkeypatch.setattr(runner, "execute", lambda run: executed.append(run) or execute(run))
     return executed
@@ -74,6 +73,20 @@ def test_other_conditions_are_other_runs(tmp_path, monkeypatch):
     result = compare(["gru"], [TASK], file=tmp_path / "a.json", **{**QUICK, "steps": 4})
     assert len(executed) == 2
     assert len(result.results) == 4
+
+
+def test_runs_that_failed_or_were_stopped_are_made_again(tmp_path, monkeypatch):
+    arguments = {**QUICK, "seeds": 1, "steps": 10**5, "file": tmp_path / "a.json"}
+    (stopped,) = compare(["gru"], [TASK], budget=0.01, **arguments).results
+    (again,) = compare(["gru"], [TASK], budget=0.02, **arguments).results
+    assert (stopped.status, again.status) == ("stopped", "stopped")
+    assert again.training["limit"] == 0.02
+    executed = count_runs(monkeypatch)
+    compare(["gru"], [TASK], budget=0.02, **arguments)
+    assert not executed
+    Comparison([replace(again, status="failed", score=None)]).save(tmp_path / "a.json")
+    compare(["gru"], [TASK], budget=0.02, **arguments)
+    assert len(executed) == 1
 
 
 def test_labels_tell_specs_apart():

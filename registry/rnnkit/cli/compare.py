@@ -40,7 +40,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
 @click.option("--data", type=click.Path(path_type=Path), help="A CSV or Parquet file as a task.")
 @click.option("--target", help="The column of --data to predict.")
 @click.option("--group", help="The column of --data that tells sequences apart.")
-@click.option("--time", "time_column", help="The column of --data that orders the steps of a sequence.")
+@click.option("--time", "time_column", help="The column of --data that orders the steps; else the rows do.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each kind and task.")
 @click.option(
     "--match",
@@ -97,9 +97,11 @@ def command(
     older = None if against is None else compare.Comparison.load(against)
     found: Sequence[Task | str] = tasks
     if data is not None:
+        if target is None or group is None:
+            raise click.UsageError("--data needs --target, the column to predict, and --group, that of the sequences.")
         found = [*found, compare.tasks.from_file(data, target=target, group=group, time=time_column)]
     if not found:
-        raise click.UsageError("Set --tasks, or --data with --target, --group and --time.")
+        raise click.UsageError("Set --tasks, such as --tasks adding,digits, or --data, a CSV or Parquet file.")
     file = None if out is None else out / "results.json"
     result: Comparison = compare.compare(kinds, found, num_layers=layers, file=file, **settings)
     if out is not None:

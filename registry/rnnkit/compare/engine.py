@@ -8,7 +8,7 @@ import platform
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -89,7 +89,7 @@ class _Ended(NamedTuple):
     error: Exception
 
 
-def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tuple[int, Any]]:
     """Call `_call` once for each of the arguments: a thread for each call waits for its result."""
     from joblib import Parallel, delayed
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 from rnnkit.compare.comparison import Comparison
 from rnnkit.compare.progress import Progress
@@ -23,20 +25,55 @@ def complete(
     Args:
         runs: the runs of the comparison.
         execute: makes runs, and returns them with their results in any order.
-        file: where results are, and where each new one is written; None: nowhere.
+        file: where results are, and where new ones are written; None: nowhere.
         progress: as in `compare`.
     """
-    path = None if file is None else Path(file)
-    results = [*Comparison.load(path).results] if path is not None and path.exists() else []
-    known = {result.key for result in results}
-    missing = [run for run in runs if run.key not in known]
+    saved = _SavedResults(None if file is None else Path(file))
+    missing = [run for run in runs if not saved.has(run)]
     done = len(runs) - len(missing)
     # closed at once by an interruption, which ends the processes
-    with closing(execute(missing)) as made, Progress(len(runs), done, show=progress) as shown:
+    with saved, closing(execute(missing)) as made, Progress(len(runs), done, show=progress) as shown:
         for _, result in made:
-            results.append(result)
+            saved.add(result)
             shown.add(result)
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Comparison(results).save(path)
-    return Comparison(results)
+    return Comparison(saved.results.values())
+
+
+class _SavedResults:
+    """The results so far, and the file that has them all at the end of the block, also after an interruption.
+
+    While runs are made, the file is written so often that a twentieth of the time goes into it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        earlier = Comparison.load(path).results if path is not None and path.exists() else []
+        self.results = {result.key: result for result in earlier}
+        self._written, self._pause = time.monotonic(), 0.0
+
+    def has(self, run: Run) -> bool:
+        """Return whether the result of a run is final: not one that failed, or that another limit of time stopped."""
+        result = self.results.get(run.key)
+        if result is None or result.status == "failed":
+            return False
+        return result.status != "stopped" or result.training["limit"] == run.training.limit
+
+    def add(self, result: RunResult) -> None:
+        self.results[result.key] = result
+        if time.monotonic() >= self._written + self._pause:
+            self._write()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        started = time.monotonic()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        Comparison(self.results.values()).save(self._path)
+        self._written = time.monotonic()
+        self._pause = 20 * (self._written - started)

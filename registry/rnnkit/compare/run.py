@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -49,8 +49,11 @@ class Run:
 
     @property
     def key(self) -> str:
-        """A name of the run in files: the same for the same label, spec, task, seed and training in any version."""
-        task, training = [self.task.name, self.task.settings()], asdict(self.training)
+        """A name of the run in files: the same for the same label, spec, task, seed and training in any version.
+
+        The limit of time does not count: it only matters if it stops the run.
+        """
+        task, training = [self.task.name, self.task.settings()], asdict(replace(self.training, limit=None))
         facts = [self.label, self.spec, task, self.seed, training, self.trials]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
