@@ -1,7 +1,7 @@
 """The time of every built-in kind beside `nn.LSTM`, its own step loop, and a package that has the same cell.
 
 Run with `python -m benchmarks.zoo`. One thread, CPU time, the sides take turns. A ratio below 1 means that the kind
-takes less time. Packages do not always compute the same step; see "What implementations do differently".
+takes less time. Packages do not always compute the same step; the page on implementations has the differences.
 """
 
 from __future__ import annotations

@@ -191,7 +191,7 @@ def test_table_values_are_in_the_json(name):
 
 
 def entry_points_of(distribution):
-    return sum(len(distribution[noun]) for noun in ("kinds", "readouts", "commands", "executors"))
+    return sum(len(distribution[noun]) for noun in ("kinds", "readouts", "commands", "executors", "tasks"))
 
 
 def leaves(value):

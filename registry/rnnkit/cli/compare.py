@@ -1,4 +1,4 @@
-"""`rnnkit compare`: trains kinds on tasks, and shows what came out."""
+"""`rnnkit compare`: trains kinds on tasks, and shows their scores."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
     type=click.Choice(["parameters", "hidden_size", "time"]),
     default="parameters",
     show_default=True,
-    help="What is equal: parameters and steps, hidden size and steps, or parameters and time.",
+    help="Equal for all models: parameters and steps, hidden size and steps, or parameters and time.",
 )
 @click.option("--parameters", type=click.IntRange(1), default=20_000, show_default=True, help="Of each model, nearly.")
 @click.option("--hidden-size", type=click.IntRange(1), default=48, show_default=True, help="For --match hidden_size.")
@@ -82,16 +82,16 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    r"""Train kinds on tasks, and compare them.
+    """Train kinds on tasks, and compare them.
 
     \b
     rnnkit compare --kinds "lstm,gru,mingru" --tasks adding,digits --seeds 5
-    rnnkit compare --kinds lstm,gru --data my.csv --target y --group id --time t
+    rnnkit compare --kinds lstm,gru --data my.csv --target y --group id
 
     Every model is trained in the same way, on one thread, from several seeds; nothing is tuned without --search. The
     table has the median and the range of each score on the test. With --out, an interrupted comparison continues.
     Needs `pip install "rnnkit[compare]"`.
-    """
+    """  # noqa: D301  # click reads the escape
     from rnnkit import compare  # imports torch
 
     older = None if against is None else compare.Comparison.load(against)

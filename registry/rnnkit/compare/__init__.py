@@ -1,4 +1,4 @@
-"""Compare kinds: train every kind on every task from several seeds, and report what came out.
+"""Compare kinds: train every kind on every task from several seeds, and report the scores.
 
 ```python
 from rnnkit.compare import compare, tasks

@@ -60,7 +60,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What came out of a run, with all that is needed to repeat it.
+    """The result of a run, with everything needed to repeat it.
 
     Attributes:
         key: of the run.

@@ -65,7 +65,7 @@ def compare(
             specs. The fields that the task sets are left out.
         tasks: tasks, or their names; see `find_tasks`.
         seeds: the seeds, or how many: 0, 1, ...
-        match: what is equal: `"parameters"`: their number, by the choice of the hidden size, and optimizer steps;
+        match: the conditions that are equal: `"parameters"`: their number, by the choice of the hidden size, and optimizer steps;
             `"hidden_size"`: it, and optimizer steps; `"time"`: the number of parameters, and the time of training.
         parameters: of each model, nearly.
         hidden_size: for `match="hidden_size"`.

@@ -35,7 +35,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a search has found: the fields of the spec, and the learning rate."""
+    """The result of a search: the fields of the spec, and the learning rate."""
 
     fields: Mapping[str, Any]
     learning_rate: float

@@ -1,4 +1,4 @@
-"""What makes a comparison fair: the sizes of the models, and how long they are trained."""
+"""The conditions that are equal for all models of a comparison."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Match = Literal["parameters", "hidden_size", "time"]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What is equal for all models of a comparison: arguments of `compare`, and what follows from them.
+    """The conditions that are equal for all models of a comparison, as arguments of `compare`.
 
     Attributes:
         limit: the seconds after which a training is stopped; None: never.
