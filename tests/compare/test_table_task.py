@@ -192,6 +192,13 @@ def test_dates_are_times():
             torch.testing.assert_close(x, other)
 
 
+def test_large_times_are_exact():
+    frame = table()
+    frame["t"] = 1_700_000_000_000_000_000 + frame["step"]
+    found = numbered(tasks.from_frame(frame, **ARGUMENTS, elapsed=True).load(), feature=1)
+    assert all((x[:, 0] == 1).all() for _, x, _ in found)
+
+
 @pytest.mark.parametrize(
     ("values", "objective"),
     [

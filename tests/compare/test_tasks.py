@@ -5,6 +5,7 @@ import math
 import pickle
 import re
 import sys
+from dataclasses import MISSING, fields
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from rnnkit.compare.tasks import TASKS
 from rnnkit.compare.tasks import mackey_glass as MackeyGlass
 from rnnkit.errors import CompareError
 from rnnkit.kind import Paper
+from tests.helpers.pages import DOCS
 
 SHIPPED_BY_SKTIME = ("motions", "vowels")
 
@@ -435,3 +437,20 @@ def test_the_smallest_settings_work(shortest):
 def test_a_task_is_abstract():
     with pytest.raises(TypeError):
         Task()
+
+
+def row_of(task):
+    """The row of a task in the table of `docs/reference/tasks.md`."""
+    settings = ", ".join(f"{each.name}={each.default!r}" for each in fields(task) if each.default is not MISSING)
+    call = f"{task.name}({settings})" if settings else task.name
+    source = re.sub(r"https://\S+", r"<\g<0>>", str(task.source))
+    if isinstance(task.source, Paper):
+        source = f"[{task.source.title}]({task.source.link}), {task.source.year}"
+    return f"| `{call}` | {task.summary} | {task.measures} | {task.objective.metric} | {source} |"
+
+
+def test_the_page_of_tasks_has_each_task():
+    rows = [
+        line for line in (DOCS / "reference" / "tasks.md").read_text("utf-8").splitlines() if line.startswith("| `")
+    ]
+    assert rows == [row_of(each) for each in TASKS]

@@ -93,6 +93,12 @@ def _normalized_error(output: Tensor, target: Tensor) -> float:
     return (error / variance).sqrt().item()
 
 
+def _mean_value(target: Tensor) -> float:
+    """Return the NRMSE of the mean, which is 1 by its definition."""
+    _known_values(target)
+    return 1.0
+
+
 def _bits(output: Tensor, target: Tensor) -> float:
     return _cross_entropy(output, target).item() / math.log(2)
 
@@ -115,7 +121,7 @@ def _require_shape(output: Tensor, shape: torch.Size, target: Tensor) -> None:
 CLASSIFICATION = Objective("accuracy", True, _cross_entropy, _accuracy, _largest_class)
 """Cross-entropy; the score is the share of right answers."""
 
-REGRESSION = Objective("NRMSE", False, _squared_error, _normalized_error, lambda _target: 1.0)
+REGRESSION = Objective("NRMSE", False, _squared_error, _normalized_error, _mean_value)
 """Mean squared error; the score is its root over the standard deviation of the targets, around the mean of each
 output."""
 

@@ -32,7 +32,7 @@ class Digits(DatasetTask):
     measures = "classification of short sequences; by pixel, of longer ones, and permuted, without local structure"
     source = (
         "Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak, 1998), as in scikit-learn: "
-        "https://archive.ics.uci.edu/dataset/80; by pixel and permuted as in https://arxiv.org/abs/1504.00941"
+        "https://archive.ics.uci.edu/dataset/80 and, by pixel and permuted, https://arxiv.org/abs/1504.00941"
     )
 
     def fields(self) -> Mapping[str, Any]:

@@ -71,7 +71,7 @@ def infer_problem(frame: pd.DataFrame, target: str) -> Literal["classification",
 
 
 def times_of(column: Any) -> Any:
-    """Return times as seconds, or as the numbers that they are.
+    """Return times since the first one, as seconds or in the unit of the numbers that they are.
 
     Raises:
         CompareError: they are neither numbers nor dates.
@@ -80,7 +80,7 @@ def times_of(column: Any) -> Any:
     from pandas.api import types
 
     if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-        return column.astype("float64")
+        return (column - column.min()).astype("float64")  # nanoseconds since 1970 exceed the digits of a float
     try:
         dates = pd.to_datetime(column, format="ISO8601", utc=True)
     except (TypeError, ValueError) as error:
