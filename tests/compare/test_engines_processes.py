@@ -183,8 +183,11 @@ def test_an_error_on_a_worker_names_it(engine):
 def test_an_interrupt_ends_all_processes(engine, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(f"""
+import signal
 import time
 from rnnkit.compare.engine import run_all
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def wait(item):
     time.sleep(600 if item else 0)
@@ -201,7 +204,10 @@ if __name__ == "__main__":
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 2
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert errors.rstrip().endswith("KeyboardInterrupt")
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []

@@ -70,7 +70,7 @@ def fit_with_dask(spec: Spec, client: Any) -> None:
 @contextmanager
 def ray_function() -> Iterator[Any]:
     environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}
-    ray.init(num_cpus=1, include_dashboard=False, logging_level="error", runtime_env=environment)
+    ray.init(num_cpus=1, include_dashboard=False, logging_level=logging.ERROR, runtime_env=environment)
     yield ray.remote(fit)
     ray.shutdown()
 

@@ -8,7 +8,7 @@ import platform
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -39,7 +39,7 @@ def run_all(
     address: str | None = None,
     lost: Callable[[T, Exception], R],
     requires: Callable[[T], Mapping[str, str]] = _nothing,
-) -> Iterator[tuple[T, R]]:
+) -> Generator[tuple[T, R], None, None]:
     """Yield each item with the result of a function, as they come.
 
     If a process ends, the item that it ran is tried again when the others are done: once more beside others, and then
@@ -89,7 +89,7 @@ class _Ended(NamedTuple):
     error: Exception
 
 
-def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tuple[int, Any], None, None]:
     """Call `_call` once for each of the arguments: a thread for each call waits for its result."""
     from joblib import Parallel, delayed
 

@@ -181,20 +181,21 @@ def ray_pool(function: Callable[..., Any], jobs: int, address: str | None) -> It
 def _connected_ray(jobs: int, address: str | None) -> Iterator[None]:
     import ray
 
-    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         settings |= {"address": "local", "num_cpus": local_jobs(jobs), "include_dashboard": False}
     else:
         _probe(address)
         settings["address"] = address
+    hint = "Start one with `ray start --head`; if it has a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
     try:
         ray.init(**settings)
     except (ConnectionError, OSError, RuntimeError, TimeoutError, ValueError) as error:
         raise CompareError(
             f"Ray does not start on this machine: {describe_exception(error)}"
             if address is None
-            else f"No Ray cluster answers at {address}: {describe_exception(error)}. Start one with `ray start --head`"
+            else f"No Ray cluster answers at {address}: {describe_exception(error)}. {hint}"
         ) from error
     try:
         yield
