@@ -5,6 +5,7 @@ The functions and tasks that are sent to workers are nested, so that they are pi
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -211,6 +212,18 @@ if __name__ == "__main__":
     assert errors.rstrip().endswith("KeyboardInterrupt")
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
+
+
+def test_a_program_that_dask_workers_cannot_import_is_reported(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("""
+from rnnkit.compare.engine import run_all
+
+print(list(run_all(abs, [1], engine="dask", jobs=2, lost=None)))
+""")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.search(r"CompareError: The workers of Dask do not start: .* has to be under `if __name__ ==", done.stderr)
 
 
 def test_a_plugin_missing_on_a_dask_worker_is_one_error(plugins, tmp_path):

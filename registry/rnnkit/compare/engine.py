@@ -106,14 +106,10 @@ def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tupl
                 f"pip install rnnkit=={__version__}"
             )
 
-    side_by_side = Parallel(
-        n_jobs=min(pool.size, len(sent)),
-        backend="threading",
-        pre_dispatch="n_jobs",
-        batch_size=1,
-        return_as="generator_unordered",
-    )
-    results = side_by_side(map(delayed(attempt), sent))
+    # One call at a time for each process; results in the order in which they are made.
+    settings: dict[str, Any] = {"pre_dispatch": "n_jobs", "batch_size": 1, "return_as": "generator_unordered"}
+    side_by_side = Parallel(n_jobs=min(pool.size, len(sent)), backend="threading", **settings)
+    results: Any = side_by_side(map(delayed(attempt), sent))
     try:
         for number, result in results:
             if isinstance(result, CompareError):

@@ -91,7 +91,7 @@ def dask_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
     with ExitStack() as stack:
         scheduler = stack.enter_context(_local_dask(local_jobs(jobs))) if address is None else address
         try:
-            client = stack.enter_context(Client(scheduler, timeout=PATIENCE, set_as_default=False))
+            client: Any = stack.enter_context(Client(scheduler, timeout=PATIENCE, set_as_default=False))
             client.wait_for_workers(1, timeout=PATIENCE)
         except (OSError, TimeoutError, ValueError) as error:
             raise CompareError(
@@ -120,21 +120,21 @@ def dask_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
 
 @contextmanager
 def _local_dask(jobs: int) -> Iterator[Any]:
-    import dask
+    import dask.config
     from distributed import LocalCluster
 
+    settings: dict[str, Any] = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
     # A call whose worker ended is repeated by `run_all`, so that it is counted in one place.
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(
-            n_workers=jobs,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-    ):
-        yield cluster
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        try:
+            cluster = LocalCluster(processes=True, **settings, silence_logs=logging.CRITICAL)
+        except RuntimeError as error:
+            raise CompareError(
+                f"The workers of Dask do not start: {describe_exception(error)}. Each imports your program, so a "
+                "comparison with engine='dask' has to be under `if __name__ == \"__main__\":`"
+            ) from error
+        with cluster:
+            yield cluster
 
 
 @contextmanager
