@@ -100,10 +100,10 @@ def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tupl
             return number, _Ended(error)
         except CompareError as error:
             return number, error
-        except Exception as error:  # noqa: BLE001  # such as a worker without rnnkit
+        except Exception as error:  # noqa: BLE001  # such as a worker without rnnkit, or a scheduler that ended
             return number, CompareError(
-                f"A worker cannot run rnnkit: {describe_exception(error)}. On each worker, run: "
-                f"pip install rnnkit=={__version__}"
+                f"The workers cannot run the comparison: {describe_exception(error)}. Is the cluster still there, and "
+                f"rnnkit {__version__} installed on each worker?"
             )
 
     # One call at a time for each process; results in the order in which they are made.

@@ -41,10 +41,12 @@ def loky_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
     """Processes of this machine.
 
     Raises:
-        CompareError: there is an address.
+        CompareError: loky is not installed, or there is an address.
     """
-    from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
-
+    try:
+        from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+    except ModuleNotFoundError as error:
+        raise _not_installed("loky", "compare") from error
     if address is not None:
         raise CompareError(f"engine='loky' runs on this machine, so it has no address={address!r}")
 
@@ -53,7 +55,8 @@ def loky_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
 
     # An executor for each process, because loky ends all processes of an executor if one ends.
     idle: SimpleQueue[Any] = SimpleQueue()
-    executors = [executor() for _ in range(local_jobs(jobs))]
+    size = local_jobs(jobs)
+    executors = [executor() for _ in range(size)]
     for each in executors:
         idle.put(each)
 
@@ -62,16 +65,15 @@ def loky_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
         try:
             return chosen.submit(function, *arguments).result()
         except BrokenProcessPool:
-            executors.remove(chosen)
             executors.append(chosen := executor())
             raise
         finally:
             idle.put(chosen)
 
     try:
-        yield Pool(len(executors), call, (BrokenProcessPool,))
+        yield Pool(size, call, (BrokenProcessPool,))
     finally:
-        for each in executors:
+        for each in [*executors]:  # to which a call that ends now may add another, without processes
             each.shutdown(kill_workers=True)
 
 
@@ -87,7 +89,7 @@ def dask_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
         from distributed import Client
         from distributed.scheduler import KilledWorker
     except ModuleNotFoundError as error:
-        raise _not_installed("dask") from error
+        raise _not_installed("dask", "dask") from error
     with ExitStack() as stack:
         scheduler = stack.enter_context(_local_dask(local_jobs(jobs))) if address is None else address
         try:
@@ -123,7 +125,12 @@ def _local_dask(jobs: int) -> Iterator[Any]:
     import dask.config
     from distributed import LocalCluster
 
-    settings: dict[str, Any] = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+    settings: dict[str, Any] = {
+        "n_workers": jobs,
+        "threads_per_worker": 1,
+        "memory_limit": None,
+        "dashboard_address": None,
+    }
     # A call whose worker ended is repeated by `run_all`, so that it is counted in one place.
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
         try:
@@ -148,7 +155,7 @@ def ray_pool(function: Callable[..., Any], jobs: int, address: str | None) -> It
         import ray
         from ray import exceptions
     except ModuleNotFoundError as error:
-        raise _not_installed("ray") from error
+        raise _not_installed("ray", "ray") from error
     with ExitStack() as stack:
         if not ray.is_initialized():
             stack.enter_context(_connected_ray(jobs, address))
@@ -220,5 +227,5 @@ def local_jobs(jobs: int) -> int:
     return int(effective_n_jobs(jobs)) if jobs < 0 else jobs
 
 
-def _not_installed(engine: str) -> CompareError:
-    return CompareError(f'engine={engine!r} needs a package that is not installed: pip install "rnnkit[{engine}]"')
+def _not_installed(engine: str, extra: str) -> CompareError:
+    return CompareError(f'engine={engine!r} needs a package that is not installed: pip install "rnnkit[{extra}]"')
