@@ -49,10 +49,13 @@ def test_no_jobs_are_refused(engine):
         run(engine=engine, jobs=0)
 
 
-@pytest.mark.parametrize(("engine", "package"), [("dask", "distributed"), ("ray", "ray")])
-def test_engine_that_is_not_installed_is_named(engine, package, monkeypatch):
+@pytest.mark.parametrize(
+    ("engine", "package", "extra"),
+    [("loky", "loky.process_executor", "compare"), ("dask", "distributed", "dask"), ("ray", "ray", "ray")],
+)
+def test_engine_that_is_not_installed_is_named(engine, package, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(CompareError, match=re.escape(f'pip install "rnnkit[{engine}]"')):
+    with pytest.raises(CompareError, match=re.escape(f'pip install "rnnkit[{extra}]"')):
         run(engine=engine)
 
 

@@ -5,6 +5,7 @@ The functions and tasks that are sent to workers are nested, so that they are pi
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -183,8 +184,11 @@ def test_an_error_on_a_worker_names_it(engine):
 def test_an_interrupt_ends_all_processes(engine, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(f"""
+import signal
 import time
 from rnnkit.compare.engine import run_all
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def wait(item):
     time.sleep(600 if item else 0)
@@ -201,10 +205,25 @@ if __name__ == "__main__":
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 2
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert errors.rstrip().endswith("KeyboardInterrupt")
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
+
+
+def test_a_program_that_dask_workers_cannot_import_is_reported(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("""
+from rnnkit.compare.engine import run_all
+
+print(list(run_all(abs, [1], engine="dask", jobs=2, lost=None)))
+""")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.search(r"CompareError: The workers of Dask do not start: .* has to be under `if __name__ ==", done.stderr)
 
 
 def test_a_plugin_missing_on_a_dask_worker_is_one_error(plugins, tmp_path):

@@ -39,7 +39,7 @@ def run_all(
     address: str | None = None,
     lost: Callable[[T, Exception], R],
     requires: Callable[[T], Mapping[str, str]] = _nothing,
-) -> Generator[tuple[T, R]]:
+) -> Generator[tuple[T, R], None, None]:
     """Yield each item with the result of a function, as they come.
 
     If a process ends, the item that it ran is tried again when the others are done: once more beside others, and then
@@ -89,7 +89,7 @@ class _Ended(NamedTuple):
     error: Exception
 
 
-def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tuple[int, Any]]:
+def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tuple[int, Any], None, None]:
     """Call `_call` once for each of the arguments: a thread for each call waits for its result."""
     from joblib import Parallel, delayed
 
@@ -100,20 +100,16 @@ def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tupl
             return number, _Ended(error)
         except CompareError as error:
             return number, error
-        except Exception as error:  # noqa: BLE001  # such as a worker without rnnkit
+        except Exception as error:  # noqa: BLE001  # such as a worker without rnnkit, or a scheduler that ended
             return number, CompareError(
-                f"A worker cannot run rnnkit: {describe_exception(error)}. On each worker, run: "
-                f"pip install rnnkit=={__version__}"
+                f"The workers cannot run the comparison: {describe_exception(error)}. Is the cluster still there, and "
+                f"rnnkit {__version__} installed on each worker?"
             )
 
-    side_by_side = Parallel(
-        n_jobs=min(pool.size, len(sent)),
-        backend="threading",
-        pre_dispatch="n_jobs",
-        batch_size=1,
-        return_as="generator_unordered",
-    )
-    results = side_by_side(map(delayed(attempt), sent))
+    # One call at a time for each process; results in the order in which they are made.
+    settings: dict[str, Any] = {"pre_dispatch": "n_jobs", "batch_size": 1, "return_as": "generator_unordered"}
+    side_by_side = Parallel(n_jobs=min(pool.size, len(sent)), backend="threading", **settings)
+    results: Any = side_by_side(map(delayed(attempt), sent))
     try:
         for number, result in results:
             if isinstance(result, CompareError):

@@ -41,10 +41,12 @@ def loky_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
     """Processes of this machine.
 
     Raises:
-        CompareError: there is an address.
+        CompareError: loky is not installed, or there is an address.
     """
-    from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
-
+    try:
+        from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+    except ModuleNotFoundError as error:
+        raise _not_installed("loky", "compare") from error
     if address is not None:
         raise CompareError(f"engine='loky' runs on this machine, so it has no address={address!r}")
 
@@ -53,7 +55,8 @@ def loky_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
 
     # An executor for each process, because loky ends all processes of an executor if one ends.
     idle: SimpleQueue[Any] = SimpleQueue()
-    executors = [executor() for _ in range(local_jobs(jobs))]
+    size = local_jobs(jobs)
+    executors = [executor() for _ in range(size)]
     for each in executors:
         idle.put(each)
 
@@ -62,16 +65,15 @@ def loky_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
         try:
             return chosen.submit(function, *arguments).result()
         except BrokenProcessPool:
-            executors.remove(chosen)
             executors.append(chosen := executor())
             raise
         finally:
             idle.put(chosen)
 
     try:
-        yield Pool(len(executors), call, (BrokenProcessPool,))
+        yield Pool(size, call, (BrokenProcessPool,))
     finally:
-        for each in executors:
+        for each in [*executors]:  # to which a call that ends now may add another, without processes
             each.shutdown(kill_workers=True)
 
 
@@ -87,11 +89,11 @@ def dask_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
         from distributed import Client
         from distributed.scheduler import KilledWorker
     except ModuleNotFoundError as error:
-        raise _not_installed("dask") from error
+        raise _not_installed("dask", "dask") from error
     with ExitStack() as stack:
         scheduler = stack.enter_context(_local_dask(local_jobs(jobs))) if address is None else address
         try:
-            client = stack.enter_context(Client(scheduler, timeout=PATIENCE, set_as_default=False))
+            client: Any = stack.enter_context(Client(scheduler, timeout=PATIENCE, set_as_default=False))
             client.wait_for_workers(1, timeout=PATIENCE)
         except (OSError, TimeoutError, ValueError) as error:
             raise CompareError(
@@ -120,21 +122,26 @@ def dask_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
 
 @contextmanager
 def _local_dask(jobs: int) -> Iterator[Any]:
-    import dask
+    import dask.config
     from distributed import LocalCluster
 
+    settings: dict[str, Any] = {
+        "n_workers": jobs,
+        "threads_per_worker": 1,
+        "memory_limit": None,
+        "dashboard_address": None,
+    }
     # A call whose worker ended is repeated by `run_all`, so that it is counted in one place.
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(
-            n_workers=jobs,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-    ):
-        yield cluster
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        try:
+            cluster = LocalCluster(processes=True, **settings, silence_logs=logging.CRITICAL)
+        except RuntimeError as error:
+            raise CompareError(
+                f"The workers of Dask do not start: {describe_exception(error)}. Each imports your program, so a "
+                "comparison with engine='dask' has to be under `if __name__ == \"__main__\":`"
+            ) from error
+        with cluster:
+            yield cluster
 
 
 @contextmanager
@@ -148,7 +155,7 @@ def ray_pool(function: Callable[..., Any], jobs: int, address: str | None) -> It
         import ray
         from ray import exceptions
     except ModuleNotFoundError as error:
-        raise _not_installed("ray") from error
+        raise _not_installed("ray", "ray") from error
     with ExitStack() as stack:
         if not ray.is_initialized():
             stack.enter_context(_connected_ray(jobs, address))
@@ -181,20 +188,21 @@ def ray_pool(function: Callable[..., Any], jobs: int, address: str | None) -> It
 def _connected_ray(jobs: int, address: str | None) -> Iterator[None]:
     import ray
 
-    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         settings |= {"address": "local", "num_cpus": local_jobs(jobs), "include_dashboard": False}
     else:
         _probe(address)
         settings["address"] = address
+    hint = "Start one with `ray start --head`; if it has a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
     try:
         ray.init(**settings)
     except (ConnectionError, OSError, RuntimeError, TimeoutError, ValueError) as error:
         raise CompareError(
             f"Ray does not start on this machine: {describe_exception(error)}"
             if address is None
-            else f"No Ray cluster answers at {address}: {describe_exception(error)}. Start one with `ray start --head`"
+            else f"No Ray cluster answers at {address}: {describe_exception(error)}. {hint}"
         ) from error
     try:
         yield
@@ -219,5 +227,5 @@ def local_jobs(jobs: int) -> int:
     return int(effective_n_jobs(jobs)) if jobs < 0 else jobs
 
 
-def _not_installed(engine: str) -> CompareError:
-    return CompareError(f'engine={engine!r} needs a package that is not installed: pip install "rnnkit[{engine}]"')
+def _not_installed(engine: str, extra: str) -> CompareError:
+    return CompareError(f'engine={engine!r} needs a package that is not installed: pip install "rnnkit[{extra}]"')
