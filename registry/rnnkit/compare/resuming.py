@@ -15,7 +15,7 @@ from rnnkit.compare.run import Run, RunResult
 
 def complete(
     runs: Sequence[Run],
-    execute: Callable[[list[Run]], Generator[tuple[Run, RunResult]]],
+    execute: Callable[[list[Run]], Generator[tuple[Run, RunResult], None, None]],
     *,
     file: str | Path | None,
     progress: bool | None,
