@@ -16,6 +16,7 @@ from rnnkit._messages import describe_exception
 from rnnkit.build import build_model
 from rnnkit.compare.environment import Environment, this_environment
 from rnnkit.compare.objective import REGRESSION
+from rnnkit.compare.sizing import count_parameters
 from rnnkit.compare.task import Batch, Task
 from rnnkit.compare.training import Point, Status, Trained, Training, evaluate, train
 from rnnkit.model import RecurrentModel
@@ -74,7 +75,7 @@ class RunResult:
             if it raised an error.
         score: on the test, at the end of the training; None if the run diverged or failed.
         chance: the score of the best constant answer.
-        parameters: the number of trainable parameters.
+        parameters: the number of parameters, those included that are not trained.
         steps: optimizer steps that were made.
         seconds: of training, evaluation not counted.
         curve: the learning curve.
@@ -153,7 +154,7 @@ def _execute(run: Run) -> RunResult:
         trained.status if finite else "diverged",
         score=score if finite else None,
         chance=run.task.objective.chance(test.target),
-        parameters=sum(each.numel() for each in model.parameters() if each.requires_grad),
+        parameters=count_parameters(model),
         steps=trained.steps,
         seconds=trained.seconds,
         curve=[point for point in trained.curve if torch.tensor(point[2:]).isfinite().all()],

@@ -65,9 +65,10 @@ def compare(
             specs. The fields that the task sets are left out.
         tasks: tasks, or their names; see `find_tasks`.
         seeds: the seeds, or how many: 0, 1, ...
-        match: the conditions that are equal: `"parameters"`: their number, by the choice of the hidden size, and optimizer steps;
-            `"hidden_size"`: it, and optimizer steps; `"time"`: the number of parameters, and the time of training.
-        parameters: of each model, nearly.
+        match: the conditions that are equal. `"parameters"`: the number of parameters, by the choice of the hidden
+            size, and of optimizer steps; `"hidden_size"`: the hidden size, and the number of optimizer steps; `"time"`:
+            the number of parameters, and the time of training.
+        parameters: of each model, nearly; those count that are not trained, too.
         hidden_size: for `match="hidden_size"`.
         num_layers: of each model.
         steps: optimizer steps; None: as many as the task says.

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
+from torch import nn
 
 from rnnkit.build import build_model
 from rnnkit.catalog import get_kind
@@ -24,7 +25,7 @@ def spec_for(task: Task, fields: Mapping[str, Any], *, parameters: int | None) -
     Args:
         task: it sets the sizes of input and output, and the readout.
         fields: all other fields, `kind` among them.
-        parameters: the number of trainable parameters to come close to, by the hidden size; None: as `fields` say.
+        parameters: the number of parameters to come close to, by the hidden size; None: as `fields` say.
 
     Raises:
         CompareError: a field is set by both, the spec is not valid, or no hidden size fits.
@@ -75,9 +76,14 @@ def _closest_size(fields: dict[str, Any], wanted: int) -> int:
 
 
 def _parameters(fields: dict[str, Any]) -> int | Exception:
-    """Return the number of trainable parameters, or why there is no such model."""
+    """Return the number of parameters, or why there is no such model."""
     try:
         model = build_model(RecurrentSpec.from_dict(fields), device="meta")
     except (ValidationError, RnnkitError, ValueError) as error:
         return error
-    return sum(each.numel() for each in model.parameters() if each.requires_grad)
+    return count_parameters(model)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of parameters, those included that are not trained, such as the matrix of a reservoir."""
+    return sum(each.numel() for each in model.state_dict().values())
