@@ -43,10 +43,16 @@ def _short_folder_of_ray(monkeypatch):
 def _no_process_is_left():
     before = set(psutil.Process().children(recursive=True))
     yield
-    gone_soon = set(psutil.Process().children(recursive=True)) - before
-    _, alive = psutil.wait_procs(gone_soon, timeout=20)
-    # the trackers of shared memory of multiprocessing and loky live as long as this process
-    assert [each.cmdline() for each in alive if "resource_tracker" not in " ".join(each.cmdline())] == []
+    started = set(psutil.Process().children(recursive=True)) - before
+    _, alive = psutil.wait_procs(filter(is_worker, started), timeout=20)
+    assert [each.cmdline() for each in alive] == []
+
+
+def is_worker(process):
+    """The trackers of multiprocessing and loky live as long as this process."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return "resource_tracker" not in " ".join(process.cmdline())
+    return False
 
 
 @contextlib.contextmanager
