@@ -58,7 +58,7 @@ def is_worker(process):
 @contextlib.contextmanager
 def dask_scheduler():
     """The address of a scheduler without workers."""
-    with LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as cluster:
+    with LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
         yield cluster.scheduler_address
 
 

@@ -129,7 +129,7 @@ def _local_dask(jobs: int) -> Iterator[Any]:
         "n_workers": jobs,
         "threads_per_worker": 1,
         "memory_limit": None,
-        "dashboard_address": None,
+        "dashboard_address": ":0",  # None takes the port 8787, and warns if it is in use
     }
     # A call whose worker ended is repeated by `run_all`, so that it is counted in one place.
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
