@@ -441,12 +441,11 @@ def test_a_task_is_abstract():
 
 def row_of(task):
     """The row of a task in the table of `docs/reference/tasks.md`."""
-    settings = ", ".join(f"{each.name}={each.default!r}" for each in fields(task) if each.default is not MISSING)
-    call = f"{task.name}({settings})" if settings else task.name
+    settings = ", ".join(f"`{each.name}={each.default!r}`" for each in fields(task) if each.default is not MISSING)
     source = re.sub(r"https://\S+", r"<\g<0>>", str(task.source))
     if isinstance(task.source, Paper):
         source = f"[{task.source.title}]({task.source.link}), {task.source.year}"
-    return f"| `{call}` | {task.summary} | {task.measures} | {task.objective.metric} | {source} |"
+    return f"| `{task.name}` | {settings} | {task.summary} | {task.measures} | {task.objective.metric} | {source} |"
 
 
 def test_the_page_of_tasks_has_each_task():

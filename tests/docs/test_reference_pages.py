@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import rnnkit
+import rnnkit.compare
 import rnnkit.testing
 from docs.site.api_markdown import DIRECTIVE, documented
 from rnnkit import Catalog, LockWarning, RnnkitError, errors
@@ -19,7 +20,7 @@ from tests.helpers import pages
 from tests.helpers.pages import ROOT
 
 REFERENCE = ROOT / "docs/reference"
-PUBLIC = [f"rnnkit.{name}" for name in rnnkit.__all__] + [f"rnnkit.testing.{name}" for name in rnnkit.testing.__all__]
+PUBLIC = [f"{module.__name__}.{name}" for module in (rnnkit, rnnkit.compare, rnnkit.testing) for name in module.__all__]
 DIRECTIVES = [name for page in (ROOT / "docs").rglob("*.md") for name, _ in DIRECTIVE.findall(page.read_text("utf-8"))]
 STATES = {
     "rnnkit_builtin._torch_backbone.HiddenState",
