@@ -54,7 +54,8 @@ def _tasks_of(name: Task | str) -> list[Task]:
         return [name]
     if isinstance(name, type) and issubclass(name, Task):
         raise CompareError(
-            f"tasks has the class {name.__name__}: write the task, such as tasks.{name.name}(), or its name {name.name!r}"
+            f"tasks has the class {name.__name__}: write the task, such as tasks.{name.name}(), or its name "
+            f"{name.name!r}"
         )
     if not isinstance(name, str):
         raise CompareError(f"tasks has {short_repr(name)}, which is neither a task nor a name")

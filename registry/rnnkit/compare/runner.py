@@ -95,8 +95,10 @@ def compare(
         The results of all runs, and of those in `file`.
 
     Raises:
-        CompareError: an argument is out of range, a name stands for no task, the engine is unknown or not installed, workers lack a distribution or
-            cannot know a local kind, a kind rejects its spec, or `file` is not the file of a comparison.
+        CompareError: an argument is not valid, a name stands for no task, the engine is unknown or not installed,
+            workers lack a distribution or cannot know a local kind, a kind rejects its spec, or `file` is not the file
+            of a comparison.
+        OSError: `file` cannot be read or written.
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: as for a spec.
     """
     setting = Setting(
