@@ -17,7 +17,7 @@ def complete(
     runs: Sequence[Run],
     execute: Callable[[list[Run]], Generator[tuple[Run, RunResult], None, None]],
     *,
-    file: str | Path | None,
+    saved: SavedResults,
     progress: bool | None,
 ) -> Comparison:
     """Return the results of runs, and of all others in a file.
@@ -25,10 +25,9 @@ def complete(
     Args:
         runs: the runs of the comparison.
         execute: makes runs, and returns them with their results in any order.
-        file: where results are, and where new ones are written; None: nowhere.
+        saved: the results so far, to which new ones are added.
         progress: as in `compare`.
     """
-    saved = _SavedResults(None if file is None else Path(file))
     missing = [run for run in runs if not saved.has(run)]
     done = len(runs) - len(missing)
     # closed at once by an interruption, which ends the processes
@@ -39,7 +38,7 @@ def complete(
     return Comparison(saved.results.values())
 
 
-class _SavedResults:
+class SavedResults:
     """The results so far, and the file that has them all at the end of the block, also after an interruption.
 
     While runs are made, the file is written so often that a twentieth of the time goes into it.

@@ -19,7 +19,7 @@ from rnnkit.compare.comparison import Comparison
 from rnnkit.compare.engine import check_engine, run_all, workers
 from rnnkit.compare.environment import required_versions
 from rnnkit.compare.registry import candidates_of, find_tasks
-from rnnkit.compare.resuming import complete
+from rnnkit.compare.resuming import SavedResults, complete
 from rnnkit.compare.run import Run, execute, lost_run
 from rnnkit.compare.search import Candidate, Choice, Search
 from rnnkit.compare.setting import Amount, Count, Match, Setting
@@ -115,6 +115,9 @@ def compare(
     budget = check_argument("budget", budget, Amount | None)
     numbers = _numbers_of(seeds)
     _require("joblib", "rich", *(["optuna"] if search else []))
+    if space is not None and not search:
+        raise CompareError("space has no effect without search: set search=20, the number of trials")
+    saved = SavedResults(None if file is None else Path(file))
     specs = _specs_of(kinds)
     if engine != "here":
         _refuse_local(specs)
@@ -140,7 +143,7 @@ def compare(
         choices = Search(search, space, journal, learning_rate).choose(candidates, make_run, execution)
     chosen = zip(candidates, choices, strict=True)
     runs = [make_run(candidate, choice, seed) for candidate, choice in chosen for seed in numbers]
-    return complete(runs, execution, file=file, progress=progress)
+    return complete(runs, execution, saved=saved, progress=progress)
 
 
 def _require(*packages: str) -> None:
