@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from rnnkit.compare.comparison import Comparison
 from rnnkit.compare.engine import check_engine, run_all, workers
 from rnnkit.compare.environment import required_versions
 from rnnkit.compare.registry import candidates_of, find_tasks
+from rnnkit.compare.requirements import require
 from rnnkit.compare.resuming import SavedResults, complete
 from rnnkit.compare.run import Run, execute, lost_run
 from rnnkit.compare.search import Candidate, Choice, Search
@@ -114,7 +114,8 @@ def compare(
     check_engine(engine, jobs)
     budget = check_argument("budget", budget, Amount | None)
     numbers = _numbers_of(seeds)
-    _require("joblib", "rich", *(["optuna"] if search else []))
+    extra = [*(["optuna"] if search else []), *(["cloudpickle"] if engine != "here" else [])]
+    require("A comparison", "joblib", "rich", *extra)
     if space is not None and not search:
         raise CompareError("space has no effect without search: set search=20, the number of trials")
     saved = SavedResults(None if file is None else Path(file))
@@ -144,11 +145,6 @@ def compare(
     chosen = zip(candidates, choices, strict=True)
     runs = [make_run(candidate, choice, seed) for candidate, choice in chosen for seed in numbers]
     return complete(runs, execution, saved=saved, progress=progress)
-
-
-def _require(*packages: str) -> None:
-    if missing := [package for package in packages if find_spec(package) is None]:
-        raise CompareError(f'A comparison needs {join_quoted(missing)}: run pip install "rnnkit[compare]"')
 
 
 def _numbers_of(seeds: int | Sequence[int]) -> list[int]:
