@@ -1,6 +1,7 @@
 """A whole comparison: equal conditions, equal results when it is interrupted, and clear errors."""
 
 import math
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -91,6 +92,64 @@ def test_runs_that_failed_or_were_stopped_are_made_again(tmp_path, monkeypatch):
     Comparison([replace(again, status="failed", score=None)]).save(tmp_path / "a.json")
     compare(["gru"], [TASK], budget=0.02, **arguments)
     assert len(executed) == 1
+
+
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        lambda: default_dtype(torch.float64),
+        torch.no_grad,
+        torch.inference_mode,
+        lambda: torch.device("meta"),
+        lambda: torch.autocast("cpu"),
+    ],
+    ids=["float64", "no_grad", "inference_mode", "device", "autocast"],
+)
+def test_settings_of_torch_in_this_process_do_not_change_a_run(context):
+    whole = compare(["gru"], [TASK], **QUICK)
+    with context():
+        settings = torch_settings()
+        result = compare(["gru"], [TASK], **QUICK)
+        assert torch_settings() == settings
+    assert scores(result) == pytest.approx(scores(whole))
+
+
+def torch_settings():
+    autocast = torch.is_autocast_enabled("cpu")
+    grad = (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+    return torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads(), grad, autocast
+
+
+def test_two_comparisons_may_write_to_one_file(tmp_path, monkeypatch):
+    file, execute = tmp_path / "a.json", runner.execute
+
+    def execute_while_another_writes(run):
+        monkeypatch.setattr(runner, "execute", execute)
+        compare(["rnn"], [TASK], file=file, **QUICK)
+        return execute(run)
+
+    monkeypatch.setattr(runner, "execute", execute_while_another_writes)
+    result = compare(["gru"], [TASK], file=file, **QUICK)
+    assert [(each.label, each.seed) for each in result.results] == [("gru", 0), ("gru", 1), ("rnn", 0), ("rnn", 1)]
+    assert Comparison.load(file) == result
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_before_the_runs(tmp_path, monkeypatch):
+    (tmp_path / "a").touch()
+    executed = count_runs(monkeypatch)
+    with pytest.raises(OSError, match="a'"):
+        compare(["gru"], [TASK], file=tmp_path / "a" / "b.json", **QUICK)
+    assert executed == []
 
 
 def test_labels_tell_specs_apart():

@@ -46,8 +46,9 @@ class SavedResults:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        earlier = Comparison.load(path).results if path is not None and path.exists() else []
-        self.results = {result.key: result for result in earlier}
+        self.results = self._in_file()
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._written, self._pause = time.monotonic(), 0.0
 
     def has(self, run: Run) -> bool:
@@ -68,11 +69,16 @@ class SavedResults:
     def __exit__(self, *_: object) -> None:
         self._write()
 
+    def _in_file(self) -> dict[str, RunResult]:
+        if self._path is None or not self._path.exists():
+            return {}
+        return {result.key: result for result in Comparison.load(self._path).results}
+
     def _write(self) -> None:
         if self._path is None:
             return
         started = time.monotonic()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.results = self._in_file() | self.results  # another comparison may have written to it
         Comparison(self.results.values()).save(self._path)
         self._written = time.monotonic()
         self._pause = 20 * (self._written - started)
