@@ -219,6 +219,36 @@ if __name__ == "__main__":
     assert alive == []
 
 
+def test_processes_of_loky_end_after_their_program_is_killed():
+    """Nothing tells them of it, so that they end when they have had no call for some time."""
+    code = """
+import os
+from rnnkit.compare import pools
+pools.IDLE = 0.5
+with pools.loky_pool(os.getpid, 1, None) as pool:
+    print(pool.call(), flush=True)
+    input()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    with process:
+        worker = psutil.Process(int(process.stdout.readline()))
+        process.kill()
+    _, alive = psutil.wait_procs([worker], timeout=60)
+    for each in alive:
+        each.kill()
+    assert alive == []
+
+
+def test_a_process_of_loky_that_was_idle_is_replaced(monkeypatch):
+    monkeypatch.setattr(pools, "IDLE", 0.1)
+    with pools.loky_pool(os.getpid, 1, None) as pool:
+        first = psutil.Process(pool.call())
+        psutil.wait_procs([first], timeout=60)
+        assert pool.call() != first.pid
+
+
 def test_a_program_that_dask_workers_cannot_import_is_reported(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("""

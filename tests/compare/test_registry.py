@@ -150,6 +150,24 @@ def test_a_single_name_is_not_a_list(single):
         find_tasks(single)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (tasks.adding, r"tasks has the class Adding: write the task, such as tasks.adding\(\), or its name 'adding'"),
+        (None, "tasks has None, which is neither a task nor a name"),
+    ],
+)
+def test_what_is_no_task_is_refused(wrong, message):
+    with pytest.raises(CompareError, match=message):
+        find_tasks([wrong])
+    with pytest.raises(CompareError, match="is not a list"):
+        find_tasks(3)
+
+
+def test_each_task_is_found_once():
+    assert find_tasks(["adding", tasks.adding(), "add*", "adding(7)"]) == [tasks.adding(), tasks.adding(7)]
+
+
 def test_a_local_task():
     assert not [name for name in list_tasks() if "/" in name]
     with register_task(Last) as registered:

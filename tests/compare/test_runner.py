@@ -1,16 +1,21 @@
 """A whole comparison: equal conditions, equal results when it is interrupted, and clear errors."""
 
+import math
+from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from rnnkit import StackOptions, cell_kind, register_kind
+from rnnkit import RecurrentSpec, StackOptions, cell_kind, register_kind
 from rnnkit.compare import Comparison, compare, runner, tasks
+from rnnkit.compare.task import VALIDATION_SEED
 from rnnkit.errors import CompareError
 from tests.helpers.cells import SimpleCell
 
 TASK = tasks.adding(length=6)
+GRU = RecurrentSpec(kind="gru", input_size=2, hidden_size=3)
 QUICK = {"steps": 3, "parameters": 200, "num_layers": 1, "seeds": 2, "engine": "here"}
 
 
@@ -89,6 +94,64 @@ def test_runs_that_failed_or_were_stopped_are_made_again(tmp_path, monkeypatch):
     assert len(executed) == 1
 
 
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        lambda: default_dtype(torch.float64),
+        torch.no_grad,
+        torch.inference_mode,
+        lambda: torch.device("meta"),
+        lambda: torch.autocast("cpu"),
+    ],
+    ids=["float64", "no_grad", "inference_mode", "device", "autocast"],
+)
+def test_settings_of_torch_in_this_process_do_not_change_a_run(context):
+    whole = compare(["gru"], [TASK], **QUICK)
+    with context():
+        settings = torch_settings()
+        result = compare(["gru"], [TASK], **QUICK)
+        assert torch_settings() == settings
+    assert scores(result) == pytest.approx(scores(whole))
+
+
+def torch_settings():
+    autocast = torch.is_autocast_enabled("cpu")
+    grad = (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+    return torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads(), grad, autocast
+
+
+def test_two_comparisons_may_write_to_one_file(tmp_path, monkeypatch):
+    file, execute = tmp_path / "a.json", runner.execute
+
+    def execute_while_another_writes(run):
+        monkeypatch.setattr(runner, "execute", execute)
+        compare(["rnn"], [TASK], file=file, **QUICK)
+        return execute(run)
+
+    monkeypatch.setattr(runner, "execute", execute_while_another_writes)
+    result = compare(["gru"], [TASK], file=file, **QUICK)
+    assert [(each.label, each.seed) for each in result.results] == [("gru", 0), ("gru", 1), ("rnn", 0), ("rnn", 1)]
+    assert Comparison.load(file) == result
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_before_the_runs(tmp_path, monkeypatch):
+    (tmp_path / "a").touch()
+    executed = count_runs(monkeypatch)
+    with pytest.raises(OSError, match="a'"):
+        compare(["gru"], [TASK], file=tmp_path / "a" / "b.json", **QUICK)
+    assert executed == []
+
+
 def test_labels_tell_specs_apart():
     kinds = {"narrow": {"kind": "gru", "hidden_size": 2}, "wide": {"kind": "gru", "hidden_size": 5}}
     result = compare(kinds, [TASK], **{**QUICK, "seeds": [7]})
@@ -140,7 +203,37 @@ def test_the_budget_stops_runs_after_equal_shares():
         ({"kinds": ["*nothing"]}, r"No kind matches '\*nothing'"),
         ({"kinds": "gru"}, r"kinds='gru' is a single name: write \['gru'\]"),
         ({"match": "params"}, "match='params' is none of .* Did you mean 'parameters'"),
-        ({"seconds": -1.0}, "seconds=-1.0 must be larger than 0"),
+        ({"kinds": []}, r"kinds=\[\] is empty: name at least one"),
+        ({"kinds": {}}, r"kinds=\{\} is empty"),
+        ({"kinds": None}, "kinds=None is not a list of names: write them as"),
+        ({"kinds": [GRU]}, r"kinds has RecurrentSpec\(.*, which is not a name: to compare specs, write a mapping"),
+        ({"kinds": {"a": GRU}}, r"The spec of 'a' must be a mapping .* such as \{'kind': 'gru'\}, but is Recurrent"),
+        ({"kinds": {"a": {"hidden_size": 3}}}, "The spec of 'a' must be a mapping of fields with the field `kind`"),
+        ({"kinds": {"a": {"kind": "gru", "options": None}}}, "The `options` of 'a' must be a mapping, but are None"),
+        ({"kinds": {1: {"kind": "gru"}}}, "A label must be a string, but is 1"),
+        ({"tasks": []}, r"tasks=\[\] is empty: name at least one"),
+        ({"seeds": []}, r"seeds=\[\] is not valid: .* at least 1 item"),
+        ({"seeds": 0}, "seeds=0 is not valid: .* greater than or equal to 1"),
+        ({"seeds": [-1]}, r"seeds=\[-1\] is not valid: .* greater than or equal to 0"),
+        ({"seeds": [VALIDATION_SEED]}, r"seeds=\[4000000001\] is not valid: .* less than 4000000001"),
+        ({"seeds": [2**64]}, "is not valid: .* less than 4000000001"),
+        ({"seeds": "3"}, "seeds='3' is not valid: .* a valid integer"),
+        ({"seeds": None}, "seeds=None is not valid"),
+        ({"seconds": -1.0}, "seconds=-1.0 is not valid: .* greater than 0"),
+        ({"learning_rate": math.inf}, "learning_rate=inf is not valid: .* finite"),
+        ({"learning_rate": math.nan}, "learning_rate=nan is not valid"),
+        ({"learning_rate": None}, "learning_rate=None is not valid"),
+        ({"steps": 1.5}, "steps=1.5 is not valid: .* integer"),
+        ({"steps": True}, "steps=True is not valid"),
+        ({"parameters": "9"}, "parameters='9' is not valid"),
+        ({"num_layers": 0}, "num_layers=0 is not valid"),
+        ({"search": -1}, "search=-1 is not valid"),
+        ({"budget": math.inf}, "budget=inf is not valid: .* finite"),
+        ({"budget": "20m"}, "budget='20m' is not valid: .* number"),
+        ({"jobs": 0}, "jobs=0 runs nothing: use 1 or more"),
+        ({"jobs": "2"}, "jobs='2' is not valid"),
+        ({"match": None}, "match=None is none of"),
+        ({"engine": None}, "There is no engine None. The engines are"),
         ({"engine": "slurm"}, "There is no engine 'slurm'"),
         ({"search": 1, "space": {"options.": []}}, "must be a list of values"),
         ({"search": 1, "space": {"a.b": [1]}}, r"names 'a.b': write a field, or options.NAME"),
@@ -149,6 +242,25 @@ def test_the_budget_stops_runs_after_equal_shares():
 def test_errors(arguments, words):
     with pytest.raises(CompareError, match=words):
         compare(**{"kinds": ["gru"], "tasks": [TASK], **QUICK, **arguments})
+
+
+def test_an_unknown_engine_is_an_error_before_any_model_is_sized(monkeypatch):
+    monkeypatch.setattr(runner, "_run", lambda *_: pytest.fail("a run was made"))
+    with pytest.raises(CompareError, match="no engine 'slurm'"):
+        compare(["gru"], [TASK], **{**QUICK, "engine": "slurm"})
+
+
+@pytest.mark.parametrize("seeds", [np.int64(2), np.arange(2), (0, 1, 0), iter([0, 1])], ids=repr)
+def test_seeds_are_plain_numbers_each_of_them_once(seeds, monkeypatch, tmp_path):
+    executed = count_runs(monkeypatch)
+    result = compare(["gru"], [TASK], **{**QUICK, "seeds": seeds, "file": tmp_path / "a.json"})
+    assert [each.seed for each in executed] == [each.seed for each in result.results] == [0, 1]
+
+
+def test_a_task_that_is_named_twice_is_run_once(monkeypatch):
+    executed = count_runs(monkeypatch)
+    compare(["gru"], ["adding(length=6)", TASK], **QUICK, search=1)
+    assert len(executed) == 2 + 1
 
 
 def test_workers_cannot_know_a_local_kind():

@@ -1,10 +1,13 @@
 """The search for settings: by the validation, with Optuna's journal, and the same when it is interrupted."""
 
+import re
+
 import optuna
 import pytest
 
 from rnnkit.compare import compare, tasks
 from rnnkit.compare.search import FIRST_SEED
+from rnnkit.errors import CompareError
 
 TASK = tasks.adding(length=6)
 QUICK = {"steps": 3, "parameters": 200, "num_layers": 1, "seeds": 1, "engine": "here", "search": 3}
@@ -61,3 +64,50 @@ def test_options_are_searched_and_trials_that_fail_do_not_count(tmp_path):
         result.spec.get("options", {}).get("recurrent_init", "default") == study.best_params["options.recurrent_init"]
     )
     assert result.spec.get("dropout", 0.0) == study.best_params["dropout"]
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"num_layer": [1]}, "No trial of 'gru' on adding.* can be built.*no field 'num_layer'"),
+        ({"options.zzz": [1]}, "No trial of 'gru' on adding.* can be built.*no option 'zzz'"),
+        ({"num_layers": [0, -1]}, "No trial of 'gru' on adding.* can be built"),
+        ({"input_size": [3]}, "No trial of 'gru' on adding.* can be built.*sets input_size"),
+        ({"kind": ["lstm"]}, "The search space names 'kind': name each kind in `kinds`"),
+        ({"num_layers": [[1], [2]]}, r"values of 'num_layers' must be numbers, strings, booleans or None.* \[1\]"),
+        ({1: [2]}, "The search space names 1: write a field"),
+        (["num_layers"], r"space=\['num_layers'\] must be a mapping from names to lists"),
+    ],
+)
+def test_a_space_that_cannot_be_searched_is_an_error(space, message):
+    with pytest.raises(CompareError, match=re.compile(message, re.DOTALL)):
+        compare(["gru"], [TASK], space=space, **QUICK)
+
+
+def test_a_space_without_a_search_is_an_error():
+    with pytest.raises(CompareError, match=re.escape("space has no effect without search: set search=20")):
+        compare(["gru"], [TASK], space={"num_layers": [1]}, **{**QUICK, "search": 0})
+
+
+@pytest.mark.parametrize("content", [b"garbage\n" * 2, b"\x00\xff\n", b'{"a": 1}\n', b"[]\n"])
+def test_a_damaged_journal_is_an_error(content, tmp_path):
+    (tmp_path / "a.optuna").write_bytes(content)
+    with pytest.raises(CompareError, match=r"a\.optuna is not a journal of Optuna .*: delete it, or use another file"):
+        compare(["gru"], [TASK], file=tmp_path / "a.json", **QUICK)
+
+
+def test_a_damaged_file_is_an_error_before_the_search(tmp_path):
+    (tmp_path / "a.json").write_text("")
+    with pytest.raises(CompareError, match="does not hold the results of a comparison"):
+        compare(["gru"], [TASK], file=tmp_path / "a.json", **QUICK)
+    assert not (tmp_path / "a.optuna").exists()
+
+
+def test_the_table_and_the_report_say_what_was_tuned(tmp_path):
+    tuned = compare(["gru"], [TASK], **QUICK)
+    plain = compare(["rnn"], [TASK], **{**QUICK, "search": 0})
+    texts = {"tuned by 3 trials": tuned, "not tuned": plain, "not tuned and tuned by 3 trials": tuned.merge(plain)}
+    for text, comparison in texts.items():
+        comparison.to_html(tmp_path / "a.html")
+        assert f", {text}" in " ".join(str(comparison.table()).split())
+        assert ("Nothing was tuned" in (tmp_path / "a.html").read_text("utf-8")) == (comparison is plain)

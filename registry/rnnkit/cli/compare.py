@@ -93,9 +93,12 @@ def command(
     Needs `pip install "rnnkit[compare]"`.
     """  # noqa: D301  # click reads the escape
     from rnnkit import compare  # imports torch
+    from rnnkit.compare.report import require_report
 
     older = None if against is None else compare.Comparison.load(against)
     found: Sequence[Task | str] = tasks
+    if out is not None:
+        require_report()  # before hours of training
     if data is not None:
         if target is None or group is None:
             raise click.UsageError("--data needs --target, the column to predict, and --group, that of the sequences.")

@@ -16,6 +16,7 @@ from rnnkit._messages import describe_exception, did_you_mean, join_quoted, shor
 from rnnkit._version import __version__
 from rnnkit.compare.environment import check_versions
 from rnnkit.compare.pools import Pool, dask_pool, local_jobs, loky_pool, ray_pool
+from rnnkit.compare.settings import check_argument
 from rnnkit.errors import CompareError
 
 Engine = Literal["loky", "dask", "ray", "here"]
@@ -121,6 +122,20 @@ def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tupl
             results.close()
 
 
+def check_engine(engine: str, jobs: int) -> None:
+    """Check the name of an engine and the number of jobs.
+
+    Raises:
+        CompareError: the engine is unknown, or there are no jobs.
+    """
+    if engine not in ENGINES:
+        raise CompareError(
+            f"There is no engine {engine!r}.{did_you_mean(str(engine), ENGINES)} The engines are {join_quoted(ENGINES)}"
+        )
+    if check_argument("jobs", jobs, int) == 0:
+        raise CompareError("jobs=0 runs nothing: use 1 or more, or -1 for as many as there are processors or workers")
+
+
 def workers(engine: str, jobs: int, address: str | None) -> int:
     """Return how many items run at once."""
     if engine == "here":
@@ -132,12 +147,7 @@ def workers(engine: str, jobs: int, address: str | None) -> int:
 
 
 def _pool(engine: str, jobs: int, address: str | None) -> AbstractContextManager[Pool]:
-    if engine not in _POOLS:
-        raise CompareError(
-            f"There is no engine {engine!r}.{did_you_mean(engine, ENGINES)} The engines are {join_quoted(ENGINES)}"
-        )
-    if jobs == 0:
-        raise CompareError("jobs=0 runs nothing: use 1 or more, or -1 for as many as there are processors or workers")
+    check_engine(engine, jobs)
     return _POOLS[engine](_call, jobs, address)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from rnnkit.compare.requirements import require
 from rnnkit.compare.run import RunResult
 from rnnkit.compare.scores import flat
 from rnnkit.compare.training import Point
@@ -18,6 +19,7 @@ _NESTED = ("spec", "training", "environment")
 
 def results_frame(results: Sequence[RunResult]) -> pd.DataFrame:
     """Return one row for each run."""
+    require("A data frame", "pandas")
     import pandas as pd
 
     plain = [name.name for name in fields(RunResult) if name.name not in (*_NESTED, "curve")]
@@ -28,6 +30,7 @@ def results_frame(results: Sequence[RunResult]) -> pd.DataFrame:
 
 def curves_frame(results: Sequence[RunResult]) -> pd.DataFrame:
     """Return one row for each point of each learning curve."""
+    require("A data frame", "pandas")
     import pandas as pd
 
     columns = ["key", "label", "task", "metric", "seed", *Point._fields]

@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnnkit._messages import escape_control_chars
+from rnnkit.compare.requirements import require
 from rnnkit.compare.run import RunResult
 from rnnkit.compare.scores import Board, Measure, Scores
 from rnnkit.errors import CompareError
@@ -114,6 +115,7 @@ def looks_of(labels: Sequence[str]) -> dict[str, Look]:
 
 
 def _panels(board: Board, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    require("A figure", "matplotlib")
     from matplotlib.figure import Figure
 
     count = len(board.measures)

@@ -21,6 +21,9 @@ from rnnkit.errors import CompareError
 PATIENCE = 20.0
 """Seconds to wait for a connection, and for the first worker."""
 
+IDLE = 30.0
+"""Seconds after which a process of loky that has no call ends; the next call starts another one."""
+
 
 class Pool(NamedTuple):
     """Processes that call a function.
@@ -51,7 +54,8 @@ def loky_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
         raise CompareError(f"engine='loky' runs on this machine, so it has no address={address!r}")
 
     def executor() -> Any:
-        return ProcessPoolExecutor(max_workers=1, env={"OMP_NUM_THREADS": "1"})
+        # With a timeout, because a process waits for calls forever if the program that started it was killed.
+        return ProcessPoolExecutor(max_workers=1, env={"OMP_NUM_THREADS": "1"}, timeout=IDLE)
 
     # An executor for each process, because loky ends all processes of an executor if one ends.
     idle: SimpleQueue[Any] = SimpleQueue()

@@ -19,7 +19,7 @@ _CALL = re.compile(r"(?P<name>[^\s()]+)(?:\((?P<arguments>.*)\))?")
 
 
 def find_tasks(names: Iterable[Task | str]) -> list[Task]:
-    """Return tasks by their names; a task is itself.
+    """Return tasks by their names, each task once; a task is itself.
 
     Args:
         names: a name such as `adding`, with settings such as `adding(length=200)`, a pattern such as `digits*`, or
@@ -31,11 +31,13 @@ def find_tasks(names: Iterable[Task | str]) -> list[Task]:
     """
     if isinstance(names, Task | str):
         raise CompareError(f"tasks={names if isinstance(names, Task) else repr(names)} is a single task: write a list")
-    found = [task for name in names for task in ([name] if isinstance(name, Task) else _named(name))]
-    for task in found:
+    if not isinstance(names, Iterable):
+        raise CompareError(f"tasks={names!r} is not a list of tasks")
+    found = {(task.name, repr(task.settings())): task for name in names for task in _tasks_of(name)}
+    for task in found.values():
         if missing := task.missing():
             raise CompareError(f"Task {task.name!r} needs {missing}")
-    return found
+    return [*found.values()]
 
 
 def candidates_of(task: Task) -> list[Candidate]:
@@ -45,6 +47,19 @@ def candidates_of(task: Task) -> list[Candidate]:
         for name in list_tasks(task.name)
         if (candidate := current_catalog().tasks.resolve(name).chosen) and _class_of(name) is type(task)
     ]
+
+
+def _tasks_of(name: Task | str) -> list[Task]:
+    if isinstance(name, Task):
+        return [name]
+    if isinstance(name, type) and issubclass(name, Task):
+        raise CompareError(
+            f"tasks has the class {name.__name__}: write the task, such as tasks.{name.name}(), or its name "
+            f"{name.name!r}"
+        )
+    if not isinstance(name, str):
+        raise CompareError(f"tasks has {short_repr(name)}, which is neither a task nor a name")
+    return _named(name)
 
 
 def _named(text: str) -> list[Task]:

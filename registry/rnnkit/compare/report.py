@@ -14,9 +14,10 @@ from xml.etree import ElementTree as ET
 
 from rnnkit._messages import escape_control_chars
 from rnnkit.compare.plot import INK, MUTED, plot_curves, plot_scores
+from rnnkit.compare.requirements import require
 from rnnkit.compare.run import RunResult
 from rnnkit.compare.scores import Board, Scores, distinct_labels, flat
-from rnnkit.compare.summary import counted, number_range
+from rnnkit.compare.summary import counted, number_range, tuning_text
 from rnnkit.compare.table import Cell, Table, comparison_table
 from rnnkit.files import atomic_write
 
@@ -37,6 +38,7 @@ def write_report(results: Sequence[RunResult], path: str | Path) -> None:
 
 def report_html(results: Sequence[RunResult]) -> str:
     """Return the report."""
+    require_report()
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("rnnkit.compare")
@@ -58,6 +60,15 @@ def report_html(results: Sequence[RunResult]) -> str:
     )
 
 
+def require_report() -> None:
+    """Check that the packages of a report are installed.
+
+    Raises:
+        CompareError: one is not installed.
+    """
+    require("A report", "jinja2", "matplotlib")
+
+
 def _title(results: Sequence[RunResult]) -> str:
     labels, tasks = {each.label for each in results}, {each.task for each in results}
     return f"Comparison of {counted(len(labels), 'model')} on {counted(len(tasks), 'task')}"
@@ -65,7 +76,12 @@ def _title(results: Sequence[RunResult]) -> str:
 
 def _limitations(results: Sequence[RunResult]) -> Iterator[str]:
     """Yield what the scores do not show."""
-    yield "Nothing was tuned: every model has the same optimizer, learning rate and schedule, which suit some better."
+    if any(each.trials for each in results):
+        yield f"Models were {tuning_text(results)} each, on the validation: more trials may bring another order."
+    else:
+        yield (
+            "Nothing was tuned: every model has the same optimizer, learning rate and schedule, which suit some better."
+        )
     sizes = number_range(each.parameters for each in results if each.parameters)
     yield f"The models have {sizes} parameters; larger ones, trained for longer, may come in another order."
     yield "Each run used one thread of a processor. Seconds depend on the machine, and on what else ran on it."

@@ -17,7 +17,7 @@ def complete(
     runs: Sequence[Run],
     execute: Callable[[list[Run]], Generator[tuple[Run, RunResult], None, None]],
     *,
-    file: str | Path | None,
+    saved: SavedResults,
     progress: bool | None,
 ) -> Comparison:
     """Return the results of runs, and of all others in a file.
@@ -25,10 +25,9 @@ def complete(
     Args:
         runs: the runs of the comparison.
         execute: makes runs, and returns them with their results in any order.
-        file: where results are, and where new ones are written; None: nowhere.
+        saved: the results so far, to which new ones are added.
         progress: as in `compare`.
     """
-    saved = _SavedResults(None if file is None else Path(file))
     missing = [run for run in runs if not saved.has(run)]
     done = len(runs) - len(missing)
     # closed at once by an interruption, which ends the processes
@@ -39,7 +38,7 @@ def complete(
     return Comparison(saved.results.values())
 
 
-class _SavedResults:
+class SavedResults:
     """The results so far, and the file that has them all at the end of the block, also after an interruption.
 
     While runs are made, the file is written so often that a twentieth of the time goes into it.
@@ -47,8 +46,9 @@ class _SavedResults:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        earlier = Comparison.load(path).results if path is not None and path.exists() else []
-        self.results = {result.key: result for result in earlier}
+        self.results = self._in_file()
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._written, self._pause = time.monotonic(), 0.0
 
     def has(self, run: Run) -> bool:
@@ -69,11 +69,16 @@ class _SavedResults:
     def __exit__(self, *_: object) -> None:
         self._write()
 
+    def _in_file(self) -> dict[str, RunResult]:
+        if self._path is None or not self._path.exists():
+            return {}
+        return {result.key: result for result in Comparison.load(self._path).results}
+
     def _write(self) -> None:
         if self._path is None:
             return
         started = time.monotonic()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.results = self._in_file() | self.results  # another comparison may have written to it
         Comparison(self.results.values()).save(self._path)
         self._written = time.monotonic()
         self._pause = 20 * (self._written - started)

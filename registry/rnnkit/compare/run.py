@@ -128,7 +128,7 @@ class RunResult:
 
 def execute(run: Run) -> RunResult:
     """Train and test the model of a run, on one thread. An error of the model or the task is a result, too."""
-    with _one_thread(), _seeded(run.seed):
+    with _one_thread(), _usual_settings(), _seeded(run.seed):
         try:
             return _execute(run)
         except Exception as error:  # noqa: BLE001  # plugins raise anything
@@ -184,6 +184,23 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def _usual_settings() -> Iterator[None]:
+    """Compute as a new process does, whatever the settings of torch in this one, and restore them afterwards."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with (
+            torch.device("cpu"),
+            torch.inference_mode(mode=False),
+            torch.enable_grad(),
+            torch.autocast("cpu", enabled=False),
+        ):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 @contextmanager

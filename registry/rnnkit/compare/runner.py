@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from rnnkit._messages import join_quoted
+from pydantic import Field
+
+from rnnkit._messages import join_quoted, short_repr
 from rnnkit.catalog import list_kinds, resolve_kind
 from rnnkit.catalog.discovery import LOCAL
 from rnnkit.compare.comparison import Comparison
-from rnnkit.compare.engine import run_all, workers
+from rnnkit.compare.engine import check_engine, run_all, workers
 from rnnkit.compare.environment import required_versions
 from rnnkit.compare.registry import candidates_of, find_tasks
-from rnnkit.compare.resuming import complete
+from rnnkit.compare.requirements import require
+from rnnkit.compare.resuming import SavedResults, complete
 from rnnkit.compare.run import Run, execute, lost_run
 from rnnkit.compare.search import Candidate, Choice, Search
-from rnnkit.compare.setting import Match, Setting
-from rnnkit.compare.task import Task
+from rnnkit.compare.setting import Amount, Count, Match, Setting
+from rnnkit.compare.settings import check_argument
+from rnnkit.compare.task import VALIDATION_SEED, Task
 from rnnkit.compare.training import LEARNING_RATE
 from rnnkit.errors import CompareError
 
+Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=VALIDATION_SEED)]], Field(min_length=1)]
 Kinds = Sequence[str] | Mapping[str, Mapping[str, Any]]
 
 
@@ -64,7 +68,7 @@ def compare(
         kinds: names of kinds, or patterns, or `"all"`; or, to compare specs, a mapping from labels to the fields of
             specs. The fields that the task sets are left out.
         tasks: tasks, or their names; see `find_tasks`.
-        seeds: the seeds, or how many: 0, 1, ...
+        seeds: the seeds, from 0 to 4,000,000,000, or how many: 0, 1, ...
         match: the conditions that are equal. `"parameters"`: the number of parameters, by the choice of the hidden
             size, and of optimizer steps; `"hidden_size"`: the hidden size, and the number of optimizer steps; `"time"`:
             the number of parameters, and the time of training.
@@ -91,8 +95,10 @@ def compare(
         The results of all runs, and of those in `file`.
 
     Raises:
-        CompareError: a name stands for no task, the engine is unknown or not installed, workers lack a distribution or
-            cannot know a local kind, a kind rejects its spec, or `file` is not the file of a comparison.
+        CompareError: an argument is not valid, a name stands for no task, the engine is unknown or not installed,
+            workers lack a distribution or cannot know a local kind, a kind rejects its spec, or `file` is not the file
+            of a comparison.
+        OSError: `file` cannot be read or written.
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: as for a spec.
     """
     setting = Setting(
@@ -105,12 +111,20 @@ def compare(
         learning_rate=learning_rate,
         search=search,
     )
-    _require("joblib", "rich", *(["optuna"] if search else []))
+    check_engine(engine, jobs)
+    budget = check_argument("budget", budget, Amount | None)
+    numbers = _numbers_of(seeds)
+    extra = [*(["optuna"] if search else []), *(["cloudpickle"] if engine != "here" else [])]
+    require("A comparison", "joblib", "rich", *extra)
+    if space is not None and not search:
+        raise CompareError("space has no effect without search: set search=20, the number of trials")
+    saved = SavedResults(None if file is None else Path(file))
     specs = _specs_of(kinds)
     if engine != "here":
         _refuse_local(specs)
     candidates = [Candidate(label, fields, task) for task in find_tasks(tasks) for label, fields in specs.items()]
-    numbers = range(seeds) if isinstance(seeds, int) else seeds
+    if not candidates:
+        raise CompareError(f"{'tasks' if specs else 'kinds'}={tasks if specs else kinds!r} is empty: name at least one")
     execution = partial(
         run_all,
         execute,
@@ -130,24 +144,47 @@ def compare(
         choices = Search(search, space, journal, learning_rate).choose(candidates, make_run, execution)
     chosen = zip(candidates, choices, strict=True)
     runs = [make_run(candidate, choice, seed) for candidate, choice in chosen for seed in numbers]
-    return complete(runs, execution, file=file, progress=progress)
+    return complete(runs, execution, saved=saved, progress=progress)
 
 
-def _require(*packages: str) -> None:
-    if missing := [package for package in packages if find_spec(package) is None]:
-        raise CompareError(f'A comparison needs {join_quoted(missing)}: run pip install "rnnkit[compare]"')
+def _numbers_of(seeds: int | Sequence[int]) -> list[int]:
+    """Return the seeds, each of them once."""
+    if isinstance(seeds, Iterable) and not isinstance(seeds, str):
+        return [*dict.fromkeys(check_argument("seeds", [*seeds], Seeds))]
+    return [*range(check_argument("seeds", seeds, Count))]
 
 
 def _specs_of(kinds: Kinds) -> dict[str, Mapping[str, Any]]:
     """Return the fields of the spec for each label."""
     if isinstance(kinds, Mapping):
+        for label, fields in kinds.items():
+            _check_spec(label, fields)
         return dict(kinds)
     if isinstance(kinds, str):
         raise CompareError(f"kinds={kinds!r} is a single name: write [{kinds!r}]")
+    if not isinstance(kinds, Iterable):
+        raise CompareError(f"kinds={kinds!r} is not a list of names: write them as ['gru', 'lstm']")
     return {name: {"kind": name} for each in kinds for name in _names(each)}
 
 
+def _check_spec(label: object, fields: object) -> None:
+    if not isinstance(label, str) or not label:
+        raise CompareError(f"A label must be a string, but is {label!r}")
+    if not isinstance(fields, Mapping) or "kind" not in fields:
+        raise CompareError(
+            f"The spec of {label!r} must be a mapping of fields with the field `kind`, such as {{'kind': 'gru'}}, but "
+            f"is {short_repr(fields)}"
+        )
+    if not isinstance(options := fields.get("options", {}), Mapping):
+        raise CompareError(f"The `options` of {label!r} must be a mapping, but are {short_repr(options)}")
+
+
 def _names(pattern: str) -> list[str]:
+    if not isinstance(pattern, str):
+        raise CompareError(
+            f"kinds has {short_repr(pattern)}, which is not a name: to compare specs, write a mapping from labels to "
+            "fields, such as {'narrow': {'kind': 'gru', 'hidden_size': 16}}"
+        )
     if pattern == "all":
         return [name for name in list_kinds() if name != "mixed"]  # which has no cells of its own
     if not any(sign in pattern for sign in "*?["):

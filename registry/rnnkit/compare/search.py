@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from rnnkit._messages import short_repr
+from rnnkit._messages import describe_exception, short_repr
 from rnnkit.compare.run import Run, RunResult
 from rnnkit.compare.task import Task
 from rnnkit.errors import CompareError
@@ -94,7 +94,7 @@ class Search:
                 runs.append(run)
             for run, result in execute(runs):
                 _tell(*open_trials[run.key], result)
-        return [self._best(study, each) for study, each in zip(studies, candidates, strict=True)]
+        return [self._best(study, each, make_run) for study, each in zip(studies, candidates, strict=True)]
 
     def _study(self, run: Run, task: Task) -> Study:
         import optuna
@@ -130,19 +130,34 @@ class Search:
             (fields["options"] if outer == ["options"] else fields)[last] = value
         return Choice(fields, fields.pop(RATE))
 
-    def _best(self, study: Study, candidate: Candidate) -> Choice:
+    def _best(self, study: Study, candidate: Candidate, make_run: Callable[[Candidate, Choice, int], Run]) -> Choice:
         if all(trial.value is None for trial in study.trials):
+            self._require_buildable(study, candidate, make_run)
             return self._default(candidate)  # all trials failed, and the runs will say why
         return self._choice(candidate, study.best_params)
+
+    def _require_buildable(
+        self, study: Study, candidate: Candidate, make_run: Callable[[Candidate, Choice, int], Run]
+    ) -> None:
+        for trial in study.trials:
+            try:
+                make_run(candidate, self._choice(candidate, trial.params), FIRST_SEED)
+            except CompareError as error:
+                problem = error
+            else:
+                return
+        raise CompareError(
+            f"No trial of {candidate.label!r} on {candidate.task} can be built with the search space: {problem}"
+        ) from problem
 
 
 def _tell(study: Study, number: int, result: RunResult) -> None:
     from optuna.trial import TrialState
 
     if result.status == "finished" and result.curve:
-        study.tell(number, result.curve[-1].score)
+        study.tell(number, result.curve[-1].score, skip_if_finished=True)  # by another process with the same journal
     else:
-        study.tell(number, state=TrialState.FAIL)
+        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def _storage(file: Path | None) -> BaseStorage:
@@ -152,18 +167,37 @@ def _storage(file: Path | None) -> BaseStorage:
     if file is None:
         return InMemoryStorage()
     file.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(file)))
+    try:
+        return JournalStorage(JournalFileBackend(str(file)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CompareError(
+            f"{file} is not a journal of Optuna ({describe_exception(error)}): delete it, or use another file"
+        ) from error
 
 
 def _checked(space: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
     """Return a search space of fields and options, each with values to try.
 
     Raises:
-        CompareError: a name is not that of a field, or it has no values.
+        CompareError: a name is not that of a field, it has no values, or Optuna cannot store one of them.
     """
+    if not isinstance(space, Mapping):
+        raise CompareError(f"space={short_repr(space)} must be a mapping from names to lists of values")
     for name, values in space.items():
-        if name.count(".") > 1 or (name.count(".") == 1 and not name.startswith("options.")):
-            raise CompareError(f"The search space names {name!r}: write a field, or options.NAME")
+        _check_name(name)
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise CompareError(f"The search space of {name!r} must be a list of values, but is {short_repr(values)}")
+        for value in values:
+            if not isinstance(value, bool | int | float | str | None):
+                raise CompareError(
+                    f"The values of {name!r} must be numbers, strings, booleans or None, which Optuna can store, but "
+                    f"one is {short_repr(value)}"
+                )
     return space
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or name.removeprefix("options.").count("."):
+        raise CompareError(f"The search space names {name!r}: write a field, or options.NAME")
+    if name == "kind":
+        raise CompareError("The search space names 'kind': name each kind in `kinds`")

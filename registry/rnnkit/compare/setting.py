@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
 
 from rnnkit._messages import did_you_mean, join_quoted
+from rnnkit.compare.settings import check_argument
 from rnnkit.compare.sizing import spec_for
 from rnnkit.compare.task import Task
 from rnnkit.compare.training import Training
 from rnnkit.errors import CompareError
 
 Match = Literal["parameters", "hidden_size", "time"]
+Count = Annotated[int, Field(ge=1)]
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_RULES: Mapping[str, Any] = {
+    "parameters": Count,
+    "hidden_size": Count,
+    "num_layers": Count,
+    "steps": Count | None,
+    "seconds": Amount,
+    "learning_rate": Amount,
+    "search": Annotated[int, Field(ge=0)],
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +55,10 @@ class Setting:
         if self.match not in get_args(Match):
             known = get_args(Match)
             raise CompareError(
-                f"match={self.match!r} is none of {join_quoted(known)}.{did_you_mean(self.match, known)}"
+                f"match={self.match!r} is none of {join_quoted(known)}.{did_you_mean(str(self.match), known)}"
             )
-        for name in ("parameters", "hidden_size", "num_layers", "steps", "seconds", "learning_rate"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise CompareError(f"{name}={value!r} must be larger than 0")
+        for name, rule in _RULES.items():
+            object.__setattr__(self, name, check_argument(name, getattr(self, name), rule))  # the dataclass is frozen
 
     def training(self, task: Task) -> Training:
         """Return how every model is trained on a task."""

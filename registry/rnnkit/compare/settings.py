@@ -1,4 +1,4 @@
-"""Validate the settings of tasks by their annotations."""
+"""Validate the settings of tasks, and the arguments of `compare`, by their annotations."""
 
 from __future__ import annotations
 
@@ -22,17 +22,38 @@ def check_settings(task: Task) -> None:
     Raises:
         CompareError: a field does not fit its annotation.
     """
-    for name, adapter in _adapters(type(task)).items():
+    for name, annotation in _annotations(type(task)).items():
         value = getattr(task, name)
         try:
-            checked = adapter.validate_python(to_plain(value), strict=True)
+            checked = _validated(annotation, value)
         except ValidationError as error:
-            rule = error.errors()[0]["msg"]
-            raise CompareError(f"Task {task.name!r} does not accept {name}={short_repr(value)}: {rule}") from error
+            raise CompareError(
+                f"Task {task.name!r} does not accept {name}={short_repr(value)}: {_rule(error)}"
+            ) from error
         object.__setattr__(task, name, checked)  # the dataclass is frozen
 
 
+def check_argument(name: str, value: object, annotation: Any) -> Any:
+    """Return an argument of `compare` as a plain value.
+
+    Raises:
+        CompareError: it does not fit its annotation.
+    """
+    try:
+        return _validated(annotation, value)
+    except ValidationError as error:
+        raise CompareError(f"{name}={short_repr(value)} is not valid: {_rule(error)}") from error
+
+
+def _validated(annotation: Any, value: object) -> Any:
+    return TypeAdapter(annotation).validate_python(to_plain(value), strict=True)
+
+
+def _rule(error: ValidationError) -> str:
+    return error.errors()[0]["msg"]
+
+
 @cache
-def _adapters(task: type[Task]) -> dict[str, TypeAdapter[Any]]:
+def _annotations(task: type[Task]) -> dict[str, Any]:
     types = get_type_hints(task, include_extras=True)
-    return {each.name: TypeAdapter(types[each.name]) for each in fields(task)}
+    return {each.name: types[each.name] for each in fields(task)}

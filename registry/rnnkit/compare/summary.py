@@ -42,7 +42,15 @@ def training_text(results: Sequence[RunResult]) -> str:
         tasks[_duration(each)].add(each.task)
     durations = [text if len(tasks) == 1 else f"{text} ({', '.join(sorted(tasks[text]))})" for text in tasks]
     rates = sorted({f"{each.training.get('learning_rate', 0):g}" for each in results})
-    return f"{sizes} parameters; {', '.join(durations)}; Adam, learning rate {' and '.join(rates)}, not tuned"
+    return (
+        f"{sizes} parameters; {', '.join(durations)}; Adam, learning rate {' and '.join(rates)}, {tuning_text(results)}"
+    )
+
+
+def tuning_text(results: Sequence[RunResult]) -> str:
+    """Return how the settings were chosen, as `not tuned` or `tuned by 20 trials`."""
+    numbers = sorted({each.trials for each in results})
+    return " and ".join(f"tuned by {counted(number, 'trial')}" if number else "not tuned" for number in numbers)
 
 
 def environment_lines(results: Sequence[RunResult]) -> list[str]:
