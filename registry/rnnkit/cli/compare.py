@@ -14,8 +14,9 @@ from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.console import Console
 
 if TYPE_CHECKING:
-    from rnnkit.compare import Comparison, Task
+    from rnnkit.compare import Comparison, Table, Task
 
+_ASCII = str.maketrans("─\N{EM DASH}\N{EN DASH}↑↓", "---^v")  # for terminals without Unicode
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(rf"(\d+(?:\.\d+)?)([{''.join(_UNITS)}]?)")
 
@@ -24,7 +25,7 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     if value is None:
         return None
     match = _DURATION.fullmatch(value)
-    if match is None or not float(match[1]):
+    if match is None or not 0 < float(match[1]) < float("inf"):
         raise click.BadParameter(f"{value!r} is not a duration: write 90s, 20m or 2h")
     return float(match[1]) * _UNITS[match[2] or "s"]
 
@@ -95,6 +96,10 @@ def command(
     from rnnkit import compare  # imports torch
     from rnnkit.compare.report import require_report
 
+    if data is None and (target or group or time_column):
+        raise click.UsageError("--target, --group and --time are columns of --data, a CSV or Parquet file.")
+    if as_json and against is not None:
+        raise click.UsageError("--json has no table: leave out --against.")
     older = None if against is None else compare.Comparison.load(against)
     found: Sequence[Task | str] = tasks
     if out is not None:
@@ -113,5 +118,12 @@ def command(
     if as_json:
         console.json([asdict(each) for each in result.results])
         return
-    tables = [result.table(), *([] if older is None else [result.difference(older)])]
-    console.raw("\n\n".join("\n".join(table.lines(console.width)) for table in tables))
+    _show(console, result.table())
+    if older is not None:
+        console.raw("")
+        _show(console, result.difference(older))
+
+
+def _show(console: Console, table: Table) -> None:
+    text = "\n".join(table.lines(console.width))
+    console.raw(text if console.encodes("".join(map(chr, _ASCII))) else text.translate(_ASCII))
