@@ -10,21 +10,6 @@ from tests.helpers.commands import run, run_process
 
 CONDITIONS = "--steps 3 --seeds 1 --layers 1 --parameters 200 --engine here"
 QUICK = ["--tasks", "adding(length=6)", *CONDITIONS.split()]
-    *[
-        "--tasks",
-        "adding(length=6)",
-        "--steps",
-        "3",
-        "--seeds",
-        "1",
-        "--layers",
-        "1",
-        "--parameters",
-        "200",
-        "--engine",
-        "here",
-    ]
-]
 
 
 def words(text):
