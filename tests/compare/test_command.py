@@ -16,6 +16,7 @@ def words(text):
     return " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_the_table_and_the_files(tmp_path):
     done = run("compare", "--kinds", "gru", *QUICK, "--out", tmp_path)
     assert done.exit_code == 0
@@ -41,12 +42,39 @@ def test_a_comparison_with_something_else_shows_its_table_before_the_error(tmp_p
     assert "no label and task in common" in words(done.stderr)
 
 
+@pytest.fixture
+def data(tmp_path):
+    """A table with a column of text, and a target of many integers."""
+    rows = [f"{group},{step},{step / 7},north,{3 * group + step}" for group in range(20) for step in range(4)]
+    (tmp_path / "my.csv").write_text("\n".join(["id,t,x,site,y", *rows]))
+    return ["--data", tmp_path / "my.csv", "--target", "y", "--group", "id", "--time", "t", *CONDITIONS.split()]
+
+
+def test_a_table_with_text_and_many_integers(data):
+    done = run("compare", "--kinds", "gru", *data, "--features", "x", "--problem", "regression", width=200)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "my.csv(y, " in done.stdout
+    assert "NRMSE" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "leave it out by features="),
+        (["--features", "x"], "say whether they are classes or a quantity, by problem="),
+    ],
+)
+def test_errors_of_a_table_name_arguments_that_are_options_too(arguments, message, data):
+    done = run("compare", "--kinds", "gru", *data, *arguments)
+    assert message in words(done.stderr)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--kinds", ","], "kinds=[] is empty: name at least one"),
-        (["--kinds", "gru", "--target", "y"], "--target, --group and --time are columns of --data"),
-        (["--kinds", "gru", "--time", "t"], "--target, --group and --time are columns of --data"),
+        (["--kinds", "gru", "--target", "y"], "--target, --group, --time, --features and --problem need --data"),
+        (["--kinds", "gru", "--time", "t"], "--target, --group, --time, --features and --problem need --data"),
         (["--kinds", "gru", "--against", "a.json", "--json"], "--json has no table: leave out --against"),
         (["--kinds", "gru", "--budget", "1d"], "'1d' is not a duration"),
         (["--kinds", "gru", "--budget", "9" * 400], "is not a duration"),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -42,6 +42,12 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
 @click.option("--target", help="The column of --data to predict.")
 @click.option("--group", help="The column of --data that tells sequences apart.")
 @click.option("--time", "time_column", help="The column of --data that orders the steps; else the rows do.")
+@click.option("--features", callback=_names, help="The columns of --data for the input; else all others.")
+@click.option(
+    "--problem",
+    type=click.Choice(["classification", "regression"]),
+    help="What --target is for; by default, decimal numbers are for a regression.",
+)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each kind and task.")
 @click.option(
     "--match",
@@ -77,6 +83,8 @@ def command(
     target: str | None,
     group: str | None,
     time_column: str | None,
+    features: list[str],
+    problem: Literal["classification", "regression"] | None,
     layers: int,
     out: Path | None,
     against: Path | None,
@@ -96,8 +104,10 @@ def command(
     from rnnkit import compare  # imports torch
     from rnnkit.compare.report import require_report
 
-    if data is None and (target or group or time_column):
-        raise click.UsageError("--target, --group and --time are columns of --data, a CSV or Parquet file.")
+    if data is None and any((target, group, time_column, features, problem)):
+        raise click.UsageError(
+            "--target, --group, --time, --features and --problem need --data, a CSV or Parquet file."
+        )
     if as_json and against is not None:
         raise click.UsageError("--json has no table: leave out --against.")
     older = None if against is None else compare.Comparison.load(against)
@@ -107,7 +117,10 @@ def command(
     if data is not None:
         if target is None or group is None:
             raise click.UsageError("--data needs --target, the column to predict, and --group, that of the sequences.")
-        found = [*found, compare.tasks.from_file(data, target=target, group=group, time=time_column)]
+        table = compare.tasks.from_file(
+            data, target=target, group=group, time=time_column, features=features or None, problem=problem
+        )
+        found = [*found, table]
     if not found:
         raise click.UsageError("Set --tasks, such as --tasks adding,digits, or --data, a CSV or Parquet file.")
     file = None if out is None else out / "results.json"
