@@ -46,7 +46,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
 @click.option(
     "--problem",
     type=click.Choice(["classification", "regression"]),
-    help="What --target is for; by default, decimal numbers are for a regression.",
+    help="Whether --target is a class or a value; decimal numbers are values by default.",
 )
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each kind and task.")
 @click.option(
