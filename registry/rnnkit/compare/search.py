@@ -147,7 +147,8 @@ class Search:
                 problems.append(error)
         if len(problems) == len(study.trials):
             raise CompareError(
-                f"No trial of {candidate.label!r} on {candidate.task} can be built with the search space: {problems[-1]}"
+                f"No trial of {candidate.label!r} on {candidate.task} can be built with the search space: "
+                f"{problems[-1]}"
             ) from problems[-1]
 
 
