@@ -157,7 +157,7 @@ def test_a_single_name_is_not_a_list(single):
         (None, "tasks has None, which is neither a task nor a name"),
     ],
 )
-def test_what_is_no_task_is_refused(wrong, message):
+def test_a_value_of_another_type_is_refused(wrong, message):
     with pytest.raises(CompareError, match=message):
         find_tasks([wrong])
     with pytest.raises(CompareError, match="is not a list"):

@@ -84,6 +84,21 @@ def test_a_comparison_with_failures_only():
     assert comparison.plot_scores().axes
 
 
+def test_the_reasons_of_failures_are_notes():
+    results = [failed("a", seed, "ValueError: no\n  such thing " + "x" * 500) for seed in range(2)]
+    notes = Comparison([*results, *(failed(f"b{number}") for number in range(5))]).table().notes
+    (first,) = (note for note in notes if note.startswith("a on adding(length=100) failed: ValueError: no such thing"))
+    assert len(first) < 300
+    assert "b0 on adding(length=100) failed: ValueError: no" in notes
+    assert "3 more labels and tasks have failures: `to_html` and `to_pandas` show all." in notes
+    assert not any("failed:" in note for note in Comparison(seeds("a", 0.1, None)).table().notes)
+
+
+def test_failures_are_not_taken_for_a_single_seed():
+    for results in (seeds("a", 0.1, None), [failed(), failed(seed=1)]):
+        assert not any("One seed" in note for note in Comparison(results).table().notes)
+
+
 def test_an_empty_comparison():
     comparison = Comparison([])
     assert "no runs" in text_of(comparison)

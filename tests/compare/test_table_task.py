@@ -385,6 +385,15 @@ def test_a_file_that_is_not_a_table_is_refused(name, content, message, tmp_path)
         tasks.from_file(tmp_path / name, **ARGUMENTS)
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_a_file_with_another_separator_is_reported(separator, tmp_path):
+    path = tmp_path / "my.csv"
+    table().to_csv(path, index=False, sep=separator)
+    message = f"columns that are separated by {separator!r}: separate them by commas, or use from_frame"
+    with pytest.raises(CompareError, match=re.escape(message)):
+        tasks.from_file(path, **ARGUMENTS)
+
+
 def test_a_file_that_does_not_exist(tmp_path):
     with pytest.raises(FileNotFoundError):
         tasks.from_file(tmp_path / "my.csv", **ARGUMENTS)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -14,8 +14,9 @@ from rnnkit.cli.command import RnnkitCommand, json_option
 from rnnkit.cli.console import Console
 
 if TYPE_CHECKING:
-    from rnnkit.compare import Comparison, Task
+    from rnnkit.compare import Comparison, Table, Task
 
+_ASCII = str.maketrans("─\N{EM DASH}\N{EN DASH}↑↓", "---^v")  # for terminals without Unicode
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(rf"(\d+(?:\.\d+)?)([{''.join(_UNITS)}]?)")
 
@@ -24,7 +25,7 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     if value is None:
         return None
     match = _DURATION.fullmatch(value)
-    if match is None or not float(match[1]):
+    if match is None or not 0 < float(match[1]) < float("inf"):
         raise click.BadParameter(f"{value!r} is not a duration: write 90s, 20m or 2h")
     return float(match[1]) * _UNITS[match[2] or "s"]
 
@@ -41,6 +42,12 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
 @click.option("--target", help="The column of --data to predict.")
 @click.option("--group", help="The column of --data that tells sequences apart.")
 @click.option("--time", "time_column", help="The column of --data that orders the steps; else the rows do.")
+@click.option("--features", callback=_names, help="The columns of --data for the input; else all others.")
+@click.option(
+    "--problem",
+    type=click.Choice(["classification", "regression"]),
+    help="Whether --target is a class or a value; decimal numbers are values by default.",
+)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each kind and task.")
 @click.option(
     "--match",
@@ -76,6 +83,8 @@ def command(
     target: str | None,
     group: str | None,
     time_column: str | None,
+    features: list[str],
+    problem: Literal["classification", "regression"] | None,
     layers: int,
     out: Path | None,
     against: Path | None,
@@ -95,6 +104,12 @@ def command(
     from rnnkit import compare  # imports torch
     from rnnkit.compare.report import require_report
 
+    if data is None and any((target, group, time_column, features, problem)):
+        raise click.UsageError(
+            "--target, --group, --time, --features and --problem need --data, a CSV or Parquet file."
+        )
+    if as_json and against is not None:
+        raise click.UsageError("--json has no table: leave out --against.")
     older = None if against is None else compare.Comparison.load(against)
     found: Sequence[Task | str] = tasks
     if out is not None:
@@ -102,7 +117,10 @@ def command(
     if data is not None:
         if target is None or group is None:
             raise click.UsageError("--data needs --target, the column to predict, and --group, that of the sequences.")
-        found = [*found, compare.tasks.from_file(data, target=target, group=group, time=time_column)]
+        table = compare.tasks.from_file(
+            data, target=target, group=group, time=time_column, features=features or None, problem=problem
+        )
+        found = [*found, table]
     if not found:
         raise click.UsageError("Set --tasks, such as --tasks adding,digits, or --data, a CSV or Parquet file.")
     file = None if out is None else out / "results.json"
@@ -113,5 +131,12 @@ def command(
     if as_json:
         console.json([asdict(each) for each in result.results])
         return
-    tables = [result.table(), *([] if older is None else [result.difference(older)])]
-    console.raw("\n\n".join("\n".join(table.lines(console.width)) for table in tables))
+    _show(console, result.table())
+    if older is not None:
+        console.raw("")
+        _show(console, result.difference(older))
+
+
+def _show(console: Console, table: Table) -> None:
+    text = "\n".join(table.lines(console.width))
+    console.raw(text if console.encodes("".join(map(chr, _ASCII))) else text.translate(_ASCII))

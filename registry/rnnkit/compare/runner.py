@@ -112,7 +112,7 @@ def compare(
         search=search,
     )
     check_engine(engine, jobs)
-    budget = check_argument("budget", budget, Amount | None)
+    budget = None if budget is None else check_argument("budget", budget, Amount)
     numbers = _numbers_of(seeds)
     extra = [*(["optuna"] if search else []), *(["cloudpickle"] if engine != "here" else [])]
     require("A comparison", "joblib", "rich", *extra)

@@ -139,16 +139,17 @@ class Search:
     def _require_buildable(
         self, study: Study, candidate: Candidate, make_run: Callable[[Candidate, Choice, int], Run]
     ) -> None:
+        problems: list[CompareError] = []
         for trial in study.trials:
             try:
                 make_run(candidate, self._choice(candidate, trial.params), FIRST_SEED)
             except CompareError as error:
-                problem = error
-            else:
-                return
-        raise CompareError(
-            f"No trial of {candidate.label!r} on {candidate.task} can be built with the search space: {problem}"
-        ) from problem
+                problems.append(error)
+        if len(problems) == len(study.trials):
+            raise CompareError(
+                f"No trial of {candidate.label!r} on {candidate.task} can be built with the search space: "
+                f"{problems[-1]}"
+            ) from problems[-1]
 
 
 def _tell(study: Study, number: int, result: RunResult) -> None:

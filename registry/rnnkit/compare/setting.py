@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Optional, get_args
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ _RULES: Mapping[str, Any] = {
     "parameters": Count,
     "hidden_size": Count,
     "num_layers": Count,
-    "steps": Count | None,
+    "steps": Optional[Count],  # noqa: UP045  # type checkers refuse `Count | None` as a value
     "seconds": Amount,
     "learning_rate": Amount,
     "search": Annotated[int, Field(ge=0)],

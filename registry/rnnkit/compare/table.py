@@ -7,17 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from statistics import median
+from textwrap import shorten
 from typing import NamedTuple
 
 from rnnkit._messages import escape_control_chars
 from rnnkit._table import Column, fill, table_lines
 from rnnkit.compare.run import RunResult
-from rnnkit.compare.scores import Board, Scores
+from rnnkit.compare.scores import Board, Scores, distinct_labels
 from rnnkit.compare.summary import DASH, number_range, summary_lines
 
 _MARK = "*"
 _HTML_WIDTH = 28  # em
 _CELL_WIDTH = 24  # of a terminal; longer texts are wrapped
+_FAILURES = 3  # whose errors are shown
+_ERROR_LENGTH = 240
 NONE = "\N{EM DASH}"
 
 
@@ -121,7 +124,7 @@ def comparison_table(results: Sequence[RunResult]) -> Table:
     if board.measures:
         rows.append([Cell("chance"), *map(_chance, map(board.of_measure, board.measures), decimals), *[Cell("")] * 3])
     numeric = frozenset(range(len(columns) - 3, len(columns)))
-    return Table(columns, rows, [*_legend(board), *summary_lines(results)], numeric)
+    return Table(columns, rows, [*_legend(board), *_failures(results), *summary_lines(results)], numeric)
 
 
 def _row(label: str, board: Board, decimals: Sequence[int]) -> list[Cell]:
@@ -148,13 +151,24 @@ def _legend(board: Board) -> Iterator[str]:
         yield f"Scores are the median over seeds (lowest{DASH}highest). Seconds are the median of the finished runs."
         if any(board.is_best(label, measure) for label in board.labels for measure in board.measures):
             yield f"{_MARK} better than every other label: its range overlaps with no other one."
-    elif every:
+    elif all(len(each.results) <= 1 for each in every) and every:
         yield "One seed: differences may be noise."
     if len(board.labels) > 1:
         yield (
             "Sorted by the mean rank over tasks. Labels whose ranges overlap share a rank, and a run without a score "
             "counts as worse than any score."
         )
+
+
+def _failures(results: Sequence[RunResult]) -> Iterator[str]:
+    """Yield the errors of the labels and tasks that failed, without those of other seeds."""
+    names = distinct_labels(results)
+    found = {(names[each.key], each.task): each.error for each in results if each.status == "failed"}
+    for (label, task), error in [*found.items()][:_FAILURES]:
+        yield f"{label} on {task} failed: {shorten(error, _ERROR_LENGTH, placeholder=' ...')}"
+    if len(found) > _FAILURES:
+        more = len(found) - _FAILURES
+        yield f"{more} more labels and tasks have failures: `to_html` and `to_pandas` show all."
 
 
 def scores_text(scores: Scores, decimals: int) -> str:

@@ -238,7 +238,7 @@ def _read(content: bytes, path: Path) -> pd.DataFrame:
     suffix = path.suffix.lower()
     try:
         if suffix == ".csv":
-            return pd.read_csv(io.BytesIO(content), low_memory=False)
+            return _separated_by_commas(pd.read_csv(io.BytesIO(content), low_memory=False), path)
         if suffix in (".parquet", ".pq"):
             return _with_columns(pd.read_parquet(io.BytesIO(content)))
     except ImportError as error:
@@ -246,6 +246,17 @@ def _read(content: bytes, path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise CompareError(f"{path} is not a valid {suffix} file: {error}") from error
     raise CompareError(f"{path} is neither a .csv nor a .parquet file")
+
+
+def _separated_by_commas(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    if len(frame.columns) == 1:
+        for separator in (";", "\t", "|"):
+            if separator in str(frame.columns[0]):
+                raise CompareError(
+                    f"{path} has columns that are separated by {separator!r}: separate them by commas, or use "
+                    f"from_frame(pandas.read_csv(path, sep={separator!r}), ...)"
+                )
+    return frame
 
 
 def _digest(content: bytes) -> str:
