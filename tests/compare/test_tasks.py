@@ -445,7 +445,8 @@ def row_of(task):
     source = re.sub(r"https://\S+", r"<\g<0>>", str(task.source))
     if isinstance(task.source, Paper):
         source = f"[{task.source.title}]({task.source.link}), {task.source.year}"
-    return f"| `{task.name}` | {settings} | {task.summary} | {task.measures} | {task.objective.metric} | {source} |"
+    parts = [f"{task.summary} It measures {task.measures}.", settings and f"Settings: {settings}", f"Source: {source}"]
+    return f"| `{task.name}` | {'<br>'.join(filter(None, parts))} | {task.objective.metric} |"
 
 
 def test_the_page_of_tasks_has_each_task():

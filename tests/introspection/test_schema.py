@@ -39,6 +39,7 @@ LSTM = {"kind": "lstm", "input_size": 3, "hidden_size": 4}
 BEYOND_A_SCHEMA = {
     "int_type": "integers are written without a decimal point",
     "sizes_of_layers": "has one size for each of `num_layers`",
+    "float32_range": "numbers of options are in the range of float32",
     "padding_idx_out_of_range": "`padding_idx` is less than `num_embeddings`",
     "tied_weights_do_not_fit": "`tie_weights`, `output_size` equals `num_embeddings`",
     "kind_rule": "the rules of each kind",
@@ -230,6 +231,7 @@ def problems(data):
     [
         LSTM | {"input_size": 3.0},
         LSTM | {"kind": "gru_cell", "hidden_size": [4, 5]},
+        LSTM | {"options": {"forget_bias": 1e-300}},
         LSTM | {"num_embeddings": 7, "padding_idx": 7},
         LSTM | {"num_embeddings": 7, "output_size": 3, "tie_weights": True},
         LSTM | {"options": {"proj_size": 4}},

@@ -19,9 +19,10 @@ _DESCRIPTION = """\
 A recurrent model of rnnkit, with the kinds that were installed when this schema was generated.
 
 `rnnkit validate` also checks rules that a schema cannot express: a list as `hidden_size` has one size for each of \
-`num_layers`; integers are written without a decimal point; `padding_idx` is less than `num_embeddings`; with \
-`tie_weights`, `output_size` equals `num_embeddings`; and the rules of each kind, such as `proj_size` being smaller \
-than `hidden_size`, or that the kinds named in an option are installed."""
+`num_layers`; integers are written without a decimal point; numbers of options are in the range of float32; \
+`padding_idx` is less than `num_embeddings`; with `tie_weights`, `output_size` equals `num_embeddings`; and the \
+rules of each kind, such as `proj_size` being smaller than `hidden_size`, or that the kinds named in \
+an option are installed."""
 
 _REQUIREMENT = {
     "type": "string",
