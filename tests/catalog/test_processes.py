@@ -128,3 +128,22 @@ done.set()
 sys.exit(os.waitstatus_to_exitcode(status))
 """
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=HANG, check=False).returncode == 0
+
+
+def test_the_backport_of_importlib_metadata_changes_nothing():
+    pytest.importorskip("importlib_metadata", reason="the backport, which replaces Python's finder when it is imported")
+    script = """
+from importlib.metadata import distributions
+from rnnkit import list_kinds, list_readouts
+from rnnkit.catalog import candidates_by_distribution
+classes = {type(each).__module__ for each in distributions()}
+print(*classes, list_kinds(), list_readouts(), {name: len(each) for name, each in candidates_by_distribution().items()})
+"""
+    plain, beside = (
+        subprocess.run([sys.executable, "-c", first + script], capture_output=True, text=True, check=True).stdout.split(
+            " ", 1
+        )
+        for first in ("", "import importlib_metadata")
+    )
+    assert (plain[0], beside[0]) == ("importlib.metadata", "importlib_metadata")
+    assert plain[1] == beside[1]

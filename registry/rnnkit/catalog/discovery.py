@@ -154,7 +154,8 @@ def candidates_by_distribution() -> dict[str, list[Candidate]]:
     """The candidates of each distribution that has some, by its name."""
     found: dict[str, list[Candidate]] = {}
     for entry in installed_entry_points():
-        if isinstance(entry, EntryPoint) and is_name(entry.name):
+        # not `isinstance(entry, EntryPoint)`: once `importlib_metadata` is imported, entry points are of its own class
+        if not isinstance(entry, HiddenEntryPoint | PluginError) and is_name(entry.name):
             candidate = candidate_of(entry)
             found.setdefault(candidate.distribution, []).append(candidate)
     return {name: candidates for name, candidates in sorted(found.items()) if is_distribution(name)}
