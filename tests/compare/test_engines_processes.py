@@ -241,6 +241,7 @@ with pools.loky_pool(os.getpid, 1, None) as pool:
     assert alive == []
 
 
+@pytest.mark.filterwarnings("ignore:A worker stopped:UserWarning")  # of loky, in a thread
 def test_a_process_of_loky_that_was_idle_is_replaced(monkeypatch):
     monkeypatch.setattr(pools, "IDLE", 0.1)
     with pools.loky_pool(os.getpid, 1, None) as pool:

@@ -250,7 +250,9 @@ def test_an_unknown_engine_is_an_error_before_any_model_is_sized(monkeypatch):
         compare(["gru"], [TASK], **{**QUICK, "engine": "slurm"})
 
 
-@pytest.mark.parametrize("seeds", [np.int64(2), np.arange(2), (0, 1, 0), iter([0, 1])], ids=repr)
+@pytest.mark.parametrize(
+    "seeds", [np.int64(2), np.arange(2), (0, 1, 0), iter([0, 1])], ids=["a count", "an array", "a tuple", "an iterator"]
+)
 def test_seeds_are_plain_numbers_each_of_them_once(seeds, monkeypatch, tmp_path):
     executed = count_runs(monkeypatch)
     result = compare(["gru"], [TASK], **{**QUICK, "seeds": seeds, "file": tmp_path / "a.json"})

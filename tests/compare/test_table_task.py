@@ -208,7 +208,7 @@ def test_large_times_are_exact():
         (pd.Categorical(["x", "y"]), CLASSIFICATION),
         ([7.0, 3.0], REGRESSION),
     ],
-    ids=str,
+    ids=["words", "booleans", "integers", "categories", "decimals"],
 )
 def test_the_type_of_the_target_decides(values, objective):
     frame = table(groups=40)
