@@ -563,7 +563,7 @@ class OddOptions(Options):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        pytest.param(float("inf"), "options.anything: Numbers should be finite, but is inf", id="inf"),
+        pytest.param([float("inf")], "options.anything.0: Numbers should be finite, but is inf", id="inf"),
         pytest.param(10**5000, "options.anything: Numbers should have fewer digits", id="digits"),
         pytest.param(object(), "The spec is not plain data: ", id="object"),
         pytest.param("\ud800", "half of a surrogate", id="surrogate"),
