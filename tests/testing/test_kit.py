@@ -413,7 +413,7 @@ class PASSED:
 
 def test_rnnkit_is_not_a_pytest_plugin():
     groups = {entry.group for entry in distribution("rnnkit").entry_points}
-    assert groups == {"rnnkit", "rnnkit.readouts", "console_scripts"}
+    assert groups == {"rnnkit", "rnnkit.readouts", "rnnkit.tasks", "console_scripts"}
 
 
 def test_rnnkit_does_not_import_the_kit():
