@@ -56,13 +56,21 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> l
     show_default=True,
     help="Equal for all models: parameters and steps, hidden size and steps, or parameters and time.",
 )
-@click.option("--parameters", type=click.IntRange(1), default=20_000, show_default=True, help="Of each model, nearly.")
-@click.option("--hidden-size", type=click.IntRange(1), default=48, show_default=True, help="For --match hidden_size.")
-@click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Of each model.")
-@click.option("--steps", type=click.IntRange(1), help="Optimizer steps; the task says how many by default.")
-@click.option("--seconds", callback=_duration, default="30s", show_default=True, help="Of training, for --match time.")
 @click.option(
-    "--learning-rate", type=click.FloatRange(0, min_open=True), default=4e-3, show_default=True, help="The highest one."
+    "--parameters", type=click.IntRange(1), default=20_000, show_default=True, help="About how many each has."
+)
+@click.option("--hidden-size", type=click.IntRange(1), default=48, show_default=True, help="For --match hidden_size.")
+@click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Layers of each model.")
+@click.option("--steps", type=click.IntRange(1), help="Optimizer steps; the task says how many by default.")
+@click.option(
+    "--seconds", callback=_duration, default="30s", show_default=True, help="Training time, for --match time."
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    default=4e-3,
+    show_default=True,
+    help="Peak learning rate.",
 )
 @click.option("--search", type=click.IntRange(0), default=0, help="Trials of Optuna for each kind and task.")
 @click.option("--budget", callback=_duration, help="Time for everything: runs are stopped after equal shares.")

@@ -140,7 +140,7 @@ class Comparison:
     def __eq__(self, other: object) -> bool:
         return self.results == other.results if isinstance(other, Comparison) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # it is a list of results
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and may hold unhashable specs
 
     def __repr__(self) -> str:
         sizes = f"{counted(len(self.labels), 'label')}, {counted(len(self.tasks), 'task')}"

@@ -175,6 +175,6 @@ def _call(pickled: bytes, required: Mapping[str, str]) -> Any:
             return function(item)
     except CompareError as error:
         return error
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  # plugins raise anything, and the worker has to survive it
         worker = f"The worker on {platform.node()!r} (process {os.getpid()})"
         return CompareError(f"{worker} raised {describe_exception(error)}")

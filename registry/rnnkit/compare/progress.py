@@ -77,7 +77,7 @@ class _Lines(_Nothing):
 
     def add(self, text: str) -> None:
         self._done += 1
-        print(f"{self._done}/{self._total} {text}", file=sys.stderr, flush=True)  # noqa: T201  # is what it is for
+        print(f"{self._done}/{self._total} {text}", file=sys.stderr, flush=True)  # noqa: T201  # progress without rich
 
 
 class _Bar:

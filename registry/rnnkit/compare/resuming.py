@@ -1,4 +1,4 @@
-"""Make the runs that a file does not have yet, and write each result to it."""
+"""Make the runs that a file does not have yet, and write their results to it."""
 
 from __future__ import annotations
 

@@ -72,12 +72,12 @@ def compare(
         match: the conditions that are equal. `"parameters"`: the number of parameters, by the choice of the hidden
             size, and of optimizer steps; `"hidden_size"`: the hidden size, and the number of optimizer steps; `"time"`:
             the number of parameters, and the time of training.
-        parameters: of each model, nearly; those count that are not trained, too.
+        parameters: about how many each model has, including those that are not trained.
         hidden_size: for `match="hidden_size"`.
         num_layers: of each model.
         steps: optimizer steps; None: as many as the task says.
         seconds: of each training, for `match="time"`.
-        learning_rate: the highest one.
+        learning_rate: the peak of the schedule.
         budget: seconds for the whole comparison. Each run gets an equal share, and is stopped when it is used up.
         search: trials of Optuna for each kind and task, on the validation, before the runs that count; 0: nothing is
             tuned. The learning rate is searched from 3e-4 to 3e-2.
@@ -87,8 +87,9 @@ def compare(
             generator of torch is seeded for each run, and restored.
         jobs: runs at the same time; -1: one for each processor or worker.
         address: of the cluster; None: one that is started on this machine.
-        file: results are written to it after each run. Runs whose results are in it already are not made again. With
-            `search`, Optuna's journal is beside it, with the suffix `.optuna`.
+        file: results are written to it while runs are made, and at the end, also after an interruption. Runs whose
+            results are in it already are not made again. With `search`, Optuna's journal is beside it, with the suffix
+            `.optuna`.
         progress: whether to show the progress; None: in a terminal or a notebook.
 
     Returns:

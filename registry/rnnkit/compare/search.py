@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RATE = "learning_rate"
 LEARNING_RATES = (3e-4, 3e-2)  # the ends of the range that is searched
 SPACE: Mapping[str, Sequence[Any]] = {"num_layers": [1, 2, 3]}
-FIRST_SEED = 1_000_000  # of the trials: the seeds of the comparison are others
+FIRST_SEED = 1_000_000  # of the trials, far from the usual seeds of a comparison
 
 
 @dataclass(frozen=True)
