@@ -29,8 +29,8 @@ class LSTMCell(TorchCell):
     The weights hold the gates in the order i, f, g, o, as in torch and Keras; other frameworks use i, g, f, o. The
     cell has no peephole connections: the gates do not read c.
 
-    With `layer_norm` (Ba et al., arXiv 1607.06450, equations 20 to 22), the gates are computed from LN(W_i x_t) +
-    LN(W_h h_{t-1}) plus biases, with all four gates normalized together, and h_t = o_t * tanh(LN(c_t)).
+    With `layer_norm` (Ba et al., arXiv 1607.06450), the gates are computed from LN(W_i x_t) + LN(W_h h_{t-1}) plus
+    biases, with all four gates normalized together, and h_t = o_t * tanh(LN(c_t)).
     """
 
     State = LSTMCellState

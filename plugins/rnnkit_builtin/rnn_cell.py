@@ -24,8 +24,7 @@ class RNNCellOptions(StackOptions):
 class RNNCell(TorchCell):
     """One step of Elman's network, with the parameters of `torch.nn.RNNCell`; its state is `CellState(h)`.
 
-    With `layer_norm`, phi is applied to LN(W_ih x_t + W_hh h_{t-1}) + b_ih + b_hh (Ba et al., arXiv 1607.06450,
-    equation 4).
+    With `layer_norm`, phi is applied to LN(W_ih x_t + W_hh h_{t-1}) + b_ih + b_hh (Ba et al., arXiv 1607.06450).
     """
 
     recurrent_dropout_parts: ClassVar[tuple[str, ...]] = ("h",)

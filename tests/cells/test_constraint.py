@@ -15,7 +15,7 @@ CHECK = "constraints_bound_large_steps"
 INDRNN = RecurrentSpec(
     kind="indrnn", input_size=2, hidden_size=8, num_layers=2, output_size=1, options={"max_length": 10}
 )
-BOUND = 2**0.1  # of the paper, arXiv 1803.04831, section 3.1
+BOUND = 2**0.1  # of the paper, arXiv 1803.04831
 
 
 def large_step(model, *, hook):

@@ -214,7 +214,7 @@ def test_layers_of_different_sizes(stack, bidirectional):
 
 
 def normalized(x, gain, bias=0.0):
-    """Equation 4 of the paper, with torch's epsilon."""
+    """The layer norm of the paper, with torch's epsilon."""
     mean = x.mean(-1, keepdim=True)
     variance = (x - mean).square().mean(-1, keepdim=True)
     return gain * (x - mean) / (variance + 1e-5).sqrt() + bias

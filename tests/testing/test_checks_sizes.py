@@ -146,7 +146,7 @@ class Positive(Linear):
 
 @faults.planted(EXACT, "times the error of pieces")
 class InLogSpace(Positive):
-    """Algorithm 8 of the paper (Heinsen, arXiv 2311.06281)."""
+    """The parallel form of the paper, in logarithms (Heinsen, arXiv 2311.06281)."""
 
     def unroll(self, x, state, lengths):
         if lengths is not None or bool((state.h < 0).any()):

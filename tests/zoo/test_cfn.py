@@ -8,7 +8,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, backbone_of, c
 
 
 def formula(cell, x, state):
-    """Equations 1 to 3 of the paper, with one matrix for each gate."""
+    """Equations 1 and 2 of the paper, with one matrix for each gate."""
     [h] = state
     (v_theta, v_eta), (u_theta, u_eta) = cell.weight_ih.split(HIDDEN_SIZE), cell.weight_hh.split(HIDDEN_SIZE)
     b_theta, b_eta = (0, 0) if cell.bias is None else cell.bias.split(HIDDEN_SIZE)

@@ -9,7 +9,7 @@ from tests.helpers.zoo import assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Equation 3 of the paper with explicit damping, whose y is h."""
+    """The discrete steps of the paper with explicit damping; its y is h."""
     y, z = state
     bias = 0 if cell.bias is None else cell.bias
     acceleration = torch.tanh(y @ cell.weight_hh.T + z @ cell.weight_zh.T + x @ cell.weight_ih.T + bias)

@@ -20,7 +20,7 @@ def exponential(matrix):
 
 
 def formula(cell, x, state):
-    """Equation 1 of the paper with an orthogonal matrix and the modReLU of Arjovsky et al."""
+    """The recurrence of the paper, with an orthogonal matrix and the modReLU of Arjovsky et al."""
     (h,) = state
     rotation = exponential(cell.weight_hh - cell.weight_hh.T)
     value = x @ cell.weight_ih.T + h @ rotation.T

@@ -8,7 +8,7 @@ from tests.helpers.zoo import assert_equals_formula, backbone_of, cell_of
 
 
 def formula(cell, x, state):
-    """Section 3.1 of the paper; a matrix of low rank is multiplied out."""
+    """The FastRNN of the paper; a matrix of low rank is multiplied out."""
     [h] = state
     w = cell.weight_ih if cell.weight_ih_right is None else cell.weight_ih @ cell.weight_ih_right
     u = cell.weight_hh if cell.weight_hh_right is None else cell.weight_hh @ cell.weight_hh_right

@@ -7,7 +7,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, backbone_of, c
 
 
 def formula(cell, x, state):
-    """Equations 1 to 4 of the paper with an angle of zero, and the normalized and gated output of section 3.2."""
+    """The recurrence of the paper with an angle of zero, and its normalized and gated output."""
     matrices = cell.weight_ih.split(HIDDEN_SIZE)
     biases = (0, 0, 0) if cell.bias is None else cell.bias.split(HIDDEN_SIZE)
     f, c, g = (x @ matrix.T + bias for matrix, bias in zip(matrices, biases, strict=True))

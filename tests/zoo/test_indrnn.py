@@ -8,7 +8,7 @@ from tests.helpers.zoo import assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Equation 2 of the paper, element-wise."""
+    """The recurrence of the paper, element-wise."""
     bias = 0 if cell.bias is None else cell.bias
     x = torch.stack([x @ row for row in cell.weight_ih], -1) + bias
     x = x + torch.stack([u * h for u, h in zip(cell.weight_hh, state[0].unbind(-1), strict=True)], -1)

@@ -8,7 +8,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
 def formula(cell, x, h):
-    """Section 3.3 of the paper, with one matrix for each gate; c_t = h_t."""
+    """The JANET of the paper, with one matrix for each gate; c_t = h_t."""
     (w_f, w_c), (u_f, u_c) = cell.weight_ih.split(HIDDEN_SIZE), cell.weight_hh.split(HIDDEN_SIZE)
     b_f, b_c = (0, 0) if cell.bias is None else cell.bias.split(HIDDEN_SIZE)
     s = x @ w_f.T + h[0] @ u_f.T + b_f

@@ -7,7 +7,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Equation 3 of the paper, whose y is h: one pair of matrices for each of its four lines."""
+    """The discrete steps of the paper, whose y is h: one pair of matrices for each of its four lines."""
     y, z = state
     v_1, v_2, v_z, v_y = cell.weight_ih.split(HIDDEN_SIZE)
     w_1, w_2, w_z = cell.weight_hh.split(HIDDEN_SIZE)

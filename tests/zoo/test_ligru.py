@@ -9,7 +9,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Equation 8 of the paper, with one matrix for each gate and the features of one step as the batch."""
+    """The Li-GRU of the paper, with one matrix for each gate and the features of one step as the batch."""
     [h] = state
     (w_n, w_z), (u_n, u_z) = cell.weight_ih.split(HIDDEN_SIZE), cell.weight_hh.split(HIDDEN_SIZE)
     b_n, b_z = (0, 0) if cell.bias is None else cell.bias.split(HIDDEN_SIZE)

@@ -13,7 +13,7 @@ ORDER, SIGNALS = 3, 2
 
 
 def continuous(order, theta):
-    """Equations 2 and 3 of the paper, entry by entry."""
+    """A and B of the paper, divided by theta, entry by entry."""
     a, b = np.zeros((order, order)), np.zeros(order)
     for i in range(order):
         b[i] = (2 * i + 1) * (-1) ** i / theta

@@ -10,7 +10,7 @@ from tests.helpers.zoo import assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Section 3 of the paper in complex numbers, and the GLU of its block (appendix)."""
+    """Section 3 of the paper in complex numbers, and the GLU of its block."""
     size, hidden_size = len(cell.log_nu), cell.hidden_size
     b = torch.complex(cell.weight_ih[:size], cell.weight_ih[size:])
     c = torch.complex(cell.weight_out[:hidden_size], cell.weight_out[hidden_size:])

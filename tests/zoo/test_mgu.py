@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from tests.helpers.starts import assert_uniform
 from tests.helpers.zoo import BATCH, HIDDEN_SIZE, assert_equals_formula, cell_of
 
-# what the gate reads, section 3 of Heck and Salem
+# what the gate reads, by Heck and Salem
 READS = {"mgu": "xhb", "mgu1": "hb", "mgu2": "h", "mgu3": "b"}
 
 
@@ -22,7 +22,7 @@ def gate(cell, x, h, reads):
 
 
 def formula_of(variant):
-    """Equation 6 of Zhou et al., with one matrix for each of x and h."""
+    """The minimal gated unit of Zhou et al., with one matrix for each of x and h."""
 
     def formula(cell, x, state):
         [h] = state

@@ -7,7 +7,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Appendix B of the paper, with one matrix for each gate; section 3.1 if the candidate may be negative."""
+    """The minGRU of the paper, with one matrix for each gate; a positive candidate is that of appendix B."""
     w_z, w_n = cell.weight_ih[:HIDDEN_SIZE], cell.weight_ih[HIDDEN_SIZE:]
     b_z, b_n = (0, 0) if cell.bias is None else (cell.bias[:HIDDEN_SIZE], cell.bias[HIDDEN_SIZE:])
     z, candidate = torch.sigmoid(x @ w_z.T + b_z), x @ w_n.T + b_n

@@ -8,7 +8,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Section 2 of the paper."""
+    """The MinimalRNN of the paper."""
     [h] = state
     b_z, b_u = (0, 0) if cell.bias is None else (cell.bias_in, cell.bias)
     z = torch.tanh(x @ cell.weight_in.T + b_z)

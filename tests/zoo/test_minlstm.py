@@ -7,7 +7,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Section 3.2 of the paper, with one matrix for each gate; the candidate of appendix B if it must be positive."""
+    """The minLSTM of the paper, with one matrix for each gate; a positive candidate is that of appendix B."""
     matrices = cell.weight_ih.split(HIDDEN_SIZE)
     biases = (0, 0, 0) if cell.bias is None else cell.bias.split(HIDDEN_SIZE)
     f, i, candidate = (x @ matrix.T + bias for matrix, bias in zip(matrices, biases, strict=True))

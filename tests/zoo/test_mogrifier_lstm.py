@@ -8,7 +8,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Section 2 of the paper: equations 1 and 2, then an LSTM, with one matrix for each gate."""
+    """The rounds of the paper, then an LSTM with one matrix for each gate."""
     h, c = state
     matrices = list(cell.weight_hx)
     if len(cell.weight_hx_right):

@@ -7,7 +7,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Section 2 of the paper with fo-pooling: masked convolutions, as sums of products with the last inputs."""
+    """The paper's layer with fo-pooling: masked convolutions, as sums of products with the last inputs."""
     c, tail = state
     inputs = [*tail.unbind(1), x]
     gates = [

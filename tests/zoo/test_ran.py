@@ -8,7 +8,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, backbone_of, c
 
 
 def formula(cell, x, state):
-    """Equation 1 of the paper, with one matrix for each gate."""
+    """The recurrence of the paper, with one matrix for each gate."""
     h, c = state
     (w_i, w_f), (u_i, u_f) = cell.weight_ih.split(HIDDEN_SIZE), cell.weight_hh.split(HIDDEN_SIZE)
     b_i, b_f = (0, 0) if cell.bias is None else cell.bias.split(HIDDEN_SIZE)

@@ -8,7 +8,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Equations 7 to 9 of the paper with c = 1 - t, and one matrix for each gate of each layer."""
+    """Equations 6 to 9 of the paper with c = 1 - t, and one matrix for each gate of each layer."""
     w_h, w_t = cell.weight_ih.split(HIDDEN_SIZE)
     r = cell.weight_hh.split(HIDDEN_SIZE)
     b = [0] * len(r) if cell.bias is None else cell.bias.split(HIDDEN_SIZE)

@@ -11,7 +11,7 @@ from tests.zoo.test_lru import glu
 
 
 def formula(cell, x, state):
-    """Equations 2 and 6 of the paper in complex numbers, with one state of each pair of conjugates."""
+    """The discrete layer of the paper in complex numbers, with one state of each pair of conjugates."""
     size, hidden_size = len(cell.log_step), cell.hidden_size
     b = torch.complex(cell.weight_ih[:size], cell.weight_ih[size:])
     c = torch.complex(cell.weight_out[:hidden_size], cell.weight_out[hidden_size:])
@@ -39,7 +39,7 @@ def test_s5_equals_the_formula_of_its_paper(options, discretization, bias):
 
 @pytest.mark.parametrize("size", [1, 2, 16])
 def test_eigenvalues_start_as_those_of_the_normal_part_of_hippo_legs(size):
-    """With its conjugates, they are the eigenvalues of A + P P^T (Gu et al., 2020; section 2.3 of the paper)."""
+    """With its conjugates, they are the eigenvalues of A + P P^T (Gu et al., 2020)."""
     n = torch.arange(2 * size, dtype=torch.float64)
     root = torch.sqrt(2 * n + 1)
     normal = -(torch.outer(root, root).tril(-1) + torch.diag(n + 1)) + torch.outer(root, root) / 2

@@ -9,7 +9,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, backbone_of, c
 
 
 def formula(cell, x, state):
-    """Equations 8 to 18 of the paper; the scaled memory is its memory times exp(-m)."""
+    """Equations 8 to 17 of the paper; the scaled memory is its memory times exp(-m)."""
     h, c, n, m = state
     scale = torch.exp(m)
     i, f, z, o = (

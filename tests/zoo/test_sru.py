@@ -9,7 +9,7 @@ from tests.helpers.zoo import BATCH, HIDDEN_SIZE, INPUT_SIZE, assert_equals_form
 
 
 def formula(cell, x, state):
-    """Equations 1 to 4 of the paper, with the scaling correction of section 3.2."""
+    """The recurrence of the paper, with its scaling correction."""
     [c], matrices = state, cell.weight_ih.split(HIDDEN_SIZE)
     v_f, v_r = (0, 0) if cell.weight_peephole is None else cell.weight_peephole.split(HIDDEN_SIZE)
     b_f, b_r = (0, 0) if cell.bias is None else cell.bias.split(HIDDEN_SIZE)

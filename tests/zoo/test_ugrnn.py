@@ -8,7 +8,7 @@ from tests.helpers.zoo import HIDDEN_SIZE, assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Section 2 of the paper, with one matrix for each gate."""
+    """Equations 2 to 4 of the paper, with one matrix for each gate."""
     [h] = state
     (w_c, w_g), (u_c, u_g) = cell.weight_ih.split(HIDDEN_SIZE), cell.weight_hh.split(HIDDEN_SIZE)
     b_c, b_g = (0, 0) if cell.bias is None else cell.bias.split(HIDDEN_SIZE)

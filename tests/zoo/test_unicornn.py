@@ -9,7 +9,7 @@ from tests.helpers.zoo import assert_equals_formula, cell_of
 
 
 def formula(cell, x, state):
-    """Equation 4 of the paper for one layer, whose y is h, unit by unit."""
+    """The discrete steps of the paper for one layer, whose y is h, unit by unit."""
     y, z = state
     bias = torch.zeros_like(cell.time_scale) if cell.bias is None else cell.bias
     units = []

@@ -9,7 +9,7 @@ from tests.helpers.zoo import BATCH, HIDDEN_SIZE, assert_equals_formula, backbon
 
 
 def formula(cell, x, state):
-    """The equations of the paper, without stabilization. The parts C and n of a state are divided by e^m."""
+    """Equations 19 to 27 of the paper, without stabilization. The parts C and n of a state are divided by e^m."""
     heads, size = cell.heads, HIDDEN_SIZE // cell.heads
     outputs, states = [], []
     for head in range(heads):

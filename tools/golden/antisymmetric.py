@@ -12,7 +12,7 @@ bias, x, start = draw(3, 2 * HIDDEN_SIZE), draw(4, BATCH, TIME, INPUT_SIZE), dra
 
 
 def compute(*, gated: bool) -> np.ndarray:
-    """Return the states of all steps: equation 12 of the paper, or 17 with the gate."""
+    """Return the states of all steps: equation 12 of the paper, or 13 with the gate."""
     matrix = weight_hh - weight_hh.T - GAMMA * np.identity(HIDDEN_SIZE)
     (v_h, v_z), (b_h, b_z) = np.split(weight_ih, 2), np.split(bias, 2)
     h, states = start, []

@@ -15,7 +15,7 @@ x, h_0, m_0 = draw(7, BATCH, TIME, INPUT_SIZE), draw(8, BATCH, HIDDEN_SIZE), dra
 
 
 def transition() -> tuple[np.ndarray, np.ndarray]:
-    """Return both matrices of one signal: equations 2 and 3 of the paper, discrete at steps of 1."""
+    """Return both matrices of one signal: A and B of the paper, discrete at steps of 1."""
     a, b = np.zeros((ORDER, ORDER)), np.zeros((ORDER, 1))
     for i in range(ORDER):
         b[i] = (2 * i + 1) * (-1) ** i / THETA

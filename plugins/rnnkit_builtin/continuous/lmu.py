@@ -152,7 +152,7 @@ def legendre_delay(order: int, theta: float, device: str) -> tuple[Tensor, Tenso
 
     The coefficients m of the shifted Legendre polynomials of the last `theta` steps of a signal u follow
     theta dm/dt = A m + B u with A_ij = (2i + 1) (-1 if i < j else (-1)^(i - j + 1)) and B_i = (2i + 1) (-1)^i (Voelker
-    et al., equation 2), here at steps of 1 during which u is constant.
+    et al., 2019), here at steps of 1 during which u is constant.
     """
     i = torch.arange(order, dtype=torch.float64, device=device)[:, None]
     j = i.T

@@ -79,7 +79,7 @@ class LRUCell(StateSpaceCell):
 
     @torch.no_grad()
     def _initialize(self, r_min: float, r_max: float, max_phase: float) -> None:
-        """Draw λ uniformly from the area of a ring, as in Lemma 3.2 of the paper."""
+        """Draw λ uniformly from the area of a ring, as in section 3.2 of the paper."""
         wide = torch.promote_types(self.log_nu.dtype, torch.float32)
         radius, phase = (
             torch.empty_like(self.log_nu, dtype=wide).uniform_(1e-6, 1 - 1e-6)  # without zeros, whose logarithm is -∞
