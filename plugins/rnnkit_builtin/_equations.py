@@ -21,12 +21,12 @@ CHO = Paper(
     link="https://arxiv.org/abs/1406.1078",
 )
 _RESET_NOTE = (
-    "The reset gate is applied after the matrix product, as in torch, cuDNN and Keras by default; in version 3 of the "
-    "paper, and in Keras with `reset_after=False`, it is applied before the product."
+    "The reset gate is applied after the matrix product, as in torch, cuDNN and Keras by default, and in versions 1 "
+    "and 2 of the paper; in version 3, and in Keras with `reset_after=False`, it is applied before the product."
 )
 _UPDATE_NOTE = (
-    "As in torch and in the paper, an update gate of 1 keeps the old state; in Chung et al. (arXiv 1412.3555) it "
-    "replaces the state."
+    "As in torch and in the paper, an update gate of 1 keeps the old state; in the authors' code, GroundHog, and in "
+    "Chung et al. (arXiv 1412.3555), it replaces the state."
 )
 GRU_NOTES = (_RESET_NOTE, _UPDATE_NOTE)
 GRU_STEP = r"""

@@ -23,6 +23,10 @@ START_NOTE = (
     "W starts with the standard deviation 1 / sqrt(hidden_size), and the gate open, at a bias of 1. torchrecurrent "
     "0.2.5 starts W with the standard deviation 1 and has epsilon = 1 and gamma = 0, with which the state grows."
 )
+TRIANGLE_NOTE = (
+    "The paper notes that a strictly upper triangular W suffices, with half of the parameters; here all entries are "
+    "trained."
+)
 
 
 class AntisymmetricOptions(StackOptions):
@@ -127,7 +131,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 "I": "identity matrix",
             },
             papers=[CHANG],
-            notes=[START_NOTE],
+            notes=[START_NOTE, TRIANGLE_NOTE],
             options=AntisymmetricOptions,
         )
     )

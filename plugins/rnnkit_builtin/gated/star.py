@@ -18,6 +18,12 @@ TURKOGLU = Paper(
     link="https://arxiv.org/abs/1911.11033",
 )
 
+OFFSET_NOTE = (
+    "The authors' code, STAR_Network, departs from the paper: as in `janet`, the weight of the new values is the "
+    "sigmoid of 1 plus the pre-activation of k, so that both weights sum to more than 1. Its gate starts as with "
+    '`forget_bias="chrono"`.'
+)
+
 
 class STARCell(GatedCell):
     """One step of a STAckable Recurrent cell; its state is `CellState(h)`.
@@ -70,5 +76,6 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
                 "k_t": "gate: how much of the new values enters the state",
             },
             papers=[TURKOGLU],
+            notes=[OFFSET_NOTE],
         )
     )

@@ -16,7 +16,10 @@ COLLINS = Paper(
     link="https://arxiv.org/abs/1611.09913",
 )
 
-BIAS_NOTE = "TensorFlow 1 adds 1 to the gate at every step. `forget_bias=1.0` starts the gate's bias there instead."
+BIAS_NOTE = (
+    "The paper adds a constant, which it tunes for each task, to the gate at every step, and TensorFlow 1 adds 1. "
+    "`forget_bias=1.0` starts the gate's bias there instead."
+)
 
 
 class UGRNNCell(GatedCell):

@@ -65,7 +65,8 @@ class SelectiveSSMOptions(StackOptions):
     """Number of states of each feature."""
 
     rank: Annotated[int, Field(ge=1)] | None = None
-    """Rank of the map from the input to the step sizes; None: `hidden_size / 16`, rounded up."""
+    """Rank of the map from the input to the step sizes; None: `hidden_size / 16`, rounded up. Mamba's block, which
+    doubles the features before the scan, has `hidden_size / 32`."""
 
     conv: Annotated[int, Field(ge=2)] | None = None
     """Number of steps that a depthwise convolution of the scan's input spans, followed by a SiLU; 4 in Mamba. None: no
