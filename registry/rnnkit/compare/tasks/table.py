@@ -62,13 +62,11 @@ class Table(DatasetTask):
     source = "your own data"
 
     @property
-    def objective(self) -> Objective:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # depends on the settings
-        """The objective of a classification or a regression."""
+    def objective(self) -> Objective:
         return CLASSIFICATION if self.problem == "classification" else REGRESSION
 
     @property
-    def time_feature(self) -> int | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # likewise
-        """The feature that holds the elapsed time; None without `elapsed`."""
+    def time_feature(self) -> int | None:
         return 0 if self.elapsed else None
 
     @property
