@@ -90,6 +90,10 @@ def test_an_error_lists_few_problems(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(whole), encoding="utf-8")
     with pytest.raises(CompareError, match="and 2 more problems"):
         Comparison.load(tmp_path / "a.json")
+    whole["results"] = whole["results"][:4]
+    (tmp_path / "a.json").write_text(json.dumps(whole), encoding="utf-8")
+    with pytest.raises(CompareError, match=r"and 1 more problem\b"):
+        Comparison.load(tmp_path / "a.json")
 
 
 def test_missing_files_and_folders_are_errors_of_the_system(tmp_path):

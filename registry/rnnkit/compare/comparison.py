@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rnnkit._messages import did_you_mean, join_quoted
+from rnnkit._messages import counted, did_you_mean, join_quoted
 from rnnkit.compare.difference import difference_table
 from rnnkit.compare.frames import curves_frame, results_frame
 from rnnkit.compare.result_file import read_results, write_results
 from rnnkit.compare.run import RunResult
-from rnnkit.compare.summary import counted, statuses_text
+from rnnkit.compare.summary import statuses_text
 from rnnkit.compare.table import Table, comparison_table
 from rnnkit.errors import CompareError
 

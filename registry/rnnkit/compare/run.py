@@ -15,6 +15,7 @@ from torch import Generator
 from rnnkit._messages import describe_exception
 from rnnkit.build import build_model
 from rnnkit.compare.environment import Environment, this_environment
+from rnnkit.compare.machine import single_thread
 from rnnkit.compare.objective import REGRESSION
 from rnnkit.compare.sizing import count_parameters
 from rnnkit.compare.task import Batch, Task
@@ -128,7 +129,7 @@ class RunResult:
 
 def execute(run: Run) -> RunResult:
     """Train and test the model of a run, on one thread. An error of the model or the task is a result, too."""
-    with _one_thread(), _usual_settings(), _seeded(run.seed):
+    with single_thread(), _usual_settings(), _seeded(run.seed):
         try:
             return _execute(run)
         except Exception as error:  # noqa: BLE001  # plugins raise anything
@@ -173,17 +174,6 @@ def _fit(model: RecurrentModel, task: Task, generator: Generator) -> Trained:
     batch = Batch(batch.x, batch.target.nan_to_num(), batch.lengths)
     fit_readout(model, batch.x, batch.target, washout=washout, lengths=batch.lengths)
     return Trained("finished", 0, 0.0, [])
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread, so that runs side by side do not share processors, and results do not depend on them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @contextmanager
