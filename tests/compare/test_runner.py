@@ -245,7 +245,7 @@ def test_errors(arguments, words):
 
 
 def test_an_unknown_engine_is_an_error_before_any_model_is_sized(monkeypatch):
-    monkeypatch.setattr(runner, "_run", lambda *_: pytest.fail("a run was made"))
+    monkeypatch.setattr(runner, "_run", lambda *_, **__: pytest.fail("a run was made"))
     with pytest.raises(CompareError, match="no engine 'slurm'"):
         compare(["gru"], [TASK], **{**QUICK, "engine": "slurm"})
 

@@ -110,7 +110,7 @@ def test_the_index_that_pandas_writes_is_not_a_feature(again, tmp_path):
     table().to_csv(path)
     if again:
         pd.read_csv(path).to_csv(path)
-    with pytest.warns(UserWarning, match=r"no heading for 'Unnamed: 0'.*: it is not used as a feature") as caught:
+    with pytest.warns(UserWarning, match=r"no heading for 'Unnamed: 0.*: it is not used as a feature") as caught:
         task = tasks.from_file(path, **ARGUMENTS)
     assert [each.filename for each in caught] == [__file__]
     assert task.features == ("number", "step", "size")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Comparison:
     """The results of runs, in the order of their tasks, labels and seeds.
 
-    Of two results of the same run (the same spec, task, seed and training), the later one counts.
+    Of two results of the same run (the same spec, task, seed and training), the later one counts. A label that was
+    skipped on a task counts only as long as it has no other result there.
 
     Attributes:
         results: one for each run.
@@ -31,7 +32,9 @@ class Comparison:
 
     def __init__(self, results: Iterable[RunResult]) -> None:
         by_key = {result.key: result for result in results}
-        self.results: Sequence[RunResult] = sorted(by_key.values(), key=lambda each: (each.task, each.label, each.seed))
+        made = {(each.label, each.task) for each in by_key.values() if each.status != "skipped"}
+        chosen = [each for each in by_key.values() if each.status != "skipped" or (each.label, each.task) not in made]
+        self.results: Sequence[RunResult] = sorted(chosen, key=lambda each: (each.task, each.label, each.seed))
 
     @property
     def labels(self) -> list[str]:

@@ -89,7 +89,7 @@ def _limitations(results: Sequence[RunResult]) -> Iterator[str]:
     if any(each.status == "stopped" for each in results):
         yield "Some runs were stopped by the limit of time; their scores are those of an unfinished training."
     if any(each.score is None for each in results):
-        yield "Medians are of the runs that have a score; those that diverged or failed are not in them."
+        yield "Medians are of the runs that have a score; those that diverged, failed or were skipped are not in them."
 
 
 def _groups(results: Sequence[RunResult]) -> list[Scores]:
@@ -102,11 +102,11 @@ def _groups(results: Sequence[RunResult]) -> list[Scores]:
 def _problems(results: Sequence[RunResult]) -> Table:
     names = distinct_labels(results)
     rows = [
-        [names[each.key], each.task, str(each.seed), each.status, f"{each.steps:,}", each.error]
+        [names[each.key], each.task, str(each.seed), each.status, f"{each.steps:,}", each.error or each.warning]
         for each in results
-        if each.status != "finished"
+        if each.status != "finished" or each.warning
     ]
-    return _table(["label", "task", "seed", "status", "steps", "error"], rows)
+    return _table(["label", "task", "seed", "status", "steps", "problem"], rows)
 
 
 def _trainings(results: Sequence[RunResult]) -> Table:

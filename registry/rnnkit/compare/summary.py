@@ -37,7 +37,8 @@ def training_text(results: Sequence[RunResult]) -> str:
         tasks[_duration(each)].add(each.task)
     durations = [text if len(tasks) == 1 else f"{text} ({', '.join(sorted(tasks[text]))})" for text in tasks]
     rates = sorted({f"{each.training.get('learning_rate', 0):g}" for each in results})
-    return f"{sizes_text(results)}; {', '.join(durations)}; Adam, learning rate {' and '.join(rates)}, {tuning_text(results)}"
+    optimizer = f"Adam, learning rate {' and '.join(rates)}"
+    return f"{sizes_text(results)}; {', '.join(durations)}; {optimizer}, {tuning_text(results)}"
 
 
 def sizes_text(results: Sequence[RunResult]) -> str:

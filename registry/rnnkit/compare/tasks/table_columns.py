@@ -58,8 +58,8 @@ def _named_columns(names: list[str]) -> tuple[str, ...]:
     unnamed = [name for name in names if _UNNAMED.fullmatch(name)]
     if unnamed:
         warnings.warn(
-            f"The table has no heading for {join_quoted(unnamed)}, such as the index that DataFrame.to_csv writes: it is "
-            "not used as a feature. To use it, name it in features=[...]; to avoid this warning, write the table with "
+            f"The table has no heading for {join_quoted(unnamed)}, as for the index that DataFrame.to_csv writes: it "
+            "is not used as a feature. To use it, name it in features=[...]; to avoid this warning, write the table with "
             "index=False, or name the features",
             stacklevel=5,  # of `from_file` and `from_frame`
         )
