@@ -59,8 +59,8 @@ def _named_columns(names: list[str]) -> tuple[str, ...]:
     if unnamed:
         warnings.warn(
             f"The table has no heading for {join_quoted(unnamed)}, as for the index that DataFrame.to_csv writes: it "
-            "is not used as a feature. To use it, name it in features=[...]; to avoid this warning, write the table with "
-            "index=False, or name the features",
+            "is not used as a feature. To use it, name it in features=[...]; to avoid this warning, write the table "
+            "with index=False, or name the features",
             stacklevel=5,  # of `from_file` and `from_frame`
         )
     return tuple(name for name in names if name not in unnamed)
