@@ -106,8 +106,8 @@ def command(
     rnnkit compare --kinds lstm,gru --data my.csv --target y --group id
 
     Every model is trained in the same way, on one thread, from several seeds; nothing is tuned without --search. The
-    table has the median and the range of each score on the test. With --out, an interrupted comparison continues. The
-    exit status is 1 if no run has a score. Needs `pip install "rnnkit[compare]"`.
+    table has the median and the range of each score on the test. With --out, an interrupted comparison continues.
+    Needs `pip install "rnnkit[compare]"`. The exit status is 1 if no run has a score.
     """  # noqa: D301  # click reads the escape
     from rnnkit import compare  # imports torch
     from rnnkit.compare.report import require_report
