@@ -49,6 +49,7 @@ class Skipped:
 
     def __init__(self) -> None:
         self.reasons: list[tuple[Candidate, str]] = []
+        self._reported = 0
 
     @contextmanager
     def unless_required(self, candidate: Candidate) -> Iterator[None]:
@@ -62,10 +63,11 @@ class Skipped:
             self.reasons.append((candidate, " ".join(text.split())))
 
     def warn(self) -> None:
-        """Warn once about all, at the caller of `compare`."""
+        """Warn once about those since the last warning, at the caller of `compare`."""
         tasks: dict[tuple[str, str], list[str]] = {}
-        for candidate, reason in self.reasons:
+        for candidate, reason in self.reasons[self._reported :]:
             tasks.setdefault((candidate.label, reason), []).append(candidate.task.name)
+        self._reported = len(self.reasons)
         texts = [f"{label} on {', '.join(names)} ({reason})" for (label, reason), names in tasks.items()]
         if texts:
             warn_of("The comparison goes on without", texts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Self
@@ -66,6 +66,14 @@ class SavedResults:
         self.results[result.key] = self._made[result.key] = result
         if time.monotonic() >= self._written + self._pause:
             self._write()
+
+    def add_all(self, results: Iterable[RunResult]) -> None:
+        for result in results:
+            self.add(result)
+
+    def path_with(self, suffix: str) -> Path | None:
+        """Return the path of a file beside that of the results; None if they are not written."""
+        return None if self._path is None else self._path.with_suffix(suffix)
 
     def __enter__(self) -> Self:
         return self

@@ -120,30 +120,32 @@ def compare(
         search=search,
     )
     check_engine(engine, jobs)
+    _check_requirements(engine, search, space)
     budget = None if budget is None else check_argument("budget", budget, Amount)
     numbers = _numbers_of(seeds)
-    _check_requirements(engine, search, space)
-    path = None if file is None else Path(file)
-    saved = SavedResults(path)
+    saved = SavedResults(None if file is None else Path(file))
     skipped = Skipped()
-    make_run = partial(_run, here=engine == "here")
-    candidates = _buildable(_candidates(kinds, tasks), partial(make_run, setting), skipped)
-    chosen = [(each, Choice(each.fields, learning_rate)) for each in candidates]
+    run_of = partial(_run, here=engine == "here")
+    candidates = _buildable(_candidates(kinds, tasks), partial(run_of, setting), skipped)
+    skipped.warn()
     with Engine(engine, jobs, address) as processes:
-        if budget is not None and candidates:
-            share = budget * processes.size / (len(candidates) * (len(numbers) + search))
-            setting = replace(setting, limit=share)
-        make_run = partial(make_run, setting)
+        if budget is not None:
+            setting = _limited(setting, budget * processes.size, len(candidates) * (len(numbers) + search))
+        make_run = partial(run_of, setting)
         execution = partial(processes.run, execute, lost=lost_run, requires=attrgetter("versions"))
+        chosen = [(each, Choice(each.fields, learning_rate)) for each in candidates]
         if search:
-            journal = None if path is None else path.with_suffix(".optuna")
-            searcher = Search(search, space, journal, learning_rate)
+            searcher = Search(search, space, saved.path_with(".optuna"), learning_rate)
             chosen = searcher.choose(candidates, make_run, execution, skipped=skipped, progress=progress)
+            skipped.warn()
         runs = _runs(chosen, make_run, numbers)
-        skipped.warn()
-        for result in _skipped_results(skipped, setting, numbers):
-            saved.add(result)
+        saved.add_all(_skipped_results(skipped, setting, numbers))
         return complete(runs, execution, saved=saved, progress=progress)
+
+
+def _limited(setting: Setting, seconds: float, runs: int) -> Setting:
+    """Return the conditions with an equal share of a time as the limit of each run."""
+    return replace(setting, limit=seconds / max(1, runs))
 
 
 def _check_requirements(engine: str, search: int, space: Mapping[str, Sequence[Any]] | None) -> None:
