@@ -33,6 +33,7 @@ def test_the_best_trial_sets_the_runs(tmp_path):
         assert (each.trials, each.seed) == (3, 0)
 
 
+@pytest.mark.slow
 def test_all_rounds_and_runs_have_the_same_processes(monkeypatch):
     from rnnkit.compare import engine
 

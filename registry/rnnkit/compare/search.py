@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -50,7 +51,7 @@ class Search:
         self,
         candidates: Sequence[Candidate],
         make_run: Callable[[Candidate, Choice, int], Run],
-        execute: Callable[[list[Run]], Iterable[tuple[Run, RunResult]]],
+        execute: Callable[[list[Run]], Generator[tuple[Run, RunResult], None, None]],
         *,
         skipped: Skipped,
         progress: bool | None,
@@ -81,7 +82,7 @@ class Search:
         number: int,
         studies: Sequence[tuple[Candidate, Study]],
         make_run: Callable[[Candidate, Choice, int], Run],
-        execute: Callable[[list[Run]], Iterable[tuple[Run, RunResult]]],
+        execute: Callable[[list[Run]], Generator[tuple[Run, RunResult], None, None]],
         shown: Progress,
     ) -> None:
         """Make one trial of each candidate, unless an earlier search did."""
@@ -101,9 +102,10 @@ class Search:
                 continue
             open_trials[run.key] = study
             runs.append(run)
-        for run, result in execute(runs):
-            end = _tell(open_trials[run.key], number, result)
-            shown.add(trial_text(run.label, run.task, number, end))
+        with closing(execute(runs)) as made:
+            for run, result in made:
+                end = _tell(open_trials[run.key], number, result)
+                shown.add(trial_text(run.label, run.task, number, end))
 
     def _study(self, run: Run, task: Task) -> Study:
         import optuna
