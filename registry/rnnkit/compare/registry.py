@@ -87,8 +87,8 @@ def _by_default(names: Sequence[str]) -> list[Task]:
             problems[name] = error
     if problems and not found:
         raise next(iter(problems.values()))
-    for name, error in problems.items():
-        warnings.warn(f"Task {name!r} is left out: {describe_exception(error)}", stacklevel=2)
+    for name, problem in problems.items():
+        warnings.warn(f"Task {name!r} is left out: {describe_exception(problem)}", stacklevel=2)
     return found
 
 
