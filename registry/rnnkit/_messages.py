@@ -57,6 +57,11 @@ def join_quoted(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]])) or "none"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with a noun, as `1 run` or `2,000 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def format_bytes(size: float) -> str:
     """Return a number of bytes as `1.2 MB`, in powers of 1000."""
     power = 0

@@ -7,6 +7,7 @@ import pytest
 from rnnkit.compare import Comparison
 from tests.compare.results import seeds
 from tests.helpers.commands import run, run_process
+from tests.helpers.plugins_on_disk import DECAY_CELL
 
 CONDITIONS = "--steps 3 --seeds 1 --layers 1 --parameters 200 --engine here"
 QUICK = ["--tasks", "adding(length=6)", *CONDITIONS.split()]
@@ -55,6 +56,22 @@ def test_a_table_with_text_and_many_integers(data):
     assert (done.exit_code, done.stderr) == (0, "")
     assert "my.csv(y, " in done.stdout
     assert "NRMSE" in done.stdout
+
+
+def test_the_status_is_1_if_no_run_has_a_score(plugins):
+    register = "@hookimpl\ndef register_kinds(register):\n    register(decay_kind('decay'))\n"
+    source = DECAY_CELL.replace(
+        "h = self.decay * state.h + x_t @ self.weight_ih.t()", "raise RuntimeError('no step today')"
+    )
+    assert source != DECAY_CELL
+    plugins.install("decay", source=f"{source}\n\n{register}", distribution="rnnkit-acme")
+    some = run("compare", "--kinds", "gru,rnnkit-acme/decay", *QUICK)
+    none = run("compare", "--kinds", "rnnkit-acme/decay", *QUICK)
+    as_json = run("compare", "--kinds", "rnnkit-acme/decay", *QUICK, "--json")
+    assert (some.exit_code, none.exit_code, as_json.exit_code) == (0, 1, 1)
+    assert "no step today" in words(none.stdout)
+    assert "Error: No run has a score" in words(none.stderr)
+    assert json.loads(as_json.stdout)[0]["status"] == "failed"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """Files, data frames, merging and differences of comparisons."""
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import asdict, replace
 
 import pytest
 
 from rnnkit.compare import Comparison, Environment
 from rnnkit.compare import result_file as result_file_module
+from rnnkit.compare.resuming import SavedResults
 from rnnkit.errors import CompareError
 from tests.compare.results import HOSTILE, MACHINE, TRAINING, failed, large, result, seeds
 
@@ -90,6 +94,10 @@ def test_an_error_lists_few_problems(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(whole), encoding="utf-8")
     with pytest.raises(CompareError, match="and 2 more problems"):
         Comparison.load(tmp_path / "a.json")
+    whole["results"] = whole["results"][:4]
+    (tmp_path / "a.json").write_text(json.dumps(whole), encoding="utf-8")
+    with pytest.raises(CompareError, match=r"and 1 more problem\b"):
+        Comparison.load(tmp_path / "a.json")
 
 
 def test_missing_files_and_folders_are_errors_of_the_system(tmp_path):
@@ -112,6 +120,54 @@ def test_ten_thousand_results_are_read_at_once(tmp_path, monkeypatch):
     assert len(parsed) == 1
     assert result_file_module._adapter() is adapter
     assert len((tmp_path / "a.json").read_text("utf-8").splitlines()) == 10_002
+
+
+SLOW_WRITER = """
+import sys
+import time
+from pathlib import Path
+
+from rnnkit.compare import Comparison, resuming
+
+file, older = Path(sys.argv[1]), Comparison.load(sys.argv[2])
+save = Comparison.save
+
+
+def save_slowly(comparison, path):
+    Path(sys.argv[3]).touch()
+    time.sleep(2)  # in which the other process would write, without a lock
+    save(comparison, path)
+
+Comparison.save = save_slowly
+with resuming.SavedResults(file) as saved:
+    for each in older.results:
+        saved.add(each)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_that_write_at_once_lose_nothing(tmp_path):
+    file, older, between = tmp_path / "a.json", tmp_path / "older.json", tmp_path / "between"
+    Comparison(seeds("lstm", 0.1, 0.2)).save(older)
+    with subprocess.Popen([sys.executable, "-c", SLOW_WRITER, file, older, between]) as other:
+        while not between.exists():
+            assert other.poll() is None
+            time.sleep(0.01)
+        with SavedResults(file) as saved:
+            for each in seeds("gru", 0.3, 0.4):
+                saved.add(each)
+        assert other.wait() == 0
+    assert [(each.label, each.score) for each in Comparison.load(file).results] == [
+        ("gru", 0.3), ("gru", 0.4), ("lstm", 0.1), ("lstm", 0.2),
+    ]  # fmt: skip
+
+
+def test_a_newer_result_of_another_process_is_kept(tmp_path):
+    file, (older, newer) = tmp_path / "a.json", [result(score=None, status="failed"), result(score=0.5)]
+    Comparison([replace(older, key="k")]).save(file)
+    with SavedResults(file):
+        Comparison([replace(newer, key="k")]).save(file)
+    assert [each.score for each in Comparison.load(file).results] == [0.5]
 
 
 def test_data_frames_hold_the_results():

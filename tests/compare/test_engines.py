@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from rnnkit import __version__
-from rnnkit.compare.engine import run_all, workers
+from rnnkit.compare.engine import Engine
 from rnnkit.compare.environment import check_versions
 from rnnkit.errors import CompareError
+from tests.compare.engines import run_all
 
 
 def square(number):
@@ -30,7 +31,7 @@ def test_here_runs_in_this_process():
     seen = []
     assert run((1, 2, 3), function=seen.append, engine="here") == {1: None, 2: None, 3: None}
     assert seen == [1, 2, 3]
-    assert workers("here", -1, None) == 1
+    assert Engine("here").size == 1
 
 
 def test_an_error_here_is_raised_as_it_is():
@@ -79,8 +80,8 @@ def test_closed_port_is_reported(address):
 
 
 def test_jobs_of_this_machine_are_counted_without_a_cluster():
-    assert workers("dask", 3, None) == 3
-    assert workers("loky", -1, None) >= 1
+    assert Engine("dask", 3).size == 3
+    assert Engine("loky").size >= 1
 
 
 def test_missing_and_other_versions_are_one_error():

@@ -20,9 +20,10 @@ from distributed import Client, LocalCluster
 
 from rnnkit import Catalog
 from rnnkit.compare import Comparison, compare, pools, tasks
-from rnnkit.compare.engine import run_all, workers
+from rnnkit.compare.engine import Engine
 from rnnkit.errors import CompareError
 from rnnkit.testing import use_catalog
+from tests.compare.engines import run_all
 from tests.helpers.plugins_on_disk import DECAY_CELL
 
 ENGINES = ["loky", "dask", "ray"]
@@ -191,7 +192,7 @@ def test_an_interrupt_ends_all_processes(engine, tmp_path):
     script.write_text(f"""
 import signal
 import time
-from rnnkit.compare.engine import run_all
+from rnnkit.compare.engine import Engine
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
@@ -199,8 +200,9 @@ def wait(item):
     time.sleep(600 if item else 0)
 
 if __name__ == "__main__":
-    for item, _ in run_all(wait, range(5), engine={engine!r}, jobs=2, lost=None):
-        print(item, flush=True)
+    with Engine({engine!r}, 2) as engine:
+        for item, _ in engine.run(wait, range(5), lost=None):
+            print(item, flush=True)
 """)
     process = subprocess.Popen(
         [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -253,9 +255,10 @@ def test_a_process_of_loky_that_was_idle_is_replaced(monkeypatch):
 def test_a_program_that_dask_workers_cannot_import_is_reported(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("""
-from rnnkit.compare.engine import run_all
+from rnnkit.compare.engine import Engine
 
-print(list(run_all(abs, [1], engine="dask", jobs=2, lost=None)))
+with Engine("dask", 2) as engine:
+    print(list(engine.run(abs, [1], lost=None)))
 """)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -273,7 +276,8 @@ def test_a_plugin_missing_on_a_dask_worker_is_one_error(plugins, tmp_path):
         dask_worker(address),
     ):
         wait_for_workers(address, 2)
-        assert workers("dask", -1, address) == 2
+        with Engine("dask", -1, address) as engine:
+            assert engine.size == 2
         compare(["gru"], seeds=2, address=address, **settings)
         with pytest.raises(CompareError, match=r"has no rnnkit-acme, .* pip install rnnkit-acme==1\.0$"):
             compare(["gru", "rnnkit-acme/decay"], seeds=4, address=address, **settings)

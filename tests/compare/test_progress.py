@@ -28,7 +28,7 @@ def show(monkeypatch, stream, **options):
     monkeypatch.setattr(sys, "stderr", stream)
     with Progress(5, 2, **{"show": None, **options}) as shown:
         for each in RESULTS:
-            shown.add(each)
+            shown.add(result_text(each))
     return stream.getvalue() if stream else ""
 
 

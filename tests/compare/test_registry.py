@@ -239,6 +239,15 @@ def test_a_broken_plugin_breaks_its_own_tasks(plugins, source, message):
         assert find_tasks(["adding"]) == [tasks.adding()]
 
 
+def test_a_pattern_leaves_out_a_broken_task(plugins):
+    install(plugins, "raise OSError('no data')")
+    with use_catalog(Catalog()):
+        with pytest.warns(UserWarning, match="Task 'rnnkit-echo/echo' is left out: PluginError: .*no data"):
+            assert tasks.adding() in find_tasks(["all"])
+        with pytest.raises(PluginError, match="no data"):
+            find_tasks(["*echo"])
+
+
 def test_a_blocked_plugin_has_no_tasks(plugins):
     install(plugins)
     with use_catalog(Catalog(block=["rnnkit-echo"])):

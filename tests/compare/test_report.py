@@ -117,7 +117,7 @@ def test_sections_are_those_that_have_content(tmp_path):
 
     always = ["Scores", "Limitations", "Training", "Machine and versions", "Specs"]
     figures = ["Scores against the time of training", "Learning curves"]
-    assert headings([failed()]) == [*always[:2], "Runs that did not finish", *always[2:]]
+    assert headings([failed()]) == [*always[:2], "Runs with problems", *always[2:]]
     assert headings([result()]) == [*always[:2], *figures, *always[2:]]
 
 
@@ -130,7 +130,7 @@ def test_limitations_follow_from_the_results(tmp_path):
     assert "fewer than five seeds" in few
     assert "fewer than five seeds" not in many
     assert "stopped by the limit" in text([result(status="stopped")])
-    assert "those that diverged or failed" in text(seeds("a", 0.1, None))
+    assert "those that diverged, failed or were skipped" in text(seeds("a", 0.1, None))
 
 
 def test_every_environment_is_listed(tmp_path):

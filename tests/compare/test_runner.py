@@ -1,6 +1,7 @@
 """A whole comparison: equal conditions, equal results when it is interrupted, and clear errors."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -174,6 +175,34 @@ def test_a_kind_that_raises_is_a_result():
     assert "RuntimeError: no step today" in by_label["local/broken"].error
 
 
+def test_a_size_that_cannot_be_reached_is_a_warning_a_result_and_a_note():
+    with pytest.warns(UserWarning, match="gru on adding.* parameters instead of 7: no hidden") as caught:
+        result = compare(["gru", "rnn"], [TASK], **{**QUICK, "parameters": 7})
+    assert [each.filename for each in caught] == [__file__]
+    gru, _, rnn, _ = result.results
+    assert gru.warning == f"{gru.parameters} parameters instead of 7: no hidden size comes closer"
+    assert rnn.warning == ""
+    assert any(note.startswith(f"gru on adding(length=6) has {gru.parameters}") for note in result.table().notes)
+
+
+def test_a_time_that_cannot_be_met_is_a_warning_of_the_result():
+    settings = {**QUICK, "match": "time", "seeds": 1}
+    (short,) = compare(["gru"], [TASK], **settings, seconds=1e-6).results
+    assert f"{short.seconds:.3g} seconds of training instead of 1e-06" in short.warning
+    (fitted,) = compare(["esn"], [TASK], **settings, seconds=1e6).results
+    assert fitted.steps == 0
+    assert f"{fitted.seconds:.3g} seconds of training instead of 1e+06" in fitted.warning
+    assert fitted.seconds > 0
+
+
+def test_runs_of_two_threads_do_not_share_the_generator():
+    """Torch has one generator for all threads, so that runs in this process wait for each other."""
+    alone = scores(compare(["gru", "rnn"], [TASK], **QUICK))
+    with ThreadPoolExecutor(2) as threads:
+        both = [*threads.map(lambda kind: compare([kind], [TASK], **QUICK), ["gru", "rnn"])]
+    assert scores(both[0].merge(both[1])) == pytest.approx(alone)
+
+
 def test_a_diverged_run_has_no_score():
     class Diverging(SimpleCell):
         def step(self, projected_t, state):
@@ -245,7 +274,7 @@ def test_errors(arguments, words):
 
 
 def test_an_unknown_engine_is_an_error_before_any_model_is_sized(monkeypatch):
-    monkeypatch.setattr(runner, "_run", lambda *_: pytest.fail("a run was made"))
+    monkeypatch.setattr(runner, "_run", lambda *_, **__: pytest.fail("a run was made"))
     with pytest.raises(CompareError, match="no engine 'slurm'"):
         compare(["gru"], [TASK], **{**QUICK, "engine": "slurm"})
 

@@ -1,11 +1,13 @@
 """The search for settings: by the validation, with Optuna's journal, and the same when it is interrupted."""
 
+import io
 import re
+import sys
 
 import optuna
 import pytest
 
-from rnnkit.compare import compare, tasks
+from rnnkit.compare import compare, progress, tasks
 from rnnkit.compare.search import FIRST_SEED
 from rnnkit.errors import CompareError
 
@@ -29,6 +31,37 @@ def test_the_best_trial_sets_the_runs(tmp_path):
         assert each.training["learning_rate"] == study.best_params["learning_rate"]
         assert each.spec.get("num_layers", 1) == study.best_params["num_layers"]
         assert (each.trials, each.seed) == (3, 0)
+
+
+@pytest.mark.slow
+def test_all_rounds_and_runs_have_the_same_processes(monkeypatch):
+    from rnnkit.compare import engine
+
+    opened, pool = [], engine.loky_pool
+
+    def counted(*arguments):
+        opened.append(arguments)
+        return pool(*arguments)
+
+    monkeypatch.setitem(engine._POOLS, "loky", counted)
+    result = compare(["gru"], [TASK], **{**QUICK, "engine": "loky"}, jobs=1)
+    assert [each.status for each in result.results] == ["finished"]
+    assert len(opened) == 1
+
+
+def test_the_progress_shows_trials(monkeypatch, tmp_path):
+    monkeypatch.setattr(progress, "find_spec", lambda name: None)
+    arguments = {"kinds": ["gru"], "tasks": [TASK], "file": tmp_path / "a.json", **QUICK}
+    for done in (0, 3):  # those of the journal are done
+        monkeypatch.setattr(sys, "stderr", written := io.StringIO())
+        (result,) = compare(**arguments, progress=True).results
+        lines = written.getvalue().splitlines()
+        (study,) = studies(tmp_path / "a.optuna")
+        trials = [
+            f"{number + 1}/3 NRMSE {study.trials[number].value:.3f}: gru, {TASK}, trial {number + 1}"
+            for number in range(done, 3)
+        ]
+        assert lines == [*trials, *([] if done else [f"1/1 NRMSE {result.score:.3f}: gru, {TASK}, seed 0"])]
 
 
 @pytest.mark.parametrize("done", [1, 4])

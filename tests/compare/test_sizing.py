@@ -2,10 +2,11 @@
 
 import pytest
 
-from rnnkit import RecurrentSpec, build_model
+from rnnkit import RecurrentSpec, StackOptions, build_model, cell_kind, register_kind
 from rnnkit.compare import tasks
-from rnnkit.compare.sizing import spec_for
+from rnnkit.compare.sizing import size_warning, spec_for
 from rnnkit.errors import CompareError
+from tests.helpers.cells import SimpleCell
 
 TASK = tasks.adding(length=8)
 
@@ -34,6 +35,40 @@ def test_sizes_that_never_build_are_an_error():
     fields = {"kind": "gla", "options": {"heads": 12}}
     with pytest.raises(CompareError, match=r"No hidden size from 1 to 8 builds kind 'gla'"):
         spec_for(TASK, fields, parameters=5000)
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted", "size"),
+    [
+        ({"kind": "gru", "num_layers": 3}, 10, 1),
+        ({"kind": "bounded"}, 1_000_000, 100),
+        ({"kind": "gla", "options": {"heads": 8}}, 100, 8),
+        ({"kind": "gru"}, 5000, None),
+        ({"kind": "bounded"}, 10_401, None),
+    ],
+)
+def test_a_number_that_cannot_be_reached_is_reported(fields, wanted, size):
+    class Bounded(SimpleCell):
+        def __init__(self, input_size, hidden_size, **settings):
+            if hidden_size > 100:
+                raise ValueError("at most 100")
+            super().__init__(input_size, hidden_size, **settings)
+
+    with register_kind(cell_kind(Bounded, name="bounded", summary="A test.", options=StackOptions)):
+        spec = spec_for(TASK, fields, parameters=wanted)
+        warning, reached = size_warning(spec, wanted), count(spec)
+    if size is None:
+        assert warning == ""
+        assert abs(reached - wanted) < 0.2 * wanted
+    else:
+        assert warning == f"{reached:,} parameters instead of {wanted:,}: no hidden size comes closer"
+        assert spec["hidden_size"] == size
+
+
+def test_a_hidden_size_that_cannot_be_built_is_an_error_before_any_run():
+    fields = {"kind": "gla", "hidden_size": 7, "options": {"heads": 4}}
+    with pytest.raises(CompareError, match=r"The kind 'gla' cannot be built for task 'adding': [^$]*heads=4 does not"):
+        spec_for(TASK, fields, parameters=None)
 
 
 def test_the_task_and_the_spec_set_different_fields():

@@ -90,8 +90,18 @@ def test_the_reasons_of_failures_are_notes():
     (first,) = (note for note in notes if note.startswith("a on adding(length=100) failed: ValueError: no such thing"))
     assert len(first) < 300
     assert "b0 on adding(length=100) failed: ValueError: no" in notes
-    assert "3 more labels and tasks have failures: `to_html` and `to_pandas` show all." in notes
+    assert "3 more failures: `to_html` and `to_pandas` show all." in notes
     assert not any("failed:" in note for note in Comparison(seeds("a", 0.1, None)).table().notes)
+
+
+def test_one_of_a_thing_is_singular():
+    training = {**TRAINING, "steps": 1}
+    comparison = Comparison([result(training=training, parameters=1, steps=1)])
+    assert any(note.startswith("1 parameter; 1 step; Adam") for note in comparison.table().notes)
+    timed = Comparison([result(training={**training, "seconds": 1.0})])
+    assert any("; 1 second; Adam" in note for note in timed.table().notes)
+    failures = Comparison([failed(f"b{number}") for number in range(4)]).table().notes
+    assert "1 more failure: `to_html` and `to_pandas` show all." in failures
 
 
 def test_failures_are_not_taken_for_a_single_seed():

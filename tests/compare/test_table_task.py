@@ -104,6 +104,21 @@ def test_levels_of_the_index_are_columns(name, tmp_path):
     assert task.test().x.equal(tasks.from_frame(frame, **ARGUMENTS).test().x)
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["written once", "read and written again"])
+def test_the_index_that_pandas_writes_is_not_a_feature(again, tmp_path):
+    path = tmp_path / "my.csv"
+    table().to_csv(path)
+    if again:
+        pd.read_csv(path).to_csv(path)
+    with pytest.warns(UserWarning, match=r"no heading for 'Unnamed: 0.*: it is not used as a feature") as caught:
+        task = tasks.from_file(path, **ARGUMENTS)
+    assert [each.filename for each in caught] == [__file__]
+    assert task.features == ("number", "step", "size")
+    with pytest.warns(UserWarning, match="To use it, name it in features="):
+        tasks.from_frame(pd.read_csv(path), **ARGUMENTS)
+    assert tasks.from_file(path, **ARGUMENTS, features=["Unnamed: 0", "size"]).features == ("Unnamed: 0", "size")
+
+
 def test_a_seed_is_a_split():
     parts = []
     for seed in (0, 0, 1):

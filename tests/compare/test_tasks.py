@@ -396,7 +396,7 @@ def check_recordings(data, load, sizes):
         (lambda: tasks.flip_flop(train_length=5), "train_length=5: Input should be a multiple of 2"),
         (lambda: tasks.flip_flop(ignore=1.0), "ignore=1.0: Input should be less than 1"),
         (lambda: tasks.delay(lag=50, length=50), "length=50 is too short for lag=50; use length > 50"),
-        (lambda: tasks.selective_copying(4, 5), "symbols=5 do not fit into length=4 steps; use length >= 5"),
+        (lambda: tasks.selective_copying(4, 5), "symbols=5 do not fit into length=4; use length >= 5"),
         (lambda: tasks.text(length=10**6).load(), "a tenth of the text has"),
     ],
 )
@@ -446,7 +446,7 @@ def row_of(task):
     if isinstance(task.source, Paper):
         source = f"[{task.source.title}]({task.source.link}), {task.source.year}"
     parts = [f"{task.summary} It measures {task.measures}.", settings and f"Settings: {settings}", f"Source: {source}"]
-    return f"| `{task.name}` | {'<br>'.join(filter(None, parts))} | {task.objective.metric} |"
+    return f"| `{task.name}` | {'<br>'.join(filter(None, parts))} | {task().objective.metric} |"
 
 
 def test_the_page_of_tasks_has_each_task():

@@ -10,10 +10,11 @@ import torch
 from pydantic import ValidationError
 
 from rnnkit import PluginError, RecurrentSpec, build_model, current_catalog, get_kind
+from rnnkit.compare import single_thread
 from rnnkit.testing import check_kind
 from rnnkit_cards import digits, timing
 from rnnkit_cards.baseline import TorchLSTM
-from rnnkit_cards.machine import single_thread, this_machine, today, versions
+from rnnkit_cards.machine import this_machine, today, versions
 from rnnkit_cards.measurements import CheckOutcome, Learning, Measurements, Speed
 
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from rnnkit import RecurrentSpec, build_model
+from rnnkit.compare import single_thread
 from rnnkit_cards.baseline import TorchLSTM
-from rnnkit_cards.machine import single_thread
 from rnnkit_cards.measurements import Speed, Timing
 
 OUTPUT_SIZE = 5

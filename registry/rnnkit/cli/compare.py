@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from rnnkit.cli.command import RnnkitCommand, json_option
+from rnnkit.cli.command import CommandError, RnnkitCommand, json_option
 from rnnkit.cli.console import Console
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def command(
 
     Every model is trained in the same way, on one thread, from several seeds; nothing is tuned without --search. The
     table has the median and the range of each score on the test. With --out, an interrupted comparison continues.
-    Needs `pip install "rnnkit[compare]"`.
+    Needs `pip install "rnnkit[compare]"`. The exit status is 1 if no run has a score.
     """  # noqa: D301  # click reads the escape
     from rnnkit import compare  # imports torch
     from rnnkit.compare.report import require_report
@@ -138,11 +138,17 @@ def command(
         console.note(f"Wrote {file} and {out / 'report.html'}")
     if as_json:
         console.json([asdict(each) for each in result.results])
-        return
-    _show(console, result.table())
+    else:
+        _show(console, result.table())
+    _require_score(result)
     if older is not None:
         console.raw("")
         _show(console, result.difference(older))
+
+
+def _require_score(result: Comparison) -> None:
+    if all(each.score is None for each in result.results):
+        raise CommandError("No run has a score: see the reasons in the table or the results")
 
 
 def _show(console: Console, table: Table) -> None:

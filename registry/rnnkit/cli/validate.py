@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnkit import RnnkitError, SpecFileError
+from rnnkit._messages import counted
 from rnnkit.cli.command import RnnkitCommand, error_text, json_option
 from rnnkit.cli.console import Console
 
@@ -63,9 +64,5 @@ def _show(console: Console, problems: dict[str, list[FileProblem]]) -> None:
 def _conclusion(problems: dict[str, list[FileProblem]]) -> str:
     wrong, number = sum(map(bool, problems.values())), sum(map(len, problems.values()))
     if not number:
-        return f"{_counted(len(problems), 'file')}, no problems"
-    return _counted(number, "problem") + (f" in {wrong} of {len(problems)} files" if len(problems) > 1 else "")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+        return f"{counted(len(problems), 'file')}, no problems"
+    return counted(number, "problem") + (f" in {wrong} of {len(problems)} files" if len(problems) > 1 else "")

@@ -13,6 +13,7 @@ from rnnkit.catalog.registration import LocalTask, register_task
 from rnnkit.compare import tasks
 from rnnkit.compare.comparison import Comparison
 from rnnkit.compare.environment import Environment
+from rnnkit.compare.machine import processor_name, single_thread
 from rnnkit.compare.objective import CLASSIFICATION, IGNORED, LANGUAGE, REGRESSION, Objective
 from rnnkit.compare.registry import find_tasks
 from rnnkit.compare.run import RunResult
@@ -42,7 +43,9 @@ __all__ = [
     "compare",
     "find_tasks",
     "list_tasks",
+    "processor_name",
     "register_task",
+    "single_thread",
     "tasks",
     "train",
 ]

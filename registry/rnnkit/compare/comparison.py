@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rnnkit._messages import did_you_mean, join_quoted
+from rnnkit._messages import counted, did_you_mean, join_quoted
 from rnnkit.compare.difference import difference_table
 from rnnkit.compare.frames import curves_frame, results_frame
 from rnnkit.compare.result_file import read_results, write_results
 from rnnkit.compare.run import RunResult
-from rnnkit.compare.summary import counted, statuses_text
+from rnnkit.compare.summary import statuses_text
 from rnnkit.compare.table import Table, comparison_table
 from rnnkit.errors import CompareError
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Comparison:
     """The results of runs, in the order of their tasks, labels and seeds.
 
-    Of two results of the same run (the same spec, task, seed and training), the later one counts.
+    Of two results of the same run (the same spec, task, seed and training), the later one counts. A label that was
+    skipped on a task counts only as long as it has no other result there.
 
     Attributes:
         results: one for each run.
@@ -31,7 +32,9 @@ class Comparison:
 
     def __init__(self, results: Iterable[RunResult]) -> None:
         by_key = {result.key: result for result in results}
-        self.results: Sequence[RunResult] = sorted(by_key.values(), key=lambda each: (each.task, each.label, each.seed))
+        made = {(each.label, each.task) for each in by_key.values() if each.status != "skipped"}
+        chosen = [each for each in by_key.values() if each.status != "skipped" or (each.label, each.task) not in made]
+        self.results: Sequence[RunResult] = sorted(chosen, key=lambda each: (each.task, each.label, each.seed))
 
     @property
     def labels(self) -> list[str]:

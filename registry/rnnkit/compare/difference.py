@@ -47,6 +47,7 @@ def _check_settings(pairs: Sequence[tuple[Scores, Scores]]) -> None:
 
 def _differences(before: Sequence[RunResult], after: Sequence[RunResult]) -> Iterator[str]:
     """Yield the settings that differ. The limit of time counts only if it stopped a run."""
+    before, after = ([each for each in results if each.status != "skipped"] for results in (before, after))
     if not before or not after:
         return
     stopped = any(each.status == "stopped" for each in (*before, *after))

@@ -9,8 +9,8 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
-from typing import Any, Literal, NamedTuple, TypeVar
+from contextlib import ExitStack, closing
+from typing import Any, NamedTuple, Self, TypeVar
 
 from rnnkit._messages import describe_exception, did_you_mean, join_quoted, short_repr
 from rnnkit._version import __version__
@@ -19,9 +19,10 @@ from rnnkit.compare.pools import Pool, dask_pool, local_jobs, loky_pool, ray_poo
 from rnnkit.compare.settings import check_argument
 from rnnkit.errors import CompareError
 
-Engine = Literal["loky", "dask", "ray", "here"]
 ENGINES = ("loky", "dask", "ray", "here")
 _POOLS = {"loky": loky_pool, "dask": dask_pool, "ray": ray_pool}
+# Calls of two threads would share torch's generator, which belongs to the process. A function may use an engine itself.
+_lock = threading.RLock()
 _TRIES = 2  # side by side with others; the last one is alone
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,48 +32,81 @@ def _nothing(_: object) -> dict[str, str]:
     return {}
 
 
-def run_all(
-    function: Callable[[T], R],
-    items: Sequence[T],
-    *,
-    engine: str = "loky",
-    jobs: int = -1,
-    address: str | None = None,
-    lost: Callable[[T, Exception], R],
-    requires: Callable[[T], Mapping[str, str]] = _nothing,
-) -> Generator[tuple[T, R], None, None]:
-    """Yield each item with the result of a function, as they come.
+class Engine:
+    """Runs functions for many items on processes, which start with the first item, and end with the block.
 
     If a process ends, the item that it ran is tried again when the others are done: once more beside others, and then
     alone, so that no other item can be the reason.
 
     Args:
-        function: can be pickled, as the items and their results.
-        items: what to call it with.
-        engine: `"loky"`: processes of this machine; `"dask"`, `"ray"`: the workers of a cluster; `"here"`: one after
+        name: `"loky"`: processes of this machine; `"dask"`, `"ray"`: the workers of a cluster; `"here"`: one item after
             another in this process.
         jobs: how many at once; -1: as many as there are processors or workers.
-        address: of the cluster; None: a cluster of this machine, which ends with the iterator.
-        lost: makes the result of an item whose process ended each time.
-        requires: returns the distributions that an item needs, with their versions.
+        address: of the cluster; None: a cluster of this machine, which ends with the block.
 
     Raises:
-        CompareError: the engine is unknown or not installed, its cluster does not answer, an item cannot be pickled, a
-            worker lacks a distribution, or the function raised an error on a worker.
+        CompareError: the engine is unknown, or there are no jobs.
     """
-    if engine == "here":
-        yield from ((item, function(item)) for item in items)
-        return
-    if not items:
-        return
-    calls = dict(enumerate(items))
-    sent = {number: (_pickled(function, item), dict(requires(item))) for number, item in calls.items()}
-    tries, errors = Counter[int](), dict[int, Exception]()
-    with _pool(engine, jobs, address) as pool:
+
+    def __init__(self, name: str = "loky", jobs: int = -1, address: str | None = None) -> None:
+        check_engine(name, jobs)
+        self._name, self._jobs, self._address = name, jobs, address
+        self._stack = ExitStack()
+        self._pool: Pool | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @property
+    def size(self) -> int:
+        """How many items run at once."""
+        if self._name == "here":
+            return 1
+        if self._address is None or self._jobs > 0:
+            return local_jobs(self._jobs)
+        return self._started().size
+
+    def run(
+        self,
+        function: Callable[[T], R],
+        items: Sequence[T],
+        *,
+        lost: Callable[[T, Exception], R],
+        requires: Callable[[T], Mapping[str, str]] = _nothing,
+    ) -> Generator[tuple[T, R], None, None]:
+        """Yield each item with the result of a function, as they come.
+
+        Args:
+            function: can be pickled, as the items and their results.
+            items: the arguments of its calls.
+            lost: makes the result of an item whose process ended each time.
+            requires: returns the distributions that an item needs, with their versions.
+
+        Raises:
+            CompareError: the engine is not installed, its cluster does not answer, an item cannot be pickled, a worker
+                lacks a distribution, or the function raised an error on a worker.
+        """
+        if self._name == "here":
+            return _run_here(function, items)
+        return self._run_on_workers(function, items, lost, requires)
+
+    def _run_on_workers(
+        self,
+        function: Callable[[T], R],
+        items: Sequence[T],
+        lost: Callable[[T, Exception], R],
+        requires: Callable[[T], Mapping[str, str]],
+    ) -> Generator[tuple[T, R], None, None]:
+        calls = dict(enumerate(items))
+        sent = {number: (_pickled(function, item), dict(requires(item))) for number, item in calls.items()}
+        tries, errors = Counter[int](), dict[int, Exception]()
         while calls:
             beside = [number for number in calls if tries[number] < _TRIES]
             chosen = {number: sent[number] for number in beside or [next(iter(calls))]}
-            with closing(_attempts(pool, chosen)) as attempts:
+            with closing(_attempts(self._started(), chosen)) as attempts:
                 for number, result in attempts:
                     if isinstance(result, _Ended):
                         tries[number] += 1
@@ -82,6 +116,18 @@ def run_all(
             for number in [number for number in calls if tries[number] > _TRIES]:
                 item = calls.pop(number)
                 yield item, lost(item, errors[number])
+
+    def _started(self) -> Pool:
+        if self._pool is None:
+            self._pool = self._stack.enter_context(_POOLS[self._name](_call, self._jobs, self._address))
+        return self._pool
+
+
+def _run_here(function: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[T, R], None, None]:
+    for item in items:
+        with _lock:
+            result = function(item)
+        yield item, result
 
 
 class _Ended(NamedTuple):
@@ -136,21 +182,6 @@ def check_engine(engine: str, jobs: int) -> None:
         raise CompareError("jobs=0 runs nothing: use 1 or more, or -1 for as many as there are processors or workers")
 
 
-def workers(engine: str, jobs: int, address: str | None) -> int:
-    """Return how many items run at once."""
-    if engine == "here":
-        return 1
-    if address is None or jobs > 0:
-        return local_jobs(jobs)
-    with _pool(engine, jobs, address) as pool:
-        return pool.size
-
-
-def _pool(engine: str, jobs: int, address: str | None) -> AbstractContextManager[Pool]:
-    check_engine(engine, jobs)
-    return _POOLS[engine](_call, jobs, address)
-
-
 def _pickled(function: Callable[[T], R], item: T) -> bytes:
     import cloudpickle  # pickles also the functions and classes of a script or notebook
 
@@ -161,9 +192,6 @@ def _pickled(function: Callable[[T], R], item: T) -> bytes:
             f"{short_repr(item)} cannot be sent to another process: {describe_exception(error)}. "
             "Use what can be pickled, or engine='here'"
         ) from error
-
-
-_lock = threading.Lock()  # torch's generator belongs to the process, and workers of Dask may have several threads
 
 
 def _call(pickled: bytes, required: Mapping[str, str]) -> Any:

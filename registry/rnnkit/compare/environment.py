@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import torch
 
 from rnnkit._version import __version__
 from rnnkit.catalog.discovery import LOCAL, OWN, Candidate
+from rnnkit.compare.machine import processor_name
 from rnnkit.errors import CompareError
 
 
@@ -39,7 +37,7 @@ def this_environment(distributions: Mapping[str, str]) -> Environment:
     """Return the machine of this process, and its versions with those of some distributions."""
     versions = {"python": platform.python_version(), "torch": str(torch.__version__), "rnnkit": __version__}
     return Environment(
-        processor=_processor(),
+        processor=processor_name(),
         cores=os.cpu_count() or 1,
         system=platform.system(),
         versions={**versions, **distributions},
@@ -76,10 +74,3 @@ def _installed_version(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
-
-
-@cache
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
-    return found[1] if found else platform.processor() or platform.machine()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from rnnkit._messages import escape_control_chars
+from rnnkit._messages import counted, escape_control_chars
 from rnnkit.compare.requirements import require
 from rnnkit.compare.run import RunResult
 from rnnkit.compare.scores import Board, Measure, Scores
@@ -225,7 +225,7 @@ def _add_legend(figure: Figure, board: Board, looks: Mapping[str, Look]) -> None
     ]
     others = len(board.labels) - len(shown)
     if others:
-        entries.append((f"{others} others", _GREY, "-"))
+        entries.append((counted(others, "other"), _GREY, "-"))
     if any(each.chance is not None for measure in board.measures for each in board.of_measure(measure)):
         entries.append(("chance", _GREY, ":"))
     lines = [Line2D([], [], color=color, linestyle=style) for _, color, style in entries]

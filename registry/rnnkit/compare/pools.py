@@ -135,7 +135,7 @@ def _local_dask(jobs: int) -> Iterator[Any]:
         "memory_limit": None,
         "dashboard_address": ":0",  # None takes the port 8787, and warns if it is in use
     }
-    # A call whose worker ended is repeated by `run_all`, so that it is counted in one place.
+    # A call whose worker ended is repeated by the engine, so that it is counted in one place.
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
         try:
             cluster = LocalCluster(processes=True, **settings, silence_logs=logging.CRITICAL)
@@ -163,7 +163,7 @@ def ray_pool(function: Callable[..., Any], jobs: int, address: str | None) -> It
     with ExitStack() as stack:
         if not ray.is_initialized():
             stack.enter_context(_connected_ray(jobs, address))
-        # A call whose process ended is repeated by `run_all`, so that it is counted in one place.
+        # A call whose process ended is repeated by the engine, so that it is counted in one place.
         remote = ray.remote(num_cpus=1, max_retries=0)(function)
         under_way = set[Any]()
 

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rnnkit._messages import escape_control_chars
 from rnnkit.compare.run import RunResult
+from rnnkit.compare.task import Task
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 class Progress:
-    """A bar with the number of runs, the time that is left, and the last result.
+    """A bar with the number of runs or trials, the time that is left, and the last result.
 
     It is written to stderr. Without rich, or in a notebook without ipywidgets, each result is a line of its own. A
     terminal that is closed does not end the comparison.
 
     Args:
-        total: the number of runs.
+        total: the number of runs or trials.
         done: those that an earlier comparison made.
         show: None: if stderr is a terminal, or in a notebook.
     """
@@ -38,10 +39,10 @@ class Progress:
         with suppress(OSError, ValueError):
             self._display.stop()
 
-    def add(self, result: RunResult) -> None:
-        """Count a run that is done, and show its result."""
+    def add(self, text: str) -> None:
+        """Count a run or trial that is done, and show its result."""
         with suppress(OSError, ValueError):
-            self._display.add(result_text(result))
+            self._display.add(text)
 
 
 def result_text(result: RunResult) -> str:
@@ -50,6 +51,11 @@ def result_text(result: RunResult) -> str:
     error = f" ({result.error})" if result.error else ""
     text = escape_control_chars(f"{score}: {result.label}, {result.task}, seed {result.seed}{error}")
     return " ".join(text.split())
+
+
+def trial_text(label: str, task: Task, number: int, end: str) -> str:
+    """Return the end of a trial on one line, such as its score on the validation."""
+    return " ".join(escape_control_chars(f"{end}: {label}, {task}, trial {number + 1}").split())
 
 
 class _Display(Protocol):

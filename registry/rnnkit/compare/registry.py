@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
-from rnnkit._messages import did_you_mean, join_quoted, short_repr
+from rnnkit._messages import describe_exception, did_you_mean, join_quoted, short_repr
 from rnnkit.catalog import Candidate, current_catalog, list_tasks
 from rnnkit.compare.task import Task
 from rnnkit.errors import CompareError, PluginError
@@ -23,7 +24,8 @@ def find_tasks(names: Iterable[Task | str]) -> list[Task]:
 
     Args:
         names: a name such as `adding`, with settings such as `adding(length=200)`, a pattern such as `digits*`, or
-            `all`, which leaves out the tasks whose data is not installed.
+            `all`, which leaves out the tasks whose data is not installed. Patterns leave out tasks whose plugin is
+            broken, with a warning.
 
     Raises:
         CompareError: no task has this name, its settings are not valid, or its data is not installed.
@@ -75,8 +77,19 @@ def _named(text: str) -> list[Task]:
     return [_with_settings(_class_of(match["name"]), match["arguments"] or "")]
 
 
-def _by_default(names: Iterable[str]) -> list[Task]:
-    return [_with_settings(_class_of(name), "") for name in names]
+def _by_default(names: Sequence[str]) -> list[Task]:
+    """Return tasks that a pattern names, without those that cannot be made, unless that is all of them."""
+    found, problems = list[Task](), dict[str, Exception]()
+    for name in names:
+        try:
+            found.append(_with_settings(_class_of(name), ""))
+        except Exception as error:  # noqa: BLE001  # plugins raise anything
+            problems[name] = error
+    if problems and not found:
+        raise next(iter(problems.values()))
+    for name, problem in problems.items():
+        warnings.warn(f"Task {name!r} is left out: {describe_exception(problem)}", stacklevel=2)
+    return found
 
 
 def _class_of(name: str) -> type[Task]:

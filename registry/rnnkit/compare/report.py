@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from rnnkit._messages import escape_control_chars
+from rnnkit._messages import counted, escape_control_chars
 from rnnkit.compare.plot import INK, MUTED, plot_curves, plot_scores
 from rnnkit.compare.requirements import require
 from rnnkit.compare.run import RunResult
 from rnnkit.compare.scores import Board, Scores, distinct_labels, flat
-from rnnkit.compare.summary import counted, number_range, tuning_text
+from rnnkit.compare.summary import sizes_text, tuning_text
 from rnnkit.compare.table import Cell, Table, comparison_table
 from rnnkit.files import atomic_write
 
@@ -82,15 +82,14 @@ def _limitations(results: Sequence[RunResult]) -> Iterator[str]:
         yield (
             "Nothing was tuned: every model has the same optimizer, learning rate and schedule, which suit some better."
         )
-    sizes = number_range(each.parameters for each in results if each.parameters)
-    yield f"The models have {sizes} parameters; larger ones, trained for longer, may come in another order."
+    yield f"The models have {sizes_text(results)}; larger ones, trained for longer, may come in another order."
     yield "Each run used one thread of a processor. Seconds depend on the machine, and on what else ran on it."
     if any(len(scores.results) < 5 for scores in _groups(results)):
         yield "Some scores come from fewer than five seeds; their range is a rough estimate of the noise."
     if any(each.status == "stopped" for each in results):
         yield "Some runs were stopped by the limit of time; their scores are those of an unfinished training."
     if any(each.score is None for each in results):
-        yield "Medians are of the runs that have a score; those that diverged or failed are not in them."
+        yield "Medians are of the runs that have a score; those that diverged, failed or were skipped are not in them."
 
 
 def _groups(results: Sequence[RunResult]) -> list[Scores]:
@@ -103,11 +102,11 @@ def _groups(results: Sequence[RunResult]) -> list[Scores]:
 def _problems(results: Sequence[RunResult]) -> Table:
     names = distinct_labels(results)
     rows = [
-        [names[each.key], each.task, str(each.seed), each.status, f"{each.steps:,}", each.error]
+        [names[each.key], each.task, str(each.seed), each.status, f"{each.steps:,}", each.error or each.warning]
         for each in results
-        if each.status != "finished"
+        if each.status != "finished" or each.warning
     ]
-    return _table(["label", "task", "seed", "status", "steps", "error"], rows)
+    return _table(["label", "task", "seed", "status", "steps", "problem"], rows)
 
 
 def _trainings(results: Sequence[RunResult]) -> Table:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from rnnkit._messages import short_repr
+from rnnkit._messages import counted, short_repr
 from rnnkit.compare.run import RunResult
 from rnnkit.errors import CompareError
 from rnnkit.files import atomic_write
@@ -74,7 +74,7 @@ def _described(error: ValidationError) -> str:
         f"results.{'.'.join(map(str, each['loc']))}: {each['msg']}, not {short_repr(each['input'])}"
         for each in problems[:_SHOWN]
     ]
-    more = [f"and {len(problems) - _SHOWN} more problems"] if len(problems) > _SHOWN else []
+    more = [f"and {counted(len(problems) - _SHOWN, 'more problem')}"] if len(problems) > _SHOWN else []
     return "; ".join(lines + more)
 
 

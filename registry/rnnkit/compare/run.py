@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -15,6 +16,7 @@ from torch import Generator
 from rnnkit._messages import describe_exception
 from rnnkit.build import build_model
 from rnnkit.compare.environment import Environment, this_environment
+from rnnkit.compare.machine import single_thread
 from rnnkit.compare.objective import REGRESSION
 from rnnkit.compare.sizing import count_parameters
 from rnnkit.compare.task import Batch, Task
@@ -38,6 +40,7 @@ class Run:
         training: how to train it.
         versions: the versions of the distributions that the run needs.
         trials: of the search that chose the settings; 0: they are not tuned.
+        warning: a condition of the comparison that the model cannot meet; empty: it meets all.
     """
 
     label: str
@@ -47,6 +50,7 @@ class Run:
     training: Training
     versions: Mapping[str, str]
     trials: int = 0
+    warning: str = ""
 
     @property
     def key(self) -> str:
@@ -72,14 +76,16 @@ class RunResult:
         higher_is_better: whether a higher score is better.
         seed: as in the run.
         status: `finished`; `stopped` by the limit of time; `diverged` if a loss or the score was not finite; `failed`
-            if it raised an error.
-        score: on the test, at the end of the training; None if the run diverged or failed.
+            if it raised an error; `skipped` if a pattern named the kind, and its model cannot be built.
+        score: on the test, at the end of the training; None if the run diverged, failed or was skipped.
         chance: the score of the best constant answer.
         parameters: the number of parameters, those included that are not trained.
         steps: optimizer steps that were made.
         seconds: of training, evaluation not counted.
         curve: the learning curve.
-        error: of a failed run.
+        error: of a run that failed or was skipped.
+        warning: a condition of the comparison that the run does not meet, such as its number of parameters; empty: it
+            meets all.
         spec: the spec, as plain data.
         training: how it was trained, as plain data.
         trials: of the search that chose the settings; 0: they are not tuned.
@@ -101,6 +107,7 @@ class RunResult:
     seconds: float = 0.0
     curve: list[Point] = field(default_factory=list)
     error: str = ""
+    warning: str = ""
     spec: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     trials: int = 0
@@ -122,13 +129,13 @@ class RunResult:
             training=asdict(run.training),
             trials=run.trials,
             environment=this_environment(run.versions),
-            **measured,
+            **{"warning": run.warning, **measured},
         )
 
 
 def execute(run: Run) -> RunResult:
     """Train and test the model of a run, on one thread. An error of the model or the task is a result, too."""
-    with _one_thread(), _usual_settings(), _seeded(run.seed):
+    with single_thread(), _usual_settings(), _seeded(run.seed):
         try:
             return _execute(run)
         except Exception as error:  # noqa: BLE001  # plugins raise anything
@@ -157,8 +164,17 @@ def _execute(run: Run) -> RunResult:
         parameters=count_parameters(model),
         steps=trained.steps,
         seconds=trained.seconds,
+        warning="; ".join(filter(None, [run.warning, _time_warning(run.training, trained)])),
         curve=[point for point in trained.curve if torch.tensor(point[2:]).isfinite().all()],
     )
+
+
+def _time_warning(training: Training, trained: Trained) -> str:
+    """Return how far a finished training is from its time; empty if it is within 10 % of it."""
+    wanted = training.seconds
+    if wanted is None or trained.status != "finished" or abs(trained.seconds - wanted) <= 0.1 * wanted:
+        return ""
+    return f"{trained.seconds:.3g} seconds of training instead of {wanted:g}"
 
 
 def _is_reservoir(model: RecurrentModel, task: Task) -> bool:
@@ -167,23 +183,13 @@ def _is_reservoir(model: RecurrentModel, task: Task) -> bool:
 
 
 def _fit(model: RecurrentModel, task: Task, generator: Generator) -> Trained:
+    started = time.perf_counter()
     batch = task.training_batch(FITTED_SEQUENCES, generator)
     per_step = batch.target.dim() == batch.x.dim()
     washout = int(batch.target.isnan().any(-1).all(0).sum()) if per_step else 0
     batch = Batch(batch.x, batch.target.nan_to_num(), batch.lengths)
     fit_readout(model, batch.x, batch.target, washout=washout, lengths=batch.lengths)
-    return Trained("finished", 0, 0.0, [])
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread, so that runs side by side do not share processors, and results do not depend on them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    return Trained("finished", 0, time.perf_counter() - started, [])
 
 
 @contextmanager

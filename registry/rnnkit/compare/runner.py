@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
@@ -11,25 +11,27 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from rnnkit._messages import join_quoted, short_repr
-from rnnkit.catalog import list_kinds, resolve_kind
+from rnnkit.catalog import resolve_kind
 from rnnkit.catalog.discovery import LOCAL
+from rnnkit.compare.candidate import Candidate, Choice, Skipped, warn_of
 from rnnkit.compare.comparison import Comparison
-from rnnkit.compare.engine import check_engine, run_all, workers
+from rnnkit.compare.engine import Engine, check_engine
 from rnnkit.compare.environment import required_versions
+from rnnkit.compare.kinds import Kinds, models_of
 from rnnkit.compare.registry import candidates_of, find_tasks
 from rnnkit.compare.requirements import require
 from rnnkit.compare.resuming import SavedResults, complete
-from rnnkit.compare.run import Run, execute, lost_run
-from rnnkit.compare.search import Candidate, Choice, Search
+from rnnkit.compare.run import Run, RunResult, execute, lost_run
+from rnnkit.compare.search import Search
 from rnnkit.compare.setting import Amount, Count, Match, Setting
 from rnnkit.compare.settings import check_argument
+from rnnkit.compare.sizing import size_warning
 from rnnkit.compare.task import VALIDATION_SEED, Task
 from rnnkit.compare.training import LEARNING_RATE
 from rnnkit.errors import CompareError
 
 Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=VALIDATION_SEED)]], Field(min_length=1)]
-Kinds = Sequence[str] | Mapping[str, Mapping[str, Any]]
+MakeRun = Callable[[Candidate, Choice, int], Run]
 
 
 def compare(
@@ -66,13 +68,15 @@ def compare(
 
     Args:
         kinds: names of kinds, or patterns, or `"all"`; or, to compare specs, a mapping from labels to the fields of
-            specs. The fields that the task sets are left out.
+            specs. The fields that the task sets are left out. If a kind cannot be built, its name is an error; a
+            pattern goes on without it, with a warning and results whose status is `skipped`.
         tasks: tasks, or their names; see `find_tasks`.
         seeds: the seeds, from 0 to 4,000,000,000, or how many: 0, 1, ...
         match: the conditions that are equal. `"parameters"`: the number of parameters, by the choice of the hidden
             size, and of optimizer steps; `"hidden_size"`: the hidden size, and the number of optimizer steps; `"time"`:
             the number of parameters, and the time of training.
-        parameters: about how many each model has, including those that are not trained.
+        parameters: about how many each model has, including those that are not trained. A model that cannot come
+            within 20 % of it has a `warning` in its results.
         hidden_size: for `match="hidden_size"`.
         num_layers: of each model.
         steps: optimizer steps; None: as many as the task says.
@@ -83,12 +87,15 @@ def compare(
             tuned. The learning rate is searched from 3e-4 to 3e-2.
         space: other fields to search, with their values: `{"num_layers": [1, 2], "dropout": [0, 0.2]}`; None:
             `num_layers` of 1, 2 and 3.
-        engine: `"loky"`: the processors of this machine; `"dask"` or `"ray"`: a cluster; `"here"`: this process, whose
-            generator of torch is seeded for each run, and restored.
+        engine: `"loky"`: the processors of this machine; `"dask"` or `"ray"`: a cluster; `"here"`: this process.
+            Its generator of random numbers is seeded for each run and restored afterwards, because torch initializes
+            parameters and draws dropout masks with it. All threads share it: if another one draws from it meanwhile,
+            the results of both change.
         jobs: runs at the same time; -1: one for each processor or worker.
         address: of the cluster; None: one that is started on this machine.
         file: results are written to it while runs are made, and at the end, also after an interruption. Runs whose
-            results are in it already are not made again. With `search`, Optuna's journal is beside it, with the suffix
+            results are in it already are not made again. Several processes may write to one file: a lock file is
+            beside it, with the suffix `.lock`. With `search`, Optuna's journal is beside it, with the suffix
             `.optuna`.
         progress: whether to show the progress; None: in a terminal or a notebook.
 
@@ -113,39 +120,39 @@ def compare(
         search=search,
     )
     check_engine(engine, jobs)
+    _check_requirements(engine, search, space)
     budget = None if budget is None else check_argument("budget", budget, Amount)
     numbers = _numbers_of(seeds)
+    saved = SavedResults(None if file is None else Path(file))
+    skipped = Skipped()
+    run_of = partial(_run, here=engine == "here")
+    candidates = _buildable(_candidates(kinds, tasks), partial(run_of, setting), skipped)
+    skipped.warn()
+    with Engine(engine, jobs, address) as processes:
+        if budget is not None:
+            setting = _limited(setting, budget * processes.size, len(candidates) * (len(numbers) + search))
+        make_run = partial(run_of, setting)
+        execution = partial(processes.run, execute, lost=lost_run, requires=attrgetter("versions"))
+        chosen = [(each, Choice(each.fields, learning_rate)) for each in candidates]
+        if search:
+            searcher = Search(search, space, saved.path_with(".optuna"), learning_rate)
+            chosen = searcher.choose(candidates, make_run, execution, skipped=skipped, progress=progress)
+            skipped.warn()
+        runs = _runs(chosen, make_run, numbers)
+        saved.add_all(_skipped_results(skipped, setting, numbers))
+        return complete(runs, execution, saved=saved, progress=progress)
+
+
+def _limited(setting: Setting, seconds: float, runs: int) -> Setting:
+    """Return the conditions with an equal share of a time as the limit of each run."""
+    return replace(setting, limit=seconds / max(1, runs))
+
+
+def _check_requirements(engine: str, search: int, space: Mapping[str, Sequence[Any]] | None) -> None:
     extra = [*(["optuna"] if search else []), *(["cloudpickle"] if engine != "here" else [])]
     require("A comparison", "joblib", "rich", *extra)
     if space is not None and not search:
         raise CompareError("space has no effect without search: set search=20, the number of trials")
-    saved = SavedResults(None if file is None else Path(file))
-    specs = _specs_of(kinds)
-    if engine != "here":
-        _refuse_local(specs)
-    candidates = [Candidate(label, fields, task) for task in find_tasks(tasks) for label, fields in specs.items()]
-    if not candidates:
-        raise CompareError(f"{'tasks' if specs else 'kinds'}={tasks if specs else kinds!r} is empty: name at least one")
-    execution = partial(
-        run_all,
-        execute,
-        engine=engine,
-        jobs=jobs,
-        address=address,
-        lost=lost_run,
-        requires=attrgetter("versions"),
-    )
-    if budget is not None:
-        share = budget * workers(engine, jobs, address) / (len(candidates) * (len(numbers) + search))
-        setting = replace(setting, limit=share)
-    make_run = partial(_run, setting)
-    choices = [Choice(each.fields, learning_rate) for each in candidates]
-    if search:
-        journal = None if file is None else Path(file).with_suffix(".optuna")
-        choices = Search(search, space, journal, learning_rate).choose(candidates, make_run, execution)
-    chosen = zip(candidates, choices, strict=True)
-    runs = [make_run(candidate, choice, seed) for candidate, choice in chosen for seed in numbers]
-    return complete(runs, execution, saved=saved, progress=progress)
 
 
 def _numbers_of(seeds: int | Sequence[int]) -> list[int]:
@@ -155,60 +162,45 @@ def _numbers_of(seeds: int | Sequence[int]) -> list[int]:
     return [*range(check_argument("seeds", seeds, Count))]
 
 
-def _specs_of(kinds: Kinds) -> dict[str, Mapping[str, Any]]:
-    """Return the fields of the spec for each label."""
-    if isinstance(kinds, Mapping):
-        for label, fields in kinds.items():
-            _check_spec(label, fields)
-        return dict(kinds)
-    if isinstance(kinds, str):
-        raise CompareError(f"kinds={kinds!r} is a single name: write [{kinds!r}]")
-    if not isinstance(kinds, Iterable):
-        raise CompareError(f"kinds={kinds!r} is not a list of names: write them as ['gru', 'lstm']")
-    return {name: {"kind": name} for each in kinds for name in _names(each)}
-
-
-def _check_spec(label: object, fields: object) -> None:
-    if not isinstance(label, str) or not label:
-        raise CompareError(f"A label must be a string, but is {label!r}")
-    if not isinstance(fields, Mapping) or "kind" not in fields:
+def _candidates(kinds: Kinds, tasks: Sequence[Task | str]) -> list[Candidate]:
+    """Return each model on each task."""
+    models = models_of(kinds)
+    found = [Candidate(*model[:2], task, model.required) for task in find_tasks(tasks) for model in models]
+    if not found:
         raise CompareError(
-            f"The spec of {label!r} must be a mapping of fields with the field `kind`, such as {{'kind': 'gru'}}, but "
-            f"is {short_repr(fields)}"
+            f"{'tasks' if models else 'kinds'}={tasks if models else kinds!r} is empty: name at least one"
         )
-    if not isinstance(options := fields.get("options", {}), Mapping):
-        raise CompareError(f"The `options` of {label!r} must be a mapping, but are {short_repr(options)}")
+    return found
 
 
-def _names(pattern: str) -> list[str]:
-    if not isinstance(pattern, str):
+def _buildable(candidates: Sequence[Candidate], make_run: MakeRun, skipped: Skipped) -> list[Candidate]:
+    """Return the candidates without those to skip."""
+    found = []
+    for candidate in candidates:
+        with skipped.unless_required(candidate):
+            make_run(candidate, Choice(candidate.fields, LEARNING_RATE), 0)
+            found.append(candidate)
+    return found
+
+
+def _runs(chosen: Sequence[tuple[Candidate, Choice]], make_run: MakeRun, seeds: Sequence[int]) -> list[Run]:
+    """Return a run for each candidate and seed, after one warning about all that do not meet a condition."""
+    first = [make_run(candidate, choice, seeds[0]) for candidate, choice in chosen]
+    warnings = [f"{run.label} on {run.task} has {run.warning}" for run in first if run.warning]
+    if warnings:
+        warn_of("Models differ in size:", warnings)
+    return [replace(run, seed=seed) for run in first for seed in seeds]
+
+
+def _run(setting: Setting, candidate: Candidate, choice: Choice, seed: int, *, here: bool) -> Run:
+    task = candidate.task
+    provider = resolve_kind(candidate.fields["kind"]).require()
+    if not here and provider.distribution == LOCAL:
         raise CompareError(
-            f"kinds has {short_repr(pattern)}, which is not a name: to compare specs, write a mapping from labels to "
-            "fields, such as {'narrow': {'kind': 'gru', 'hidden_size': 16}}"
-        )
-    if pattern == "all":
-        return [name for name in list_kinds() if name != "mixed"]  # which has no cells of its own
-    if not any(sign in pattern for sign in "*?["):
-        return [resolve_kind(pattern).require().name]
-    if found := list_kinds(pattern):
-        return found
-    raise CompareError(f"No kind matches {pattern!r}: `rnnkit list` shows the installed kinds")
-
-
-def _refuse_local(specs: Mapping[str, Mapping[str, Any]]) -> None:
-    local = [
-        str(fields["kind"]) for fields in specs.values() if resolve_kind(fields["kind"]).require().distribution == LOCAL
-    ]
-    if local:
-        raise CompareError(
-            f"Workers import kinds from installed distributions, and cannot know {join_quoted(local)} of this process: "
+            f"Workers import kinds from installed distributions, and cannot know {provider.name!r} of this process: "
             "make a plugin of it (`rnnkit new-plugin`), or use engine='here'"
         )
-
-
-def _run(setting: Setting, candidate: Candidate, choice: Choice, seed: int) -> Run:
-    task = candidate.task
-    spec = setting.spec(choice.fields, task)
+    spec, wanted = setting.spec(choice.fields, task), setting.wanted(choice.fields)
     return Run(
         label=candidate.label,
         spec=spec,
@@ -216,5 +208,22 @@ def _run(setting: Setting, candidate: Candidate, choice: Choice, seed: int) -> R
         seed=seed,
         training=replace(setting.training(task), learning_rate=choice.learning_rate),
         trials=setting.search,
-        versions=required_versions([resolve_kind(spec["kind"]).require(), *candidates_of(task)]),
+        versions=required_versions([provider, *candidates_of(task)]),
+        warning="" if wanted is None else size_warning(spec, wanted),
     )
+
+
+def _skipped_results(skipped: Skipped, setting: Setting, seeds: Sequence[int]) -> Iterable[RunResult]:
+    """Yield a result for each seed of the candidates that cannot be built."""
+    for candidate, reason in skipped.reasons:
+        for seed in seeds:
+            run = Run(
+                label=candidate.label,
+                spec=candidate.fields,
+                task=candidate.task,
+                seed=seed,
+                training=setting.training(candidate.task),
+                versions=required_versions([]),
+                trials=setting.search,
+            )
+            yield RunResult.of(run, "skipped", error=reason)

@@ -42,7 +42,7 @@ class Scores:
 
     @cached_property
     def values(self) -> list[float]:
-        """The scores in rising order. A run that diverged or failed has none."""
+        """The scores in rising order. A run that diverged, failed or was skipped has none."""
         return sorted(each.score for each in self.results if each.score is not None)
 
     @property
@@ -63,7 +63,7 @@ class Scores:
     def problems(self) -> Iterator[str]:
         """Yield what happened to the runs that were not finished, as `2 of 5 diverged`."""
         statuses = Counter(each.status for each in self.results)
-        for status in ("stopped", "diverged", "failed"):
+        for status in ("stopped", "diverged", "failed", "skipped"):
             if count := statuses[status]:
                 several = "" if len(self.results) == 1 else f"{count} of {len(self.results)} "
                 yield several + status + (self._progress() if status == "stopped" else "")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from rnnkit._messages import describe_exception, short_repr
+from rnnkit.compare.candidate import Candidate, Choice, Skipped
+from rnnkit.compare.progress import Progress, trial_text
 from rnnkit.compare.run import Run, RunResult
 from rnnkit.compare.task import Task
 from rnnkit.errors import CompareError
@@ -22,23 +24,6 @@ RATE = "learning_rate"
 LEARNING_RATES = (3e-4, 3e-2)  # the ends of the range that is searched
 SPACE: Mapping[str, Sequence[Any]] = {"num_layers": [1, 2, 3]}
 FIRST_SEED = 1_000_000  # of the trials, far from the usual seeds of a comparison
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model whose settings are searched: the fields of its spec, and the task."""
-
-    label: str
-    fields: Mapping[str, Any]
-    task: Task
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The result of a search: the fields of the spec, and the learning rate."""
-
-    fields: Mapping[str, Any]
-    learning_rate: float
 
 
 class Search:
@@ -66,35 +51,61 @@ class Search:
         self,
         candidates: Sequence[Candidate],
         make_run: Callable[[Candidate, Choice, int], Run],
-        execute: Callable[[list[Run]], Iterable[tuple[Run, RunResult]]],
-    ) -> list[Choice]:
-        """Return the best settings of each candidate.
+        execute: Callable[[list[Run]], Generator[tuple[Run, RunResult], None, None]],
+        *,
+        skipped: Skipped,
+        progress: bool | None,
+    ) -> list[tuple[Candidate, Choice]]:
+        """Return the candidates with their best settings.
 
         Args:
             candidates: what to search for.
             make_run: makes the run of a choice and a seed.
             execute: makes runs, and returns them with their results in any order.
+            skipped: the candidates to leave out, to which those are added that no trial can build.
+            progress: as in `compare`.
         """
+        default_runs = [make_run(each, self._default(each), FIRST_SEED) for each in candidates]
+        studies = [(each, self._study(run, run.task)) for each, run in zip(candidates, default_runs, strict=True)]
+        done = sum(trial.state.is_finished() for _, study in studies for trial in study.trials[: self._trials])
+        with Progress(len(studies) * self._trials, done, show=progress) as shown:
+            for number in range(self._trials):
+                self._round(number, studies, make_run, execute, shown)
+        chosen = []
+        for candidate, study in studies:
+            with skipped.unless_required(candidate):
+                chosen.append((candidate, self._best(study, candidate, make_run)))
+        return chosen
+
+    def _round(
+        self,
+        number: int,
+        studies: Sequence[tuple[Candidate, Study]],
+        make_run: Callable[[Candidate, Choice, int], Run],
+        execute: Callable[[list[Run]], Generator[tuple[Run, RunResult], None, None]],
+        shown: Progress,
+    ) -> None:
+        """Make one trial of each candidate, unless an earlier search did."""
         from optuna.trial import TrialState
 
-        studies = [self._study(make_run(each, self._default(each), FIRST_SEED), each.task) for each in candidates]
-        for number in range(self._trials):
-            open_trials: dict[str, tuple[Study, int]] = {}
-            runs: list[Run] = []
-            for candidate, study in zip(candidates, studies, strict=True):
-                trial = self._trial(study, number)
-                if trial.state.is_finished():
-                    continue
-                try:
-                    run = make_run(candidate, self._choice(candidate, trial.params), FIRST_SEED + number)
-                except CompareError:  # values that do not go together; those of the default have built
-                    study.tell(number, state=TrialState.FAIL)
-                    continue
-                open_trials[run.key] = study, number
-                runs.append(run)
-            for run, result in execute(runs):
-                _tell(*open_trials[run.key], result)
-        return [self._best(study, each, make_run) for study, each in zip(studies, candidates, strict=True)]
+        open_trials: dict[str, Study] = {}
+        runs: list[Run] = []
+        for candidate, study in studies:
+            trial = self._trial(study, number)
+            if trial.state.is_finished():
+                continue
+            try:
+                run = make_run(candidate, self._choice(candidate, trial.params), FIRST_SEED + number)
+            except CompareError:  # values that do not go together; those of the default have built
+                study.tell(number, state=TrialState.FAIL)
+                shown.add(trial_text(candidate.label, candidate.task, number, "cannot be built"))
+                continue
+            open_trials[run.key] = study
+            runs.append(run)
+        with closing(execute(runs)) as made:
+            for run, result in made:
+                end = _tell(open_trials[run.key], number, result)
+                shown.add(trial_text(run.label, run.task, number, end))
 
     def _study(self, run: Run, task: Task) -> Study:
         import optuna
@@ -152,13 +163,17 @@ class Search:
             ) from problems[-1]
 
 
-def _tell(study: Study, number: int, result: RunResult) -> None:
+def _tell(study: Study, number: int, result: RunResult) -> str:
+    """Tell a study the result of a trial, and return it as text."""
     from optuna.trial import TrialState
 
+    # the trial may have been finished by another process with the same journal
     if result.status == "finished" and result.curve:
-        study.tell(number, result.curve[-1].score, skip_if_finished=True)  # by another process with the same journal
-    else:
-        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+        score = result.curve[-1].score
+        study.tell(number, score, skip_if_finished=True)
+        return f"{result.metric} {score:.3f}"
+    study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+    return result.status
 
 
 def _storage(file: Path | None) -> BaseStorage:

@@ -73,5 +73,8 @@ class Setting:
     def spec(self, fields: Mapping[str, Any], task: Task) -> dict[str, Any]:
         """Return the spec of a model for a task, as plain data. `fields` takes precedence over the sizes of all."""
         sized = {"hidden_size": self.hidden_size, "num_layers": self.num_layers, **fields}
-        by_size = self.match == "hidden_size" or "hidden_size" in fields
-        return spec_for(task, sized, parameters=None if by_size else self.parameters)
+        return spec_for(task, sized, parameters=self.wanted(fields))
+
+    def wanted(self, fields: Mapping[str, Any]) -> int | None:
+        """Return the number of parameters that a model is to have; None: the hidden size counts."""
+        return None if self.match == "hidden_size" or "hidden_size" in fields else self.parameters

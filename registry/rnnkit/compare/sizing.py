@@ -1,22 +1,25 @@
-"""Choose the hidden size with which a kind has a wanted number of parameters."""
+"""Choose the hidden size with which a kind has a wanted number of parameters, and say if there is none."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from math import inf
 from typing import Any
 
 from pydantic import ValidationError
 from torch import nn
 
+from rnnkit._messages import counted, describe_exception
 from rnnkit.build import build_model
 from rnnkit.catalog import get_kind
 from rnnkit.compare.task import Task
-from rnnkit.errors import CompareError, RnnkitError
+from rnnkit.errors import CompareError
 from rnnkit.specs import RecurrentSpec
 
 _TRIED_NEARBY = 8  # sizes, for kinds that build with some only, such as multiples of their heads
 _LARGEST = 65536
+_TOLERANCE = 0.2  # of the wanted number of parameters
 
 
 def spec_for(task: Task, fields: Mapping[str, Any], *, parameters: int | None) -> dict[str, Any]:
@@ -28,7 +31,7 @@ def spec_for(task: Task, fields: Mapping[str, Any], *, parameters: int | None) -
         parameters: the number of parameters to come close to, by the hidden size; None: as `fields` say.
 
     Raises:
-        CompareError: a field is set by both, the spec is not valid, or no hidden size fits.
+        CompareError: a field is set by both, the spec is not valid, or its model cannot be built.
     """
     fixed = dict(task.fields())
     if both := sorted(set(fixed) & set(fields)):
@@ -37,9 +40,22 @@ def spec_for(task: Task, fields: Mapping[str, Any], *, parameters: int | None) -
     if parameters is not None:
         merged["hidden_size"] = _closest_size(merged, parameters)
     try:
-        return RecurrentSpec.from_dict(merged).to_dict()
+        spec = RecurrentSpec.from_dict(merged).to_dict()
     except ValidationError as error:
         raise CompareError(f"The kind {fields['kind']!r} cannot be built for task {task.name!r}: {error}") from error
+    if isinstance(found := _parameters(spec), Exception):
+        raise CompareError(
+            f"The kind {fields['kind']!r} cannot be built for task {task.name!r}: {describe_exception(found)}"
+        ) from found
+    return spec
+
+
+def size_warning(spec: Mapping[str, Any], wanted: int) -> str:
+    """Return how far a model is from the wanted number of parameters; empty if it is within 20 % of it."""
+    found = _parameters(spec)
+    if isinstance(found, Exception) or abs(found - wanted) <= _TOLERANCE * wanted:
+        return ""
+    return f"{counted(found, 'parameter')} instead of {wanted:,}: no hidden size comes closer"
 
 
 def _time_option(task: Task, kind: str) -> dict[str, Any]:
@@ -56,18 +72,18 @@ def _closest_size(fields: dict[str, Any], wanted: int) -> int:
     def count(size: int) -> int | Exception:
         return _parameters({**fields, "hidden_size": size})
 
-    def buildable(size: int) -> tuple[int, int]:
-        """Return the next size that builds, and its number of parameters."""
-        found: int | Exception = 0
+    def buildable(size: int) -> tuple[int, float]:
+        """Return the next size that builds, and its number of parameters: infinite if there is none nearby."""
         for larger in range(size, size + _TRIED_NEARBY):
-            found = count(larger)
-            if isinstance(found, int):
+            if isinstance(found := count(larger), int):
                 return larger, found
-        raise CompareError(
-            f"No hidden size from {size} to {size + _TRIED_NEARBY - 1} builds kind {fields['kind']!r}: {found}"
-        )
+        return size, inf
 
     low, high = buildable(1), buildable(2)
+    if isinstance(problem := count(low[0]), Exception):
+        raise CompareError(
+            f"No hidden size from 1 to {_TRIED_NEARBY} builds kind {fields['kind']!r}: {describe_exception(problem)}"
+        ) from problem
     while high[1] < wanted and high[0] < _LARGEST:
         low, high = high, buildable(2 * high[0])
     while (middle := buildable((low[0] + high[0]) // 2)) not in (low, high):
@@ -75,11 +91,11 @@ def _closest_size(fields: dict[str, Any], wanted: int) -> int:
     return min((low, high), key=lambda found: abs(found[1] - wanted))[0]
 
 
-def _parameters(fields: dict[str, Any]) -> int | Exception:
+def _parameters(fields: Mapping[str, Any]) -> int | Exception:
     """Return the number of parameters, or why there is no such model."""
     try:
-        model = build_model(RecurrentSpec.from_dict(fields), device="meta")
-    except (ValidationError, RnnkitError, ValueError) as error:
+        model = build_model(RecurrentSpec.from_dict(dict(fields)), device="meta")
+    except Exception as error:  # noqa: BLE001  # plugins raise anything
         return error
     return count_parameters(model)
 

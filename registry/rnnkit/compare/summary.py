@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import get_args
 
+from rnnkit._messages import counted
 from rnnkit.compare.run import RunResult
 from rnnkit.compare.training import Status
 
@@ -29,22 +30,21 @@ def statuses_text(results: Sequence[RunResult]) -> str:
     return ", ".join(f"{counts[status]:,} {status}" for status in get_args(Status) if counts[status]) or "no runs"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number with a noun, as `1 run` or `2 runs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def training_text(results: Sequence[RunResult]) -> str:
     """Return the sizes of the models, and how they were trained."""
-    sizes = number_range(each.parameters for each in results if each.parameters)
     tasks = defaultdict(set)
     for each in results:
         tasks[_duration(each)].add(each.task)
     durations = [text if len(tasks) == 1 else f"{text} ({', '.join(sorted(tasks[text]))})" for text in tasks]
     rates = sorted({f"{each.training.get('learning_rate', 0):g}" for each in results})
-    return (
-        f"{sizes} parameters; {', '.join(durations)}; Adam, learning rate {' and '.join(rates)}, {tuning_text(results)}"
-    )
+    optimizer = f"Adam, learning rate {' and '.join(rates)}"
+    return f"{sizes_text(results)}; {', '.join(durations)}; {optimizer}, {tuning_text(results)}"
+
+
+def sizes_text(results: Sequence[RunResult]) -> str:
+    """Return the range of the numbers of parameters, as `20,000 parameters`."""
+    sizes = number_range(each.parameters for each in results if each.parameters)
+    return f"{sizes} parameter{'' if sizes == '1' else 's'}"
 
 
 def tuning_text(results: Sequence[RunResult]) -> str:
@@ -79,4 +79,6 @@ def number_range(numbers: Iterable[int]) -> str:
 
 def _duration(result: RunResult) -> str:
     seconds = result.training.get("seconds")
-    return f"{result.training.get('steps', 0):,} steps" if seconds is None else f"{seconds:g} seconds"
+    if seconds is None:
+        return counted(result.training.get("steps", 0), "step")
+    return f"{seconds:g} second{'' if seconds == 1 else 's'}"

@@ -10,7 +10,7 @@ from statistics import median
 from textwrap import shorten
 from typing import NamedTuple
 
-from rnnkit._messages import escape_control_chars
+from rnnkit._messages import counted, escape_control_chars
 from rnnkit._table import Column, fill, table_lines
 from rnnkit.compare.run import RunResult
 from rnnkit.compare.scores import Board, Scores, distinct_labels
@@ -19,7 +19,7 @@ from rnnkit.compare.summary import DASH, number_range, summary_lines
 _MARK = "*"
 _HTML_WIDTH = 28  # em
 _CELL_WIDTH = 24  # of a terminal; longer texts are wrapped
-_FAILURES = 3  # whose errors are shown
+_SHOWN = 3  # errors and warnings
 _ERROR_LENGTH = 240
 NONE = "\N{EM DASH}"
 
@@ -124,7 +124,9 @@ def comparison_table(results: Sequence[RunResult]) -> Table:
     if board.measures:
         rows.append([Cell("chance"), *map(_chance, map(board.of_measure, board.measures), decimals), *[Cell("")] * 3])
     numeric = frozenset(range(len(columns) - 3, len(columns)))
-    return Table(columns, rows, [*_legend(board), *_failures(results), *summary_lines(results)], numeric)
+    return Table(
+        columns, rows, [*_legend(board), *_failures(results), *_warnings(results), *summary_lines(results)], numeric
+    )
 
 
 def _row(label: str, board: Board, decimals: Sequence[int]) -> list[Cell]:
@@ -161,14 +163,32 @@ def _legend(board: Board) -> Iterator[str]:
 
 
 def _failures(results: Sequence[RunResult]) -> Iterator[str]:
-    """Yield the errors of the labels and tasks that failed, without those of other seeds."""
+    """Yield the errors of the labels and tasks that failed or were skipped, without those of other seeds."""
     names = distinct_labels(results)
-    found = {(names[each.key], each.task): each.error for each in results if each.status == "failed"}
-    for (label, task), error in [*found.items()][:_FAILURES]:
-        yield f"{label} on {task} failed: {shorten(error, _ERROR_LENGTH, placeholder=' ...')}"
-    if len(found) > _FAILURES:
-        more = len(found) - _FAILURES
-        yield f"{more} more labels and tasks have failures: `to_html` and `to_pandas` show all."
+    ends = {"failed": "failed", "skipped": "was skipped"}
+    found = {(names[each.key], each.task): (ends[each.status], each.error) for each in results if each.status in ends}
+    tasks: dict[tuple[str, str, str], list[str]] = {}
+    for (label, task), (end, error) in found.items():
+        tasks.setdefault((label, end, error), []).append(task)
+    lines = [
+        f"{label} on {shorten(', '.join(those), _ERROR_LENGTH, placeholder=' ...')} {end}: "
+        f"{shorten(error, _ERROR_LENGTH, placeholder=' ...')}"
+        for (label, end, error), those in tasks.items()
+    ]
+    yield from _first(lines, "failure")
+
+
+def _warnings(results: Sequence[RunResult]) -> Iterator[str]:
+    """Yield the conditions that labels do not meet on tasks."""
+    names = distinct_labels(results)
+    found = {(names[each.key], each.task): each.warning for each in results if each.warning}
+    yield from _first([f"{label} on {task} has {warning}" for (label, task), warning in found.items()], "warning")
+
+
+def _first(lines: Sequence[str], noun: str) -> Iterator[str]:
+    yield from lines[:_SHOWN]
+    if len(lines) > _SHOWN:
+        yield f"{counted(len(lines) - _SHOWN, f'more {noun}')}: `to_html` and `to_pandas` show all."
 
 
 def scores_text(scores: Scores, decimals: int) -> str:

@@ -48,21 +48,16 @@ class Task(ABC):
         summary: what a model has to do, in a sentence.
         measures: what the task shows about a kind, in a sentence.
         source: the paper that uses the task, or where its data comes from.
-        objective: the loss and the score.
         steps: optimizer steps of a usual comparison.
         batch_size: sequences in each of them.
-        time_feature: the input feature that holds the time since the last step; None: steps are equally spaced. Kinds
-            that read elapsed times get it as the option `time_feature`.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     measures: ClassVar[str]
     source: ClassVar[Paper | str]
-    objective: ClassVar[Objective] = CLASSIFICATION
     steps: ClassVar[int] = 500
     batch_size: ClassVar[int] = 32
-    time_feature: ClassVar[int | None] = None
 
     def __post_init__(self) -> None:
         """Validate the settings; a subclass may check more.
@@ -71,6 +66,19 @@ class Task(ABC):
             CompareError: a setting does not fit its annotation, such as `Annotated[int, Field(ge=1)]` of pydantic.
         """
         check_settings(self)
+
+    @property
+    def objective(self) -> Objective:
+        """The loss and the score: those of a classification, unless a subclass returns others."""
+        return CLASSIFICATION
+
+    @property
+    def time_feature(self) -> int | None:
+        """The input feature that holds the time since the last step; None: steps are equally spaced.
+
+        Kinds that read elapsed times get it as the option `time_feature`.
+        """
+        return None
 
     @abstractmethod
     def fields(self) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from rnnkit.cells.constraint import constrain_
 from rnnkit.compare.task import Batch, Task
 from rnnkit.model import RecurrentModel
 
-Status = Literal["finished", "stopped", "diverged", "failed"]
+Status = Literal["finished", "stopped", "diverged", "failed", "skipped"]
 LEARNING_RATE = 4e-3
 
 

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Generator
 
-from rnnkit.compare.objective import REGRESSION
+from rnnkit.compare.objective import REGRESSION, Objective
 from rnnkit.compare.task import Batch, GeneratedTask
 from rnnkit.kind import Paper
 
@@ -31,7 +31,10 @@ class Adding(GeneratedTask):
         year=1997,
         link="https://doi.org/10.1162/neco.1997.9.8.1735",
     )
-    objective = REGRESSION
+
+    @property
+    def objective(self) -> Objective:
+        return REGRESSION
 
     def fields(self) -> Mapping[str, Any]:
         return {"input_size": 2, "output_size": 1}

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from rnnkit.compare.objective import REGRESSION
+from rnnkit.compare.objective import REGRESSION, Objective
 from rnnkit.compare.task import Batch, GeneratedTask
 from rnnkit.errors import CompareError
 from rnnkit.kind import Paper
@@ -42,7 +42,6 @@ class Delay(GeneratedTask):
         year=2019,
         link="https://papers.nips.cc/paper/2019/hash/952285b9b7e7a1be5aa7849f32ffff05-Abstract.html",
     )
-    objective = REGRESSION
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,6 +49,10 @@ class Delay(GeneratedTask):
             raise CompareError(
                 f"Task {self.name!r}: length={self.length} is too short for lag={self.lag}; use length > {self.lag}"
             )
+
+    @property
+    def objective(self) -> Objective:
+        return REGRESSION
 
     def fields(self) -> Mapping[str, Any]:
         return {"input_size": 1, "output_size": 1, "readout": "all"}

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Generator
 
-from rnnkit.compare.objective import REGRESSION
+from rnnkit.compare.objective import REGRESSION, Objective
 from rnnkit.compare.task import Batch, GeneratedTask
 from rnnkit.kind import Paper
 
@@ -40,8 +40,14 @@ class IrregularSine(GeneratedTask):
         year=2019,
         link="https://arxiv.org/abs/1907.03907",
     )
-    objective = REGRESSION
-    time_feature = 1
+
+    @property
+    def objective(self) -> Objective:
+        return REGRESSION
+
+    @property
+    def time_feature(self) -> int:
+        return 1
 
     def fields(self) -> Mapping[str, Any]:
         return {"input_size": 2, "output_size": 1, "readout": "all"}

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from rnnkit.compare.objective import REGRESSION
+from rnnkit.compare.objective import REGRESSION, Objective
 from rnnkit.compare.task import Batch, DatasetTask, Splits
 from rnnkit.kind import Paper
 
@@ -45,7 +45,10 @@ class MackeyGlass(DatasetTask):
         year=2004,
         link="https://doi.org/10.1126/science.1091277",
     )
-    objective = REGRESSION
+
+    @property
+    def objective(self) -> Objective:
+        return REGRESSION
 
     def fields(self) -> Mapping[str, Any]:
         return {"input_size": 1, "output_size": 1, "readout": "all"}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from rnnkit.compare.task import DatasetTask, Splits
-from rnnkit.compare.tasks.recordings import missing_sktime, recordings
+from rnnkit.compare.tasks.recordings import Recordings
 
 
 @dataclass(frozen=True)
-class Motions(DatasetTask):
+class Motions(Recordings):
     """Recognize standing, running, walking and badminton in ten seconds of a smartwatch's sensors.
 
     100 steps of 6 features, three axes of an accelerometer and of a gyroscope: 32 recordings for training, 8 for
@@ -23,19 +21,7 @@ class Motions(DatasetTask):
     summary = "Recognize motions by the accelerometer and the gyroscope of a smartwatch."
     measures = "classification of sensor data with few examples"
     source = "BasicMotions (J. Clements), as in sktime: https://timeseriesclassification.com/description.php?Dataset=BasicMotions"
+    loader = "load_basic_motions"
 
     def fields(self) -> Mapping[str, Any]:
         return {"input_size": 6, "output_size": 4}
-
-    def missing(self) -> str:
-        return missing_sktime()
-
-    def load(self) -> Splits:
-        return _load()
-
-
-@cache
-def _load() -> Splits:
-    from sktime.datasets import load_basic_motions
-
-    return recordings(load_basic_motions)

@@ -42,7 +42,7 @@ class SelectiveCopying(GeneratedTask):
         super().__post_init__()
         if self.symbols > self.length:
             raise CompareError(
-                f"Task {self.name!r}: symbols={self.symbols} do not fit into length={self.length} steps; use "
+                f"Task {self.name!r}: symbols={self.symbols} do not fit into length={self.length}; use "
                 f"length >= {self.symbols}"
             )
 

@@ -62,13 +62,11 @@ class Table(DatasetTask):
     source = "your own data"
 
     @property
-    def objective(self) -> Objective:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # depends on the settings
-        """The objective of a classification or a regression."""
+    def objective(self) -> Objective:
         return CLASSIFICATION if self.problem == "classification" else REGRESSION
 
     @property
-    def time_feature(self) -> int | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # likewise
-        """The feature that holds the elapsed time; None without `elapsed`."""
+    def time_feature(self) -> int | None:
         return 0 if self.elapsed else None
 
     @property
@@ -124,7 +122,8 @@ def from_file(
         target: the column to predict.
         group: the column that tells sequences apart, such as a patient or a device.
         time: the column that orders the steps: numbers, or dates as ISO 8601; None: the order of the rows.
-        features: the columns of the input, which hold numbers or booleans; None: all other columns.
+        features: the columns of the input, which hold numbers or booleans; None: all other columns that have a heading.
+            One without a heading, as the index that `DataFrame.to_csv` writes, is left out with a warning.
         elapsed: whether to add the time since the step before as feature 0, in units of its mean in the training, and
             1 at the first step. Kinds that model time get it as `time_feature`.
         problem: `"classification"` or `"regression"`; None: regression for floats, classification for strings,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +13,7 @@ from rnnkit.errors import CompareError
 if TYPE_CHECKING:
     import pandas as pd
 
+_UNNAMED = re.compile(r"Unnamed: \d+(\.\d+)?")  # the names that pandas gives to columns without a heading
 MOST_INTEGER_CLASSES = 50  # more may be a quantity: the user has to say
 
 
@@ -37,7 +40,7 @@ def checked_columns(frame: pd.DataFrame, columns: Columns) -> Columns:
         raise CompareError("elapsed=True needs a column of times: time='...'")
     features = columns.features
     if features is None:
-        features = tuple(str(each) for each in frame.columns if each not in roles)
+        features = _named_columns([str(each) for each in frame.columns if each not in roles])
     _require_different([*roles, *features])
     if frame.empty:
         raise CompareError("The table has no rows")
@@ -48,6 +51,19 @@ def checked_columns(frame: pd.DataFrame, columns: Columns) -> Columns:
     for each in [*roles, *features]:
         _require_values(column_of(frame, each))
     return replace(columns, features=features)
+
+
+def _named_columns(names: list[str]) -> tuple[str, ...]:
+    """Return the columns whose heading is not empty: such a column usually is the index of a data frame."""
+    unnamed = [name for name in names if _UNNAMED.fullmatch(name)]
+    if unnamed:
+        warnings.warn(
+            f"The table has no heading for {join_quoted(unnamed)}, as for the index that DataFrame.to_csv writes: it "
+            "is not used as a feature. To use it, name it in features=[...]; to avoid this warning, write the table "
+            "with index=False, or name the features",
+            stacklevel=5,  # of `from_file` and `from_frame`
+        )
+    return tuple(name for name in names if name not in unnamed)
 
 
 def column_of(frame: pd.DataFrame, name: str) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnkit._messages import counted
 from rnnkit.compare.objective import IGNORED
 from rnnkit.compare.task import Batch, Splits
 from rnnkit.compare.tasks.preparation import Indices, lengths_of, pad, split, standardize
@@ -54,8 +55,8 @@ def sequences_of(frame: pd.DataFrame, columns: Columns, *, classify: bool) -> Se
     rows = [_in_order(each, times) for each in frame.groupby(columns.group, observed=True).indices.values()]
     if len(rows) < FEWEST_GROUPS:
         raise CompareError(
-            f"Column {columns.group!r} has {len(rows)} groups: a split into training, validation and test needs "
-            f"{FEWEST_GROUPS} or more"
+            f"Column {columns.group!r} has {counted(len(rows), 'group')}: a split into training, validation and test "
+            f"needs {FEWEST_GROUPS} or more"
         )
     elapsed = [np.diff(times[each], prepend=math.nan) for each in rows]
     _require_different_times(frame, columns, rows, elapsed)
@@ -139,8 +140,8 @@ def _require_all_classes(data: Sequences, training: Indices) -> None:
         if number not in known:
             count = sum(int((each == number).any()) for each in data.target)
             raise CompareError(
-                f"Class {label!r} is in {count} of {len(data.target)} sequences, but in none for training: merge it "
-                "with another class, or leave its sequences out"
+                f"Class {label!r} is in {count} of {counted(len(data.target), 'sequence')}, but in none for training: "
+                "merge it with another class, or leave its sequences out"
             )
 
 

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from rnnkit.compare.objective import LANGUAGE
+from rnnkit.compare.objective import LANGUAGE, Objective
 from rnnkit.compare.task import Batch, DatasetTask, Splits
 from rnnkit.errors import CompareError
 
@@ -35,7 +35,6 @@ class Text(DatasetTask):
     summary = "Predict the next character of a text."
     measures = "language modeling with little data"
     source = "The Python Language Reference, by the Python Software Foundation: https://docs.python.org/3/reference/"
-    objective = LANGUAGE
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,6 +43,10 @@ class Text(DatasetTask):
                 f"Task {self.name!r}: the text of python={self.python!r} is not available in Python {running}; leave "
                 "the setting out, or run that version"
             )
+
+    @property
+    def objective(self) -> Objective:
+        return LANGUAGE
 
     def fields(self) -> Mapping[str, Any]:
         size = len(_tokens()[0])

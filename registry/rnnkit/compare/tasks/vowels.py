@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from rnnkit.compare.task import DatasetTask, Splits
-from rnnkit.compare.tasks.recordings import missing_sktime, recordings
+from rnnkit.compare.tasks.recordings import Recordings
 from rnnkit.kind import Paper
 
 
 @dataclass(frozen=True)
-class Vowels(DatasetTask):
+class Vowels(Recordings):
     """Recognize nine speakers by two Japanese vowels.
 
     7 to 29 steps of 12 coefficients of a linear prediction: 216 recordings for training, 54 for validation, 370 for the
@@ -29,19 +27,7 @@ class Vowels(DatasetTask):
         year=1999,
         link="https://archive.ics.uci.edu/dataset/128/japanese+vowels",
     )
+    loader = "load_japanese_vowels"
 
     def fields(self) -> Mapping[str, Any]:
         return {"input_size": 12, "output_size": 9}
-
-    def missing(self) -> str:
-        return missing_sktime()
-
-    def load(self) -> Splits:
-        return _load()
-
-
-@cache
-def _load() -> Splits:
-    from sktime.datasets import load_japanese_vowels
-
-    return recordings(load_japanese_vowels)
