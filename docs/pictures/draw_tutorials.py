@@ -156,7 +156,9 @@ def scanners() -> str:
     parts += [line([(left, 256), (left, 272)], "gate", width=3), text(left + 12, 269, "new page: reset", size=15)]
     parts += [line([(left + 196, 264), (left + 226, 264)], "state", dashes="1 4", width=2)]
     parts += [text(left + 236, 269, "state carried", size=15)]
-    words = "Four lanes, one for each scanner, with pages of different lengths; at the start of a page, its lane is reset."
+    words = (
+        "Four lanes, one for each scanner, with pages of different lengths; at the start of a page, its lane is reset."
+    )
     return drawing(520, 284, "Four streams in one batch", words, parts)
 
 
