@@ -64,9 +64,9 @@ def words(record: dict[str, Any]) -> str:
     )
     return (
         f"CPU time of rnnkit relative to the baseline, on one thread, interleaved in one run: lower is faster, 1.00 is "
-        f"equal ({shapes.replace('num_layers', 'layers')}). Measured on {record['date'][:10]} on “{record['processor']}” "
-        f"with torch {record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}. Run `make bench` to repeat the "
-        f"benchmark; the [results](measured/benchmarks.json) are in the repository."
+        f"equal ({shapes.replace('num_layers', 'layers')}). Measured on {record['date'][:10]} on "
+        f"“{record['processor']}” with torch {record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}. "
+        f"Run `make bench` to repeat the benchmark; the [results](measured/benchmarks.json) are in the repository."
     )
 
 
