@@ -70,8 +70,8 @@ def digit_as_rows() -> str:
 def digits_confusion() -> str:
     cell, left, top = 36, 86, 50
     table = measured()["digits"]["confusion"]
-    parts = [text(left + 5 * cell, 20, "predicted digit", colour="line", anchor="middle", size=15)]
-    parts.append(text(26, top + 5 * cell, "true digit", colour="line", size=15, anchor="middle"))
+    parts = [text(left + 5 * cell, 20, "predicted", colour="line", anchor="middle", size=15)]
+    parts.append(text(26, top + 5 * cell, "true", colour="line", size=15, anchor="middle"))
     for digit in range(10):
         parts.append(text(left + (digit + 0.5) * cell, top - 8, str(digit), anchor="middle"))
         parts.append(text(left - 14, top + (digit + 0.5) * cell + 5, str(digit), anchor="middle"))
@@ -187,8 +187,8 @@ def membrane() -> str:
     parts = [rect(chart.across(4.5), chart.top, chart.width / 4, chart.height, fill="output", strength=0.14)]
     parts += chart.axes(range(7), range(-80, 21, 20), x_label="seconds", unit=" mV")
     parts.append(line(chart.at(seconds, ends), "state", width=1))
-    parts.append(text(chart.across(4.5) + 6, chart.top + 16, "held out", colour="output", size=15))
-    words = "Six seconds of voltage, mostly from -70 to -30 mV with spikes up to 4; the last quarter is held out."
+    parts.append(text(chart.across(4.5) + 6, chart.top + 16, "test set", colour="output", size=15))
+    words = "Six seconds of voltage, mostly from -70 to -30 mV with spikes up to 4; the last quarter is the test set."
     return drawing(520, 206, "The voltage of a membrane", words, parts)
 
 
@@ -197,7 +197,7 @@ def membrane_forecast() -> str:
     series, errors = figures["series"], figures["errors"]
     chart = Chart(x=(170, 370), y=(-60, 10), top=84, height=260)
     milliseconds = [170 + step / 2 for step in range(len(series["measured"]))]
-    parts = [*chart.axes(range(170, 371, 50), range(-60, 11, 10), x_label="ms of the held-out part", unit=" mV")]
+    parts = [*chart.axes(range(170, 371, 50), range(-60, 11, 10), x_label="ms of the test set", unit=" mV")]
     shown = {"measured": "measured"} | {
         name: f"{name}: error {errors[name]:.1f} mV (no change: {errors['no change']:.1f} mV)"
         for name in ("state carried", "state reset")
@@ -209,7 +209,7 @@ def membrane_forecast() -> str:
         parts.append(line([(24, 12 + 22 * number), (54, 12 + 22 * number)], colour, width=3, dashes=dashes))
         parts.append(text(64, 17 + 22 * number, shown[name], size=15))
     parts.append(source(chart.left + chart.width / 2, 412))
-    words = "200 ms of the held-out part, as measured and as forecast 5 ms ahead, with the state and without."
+    words = "200 ms of the test set, as measured and as forecast 5 ms ahead, with the state and without."
     return drawing(520, 422, "The voltage, forecast 5 ms ahead", words, parts)
 
 
