@@ -1,10 +1,10 @@
 """Forecast the voltage of a membrane: truncated backpropagation through time on a recording of 12,000 steps.
 
-The series is matplotlib's sample `membrane.dat`: 6 seconds, with a value every 0.5 ms. The task is to predict the voltage
-5 ms later. Gradients reach 10 steps back, to the start of the chunk; the state is carried from chunk to chunk, so it may
-contain older information. The last quarter of the series is the test set. The model is compared with two baselines, no
-change and a linear forecast from the last 100 values, and with the same model trained without carrying its state. Prints
-a table and saves a picture. Needs the extra `examples`.
+The series is matplotlib's sample `membrane.dat`: 6 seconds, with a value every 0.5 ms. The task is to predict the
+voltage 5 ms later. Gradients reach 10 steps back, to the start of the chunk; the state is carried from chunk to chunk,
+so it may contain older information. The last quarter of the series is the test set. The model is compared with two
+baselines, no change and a linear forecast from the last 100 values, and with the same model trained without carrying
+its state. Prints a table and saves a picture. Needs the extra `examples`.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def load_voltage() -> Tensor:
 
 
 class Scale:
-    """Normalizes voltages (inputs) and their changes in `AHEAD` steps (targets), with statistics of the training data."""
+    """Normalizes voltages (inputs) and their changes in `AHEAD` steps (targets) by statistics of the training data."""
 
     def __init__(self, training: Tensor) -> None:
         self.mean, self.deviation = training.mean(), training.std()
@@ -60,7 +60,7 @@ def side_by_side(series: Tensor) -> Tensor:
 
 
 def train(x: Tensor, y: Tensor, *, epochs: int, carry: bool) -> RecurrentModel:
-    """Train chunk by chunk. With `carry`, the state passes from chunk to chunk; otherwise, each chunk starts at zeros."""
+    """Train chunk by chunk; with `carry`, the state passes from chunk to chunk, otherwise chunks start at zeros."""
     torch.manual_seed(0)
     model = build_model(SPEC)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
