@@ -1,4 +1,4 @@
-"""Read handwritten digits row by row: train every installed kind on scikit-learn's 1,797 images of 8x8 pixels.
+"""Classify handwritten digits row by row: train every installed kind on scikit-learn's 1,797 images of 8x8 pixels.
 
 An image is a sequence of 8 steps with 8 features, from its top row to its bottom row. Prints a table and saves a
 picture of the learning curves. Needs the extra `examples`; `python digits.py --help` lists what can be changed.

@@ -1,10 +1,10 @@
-"""Forecast the voltage of a membrane: truncated back-propagation through time on a recording of 12,000 steps.
+"""Forecast the voltage of a membrane: truncated backpropagation through time on a recording of 12,000 steps.
 
-The series is matplotlib's sample `membrane.dat`, 6 seconds with a value every 0.5 ms. The task is the voltage in 5 ms.
-A gradient goes back through 10 steps, one chunk; the state goes on from chunk to chunk, so that what it holds may be
-older. The last quarter of the series is held out. On it the model is compared with the voltage that stays as it is,
-with a linear forecast from the last 100 values, and with the same model trained without carrying its state. Prints a
-table and saves a picture. Needs the extra `examples`.
+The series is matplotlib's sample `membrane.dat`: 6 seconds, with a value every 0.5 ms. The task is to predict the
+voltage 5 ms later. Gradients reach 10 steps back, to the start of the chunk; the state is carried from chunk to chunk,
+so it may contain older information. The last quarter of the series is the test set. The model is compared with two
+baselines, no change and a linear forecast from the last 100 values, and with the same model trained without carrying
+its state. Prints a table and saves a picture. Needs the extra `examples`.
 """
 
 import argparse
@@ -22,26 +22,23 @@ from torch.nn.functional import mse_loss
 
 from rnnkit import RecurrentModel, RecurrentSpec, build_model, detach_state
 
-STEP = 0.5  # ms from one value to the next
+STEP = 0.5  # ms between values
 AHEAD = 10  # steps: 5 ms
-CHUNK = 10  # steps that a gradient goes back
-TRAINING = 9_000  # steps; the rest is held out
-PIECES = 8  # of the training part, side by side in one batch
-LAGS = 100  # values that the linear forecast reads: of 1, 2, 5, 10, 20, 40, 100, 200 and 500 the best for it
+CHUNK = 10  # steps of backpropagation
+TRAINING = 9_000  # steps; the others are the test set
+PIECES = 8  # of the training data: the batch size
+LAGS = 100  # inputs of the linear forecast: the best of 1, 2, 5, 10, 20, 40, 100, 200 and 500
 SPEC = RecurrentSpec(kind="lstm_cell", input_size=1, hidden_size=32, output_size=1, readout="all")
 
 
 def load_voltage() -> Tensor:
-    """The membrane's voltage in mV, `(time,)`."""
+    """Return the voltage in mV, `(time,)`."""
     values = np.fromfile(cbook.get_sample_data("membrane.dat", asfileobj=False), dtype=np.float32)
     return torch.from_numpy(100 * values)
 
 
 class Scale:
-    """Between mV and what the model reads and says: the voltage now, and its change `AHEAD` steps later.
-
-    Both have mean 0 and variance 1, more or less; the held-out part has no say in it.
-    """
+    """Normalizes voltages (inputs) and their changes in `AHEAD` steps (targets) by statistics of the training data."""
 
     def __init__(self, training: Tensor) -> None:
         self.mean, self.deviation = training.mean(), training.std()
@@ -58,12 +55,12 @@ class Scale:
 
 
 def side_by_side(series: Tensor) -> Tensor:
-    """A series as a batch of consecutive pieces, `(pieces, time, 1)`; what is left at its end is left out."""
+    """Return a series as a batch of consecutive pieces, `(pieces, time, 1)`, without the remainder at its end."""
     return series[: len(series) // PIECES * PIECES].reshape(PIECES, -1, 1)
 
 
 def train(x: Tensor, y: Tensor, *, epochs: int, carry: bool) -> RecurrentModel:
-    """Train on chunk after chunk; `carry`: whether each goes on from the state that the one before ended with."""
+    """Train chunk by chunk; with `carry`, the state passes from chunk to chunk, otherwise chunks start at zeros."""
     torch.manual_seed(0)
     model = build_model(SPEC)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
@@ -76,13 +73,13 @@ def train(x: Tensor, y: Tensor, *, epochs: int, carry: bool) -> RecurrentModel:
             mse_loss(predicted, y_chunk).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1)
             optimizer.step()
-            state = detach_state(state) if carry else None  # the values go on, the history ends here
+            state = detach_state(state) if carry else None  # keep the values, detach them
         schedule.step()
     return model.eval()
 
 
 def linear_forecast(voltage: Tensor) -> Tensor:
-    """The least-squares forecast at each step from the last `LAGS` values; the first of them has the index LAGS - 1."""
+    """Return the least-squares forecasts from the last `LAGS` values, from the step LAGS - 1 on."""
     windows = voltage.double().unfold(0, LAGS, 1)
     x = torch.cat([windows, torch.ones(len(windows), 1)], dim=1)
     y = voltage.double()[LAGS - 1 + AHEAD : TRAINING].unsqueeze(1)
@@ -91,17 +88,17 @@ def linear_forecast(voltage: Tensor) -> Tensor:
 
 
 def forecasts(voltage: Tensor, epochs: int) -> dict[str, Tensor]:
-    """From the name of each way to its forecasts for the held-out part, in mV; each looks at the past alone."""
+    """Return the forecasts of each model for the test set, in mV, by name; none depends on future values."""
     scale, training = Scale(voltage[:TRAINING]), voltage[:TRAINING]
     x, y = side_by_side(scale.inputs(training)[:-AHEAD]), side_by_side(scale.targets(training))
-    made = {"stays as it is": voltage, f"linear, {LAGS} values": linear_forecast(voltage)}
-    for name, carry in {"LSTM, state forgotten": False, "LSTM, state carried": True}.items():
+    made = {"no change": voltage, f"linear, {LAGS} values": linear_forecast(voltage)}
+    for name, carry in {"LSTM, state reset": False, "LSTM, state carried": True}.items():
         model = train(x, y, epochs=epochs, carry=carry)
         with torch.no_grad():
-            said = model(scale.inputs(voltage).unsqueeze(0)).squeeze(0)
-        made[name] = scale.forecast(voltage, said)
+            predicted = model(scale.inputs(voltage).unsqueeze(0)).squeeze(0)
+        made[name] = scale.forecast(voltage, predicted)
     held_out = len(voltage) - TRAINING
-    # a forecast stands where it is for; the first held-out value is forecast before the held-out part begins
+    # aligned with the values that they predict; the first one is predicted from training data
     return {name: forecast[:-AHEAD][-held_out:] for name, forecast in made.items()}
 
 
@@ -110,7 +107,7 @@ def root_mean_square_error(forecast: Tensor, measured: Tensor) -> float:
 
 
 def print_table(errors: dict[str, float], console: Console) -> None:
-    table = Table("forecast", title=f"The voltage in {AHEAD * STEP:g} ms, on the held-out quarter")
+    table = Table("forecast", title=f"Voltage in {AHEAD * STEP:g} ms, on the test set")
     table.add_column("root mean square error", justify="right")
     for name, error in errors.items():
         table.add_row(name, f"{error:.2f} mV")
@@ -131,7 +128,7 @@ def draw_recording(axes: Axes, voltage: Tensor) -> None:
     start, end = seconds[TRAINING].item(), seconds[-1].item()
     axes.plot(seconds, voltage, color="black", linewidth=0.5)
     axes.axvspan(start, end, alpha=0.15)
-    axes.text(start, 12, " held out")
+    axes.text(start, 12, " test set")
     axes.set(title="The voltage of a membrane (matplotlib's membrane.dat)", xlabel="s", ylabel="mV")
     axes.set(xlim=(0, end), ylim=(None, 22))
     axes.grid(alpha=0.3)
@@ -142,7 +139,7 @@ def draw_forecasts(axes: Axes, measured: Tensor, made: dict[str, Tensor], steps:
     axes.plot(milliseconds, measured[:steps], color="black", label="measured")
     for (name, forecast), style in zip(made.items(), ("dotted", "solid"), strict=True):
         axes.plot(milliseconds, forecast[:steps], label=name, linestyle=style)
-    axes.set(title=f"The start of the held-out part, forecast {AHEAD * STEP:g} ms ahead", xlabel="ms", ylabel="mV")
+    axes.set(title=f"The start of the test set, predicted {AHEAD * STEP:g} ms ahead", xlabel="ms", ylabel="mV")
     axes.set(xlim=(0, steps * STEP), ylim=(None, 14))
     axes.legend(loc="upper center", ncols=3)
     axes.grid(alpha=0.3)

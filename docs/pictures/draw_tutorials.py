@@ -45,7 +45,7 @@ def legend(x: float, y: float, words: list[str]) -> Iterator[str]:
 def digit_as_rows() -> str:
     cell, gap, left, states = 22, 12, 20, 306
     image = load_digits().images[0] / 16
-    parts = [text(left, 22, "the image"), text(states - 50, 22, "the state")]
+    parts = [text(left, 22, "image"), text(states - 50, 22, "hidden state")]
     for t, row in enumerate(image):
         y = 36 + t * (cell + gap)
         for column, ink in enumerate(row):
@@ -70,8 +70,8 @@ def digit_as_rows() -> str:
 def digits_confusion() -> str:
     cell, left, top = 36, 86, 50
     table = measured()["digits"]["confusion"]
-    parts = [text(left + 5 * cell, 20, "what was read", colour="line", anchor="middle", size=15)]
-    parts.append(text(26, top + 5 * cell, "written", colour="line", size=15, anchor="middle"))
+    parts = [text(left + 5 * cell, 20, "predicted", colour="line", anchor="middle", size=15)]
+    parts.append(text(26, top + 5 * cell, "true", colour="line", size=15, anchor="middle"))
     for digit in range(10):
         parts.append(text(left + (digit + 0.5) * cell, top - 8, str(digit), anchor="middle"))
         parts.append(text(left - 14, top + (digit + 0.5) * cell + 5, str(digit), anchor="middle"))
@@ -83,10 +83,10 @@ def digits_confusion() -> str:
             if count:
                 parts.append(text(x + cell / 2, y + cell / 2 + 5, str(count), anchor="middle"))
     right, all_of_them = sum(table[i][i] for i in range(10)), sum(map(sum, table))
-    parts.append(text(left + 5 * cell, top + 10 * cell + 24, f"{right} of {all_of_them} read right", anchor="middle"))
+    parts.append(text(left + 5 * cell, top + 10 * cell + 24, f"{right} of {all_of_them} correct", anchor="middle"))
     parts.append(source(left + 5 * cell, top + 10 * cell + 46))
-    words = "A table of 10 by 10: the rows are what was written, the columns what was read. Most are on the diagonal."
-    return drawing(500, 468, "Which digit was read for which", words, parts)
+    words = "A table of 10 by 10: the rows are the true digits, the columns the predictions. Most are on the diagonal."
+    return drawing(500, 468, "Confusion matrix of the digits", words, parts)
 
 
 def digits_curves() -> str:
@@ -100,7 +100,7 @@ def digits_curves() -> str:
         parts += [line(points, colour, width=2.5, dashes=dashes), *[dot(x, y, colour) for x, y in points]]
     parts += legend(400, 160, list(accuracies))
     parts.append(source(chart.left + chart.width / 2, 302))
-    words = "The share of the test images read right after each epoch: all three kinds end above 90 percent."
+    words = "Test accuracy after each epoch: all three kinds end above 90 percent."
     return drawing(520, 312, "Learning curves of three kinds", words, parts)
 
 
@@ -111,7 +111,7 @@ def names_by_batch() -> str:
     figures = measured()["variable_lengths"]
     sizes, other = figures["batch_sizes"], 100 * figures["other"]
     chart = Chart(x=(1, sizes[-1]), y=(30, 100), logarithmic=True)
-    parts = [*chart.axes([1, 2, 4, 8, 16, 32, 64, 128, 256], range(30, 101, 10), x_label="names in a batch", unit=" %")]
+    parts = [*chart.axes([1, 2, 4, 8, 16, 32, 64, 128, 256], range(30, 101, 10), x_label="batch size", unit=" %")]
     parts.append(line([(chart.left, chart.up(other)), (chart.left + chart.width, chart.up(other))], dashes="1 3"))
     parts.append(
         text(chart.left + chart.width, chart.up(other) - 6, "always “other”", colour="line", anchor="end", size=15)
@@ -150,27 +150,29 @@ def scanners() -> str:
         parts.append(line([(left, y + high / 2), (left + wide, y + high / 2)], "state", dashes="1 4", width=2))
     step = left + 11.4 * digit
     parts.append(rect(step, 22, 7, 194, fill="state", strength=0.9, radius=3))
-    parts.append(text(step + 4, 14, "one step: a batch of four rows", anchor="middle", size=15, colour="state"))
+    parts.append(text(step + 4, 14, "one step: a batch of size 4", anchor="middle", size=15, colour="state"))
     parts.append(arrow((left, 236), (left + wide, 236)))
     parts.append(text(left - 10, 241, "time", anchor="end", size=15, colour="line"))
-    parts += [line([(left, 256), (left, 272)], "gate", width=3), text(left + 12, 269, "a page begins: reset", size=15)]
+    parts += [line([(left, 256), (left, 272)], "gate", width=3), text(left + 12, 269, "new page: reset", size=15)]
     parts += [line([(left + 196, 264), (left + 226, 264)], "state", dashes="1 4", width=2)]
-    parts += [text(left + 236, 269, "the state goes on", size=15)]
-    words = "Four lanes, one for each scanner, with pages of different length; where one begins, that lane is reset."
+    parts += [text(left + 236, 269, "state carried", size=15)]
+    words = (
+        "Four lanes, one for each scanner, with pages of different lengths; at the start of a page, its lane is reset."
+    )
     return drawing(520, 284, "Four streams in one batch", words, parts)
 
 
 def digits_after_rows() -> str:
     shares = [100 * share for share in measured()["streaming"]["after_row"]]
     chart = Chart(x=(0.4, 8.6), y=(0, 100), height=190)
-    parts = [*chart.axes(range(1, 9), range(0, 101, 20), x_label="rows of the digit that have come", unit=" %")]
+    parts = [*chart.axes(range(1, 9), range(0, 101, 20), x_label="rows of the digit seen so far", unit=" %")]
     for row, share in enumerate(shares, start=1):
         x, y = chart.across(row) - 18, chart.up(share)
         parts.append(rect(x, y, 36, chart.bottom - y, fill="state", strength=0.35, stroke="state", radius=3))
         parts.append(text(x + 18, y - 5 if share < 95 else y + 16, f"{share:.0f}", anchor="middle", size=15))
     parts.append(source(chart.left + chart.width / 2, 272))
-    words = "The share of digits that were right after each of their eight rows: it grows to above 85 percent."
-    return drawing(520, 282, "When does it know?", words, parts)
+    words = "Accuracy after each of the eight rows of a digit: it grows to above 85 percent."
+    return drawing(520, 282, "Accuracy after each row", words, parts)
 
 
 # truncated_bptt.md
@@ -185,8 +187,8 @@ def membrane() -> str:
     parts = [rect(chart.across(4.5), chart.top, chart.width / 4, chart.height, fill="output", strength=0.14)]
     parts += chart.axes(range(7), range(-80, 21, 20), x_label="seconds", unit=" mV")
     parts.append(line(chart.at(seconds, ends), "state", width=1))
-    parts.append(text(chart.across(4.5) + 6, chart.top + 16, "held out", colour="output", size=15))
-    words = "Six seconds of voltage, mostly from -70 to -30 mV with spikes up to 4; the last quarter is held out."
+    parts.append(text(chart.across(4.5) + 6, chart.top + 16, "test set", colour="output", size=15))
+    words = "Six seconds of voltage, mostly from -70 to -30 mV with spikes up to 4; the last quarter is the test set."
     return drawing(520, 206, "The voltage of a membrane", words, parts)
 
 
@@ -195,10 +197,10 @@ def membrane_forecast() -> str:
     series, errors = figures["series"], figures["errors"]
     chart = Chart(x=(170, 370), y=(-60, 10), top=84, height=260)
     milliseconds = [170 + step / 2 for step in range(len(series["measured"]))]
-    parts = [*chart.axes(range(170, 371, 50), range(-60, 11, 10), x_label="ms of the held-out part", unit=" mV")]
+    parts = [*chart.axes(range(170, 371, 50), range(-60, 11, 10), x_label="ms of the test set", unit=" mV")]
     shown = {"measured": "measured"} | {
-        name: f"{name}: off by {errors[name]:.1f} mV (no change: {errors['stays as it is']:.1f} mV)"
-        for name in ("state carried", "state forgotten")
+        name: f"{name}: error {errors[name]:.1f} mV (no change: {errors['no change']:.1f} mV)"
+        for name in ("state carried", "state reset")
     }
     for number, name in enumerate(shown):
         colour, dashes = [("line", ""), ("state", ""), ("input", "3 2")][number]
@@ -207,7 +209,7 @@ def membrane_forecast() -> str:
         parts.append(line([(24, 12 + 22 * number), (54, 12 + 22 * number)], colour, width=3, dashes=dashes))
         parts.append(text(64, 17 + 22 * number, shown[name], size=15))
     parts.append(source(chart.left + chart.width / 2, 412))
-    words = "200 ms of the held-out part, as measured and as forecast 5 ms ahead, with the state and without."
+    words = "200 ms of the test set, as measured and as forecast 5 ms ahead, with the state and without."
     return drawing(520, 422, "The voltage, forecast 5 ms ahead", words, parts)
 
 

@@ -52,7 +52,7 @@ def lengths() -> dict[str, Any]:
     return {
         "batch_sizes": names["batch_sizes"],
         "shares": rounded(names["shares"]),
-        "other": names["sorts"].count("other") / len(names["sorts"]),
+        "other": names["classes"].count("other") / len(names["classes"]),
     }
 
 
@@ -64,7 +64,7 @@ def truncated() -> dict[str, Any]:
     names = names_of("truncated_bptt")
     voltage, change, start = names["voltage"], names["change"], names["TRAINING"]
     ahead = names["AHEAD"]
-    in_mv = {name: voltage[:-ahead] + change * said[:, 0] for name, said in names["said"].items()}
+    in_mv = {name: voltage[:-ahead] + change * each[:, 0] for name, each in names["predictions"].items()}
     forecasts = {name: forecast[start - ahead :][SHOWN].tolist() for name, forecast in in_mv.items()}
     return {
         "errors": rounded(names["errors"], 2),

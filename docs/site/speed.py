@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[1] / "measured"
 FIGURES, TABLE = FOLDER / "benchmarks.json", FOLDER / "benchmarks.md"
 SHAPES = ("medium", "long")
 WHATS = ("forward", "training")
-# whom each kind is compared with: the same network as one would write it, or get it, without rnnkit
+# baselines: the same networks without rnnkit
 AGAINST = {
     "rnn": "torch.nn",
     "gru": "torch.nn",
@@ -34,10 +34,10 @@ MODULES = {"rnn_cell": "RNNCell", "gru_cell": "GRUCell", "lstm_cell": "LSTMCell"
 
 
 def ratio(record: dict[str, Any], kind: str, what: str, shape: str) -> float:
-    """Rnnkit's time as a part of the other's.
+    """Return the time of rnnkit divided by the time of the baseline.
 
     Raises:
-        LookupError: it is not among the figures, or more than once.
+        LookupError: the figures have no such record, or several.
     """
     wanted = {"what": what, "kind": kind, "shape": shape, "against": AGAINST[kind], "threads": 1}
     found = [each["ratio"] for each in record["results"] if wanted.items() <= each.items()]
@@ -48,7 +48,7 @@ def ratio(record: dict[str, Any], kind: str, what: str, shape: str) -> float:
 
 def table(record: dict[str, Any]) -> str:
     heads = [f"{what}, {shape}" for shape in SHAPES for what in WHATS]
-    lines = [f"| kind | compared with | {' | '.join(heads)} |", f"|---|---|{'--:|' * len(heads)}"]
+    lines = [f"| kind | baseline | {' | '.join(heads)} |", f"|---|---|{'--:|' * len(heads)}"]
     for kind, against in AGAINST.items():
         other = WORDS[against].format(module=MODULES.get(kind, kind.upper()))
         figures = [f"{ratio(record, kind, what, shape):.2f}" for shape in SHAPES for what in WHATS]
@@ -63,10 +63,10 @@ def words(record: dict[str, Any]) -> str:
         for name in SHAPES
     )
     return (
-        f"rnnkit's CPU time as a part of the other's, on one thread, interleaved in one run: 1.00 is the same, less is "
-        f"quicker ({shapes.replace('num_layers', 'layers')}). Taken on {record['date'][:10]} on the processor "
-        f"“{record['processor']}” with torch {record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}; "
-        f"`make bench` measures them again, and [the figures](measured/benchmarks.json) are in the tree."
+        f"CPU time of rnnkit relative to the baseline, on one thread, interleaved in one run: lower is faster, 1.00 is "
+        f"equal ({shapes.replace('num_layers', 'layers')}). Measured on {record['date'][:10]} on "
+        f"“{record['processor']}” with torch {record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}. "
+        f"Run `make bench` to repeat the benchmark; the [results](measured/benchmarks.json) are in the repository."
     )
 
 

@@ -1,4 +1,4 @@
-"""The examples of streaming inference and truncated BPTT, and the cell of a tutorial."""
+"""The examples of padded text, streaming inference and truncated BPTT, and the cell of a tutorial."""
 
 import re
 import subprocess
@@ -31,6 +31,33 @@ def module(name):
     loaded = module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
+
+
+# padded_classifier.py
+
+
+def test_classifier_beats_the_baseline():
+    printed = printed_by("padded_classifier.py")
+    accuracies = [float(percent) for percent in re.findall(r"test accuracy ([\d.]+)%", printed)]
+    assert len(accuracies) == 6
+    assert accuracies[-1] > 80
+    assert "eacute: letter\nhookrightarrow: arrow\n" in printed
+
+
+def test_scores_of_a_padded_text_are_those_of_the_text_alone():
+    example = module("padded_classifier")
+    model = build_model(example.SPEC).eval()
+    train, test = example.load_data()
+    assert (len(train), len(test)) == (1532, 500)
+    tokens, lengths, labels = example.collate(test[:8])
+    assert len(set(lengths.tolist())) > 1
+    scores = model(tokens, lengths=lengths)
+    for each, (text, label), expected in zip(scores, test, labels, strict=False):
+        torch.testing.assert_close(each, model(text.unsqueeze(0))[0])
+        assert label == expected
+    other_padding = tokens.masked_fill(torch.arange(tokens.shape[1]) >= lengths[:, None], 7)
+    assert not torch.equal(other_padding, tokens)
+    torch.testing.assert_close(model(other_padding, lengths=lengths), scores)
 
 
 # stream.py

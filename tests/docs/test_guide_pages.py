@@ -93,7 +93,7 @@ def test_figures_support_the_text():
     assert round(100 * names["other"]) == 57, "variable_lengths.md says so"
     assert max(shares["without lengths"]) <= shares["with lengths"][0]
     assert min(shares["lengths in training only"]) < names["other"] < shares["with lengths"][0]
-    assert forecast["errors"]["state carried"] < forecast["errors"]["state forgotten"]
+    assert forecast["errors"]["state carried"] < forecast["errors"]["state reset"]
 
 
 # pictures

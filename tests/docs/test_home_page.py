@@ -50,6 +50,12 @@ def test_home_includes_the_table_and_the_picture():
     assert included == ["docs/pictures/unrolled.svg", "docs/measured/benchmarks.md"]
 
 
+def test_home_starts_with_the_page_for_readers_who_have_code():
+    links = re.findall(r"\]\(([^)]+)\)", HOME)
+    assert links[0] == "how_to/coming_from.md"
+    assert "examples/padded_classifier.py" in links
+
+
 def test_picture_is_up_to_date():
     drawn = unrolled.FILE.read_text(encoding="utf-8")
     assert drawn == unrolled.picture(), "run python -m docs.pictures.unrolled"
