@@ -29,6 +29,11 @@ def collapsed(summary: str, text: str) -> str:
     return f'<details markdown="1">\n<summary>{escape(summary)}</summary>\n\n{text}\n\n</details>'
 
 
+def side_by_side(*parts: str) -> str:
+    """Markdown in one row where the page is wide enough."""
+    return "\n\n".join(['<div class="rnnkit-columns" markdown="1">', *parts, "</div>"])
+
+
 def figure(svg: str, caption: str) -> str:
     """A drawing with its caption, which is HTML."""
     return (
