@@ -11,8 +11,8 @@ from docs.pictures.shapes import arrow, drawing, rect, text
 FILE = Path(__file__).with_suffix(".svg")
 WIDTH = 400
 ROW, TOP = 82, 38  # the height of a row, and the middle of the first
-QUESTION, ANSWER = (222, 56), (124, 56)
-LEFT, RIGHT = 113, 337  # the middles of questions and answers
+QUESTION, ANSWER = (216, 56), (138, 56)
+LEFT, RIGHT = 110, 329  # the middles of questions and answers
 # two lines of a question, the answer for yes as the title of its page, the page, and kinds to begin with
 QUESTIONS = (
     ("Recall values by key that", "were read long before?", "Matrix states", "families/matrix.html", "gla"),

@@ -7,6 +7,7 @@ import json
 from rnnkit import InputError
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.links import NO_LINKS, Links
+from rnnkit_cards.markdown import side_by_side
 from rnnkit_cards.measurements import Measurements
 from rnnkit_cards.sections.capability_table import capabilities
 from rnnkit_cards.sections.cost import parameters, speed
@@ -44,12 +45,10 @@ def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS)
         equation(card, links),
         differences(card),
         options(card, links),
-        shapes(card, links),
-        example(card, links),
+        side_by_side(example(card, links), shapes(card, links)),
         capabilities(card, measurements, links),
-        learning(measurements),
         speed(measurements),
-        parameters(card),
+        side_by_side(parameters(card), learning(measurements)),
         references(card, links),
         generated_by(card),
     ]

@@ -30,8 +30,12 @@ def collapsed(summary: str, text: str) -> str:
 
 
 def side_by_side(*parts: str) -> str:
-    """Markdown in one row where the page is wide enough."""
-    return "\n\n".join(['<div class="rnnkit-columns" markdown="1">', *parts, "</div>"])
+    """Markdown in columns where the page is wide enough."""
+    return _div("\n\n".join(_div(part, "rnnkit-column") for part in parts), "rnnkit-columns")
+
+
+def _div(text: str, css: str) -> str:
+    return f'<div class="{css}" markdown="1">\n\n{text}\n\n</div>'
 
 
 def figure(svg: str, caption: str) -> str:

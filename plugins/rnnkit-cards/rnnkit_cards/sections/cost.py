@@ -50,7 +50,7 @@ def parameters(card: CardContext) -> str:
         "multiply-adds (MACs) per step": "not known" if adds is None else f"{adds:,}",
     }
     text = f"One layer with {sizes} in {summary.dtype}, without a readout:"
-    return f"## Parameters\n\n{text}\n\n{table(list(costs), [list(costs.values())])}"
+    return f"## Parameters\n\n{text}\n\n{table(['quantity', 'value'], [list(each) for each in costs.items()], right=(1,))}"
 
 
 def layer_summary(card: CardContext) -> ModelSummary | str:
