@@ -16,7 +16,13 @@ LEFT, RIGHT = 110, 329  # the middles of questions and answers
 # two lines of a question, the answer for yes as the title of its page, the page, and kinds to begin with
 QUESTIONS = (
     ("Recall values by key that", "were read long before?", "Matrix states", "families/matrix.html", "gla"),
-    ("Train in parallel over time,", "on thousands of steps?", "Linear recurrences", "families/linear.html", "mingru, lru"),
+    (
+        "Train in parallel over time,",
+        "on thousands of steps?",
+        "Linear recurrences",
+        "families/linear.html",
+        "mingru, lru",
+    ),
     ("Irregular time steps,", "or physical signals?", "Continuous time", "families/continuous.html", "cfc, lem"),
     ("Layer norm, zoneout, or", "per-sample gradients?", "Cell stacks", "families/gated.html", "lstm_cell, gru_cell"),
     ("Fewer parameters", "and a smaller state?", "gru", "gru.html", "or fastgrnn, mgu"),
@@ -30,7 +36,7 @@ DESCRIPTION = (
 )
 
 
-def answer(x: float, y: float, name: str, page: str, kinds: str, css: str) -> str:
+def answer(x: float, y: float, *, name: str, page: str, kinds: str, css: str) -> str:
     words = text(x, y - 4, escape(name), "strong") + text(x, y + 15, escape(kinds), "small")
     return f'<a href="{page}">{rect(x, y, *ANSWER, css)}{words}</a>'
 
@@ -44,8 +50,9 @@ def rows() -> Iterator[str]:
         yield text((LEFT + RIGHT + QUESTION[0] / 2 - ANSWER[0] / 2) / 2, y - 8, "yes", "small")
         yield arrow([(LEFT, y + QUESTION[1] / 2), (LEFT, y + ROW - QUESTION[1] / 2)])
         yield text(LEFT + 10, y + ROW / 2 + 4, "no", "small start")
-        yield answer(RIGHT, y, name, page, kinds, "state")
-    yield answer(LEFT, TOP + len(QUESTIONS) * ROW, *LAST, "output")
+        yield answer(RIGHT, y, name=name, page=page, kinds=kinds, css="state")
+    name, page, kinds = LAST
+    yield answer(LEFT, TOP + len(QUESTIONS) * ROW, name=name, page=page, kinds=kinds, css="output")
 
 
 def picture() -> str:

@@ -52,7 +52,9 @@ def _ratios(record: dict[str, Any]) -> str:
     rows = [
         (f"`{kind}`", *(_ratio(record, what, kind, count) for count in threads for what in columns)) for kind in KINDS
     ]
-    return "Time of a batch of sequences relative to the eager model; lower is faster:\n\n" + _table(("kind", *heads), rows)
+    return "Time of a batch of sequences relative to the eager model; lower is faster:\n\n" + _table(
+        ("kind", *heads), rows
+    )
 
 
 def _steps(record: dict[str, Any]) -> str:
@@ -64,7 +66,7 @@ def _steps(record: dict[str, Any]) -> str:
         rows.append((f"`{kind}`", *bare, *cells))
     heads = ("kind", "torch.nn", *STEP_MODES)
     introduction = (
-        "Latency of one step at batch size 1, in microseconds, and relative to torch.nn in parentheses. The baseline is "
+        "Latency of one step at batch size 1 in microseconds, and in parentheses relative to torch.nn. The baseline is "
         "the module of torch.nn with one time step, or its cells; for `mgu`, those of GRU:"
     )
     return f"{introduction}\n\n{_table(heads, rows)}"
@@ -73,7 +75,8 @@ def _steps(record: dict[str, Any]) -> str:
 def _machine(record: dict[str, Any]) -> str:
     sizes = ", ".join(f"{name.removesuffix('_size')} {size}" for name, size in record["shapes"][SHAPE].items())
     gflops = " and ".join(
-        f"{value:.0f} GFLOP/s on {count} thread{'s' * (count != '1')}" for count, value in record["matmul_gflops"].items()
+        f"{value:.0f} GFLOP/s on {count} thread{'s' * (count != '1')}"
+        for count, value in record["matmul_gflops"].items()
     )
     return (
         f"Measured with {sizes.replace('num_layers', 'layers')}, on {record['date'][:10]}, on the processor "

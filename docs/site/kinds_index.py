@@ -68,7 +68,7 @@ FAMILIES = {
 }
 FRONT_MATTER = """\
 ---
-description: "Choose a recurrent model: a decision diagram, and a table with sizes, costs and measured times of every kind."
+description: "Choose a recurrent model: a decision diagram, and a table with sizes, costs and times of every kind."
 styles: [assets/stylesheets/kinds.css]
 scripts: [assets/javascripts/kinds_table.js]
 hide: [navigation, toc]
@@ -103,10 +103,10 @@ with its equation, a drawing of one step, options, shapes, an example and measur
   example.
 
 Speed on a CPU depends on the kernels more than on the network. With [`rnnkit-kernels`](../explanation/plans.md) and a
-`hidden_size` of {long_size}, a forward pass over {long_steps} steps takes {gru_long} times the time of `torch.nn.LSTM` for
-`gru`, and {rnn_long} times for `rnn`. Without it, `gru` is several times slower, because torch has no fused CPU kernel for
-`nn.GRU`. On a GPU the ratios are different again. To choose by cost, use the bytes and multiply-adds in the table, which
-do not depend on kernels.
+`hidden_size` of {long_size}, a forward pass over {long_steps} steps takes {gru_long} times the time of `torch.nn.LSTM`
+for `gru`, and {rnn_long} times for `rnn`. Without it, `gru` is several times slower, because torch has no fused CPU
+kernel for `nn.GRU`. On a GPU the ratios are different again. To choose by cost, use the bytes and multiply-adds in the
+table, which do not depend on kernels.
 
 All kinds support streaming inference, variable-length sequences, `torch.compile`, and export to ONNX and `torch.export`
 with dynamic batch size and number of steps.
@@ -114,11 +114,11 @@ with dynamic batch size and number of steps.
 ## All kinds
 """
 NOTES = """\
-*Parameters*, *weights*, *state* and *multiply-adds* are those of one layer with `input_size` 64 and `hidden_size` 128, in
-float32; the state is that of one sequence. *Parallel* kinds compute all steps of a sequence at once in training, with a
-scan. *Forward* and *training* are CPU times relative to `torch.nn.LSTM` on one thread with `rnnkit-kernels`, for {sizes};
-differences of a few percent are noise. *Digits* is the test accuracy on a small classification task after {epochs} epochs,
-with a random variation of about one percent. See each card for details.
+*Parameters*, *weights*, *state* and *multiply-adds* are those of one layer with `input_size` 64 and `hidden_size` 128,
+in float32; the state is that of one sequence. *Parallel* kinds compute all steps of a sequence at once in training,
+with a scan. *Forward* and *training* are CPU times relative to `torch.nn.LSTM` on one thread with `rnnkit-kernels`, for
+{sizes}; differences of a few percent are noise. *Digits* is the test accuracy on a small classification task after
+{epochs} epochs, with a random variation of about one percent. See each card for details.
 
 {measured_on}
 """

@@ -60,8 +60,8 @@ def page_text(record: dict[str, Any], page: str) -> str:
 
 def _introduction(record: dict[str, Any]) -> Iterator[str]:
     versions = ", ".join(f"{tool} {each.partition('+')[0]}" for tool, each in record["versions"].items())
-    yield "✓ works unchanged; +N works with N additional lines; ✗ does not work, and the notes below give the reason and"
-    yield "an alternative. An empty cell: not applicable. `nbrc` is the kind of"
+    yield "✓ works unchanged; +N works with N additional lines; ✗ does not work: the notes below give the reason and an"
+    yield "alternative. An empty cell: not applicable. `nbrc` is the kind of"
     yield "[an example plugin](../plugins/example.md) and represents custom cells."
     yield ""
     yield f"Run on {record['date']} with {versions}."

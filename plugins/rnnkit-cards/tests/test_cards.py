@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
+from docs.pictures import choose
 from docs.site.example_plugin import example_installed
 from docs.site.kinds import FOLDER, pages
 from docs.site.kinds_index import ENTRIES
@@ -404,12 +405,24 @@ def test_advice_agrees_with_measurements():
     ratios = {key: each["milliseconds"] / each["lstm_milliseconds"] for key, each in times.items()}
     gru, rnn = ratios["gru", "long"], ratios["rnn", "long"]
     assert f"takes {gru:.1f} times the time of `torch.nn.LSTM` for `gru`, and {rnn:.1f} times" in " ".join(text.split())
-    assert all(each["outcome"] == "passed" for kind in KINDS for each in measured(kind)["checks"] if "onnx" in each["check"])
+    exports = [each for kind in KINDS for each in measured(kind)["checks"] if "onnx" in each["check"]]
+    assert {each["outcome"] for each in exports} == {"passed"}
     assert all(measured(kind)["learning"]["accuracies"][-1] > 0.5 for kind in KINDS)
     refused = {"vmap_equals_loop", "per_sample_gradients"}
     for kind in KINDS:
         outcomes = {each["outcome"] for each in measured(kind)["checks"] if each["check"] in refused}
         assert outcomes == ({"not applicable"} if kind in {"rnn", "lstm", "gru"} else {"passed"})
+
+
+def test_decision_diagram_links_to_existing_pages():
+    drawn = choose.FILE.read_text(encoding="utf-8")
+    assert drawn == choose.picture(), "run python -m docs.pictures.choose"
+    pages = re.findall(r'href="(.+?)\.html"', drawn)
+    assert len(pages) == len(choose.QUESTIONS) + 1
+    assert [page for page in pages if not (FOLDER / f"{page}.md").is_file()] == []
+    named = {name for *_, names in choose.QUESTIONS for name in re.findall(r"\w+", names)} - {"or"}
+    assert named
+    assert named <= {*KINDS}
 
 
 # Measurements

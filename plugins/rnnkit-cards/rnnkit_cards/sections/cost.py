@@ -16,9 +16,9 @@ def speed(measurements: Measurements) -> str:
     """Times at each shape relative to torch's LSTM, with the date and the machine."""
     rows = [[_shape(each), _ratio(each.forward), _ratio(each.training)] for each in measurements.speed]
     intro = (
-        "Time relative to `torch.nn.LSTM` of the same sizes; lower is faster. CPU time on one thread, the two interleaved "
-        "in one run, the median of the five shortest times of each; differences of a few percent are noise. The ratios "
-        "are those of torch's CPU kernels, and differ on a GPU."
+        "Time relative to `torch.nn.LSTM` of the same sizes; lower is faster. CPU time on one thread, the two "
+        "interleaved in one run, the median of the five shortest times of each; differences of a few percent are "
+        "noise. The ratios are those of torch's CPU kernels, and differ on a GPU."
     )
     times = table(["shape", "forward", "training"], rows, right=(1, 2))
     return "\n\n".join(["## Speed", intro, times, measured_on(measurements)])
@@ -50,7 +50,8 @@ def parameters(card: CardContext) -> str:
         "multiply-adds (MACs) per step": "not known" if adds is None else f"{adds:,}",
     }
     text = f"One layer with {sizes} in {summary.dtype}, without a readout:"
-    return f"## Parameters\n\n{text}\n\n{table(['quantity', 'value'], [list(each) for each in costs.items()], right=(1,))}"
+    rows = [list(each) for each in costs.items()]
+    return f"## Parameters\n\n{text}\n\n{table(['quantity', 'value'], rows, right=(1,))}"
 
 
 def layer_summary(card: CardContext) -> ModelSummary | str:
