@@ -45,14 +45,16 @@ def _files(record: dict[str, Any]) -> str:
 def _ratios(record: dict[str, Any]) -> str:
     threads = sorted({each["threads"] for each in record["results"] if each["what"].startswith("forward: ")})
     columns = {f"forward: {mode}": mode for mode in MODES} | _TRAINING
-    # a record that was made before training was measured has no column of it
+    # older records do not contain training
     measured = {each["what"] for each in (*record["results"], *record["failures"])}
     columns = {what: head for what, head in columns.items() if what in measured or what not in _TRAINING}
     heads = [f"{head}, {count} thread{'s' * (count > 1)}" for count in threads for head in columns.values()]
     rows = [
         (f"`{kind}`", *(_ratio(record, what, kind, count) for count in threads for what in columns)) for kind in KINDS
     ]
-    return "Time of a batch of sequences, divided by that of the eager model:\n\n" + _table(("kind", *heads), rows)
+    return "Time of a batch of sequences relative to the eager model; lower is faster:\n\n" + _table(
+        ("kind", *heads), rows
+    )
 
 
 def _steps(record: dict[str, Any]) -> str:
@@ -64,21 +66,23 @@ def _steps(record: dict[str, Any]) -> str:
         rows.append((f"`{kind}`", *bare, *cells))
     heads = ("kind", "torch.nn", *STEP_MODES)
     introduction = (
-        "One step at batch size 1, in microseconds, and divided by that of torch.nn: its module with time 1, or its "
-        "cells; for `mgu`, those of GRU:"
+        "Latency of one step at batch size 1 in microseconds, and in parentheses relative to torch.nn. The baseline is "
+        "the module of torch.nn with one time step, or its cells; for `mgu`, those of GRU:"
     )
     return f"{introduction}\n\n{_table(heads, rows)}"
 
 
 def _machine(record: dict[str, Any]) -> str:
     sizes = ", ".join(f"{name.removesuffix('_size')} {size}" for name, size in record["shapes"][SHAPE].items())
-    gflops = " and ".join(f"{value:.0f} on {count}" for count, value in record["matmul_gflops"].items())
+    gflops = " and ".join(
+        f"{value:.0f} GFLOP/s on {count} thread{'s' * (count != '1')}"
+        for count, value in record["matmul_gflops"].items()
+    )
     return (
-        f"Measured at {sizes.replace('num_layers', 'layers')}, on {record['date'][:10]}, on the processor "
+        f"Measured with {sizes.replace('num_layers', 'layers')}, on {record['date'][:10]}, on the processor "
         f"“{record['processor']}” with torch {record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}: CPU "
-        f"time on one thread, wall-clock time on two, the modes of a kind in turn. Matrix products reach (GFLOP/s, "
-        f"by number of threads) {gflops}. `{REMEASURE}` measures "
-        f"again; [the figures](../measured/export.json) are in the tree."
+        f"time on one thread, wall-clock time on two, the modes of a kind interleaved. Matrix products reach "
+        f"{gflops}. To measure again, run `{REMEASURE}`; see [the data](../measured/export.json)."
     )
 
 
@@ -132,7 +136,7 @@ def main() -> int:
     if "--check" not in sys.argv:
         TABLE.write_text(made, encoding="utf-8")
     elif TABLE.read_text(encoding="utf-8") != made:
-        print(f"{TABLE} is not what {FIGURES} says: run python -m docs.site.export")
+        print(f"{TABLE} is out of date: run python -m docs.site.export")
         return 1
     return 0
 

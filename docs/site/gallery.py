@@ -13,15 +13,15 @@ from rnnkit_cards import draw_step
 
 FRONT_MATTER = """\
 ---
-description: "One step of every kind, drawn from its equation: what is added, multiplied and gated, side by side."
+description: "The computation of one step of every kind, drawn from its equation, side by side."
 styles: [assets/stylesheets/kinds.css]
 hide: [toc]
 ---
 
 # Gallery of steps
 
-One step of each kind, drawn from the equation on its card, where a legend explains the symbols. Kinds whose equation
-cannot be drawn, such as those with a loop within a step, are named below their family.
+One step of each kind, drawn from its equation. The model card of each kind has a legend. Kinds whose equation cannot be
+drawn, such as those with a loop inside the step, are listed below their family.
 """
 
 
@@ -52,7 +52,7 @@ def _section(family: str, names: list[str]) -> Iterator[str]:
 def _figure(names: list[str], svg: str) -> str:
     bare = [escape(name.rpartition("/")[2]) for name in names]
     links = ", ".join(f'<a href="{name}.html"><code>{name}</code></a>' for name in bare)
-    # it scrolls where the drawing is wider, which the keyboard must reach
+    # a wide drawing scrolls, so the keyboard must reach it
     scrolling = f'<div role="group" tabindex="0" aria-label="One step of {", ".join(bare)}">\n{svg}\n</div>'
     return f"<figure>\n{scrolling}\n<figcaption>{links}</figcaption>\n</figure>"
 
@@ -65,7 +65,7 @@ def _drawing(name: str) -> str:
         svg = draw_step(equation, title=f"One step of {name}").svg
     except UnreadableEquationError:
         return ""
-    # larger than on the cards, where some subscripts of subscripts are small
+    # larger than on the cards, where nested subscripts are small
     return re.sub(r'width="(\d+)"(.*?)min-width:\d+px', _wider, svg, count=1)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
+from docs.site import speed
+
 FOLDER = Path(__file__).parents[1] / "measured"
 OURS = "rnnkit"
 PEERS = {"forward": ("torch.nn", "ONNX Runtime", "JAX"), "training": ("torch.nn", "JAX")}
@@ -30,10 +32,10 @@ def _sizes(record: dict[str, Any]) -> str:
 
 def _measured(record: dict[str, Any], name: str) -> str:
     return (
-        f"Measured on {record['date'][:10]} on the processor “{record['processor']}”, one thread, interleaved in one "
-        f"run; a matrix product of torch reaches {record['matmul_gflops']:.0f} GFLOP/s there. torch "
-        f"{record['torch'].partition('+')[0]}, rnnkit {record['rnnkit']}. `python -m benchmarks.{name}` measures "
-        f"again, and [the figures](../measured/{name}.json) are in the tree."
+        f"Measured on {record['date'][:10]} on one thread of the processor “{record['processor']}”, on which a matrix "
+        f"product of torch reaches {record['matmul_gflops']:.0f} GFLOP/s, interleaved in one run, with torch "
+        f"{record['torch'].partition('+')[0]} and rnnkit {record['rnnkit']}. To measure again, run `python -m "
+        f"benchmarks.{name}`; see [the data](../measured/{name}.json)."
     )
 
 
@@ -45,13 +47,22 @@ def peers_text() -> str:
     times = {(each["shape"], each["kind"], each["what"]): each["times"] for each in record["results"]}
     for shape, kind in dict.fromkeys((shape, kind) for shape, kind, _ in times):
         ratios = [
-            f"{times[shape, kind, what][OURS] / times[shape, kind, what][peer]:.2f}"
+            f"{_ratio(times[shape, kind, what], kind, what, shape, peer):.2f}"
             for what, peers in PEERS.items()
             for peer in peers
         ]
         lines.append(f"| {shape} | [`{kind}`](../kinds/{kind}.md) | {' | '.join(ratios)} |")
-    note = f"CPU time of a model of rnnkit as a part of the other's; less is faster ({_sizes(record)})."
+    note = (
+        f"CPU time of the rnnkit model divided by that of the other library; lower is faster ({_sizes(record)}). The "
+        f"ratios to torch.nn at {' and '.join(speed.SHAPES)} are those of the table on Home."
+    )
     return "\n".join(lines) + f"\n\n{note} {_measured(record, 'peers')}\n"
+
+
+def _ratio(times: dict[str, float], kind: str, what: str, shape: str, peer: str) -> float:
+    if peer == "torch.nn" and shape in speed.SHAPES:  # one record of each quantity
+        return speed.ratio(_load("benchmarks"), kind, what, shape)
+    return times[OURS] / times[peer]
 
 
 def cells_text() -> str:
@@ -63,7 +74,7 @@ def cells_text() -> str:
     lines += [f"| {each['name']} | {' | '.join(f'{ratio:.2f}' for ratio in each['ratios'])} |" for each in results]
     means = [geometric_mean(column) for column in zip(*[each["ratios"] for each in results], strict=True)]
     lines.append(f"| **geometric mean** | {' | '.join(f'**{mean:.2f}**' for mean in means)} |")
-    note = f"CPU time in rnnkit as a part of that of torchrecurrent's own layer; less is faster ({_sizes(record)})."
+    note = f"CPU time in rnnkit divided by that of torchrecurrent's own layer; lower is faster ({_sizes(record)})."
     return "\n".join(lines) + f"\n\n{note} {_measured(record, 'third_party')}\n"
 
 
@@ -77,7 +88,7 @@ def main() -> int:
             (FOLDER / name).write_text(TABLES[name](), encoding="utf-8")
         return 0
     for name in stale:
-        print(f"{FOLDER / name} is not what its figures say: run python -m docs.site.kernels")
+        print(f"{FOLDER / name} is out of date: run python -m docs.site.kernels")
     return 1 if stale else 0
 
 

@@ -1,7 +1,7 @@
-"""Writes the pages of all kinds and the page to choose by, into `docs/kinds`.
+"""Writes the model cards, the table of kinds and the gallery into `docs/kinds`.
 
-`python -m docs.site.kinds` writes what is not up to date, `--check` says what is not, and `--measure` first takes new
-measurements of every kind, which takes some minutes and wants a machine that does nothing else.
+`python -m docs.site.kinds` writes the pages that are out of date, `--check` lists them, and `--measure` first measures
+every kind, which takes some minutes on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDER = Path(__file__).parents[1] / "kinds"
 
 
 def pages(folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
-    """Each page and what should stand in it; the kinds must be there, as `example_installed` has them."""
+    """Yield each page and its text; the kinds must be installed, as in `example_installed`."""
     measured = {kind: load_measurements(measurements_path(folder, kind)) for kind in ENTRIES}
     for kind, measurements in measured.items():
         yield card_path(folder, kind), card_text(kind, measurements, links=links_for(FOLDER))
@@ -38,20 +38,20 @@ def pages(folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
 
 
 def take_measurements(kinds: Iterable[str], folder: Path = FOLDER) -> None:
-    """Measure some kinds and write the measurements beside their pages."""
+    """Measure kinds and write the measurements next to their cards."""
     for kind in kinds:
         found: Measurements = measure(kind, progress=print)
         save_measurements(found, measurements_path(folder, kind))
 
 
 def stale(folder: Path = FOLDER) -> list[tuple[Path, str]]:
-    """The pages in which something else stands than should."""
+    """Return the pages that are out of date, with their text."""
     return [(page, text) for page, text in pages(folder) if not page.exists() or page.read_text("utf-8") != text]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m docs.site.kinds", description=str(__doc__).splitlines()[0])
-    parser.add_argument("--measure", action="store_true", help="take new measurements first")
+    parser.add_argument("--measure", action="store_true", help="measure every kind first")
     parser.add_argument("--check", action="store_true", help="write nothing, and fail if a page is not up to date")
     arguments = parser.parse_args()
     with example_installed():

@@ -1,4 +1,4 @@
-"""The page on which one chooses a kind: advice, and a table of all kinds."""
+"""The page for choosing a kind: advice, and a table of all kinds."""
 
 from __future__ import annotations
 
@@ -7,33 +7,32 @@ from html import escape
 from typing import NamedTuple
 
 from rnnkit_cards import CardContext, Measurements, Speed
-from rnnkit_cards.capabilities import streaming_support
 from rnnkit_cards.equation_lines import gates_of
 from rnnkit_cards.sections.cost import layer_summary, measured_on
 from rnnkit_cards.sections.header import surnames
 from rnnkit_cards.sections.learning import percent
 
-# what one takes each kind for, in the order of the table
+# the use of each kind, in the order of the table
 ENTRIES = {
-    "lstm": "The first to try: a long memory, and a fast kernel of torch on a CPU.",
-    "lstm_cell": "An LSTM with layer norm, zoneout, residual layers or a size for each layer.",
-    "gru": "Nearly an LSTM, with three quarters of its parameters and half its state.",
-    "gru_cell": "A GRU with layer norm, zoneout, residual layers or a size for each layer.",
-    "rnn": "Short memories and small models, and a baseline that the others must beat.",
-    "rnn_cell": "The same with layer norm, zoneout, residual layers or a size for each layer.",
-    "janet": "A forget gate and nothing else: half an LSTM's parameters.",
-    "ugrnn": "One gate, which decides what to keep and what to take in.",
+    "lstm": "The default choice: a long memory, and fused kernels in torch.",
+    "lstm_cell": "An LSTM with layer norm, zoneout, residual connections or a size per layer.",
+    "gru": "Close to an LSTM, with three quarters of its parameters and half its state.",
+    "gru_cell": "A GRU with layer norm, zoneout, residual connections or a size per layer.",
+    "rnn": "A baseline, for short memory and small models.",
+    "rnn_cell": "The same with layer norm, zoneout, residual connections or a size per layer.",
+    "janet": "A forget gate only: half of an LSTM's parameters.",
+    "ugrnn": "One gate, which selects between the old state and new values.",
     "mgu": "A GRU with a single gate: two thirds of its parameters.",
     "peephole_lstm": "An LSTM whose gates read the cell state, for precise timing.",
     "ligru": "A ReLU and one gate, from speech recognition.",
-    "fastgrnn": "Gates that share their matrices: models of kilobytes for microcontrollers.",
+    "fastgrnn": "A gate that shares its matrices with the candidate: models of a few kilobytes for microcontrollers.",
     "fastrnn": "A residual step with two learned scalars, for microcontrollers.",
-    "ran": "A gated sum of inputs, which can be read as weights of each input.",
-    "cfn": "Two gates and stable dynamics: without input the state decays.",
-    "minimalrnn": "One gate, and a state in the space of the encoded input, which can be interpreted.",
+    "ran": "A gated sum of inputs, interpretable as a weight per input.",
+    "cfn": "Two gates and stable dynamics: without input, the state decays.",
+    "minimalrnn": "One gate, and an interpretable state in the space of the encoded input.",
     "star": "One gate and a bounded state, for deep stacks.",
     "rhn": "Several gated layers within each step.",
-    "mogrifier_lstm": "An LSTM whose input and state gate each other first, from language modelling.",
+    "mogrifier_lstm": "An LSTM whose input and state first gate each other, for language models.",
     "slstm": "xLSTM's scalar memory: exponential gates, for state tracking.",
     "mingru": "The simplest gated cell that trains in parallel over time.",
     "minlstm": "minGRU with a forget gate and an input gate.",
@@ -42,24 +41,24 @@ ENTRIES = {
     "qrnn": "Gates from a convolution over the last inputs, for text and audio.",
     "sru": "A light unit with a highway connection, for fast classifiers.",
     "lru": "Slowly decaying oscillations: long-range dependencies with few parameters.",
-    "s5": "A state space model with a HiPPO start, for continuous signals.",
+    "s5": "A state space model with HiPPO initialization, for continuous signals.",
     "selective_ssm": "Mamba's recurrence: the input selects what the state keeps.",
     "lem": "Two states with learned time scales, for signals with several of them.",
     "cornn": "Coupled, damped oscillators, whose gradients stay bounded.",
-    "unicornn": "Uncoupled oscillators, one frequency for each unit, for deep stacks.",
+    "unicornn": "Uncoupled oscillators with one frequency per unit, for deep stacks.",
     "antisymmetric": "A stable linear part without gates.",
     "cfc": "A closed-form continuous-time cell, for irregular time series and control.",
-    "lmu": "A window of the past as Legendre coefficients.",
-    "indrnn": "Each unit reads only its own state: very long sequences, deep stacks.",
+    "lmu": "A sliding window of the past as Legendre coefficients.",
+    "indrnn": "Each unit reads only its own state, for very long sequences and deep stacks.",
     "exprnn": "An orthogonal recurrent matrix, for copying over long gaps.",
-    "esn": "A fixed random network, whose readout is fitted in one solve.",
+    "esn": "A fixed random network whose readout is fitted by linear regression.",
     "gla": "Linear attention with a decay: RetNet, GLA and HGRN2 in one cell.",
     "xlstm_matrix": "xLSTM's matrix memory (mLSTM), for recall.",
-    "gated_deltanet": "The gated delta rule, which replaces values in its memory: the best recall.",
-    "mixed": "Another cell in each layer, such as an LSTM below a GRU.",
-    "rnnkit-nbrc/nbrc": "Units that can hold one bit for any number of steps. The example of a plugin.",
+    "gated_deltanet": "The gated delta rule, which replaces values in memory: the best recall.",
+    "mixed": "A different cell in each layer, such as an LSTM below a GRU.",
+    "rnnkit-nbrc/nbrc": "Units that can hold one bit for any number of steps. An example plugin.",
 }
-# of a record, and the title of its page
+# the family of a record, and the title of its page
 FAMILIES = {
     "gated": "Gated cells",
     "linear": "Linear recurrences",
@@ -69,44 +68,57 @@ FAMILIES = {
 }
 FRONT_MATTER = """\
 ---
-description: "A table to choose a recurrent network by: what each kind is for, its states, gates, parameters, speed."
+description: "Choose a recurrent model: a decision diagram, and a table with sizes, costs and times of every kind."
 styles: [assets/stylesheets/kinds.css]
 scripts: [assets/javascripts/kinds_table.js]
 hide: [navigation, toc]
 ---
 """
 INTRO = """\
-# Kinds
+# Models
 
-A kind is a family of recurrent networks, which a spec names. Each has a page with its equation, a drawing of one step,
-its options, shapes, an example, and what was measured of it.
+A *kind* is a type of recurrent model, such as `lstm` or `mingru`. A spec selects it by name. Each kind has a model card
+with its equation, a drawing of one step, options, shapes, an example and measurements.
 
-## Which one to take
+## Choosing a kind
 
-- **No idea yet?** Take [`lstm`](lstm.md). Its memory is long, and torch has a fast kernel for it on a CPU. With
-  [`rnnkit-kernels`](../explanation/plans.md) a GRU takes {gru_long} times as long over {long_steps} steps with a
-  `hidden_size` of {long_size}, and several times as long without.
-- **Fewer parameters, a smaller state?** [`gru`](gru.md) has three quarters of the parameters and half the state.
-- **Layer norm, zoneout, residual layers, another size in each layer?** Take the same network as a stack of cells,
-  [`lstm_cell`](lstm_cell.md) or [`gru_cell`](gru_cell.md): the same numbers from the same kernels, and more options.
-- **Gradients of each row, `torch.func`?** Take a stack of cells too: torch's own modules cannot do that.
-- **A baseline?** [`rnn`](rnn.md) has no gates, and takes {rnn_medium} of the time of an LSTM at medium sizes.
-- **Thousands of steps?** Take a [linear recurrence](families/linear.md), such as [`mingru`](mingru.md) or
+<figure class="rnnkit-drawing">
+--8<-- "docs/pictures/choose.svg"
+</figure>
+
+- **No special requirements**: use [`lstm`](lstm.md). It has a long memory, and fused kernels on CPUs and GPUs.
+- **Fewer parameters, a smaller state**: [`gru`](gru.md) has three quarters of the parameters of an LSTM and half of its
+  state.
+- **Layer norm, zoneout, residual connections, a hidden size per layer**: use the same network as a stack of cells,
+  [`lstm_cell`](lstm_cell.md) or [`gru_cell`](gru_cell.md). It computes the same function with the same kernels, and has
+  more options.
+- **Per-sample gradients, `torch.func`**: also use a stack of cells. torch's own modules do not support them.
+- **A baseline**: [`rnn`](rnn.md) has no gates.
+- **Thousands of steps**: use a [linear recurrence](families/linear.md), such as [`mingru`](mingru.md) or
   [`lru`](lru.md), which trains in parallel over time.
-- **Look up what was read before?** Take a [matrix state](families/matrix.md), such as [`gla`](gla.md).
-- **Irregular samples, physical signals?** Take a [continuous-time cell](families/continuous.md), such as
+- **Recall of values from long before**: use a [matrix state](families/matrix.md), such as [`gla`](gla.md).
+- **Irregular time steps, physical signals**: use a [continuous-time cell](families/continuous.md), such as
   [`cfc`](cfc.md) or [`lem`](lem.md).
-- **None of these?** Write one time step, and [get the network](../plugins/cells.md), as [`nbrc`](nbrc.md) came about.
+- **Your own equation**: implement one step, and [register it as a kind](../plugins/cells.md). [`nbrc`](nbrc.md) is an
+  example.
 
-## All of them
+Speed on a CPU depends on the kernels more than on the network. With [`rnnkit-kernels`](../explanation/plans.md) and a
+`hidden_size` of {long_size}, a forward pass over {long_steps} steps takes {gru_long} times the time of `torch.nn.LSTM`
+for `gru`, and {rnn_long} times for `rnn`. Without it, `gru` is several times slower, because torch has no fused CPU
+kernel for `nn.GRU`. On a GPU the ratios are different again. To choose by cost, use the bytes and multiply-adds in the
+table, which do not depend on kernels.
+
+All kinds support streaming inference, variable-length sequences, `torch.compile`, and export to ONNX and `torch.export`
+with dynamic batch size and number of steps.
+
+## All kinds
 """
 NOTES = """\
-*Parameters*, *multiply-adds* and *state* are those of one layer with `input_size` 64 and `hidden_size` 128; the state
-is that of one sequence in float32. *Parallel* kinds compute all steps of a sequence at once, with a scan. *Forward* and
-*training* are the time relative to `torch.nn.LSTM`, which is 1, in CPU time of one thread with `rnnkit-kernels`, with
-{sizes}.
-*Digits* is the accuracy on the demo task after {epochs} epochs, of which a percent or two are chance. Each page has the
-details.
+*Parameters*, *weights*, *state* and *multiply-adds* are those of one layer with `input_size` 64 and `hidden_size` 128,
+in float32; the state is that of one sequence. *Parallel* kinds compute all steps of a sequence at once in training,
+with a scan. *Forward* and *training* are CPU times relative to `torch.nn.LSTM` on one thread with `rnnkit-kernels`, for
+{sizes}; differences of a few percent are noise. *Digits* is the test accuracy on a small classification task after
+{epochs} epochs, with a random variation of about one percent. See each card for details.
 
 {measured_on}
 """
@@ -115,7 +127,7 @@ NO_FAMILY = "other"
 
 
 def index_text(measured: Mapping[str, Measurements]) -> str:
-    """The page, from what was measured of each kind that is to stand in the table, in their order there."""
+    """Return the page, from the measurements of the kinds in the table."""
     rows = [_row(CardContext.of(kind), measured[kind]) for kind in ENTRIES if kind in measured]
     return "\n".join([FRONT_MATTER, _intro(measured), *_table(rows), "", _notes(measured)])
 
@@ -126,7 +138,7 @@ def _intro(measured: Mapping[str, Measurements]) -> str:
         long_steps=f"{long.sizes['time']:,}",
         long_size=long.sizes["hidden_size"],
         gru_long=f"{long.forward.ratio:.1f}",
-        rnn_medium=f"{100 * speed_at(measured['rnn'], 'medium').forward.ratio:.0f}\N{NO-BREAK SPACE}%",
+        rnn_long=f"{speed_at(measured['rnn'], 'long').forward.ratio:.1f}",
     )
 
 
@@ -138,7 +150,7 @@ def _notes(measured: Mapping[str, Measurements]) -> str:
 
 
 def speed_at(measurements: Measurements, shape: str) -> Speed:
-    """How fast a kind is at a shape."""
+    """Return the speed of a kind at a shape."""
     return next(each for each in measurements.speed if each.shape == shape)
 
 
@@ -146,9 +158,9 @@ class Cell(NamedTuple):
     """A cell of the table.
 
     Attributes:
-        html: what it shows.
-        value: what its column is sorted by; None: what it shows.
-        bar: its size as a part of the largest, for a bar; None: it has none.
+        html: its content.
+        value: the sort key; None: the content.
+        bar: length of its bar relative to the longest; None: no bar.
     """
 
     html: str
@@ -157,51 +169,53 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row of the table: what it is filtered by, its first cell, and the others by their headings."""
+    """A row of the table: the values for filters, its first cell, and the other cells by heading."""
 
     filters: dict[str, str]
     kind: str
     cells: dict[str, Cell]
 
 
-# heading, what stands below it in small, and how it is sorted
+# heading, its unit, and its sort order
 HEADINGS = {
     "kind": ("", "text"),
-    "what it is for": ("", ""),
+    "use": ("", ""),
     "family": ("", "text"),
     "states": ("", "number"),
     "state": ("bytes", "number"),
     "gates": ("", "number"),
     "parallel": ("over time", "text"),
     "parameters": ("64 to 128", "number"),
-    "multiply-adds": ("a step", "number"),
+    "weights": ("bytes", "number"),
+    "multiply-adds": ("per step", "number"),
     "forward": ("LSTM = 1", "number"),
     "training": ("LSTM = 1", "number"),
     "digits": ("accuracy", "number"),
-    "streaming": ("", "text"),
+    "export": ("ONNX", "text"),
     "paper": ("", "number"),
 }
 
 
 def _row(card: CardContext, measurements: Measurements) -> Row:
     medium, summary = speed_at(measurements, "medium"), layer_summary(card)
-    costs: tuple[int | None, ...] = (None, None, None)
+    costs: tuple[int | None, ...] = (None, None, None, None)
     if not isinstance(summary, str):
-        costs = (summary.state_bytes, summary.parameters, summary.multiply_adds_per_step)
-    state, parameters, multiply_adds = map(_count, costs)
+        costs = (summary.state_bytes, summary.parameters, summary.weight_bytes, summary.multiply_adds_per_step)
+    state, parameters, weights, multiply_adds = map(_count, costs)
     cells = {
-        "what it is for": Cell(escape(ENTRIES[card.name])),
+        "use": Cell(escape(ENTRIES[card.name])),
         "family": Cell(escape(card.record.family or NO_FAMILY)),
         "states": _states(card),
         "state": state,
         "gates": _gates(card),
         "parallel": Cell("yes" if card.parallel_over_time else "no"),
         "parameters": parameters,
+        "weights": weights,
         "multiply-adds": multiply_adds,
         "forward": _ratio(medium.forward.ratio),
         "training": _ratio(medium.training.ratio),
         "digits": Cell(percent(measurements.learning.accuracies[-1]), measurements.learning.accuracies[-1]),
-        "streaming": Cell(streaming_support(measurements)),
+        "export": Cell("yes" if _exports(measurements) else "no"),
         "paper": _paper(card),
     }
     return Row(_filters(card, measurements), _name(card), cells)
@@ -209,7 +223,7 @@ def _row(card: CardContext, measurements: Measurements) -> Row:
 
 def _filters(card: CardContext, measurements: Measurements) -> dict[str, str]:
     answers = {
-        "streaming": streaming_support(measurements) == "yes",
+        "export": _exports(measurements),
         "parallel": card.parallel_over_time,
         "sizes": card.record.sizes_per_layer,
         "kernel": has_torch_kernel(card),
@@ -221,8 +235,13 @@ def _filters(card: CardContext, measurements: Measurements) -> dict[str, str]:
     }
 
 
+def _exports(measurements: Measurements) -> bool:
+    outcome = measurements.outcome_of("onnx_file_equals_model")
+    return outcome is not None and outcome.outcome == "passed"
+
+
 def has_torch_kernel(card: CardContext) -> bool:
-    """Whether torch's own kernels run it, over all steps at once."""
+    """Whether torch's fused kernels run all steps at once."""
     return bool(card.torch_module) or any(getattr(cell, "kernel", None) is not None for cell in card.cells)
 
 
@@ -299,5 +318,5 @@ def _cell_html(name: str, cell: Cell) -> str:
 
 
 def _is_number(name: str) -> bool:
-    """Whether the cells of a column show numbers, and not only have one to be sorted by."""
+    """Whether the cells of a column show numbers, rather than text with a numeric sort key."""
     return HEADINGS[name][1] == "number" and name not in {"states", "paper"}

@@ -49,7 +49,7 @@ def _recorded_rows() -> dict[str, dict[str, Any]]:
 
 
 def page_text(record: dict[str, Any], page: str) -> str:
-    """Return the page with the table of a record; the text above its heading stays."""
+    """Return the page with the table of a record, below its heading."""
     above, heading, _ = page.partition(HEADING)
     if not heading:
         raise ValueError(f"{PAGE} must have the heading {HEADING.strip()!r}")
@@ -60,9 +60,9 @@ def page_text(record: dict[str, Any], page: str) -> str:
 
 def _introduction(record: dict[str, Any]) -> Iterator[str]:
     versions = ", ".join(f"{tool} {each.partition('+')[0]}" for tool, each in record["versions"].items())
-    yield "✓ works as it is, +N works with N lines of your own, ✗ does not work: the notes below have the reasons and"
-    yield "the alternatives. An empty cell does not apply. `nbrc` is the kind of"
-    yield "[an example plugin](../plugins/example.md), so it stands for a cell of your own."
+    yield "✓ works unchanged; +N works with N additional lines; ✗ does not work: the notes below give the reason and an"
+    yield "alternative. An empty cell: not applicable. `nbrc` is the kind of"
+    yield "[an example plugin](../plugins/example.md) and represents custom cells."
     yield ""
     yield f"Run on {record['date']} with {versions}."
 

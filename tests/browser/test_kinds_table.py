@@ -82,7 +82,7 @@ def test_a_family_is_chosen(table):
 
 def test_boxes_filter_together(table):
     every = kinds(table)
-    tab_to(table, table.get_by_role("checkbox", name="a size for each layer"))
+    tab_to(table, table.get_by_role("checkbox", name="a size per layer"))
     table.keyboard.press("Space")
     sized = kinds(table)
     assert "lstm_cell" in sized

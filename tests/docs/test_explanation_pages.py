@@ -20,17 +20,17 @@ EXPLANATION = ROOT / "docs/explanation"
 DRAWINGS = {"architecture.md": flow, "padding_and_directions.md": padding, "plans.md": plan_drawing}
 # what the patterns of hand-written models get wrong, each with the section that makes the mistake
 MISTAKES = {
-    "The last step of two directions": ["out[:, -1]", "h_n[-1]"],
+    "The last step of a bidirectional layer": ["out[:, -1]", "h_n[-1]"],
     "Padding changes the last step": ["torch.zeros(1, padding, 4)", "pad_packed_sequence"],
-    "A sequence of length zero": ["torch.tensor([5, 0])", "clamp(min=1)"],
-    "A state of zeros, made by hand": ["torch.zeros(2, x.size(0), 20)", '"meta"', "float64"],
-    "One tensor for all layers": ["[zeros] * 2"],
+    "Sequences of length zero": ["torch.tensor([5, 0])", "clamp(min=1)"],
+    "Hard-coded zero initial states": ["torch.zeros(2, x.size(0), 20)", '"meta"', "float64"],
+    "One state tensor shared by all layers": ["[zeros] * 2"],
     "`batch_first` forgotten": ["nn.LSTM(10, 20)  #"],
-    "Two axes instead of three": ["torch.randn(3, 10, "],
-    "Dropout that does nothing": ["dropout=0.5", "num_layers=2"],
-    "The weights that nn.LSTM starts with": ["bias_hh_l0.chunk(4)[1]", "svdvals", "recurrent_init"],
-    "torch.export with any number of steps": ["nn.RNN, nn.LSTM, nn.GRU", "class Loop", "Dim.AUTO"],
-    "ONNX with any number of steps": ["torch.onnx.export", "onnxruntime.InferenceSession", "9 steps: False"],
+    "Two dimensions instead of three": ["torch.randn(3, 10, "],
+    "Dropout without effect": ["dropout=0.5", "num_layers=2"],
+    "Initial weights of nn.LSTM": ["bias_hh_l0.chunk(4)[1]", "svdvals", "recurrent_init"],
+    "torch.export with a dynamic number of steps": ["nn.RNN, nn.LSTM, nn.GRU", "class Loop", "Dim.AUTO"],
+    "ONNX with a dynamic number of steps": ["torch.onnx.export", "onnxruntime.InferenceSession", "9 steps: False"],
 }
 PYTHON = re.compile(r"^```python\n.*?^```\n", re.DOTALL | re.MULTILINE)
 

@@ -281,7 +281,8 @@ def test_layers_and_parameters_match_the_summary(valid):
         summary, model = summarize_spec(spec, time=1), answer["model"]
         shown = below_readout(model)
         *layers, readout = summary.layers
-        assert summary.parameters == int(model["parameters"])
+        for cost in ("parameters", "weight_bytes", "state_bytes", "multiply_adds_per_step"):
+            assert getattr(summary, cost) == int(model[cost]), (cost, spec)
         assert (summary.input_shape, summary.output_shape) == (model["input"], model["output"])
         assert [each.parameters for each in layers] == [int(each["parameters"]) for each in shown]
         assert [each.shape for each in layers] == [each["shape"] for each in shown]

@@ -1,16 +1,16 @@
-/* Lets the table of kinds be searched, filtered and sorted. Without this script it is there all the same. */
+/* Search, filter and sort the table of kinds. */
 (() => {
   const table = document.querySelector(".rnnkit-kinds-table")
   if (!table) return
   const body = table.tBodies[0]
   const rows = [...body.rows]
 
-  /* What filters: a name that is that of a data attribute of the rows, and what it is called. */
+  /* Filters: the name of a data attribute of the rows, and its label. */
   const ANSWERS = {
-    streaming: "streaming",
+    export: "export to ONNX",
     parallel: "parallel over time",
-    sizes: "a size for each layer",
-    kernel: "on torch's kernels",
+    sizes: "a size per layer",
+    kernel: "fused torch kernels",
     own: "without a plugin",
   }
 
@@ -25,7 +25,7 @@
     return make("label", {}, make("span", {}, text), control)
   }
 
-  const search = make("input", { type: "search", placeholder: "such as lstm, 1997 or plugin", autocomplete: "off" })
+  const search = make("input", { type: "search", placeholder: "lstm, 1997, recall …", autocomplete: "off" })
   const families = [...new Set(rows.map(row => row.dataset.family))]
   const family = make(
     "select", {},
@@ -35,7 +35,7 @@
   const boxes = Object.keys(ANSWERS).map(name => make("input", { type: "checkbox", name }))
   const count = make("span", {})
   const reset = make("button", { type: "button" }, "show all")
-  const told = make("output", { role: "status", "aria-live": "polite" }, count)
+  const status = make("output", { role: "status", "aria-live": "polite" }, count)
   const form = make(
     "form", { class: "rnnkit-filters", "aria-label": "Filter the table of kinds" },
     labelled("Search the kinds", search),
@@ -45,7 +45,7 @@
       make("legend", {}, "Only kinds"),
       ...boxes.map(box => make("label", {}, box, ANSWERS[box.name])),
     ),
-    make("div", { class: "rnnkit-filters-told" }, told, " ", reset),
+    make("div", { class: "rnnkit-filters-status" }, status, " ", reset),
   )
 
   const words = () => search.value.toLowerCase().split(/\s+/).filter(Boolean)
@@ -60,11 +60,11 @@
   function filter() {
     for (const row of rows) row.hidden = !fits(row)
     const shown = rows.filter(row => !row.hidden).length
-    count.textContent = shown ? `${shown} of ${rows.length} kinds` : "No kind is all of that."
+    count.textContent = shown ? `${shown} of ${rows.length} kinds` : "No kind matches."
     reset.hidden = shown === rows.length
   }
 
-  /* Sorting: each click turns the order round; numbers begin with the least. */
+  /* Each click reverses the order; numbers start with the smallest. */
   const value = (row, column) => {
     const cell = row.cells[column]
     return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent.trim()
@@ -72,10 +72,10 @@
   const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b))
 
   function sort(heading) {
-    const way = heading.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending"
+    const order = heading.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending"
     for (const each of table.tHead.rows[0].cells) if (each.dataset.sort) each.setAttribute("aria-sort", "none")
-    heading.setAttribute("aria-sort", way)
-    const sign = way === "ascending" ? 1 : -1
+    heading.setAttribute("aria-sort", order)
+    const sign = order === "ascending" ? 1 : -1
     const column = heading.cellIndex
     const sorted = [...rows].sort((a, b) => sign * compare(value(a, column), value(b, column)))
     body.append(...sorted)

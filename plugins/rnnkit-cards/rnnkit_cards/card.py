@@ -7,15 +7,16 @@ import json
 from rnnkit import InputError
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.links import NO_LINKS, Links
+from rnnkit_cards.markdown import side_by_side
 from rnnkit_cards.measurements import Measurements
 from rnnkit_cards.sections.capability_table import capabilities
 from rnnkit_cards.sections.cost import parameters, speed
-from rnnkit_cards.sections.equation_and_step import equation, one_step
+from rnnkit_cards.sections.equation_and_step import equation
 from rnnkit_cards.sections.example import example
 from rnnkit_cards.sections.header import header
 from rnnkit_cards.sections.learning import learning
 from rnnkit_cards.sections.options import options
-from rnnkit_cards.sections.references import departures, generated_by, references
+from rnnkit_cards.sections.references import differences, generated_by, references
 from rnnkit_cards.sections.shapes import shapes
 
 STYLE = "assets/stylesheets/kinds.css"
@@ -42,15 +43,12 @@ def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS)
     sections = [
         header(card, measurements, links),
         equation(card, links),
-        one_step(card),
-        departures(card),
+        differences(card),
         options(card, links),
-        shapes(card, links),
-        example(card, links),
+        side_by_side(example(card, links), shapes(card, links)),
         capabilities(card, measurements, links),
-        learning(measurements),
         speed(measurements),
-        parameters(card),
+        side_by_side(parameters(card), learning(measurements)),
         references(card, links),
         generated_by(card),
     ]
@@ -59,6 +57,6 @@ def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS)
 
 def _front_matter(card: CardContext, links: Links) -> str:
     description = f"The kind {card.name}: its equation, options, shapes and speed. {card.record.summary}"
-    # the stylesheet is part of rnnkit's site only
-    style = [f"styles: [{STYLE}]"] if links.base is not None else []
+    # the stylesheet, for a page of its width, is part of rnnkit's site only
+    style = [f"styles: [{STYLE}]", "hide: [toc]"] if links.base is not None else []
     return "\n".join(["---", f"description: {json.dumps(description, ensure_ascii=False)}", *style, "---"])

@@ -29,6 +29,15 @@ def collapsed(summary: str, text: str) -> str:
     return f'<details markdown="1">\n<summary>{escape(summary)}</summary>\n\n{text}\n\n</details>'
 
 
+def side_by_side(*parts: str) -> str:
+    """Markdown in columns where the page is wide enough."""
+    return _div("\n\n".join(_div(part, "rnnkit-column") for part in parts), "rnnkit-columns")
+
+
+def _div(text: str, css: str) -> str:
+    return f'<div class="{css}" markdown="1">\n\n{text}\n\n</div>'
+
+
 def figure(svg: str, caption: str) -> str:
     """A drawing with its caption, which is HTML."""
     return (

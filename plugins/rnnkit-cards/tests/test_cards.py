@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
+from docs.pictures import choose
 from docs.site.example_plugin import example_installed
 from docs.site.kinds import FOLDER, pages
 from docs.site.kinds_index import ENTRIES
@@ -314,15 +315,18 @@ def test_example_runs_and_prints_the_shown_output(shown, tmp_path):
 @each_kind
 def test_capabilities_agree_with_the_checks(shown):
     outcomes = {each["check"]: each["outcome"] for each in measured(shown)["checks"]}
-    rows = [
-        row
-        for row in table_cells(section(on_disk(shown), "Capabilities"))
-        if row[0] not in {"passed", "not applicable"}
-    ]
-    for row, capability in zip(rows, CAPABILITIES, strict=True):
-        kept = all(outcomes[name] == "passed" for name in capability.checks)
-        assert row[1] == ("yes" if kept else "**no**")
-        assert kept or row[2]
+    text = section(on_disk(shown), "Capabilities").partition("<details")[0]
+    [supported] = re.findall(r"^\*\*Supported:\*\* (.*)\.$", text, re.MULTILINE)
+    others = {re.sub(r"^\[(.*)\]\(.*", r"\1", row[0]): row[1:] for row in table_cells(text)}
+    features = [re.sub(r"^\[(.*)\]\(.*", r"\1", feature) for feature in supported.split("; ")]
+    for capability in CAPABILITIES:
+        if all(outcomes[name] == "passed" for name in capability.checks):
+            assert capability.feature in features
+        else:
+            answer, reason = others[capability.feature]
+            assert answer == "**no**"
+            assert reason
+    assert len(features) + len(others) == len(CAPABILITIES)
 
 
 def test_a_feature_with_a_check_that_was_not_run_is_not_measured(leaky):
@@ -383,7 +387,10 @@ def test_index_table_equals_measurements():
         assert int(row["parameters 64 to 128"].replace(",", "")) == sum(each.numel() for each in model.parameters())
         summary = summarize_spec(RecurrentSpec(kind=kind, input_size=64, hidden_size=128), time=1)
         assert int(row["state bytes"].replace(",", "")) == summary.state_bytes
-        assert int(row["multiply-adds a step"].replace(",", "")) == summary.multiply_adds_per_step
+        assert int(row["multiply-adds per step"].replace(",", "")) == summary.multiply_adds_per_step
+        assert int(row["weights bytes"].replace(",", "")) == summary.weight_bytes
+        [exported] = [each["outcome"] for each in found["checks"] if each["check"] == "onnx_file_equals_model"]
+        assert row["export ONNX"] == filters["data-export"] == ("yes" if exported == "passed" else "no")
         assert row["family"] == filters["data-family"] == (record.family or "other")
         parallel = record.cell is not None and record.cell.parallel_over_time
         assert row["parallel over time"] == ("yes" if parallel else "no")
@@ -396,13 +403,26 @@ def test_advice_agrees_with_measurements():
     text = (FOLDER / "index.md").read_text(encoding="utf-8").partition("<table")[0]
     times = {(kind, each["shape"]): each["forward"] for kind in KINDS for each in measured(kind)["speed"]}
     ratios = {key: each["milliseconds"] / each["lstm_milliseconds"] for key, each in times.items()}
-    assert f"a GRU takes {ratios['gru', 'long']:.1f} times as long" in " ".join(text.split())
-    assert f"takes {100 * ratios['rnn', 'medium']:.0f} % of the time" in " ".join(text.split())
+    gru, rnn = ratios["gru", "long"], ratios["rnn", "long"]
+    assert f"takes {gru:.1f} times the time of `torch.nn.LSTM` for `gru`, and {rnn:.1f} times" in " ".join(text.split())
+    exports = [each for kind in KINDS for each in measured(kind)["checks"] if "onnx" in each["check"]]
+    assert {each["outcome"] for each in exports} == {"passed"}
     assert all(measured(kind)["learning"]["accuracies"][-1] > 0.5 for kind in KINDS)
     refused = {"vmap_equals_loop", "per_sample_gradients"}
     for kind in KINDS:
         outcomes = {each["outcome"] for each in measured(kind)["checks"] if each["check"] in refused}
         assert outcomes == ({"not applicable"} if kind in {"rnn", "lstm", "gru"} else {"passed"})
+
+
+def test_decision_diagram_links_to_existing_pages():
+    drawn = choose.FILE.read_text(encoding="utf-8")
+    assert drawn == choose.picture(), "run python -m docs.pictures.choose"
+    pages = re.findall(r'href="(.+?)\.html"', drawn)
+    assert len(pages) == len(choose.QUESTIONS) + 1
+    assert [page for page in pages if not (FOLDER / f"{page}.md").is_file()] == []
+    named = {name for *_, names in choose.QUESTIONS for name in re.findall(r"\w+", names)} - {"or"}
+    assert named
+    assert named <= {*KINDS}
 
 
 # Measurements
@@ -516,15 +536,15 @@ def leaky(measured_leaky):
 
 def test_card_of_a_local_kind(leaky):
     page = card_text("leaky", leaky)
-    assert page.count("\n## ") == 10
-    assert "<svg" in section(page, "One step")
+    assert page.count("\n## ") == 9
+    assert "<svg" in section(page, "Equation")
     symbols = {row[0]: row[1:] for row in table_cells(section(page, "Equation"))}
     assert symbols[r"\(\alpha\)"][0] == "share of the state that each step replaces"
     assert symbols[r"\(W\)"][1:] == ["`(hidden_size, hidden_size + input_size)`", "`weight`"]
     assert table_cells(section(page, "Options"))[0][0] == "`leak`"
     assert "- **Streaming:** not measured\n" in page
     assert "- **Plan:** yes: an executor such as `rnnkit-kernels` can run the steps\n" in page
-    assert table_cells(section(page, "Capabilities"))[0] == ["bidirectional", "**not measured**"]
+    assert table_cells(section(page, "Capabilities"))[0][:2] == ["bidirectional", "**not measured**"]
     assert "](../" not in page, "links to missing pages"
 
 
@@ -543,7 +563,7 @@ def test_command_writes_and_checks_the_card_of_a_plugin(plugins, tmp_path, monke
     text = page.read_text(encoding="utf-8")
     assert text.splitlines()[4].startswith("# their-cells/plain")
     assert "$$" in section(text, "Equation")
-    assert "<svg" in section(text, "One step")
+    assert "<svg" in section(text, "Equation")
     assert table_cells(section(text, "Capabilities"))
 
     green = run_card(*arguments, "--check")
@@ -613,7 +633,7 @@ def test_symbols_of_heads_have_the_shapes_of_one_head():
     assert shapes["w_f",] == ("`(input_size,)`", r"weights of \(x_t\)")
 
 
-def test_card_shows_papers_family_departures_and_checks_that_do_not_apply():
+def test_card_shows_papers_family_differences_and_checks_that_do_not_apply():
     papers = [
         Paper("The first", "Ann Lee", 2001, "https://arxiv.org/abs/2001.00001", contribution="the cell"),
         Paper("The second", "Bo Ray et al.", 2002, "https://doi.org/10.1000/two", contribution="the gate"),
@@ -631,7 +651,7 @@ def test_card_shows_papers_family_departures_and_checks_that_do_not_apply():
         page = card_text("noted", measure("noted", **QUICK))
     assert "- **Family:** odd\n" in page
     assert "[Lee, 2001](https://arxiv.org/abs/2001.00001) (the cell); [Ray et al., 2002]" in page
-    assert section(page, "Departures").strip() == "- Here it has no bias."
+    assert section(page, "Differences from the papers").strip() == "- Here it has no bias."
     assert "- `loss_decreases`: It is not trained." in section(page, "Capabilities")
     references = section(page, "References")
     assert "[The second](https://doi.org/10.1000/two), 2002: the gate." in references
@@ -664,6 +684,6 @@ def test_card_of_a_kind_without_equation_paper_and_options():
     with register_kind(Kind(name="mean", builder=Mean, summary="A mean.")):
         page = card_text("mean", measure("mean", **QUICK))
     assert "The record of this kind has no equation." in section(page, "Equation")
-    assert "\n## One step\n" not in page
+    assert "<svg" not in section(page, "Equation")
     assert "This kind has no options." in section(page, "Options")
     assert "Paper" not in page

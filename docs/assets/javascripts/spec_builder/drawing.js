@@ -1,4 +1,4 @@
-// The layers of a model as SVG, from the input below to the output above; colours are those of the page.
+// The layers of a model as SVG, from the input at the bottom to the output at the top, in the colours of the page.
 ((builder) => {
   "use strict"
 
@@ -29,7 +29,7 @@
     return svg(stacked(pieces), summary(kind, model))
   }
 
-  /** The texts of what is to be marked, by place. */
+  /** The texts of the marks, by place. */
   function marksOf(values) {
     const marks = { between: [], around: [], after: [], in: [] }
     for (const mark of data.marks) {
@@ -38,7 +38,7 @@
     return marks
   }
 
-  /** The layers from the bottom up; of very many those in the middle as one list. */
+  /** The layers from the bottom up; if there are many, those in the middle as one list. */
   function shownLayers(layers) {
     if (layers.length <= MOST_SHOWN) return [...layers]
     const below = MOST_SHOWN - 2
@@ -186,7 +186,7 @@
     return `${opening}<defs>${HEAD_OF_ARROWS}</defs>${elements}</svg>`
   }
 
-  /** The drawing for those who do not see it; the table beside it has the figures. */
+  /** Text alternative of the drawing; the table has the numbers. */
   function summary(kind, { embedding, layers, readout, input, output }) {
     const first = embedding ? `${embedding.what}, ` : ""
     const every = layers.length === 1 ? "one layer" : `${layers.length} layers`

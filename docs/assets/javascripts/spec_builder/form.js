@@ -47,7 +47,7 @@
     return { element: group("Kind", [row]), tell }
   }
 
-  /** Where the site tells more of a kind, and of who provides it if that is not rnnkit. */
+  /** A link to the card of a kind, and to its plugin if it is not rnnkit. */
   function more(kind) {
     const { page, provider, provider_page } = data.kinds[kind]
     const about = [" ", make("a", { href: page }, `More about ${kind}`), "."]
@@ -55,7 +55,7 @@
     return [...about, " Provided by the plugin ", make("a", { href: provider_page }, provider), "."]
   }
 
-  /** One field: `element`, and `show(problem, refused)`, which tells what is wrong with it or never right. */
+  /** One field: `element`, and `show(problem, refused)`, which shows its problem, or values that are never valid. */
   function rowOf(field, state, changed) {
     const id = idOf(field)
     const control = controlOf(field, state, (value) => changed(field, value))
@@ -74,7 +74,7 @@
     return (field.lists === "only" ? builder.listControl : selectControl)(field, state, changed)
   }
 
-  /** The name of a field, and at the other end of the line what it takes. */
+  /** The name of a field, and its type at the end of the line. */
   function headLine(field, ...name) {
     const type = make("span", { class: "spec-builder-type" }, field.words)
     return make("div", { class: "spec-builder-head-line" }, make("span", {}, ...name), type)
@@ -89,18 +89,18 @@
     return { input, parts: [headLine(field, input, labelOf(field))] }
   }
 
-  /** A number field where one number is all that it takes, so that the arrow keys work; else a line of text. */
+  /** A number field if it takes a single number, so that the arrow keys work; otherwise a text field. */
   function textControl(field, state, changed) {
     const kind = field.lists === "never" ? { type: "number", ...steps(field) } : { type: "text" }
     const placeholder = field.default === null && !field.required ? "none" : null
     const input = make("input", { id: idOf(field), autocomplete: "off", spellcheck: "false", placeholder, ...kind })
     input.value = held(state, field)
-    // a number field does not tell the text that it could not read, only that there is some
+    // a number field only says that it contains invalid text, but not which
     input.addEventListener("input", () => changed(input.validity.badInput ? "?" : input.value))
     return { input, parts: [headLine(field, labelOf(field)), input] }
   }
 
-  /** Where the arrow keys lead: through whole numbers, or through a range by parts of it. */
+  /** The step of the arrow keys. */
   function steps(field) {
     const min = field.limits.find((limit) => limit.sign === ">=")?.value ?? null
     const isRange = field.limits.some((limit) => limit.sign.startsWith("<"))
@@ -116,7 +116,7 @@
     return { input: select, parts: [headLine(field, labelOf(field)), select] }
   }
 
-  /** Tell each field what is wrong with it, and what it may never be with such a kind. */
+  /** Show the problem of each field, and the values that are never valid for this kind. */
   function showAll(rows, kind, { values, problems }) {
     for (const row of rows) {
       const own = problems.filter((problem) => problem.field === row.field.path)
@@ -127,14 +127,14 @@
   function showRow({ field, control, error, never }, problem, refused) {
     error.textContent = problem
     never.textContent = problem ? "" : [...new Set(refused.map(({ message }) => message))].join(". ")
-    const told = [error, never].filter((each) => each.textContent).map((each) => each.id)
-    control.input.setAttribute("aria-describedby", [...told, `${idOf(field)}-help`].join(" "))
+    const described = [error, never].filter((each) => each.textContent).map((each) => each.id)
+    control.input.setAttribute("aria-describedby", [...described, `${idOf(field)}-help`].join(" "))
     if (problem) control.input.setAttribute("aria-invalid", "true")
     else control.input.removeAttribute("aria-invalid")
     refuse(field, control.input, refused, problem)
   }
 
-  /** What would be refused cannot be chosen; what is chosen stays, with its problem. */
+  /** Disable values that are never valid; the current value stays, with its problem. */
   function refuse(field, input, refused, problem) {
     if (input.tagName === "SELECT") {
       const never = new Set(refused.map(({ choice }) => choice))

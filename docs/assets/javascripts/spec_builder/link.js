@@ -1,10 +1,10 @@
-// The link that holds the whole state, for others and for later.
+// A link that contains the whole state.
 ((builder) => {
   "use strict"
 
   const { fragment, make } = builder
 
-  /** A button that copies the link of the state that was last given to `show`. */
+  /** A button that copies the link of the last state passed to `show`. */
   function makeLink(announce) {
     let link = ""
     const button = builder.makeCopyButton("Copy a link to this spec", () => link, announce)
@@ -16,7 +16,7 @@
     }
   }
 
-  /** Let the address of the page be that of a state, without a step in the history for each key. */
+  /** Put the state into the address of the page, without a history entry per key. */
   function showInAddress(state) {
     history.replaceState(history.state, "", `#${fragment(state)}`)
   }

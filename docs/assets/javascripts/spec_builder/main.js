@@ -1,4 +1,4 @@
-// Puts form and result into the page, and keeps them at one with each other.
+// Adds the form and the result to the page, and keeps them in sync.
 ((builder) => {
   "use strict"
 
@@ -29,7 +29,7 @@
       keep(show())
     }
 
-    /** Another kind: what was said stays, as far as the kind has such fields. */
+    /** Change the kind; values stay if the new kind has the field. */
     function choose(kind) {
       state = { kind, held: state.held }
       form.turnTo(state)
@@ -47,7 +47,7 @@
     put(stateOfFragment(location.hash.slice(1)) ?? start())
     const beside = make("div", { class: "spec-builder-beside" }, result.headline, result.element)
     const side = make("div", { class: "spec-builder-side" }, beside)
-    place.replaceChildren(formPlace, side, result.tables, result.told)
+    place.replaceChildren(formPlace, side, result.tables, result.status)
   }
 
   const place = document.getElementById("spec-builder-place")

@@ -1,16 +1,17 @@
-// What the spec is: the count of its parameters, its shapes, code, drawing, and tables.
+// The result: parameters and costs, shapes, code, drawing and tables.
 ((builder) => {
   "use strict"
 
   const { drawing, grouped, idOf, make, modelOf } = builder
+  const UNITS = ["bytes", "kB", "MB", "GB", "TB"]
   const MOST_ROWS = 40
-  const QUIET = 600 // ms without a key before the count is read out
+  const QUIET = 600 // ms after the last key before a screen reader announces the count
 
   /** `element` and `tables` for the page, and `show(state, found)`. */
   function makeResult() {
-    const told = make("div", { class: "spec-builder-hidden", role: "status", "aria-live": "polite" })
+    const status = make("div", { class: "spec-builder-hidden", role: "status", "aria-live": "polite" })
     const announce = (text) => {
-      told.textContent = text
+      status.textContent = text
     }
     const headline = make("div", { class: "spec-builder-headline" })
     const wrong = make("div", { class: "spec-builder-wrong", hidden: true })
@@ -28,7 +29,7 @@
       showProblems(wrong, problems, fieldsByPath)
       if (!problems.length) showModel(state, values, modelOf(state.kind, values))
       else later(`${counted(problems)}: ${problems[0].message}`)
-      const stale = `${counted(problems)}: this is the last spec without any`
+      const stale = `${counted(problems)}; this is the last valid spec`
       headline.lastElementChild?.replaceChildren(problems.length ? stale : shapes)
     }
 
@@ -43,7 +44,7 @@
       later(`${grouped(model.parameters)} parameters, output ${model.output}`)
     }
 
-    return { element, headline, tables, told, show }
+    return { element, headline, tables, status, show }
   }
 
   function debounced(action) {
@@ -58,10 +59,22 @@
 
   const headlineOf = (model) => [
     make("p", { class: "spec-builder-count" }, make("strong", {}, grouped(model.parameters)), " parameters"),
+    make("p", { class: "spec-builder-costs" }, costsOf(model)),
     make("p", { class: "spec-builder-shapes" }),
   ]
 
-  /** What keeps the spec from being one, each with a way to its field. */
+  const costsOf = ({ weight_bytes, state_bytes, multiply_adds_per_step }) =>
+    `weights: ${bytes(weight_bytes)} · state of one sequence: ${bytes(state_bytes)} · ` +
+    `${grouped(multiply_adds_per_step)} multiply-adds (MACs) per step · float32`
+
+  /** As `rnnkit summary` writes it: `512 bytes`, `1.2 MB`. */
+  function bytes(count) {
+    let [size, power] = [Number(count), 0]
+    for (; size >= 999.95 && power < UNITS.length - 1; power += 1) size /= 1000
+    return power ? `${size.toFixed(1)} ${UNITS[power]}` : `${size} bytes`
+  }
+
+  /** The problems of the spec, each with a button that focuses its field. */
   function showProblems(box, problems, fieldsByPath) {
     box.hidden = problems.length === 0
     const items = problems.map(({ field, message }) => {
@@ -76,8 +89,8 @@
     const rows = shortened([embedding ?? [], layers].flat().map(rowOfLayer))
     const what = readout.linear ? `${readout.how}, ${readout.linear}` : readout.how
     rows.push(["readout", what, output, grouped(readout.parameters), tensorsOf(readout.tensors)])
-    rows.push(["all", "", "", grouped(parameters), ""])
-    return table("Layers, from the bottom up", ["layer", "made of", "output", "parameters", "tensors"], rows)
+    rows.push(["total", "", "", grouped(parameters), ""])
+    return table("Layers, from the bottom up", ["layer", "module", "output", "parameters", "tensors"], rows)
   }
 
   function rowOfLayer({ name, what, directions, shape, parameters, tensors }) {

@@ -1,10 +1,10 @@
-// Whether a spec accepts a state, and what it says if not. As in rnnkit, later rules are asked where earlier ones hold.
+// Validates a state as a spec does. As in rnnkit, later rules apply only where earlier ones hold.
 ((builder) => {
   "use strict"
 
   const { data, evaluate, fieldsOf, filled, held, pathsIn, read } = builder
 
-  /** `{values, problems}` of a state: values by path, and a `{field, message}` for each thing that is wrong. */
+  /** `{values, problems}` of a state: values by path, and a `{field, message}` for each error. */
   function examine(state) {
     const values = {}
     const problems = []
@@ -17,7 +17,7 @@
     return { values, problems: problems.length ? problems : brokenByKind(state.kind, values) }
   }
 
-  /** Rules of every spec, each unless something is wrong already with a field that it asks for. */
+  /** Rules of every spec, except those that read an invalid field. */
   function brokenAmongGood(rules, values, problems) {
     const wrong = new Set(problems.map((problem) => problem.field))
     const found = []
@@ -30,7 +30,7 @@
     return found
   }
 
-  /** The first stage of a kind's rules in which something is broken. */
+  /** The first stage of a kind's rules that has problems. */
   function brokenByKind(kind, values) {
     const [sizes, own, stack] = data.kinds[kind].rules
     for (const rules of [sizes, own]) {
@@ -40,14 +40,14 @@
     return [...brokenOf(stack, { values }), ...brokenByCells(kind, values)]
   }
 
-  /** What the cells of the layers refuse; of several that refuse a field, the lowest is told. */
+  /** Values that the cells reject; the lowest cell that rejects a field counts. */
   function brokenByCells(kind, values) {
-    const told = new Map()
+    const byField = new Map()
     for (const layer of layersInTurn(kind, values).reverse()) {
       const about = { values, parts: partsOf(layer) }
-      for (const problem of brokenOf(layer.rules, about)) told.set(problem.field, problem)
+      for (const problem of brokenOf(layer.rules, about)) byField.set(problem.field, problem)
     }
-    return [...told.values()]
+    return [...byField.values()]
   }
 
   function brokenOf(rules, about) {
@@ -56,7 +56,7 @@
       .map((rule) => ({ field: rule.field, message: filled(rule.message, about.values) }))
   }
 
-  /** The records of the kinds of layer of a kind, from the bottom up; those of higher layers are the same again. */
+  /** The records of the layers, from the bottom up; they repeat for higher layers. */
   function layersInTurn(kind, values) {
     const { option, otherwise } = data.kinds[kind].layers
     const names = (option && values[option]) || otherwise
@@ -66,7 +66,7 @@
   /** How many parts the state of a layer has. */
   const partsOf = (layer) => new Set(layer.state.map((part) => part.name)).size
 
-  /** `[{choice, message}]`: what a field may not be in any spec with such layers, whatever the other fields are. */
+  /** `[{choice, message}]`: values of a field that are never valid for these layers, whatever the other fields. */
   function refusals(kind, values, field) {
     const rules = layersInTurn(kind, values).flatMap(rulesOfCell)
     return choicesOf(field).flatMap((choice) =>
@@ -80,7 +80,7 @@
 
   const rulesOfCell = (layer) => layer.rules.map((rule) => ({ rule, parts: partsOf(layer) }))
 
-  /** Values of each sort that a field may have beside its default. */
+  /** Values of a field other than its default. */
   function choicesOf(field) {
     if (field.type === "boolean") return [!field.default]
     if (field.type === "choice") return field.lists === "only" ? [] : field.choices

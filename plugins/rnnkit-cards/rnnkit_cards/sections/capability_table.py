@@ -1,7 +1,8 @@
-"""A table of the features that a kind supports and rejects, from the report of the conformance kit."""
+"""The features that a kind supports and rejects, from the report of the conformance kit."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 
 from rnnkit_cards.capabilities import CAPABILITIES, short_reason, support
@@ -14,15 +15,16 @@ _OUTCOMES = {"failed": "**failed**"}
 
 
 def capabilities(card: CardContext, measurements: Measurements, links: Links) -> str:
-    """A table of features, the values that the kind rejects, and all checks in a collapsed block."""
-    parts = ["## Capabilities", _counts(measurements, links), _table(measurements, links)]
-    rejected = dict.fromkeys(each for outcome in measurements.checks for each in outcome.left_out)
-    if rejected:
-        items = "\n".join(f"- {_rejection(each)}" for each in rejected)
-        parts.append(f"The kind rejects when the spec is created:\n\n{items}")
+    """The supported features, a table of the others, and collapsed: rejected values and all checks."""
+    parts = ["## Capabilities", _counts(measurements, links), *_features(measurements, links)]
     if declared := card.record.inapplicable_checks:
         items = "\n".join(f"- {code(name)}: {reason}" for name, reason in declared.items())
         parts.append(f"Checks that do not apply:\n\n{items}")
+    rejected = dict.fromkeys(each for outcome in measurements.checks for each in outcome.left_out)
+    if rejected:
+        items = "\n".join(f"- {_rejection(each)}" for each in rejected)
+        introduction = "Creating a spec with one of these values raises a `ValidationError`:"
+        parts.append(collapsed(f"Values that the kind rejects ({len(rejected)})", f"{introduction}\n\n{items}"))
     parts.append(collapsed(f"All {len(measurements.checks)} conformance checks", _all_checks(measurements)))
     return "\n\n".join(parts)
 
@@ -38,15 +40,19 @@ def _counts(measurements: Measurements, links: Links) -> str:
     return f"{kit}: {', '.join(counts)}."
 
 
-def _table(measurements: Measurements, links: Links) -> str:
-    rows = []
+def _features(measurements: Measurements, links: Links) -> Iterator[str]:
+    supported, others = [], []
     for capability in CAPABILITIES:
         answer, reason = support(capability, measurements)
         feature = links.to(capability.page, capability.feature) if capability.page else capability.feature
-        rows.append([feature, answer if answer == "yes" else f"**{answer}**", reason])
-    if any(reason for _, _, reason in rows):
-        return table(["feature", "supported", "reason"], rows)
-    return table(["feature", "supported"], [row[:2] for row in rows])
+        if answer == "yes":
+            supported.append(feature)
+        else:
+            others.append([feature, f"**{answer}**", reason])
+    if supported:
+        yield f"**Supported:** {'; '.join(supported)}."
+    if others:
+        yield table(["feature", "supported", "reason"], others)
 
 
 def _rejection(rejected: str) -> str:

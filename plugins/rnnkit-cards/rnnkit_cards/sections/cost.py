@@ -16,8 +16,9 @@ def speed(measurements: Measurements) -> str:
     """Times at each shape relative to torch's LSTM, with the date and the machine."""
     rows = [[_shape(each), _ratio(each.forward), _ratio(each.training)] for each in measurements.speed]
     intro = (
-        "Time relative to `torch.nn.LSTM` of the same sizes; less than 1 is faster. CPU time on one thread, the two "
-        "interleaved in one run, the median of the five shortest times of each. Ratios on a GPU differ."
+        "Time relative to `torch.nn.LSTM` of the same sizes; lower is faster. CPU time on one thread, the two "
+        "interleaved in one run, the median of the five shortest times of each; differences of a few percent are "
+        "noise. The ratios are those of torch's CPU kernels, and differ on a GPU."
     )
     times = table(["shape", "forward", "training"], rows, right=(1, 2))
     return "\n\n".join(["## Speed", intro, times, measured_on(measurements)])
@@ -41,11 +42,16 @@ def parameters(card: CardContext) -> str:
     if isinstance(summary, str):
         return f"## Parameters\n\n{summary}"
     sizes = ", ".join(f"`{name}` {size}" for name, size in _SIZES.items() if name != "num_layers")
-    text = f"**{summary.parameters:,}** with {sizes} and one layer, without a readout."
-    state = f"The state of one sequence takes {summary.state_bytes:,} bytes in {summary.dtype}"
     adds = summary.multiply_adds_per_step
-    cost = f"{state}, and a step {adds:,} multiply-adds." if adds is not None else f"{state}."
-    return f"## Parameters\n\n{text} {cost}"
+    costs = {
+        "parameters": f"{summary.parameters:,}",
+        "weights": f"{summary.weight_bytes:,} bytes",
+        "state of one sequence": f"{summary.state_bytes:,} bytes",
+        "multiply-adds (MACs) per step": "not known" if adds is None else f"{adds:,}",
+    }
+    text = f"One layer with {sizes} in {summary.dtype}, without a readout:"
+    rows = [list(each) for each in costs.items()]
+    return f"## Parameters\n\n{text}\n\n{table(['quantity', 'value'], rows, right=(1,))}"
 
 
 def layer_summary(card: CardContext) -> ModelSummary | str:

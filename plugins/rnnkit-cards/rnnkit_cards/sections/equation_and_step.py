@@ -10,33 +10,38 @@ from rnnkit.equation import UnreadableEquationError
 from rnnkit_cards.card_context import CardContext
 from rnnkit_cards.drawing import draw_step
 from rnnkit_cards.links import Links
-from rnnkit_cards.markdown import code, figure, table
+from rnnkit_cards.markdown import code, collapsed, figure, side_by_side, table
 from rnnkit_cards.symbols import SymbolRow, symbol_rows
 
 _ENVIRONMENT = re.compile(r"\\begin\{(aligned|align\*?|split|gathered|gather\*?|equation\*?)\}")
 
 
 def equation(card: CardContext, links: Links) -> str:
-    """The equation of one step with every symbol explained; a note if the kind has no equation."""
+    """The equation of one step, its drawing, and every symbol explained; a note if the kind has no equation."""
     if not card.record.equation.strip():
         return f"## Equation\n\n{_no_equation(card, links)}"
-    rows = symbol_rows(card)
-    parts = ["## Equation", f"$$\n{_aligned(card.record.equation)}\n$$", _symbols(rows)]
-    if any(row.parameter for row in rows):
-        parts.append(f"Shapes are those of the first layer; its parameters are in {code(_module_path(card))}.")
-    return "\n\n".join(parts)
+    latex = f"$$\n{_aligned(card.record.equation)}\n$$"
+    drawing = _drawing(card)
+    shown = side_by_side(latex, drawing) if drawing else latex
+    return "\n\n".join(["## Equation", shown, collapsed("Symbols, shapes and parameters", _explained(card))])
 
 
-def one_step(card: CardContext) -> str:
-    """A drawing of one step; empty if there is no equation, or if it cannot be drawn."""
-    if not card.record.equation.strip():
-        return ""
+def _drawing(card: CardContext) -> str:
+    """A drawing of one step; empty if the equation cannot be drawn."""
     try:
         drawing = draw_step(card.record.equation, title=f"One step of {card.name}")
     except UnreadableEquationError:
         return ""
     caption = f"One step of <code>{escape(card.name)}</code>, drawn from the equation. {drawing.legend}"
-    return f"## One step\n\n{figure(drawing.svg, caption)}"
+    return figure(drawing.svg, caption)
+
+
+def _explained(card: CardContext) -> str:
+    rows = symbol_rows(card)
+    parts = [_symbols(rows)]
+    if any(row.parameter for row in rows):
+        parts.append(f"Shapes are those of the first layer; its parameters are in {code(_module_path(card))}.")
+    return "\n\n".join(parts)
 
 
 def _aligned(latex: str) -> str:

@@ -27,7 +27,7 @@ spec = RecurrentSpec(
 model = build_model(spec)
 
 x = torch.randn({batch}, {time}, {input_size})  # (batch, time, input_size)
-lengths = torch.tensor({lengths})  # valid steps of each sequence
+lengths = torch.tensor({lengths})  # valid steps
 y, state = model(x, lengths=lengths, return_state=True)
 
 print("y", tuple(y.shape))
