@@ -148,7 +148,7 @@ def test_error_has_instructions(cls):
     source = ERRORS.read_text("utf-8")
     heading = source.index(f"::: rnnkit.{'testing.' if 'testing' in cls.__module__ else ''}{cls.__name__}\n")
     below = source[heading + 4 :].partition("\n::: ")[0]
-    assert "**What to do.**" in below or cls is RnnkitError
+    assert "**How to fix it.**" in below or cls is RnnkitError
 
 
 # the command
