@@ -54,7 +54,8 @@ class Messages:
         found: dict[str, str] = {}
         for nodes in self.nodes:
             self.variables = dict(_assigned(nodes))
-            for message, cls in _made(nodes):
+            # warnings first: with an argument such as `strict`, some are errors of the same message
+            for message, cls in sorted(_made(nodes), key=lambda made: not made[1].endswith("Warning")):
                 found = dict.fromkeys(map(_shorten, self._texts(message)), cls) | found
         for function, cls in RETURNED_BY.items():
             found = dict.fromkeys(map(_shorten, self._returned(self.functions[function], 1)), cls) | found
