@@ -19,12 +19,13 @@ SOURCE = ROOT / "registry/rnnkit"
 LEFT_OUT = SOURCE / "testing/checks"  # results of checks, which stand in a report
 START, END = "<!-- messages: python -m docs.site.error_messages -->\n\n", "\n<!-- end of messages -->\n"
 MOST_WORDS, LEAST_WORDS = 9, 3
+VALIDATION = "pydantic.ValidationError"
 
 # calls that make an error: its class, and which argument is the message
 MADE_BY = {name: (name, 0) for name in rnnkit.__all__ if name.endswith("Error")} | {
     "CheckFailedError": ("testing.CheckFailedError", 0),
-    "pydantic_error": ("pydantic.ValidationError", 1),
-    "Problem": ("pydantic.ValidationError", 1),
+    "pydantic_error": (VALIDATION, 1),
+    "Problem": (VALIDATION, 1),
 }
 DOCUMENTED = {cls for cls, _ in MADE_BY.values()} | {"LockWarning", "DeprecatedKindWarning"}
 # calls with the class as an argument: which one it is, and which is the message
@@ -34,8 +35,8 @@ RETURNED_BY = {
     "_unknown": "UnknownKindError",
     "alias_message": "DeprecatedKindWarning",
     "deprecation": "DeprecatedKindWarning",
-    "_unknown_field_message": "pydantic.ValidationError",
-    "_unknown_option_message": "pydantic.ValidationError",
+    "_unknown_field_message": VALIDATION,
+    "_unknown_option_message": VALIDATION,
 }
 
 
@@ -137,7 +138,7 @@ def _code(text: str) -> str:
 
 
 def _link(cls: str) -> str:
-    anchor = "a-spec-that-is-wrong" if cls.startswith("pydantic") else f"rnnkit.{cls}"
+    anchor = "a-spec-that-is-wrong" if cls == VALIDATION else f"rnnkit.{cls}"
     return f"[`{cls.rpartition('.')[2]}`](#{anchor})"
 
 
