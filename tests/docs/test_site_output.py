@@ -227,9 +227,10 @@ def test_llms_txt_has_the_title_of_every_page(site):
 
 
 DISTRIBUTION = re.compile(
-    r"(?<![\w./-])([\w-]+)/[a-z]\w*\b(?![./-])"  # of a kind
-    r"|\bdistribution '?([\w-]+)'? |\b([\w-]+)==\d"
+    r"(?<![\w./-])([\w-]{2,})/[a-z]\w*\b(?![./-])"  # of a kind
+    r"|\bdistribution '([\w-]+)'|\bdistribution ([\w-]+) \d|\b([\w-]+)==\d"
 )
+SHOWN = {"rnnkit", "local", "docs"}  # `docs` is a folder in a help text
 
 
 def test_pages_show_no_distribution_of_the_tests(markdown):
@@ -239,7 +240,7 @@ def test_pages_show_no_distribution_of_the_tests(markdown):
         for block in re.findall(r"^```(?:text|console)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             found |= {next(filter(None, each)): page for each in DISTRIBUTION.findall(block)}
     assert {"rnnkit-clockwork", "rnnkit-small", "rnnkit-gated"} <= found.keys()
-    assert {name: page for name, page in found.items() if not name.startswith("rnnkit-")} == {}
+    assert {name: page for name, page in found.items() if not name.startswith("rnnkit-")}.keys() <= SHOWN
 
 
 def test_every_page_has_a_description(site):
