@@ -181,7 +181,8 @@ def test_index_has_the_words_of_raised_messages(raised_on_the_page):
     raised = [(type(error).__name__, str(error)) for section, error in raised_on_the_page if section]
     assert len(raised) > 10
     for cls, message in raised:
-        patterns = [re.escape(text).replace("…", ".*") for text, of in entries if of in {cls, f"testing.{cls}", VALIDATION}]
+        classes = {cls, f"testing.{cls}", VALIDATION}
+        patterns = [re.escape(text).replace("…", ".*") for text, of in entries if of in classes]
         assert any(re.search(each, message, re.DOTALL) for each in patterns), message
 
 
