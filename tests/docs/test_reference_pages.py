@@ -178,9 +178,10 @@ def test_index_has_a_message_of_every_error(cls):
 def test_index_has_the_words_of_raised_messages(raised_on_the_page):
     """Each message that an example raises has the words of an entry of its class, or of a field of a spec file."""
     entries = Messages(SOURCE).index().items()
-    raised = [(type(error).__name__, str(error)) for section, error in raised_on_the_page if section]
+    # the last one of each section is shown; earlier ones can be reasons of checks, which the index leaves out
+    raised = {(section, type(error).__name__): str(error) for section, error in raised_on_the_page if section}
     assert len(raised) > 10
-    for cls, message in raised:
+    for (_, cls), message in raised.items():
         classes = {cls, f"testing.{cls}", VALIDATION}
         patterns = [re.escape(text).replace("…", ".*") for text, of in entries if of in classes]
         assert any(re.search(each, message, re.DOTALL) for each in patterns), message
