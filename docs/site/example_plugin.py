@@ -17,12 +17,12 @@ EXAMPLE = Path(__file__).parents[1] / "examples/rnnkit-nbrc"
 
 
 @contextmanager
-def example_installed() -> Iterator[None]:
-    """Let the kind `rnnkit-nbrc/nbrc` be found, by metadata such as an installer writes, in a catalog of its own."""
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+def example_installed(example: Path = EXAMPLE) -> Iterator[None]:
+    """Let the kinds of an example be found, by metadata such as an installer writes, in a catalog of its own."""
+    project = tomllib.loads((example / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     with TemporaryDirectory() as folder:
         _write_metadata(Path(folder), project)
-        added = [folder, str(EXAMPLE)]
+        added = [folder, str(example)]
         sys.path[:0] = added  # first: what may be installed is not what lies here
         try:
             with use_catalog(Catalog()):

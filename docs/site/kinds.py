@@ -26,13 +26,17 @@ from rnnkit_cards import (
 )
 
 FOLDER = Path(__file__).parents[1] / "kinds"
+# the card links to the page of the plugin, which no other project has
+OF_EXAMPLE = "- **Provided by:** `rnnkit-nbrc`\n"
+LINKED = "- **Provided by:** [`rnnkit-nbrc`](../plugins/example.md), the example plugin\n"
 
 
 def pages(folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
     """Yield each page and its text; the kinds must be installed, as in `example_installed`."""
     measured = {kind: load_measurements(measurements_path(folder, kind)) for kind in ENTRIES}
     for kind, measurements in measured.items():
-        yield card_path(folder, kind), card_text(kind, measurements, links=links_for(FOLDER))
+        card = card_text(kind, measurements, links=links_for(FOLDER))
+        yield card_path(folder, kind), card.replace(OF_EXAMPLE, LINKED)
     yield folder / "index.md", index_text(measured)
     yield folder / "gallery.md", gallery_text(measured)
 

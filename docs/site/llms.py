@@ -76,7 +76,9 @@ def _entries(config: MkDocsConfig) -> Iterator[Entry]:
     for section, title, source in _flat(config.nav):
         said, text = front_matter((Path(config.docs_dir) / source).read_text(encoding="utf-8"))
         heading = HEADING.search(text)
-        name = title or said.get("title") or (_plain(heading[1]) if heading else source)
+        name = title or said.get("title") or (_plain(heading[1]) if heading else "")
+        if not name:
+            raise ValueError(f"{source} has no title: give it a heading, or a title in its front matter")
         yield Entry(section or name, source, name, said.get("description", ""), text)
 
 

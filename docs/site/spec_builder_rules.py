@@ -197,7 +197,7 @@ def _exported(kind: str, rule: Rule) -> dict[str, Any] | None:
 
 
 def _template(message: str, rule: Rule, values: Mapping[str, Any]) -> str:
-    """A message with `{slot}` in the place of each value that it repeats."""
+    """A message with `{slot}` in place of each value that it repeats."""
     for slot in rule.slots:
         message, count = re.subn(rf"(?<!\d){re.escape(_words(slot, values))}(?!\d)", f"{{{slot}}}", message)
         if not count:

@@ -411,7 +411,7 @@ def test_a_process_of_its_own_has_no_old_names():
         register_kind(alias)
 
 
-# Kinds that go away
+# Removed kinds
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ def test_a_deprecated_kind_is_built_with_a_warning(plugins, deprecation, message
 
 @pytest.fixture
 def leaving(plugins):
-    """A distribution `acme` whose kind `decay` goes away, and had an old name, too."""
+    """A distribution `acme` whose kind `decay` is removed, and had an old name, too."""
     kind = "decay_kind('decay', deprecated=Deprecation(since='0.3', instead='gru'))"
     plugins.install("decay", "fading", source=registers(kind, ALIAS), distribution="acme")
     with use_catalog(Catalog()) as catalog:

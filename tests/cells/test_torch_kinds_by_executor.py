@@ -205,7 +205,7 @@ def test_new_weights_are_seen(change):
 
 
 class Wrapper(nn.Module):
-    """A module of the user's in the place of `rnn`."""
+    """A module of the user in place of `rnn`."""
 
     def __init__(self, rnn):
         super().__init__()

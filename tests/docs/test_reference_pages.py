@@ -13,6 +13,7 @@ import rnnkit
 import rnnkit.compare
 import rnnkit.testing
 from docs.site.api_markdown import DIRECTIVE, documented
+from docs.site.error_messages import SOURCE, VALIDATION, Messages, with_index
 from rnnkit import Catalog, LockWarning, RnnkitError, errors
 from rnnkit.cli.group import commands
 from rnnkit.testing import use_catalog
@@ -78,6 +79,18 @@ def test_model_page_omits_members_of_every_module():
     own = {"new_parameter", "project", "step", "unroll", "unroll_layers", "symbols", "set_forget_bias"}
     assert own <= set(members_of("rnnkit.Cell"))
     assert not {"_unroll_origin", "cuda", "train"} & set(members_of("rnnkit.Cell"))
+
+
+def test_listed_members_exist():
+    pages = [page.read_text("utf-8") for page in REFERENCE.rglob("*.md")]
+    options = [(name, yaml.safe_load(given) or {}) for page in pages for name, given in DIRECTIVE.findall(page)]
+    listed = {name: each["options"]["members"] for name, each in options if "members" in each.get("options", {})}
+    assert "rnnkit.Catalog" in listed
+    for name, members in listed.items():
+        module, _, cls = name.rpartition(".")
+        documented_class = getattr(import_module(module), cls)
+        existing = {*dir(documented_class), *documented_class.__annotations__}
+        assert [each for each in members if each not in existing] == [], name
 
 
 @pytest.mark.parametrize("cls", [rnnkit.RecurrentSpec, rnnkit.StackOptions, rnnkit.InitOptions, rnnkit.Kind])
@@ -148,7 +161,30 @@ def test_error_has_instructions(cls):
     source = ERRORS.read_text("utf-8")
     heading = source.index(f"::: rnnkit.{'testing.' if 'testing' in cls.__module__ else ''}{cls.__name__}\n")
     below = source[heading + 4 :].partition("\n::: ")[0]
-    assert "**What to do.**" in below or cls is RnnkitError
+    assert "**How to fix it.**" in below or cls is RnnkitError
+
+
+def test_index_has_every_message():
+    page = ERRORS.read_text("utf-8")
+    assert page == with_index(page), "if that is right: python -m docs.site.error_messages"
+
+
+@pytest.mark.parametrize("cls", RAISED)
+def test_index_has_a_message_of_every_error(cls):
+    indexed = set(Messages(SOURCE).index().values())
+    assert cls is RnnkitError or cls.__name__ in {each.rpartition(".")[2] for each in indexed}
+
+
+def test_index_has_the_words_of_raised_messages(raised_on_the_page):
+    """Each message that an example raises has the words of an entry of its class, or of a field of a spec file."""
+    entries = Messages(SOURCE).index().items()
+    # the last one of each section is shown; earlier ones can be reasons of checks, which the index leaves out
+    raised = {(section, type(error).__name__): str(error) for section, error in raised_on_the_page if section}
+    assert len(raised) > 10
+    for (_, cls), message in raised.items():
+        classes = {cls, f"testing.{cls}", VALIDATION}
+        patterns = [re.escape(text).replace("…", ".*") for text, of in entries if of in classes]
+        assert any(re.search(each, message, re.DOTALL) for each in patterns), message
 
 
 # the command

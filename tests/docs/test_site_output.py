@@ -220,6 +220,29 @@ def test_llms_txt_lists_every_page_once(site, markdown):
     assert len(text.splitlines()) == 3 + len(listed) + 3 * len(sections)
 
 
+def test_llms_txt_has_the_title_of_every_page(site):
+    titles = re.findall(r"^- \[([^\]]+)\]", (site / "llms.txt").read_text("utf-8"), re.MULTILINE)
+    assert "Example plugin: rnnkit-nbrc" in titles
+    assert [title for title in titles if "/" in title or title.endswith(".md")] == []
+
+
+DISTRIBUTION = re.compile(
+    r"(?<![\w./-])([\w-]{2,})/[a-z]\w*\b(?![./-])"  # of a kind
+    r"|\bdistribution '([\w-]+)'|\bdistribution ([\w-]+) \d|\b([\w-]+)==\d"
+)
+SHOWN = {"rnnkit", "local", "docs"}  # `docs` is a folder in a help text
+
+
+def test_pages_show_no_distribution_of_the_tests(markdown):
+    """Output on a page names rnnkit, installed tools, and plugins called `rnnkit-...`."""
+    found = {}
+    for page, text in markdown.items():
+        for block in re.findall(r"^```(?:text|console)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            found |= {next(filter(None, each)): page for each in DISTRIBUTION.findall(block)}
+    assert {"rnnkit-clockwork", "rnnkit-small", "rnnkit-gated"} <= found.keys()
+    assert {name: page for name, page in found.items() if not name.startswith("rnnkit-")}.keys() <= SHOWN
+
+
 def test_every_page_has_a_description(site):
     text = (site / "llms.txt").read_text("utf-8")
     assert re.findall(r"^- \[([^\]]+)\]\(\S+\)$", text, re.MULTILINE) == []

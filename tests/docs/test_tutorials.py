@@ -42,7 +42,7 @@ def write(folder, code):
 
 
 def with_functions_of(text, part):
-    """A module with the functions of a part of it, each in the place of the one of its name."""
+    """A module with the functions of a part of it, each of which replaces the function of its name."""
     lines, places = text.splitlines(), functions_of(text)
     new_lines = part.splitlines()
     for name, (start, end) in reversed(functions_of(part).items()):

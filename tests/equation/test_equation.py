@@ -276,7 +276,7 @@ def test_signals_are_found_in_every_spelling(letter, time):
 
 
 def test_the_page_shows_only_tested_latex():
-    read, refused = PAGE.split("## Refused")
+    read, refused = PAGE.split("## Rejected LaTeX")
     assert set(FIRST_COLUMN.findall(read)) <= EXPRESSIONS.keys()
     assert set(FIRST_COLUMN.findall(refused)) <= UNREADABLE.keys() | INVALID.keys()
 

@@ -93,22 +93,36 @@ def printed_by(code, names, page):
 
 
 def write_files(blocks, folder):
-    """Write what a page shows as files: modules that entry points in its TOML make plugins of, and specs."""
+    """Write what a page shows as files: modules, specs, and the metadata of the distributions in its TOML."""
     for language, code, _ in blocks:
         if language in ("python", "yaml", "toml") and (match := FILE_NAME.match(code)):
             (folder / match[1]).write_text(code, encoding="utf-8")
+            sys.modules.pop(Path(match[1]).stem, None)  # another page may have imported a module of this name
     tables = [tomllib.loads(code) for language, code, _ in blocks if language == "toml" and not FILE_NAME.match(code)]
-    groups = [group for table in tables for group in table["project"]["entry-points"].items()]
-    if groups:
-        info = folder / "page-1.0.dist-info"
-        info.mkdir()
-        lines: dict[str, list[str]] = {}
-        for group, entries in groups:
-            lines.setdefault(group, []).extend(f"{name} = {module}\n" for name, module in entries.items())
-        (info / "METADATA").write_text("Name: page\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(
-            "".join(f"[{group}]\n{''.join(of_group)}" for group, of_group in lines.items())
+    for table in tables:
+        write_metadata(table["project"], folder)
+
+
+def write_metadata(project, folder):
+    """Write the metadata of a distribution, as an installer would."""
+    groups = project["entry-points"]
+    name = project.get("name") or distribution_of(groups)
+    info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "".join(
+            f"[{group}]\n" + "".join(f"{kind} = {module}\n" for kind, module in entries.items())
+            for group, entries in groups.items()
         )
+    )
+
+
+def distribution_of(groups):
+    """Name a distribution after its module, as plugins are named: output on a page shows the name."""
+    [module] = {module for entries in groups.values() for module in entries.values()}
+    assert module.startswith("rnnkit_"), f"name the module rnnkit_{module}, or give the TOML a [project] with a name"
+    return module.replace("_", "-")
 
 
 def shell_for(page, folder):

@@ -287,7 +287,7 @@ def scaled(module, inputs, outputs):
 
 
 class Wrapper(nn.Module):
-    """A module of the user's in the place of `rnn`."""
+    """A module of the user in place of `rnn`."""
 
     def __init__(self, rnn):
         super().__init__()
