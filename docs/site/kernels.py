@@ -21,14 +21,14 @@ def _load(name: str) -> Any:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def _sizes(record: dict[str, Any]) -> str:
+def sizes(record: dict[str, Any]) -> str:
     return "; ".join(
         f"{name}: " + ", ".join(f"{what.removesuffix('_size')} {size}" for what, size in shape.items())
         for name, shape in record["shapes"].items()
     ).replace("num_layers", "layers")
 
 
-def _measured(record: dict[str, Any], name: str) -> str:
+def measured(record: dict[str, Any], name: str) -> str:
     return (
         f"Measured on {record['date'][:10]} on the processor “{record['processor']}”, one thread, interleaved in one "
         f"run; a matrix product of torch reaches {record['matmul_gflops']:.0f} GFLOP/s there. torch "
@@ -50,8 +50,8 @@ def peers_text() -> str:
             for peer in peers
         ]
         lines.append(f"| {shape} | [`{kind}`](../kinds/{kind}.md) | {' | '.join(ratios)} |")
-    note = f"CPU time of a model of rnnkit as a part of the other's; less is faster ({_sizes(record)})."
-    return "\n".join(lines) + f"\n\n{note} {_measured(record, 'peers')}\n"
+    note = f"CPU time of a model of rnnkit as a part of the other's; less is faster ({sizes(record)})."
+    return "\n".join(lines) + f"\n\n{note} {measured(record, 'peers')}\n"
 
 
 def cells_text() -> str:
@@ -63,8 +63,8 @@ def cells_text() -> str:
     lines += [f"| {each['name']} | {' | '.join(f'{ratio:.2f}' for ratio in each['ratios'])} |" for each in results]
     means = [geometric_mean(column) for column in zip(*[each["ratios"] for each in results], strict=True)]
     lines.append(f"| **geometric mean** | {' | '.join(f'**{mean:.2f}**' for mean in means)} |")
-    note = f"CPU time in rnnkit as a part of that of torchrecurrent's own layer; less is faster ({_sizes(record)})."
-    return "\n".join(lines) + f"\n\n{note} {_measured(record, 'third_party')}\n"
+    note = f"CPU time in rnnkit as a part of that of torchrecurrent's own layer; less is faster ({sizes(record)})."
+    return "\n".join(lines) + f"\n\n{note} {measured(record, 'third_party')}\n"
 
 
 TABLES = {"peers.md": peers_text, "third_party.md": cells_text}
