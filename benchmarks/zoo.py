@@ -123,8 +123,8 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
             sides = sides_of(kind, shape)
             for what, call in {"forward": forward, "training": training}.items():
                 times = times_of(sides, call, x, arguments.seconds)
-                ratios = {side: times[RNNKIT] / time for side, time in times.items() if side != RNNKIT}
-                yield Row(kind, name, what, times[RNNKIT], ratios)
+                ratios = {side: round(times[RNNKIT] / time, 4) for side, time in times.items() if side != RNNKIT}
+                yield Row(kind, name, what, round(times[RNNKIT], 2), ratios)
 
 
 def save(found: list[Row], gflops: float, arguments: argparse.Namespace) -> None:

@@ -23,14 +23,14 @@ def _load(name: str) -> Any:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def _sizes(record: dict[str, Any]) -> str:
+def sizes(record: dict[str, Any]) -> str:
     return "; ".join(
         f"{name}: " + ", ".join(f"{what.removesuffix('_size')} {size}" for what, size in shape.items())
         for name, shape in record["shapes"].items()
     ).replace("num_layers", "layers")
 
 
-def _measured(record: dict[str, Any], name: str) -> str:
+def measured(record: dict[str, Any], name: str) -> str:
     return (
         f"Measured on {record['date'][:10]} on one thread of the processor “{record['processor']}”, on which a matrix "
         f"product of torch reaches {record['matmul_gflops']:.0f} GFLOP/s, interleaved in one run, with torch "
@@ -53,10 +53,10 @@ def peers_text() -> str:
         ]
         lines.append(f"| {shape} | [`{kind}`](../kinds/{kind}.md) | {' | '.join(ratios)} |")
     note = (
-        f"CPU time of the rnnkit model divided by that of the other library; lower is faster ({_sizes(record)}). The "
+        f"CPU time of the rnnkit model divided by that of the other library; lower is faster ({sizes(record)}). The "
         f"ratios to torch.nn at {' and '.join(speed.SHAPES)} are those of the table on Home."
     )
-    return "\n".join(lines) + f"\n\n{note} {_measured(record, 'peers')}\n"
+    return "\n".join(lines) + f"\n\n{note} {measured(record, 'peers')}\n"
 
 
 def _ratio(times: dict[str, float], kind: str, what: str, shape: str, peer: str) -> float:
@@ -74,8 +74,8 @@ def cells_text() -> str:
     lines += [f"| {each['name']} | {' | '.join(f'{ratio:.2f}' for ratio in each['ratios'])} |" for each in results]
     means = [geometric_mean(column) for column in zip(*[each["ratios"] for each in results], strict=True)]
     lines.append(f"| **geometric mean** | {' | '.join(f'**{mean:.2f}**' for mean in means)} |")
-    note = f"CPU time in rnnkit divided by that of torchrecurrent's own layer; lower is faster ({_sizes(record)})."
-    return "\n".join(lines) + f"\n\n{note} {_measured(record, 'third_party')}\n"
+    note = f"CPU time in rnnkit divided by that of torchrecurrent's own layer; lower is faster ({sizes(record)})."
+    return "\n".join(lines) + f"\n\n{note} {measured(record, 'third_party')}\n"
 
 
 TABLES = {"peers.md": peers_text, "third_party.md": cells_text}

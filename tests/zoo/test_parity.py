@@ -5,15 +5,13 @@ and tested on the second half of 256.
 """
 
 import pytest
-import torch
 
-from benchmarks.tasks import TASKS, score, trained
+from rnnkit.compare import compare, tasks
 
 
 @pytest.mark.parametrize(
-    ("name", "solves"), [("slstm", True), ("mingru", False), ("rglru", False), ("xlstm_matrix", False)]
+    ("name", "solves"), [("mgu", True), ("mingru", False), ("rglru", False), ("xlstm_matrix", False)]
 )
 def test_only_nonlinear_cells_learn_parity(name, solves):
-    torch.set_num_threads(1)
-    accuracy = score(trained(name, TASKS["parity"], steps=300, seed=0), TASKS["parity"])
-    assert accuracy > 0.95 if solves else accuracy < 0.6
+    [result] = compare([name], [tasks.parity()], seeds=1, steps=300, engine="here", progress=False).results
+    assert result.score > 0.95 if solves else result.score < 0.6

@@ -1,0 +1,117 @@
+"""Writes the leaderboard from a committed comparison: `python -m docs.site.leaderboard [--check]`.
+
+The comparison is that of `python -m benchmarks.leaderboard`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from rnnkit import get_kind
+from rnnkit.compare import Comparison, RunResult
+from rnnkit.compare.scores import Board, Measure
+from rnnkit.compare.summary import summary_lines
+from rnnkit.compare.table import decimals_of, scores_text
+
+DOCS = Path(__file__).parents[1]
+PAGE = DOCS / "kinds" / "leaderboard.md"
+RESULTS = DOCS / "measured" / "leaderboard.json"
+TEXT = """\
+---
+description: "All kinds on six tasks with equal parameters and equal training: a leaderboard of recurrent networks."
+hide: [toc]
+---
+
+# Leaderboard
+
+Which recurrent network is best? It depends on the task. Here every built-in kind, and the kinds of two example
+plugins, were trained on six tasks that need different things of a state, with the same number of parameters and of
+optimizer steps. Nothing was tuned. `rnnkit compare` does the same for [your data](../how_to/compare_kinds.md), with as
+many seeds and steps as you can afford.
+
+{tasks}
+
+{table}
+
+{legend}
+
+## Results that theory predicts { #theory }
+
+{theory}
+
+## Limitations
+
+- The training is short, and the learning rate is the same for all: the scores show how quickly a kind learns with
+  common settings, not the best that it can learn. Kinds whose papers train with a larger or smaller rate lose most.
+- Models are small, and their number of parameters is equal, not their computation: see the columns of
+  [the table to choose by](index.md#all-kinds) for multiply-adds and state size.
+- With {seeds} seeds, a difference between two kinds whose ranges overlap is not a result, and one whose ranges are
+  close is weak evidence.
+- The tasks are synthetic, except `digits`. They measure one ability each, as real data seldom does.
+
+## Conditions
+
+{conditions}
+
+`python -m benchmarks.leaderboard` runs the comparison again. [Its results](../measured/leaderboard.json), with the
+spec, the learning curve and the environment of every run, are a file that `Comparison.load` reads.
+"""
+
+
+def page_text() -> str:
+    """Return the page."""
+    results = Comparison.load(RESULTS).results
+    return TEXT.format(table="\n".join(table(results)), conditions="\n".join(_conditions(results)))
+
+
+def table(results: Sequence[RunResult]) -> Iterator[str]:
+    """Yield the lines of the table: a row for each kind, the best first, and one for chance."""
+    board = Board(results)
+    decimals = {measure: decimals_of(board.of_measure(measure)) for measure in board.measures}
+    yield f"| kind | family | rank | {' | '.join(name_of(measure) for measure in board.measures)} |"
+    yield f"|---|---|--:|{'--:|' * len(board.measures)}"
+    for label in board.labels:
+        yield f"| {_kind(label)} | {board.ranks[label]:.1f} | {' | '.join(_cells(board, label, decimals))} |"
+    chance = [_chance(board.of_measure(measure), decimals[measure]) for measure in board.measures]
+    yield f"| *chance* | | | {' | '.join(chance)} |"
+
+
+def name_of(measure: Measure) -> str:
+    """Return the name of a task without its settings."""
+    return measure.task.partition("(")[0]
+
+
+def _kind(label: str) -> str:
+    page = PAGE.with_name(f"{label.rpartition('/')[2]}.md")
+    name = f"[`{label}`]({page.name})" if page.exists() else f"`{label}`"
+    return f"{name} | {_family(label)}"
+
+
+def _family(label: str) -> str:
+    return "of a plugin" if "/" in label else get_kind(label).family or ""
+
+
+def _cells(board: Board, label: str, decimals: dict[Measure, int]) -> Iterator[str]:
+    """Yield the scores of a kind; bold if it is better than every other kind."""
+    for measure, places in decimals.items():
+        text = scores_text(board.scores(label, measure), places)
+        yield f"**{text}**" if board.is_best(label, measure) else text
+
+
+def _chance(results: Sequence[RunResult], decimals: int) -> str:
+    return f"{median(each.chance for each in results if each.chance is not None):.{decimals}f}"
+
+
+def main(arguments: list[str]) -> int:
+    text = page_text()
+    if "--check" in arguments:
+        return int(PAGE.read_text(encoding="utf-8") != text)
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
