@@ -24,13 +24,13 @@ def kinds_text() -> str:
     record = json.loads((FOLDER / "zoo.json").read_text(encoding="utf-8"))
     parts = [
         "### Beside nn.LSTM { #lstm }\n",
-        "CPU time divided by that of `torch.nn.LSTM` with the same sizes; less is faster.\n",
+        "CPU time divided by that of `torch.nn.LSTM` with the same sizes; lower is faster.\n",
         *_table(record, "nn.LSTM"),
         "\n### Beside the step loop { #step-loop }\n",
-        "CPU time divided by that of a Python loop over the same steps; less is faster.\n",
+        "CPU time divided by that of a Python loop over the same steps; lower is faster.\n",
         *_table(record, "step loop"),
         "\n### Beside packages { #packages }\n",
-        "CPU time divided by that of a package that has the cell; less is faster. Packages do not always compute the "
+        "CPU time divided by that of a package that has the cell; lower is faster. Packages do not always compute the "
         "same step: see [the differences between implementations](../explanation/implementations.md).\n",
         *_table(record, "package"),
         f"\n{sizes(record).capitalize()}. {measured(record, 'zoo')}\n",
