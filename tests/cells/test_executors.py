@@ -222,6 +222,16 @@ def test_modes_of_torch_see_every_operator(mode):
 
 
 @pytest.mark.usefixtures("reference")
+@pytest.mark.parametrize(
+    ("device", "expected"), [("cpu", "reference"), ("meta", "step loop (a mode of torch sees every operator)")]
+)
+def test_a_default_device_has_no_effect_if_it_is_that_of_the_model(device, expected):
+    model, x = simple_model(), small_input()
+    with torch.device(device):
+        assert executor_of(model, x) == expected
+
+
+@pytest.mark.usefixtures("reference")
 def test_autocast_and_transforms_run_the_step_loop():
     model, x = simple_model(dtype=torch.float32), small_input(dtype=torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):

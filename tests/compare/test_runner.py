@@ -11,6 +11,7 @@ import torch
 
 from rnnkit import RecurrentSpec, StackOptions, cell_kind, register_kind
 from rnnkit.compare import Comparison, compare, runner, tasks
+from rnnkit.compare.training import train as train_model
 from rnnkit.compare.task import VALIDATION_SEED
 from rnnkit.errors import CompareError
 from tests.helpers.cells import SimpleCell
@@ -39,6 +40,19 @@ def test_the_same_seed_gives_the_same_score_and_torchs_generator_is_kept():
     torch.manual_seed(5)
     assert scores(compare(["gru"], [TASK], **QUICK)) == pytest.approx(scores(compare(["gru"], [TASK], **QUICK)))
     torch.testing.assert_close(torch.rand(3), want)
+
+
+def test_models_of_a_comparison_run_their_executor(monkeypatch):
+    found = []
+
+    def train(model, *arguments):
+        result = train_model(model, *arguments)
+        found.append(model.backbone.executor)
+        return result
+
+    monkeypatch.setattr("rnnkit.compare.run.train", train)
+    compare(["mgu"], [TASK], **QUICK)
+    assert found == ["kernels"] * 2
 
 
 @pytest.mark.parametrize("done", [0, 1, 3])

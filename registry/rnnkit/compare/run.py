@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -195,11 +195,12 @@ def _fit(model: RecurrentModel, task: Task, generator: Generator) -> Trained:
 @contextmanager
 def _usual_settings() -> Iterator[None]:
     """Compute as a new process does, whatever the settings of torch in this one, and restore them afterwards."""
-    dtype = torch.get_default_dtype()
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
     torch.set_default_dtype(torch.float32)
     try:
         with (
-            torch.device("cpu"),
+            # not needed in most processes, and it would cost time in each call of torch
+            nullcontext() if device.type == "cpu" else torch.device("cpu"),
             torch.inference_mode(mode=False),
             torch.enable_grad(),
             torch.autocast("cpu", enabled=False),

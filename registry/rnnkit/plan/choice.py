@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._device import DeviceContext
 
 from rnnkit.model import autocast_is_on, transforms_are_active
 from rnnkit.plan.executor import Executor
@@ -80,9 +81,19 @@ def _mode(device_type: str) -> str | None:
     if transforms_are_active():
         return "a transform of torch.func is active"
     state: Any = torch._C  # torch has no public functions for these
-    if state._len_torch_dispatch_stack() or state._len_torch_function_stack():  # as of `FlopCounterMode`
+    if state._len_torch_dispatch_stack() or _function_mode(device_type):  # as of `FlopCounterMode`
         return "a mode of torch sees every operator"
     return "torch.jit.trace records the operators" if state._is_tracing() else None
+
+
+def _function_mode(device_type: str) -> bool:
+    """Return whether a mode sees calls of torch, other than that of `torch.set_default_device`.
+
+    The latter only places new tensors; it has no effect if its device is that of the cell.
+    """
+    state: Any = torch._C
+    modes = map(state._get_function_stack_at, range(state._len_torch_function_stack()))
+    return any(type(mode) is not DeviceContext or mode.device.type != device_type for mode in modes)
 
 
 def _unusual_tensor(tensors: tuple[Tensor, ...]) -> str | None:
