@@ -286,11 +286,11 @@ def test_only_options_that_change_the_computation_are_traced():
 
 
 class DepthOptions(StackOptions):
-    depth: Literal[1, 2, 3] = 1
+    depth: Literal[2, 3, 4] = 2
 
 
 class HasADepth(SimpleCell):
-    def __init__(self, *sizes, depth=1, **others):
+    def __init__(self, *sizes, depth=2, **others):
         super().__init__(*sizes, **others)
         self.depth = depth
 

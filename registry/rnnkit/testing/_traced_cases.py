@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -49,14 +50,17 @@ def small(kind: KindUnderTest, *, bidirectional: bool = True) -> Changes:
 class _Computation(NamedTuple):
     """The operators and attributes of calls of a model, without values.
 
-    Two models that call the same operators, only more or less often, are traced alike: a depth of 4 as one of 3.
+    Models that call the same operators one after another, only more or less often, are traced alike: a depth of 4 as
+    one of 3.
 
     Attributes:
         operators: the names of the operators, in evaluation and in training mode.
+        neighbors: each operator with the next, because the rest of the model may call the same operators.
         attributes: the path, the name and the type of each attribute and parameter after the calls.
     """
 
     operators: frozenset[str]
+    neighbors: frozenset[tuple[str, str]]
     attributes: frozenset[tuple[str, str, type]]
 
 
@@ -90,7 +94,7 @@ def _computation(case: Case) -> _Computation:
     with _Recorder() as recorder, torch.no_grad():  # a step that changes its input fails with gradients
         for training in (False, True):
             model.train(training)(*arguments)
-    return _Computation(frozenset(recorder.names), frozenset(_attributes(model)))
+    return _Computation(frozenset(recorder.names), frozenset(pairwise(recorder.names)), frozenset(_attributes(model)))
 
 
 def _attributes(model: RecurrentModel) -> Iterator[tuple[str, str, type]]:
@@ -105,10 +109,10 @@ class _Recorder(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # missing in torch's stubs
-        self.names: set[str] = set()
+        self.names: list[str] = []
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.names.add(str(function))
+        self.names.append(str(function))
         return function(*args, **(kwargs or {}))
 
 
