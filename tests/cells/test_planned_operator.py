@@ -151,7 +151,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_cell_is_noticed(change):
-    model = model_of()
+    model = model_of(num_layers=1)
     function, arguments = torch.compile(model, backend="aot_eager"), example(model, *SIZES[0])
     function(*arguments)
     before = model(*arguments)
@@ -164,7 +164,7 @@ def test_a_changed_cell_is_noticed(change):
 
 
 def test_a_replaced_cell_runs():
-    model, other = model_of(), model_of()
+    model, other = model_of(num_layers=1), model_of(num_layers=1)
     function, arguments = compiled(model), example(model, *SIZES[0])
     function(*arguments)
     model.backbone.cells[0] = other.backbone.cells[0]
@@ -173,7 +173,7 @@ def test_a_replaced_cell_runs():
 
 
 def test_step_loop_runs_if_executors_are_disabled_later(monkeypatch):
-    model = model_of()
+    model = model_of(num_layers=1)
     function, arguments = compiled(model), example(model, *SIZES[0])
     function(*arguments)
     monkeypatch.setenv("RNNKIT_EXECUTORS", "")
@@ -182,7 +182,7 @@ def test_step_loop_runs_if_executors_are_disabled_later(monkeypatch):
 
 
 def test_other_weights_than_those_of_the_cell():
-    model = model_of()
+    model = model_of(num_layers=1)
     weights = {name: torch.randn_like(each, requires_grad=True) for name, each in model.named_parameters()}
 
     def loss(weights, x, state, lengths):
@@ -195,10 +195,10 @@ def test_other_weights_than_those_of_the_cell():
 
 
 def test_options_between_the_steps_and_exports_run_no_executor():
-    stack = model_of(options={"zoneout": 0.3}).train()
+    stack = model_of(num_layers=1, options={"zoneout": 0.3}).train()
     with runs_by_executor(0):
         compiled(stack)(*example(stack, *SIZES[0]))
-        torch.export.export(model_of().eval(), example(stack, *SIZES[0]))
+        torch.export.export(model_of(num_layers=1).eval(), example(stack, *SIZES[0]))
 
 
 def test_a_step_without_a_plan_runs_by_scan():
@@ -240,7 +240,7 @@ def test_a_gradient_that_would_be_lost_is_an_error():
 
 
 def test_a_compiled_model_can_be_collected_and_copied():
-    model = model_of()
+    model = model_of(num_layers=1)
     function, arguments = compiled(model), example(model, *SIZES[0])
     expected = function(*arguments)
     duplicate = copy.deepcopy(function)

@@ -31,28 +31,51 @@ QUICK = {"steps": 20, "parameters": 500, "num_layers": 1, "jobs": 2}
 DECAY = f"{DECAY_CELL}\n\n@hookimpl\ndef register_kinds(register):\n    register(decay_kind('decay'))\n"
 
 
-@pytest.fixture(autouse=True)
-def _short_folder_of_ray(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def _short_folder_of_ray():
     """Ray's sockets are in its folder, and their paths must be short."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    monkeypatch.setenv("RAY_TMPDIR", folder)
-    yield
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        yield
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def connected_ray(_short_folder_of_ray):
+    """Ray takes seconds to start, so that tests share it; `test_an_interrupt_ends_all_processes` starts its own."""
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    """The name of an engine."""
+    if request.param == "ray":
+        request.getfixturevalue("connected_ray")
+    return request.param
+
+
 @pytest.fixture(autouse=True)
-def _no_process_is_left():
+def _no_process_is_left(request):
+    for name in {"engine", "connected_ray"}.intersection(request.fixturenames):
+        request.getfixturevalue(name)  # before the processes are listed: what it starts outlives the test
     before = set(psutil.Process().children(recursive=True))
     yield
     started = set(psutil.Process().children(recursive=True)) - before
-    _, alive = psutil.wait_procs(filter(is_worker, started), timeout=20)
+    _, alive = psutil.wait_procs([each for each in started if is_worker(each, before)], timeout=60)
     assert [each.cmdline() for each in alive] == []
 
 
-def is_worker(process):
-    """The trackers of multiprocessing and loky live as long as this process."""
+def is_worker(process, before):
+    """True if a process ends with its engine: those of a shared Ray and the trackers of multiprocessing do not."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        return "resource_tracker" not in " ".join(process.cmdline())
+        is_tracker = "resource_tracker" in " ".join(process.cmdline())
+        return not is_tracker and before.isdisjoint(process.parents())
     return False
 
 
@@ -89,7 +112,6 @@ def lost(item, error):
     return f"lost: {type(error).__name__}"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_engines_compute_the_same_scores(engine):
     settings = {**QUICK, "kinds": ["lstm", "gru"], "tasks": [tasks.adding(20)], "seeds": 2}
     expected = compare(**settings, engine="here")
@@ -101,14 +123,17 @@ def test_engines_compute_the_same_scores(engine):
     assert [each.score for each in found.results] == pytest.approx(scores, abs=1e-6)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_calls_run_in_two_processes_with_one_thread(engine):
+def test_calls_run_in_two_processes_with_one_thread(engine, tmp_path):
     def describe(item):
+        """Wait for the other process: one could run all calls before the other has started."""
         import time
 
         import torch
 
-        time.sleep(0.5)
+        (tmp_path / str(os.getpid())).touch()
+        deadline = time.monotonic() + 120
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
         return os.getpid(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
 
     found = [result for _, result in run_all(describe, range(6), engine=engine, jobs=2, lost=lost)]
@@ -116,7 +141,6 @@ def test_calls_run_in_two_processes_with_one_thread(engine):
     assert {threads for _, *threads in map(list, found) for threads in threads} == {1, "1"}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_results_come_as_they_are_made(engine, tmp_path):
     def wait(item):
         import time
@@ -131,7 +155,6 @@ def test_results_come_as_they_are_made(engine, tmp_path):
     assert list(results) == [("second", "second")]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_process_killed_from_outside_costs_no_result(engine):
     def report(item):
         import time
@@ -150,7 +173,6 @@ def test_a_process_killed_from_outside_costs_no_result(engine):
     assert len({process for _, process in found.values()}) >= 2
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_runs_that_kill_their_process(engine, tmp_path):
     """A run that does so once is tried again; one that does so each time fails, and all others finish."""
 
@@ -177,7 +199,6 @@ def test_runs_that_kill_their_process(engine, tmp_path):
     assert "process ended each time it was tried" in always.error
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_an_error_on_a_worker_names_it(engine):
     def fail(item):
         raise KeyError(item)
@@ -186,8 +207,8 @@ def test_an_error_on_a_worker_names_it(engine):
         list(run_all(fail, ["this"], engine=engine, jobs=2, lost=lost))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_an_interrupt_ends_all_processes(engine, tmp_path):
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_interrupt_ends_all_processes(name, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(f"""
 import signal
@@ -200,7 +221,7 @@ def wait(item):
     time.sleep(600 if item else 0)
 
 if __name__ == "__main__":
-    with Engine({engine!r}, 2) as engine:
+    with Engine({name!r}, 2) as engine:
         for item, _ in engine.run(wait, range(5), lost=None):
             print(item, flush=True)
 """)
@@ -217,7 +238,7 @@ if __name__ == "__main__":
         finally:
             process.kill()
     assert errors.rstrip().endswith("KeyboardInterrupt")
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
 
 
@@ -284,7 +305,7 @@ def test_a_plugin_missing_on_a_dask_worker_is_one_error(plugins, tmp_path):
     assert [each.kind for each in Comparison.load(file).results][:2] == ["gru", "gru"]
 
 
-def test_a_plugin_missing_on_ray_is_one_error(plugins):
+def test_a_plugin_missing_on_ray_is_one_error(connected_ray, plugins):
     plugins.install("decay", source=DECAY, distribution="rnnkit-acme")  # on the path of this process only
     with use_catalog(Catalog()), pytest.raises(CompareError, match=r"has no rnnkit-acme, .* rnnkit-acme==1\.0$"):
         compare(["rnnkit-acme/decay"], [tasks.adding(20)], seeds=2, engine="ray", **QUICK)
@@ -347,15 +368,9 @@ def test_the_end_of_the_last_dask_worker_is_reported(monkeypatch):
             next(results)
 
 
-def test_ray_that_is_connected_already_stays_connected():
-    import ray
-
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    try:
-        assert dict(run_all(abs, [-1, 2, -3], engine="ray", lost=lost)) == {-1: 1, 2: 2, -3: 3}
-        assert ray.is_initialized()
-    finally:
-        ray.shutdown()
+def test_ray_that_is_connected_already_stays_connected(connected_ray):
+    assert dict(run_all(abs, [-1, 2, -3], engine="ray", lost=lost)) == {-1: 1, 2: 2, -3: 3}
+    assert connected_ray.is_initialized()
 
 
 def test_processes_end_with_the_iterator():

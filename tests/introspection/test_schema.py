@@ -58,6 +58,7 @@ def takes(data):
     return validator().is_valid(data)
 
 
+@cache
 def schema_of_local(options, **fields):
     """The validator of a schema with a kind that this process has registered."""
     with register_kind(Kind(name="mine", builder=lambda *_, **__: None, options=options, summary="A test.", **fields)):

@@ -106,8 +106,9 @@ def test_memory_follows_the_dtype(dtype):
 def test_multiply_adds_match_torch_flop_counter(kind, readout):
     spec = small_spec(kind, readout=readout, bidirectional=True)
     model, summary = real_model(spec), summarize_spec(spec, time=TIME)
-    assert summary.multiply_adds == counted_by_torch(model)
-    in_backbone = counted_by_torch(model, TIME + 1) - counted_by_torch(model)
+    counted = counted_by_torch(model)
+    assert summary.multiply_adds == counted
+    in_backbone = counted_by_torch(model, TIME + 1) - counted
     in_readout = 2 * 6 * 2 if readout == "all" else 0
     assert summary.multiply_adds_per_step == in_backbone - in_readout
     assert summary.multiply_adds == sum(layer.multiply_adds for layer in summary.layers)
@@ -115,7 +116,7 @@ def test_multiply_adds_match_torch_flop_counter(kind, readout):
 
 
 @pytest.mark.parametrize(
-    ("directions", "readout", "time"), [(1, "last", 1), (1, "all", 50), *((2, readout, 50) for readout in READOUTS)]
+    ("directions", "readout", "time"), [(1, "last", 1), (1, "all", TIME), *((2, readout, TIME) for readout in READOUTS)]
 )
 @pytest.mark.parametrize("kind_of", GATES)
 def test_multiply_adds_follow_the_formula(kind_of, directions, readout, time):

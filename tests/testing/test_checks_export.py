@@ -285,6 +285,27 @@ def test_only_options_that_change_the_computation_are_traced():
     assert found["cases"] == 4
 
 
+class DepthOptions(StackOptions):
+    depth: Literal[2, 3, 4] = 2
+
+
+class HasADepth(SimpleCell):
+    def __init__(self, *sizes, depth=2, **others):
+        super().__init__(*sizes, **others)
+        self.depth = depth
+
+    def activation(self, x):
+        for _ in range(self.depth):
+            x = torch.tanh(x)
+        return x
+
+
+def test_options_that_repeat_the_same_operators_are_not_traced():
+    found = result_of(record_of(HasADepth, options=DepthOptions), EXPORTS).figures
+    assert (found["traced"], found["cases"]) == ("bias=False", 2)
+    assert "not traced" not in found
+
+
 # Backbones of their own
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from rnnkit import RecurrentModel, RecurrentSpec, build_model
 from rnnkit._messages import describe_exception
+from rnnkit.executors import VARIABLE
 from rnnkit.options import plain_defaults
 from rnnkit.testing._check import CheckFailedError, NotApplicableError
 from rnnkit.testing._comparison import floating_leaves, largest_difference
@@ -229,6 +232,17 @@ def _perturb_weights(model: RecurrentModel, x: Tensor) -> None:
         if not model(x).isfinite().all():
             for name, parameter in model.named_parameters():
                 parameter.copy_(before[name])
+
+
+@contextmanager
+def without_executors() -> Iterator[None]:
+    """Run steps by the code of the cells, as a decorator or in a `with` block.
+
+    For checks that must see that code, and for those of many models that are called once or twice: an executor first
+    records and verifies the step of each, which takes longer than its steps. The checks of executors cover the others.
+    """
+    with patch.dict(os.environ, {VARIABLE: ""}):
+        yield
 
 
 def merge_changes(changes: Iterable[Changes]) -> dict[str, Any]:

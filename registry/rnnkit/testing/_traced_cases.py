@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnkit import RecurrentModel
-from rnnkit.testing._context import Case, CheckContext, merge_changes, new_lengths, random_state
+from rnnkit.testing._context import Case, CheckContext, merge_changes, new_lengths, random_state, without_executors
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest, describe_changes
 
 _MAX_CASES = 3  # in addition to the default options: tracing takes seconds
@@ -49,12 +50,17 @@ def small(kind: KindUnderTest, *, bidirectional: bool = True) -> Changes:
 class _Computation(NamedTuple):
     """The operators and attributes of calls of a model, without values.
 
+    Models that call the same operators one after another, only more or less often, are traced alike: a depth of 4 as
+    one of 3.
+
     Attributes:
-        operators: the names of the operators, in evaluation and then in training mode.
+        operators: the names of the operators, in evaluation and in training mode.
+        neighbors: each operator with the next, because the rest of the model may call the same operators.
         attributes: the path, the name and the type of each attribute and parameter after the calls.
     """
 
-    operators: tuple[str, ...]
+    operators: frozenset[str]
+    neighbors: frozenset[tuple[str, str]]
     attributes: frozenset[tuple[str, str, type]]
 
 
@@ -64,12 +70,13 @@ def _changed_computations(kind: KindUnderTest, *, new_operators: bool) -> list[C
     The first ones have the most operators that the default does not have, such as that of `.item()`.
     """
     usual, found = _computations(kind)
-    new = {each: len({*each.operators} - {*usual.operators}) for each in found}
+    new = {each: len(each.operators - usual.operators) for each in found}
     ordered = sorted(found, key=lambda each: -new[each])
     return [found[each] for each in ordered if new[each] or not new_operators]
 
 
 @lru_cache(maxsize=1)  # the checks of a kind run one after another
+@without_executors()
 def _computations(kind: KindUnderTest) -> tuple[_Computation, dict[_Computation, Changes]]:
     """Return the computation with the default options, and the others, each with the first variant that has it."""
     default, *variants = [each for each in kind.variants if kind.accepts(**each)]
@@ -87,7 +94,7 @@ def _computation(case: Case) -> _Computation:
     with _Recorder() as recorder, torch.no_grad():  # a step that changes its input fails with gradients
         for training in (False, True):
             model.train(training)(*arguments)
-    return _Computation(tuple(recorder.names), frozenset(_attributes(model)))
+    return _Computation(frozenset(recorder.names), frozenset(pairwise(recorder.names)), frozenset(_attributes(model)))
 
 
 def _attributes(model: RecurrentModel) -> Iterator[tuple[str, str, type]]:

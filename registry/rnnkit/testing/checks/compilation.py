@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from rnnkit import RecurrentModel, map_state
-from rnnkit.executors import VARIABLE
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import floating_leaves, largest_difference
-from rnnkit.testing._context import CheckContext, with_gradients
+from rnnkit.testing._context import CheckContext, with_gradients, without_executors
 from rnnkit.testing._traced_cases import small, traced_cases
 from rnnkit.testing._tracing import Arguments, arguments_of, explain_failure, fixed_size_hint, sizes_of
 
@@ -34,7 +31,7 @@ class _Graphs:
 
 
 @check("systems")
-@patch.dict(os.environ, {VARIABLE: ""})  # an executor would run the step, whatever its code
+@without_executors()  # which run the step, whatever its code
 def compiles_in_one_graph(context: CheckContext) -> None:
     """`torch.compile(fullgraph=True, dynamic=True)` gives equal results and gradients, in one graph for all sizes.
 
@@ -50,6 +47,7 @@ def compiles_in_one_graph(context: CheckContext) -> None:
         try:
             for batch, time in sizes_of(model):
                 arguments = arguments_of(case, model, batch, time)
+                # With gradients, although they take half of the time: without them torch traces `.item()`.
                 with explain_failure("torch.compile", model):
                     actual = _results(model, compiled, arguments)
                 what = f"compiled, with {batch} sequences of {time} steps,"

@@ -13,7 +13,7 @@ from rnnkit import RecurrentModel, map_state
 from rnnkit.testing._check import check
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext
 from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_times, draw_widths, long_input, random_of
-from rnnkit.testing.checks.executors import NOT_A_STACK, Call, compare_call, is_faster, results_of
+from rnnkit.testing.checks.executors import NOT_A_STACK, Call, compare_calls, is_faster, results_of
 
 _TOLERANCE: dict[str, Any] = {"relative": 1e-9, "absolute": 1e-10}
 _WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the step loop takes long
@@ -37,7 +37,7 @@ def executors_at_many_sizes(context: CheckContext) -> None:
     _measure_speed(context)
     for case in context.cases(DIRECTIONS, **draw_widths(context.kind, random), batch_first=True):
         lengths = draw_lengths(random)
-        compare_call(context, case, Call(len(lengths), max(lengths), state=True, lengths=lengths))
+        compare_calls(context, case, [Call(len(lengths), max(lengths), state=True, lengths=lengths)])
     context.figures["seed"] = context.kind.seed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -66,7 +67,7 @@ def executors_equal_step_loop(context: CheckContext) -> None:
     options = [*context.kind.variants, *context.kind.stack_options]
     layers = [context.kind.one_layer, {"num_layers": 3}, *context.kind.sizes_per_layer]
     cases = context.cases([*options, *layers], DIRECTIONS, batch_first=True)
-    executors = [compare_call(context, case, call) for case in cases for call in _CALLS]
+    executors = [executor for case in cases for executor in compare_calls(context, case, _CALLS)]
     faster = [executor for executor in executors if is_faster(executor)]
     own = [executor for executor in faster if executor.startswith("unroll")]
     context.skip_unless(own or not context.kind.has_fused_path, _NEVER_TAKEN)
@@ -93,9 +94,13 @@ def _check_large_values(context: CheckContext) -> None:
             context.assert_close(actual, expected, f"with {call}, the output and final state", **_LARGE_TOLERANCE)
 
 
-def compare_call(context: CheckContext, case: Case, call: Call) -> str:
-    """Compare the executor with the step loop; return the executor."""
+def compare_calls(context: CheckContext, case: Case, calls: Sequence[Call]) -> list[str]:
+    """Compare the executor of one model with the step loop in each call; return the executors."""
     model = case.model()
+    return [_compare_call(context, case, model, call) for call in calls]
+
+
+def _compare_call(context: CheckContext, case: Case, model: RecurrentModel, call: Call) -> str:
     arguments = _arguments(case, model, call)
     actual = results_of(model, *arguments, force_step_loop=False)
     executor = model.backbone.executor

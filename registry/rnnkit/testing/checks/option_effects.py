@@ -14,7 +14,7 @@ from rnnkit import RecurrentSpec
 from rnnkit._messages import join_names, short_repr
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference
-from rnnkit.testing._context import Case, CheckContext, gradients, total
+from rnnkit.testing._context import Case, CheckContext, gradients, total, without_executors
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest, describe_changes
 from rnnkit.testing.sample_values import is_choice
 
@@ -42,6 +42,7 @@ def fields_take_effect(context: CheckContext) -> None:
 
 
 @check("registration")
+@without_executors()
 def options_take_effect(context: CheckContext) -> None:
     """Each option has a visible effect: every one of its choices, or at least one of its numbers.
 

@@ -14,7 +14,15 @@ from rnnkit import Cell, map_state
 from rnnkit._messages import join_names
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference, leaves
-from rnnkit.testing._context import Case, CheckContext, derivatives, gradients, random_state, total
+from rnnkit.testing._context import (
+    Case,
+    CheckContext,
+    derivatives,
+    gradients,
+    random_state,
+    total,
+    without_executors,
+)
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 from rnnkit.testing.sample_values import is_choice, sweep, sweep_ranges
 
@@ -193,6 +201,7 @@ def _is_orthogonal(block: Tensor) -> bool:
 
 
 @check("registration")
+@without_executors()
 def numbers_of_options_differ(context: CheckContext) -> None:
     """Numbers of an option, over the whole range that it allows, give different results; so does dropout.
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from rnnkit.testing._check import CheckFailedError, check
-from rnnkit.testing._context import BATCH, BATCH_AXES, DIRECTIONS, Case, CheckContext
+from rnnkit.testing._context import BATCH, BATCH_AXES, DIRECTIONS, Case, CheckContext, without_executors
 from rnnkit.testing._fixed_sizes import fixed_sizes
 from rnnkit.testing._per_sequence import batch_axes, batched_parts
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
@@ -84,6 +84,7 @@ def single_step_of_one_sequence(context: CheckContext) -> None:
 
 
 @check("shape and state")
+@without_executors()
 def valid_specs_build_and_run(context: CheckContext) -> None:
     """Every combination of fields and options either fails validation or builds a model that runs.
 
