@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rich.console import Console
+
 from rnnkit import list_kinds
 from rnnkit.compare import Comparison, compare, tasks
 
@@ -39,7 +41,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=-1, help="runs at the same time (default: all processors)")
     parser.add_argument("--file", type=Path, default=Path("docs/measured/leaderboard.json"))
     arguments = parser.parse_args()
-    print(run(arguments.file, jobs=arguments.jobs).table())
+    Console().print(str(run(arguments.file, jobs=arguments.jobs).table()), highlight=False)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,15 @@ from pathlib import Path
 from statistics import median
 
 from rnnkit import get_kind
-from rnnkit.compare import Comparison, RunResult
+from rnnkit.compare import Comparison, RunResult, find_tasks
 from rnnkit.compare.scores import Board, Measure
-from rnnkit.compare.summary import summary_lines
+from rnnkit.compare.summary import DASH, environment_lines, runs_text
 from rnnkit.compare.table import decimals_of, scores_text
 
 DOCS = Path(__file__).parents[1]
 PAGE = DOCS / "kinds" / "leaderboard.md"
 RESULTS = DOCS / "measured" / "leaderboard.json"
+_NAMES = {"nrmse": "root mean squared error, divided by the standard deviation of the target"}
 TEXT = """\
 ---
 description: "All kinds on six tasks with equal parameters and equal training: a leaderboard of recurrent networks."
@@ -36,11 +37,12 @@ many seeds and steps as you can afford.
 
 {table}
 
-{legend}
+A score is the median over seeds, with the range; bold scores are better than those of every other kind. The rank is the
+mean over tasks, where kinds whose ranges overlap share a rank.
 
-## Results that theory predicts { #theory }
+## Results that theory predicts {{ #theory }}
 
-{theory}
+THEORY
 
 ## Limitations
 
@@ -64,12 +66,42 @@ spec, the learning curve and the environment of every run, are a file that `Comp
 def page_text() -> str:
     """Return the page."""
     results = Comparison.load(RESULTS).results
-    return TEXT.format(table="\n".join(table(results)), conditions="\n".join(_conditions(results)))
-
-
-def table(results: Sequence[RunResult]) -> Iterator[str]:
-    """Yield the lines of the table: a row for each kind, the best first, and one for chance."""
     board = Board(results)
+    return TEXT.format(
+        tasks="\n".join(_tasks(board)),
+        table="\n".join(table(board)),
+        seeds=len({each.seed for each in results}),
+        conditions="\n".join(_conditions(results)),
+    )
+
+
+def _tasks(board: Board) -> Iterator[str]:
+    """Yield a line for each task: its settings, what it asks, what it measures, and its metric."""
+    for measure in board.measures:
+        [task] = find_tasks([measure.task])
+        direction = "higher" if measure.higher_is_better else "lower"
+        steps = {each.steps for each in board.of_measure(measure) if each.steps}
+        metric = _NAMES.get(measure.metric, measure.metric)
+        yield (
+            f"- **{name_of(measure)}**, `{measure.task}`: {task.summary} It measures {task.measures}. "
+            f"Score: {metric}, {direction} is better; {max(steps):,} optimizer steps."
+        )
+
+
+def _conditions(results: Sequence[RunResult]) -> Iterator[str]:
+    sizes = sorted({each.parameters for each in results if each.parameters})
+    training = results[0].training
+    yield f"- {runs_text(results)}."
+    yield (
+        f"- {sizes[0]:,} to {sizes[-1]:,} parameters in two layers; Adam with batches of {training['batch_size']} and "
+        f"a peak learning rate of {training['learning_rate']:g}; the gradient is clipped, and nothing is tuned. A "
+        "reservoir (`esn`) fits its readout by linear regression where the task is a regression."
+    )
+    yield from (f"- {line}." for line in environment_lines(results))
+
+
+def table(board: Board) -> Iterator[str]:
+    """Yield the lines of the table: a row for each kind, the best first, and one for chance."""
     decimals = {measure: decimals_of(board.of_measure(measure)) for measure in board.measures}
     yield f"| kind | family | rank | {' | '.join(name_of(measure) for measure in board.measures)} |"
     yield f"|---|---|--:|{'--:|' * len(board.measures)}"
@@ -97,8 +129,14 @@ def _family(label: str) -> str:
 def _cells(board: Board, label: str, decimals: dict[Measure, int]) -> Iterator[str]:
     """Yield the scores of a kind; bold if it is better than every other kind."""
     for measure, places in decimals.items():
-        text = scores_text(board.scores(label, measure), places)
+        text = _without_empty_range(scores_text(board.scores(label, measure), places))
         yield f"**{text}**" if board.is_best(label, measure) else text
+
+
+def _without_empty_range(text: str) -> str:
+    """Return the median alone if the range is not wider."""
+    middle, _, ends = text.partition(" (")
+    return middle if ends == f"{middle}{DASH}{middle})" else text
 
 
 def _chance(results: Sequence[RunResult], decimals: int) -> str:

@@ -17,6 +17,10 @@ from docs.site.kinds_index import FAMILIES
 from rnnkit import get_kind
 
 WHAT = ("forward", "training")
+_PACKAGES = (
+    "CPU time divided by that of a package that has the cell; lower is faster. Packages do not always compute the same "
+    "step: see [the differences between implementations](../explanation/implementations.md).\n"
+)
 
 
 def kinds_text() -> str:
@@ -30,8 +34,7 @@ def kinds_text() -> str:
         "CPU time divided by that of a Python loop over the same steps; lower is faster.\n",
         *_table(record, "step loop"),
         "\n### Beside packages { #packages }\n",
-        "CPU time divided by that of a package that has the cell; lower is faster. Packages do not always compute the "
-        "same step: see [the differences between implementations](../explanation/implementations.md).\n",
+        _PACKAGES,
         *_table(record, "package"),
         f"\n{sizes(record).capitalize()}. {measured(record, 'zoo')}\n",
     ]

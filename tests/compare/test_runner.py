@@ -11,8 +11,8 @@ import torch
 
 from rnnkit import RecurrentSpec, StackOptions, cell_kind, register_kind
 from rnnkit.compare import Comparison, compare, runner, tasks
-from rnnkit.compare.training import train as train_model
 from rnnkit.compare.task import VALIDATION_SEED
+from rnnkit.compare.training import train as train_model
 from rnnkit.errors import CompareError
 from tests.helpers.cells import SimpleCell
 

@@ -1,10 +1,8 @@
-"""The leaderboard shows the committed comparison, which has every kind, and whose results confirm what the page says."""
-
-import pytest
+"""The leaderboard shows the committed comparison: every kind on every task, and results that confirm the text."""
 
 from benchmarks.leaderboard import LEFT_OUT, TASKS
 from docs.site import leaderboard
-from rnnkit import get_kind, list_kinds
+from rnnkit import list_kinds
 from rnnkit.compare import Comparison
 from rnnkit.compare.scores import Board
 
