@@ -101,8 +101,8 @@ def test_the_404_page_works_at_any_address(browser, site, view):
 def test_the_root_redirects_to_the_default_version(tab, site):
     root = site.address("").removesuffix(site.prefix) + site.root_prefix
     assert root != site.address()
-    tab.goto(f"{root}?q=a#why")
-    tab.wait_for_url(f"{site.address()}?q=a#why")
+    tab.goto(f"{root}?from=a#why")
+    tab.wait_for_url(f"{site.address()}?from=a#why")
 
 
 @needs_versions
@@ -113,7 +113,7 @@ def test_a_version_is_chosen_with_the_keyboard(tab, site):
     tab.keyboard.press("Tab")
     with tab.expect_navigation():
         tab.keyboard.press("Enter")
-    assert tab.url == site.address("kinds/lstm.html").replace("/latest/", "/1.0/")
+    assert tab.url.startswith(site.address().replace("/latest/", "/1.0/"))
 
 
 @needs_versions

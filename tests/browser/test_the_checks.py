@@ -23,7 +23,7 @@ WIDE = '<div style="width: 2000px; height: 20px; background: red"></div>'
 
 
 def random_text(size):
-    """Text that cannot be compressed to less than two thirds."""
+    """Text that is half as large when it is compressed."""
     return random.Random(0).randbytes(size // 2).hex()
 
 
@@ -99,7 +99,7 @@ FAULTS = {
         "<style>code { overflow-wrap: anywhere }</style>",
         '<table><tr><td style="width: 20px; max-width: 20px"><code>lstm_cell</code></td></tr></table>',
     ),
-    "a page that is too heavy": ("weight", "", f"<!-- {random_text(1_500_000)} -->"),
+    "a page that is too heavy": ("weight", "", f"<!-- {random_text(2_000_000)} -->"),
     "faint text in a drawing": (
         "drawingContrast",
         "<style>svg { width: 200px }</style>",
