@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,7 +91,7 @@ def with_version(versions: Sequence[Entry], version: str, aliases: Sequence[str]
     made = sorted([*others, Entry(version=version, title=version, aliases=own)], key=_age, reverse=True)
     names = [name for entry in made for name in (entry["version"], *entry["aliases"])]
     for name in names:
-        if Path(name).name != name or name in (*AT_THE_ROOT, VERSIONS, "index.html"):
+        if not re.fullmatch(r"\w[\w.+-]*", name) or name in (*AT_THE_ROOT, VERSIONS, "index.html"):
             raise ValueError(f"{name!r} cannot be the name of a version: choose that of a folder, such as '1.2.3'")
         if names.count(name) > 1:
             raise ValueError(f"{name!r} would name both a version and an alias: choose another name")

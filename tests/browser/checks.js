@@ -175,7 +175,7 @@ window.rnnkitChecks = (() => {
   }
   function enlargeButton(svg) {
     const box = svg.closest(BOXES)
-    return box && box.parentElement.querySelector(":scope > .rnnkit-enlarge:not([hidden])")
+    return box && box.querySelector(".rnnkit-enlarge:not([hidden])")
   }
 
   /* A reader sees all of a drawing, without scrolling sideways. */
