@@ -1,8 +1,8 @@
 """Publishes the site as one version among others: `python -m docs.site.deploy VERSION [ALIAS...] [--push]`.
 
-The branch `gh-pages` has a folder for each version and each alias, and `versions.json`, which Material's version selector
-reads; its format is that of mike. The root redirects to `latest`, or to the newest version until there is a `latest`,
-and has its 404 page and llms.txt.
+The branch `gh-pages` has a folder for each version and each alias, and `versions.json`, which Material's version
+selector reads; its format is that of mike. The root redirects to `latest`, or to the newest version until there is a
+`latest`, and has its 404 page and llms.txt.
 """
 
 from __future__ import annotations

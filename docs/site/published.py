@@ -1,7 +1,7 @@
 """Publishes the site into build/published, as GitHub Pages would serve it: `python -m docs.site.published`.
 
-The branch of all versions is that of a scratch repository, which is checked out there; nothing is pushed. `tests/browser`
-tests this form of the site.
+The branch of all versions is that of a scratch repository, which is checked out there; nothing is pushed.
+`tests/browser` tests this form of the site.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The published site, and a browser to read it with. `make docs-test` publishes the one and finds the other.
 
-A test that takes `tab` gets an empty tab of a browser, and fails if a page that it opens logs an error or a warning, or if
-a request fails or goes to another host. `site.address("kinds/lstm.html")` is the address of a page.
+A test that takes `tab` gets an empty tab of a browser, and fails if a page that it opens logs an error or a warning, or
+if a request fails or goes to another host. `site.address("kinds/lstm.html")` is the address of a page.
 """
 
 import pytest

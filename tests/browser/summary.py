@@ -27,7 +27,8 @@ def visits_in(reports):
 
 
 def lines(visits):
-    yield f"{len(visits)} pages in {len(VIEWS)} views ({', '.join(map(str, VIEWS))}): {len(visits) * len(VIEWS)} page views"
+    views = len(visits) * len(VIEWS)
+    yield f"{len(visits)} pages in {len(VIEWS)} views ({', '.join(map(str, VIEWS))}): {views} page views"
     yield f"{sum(each['checks'] for each in visits):,} checks, {sum(each['problems'] for each in visits)} violations"
     yield _weight("the largest page", max(visits, key=lambda each: each["bytes"]))
     yield from (_weight("Home's first view", each) for each in visits if each["page"] == "index.html")

@@ -20,14 +20,14 @@ RUN_AXE = """async options => {
   const found = await axe.run(document, {resultTypes: ["violations"], ...options})
   return {violations: found.violations, made: found.violations.length + found.passes.length}
 }"""
-# What colors decide; all other rules of axe need no second run in other colors.
+# The rules of axe that depend on colors; no other rule is run again in other colors.
 RULES_OF_COLOR = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 PATIENCE = 30_000  # ms: more than anything takes on a machine that is busy
 WEIGHT = 1_000_000  # bytes transferred on a first visit, with all that is loaded
 WEIGHTS_WITHOUT_FONTS = {"index.html": 400_000}
 
-# The index of the search is fetched, and not given to the worker, which would build it for a second of each load; it finds
-# nothing then. The tests of the search build it.
+# The index of the search is fetched but not built, which would take a second of each load: the search finds nothing.
+# Its own tests build it.
 NO_INDEX = """
 window.Worker = class extends Worker {
   postMessage({ type, data }) {

@@ -61,8 +61,8 @@ def git(tmp_path, monkeypatch):
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "someone@a.example")
 
     def git(*arguments, at=tmp_path / "repository"):
-        done = subprocess.run(["git", *arguments], cwd=at, capture_output=True, encoding="utf-8", check=True)
-        return done.stdout
+        command = ["git", *arguments]
+        return subprocess.run(command, cwd=at, capture_output=True, encoding="utf-8", check=True).stdout
 
     git("init", "--quiet", "repository", at=tmp_path)
     (tmp_path / "repository/staged.txt").write_text("staged")
