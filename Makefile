@@ -11,7 +11,7 @@ PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
 PYTEST_OPTIONS := --numprocesses auto --maxprocesses 8 --dist worksteal
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-.PHONY: demo test test-slow test-all test-tools bench lint types format docs docs-serve docs-test docs-screenshots wheels
+.PHONY: demo test test-slow test-all test-tools bench lint types format docs docs-serve docs-test docs-zensical docs-screenshots wheels
 
 demo: $(READY)
 	$(BIN)/python docs/examples/digits.py
@@ -58,9 +58,19 @@ docs: $(READY)
 docs-serve: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
+# Of the site as it is published. OPTIONS go to pytest.
 docs-test: docs
+	$(BIN)/python -m docs.site.published
 	$(BIN)/python -m docs.site.chromium
-	$(BIN)/python -m pytest tests/browser
+	$(PYTEST) tests/browser $(OPTIONS)
+
+# Material for MkDocs ends in May 2027: what its successor makes of the same settings
+docs-zensical: $(READY)
+	$(PYTHON) -m venv .venv-zensical
+	.venv-zensical/bin/python -m pip install --quiet --constraint constraints.txt zensical mkdocstrings-python
+	DOCS_SITE_DIR=build/zensical .venv-zensical/bin/zensical build --clean --strict
+	$(BIN)/python -m docs.site.chromium
+	DOCS_SITE_FOLDER=build/zensical $(PYTEST) tests/browser $(OPTIONS)
 
 docs-screenshots: docs
 	$(BIN)/python -m docs.site.chromium

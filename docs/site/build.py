@@ -16,8 +16,9 @@ LYCHEE = Path(sysconfig.get_path("scripts")) / "lychee"  # of the distribution l
 OFFLINE = ("--offline", "--include-fragments", "--no-progress", "--exclude-path", r"404\.html$")
 
 
-def run(*arguments: str) -> None:
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}  # Material warns of MkDocs 2, which pyproject.toml excludes
+def run(*arguments: str, **variables: str) -> None:
+    # Material warns of MkDocs 2, which pyproject.toml excludes
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"} | variables
     subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=environment, check=True)  # noqa: S603  # our own
 
 

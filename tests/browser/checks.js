@@ -3,6 +3,7 @@ window.rnnkitChecks = (() => {
   const CONTENT = "main"
   const SMALLEST_TEXT = 9 // px on the screen, in a drawing
   const SLACK = 1 // px, for rounding
+  const BOXES = ".rnnkit-drawing, .rnnkit-gallery figure > div"
 
   const all = (selector, root = document) => [...root.querySelectorAll(selector)]
   const words = element => (element.textContent || "").trim().replace(/\s+/g, " ")
@@ -134,7 +135,7 @@ window.rnnkitChecks = (() => {
     for (const svg of drawn().filter(svg => !folded(svg))) {
       const box = svg.getBoundingClientRect()
       if (box.width < 32 || box.height < 16) wrong.push([svg, `is ${box.width} x ${box.height} px`])
-      else wrong.push(...drawnText(svg, box))
+      else wrong.push(...cutOffText(svg, box), ...smallText(svg))
       if (!hasName(svg)) wrong.push([svg, "has no name: give it role=img and a title or an aria-label"])
     }
     return wrong
@@ -147,19 +148,49 @@ window.rnnkitChecks = (() => {
     return hidden || svg.getAttribute("aria-label") || (title && words(title)) || by.some(Boolean)
   }
 
-  function drawnText(svg, box) {
-    const wrong = []
-    for (const text of all("text", svg).filter(text => words(text) && shown(text))) {
+  const drawnTexts = svg => all("text", svg).filter(text => words(text) && shown(text))
+
+  function cutOffText(svg, box) {
+    return drawnTexts(svg).filter(text => {
       const own = text.getBoundingClientRect()
+      return own.left < box.left - SLACK || own.right > box.right + SLACK || own.top < box.top - SLACK ||
+        own.bottom > box.bottom + SLACK
+    }).map(text => [text, "is cut off by the edge of its drawing"])
+  }
+
+  /* Text may be small in a drawing that a button enlarges. */
+  function smallText(svg) {
+    const enlarge = enlargeButton(svg)
+    if (enlarge) enlarge.click()
+    const wrong = []
+    for (const text of drawnTexts(svg)) {
       const at = text.getScreenCTM()
       for (const part of [text, ...all("tspan", text)].filter(hasOwnText)) {
         const size = parseFloat(getComputedStyle(part).fontSize) * Math.sqrt(Math.abs(at.a * at.d - at.b * at.c))
         if (size < SMALLEST_TEXT - 0.05) wrong.push([part, `text of ${size.toFixed(1)} px, below ${SMALLEST_TEXT} px`])
       }
-      if (own.left < box.left - SLACK || own.right > box.right + SLACK || own.top < box.top - SLACK ||
-          own.bottom > box.bottom + SLACK) wrong.push([text, "is cut off by the edge of its drawing"])
     }
+    if (enlarge) enlarge.click()
     return wrong
+  }
+  function enlargeButton(svg) {
+    const box = svg.closest(BOXES)
+    return box && box.querySelector(".rnnkit-enlarge:not([hidden])")
+  }
+
+  /* A reader sees all of a drawing, without scrolling sideways. */
+  function inView() {
+    return drawn().filter(svg => !folded(svg) && svg.closest(BOXES)).filter(svg => {
+      const own = svg.getBoundingClientRect()
+      const box = svg.closest(BOXES).getBoundingClientRect()
+      return own.left < Math.max(box.left, 0) - SLACK || own.right > Math.min(box.right, innerWidth) + SLACK
+    }).map(svg => [svg, "is wider than its box, which hides a part of it"])
+  }
+
+  /* A name in a table stays on one line. */
+  function brokenNames() {
+    return all("main td code, main th code").filter(code => !folded(code) && /^[\w.]{1,24}$/.test(words(code)) &&
+      code.getClientRects().length > 1).map(code => [code, "a name is broken into lines"])
   }
   const hasOwnText = element => [...element.childNodes].some(node => node.nodeType === 3 && node.nodeValue.trim())
 
@@ -276,7 +307,8 @@ window.rnnkitChecks = (() => {
     }).map(element => [element, `shows ${element.clientWidth} of ${element.scrollWidth} px, and does not scroll`])
   }
 
-  const CHECKS = { title, description, headings, leftovers, hosts, math, pictures, drawings, drawingContrast, copying, overflow, cutOff }
+  const CHECKS = { title, description, headings, leftovers, hosts, math, pictures, drawings, drawingContrast, inView, brokenNames, copying,
+    overflow, cutOff }
 
   return {
     async run() {

@@ -1,68 +1,37 @@
-"""The built site, and a browser to read it with. `make docs-test` builds the one and finds the other.
+"""The published site, and a browser to read it with. `make docs-test` publishes the one and finds the other.
 
-A test that takes `page` runs for every page of the site. One that takes `tab` gets an empty tab of a browser, and
-fails if anything that it opens complains: an error or a warning on the console, a request that fails or goes elsewhere.
-`site.address("kinds/lstm.html")` is where the tab finds a page.
+A test that takes `tab` gets an empty tab of a browser, and fails if a page that it opens logs an error or a warning, or
+if a request fails or goes to another host. `site.address("kinds/lstm.html")` is the address of a page.
 """
 
 import pytest
 
-from tests.browser.built_site import FOLDER, built_site, pages_of, prefix_of
+from tests.browser.built_site import FOLDER, built_site, is_published, prefix_of
 from tests.browser.serving import serving
-from tests.browser.summary import Summary
-from tests.browser.visit import PATIENCE, Recorder, View, a_browser
-from tests.browser.visits import Visits
-
-SUMMARY = pytest.StashKey[Summary]()
-PAGES = pytest.StashKey[set]()
+from tests.browser.summary import PROPERTY, lines, of_visit, visits_in
+from tests.browser.visit import NO_INDEX, PATIENCE, Recorder, View, a_browser
 
 
-def pytest_configure(config):
-    config.stash[SUMMARY] = Summary(FOLDER)
-    config.stash[PAGES] = set()
-
-
-def pytest_generate_tests(metafunc):
-    given = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-    if "page" in metafunc.fixturenames and "page" not in given:
-        metafunc.parametrize("page", pages_of(built_site()))
-
-
-def pytest_collection_finish(session):
-    """Only the pages that are to be tested are visited."""
-    parameters = [item.callspec.params for item in session.items if "findings" in getattr(item, "fixturenames", ())]
-    session.config.stash[PAGES] |= {parameter["page"] for parameter in parameters}
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    config.stash[SUMMARY].write(terminalreporter)
-
-
-@pytest.fixture(scope="session")
-def summary(pytestconfig):
-    return pytestconfig.stash[SUMMARY]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def visits(pytestconfig):
-    """Each page that a test asks for is visited from the start, while other tests run."""
-    with Visits(FOLDER, sorted(pytestconfig.stash[PAGES])) as visits:
-        yield visits
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for name in ("passed", "failed") for report in terminalreporter.getreports(name)]
+    if visits := visits_in(report for report in reports if report.when == "call"):
+        terminalreporter.section(f"the site in {FOLDER}")
+        for line in lines(visits):
+            terminalreporter.line(line)
 
 
 @pytest.fixture
-def findings(page, visits, summary):
-    """The findings of a visit to a page, in each of its views."""
-    found = visits.of(page)
-    summary.add(found)
-    return found
+def record_visit(record_property):
+    """Add a visit to the summary."""
+    return lambda findings: record_property(PROPERTY, of_visit(findings))
 
 
 @pytest.fixture(scope="session")
 def site():
     """The server of the site, which GitHub Pages would serve as it does."""
-    site = built_site()
-    with serving(site, prefix_of(site)) as server:
+    folder, prefix = built_site(), prefix_of(FOLDER)
+    version = f"{folder.name}/" if is_published() else ""
+    with serving(folder.parent if version else folder, prefix.removesuffix(version), version) as server:
         yield server
 
 
@@ -79,11 +48,19 @@ def view():
 
 
 @pytest.fixture
-def tab(browser, site, view):
+def scripts():
+    """The scripts that run before those of a page; the tests of the search have none."""
+    return [NO_INDEX]
+
+
+@pytest.fixture
+def tab(browser, site, view, scripts):
     context = browser.new_context(
         viewport=view.size, color_scheme=view.scheme, permissions=["clipboard-read", "clipboard-write"]
     )
     context.set_default_timeout(PATIENCE)
+    for script in scripts:
+        context.add_init_script(script)
     recorder = Recorder(context, f"127.0.0.1:{site.server_port}", leaves_pages=True)
     yield context.new_page()
     context.close()

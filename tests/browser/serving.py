@@ -50,13 +50,13 @@ class Handler(BaseHTTPRequestHandler):
     def file(self):
         """The file that a request asks for, and the status of the answer."""
         path = unquote(urlsplit(self.path).path)
-        below = path.removeprefix(self.server.prefix)
-        wanted = self.server.folder / below
+        below = path.removeprefix(self.server.root_prefix)
+        wanted = self.server.root / below
         if wanted.is_dir():
             wanted /= "index.html"
-        if path.startswith(self.server.prefix) and ".." not in below and wanted.is_file():
+        if path.startswith(self.server.root_prefix) and ".." not in below and wanted.is_file():
             return wanted, 200
-        return self.server.folder / "404.html", 404
+        return self.server.root / "404.html", 404
 
     def answer(self, status, head, body, size):
         self.send_response(status)
@@ -72,26 +72,32 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """A server of a folder below the path `prefix`, with a list of what it has answered."""
+    """A server of a folder at the path `root_prefix`, with a list of its responses.
+
+    The site under test is in that folder, or in one of its folders, `version`.
+    """
 
     daemon_threads = True
 
-    def __init__(self, folder, prefix):
+    def __init__(self, root, root_prefix, version):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.folder = folder
-        self.prefix = prefix
+        self.root = root
+        self.root_prefix = root_prefix
+        self.folder = root / version
+        self.prefix = root_prefix + version
         self.answers = []
 
     def handle_error(self, request, client_address):
         """Ignore errors: a browser may close its connection at any time."""
 
     def address(self, page=""):
+        """The address of a page of the site under test."""
         return f"http://127.0.0.1:{self.server_port}{self.prefix}{page}"
 
 
 @contextmanager
-def serving(folder, prefix="/"):
-    with Server(Path(folder), prefix) as server:
+def serving(root, root_prefix="/", version=""):
+    with Server(Path(root), root_prefix, version) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         yield server

@@ -1,35 +1,41 @@
-"""The summary that is printed after the browser tests: the numbers of pages, checks and bytes."""
+"""The summary after the browser tests: the numbers of pages, checks and bytes.
+
+A test adds its visit to the properties of its report, which pytest-xdist sends from the workers to the main process.
+"""
 
 from tests.browser.visit import VIEWS
 
+PROPERTY = "visit"
 
-class Summary:
-    def __init__(self, folder):
-        self.folder = folder
-        self.findings = {}
 
-    def add(self, findings):
-        self.findings[findings.page] = findings
+def of_visit(findings):
+    """The figures of a visit to a page, as a dict of plain values."""
+    return {
+        "page": findings.page,
+        "checks": findings.checks,
+        "problems": len(findings.problems),
+        "bytes": findings.bytes(),
+        "without fonts": findings.bytes(fonts=False),
+        "uncompressed": findings.bytes(compressed=False),
+        "uncompressed without fonts": findings.bytes(fonts=False, compressed=False),
+    }
 
-    def write(self, terminal):
-        if self.findings:
-            terminal.section(f"the site in {self.folder}")
-            for line in self.lines():
-                terminal.line(line)
 
-    def lines(self):
-        found = list(self.findings.values())
-        views = len(found) * len(VIEWS)
-        yield f"{len(found)} pages in {len(VIEWS)} views ({', '.join(map(str, VIEWS))}): {views} page views"
-        yield f"{sum(each.checks for each in found):,} checks, {sum(len(each.problems) for each in found)} violations"
-        yield self.bytes("the largest page", max(found, key=lambda each: each.bytes()))
-        if home := self.findings.get("index.html"):
-            yield self.bytes("Home's first view", home)
+def visits_in(reports):
+    """The visits of all tests."""
+    return [value for report in reports for name, value in getattr(report, "user_properties", ()) if name == PROPERTY]
 
-    @staticmethod
-    def bytes(name, found):
-        without = found.bytes(fonts=False)
-        return (
-            f"{name}: {found.page}, {found.bytes():,} bytes transferred, {without:,} of them no fonts"
-            f" ({found.bytes(compressed=False):,} and {found.bytes(fonts=False, compressed=False):,} uncompressed)"
-        )
+
+def lines(visits):
+    views = len(visits) * len(VIEWS)
+    yield f"{len(visits)} pages in {len(VIEWS)} views ({', '.join(map(str, VIEWS))}): {views} page views"
+    yield f"{sum(each['checks'] for each in visits):,} checks, {sum(each['problems'] for each in visits)} violations"
+    yield _weight("the largest page", max(visits, key=lambda each: each["bytes"]))
+    yield from (_weight("Home's first view", each) for each in visits if each["page"] == "index.html")
+
+
+def _weight(name, visit):
+    return (
+        f"{name}: {visit['page']}, {visit['bytes']:,} bytes transferred, {visit['without fonts']:,} of them no fonts"
+        f" ({visit['uncompressed']:,} and {visit['uncompressed without fonts']:,} uncompressed)"
+    )

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from rnnkit import errors, hookspecs, list_kinds
-from tests.browser.built_site import FOLDER
+from tests.browser.built_site import ON_DISK
 from tests.browser.visit import WIDTHS, View, opened, settled
 
 FIRST = 3
@@ -35,6 +35,11 @@ window.Worker = class extends Worker {
 ANSWERED = "before => asked > before && asked === answered"
 BOX = "[data-md-component=search-query]"
 RESULT = ".md-search-result__item > a:first-child"
+
+
+@pytest.fixture
+def scripts():
+    return []
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +98,8 @@ def test_the_search_is_used_with_the_keyboard(tab, site, view):
 def test_the_search_works_from_disk(browser, view):
     with browser.new_context(viewport=view.size) as context:
         tab = context.new_page()
-        opened(tab, (FOLDER / "index.html").as_uri())
+        opened(tab, (ON_DISK / "index.html").as_uri())
         tab.keyboard.press("/")
         tab.keyboard.type("AmbiguousKindError")
         tab.locator(RESULT).first.wait_for()
-        assert tab.locator(RESULT).first.get_attribute("href").startswith((FOLDER / "reference/errors.html").as_uri())
+        assert tab.locator(RESULT).first.get_attribute("href").startswith((ON_DISK / "reference/errors.html").as_uri())

@@ -1,5 +1,7 @@
 """Each check finds its fault: a page with one fault is visited as those of the site are, and only that is found."""
 
+import random
+
 import pytest
 
 from tests.browser.serving import serving
@@ -17,6 +19,12 @@ PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAA
 DRAWING = '<figure class="rnnkit-drawing"><svg viewBox="0 0 200 60" role="img" aria-label="A drawing">{}</svg></figure>'
 SCRIPT = "<script>{}</script>"
 WIDE = '<div style="width: 2000px; height: 20px; background: red"></div>'
+
+
+def random_text(size):
+    """Text that is half as large when it is compressed."""
+    return random.Random(0).randbytes(size // 2).hex()  # noqa: S311  # no secret
+
 
 ONE_VIEW = [[View("light", 390)]]
 
@@ -80,6 +88,17 @@ FAULTS = {
         "<style>svg { width: 200px }</style>",
         DRAWING.format('<text x="180" y="30" font-size="14" fill="#767676">too long</text>'),
     ),
+    "a drawing that is wider than the screen": (
+        "inView",
+        "<style>figure { overflow-x: auto } svg { width: 600px }</style>",
+        DRAWING.format("").replace("<figure", '<figure tabindex="0"'),
+    ),
+    "a name that is broken into lines": (
+        "brokenNames",
+        "<style>code { overflow-wrap: anywhere }</style>",
+        '<table><tr><td style="width: 20px; max-width: 20px"><code>lstm_cell</code></td></tr></table>',
+    ),
+    "a page that is too heavy": ("weight", "", f"<!-- {random_text(2_000_000)} -->"),
     "faint text in a drawing": (
         "drawingContrast",
         "<style>svg { width: 200px }</style>",
@@ -141,6 +160,7 @@ def test_a_good_page_has_no_problems(visitor):
 def test_a_fault_is_found(visitor, fault):
     rules, head, body = FAULTS[fault]
     findings = visited(visitor, head, body, ONE_VIEW)
+    assert findings.checks > 20
     assert {problem.rule for problem in findings.problems} == set(rules.split()), str(findings)
 
 

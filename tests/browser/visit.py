@@ -12,16 +12,35 @@ from playwright.sync_api import sync_playwright
 
 from docs.site.chromium import FLAGS, chromium
 from tests.browser.anchors import anchors_of
-from tests.browser.serving import serving
 
 HERE = Path(__file__).parent
 CHECKS = (HERE / "checks.js").read_text(encoding="utf-8")
 AXE = (HERE / "vendor/axe.min.js").read_text(encoding="utf-8")
-RUN_AXE = """async () => {
-  const found = await axe.run(document, {resultTypes: ["violations"]})
+RUN_AXE = """async options => {
+  const found = await axe.run(document, {resultTypes: ["violations"], ...options})
   return {violations: found.violations, made: found.violations.length + found.passes.length}
 }"""
-PATIENCE = 15_000  # ms: more than anything takes on a machine that is busy
+# The rules of axe that depend on colors; no other rule is run again in other colors.
+RULES_OF_COLOR = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+PATIENCE = 30_000  # ms: more than anything takes on a machine that is busy
+WEIGHT = 1_000_000  # bytes transferred on a first visit, with all that is loaded
+WEIGHTS_WITHOUT_FONTS = {"index.html": 400_000}
+
+# The index of the search is fetched but not built, which would take a second of each load: the search finds nothing.
+# Its own tests build it.
+NO_INDEX = """
+window.Worker = class extends Worker {
+  postMessage({ type, data }) {
+    const [SETUP, READY, QUERY, RESULT] = [0, 1, 2, 3]  // Material's types of messages
+    if (type === SETUP && !data.docs.length) throw new Error("the index of the search is empty")
+    if (type === SETUP) this.answer({ type: READY })
+    if (type === QUERY) this.answer({ type: RESULT, data: { items: [] } })
+  }
+  answer(data) {
+    setTimeout(() => this.dispatchEvent(new MessageEvent("message", { data })))
+  }
+}
+"""
 
 # That the page has come, its search and the index of that included (from disk it waits until somebody searches); then
 # its fonts, and that nothing is moving any more.
@@ -101,7 +120,7 @@ class Findings:
 
 @contextmanager
 def a_browser():
-    """Chromium, with a driver of its own: one for each thread."""
+    """Chromium."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         yield browser
@@ -173,17 +192,31 @@ class Visitor:
         context.set_default_timeout(PATIENCE)
         recorder = Recorder(context, f"127.0.0.1:{self.server.server_port}")
         tab = context.new_page()
+        tab.add_init_script(NO_INDEX)
         tab.goto(self.server.address(page), wait_until="load")
+        seen = set()
         for view in views:
             turn(tab, view)
-            findings.answers = findings.answers or list(self.server.answers)
-            self.look(tab, view, findings)
+            if not findings.answers:
+                self.weigh(view, findings)
+            self.look(tab, view, findings, {} if view.width not in seen else RULES_OF_COLOR)
             self.take(recorder, view, findings)
+            seen.add(view.width)
         self.follow(tab, first, findings)
         context.close()
 
-    def look(self, tab, view, findings):
-        for problems, checks in (own_checks(tab, view), accessibility(tab, view)):
+    def weigh(self, view, findings):
+        """Compare the bytes of a first visit with the budget of the page."""
+        findings.answers = list(self.server.answers)
+        budgets = {True: WEIGHT, False: WEIGHTS_WITHOUT_FONTS.get(findings.page, WEIGHT)}
+        findings.checks += len(budgets)
+        for fonts, budget in budgets.items():
+            if not 0 < findings.bytes(fonts=fonts) < budget:
+                text = f"{findings.bytes(fonts=fonts):,} bytes {'' if fonts else 'without fonts '}of {budget:,}"
+                findings.problems.append(Problem(view, "weight", findings.page, text))
+
+    def look(self, tab, view, findings, options):
+        for problems, checks in (own_checks(tab, view), accessibility(tab, view, options)):
             findings.problems += problems
             findings.checks += checks
 
@@ -236,10 +269,10 @@ def own_checks(tab, view):
     return [Problem(view, *map(problem.get, Problem._fields[1:])) for problem in found["problems"]], found["made"]
 
 
-def accessibility(tab, view):
+def accessibility(tab, view, options=None):
     """The problems that axe finds in a view of a page, and how many of its rules had something to judge."""
     tab.evaluate(f"() => {{ if (!window.axe) {{ {AXE} }} }}")
-    found = tab.evaluate(RUN_AXE)
+    found = tab.evaluate(RUN_AXE, options or {})
     return [problem for violation in found["violations"] for problem in of_axe(view, violation)], found["made"]
 
 
@@ -248,9 +281,3 @@ def of_axe(view, violation):
         faults = [check["message"] for check in node["any"] + node["all"] + node["none"]]
         start = node["html"][:100].replace("\n", " ")
         yield Problem(view, violation["id"], f"{node['target'][-1]}  {start}", "; ".join(faults) or violation["help"])
-
-
-@contextmanager
-def a_visitor(folder, prefix):
-    with a_browser() as browser, serving(folder, prefix) as server:
-        yield Visitor(browser, server)

@@ -113,6 +113,7 @@ def test_picture_has_alt_text_and_theme_colors(name):
     assert root.get("aria-label") == root.find(f"{SVG}title").text
     assert len(root.find(f"{SVG}desc").text) > 40
     used = [each.get(paint) for each in root.iter() for paint in ("fill", "stroke") if each.get(paint)]
+    assert len(used) > 5
     assert all(re.fullmatch(r"none|var\(--(?:rnnkit|md)-[\w-]+, #\w{3,6}\)", colour) for colour in used)
     assert "\n\n" not in text, "an empty line would end the HTML that it stands in"
 
@@ -121,6 +122,7 @@ def test_picture_has_alt_text_and_theme_colors(name):
 def test_picture_fits_its_view_box(name):
     root = ET.fromstring(PICTURES[name]())  # noqa: S314  # our own
     _, _, width, height = map(float, root.get("viewBox").split())
+    assert len(list(root.iter(f"{SVG}text"))) > 3
     for each in root.iter(f"{SVG}text"):
         x, size = float(each.get("x")), float(each.get("font-size"))
         wide = 0.56 * size * len(each.text)  # more or less
