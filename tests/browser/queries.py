@@ -1,10 +1,8 @@
-"""What people type into the search of a library for recurrent networks, and the pages that answer it.
+"""Queries of readers, and the pages that answer them.
 
-The queries were written from the field's words, as they stand in forums and in the documentation of other libraries,
-before the search was tuned. Each has the pages of which one must be among the first three results.
+People type them into the search of a library for recurrent networks, in the words of forums and of other libraries. They
+were written before the search was tuned. One of the pages must be among the first three results.
 """
-
-HOW_TO, TUTORIALS, REFERENCE, API = "how_to/{}.html", "tutorials/{}.html", "reference/{}.html", "reference/api/{}.html"
 
 QUERIES = {
     # first steps
@@ -172,9 +170,9 @@ QUERIES = {
     "plugin directory": ["plugins/directory.html"],
     "test my cell": ["plugins/testing.html", "tutorials/write_a_plugin.html"],
     "gradcheck": ["plugins/testing.html"],
-    "deprecate": ["plugins/promises.html", "plugins/index.html", "plugins/cells.html"],
-    "backward compatibility": ["plugins/promises.html"],
-    "semantic versioning": ["plugins/promises.html"],
+    "deprecate": ["plugins/compatibility.html", "plugins/index.html", "plugins/cells.html"],
+    "backward compatibility": ["plugins/compatibility.html"],
+    "semantic versioning": ["plugins/compatibility.html"],
     "hook": ["reference/hooks.html"],
     # problems
     "kind not found": ["how_to/plugin_not_found.html", "reference/errors.html"],

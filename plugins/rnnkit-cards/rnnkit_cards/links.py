@@ -27,7 +27,7 @@ class Links(NamedTuple):
 
 NO_LINKS = Links()
 # pages that only rnnkit's own documentation has
-_RNNKIT_PAGES = ("plugins/promises.md", "reference/hooks.md")
+_RNNKIT_PAGES = ("plugins/compatibility.md", "reference/hooks.md")
 
 
 def links_for(folder: str | os.PathLike[str]) -> Links:
