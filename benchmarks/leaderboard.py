@@ -21,7 +21,7 @@ TASKS = {  # with the optimizer steps of each
     tasks.copying(gap=10, symbols=3): 600,
     tasks.recall(pairs=3): 600,
     tasks.delay(lag=10, length=40): 600,
-    tasks.digits(order="pixels"): 600,
+    tasks.digits(): 600,
 }
 SEEDS, PARAMETERS = 2, 20_000
 # the same networks as `rnn`, `gru` and `lstm`, and one whose cells are options
