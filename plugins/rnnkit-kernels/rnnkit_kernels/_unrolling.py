@@ -140,8 +140,10 @@ class Unrolling:
     def _derived(self, inputs: Sequence[Tensor], block: Tensor, found: Gradients, number: int) -> Tensor:
         """Return the gradient of an input that follows from others."""
         first = len(self.plan.projected) + len(self.plan.state)
-        if number < first:
+        if number in self._tables.shared:
             return self._shared_gradient(found, number)
+        if number < first:
+            return self._input_gradient(inputs, found, number)
         if number < first + len(self.plan.products):
             return self._weight_gradient(inputs, block, found, number - first)
         vector = number - first - len(self.plan.products)
@@ -153,6 +155,16 @@ class Unrolling:
         shape = self.plan.projected[number]
         part = found["grad_product", product].narrow(-1, piece * self.plan.width, math.prod(shape))
         return part if len(shape) == 1 else part.unflatten(-1, shape)
+
+    def _input_gradient(self, inputs: Sequence[Tensor], found: Gradients, number: int) -> Tensor:
+        """Return the gradient of the input of the cell, which products read."""
+        plan, first = self.plan, len(self.plan.projected) + len(self.plan.state)
+        gradient = inputs[number].new_zeros(self.time * self.batch, *plan.projected[number])
+        for product in plan.input_products:
+            if plan.operands[product] == ("projected", number):
+                weight, transposed = inputs[first + product], self._tables.parameters.transposed[product]
+                gradient.addmm_(found["grad_product", product].flatten(0, 1), weight if transposed else weight.t())
+        return gradient.unflatten(0, (self.time, self.batch))
 
     def _weight_gradient(self, inputs: Sequence[Tensor], block: Tensor, found: Gradients, number: int) -> Tensor:
         """Return the gradient of a weight: the sum over all steps and sequences."""
