@@ -91,6 +91,14 @@ class Tables:
             layout = self._layouts[key] = Layout(self, inputs, sizes, is_masked=is_masked)
         return layout
 
+    def with_oriented_weights(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Return the inputs with weights `(features, other_features)`."""
+        oriented = list(inputs)
+        first = len(self.plan.projected) + len(self.plan.state)
+        for number, transposed in enumerate(self.parameters.transposed, first):
+            oriented[number] = inputs[number].t() if transposed else inputs[number]
+        return oriented
+
     @property
     def plan(self) -> Plan:
         """The plan."""

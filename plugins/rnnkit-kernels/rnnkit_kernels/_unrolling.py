@@ -26,6 +26,9 @@ class Sequences(NamedTuple):
         order: the numbers of the sequences in this order.
         live: for each step, the number of sequences that have not ended.
         table: their addresses.
+
+    Raises:
+        ValueError: there is not one length for each sequence.
     """
 
     lengths: Tensor
@@ -34,7 +37,9 @@ class Sequences(NamedTuple):
     table: _abi.Sequences
 
     @classmethod
-    def of(cls, lengths: Tensor, time: int) -> Sequences:
+    def of(cls, lengths: Tensor, time: int, batch: int) -> Sequences:
+        if lengths.shape != (batch,):
+            raise ValueError(f"lengths must have the shape (batch,) = ({batch},), but has {tuple(lengths.shape)}")
         ordered, order = lengths.to("cpu", torch.int64).clamp(0, time).sort(descending=True, stable=True)
         live = (ordered > torch.arange(time)[:, None]).sum(1)
         return cls(ordered, order, live, _abi.Sequences(live.data_ptr(), ordered.data_ptr(), order.data_ptr()))
@@ -49,7 +54,7 @@ class Unrolling:
         inputs: the projected inputs, `(time, batch, ...)` each, the parts of the state, `(batch, ...)` each, the
             weights and the vectors.
         sizes: the number of steps and of sequences.
-        lengths: the number of valid steps of each sequence; None: all are valid.
+        sequences: the lengths of the sequences; None: all have all steps.
 
     Raises:
         ValueError: an input has another shape, dtype or device than the plan.
@@ -61,24 +66,14 @@ class Unrolling:
         tables: Tables,
         inputs: Sequence[Tensor],
         sizes: tuple[int, int],
-        lengths: Tensor | None,
+        sequences: Sequences | None,
     ) -> None:
-        self.library, self.plan, self.lengths = library, tables.plan, lengths
+        self.library, self.plan = library, tables.plan
         self.time, self.batch = sizes
         self._tables = tables
-        self._layout = tables.layout(inputs, sizes, is_masked=lengths is not None)
-        if lengths is not None and lengths.shape != (self.batch,):
-            raise ValueError(f"lengths must have the shape (batch,) = ({self.batch},), but has {tuple(lengths.shape)}")
-        self._sequences = None if lengths is None else Sequences.of(lengths, self.time)
-        self._make, self._dtype = torch.empty if lengths is None else torch.zeros, self._layout.dtype
-
-    def with_oriented_weights(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Return the inputs with weights `(features, other_features)`."""
-        oriented = list(inputs)
-        first = len(self.plan.projected) + len(self.plan.state)
-        for number, transposed in enumerate(self._tables.parameters.transposed, first):
-            oriented[number] = inputs[number].t() if transposed else inputs[number]
-        return oriented
+        self._layout = tables.layout(inputs, sizes, is_masked=sequences is not None)
+        self._sequences = sequences
+        self._make, self._dtype = torch.empty if sequences is None else torch.zeros, self._layout.dtype
 
     def infer(self, inputs: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Return the output and the final state."""

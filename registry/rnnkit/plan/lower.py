@@ -96,6 +96,8 @@ def lower(recording: Recording, *, keeps_input: bool = False) -> LoweredStep:
     lowering = Lowering(recording, keeps_input=keeps_input)
     for call in lowering.parts.of_step:
         lowering.call(call)
+    if keeps_input and all(product.input is None for product in lowering.products):
+        raise Unsupported("no product reads the input")
     return LoweredStep(
         output=lowering.read_pieces(recording.output),
         next_state=tuple(map(lowering.read_pieces, recording.next_state)),
