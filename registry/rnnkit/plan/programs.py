@@ -116,3 +116,8 @@ class Plan:
     inference: Program
     forward: Program
     backward: Program
+
+    @property
+    def takes_input(self) -> bool:
+        """True for a plan of the step and its projection: its projected input is the input of the cell."""
+        return bool(self.input_products)
