@@ -210,13 +210,17 @@ class CellStack(Backbone):
         A cell without methods of its own runs by an executor or else step by step, and one with methods of its own by
         an executor if it prefers one.
         """
-        own = [type(cell).unroll is not Cell.unroll or type(cell).unroll_layers is not Cell.unroll_layers for cell in cells]
+        own = [
+            type(cell).unroll is not Cell.unroll or type(cell).unroll_layers is not Cell.unroll_layers for cell in cells
+        ]
         asks = [not has_own or cell.prefers_executor(x, lengths) for has_own, cell in zip(own, cells, strict=True)]
         if True not in asks or (all(own) and not has_executor()):
             return [], state
         states: Any = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
         found = zip(own, asks, choose_executors(cells, x, states), strict=True)
-        choices = [choice if asked and not (has_own and isinstance(choice, str)) else None for has_own, asked, choice in found]
+        choices = [
+            choice if asked and not (has_own and isinstance(choice, str)) else None for has_own, asked, choice in found
+        ]
         return (choices, states) if any(choices) else ([], state)
 
     def _run_chosen(
@@ -235,9 +239,8 @@ class CellStack(Backbone):
         first, *others = choices
         return (
             self.directions == 1
-            and not self.options.layer_norm == "output"
-            and (not others or (not self.options.residual and (self.dropout == 0 or not self.training)))
-            and self._time_feature is None
+            and self.options.layer_norm != "output"
+            and (not others or not (self.options.residual or (self.dropout > 0 and self.training)))
             and all(choice.executor is first.executor and choice.plan.takes_input for choice in others)
         )
 
