@@ -71,6 +71,12 @@ def test_layers_of_other_sizes(hidden_size, calls):
     assert calls == [3]
 
 
+def test_wide_layers_are_projected_by_torch(calls):
+    model = stack_of("gru_cell", input_size=5, hidden_size=200)
+    assert_equals_step_loop(model, torch.randn(4, 5, 5, dtype=torch.float64))
+    assert calls == [1, 1, 1]
+
+
 def test_without_gradients(calls):
     model, x = stack_of(), small_input().double()
     expected = model.backbone.as_step_loop()(x)

@@ -159,7 +159,7 @@ class Unrolling:
             if plan.operands[product] == ("projected", number):
                 weight, transposed = inputs[first + product], self._tables.parameters.transposed[product]
                 gradient.addmm_(found["grad_product", product].flatten(0, 1), weight if transposed else weight.t())
-        return gradient.unflatten(0, (self.time, self.batch))
+        return gradient.view(self.time, self.batch, *plan.projected[number])
 
     def _weight_gradient(self, inputs: Sequence[Tensor], block: Tensor, found: Gradients, number: int) -> Tensor:
         """Return the gradient of a weight: the sum over all steps and sequences."""

@@ -15,6 +15,7 @@ from rnnkit_kernels._library import Library, LibraryError, load_library
 from rnnkit_kernels._tables import tables_for
 
 _DTYPES = {torch.float32, torch.float64, torch.bfloat16}
+_MOST_PROJECTED = 100_000  # multiplications of an input at one step: more do not stay in the cache beside the others
 
 
 class MachineExecutor(Executor):
@@ -54,8 +55,10 @@ class MachineExecutor(Executor):
             return (
                 f"rnnkit-kernels computes in float32, float64 and bfloat16, not in {str(dtype).removeprefix('torch.')}"
             )
-        unknown = tables_for(plan, library.opcodes).unknown
-        return f"the library of rnnkit-kernels has no instruction {unknown[0]}" if unknown else None
+        tables = tables_for(plan, library.opcodes)
+        if tables.projection > _MOST_PROJECTED:
+            return "torch projects the input of all steps at once faster than the library step by step"
+        return f"the library of rnnkit-kernels has no instruction {tables.unknown[0]}" if tables.unknown else None
 
     def unroll(
         self, plan: Plan, cell: Any, projected: Any, state: Any, lengths: Tensor | None = None

@@ -328,7 +328,7 @@ class Lowering:
             self._inputs.append(index)
         return self._append_product(self._shapes[weight][0], (), weight, self._inputs.index(index))
 
-    def _append_product(self, features: int, operand: Any, weight: int, number: int | None = None) -> _Array:
+    def _append_product(self, features: Any, operand: Any, weight: int, number: int | None = None) -> _Array:
         result = self._leaves("product", len(self.products), (self._shapes[weight][1],))
         self.products.append(MatrixProduct(features, operand, tuple(result.flat), number))
         self._weights.append(weight)
