@@ -132,7 +132,7 @@ def test_gradients_of_the_input_of_frozen_layers():
     torch.testing.assert_close(found, expected)
 
 
-# What acts between layers, or must be seen
+# Layers that are not joined
 
 
 @pytest.mark.parametrize(

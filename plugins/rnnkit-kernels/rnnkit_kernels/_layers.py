@@ -27,7 +27,7 @@ class Layer(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What the forward pass of a layer leaves for its backward pass.
+    """A forward pass of a layer, for its backward pass.
 
     Attributes:
         unrolling: the layer for its sizes.

@@ -45,7 +45,7 @@ class Steps(NamedTuple):
 
     @property
     def variant(self) -> Any:
-        """What else than the cell a plan depends on."""
+        """The key of a plan among those of the cell."""
         return self.regularization, self.projects
 
     def read(self, x: Tensor) -> Any:
