@@ -218,9 +218,7 @@ class CellStack(Backbone):
             return [], state
         states: Any = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
         found = zip(own, asks, choose_executors(cells, x, states), strict=True)
-        choices = [
-            choice if asked and not (has_own and isinstance(choice, str)) else None for has_own, asked, choice in found
-        ]
+        choices = [_decided(choice, has_own=has_own) if asked else None for has_own, asked, choice in found]
         return (choices, states) if any(choices) else ([], state)
 
     def _run_chosen(
@@ -363,6 +361,14 @@ class CellStack(Backbone):
 
     def _cells(self) -> list[Any]:
         return list(self.cells)
+
+
+def _decided(choice: Choice | str, *, has_own: bool) -> Choice | str | None:
+    """Return the choice for a cell, or None if something else may still run it."""
+    if isinstance(choice, str):
+        return None if has_own else choice
+    # without its projection in the plan, what a cell projects must be looked at as well
+    return choice if has_own or choice.plan.takes_input else None
 
 
 def _with_learned(state: Any, parameters: nn.ParameterDict) -> Any:
