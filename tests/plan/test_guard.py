@@ -75,7 +75,7 @@ class WatchedCell(StepCell):
 
 def guard_of(cell):
     assert isinstance(plan_for(cell), Plan), plan_for(cell)
-    return trust._guarded[cell][None][0]
+    return trust._guarded[cell][None, False][0]
 
 
 def set_attribute(name, value):
@@ -221,7 +221,7 @@ def test_a_copy_has_its_own_guard():
         assert set(vars(other)) == attributes
         assert plan_for(other) is plan
     other.nonlinearity = "another"
-    assert trust._guarded[cell][None][0].is_unchanged() is (other.__dict__ is not cell.__dict__)
+    assert trust._guarded[cell][None, False][0].is_unchanged() is (other.__dict__ is not cell.__dict__)
 
 
 def cell_with_a_function_of_itself():

@@ -50,7 +50,36 @@ def test_a_correct_executor_passes_at_many_sizes(monkeypatch):
     assert result(Right, CHECKS[1], monkeypatch).outcome == "passed"
 
 
-@pytest.mark.parametrize("executor", [IgnoresLengths, LosesTheGradientOfTheState])
+class SwapsTheStatesOfLayers(Right):
+    def unroll_layers(self, plans, cells, projected, states, lengths=None):
+        output, final = super().unroll_layers(plans, cells, projected, states, lengths)
+        return output, final[::-1]
+
+
+class LosesTheGradientBetweenLayers(Right):
+    def unroll_layers(self, plans, cells, projected, states, lengths=None):
+        if len(cells) == 1:
+            return super().unroll_layers(plans, cells, projected, states, lengths)
+        between, first = super().unroll_layers(plans[:-1], cells[:-1], projected, states[:-1], lengths)
+        output, last = super().unroll_layers(plans[-1:], cells[-1:], between.detach(), states[-1:], lengths)
+        return output, first + last
+
+
+class RunsTheLowestLayerTwice(Right):
+    def unroll_layers(self, plans, cells, projected, states, lengths=None):
+        return super().unroll_layers(plans, [cells[0], *cells[:-1]], projected, states, lengths)
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [
+        IgnoresLengths,
+        LosesTheGradientOfTheState,
+        SwapsTheStatesOfLayers,
+        LosesTheGradientBetweenLayers,
+        RunsTheLowestLayerTwice,
+    ],
+)
 def test_a_wrong_executor_fails(executor, monkeypatch):
     assert result(executor, CHECKS[0], monkeypatch).outcome == "failed"
 

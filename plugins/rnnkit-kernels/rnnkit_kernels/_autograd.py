@@ -1,8 +1,8 @@
-"""The unrolled step as a function of autograd."""
+"""Layers as a function of autograd."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,67 +11,95 @@ import torch
 from torch import Tensor
 
 from rnnkit.plan import unroll
-from rnnkit_kernels._unrolling import Unrolling
+from rnnkit_kernels._layers import Layer, Layers
 
 
-class UnrollFunction(torch.autograd.Function):
-    """`Unrolling` with gradients. Returns the output and the parts of the final state."""
+class LayersFunction(torch.autograd.Function):
+    """`Layers` with gradients. Takes the tensors of `own`; returns the output and the parts of the final states."""
 
     @staticmethod
-    def forward(ctx: Any, unrolling: Unrolling, state_type: Any, *inputs: Tensor) -> Any:
-        output, final, block = unrolling.forward(inputs)
-        ctx.unrolling, ctx.state_type = unrolling, state_type
-        ctx.save_for_backward(*inputs, block)
+    def forward(ctx: Any, layers: Layers, *own: Tensor) -> Any:
+        results, passes = layers.run(keep=True)
+        # not the layers themselves, which would keep the tensors past `save_for_backward`
+        ctx.layers = [layer._replace(own=[]) for layer in layers.layers]
+        ctx.counts = [len(layer.own) for layer in layers.layers]
+        ctx.unrollings, ctx.lengths = [each.unrolling for each in passes], layers.lengths
+        between = [each.inputs[0] for each in passes[1:]]
+        ctx.save_for_backward(*own, *between, *[each.block for each in passes])
         ctx.set_materialize_grads(False)
-        return (output, *final)
+        return tuple(results)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        *inputs, block = ctx.saved_tensors  # once: gradient checkpointing computes them again at each access
-        unrolling, needed = ctx.unrolling, ctx.needs_input_grad[2:]
+        saved = ctx.saved_tensors  # once: gradient checkpointing computes them again at each access
+        own, kept, needed = saved[: sum(ctx.counts)], saved[sum(ctx.counts) :], ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():  # `create_graph=True`: the gradient must have a gradient
-            return None, None, *_differentiable_backward(unrolling, ctx.state_type, inputs, gradients, needed)
-        grad_output, *grad_state = gradients
-        return None, None, *unrolling.backward(inputs, block, grad_output, grad_state, needed)
+            layers = [layer._replace(own=part) for layer, part in zip(ctx.layers, _split(own, ctx.counts), strict=True)]
+            return None, *_differentiable_backward(layers, ctx.lengths, own, gradients, needed)
+        count = len(ctx.layers)
+        between, blocks = ([], *[[each] for each in kept[: count - 1]]), kept[count - 1 :]
+        grad_output, *grad_states = gradients
+        of_states = list(_split(grad_states, [len(unrolling.plan.state) for unrolling in ctx.unrollings]))
+        each_own, each_needed = list(_split(own, ctx.counts)), list(_split(needed, ctx.counts))
+        found: list[Tensor | None] = []
+        for n in reversed(range(count)):
+            below = [True] * len(between[n])
+            inputs = [*between[n], *each_own[n]]
+            result = ctx.unrollings[n].backward(inputs, blocks[n], grad_output, of_states[n], [*below, *each_needed[n]])
+            grad_output = result[0]
+            found = result[len(below) :] + found
+        return None, *found
+
+
+def _split(tensors: Sequence[Any], counts: Sequence[int]) -> Iterator[list[Any]]:
+    start = 0
+    for count in counts:
+        yield list(tensors[start : start + count])
+        start += count
 
 
 def _differentiable_backward(
-    unrolling: Unrolling,
-    state_type: Any,
-    inputs: Sequence[Tensor],
+    layers: Sequence[Layer],
+    lengths: Tensor | None,
+    own: Sequence[Tensor],
     gradients: Sequence[Tensor | None],
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
     """Differentiate the reference executor, which equals the step loop."""
     with torch.enable_grad():
-        results = _unroll_reference(unrolling, inputs, state_type)
+        results = _unroll_reference(layers, lengths)
     pairs = [(y, g) for y, g in zip(results, gradients, strict=True) if g is not None and y.requires_grad]
-    wanted = [each for each, is_needed in zip(inputs, needed, strict=True) if is_needed]
+    wanted = [each for each, is_needed in zip(own, needed, strict=True) if is_needed]
     outputs, grad_outputs = zip(*pairs, strict=True)
     found = iter(torch.autograd.grad(outputs, wanted, grad_outputs, create_graph=True, allow_unused=True))
     return [next(found) if is_needed else None for is_needed in needed]
 
 
-def _unroll_reference(unrolling: Unrolling, inputs: Sequence[Tensor], state_type: Any) -> list[Tensor]:
-    """Run the reference executor on inputs that are computed already: of a plan that reads them as they are."""
-    plan = unrolling.plan
-    oriented = unrolling.with_oriented_weights(inputs)
-    names = [f"input_{number}" for number in range(len(oriented))]
-    first, count = len(plan.projected), len(plan.state)
-    projected, state = oriented[:first], oriented[first : first + count]
-    parameters = range(first + count, len(oriented))
-    weights, vectors = parameters[: len(plan.products)], parameters[len(plan.products) :]
-    given = replace(
-        plan,
-        hoisted=replace(
-            plan.hoisted,
-            tensors=tuple((number, names[number]) for number in parameters),
-            calls=(),
-            weights=tuple(weights),
-            vectors=tuple(vectors),
-        ),
-        projection=replace(plan.projection, inputs=tuple(range(first)), calls=(), results=tuple(range(first))),
-    )
-    cell = SimpleNamespace(**dict(zip(names, oriented, strict=True)))
-    output, final = unroll(given, cell, tuple(projected), state_type(*state), unrolling.lengths)
-    return [output, *final]
+def _unroll_reference(layers: Sequence[Layer], lengths: Tensor | None) -> list[Tensor]:
+    """Run the reference executor on inputs that are computed already: of plans that read them as they are."""
+    below: list[Tensor] = []
+    states: list[Tensor] = []
+    for tables, state_type, own in layers:
+        plan = tables.plan
+        oriented = tables.with_oriented_weights([*below, *own])
+        names = [f"input_{number}" for number in range(len(oriented))]
+        first, count = len(plan.projected), len(plan.state)
+        projected, state = oriented[:first], oriented[first : first + count]
+        parameters = range(first + count, len(oriented))
+        weights, vectors = parameters[: len(plan.products)], parameters[len(plan.products) :]
+        given = replace(
+            plan,
+            hoisted=replace(
+                plan.hoisted,
+                tensors=tuple((number, names[number]) for number in parameters),
+                calls=(),
+                weights=tuple(weights),
+                vectors=tuple(vectors),
+            ),
+            projection=replace(plan.projection, inputs=tuple(range(first)), calls=(), results=tuple(range(first))),
+        )
+        cell = SimpleNamespace(**dict(zip(names, oriented, strict=True)))
+        output, final = unroll(given, cell, tuple(projected), state_type(*state), lengths)
+        below = [output]
+        states += final
+    return below + states

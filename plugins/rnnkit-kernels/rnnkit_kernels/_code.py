@@ -190,27 +190,30 @@ class Code:
 
     def _whole(self, tensor: Memory, features: int) -> int:
         """Return the index of a tensor, all of whose pieces a product reads or writes."""
-        self._index(Place(*tensor, features // self._width - 1))
-        return self._index(Place(*tensor, 0))
+        return self._add(self._location(Place(*tensor, 0), features))
 
     def _index(self, operand: Operand) -> int:
-        return self._locations.setdefault(self._location(operand), len(self._locations))
+        return self._add(self._location(operand, self._width))
 
-    def _location(self, operand: Operand) -> _Location:
+    def _add(self, location: _Location) -> int:
+        return self._locations.setdefault(location, len(self._locations))
+
+    def _location(self, operand: Operand, features: int) -> _Location:
+        """Return the location of an operand, of which this many features are read or written."""
         if isinstance(operand, Temporary):
             return _Location(_abi.TEMPORARY, 0, operand.number)
         if not isinstance(operand, Place):
-            return self._in_memory(CONSTANTS, 0, self._constant(operand))
+            return self._in_memory(CONSTANTS, 0, self._constant(operand), features)
         kind, number, piece = operand
         if kind in _IN_SCRATCH and (kind, number) not in self._stored:
             return _Location(_abi.SCRATCH, 0, self._scratch_start(kind, number) + piece * self._width)
         if kind == "kept":  # pieces of one tensor
-            return self._in_memory(("kept", 0), 0, number)
-        return self._in_memory((_NEXT.get(kind, kind), number), int(kind in _NEXT), piece)
+            return self._in_memory(("kept", 0), 0, number, features)
+        return self._in_memory((_NEXT.get(kind, kind), number), int(kind in _NEXT), piece, features)
 
-    def _in_memory(self, memory: Memory, shift: int, piece: int) -> _Location:
+    def _in_memory(self, memory: Memory, shift: int, piece: int, features: int) -> _Location:
         offset = piece * self._width
-        self.memories[memory] = max(self.memories.get(memory, 0), offset + self._width)
+        self.memories[memory] = max(self.memories.get(memory, 0), offset + features)
         return _Location(memory, shift, offset)
 
     def _constant(self, value: Any) -> int:

@@ -187,7 +187,7 @@ class Layout:
     def _gradients(self) -> list[Gradient]:
         plan, sizes, shared = self._plan, (self._time, self._batch), self._tables.shared
         products = self._grad_products()
-        read = {product for product, _ in shared.values()} if self._is_summed else products
+        read = {*plan.input_products, *[each for each, _ in shared.values()]} if self._is_summed else products
         found = [
             *[
                 Gradient(("grad_projected", n), (*sizes, *shape), n)

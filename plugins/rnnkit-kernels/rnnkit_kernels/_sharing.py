@@ -26,7 +26,7 @@ def share_gradients(program: Program, pieces: Sequence[int]) -> tuple[Program, d
     for number, count in enumerate(pieces):
         of_projected = [Place("grad_projected", number, piece) for piece in range(count)]
         places = [copies.get(place) for place in of_projected]
-        first = places[0]
+        first = next(iter(places), None)  # the input of the cell may be narrower than a piece
         if first is None or not set(moved.values()).isdisjoint(places):  # two gradients must not be the same memory
             continue
         if places == [Place("grad_product", first.number, first.piece + piece) for piece in range(count)]:

@@ -30,6 +30,7 @@ class Tables:
         operands: the products whose operand is computed for them.
         products: the products whose results the backward program reads.
         parameters: reads the inputs of the plan.
+        projection: the number of multiplications of products of the input of the cell, for each step and sequence.
         shared: for some projected inputs the number of the product whose gradient has theirs, and of its first piece.
     """
 
@@ -43,6 +44,7 @@ class Tables:
         self.unknown = sorted(_instruction_names(plan) - opcodes.keys())
         self.operands = [number for number, (kind, _) in enumerate(plan.operands) if kind == "operand"]
         self.products = list(plan.kept_products)
+        self.projection = sum(math.prod(plan.products[number]) for number in plan.input_products)
         pieces = [math.prod(shape) // plan.width for shape in plan.projected]
         self._backward, self.shared = share_gradients(plan.backward, pieces)
 
@@ -90,6 +92,14 @@ class Tables:
                 self._layouts = {}
             layout = self._layouts[key] = Layout(self, inputs, sizes, is_masked=is_masked)
         return layout
+
+    def with_oriented_weights(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Return the inputs with weights `(features, other_features)`."""
+        oriented = list(inputs)
+        first = len(self.plan.projected) + len(self.plan.state)
+        for number, transposed in enumerate(self.parameters.transposed, first):
+            oriented[number] = inputs[number].t() if transposed else inputs[number]
+        return oriented
 
     @property
     def plan(self) -> Plan:

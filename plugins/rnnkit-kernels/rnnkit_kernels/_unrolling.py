@@ -26,6 +26,9 @@ class Sequences(NamedTuple):
         order: the numbers of the sequences in this order.
         live: for each step, the number of sequences that have not ended.
         table: their addresses.
+
+    Raises:
+        ValueError: there is not one length for each sequence.
     """
 
     lengths: Tensor
@@ -34,7 +37,9 @@ class Sequences(NamedTuple):
     table: _abi.Sequences
 
     @classmethod
-    def of(cls, lengths: Tensor, time: int) -> Sequences:
+    def of(cls, lengths: Tensor, time: int, batch: int) -> Sequences:
+        if lengths.shape != (batch,):
+            raise ValueError(f"lengths must have the shape (batch,) = ({batch},), but has {tuple(lengths.shape)}")
         ordered, order = lengths.to("cpu", torch.int64).clamp(0, time).sort(descending=True, stable=True)
         live = (ordered > torch.arange(time)[:, None]).sum(1)
         return cls(ordered, order, live, _abi.Sequences(live.data_ptr(), ordered.data_ptr(), order.data_ptr()))
@@ -49,7 +54,7 @@ class Unrolling:
         inputs: the projected inputs, `(time, batch, ...)` each, the parts of the state, `(batch, ...)` each, the
             weights and the vectors.
         sizes: the number of steps and of sequences.
-        lengths: the number of valid steps of each sequence; None: all are valid.
+        sequences: the lengths of the sequences; None: all have all steps.
 
     Raises:
         ValueError: an input has another shape, dtype or device than the plan.
@@ -61,24 +66,14 @@ class Unrolling:
         tables: Tables,
         inputs: Sequence[Tensor],
         sizes: tuple[int, int],
-        lengths: Tensor | None,
+        sequences: Sequences | None,
     ) -> None:
-        self.library, self.plan, self.lengths = library, tables.plan, lengths
+        self.library, self.plan = library, tables.plan
         self.time, self.batch = sizes
         self._tables = tables
-        self._layout = tables.layout(inputs, sizes, is_masked=lengths is not None)
-        if lengths is not None and lengths.shape != (self.batch,):
-            raise ValueError(f"lengths must have the shape (batch,) = ({self.batch},), but has {tuple(lengths.shape)}")
-        self._sequences = None if lengths is None else Sequences.of(lengths, self.time)
-        self._make, self._dtype = torch.empty if lengths is None else torch.zeros, self._layout.dtype
-
-    def with_oriented_weights(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Return the inputs with weights `(features, other_features)`."""
-        oriented = list(inputs)
-        first = len(self.plan.projected) + len(self.plan.state)
-        for number, transposed in enumerate(self._tables.parameters.transposed, first):
-            oriented[number] = inputs[number].t() if transposed else inputs[number]
-        return oriented
+        self._layout = tables.layout(inputs, sizes, is_masked=sequences is not None)
+        self._sequences = sequences
+        self._make, self._dtype = torch.empty if sequences is None else torch.zeros, self._layout.dtype
 
     def infer(self, inputs: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Return the output and the final state."""
@@ -140,8 +135,10 @@ class Unrolling:
     def _derived(self, inputs: Sequence[Tensor], block: Tensor, found: Gradients, number: int) -> Tensor:
         """Return the gradient of an input that follows from others."""
         first = len(self.plan.projected) + len(self.plan.state)
-        if number < first:
+        if number in self._tables.shared:
             return self._shared_gradient(found, number)
+        if number < first:
+            return self._input_gradient(inputs, found, number)
         if number < first + len(self.plan.products):
             return self._weight_gradient(inputs, block, found, number - first)
         vector = number - first - len(self.plan.products)
@@ -153,6 +150,16 @@ class Unrolling:
         shape = self.plan.projected[number]
         part = found["grad_product", product].narrow(-1, piece * self.plan.width, math.prod(shape))
         return part if len(shape) == 1 else part.unflatten(-1, shape)
+
+    def _input_gradient(self, inputs: Sequence[Tensor], found: Gradients, number: int) -> Tensor:
+        """Return the gradient of the input of the cell, which products read."""
+        plan, first = self.plan, len(self.plan.projected) + len(self.plan.state)
+        gradient = inputs[number].new_zeros(self.time * self.batch, *plan.projected[number])
+        for product in plan.input_products:
+            if plan.operands[product] == ("projected", number):
+                weight, transposed = inputs[first + product], self._tables.parameters.transposed[product]
+                gradient.addmm_(found["grad_product", product].flatten(0, 1), weight if transposed else weight.t())
+        return gradient.view(self.time, self.batch, *plan.projected[number])
 
     def _weight_gradient(self, inputs: Sequence[Tensor], block: Tensor, found: Gradients, number: int) -> Tensor:
         """Return the gradient of a weight: the sum over all steps and sequences."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from rnnkit.plan import Executor, Plan, flatten
-from rnnkit_kernels._autograd import UnrollFunction
+from rnnkit_kernels._autograd import LayersFunction
+from rnnkit_kernels._layers import Layer, Layers
 from rnnkit_kernels._library import Library, LibraryError, load_library
 from rnnkit_kernels._tables import tables_for
-from rnnkit_kernels._unrolling import Unrolling
 
 _DTYPES = {torch.float32, torch.float64, torch.bfloat16}
+_MOST_PROJECTED = 100_000  # multiplications of an input at one step: more do not stay in the cache beside the others
 
 
 class MachineExecutor(Executor):
@@ -53,8 +55,10 @@ class MachineExecutor(Executor):
             return (
                 f"rnnkit-kernels computes in float32, float64 and bfloat16, not in {str(dtype).removeprefix('torch.')}"
             )
-        unknown = tables_for(plan, library.opcodes).unknown
-        return f"the library of rnnkit-kernels has no instruction {unknown[0]}" if unknown else None
+        tables = tables_for(plan, library.opcodes)
+        if tables.projection > _MOST_PROJECTED:
+            return "torch projects the input of all steps at once faster than the library step by step"
+        return f"the library of rnnkit-kernels has no instruction {tables.unknown[0]}" if tables.unknown else None
 
     def unroll(
         self, plan: Plan, cell: Any, projected: Any, state: Any, lengths: Tensor | None = None
@@ -76,21 +80,54 @@ class MachineExecutor(Executor):
             LibraryError: the library is not available.
             ValueError: a tensor has another shape, dtype or device than the plan.
         """
+        output, (final,) = self.unroll_layers([plan], [cell], projected, [state], lengths)
+        return output, final
+
+    def unroll_layers(
+        self,
+        plans: Sequence[Plan],
+        cells: Sequence[Any],
+        projected: Any,
+        states: Sequence[Any],
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Any, ...]]:
+        """Run plans of layers over a sequence, as one function of autograd.
+
+        Args:
+            plans: the plans of the steps of the cells; except for the first, of their projections as well.
+            cells: the cells, from the bottom up, for their parameters.
+            projected: the projected input of the first cell.
+            states: the state of each cell before the first step.
+            lengths: the number of valid steps of each sequence, `(batch,)`; None: all are valid.
+
+        Returns:
+            The output of the last cell, and the state of each cell after the last valid step of each sequence.
+
+        Raises:
+            LibraryError: the library is not available.
+            ValueError: a tensor has another shape, dtype or device than the plan.
+        """
         library = self._library()
-        tables = tables_for(plan, library.opcodes)
         given = flatten(projected)
-        inputs = tables.parameters.inputs(cell, given, state)
-        dtypes = {each.dtype for each in inputs}
-        if dtypes == {torch.bfloat16}:
-            inputs = [each.float() for each in inputs]
-        unrolling = Unrolling(library, tables, inputs, tuple(given[0].shape[:2]), lengths)
-        if torch.is_grad_enabled() and any([each.requires_grad for each in inputs]):  # noqa: C419  # runs at every call
-            output, *final = UnrollFunction.apply(unrolling, type(state), *inputs)  # type: ignore[no-untyped-call]  # of torch
+        sizes = tuple(given[0].shape[:2])
+        layers = []
+        for plan, cell, state in zip(plans, cells, states, strict=True):
+            tables = tables_for(plan, library.opcodes)
+            layers.append(Layer(tables, type(state), tables.parameters.inputs(cell, given, state)))
+            given = ()
+        is_narrow = {each.dtype for layer in layers for each in layer.own} == {torch.bfloat16}
+        if is_narrow:
+            layers = [layer._replace(own=[each.float() for each in layer.own]) for layer in layers]
+        whole = Layers(library, layers, sizes, lengths)
+        own = whole.own()
+        if torch.is_grad_enabled() and any([each.requires_grad for each in own]):  # noqa: C419  # runs at every call
+            results = list(LayersFunction.apply(whole, *own))  # type: ignore[no-untyped-call]  # of torch
         else:
-            output, final = unrolling.infer(inputs)
-        if dtypes == {torch.bfloat16}:
-            output, *final = [each.bfloat16() for each in (output, *final)]
-        return output, type(state)(*final)
+            results, _ = whole.run(keep=False)
+        if is_narrow:
+            results = [each.bfloat16() for each in results]
+        finals = iter(results[1:])
+        return results[0], tuple([type(state)(*[next(finals) for _ in state]) for state in states])
 
     def _library(self) -> Library:
         library = load_library(self._instruction_set)

@@ -20,7 +20,7 @@ from rnnkit.cells._unroll import (
 )
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.fused import ExecutionPaths, is_modified, unroll_fused
-from rnnkit.cells.planned import STEP_LOOP, UNROLL, Execution, run_choice, unroll_planned
+from rnnkit.cells.planned import STEP_LOOP, UNROLL, Execution, run_choices, unroll_planned
 from rnnkit.model import map_state
 from rnnkit.options import StackOptions
 
@@ -38,7 +38,8 @@ class CellCall(NamedTuple):
         state: the state before the first step.
         initial: the state before the first step after a restart; None without restarts.
         ends: the ends and restarts of the sequences.
-        choice: the executor that runs the cell; None for its own methods or the step loop.
+        choice: the executor that runs the cell; the reason why none does, for the step loop; or None for the methods of
+            the cell, or what runs if they do not.
         record: True to return the states of all steps.
     """
 
@@ -48,7 +49,7 @@ class CellCall(NamedTuple):
     state: Any
     initial: Any
     ends: SequenceEnds
-    choice: Choice | None
+    choice: Choice | str | None
     record: bool
 
 
@@ -103,8 +104,8 @@ class CellRunner(NamedTuple):
 
     def _run(self, call: CellCall, x: Tensor) -> CellResult:
         cell, state, lengths = call.cell, call.state, call.ends.lengths
-        if call.choice is not None:
-            (output, final), planned = run_choice(call.choice, cell, cell.project_packed(x), state, lengths)
+        if isinstance(call.choice, tuple):
+            (output, [final]), planned = run_choices([call.choice], [cell], x, [state], lengths)
             return CellResult(output, final, None, planned)
         execution = self._required_step_loop(call)
         changes = Regularization.of(self.options, cell, state, training=self.training)
@@ -139,7 +140,7 @@ class CellRunner(NamedTuple):
             return Execution(STEP_LOOP)
         if not self.paths.plans:
             return Execution(STEP_LOOP, "an option of the stack changes its steps")
-        return None
+        return Execution(STEP_LOOP, call.choice) if isinstance(call.choice, str) else None
 
     def _run_whole_sequence(self, call: CellCall, x: Tensor, changes: Regularization | None) -> CellResult | None:
         """Run a cell by its own `unroll`, or in a compiled model by its plan; return None if neither is possible."""

@@ -66,7 +66,8 @@ def unroll_planned(
     choice = choose_executor(cell, projected, state, regularization, is_one_step=is_one_step)
     if isinstance(choice, str):
         return NotImplemented, Execution(STEP_LOOP, choice)
-    return run_choice(choice, cell, (projected, masks) if masks else projected, state, lengths)
+    result = choice.executor.unroll(choice.plan, cell, (projected, masks) if masks else projected, state, lengths)
+    return result, Execution(choice.executor.name)
 
 
 def has_executor() -> bool:
@@ -119,9 +120,22 @@ def choose_executors(cells: Sequence[Cell], x: Tensor, states: Sequence[Any]) ->
     return [each.reason if isinstance(each, Refusal) else each or _MODIFIED for each in choices]
 
 
-def run_choice(
-    choice: Choice, cell: Cell, projected: Any, state: Any, lengths: Tensor | None
-) -> tuple[tuple[Tensor, Any], Execution]:
-    """Run a cell by the executor that was chosen for it, as `unroll_planned`."""
-    result = choice.executor.unroll(choice.plan, cell, projected, state, lengths)
-    return result, Execution(choice.executor.name)
+def run_choices(
+    choices: Sequence[Choice], cells: Sequence[Cell], x: Tensor, states: Sequence[Any], lengths: Tensor | None
+) -> tuple[tuple[Tensor, tuple[Any, ...]], Execution]:
+    """Run layers, each on the output of the one below, by the executor that was chosen for them.
+
+    Args:
+        choices: the executor, the same for all cells, and their plans, which take the input except for the first.
+        cells: the cells, from the bottom up.
+        x: the input of the lowest cell, `(time, batch, ...)`.
+        states: the state of each cell before the first step.
+        lengths: as in `unroll_planned`.
+
+    Returns:
+        The output of the last cell and the final states, and what ran.
+    """
+    executor, plan = choices[0]
+    inputs = x if plan.takes_input else cells[0].project_packed(x)
+    result = executor.unroll_layers([choice.plan for choice in choices], cells, inputs, states, lengths)
+    return result, Execution(executor.name)

@@ -23,7 +23,7 @@ from rnnkit.cells.construction import (
     time_feature,
 )
 from rnnkit.cells.fused import execution_paths, unroll_layers_fused
-from rnnkit.cells.planned import UNROLL_LAYERS, Execution, choose_executors, has_executor
+from rnnkit.cells.planned import UNROLL_LAYERS, Execution, choose_executors, has_executor, run_choices
 from rnnkit.errors import BuildError
 from rnnkit.model import (
     Backbone,
@@ -89,9 +89,6 @@ class CellStack(Backbone):
             raise BuildError(f"residual=True requires layers of one size, but their outputs have {sizes} features")
         self.cells = nn.ModuleList(cell for layer in layers for cell in layer)
         require_shared_masks(self._cells())
-        self._may_prefer_executor = any(
-            type(cell).prefers_executor is not Cell.prefers_executor for cell in self._cells()
-        )
         if self.options.layer_norm == "output":
             self.norms = nn.ModuleList(nn.LayerNorm(size, device=device, dtype=dtype) for size in sizes)
         if self.options.learn_initial_state:
@@ -203,17 +200,47 @@ class CellStack(Backbone):
         for choice in choices:
             if isinstance(choice, str):
                 return choice
-        return self._run_each_layer(x, states, SequenceEnds.of(lengths, x.shape[0]), choices=choices)
+        return self._run_chosen(x, states, lengths, choices)
 
-    def _preferred(self, cells: Sequence[Cell], x: Tensor, state: Any, lengths: Tensor | None) -> list[Choice | None]:
-        """Return the executor of each cell that prefers one to its own methods, None for others; [] if all are None."""
-        prefers = [cell.prefers_executor(x, lengths) for cell in cells]
-        if True not in prefers or not has_executor():
-            return []
+    def _choose(
+        self, cells: Sequence[Cell], x: Tensor, state: Any, lengths: Tensor | None
+    ) -> tuple[list[Choice | str | None], Any]:
+        """Return for each cell what `CellCall.choice` is, or [] if all are None, and the state before the first step.
+
+        A cell without methods of its own runs by an executor or else step by step, and one with methods of its own by
+        an executor if it prefers one.
+        """
+        own = [
+            type(cell).unroll is not Cell.unroll or type(cell).unroll_layers is not Cell.unroll_layers for cell in cells
+        ]
+        asks = [not has_own or cell.prefers_executor(x, lengths) for has_own, cell in zip(own, cells, strict=True)]
+        if True not in asks or (all(own) and not has_executor()):
+            return [], state
         states: Any = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
-        choices = zip(prefers, choose_executors(cells, x, states), strict=True)
-        preferred = [choice if prefer and not isinstance(choice, str) else None for prefer, choice in choices]
-        return preferred if any(preferred) else []
+        found = zip(own, asks, choose_executors(cells, x, states), strict=True)
+        choices = [_decided(choice, has_own=has_own) if asked else None for has_own, asked, choice in found]
+        return (choices, states) if any(choices) else ([], state)
+
+    def _run_chosen(
+        self, x: Tensor, state: Any, lengths: Tensor | None, choices: Sequence[Choice | str | None]
+    ) -> tuple[Tensor, Any]:
+        """Run the layers in one call of an executor if it runs all of them and nothing else acts between them."""
+        planned = [choice for choice in choices if isinstance(choice, tuple)]
+        if len(planned) < len(choices) or not self._can_join_layers(planned):
+            return self._run_each_layer(x, state, SequenceEnds.of(lengths, x.shape[0]), choices=choices)
+        (output, final), execution = run_choices(planned, self._cells(), x, state, lengths)
+        self._note(execution)
+        return (output.transpose(0, 1) if self.batch_first else output), final
+
+    def _can_join_layers(self, choices: Sequence[Choice]) -> bool:
+        """True if the output of each layer is the input of the next one, and one executor can run all of them."""
+        first, *others = choices
+        return (
+            self.directions == 1
+            and self.options.layer_norm != "output"
+            and (not others or not (self.options.residual or (self.dropout > 0 and self.training)))
+            and all(choice.executor is first.executor and choice.plan.takes_input for choice in others)
+        )
 
     def _run_layers(
         self,
@@ -229,19 +256,20 @@ class CellStack(Backbone):
         is_plain = recorded is None and restarts is None
         is_fused = is_plain and not self._force_step_loop
         cells = self._cells()
-        choices: list[Any] = []
         if not torch.compiler.is_compiling():
             self._ran.clear()
-            if is_fused and self._may_prefer_executor and self._paths[self.training].cells:
-                choices = self._preferred(cells, x, state, lengths)
-        if is_fused and not choices and self._paths[self.training].layers:
+            if is_fused and self._paths[self.training].cells:
+                choices, state = self._choose(cells, x, state, lengths)
+                if choices:
+                    return self._run_chosen(x, state, lengths, choices)
+        if is_fused and self._paths[self.training].layers:
             result = self._run_layers_fused(cells, x, state, lengths)
             if result is not NotImplemented:
                 self._note(UNROLL_LAYERS)
                 return (result[0].transpose(0, 1) if self.batch_first else result[0]), result[1]
         state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
         ends = SequenceEnds.of(lengths, x.shape[0], restarts)
-        return self._run_each_layer(x, state, ends, choices=choices, recorded=recorded)
+        return self._run_each_layer(x, state, ends, choices=(), recorded=recorded)
 
     def _run_each_layer(
         self,
@@ -249,7 +277,7 @@ class CellStack(Backbone):
         state: Any,
         ends: SequenceEnds,
         *,
-        choices: Sequence[Choice | None],
+        choices: Sequence[Choice | str | None],
         recorded: list[Any] | None = None,
     ) -> tuple[Tensor, Any]:
         """Run one layer after another.
@@ -258,8 +286,7 @@ class CellStack(Backbone):
             x: `(time, batch, input_size)`.
             state: the state before the first step.
             ends: the ends and restarts of the sequences.
-            choices: for each cell the executor that runs it, or None for its own methods or the step loop; empty for
-                None everywhere.
+            choices: for each cell what `CellCall.choice` is; empty for None everywhere.
             recorded: as in `_run_layers`.
 
         Returns:
@@ -284,7 +311,7 @@ class CellStack(Backbone):
         return (x.transpose(0, 1) if self.batch_first else x), tuple([result.final for result in results])
 
     def _cell_calls(
-        self, x: Tensor, state: Any, ends: SequenceEnds, choices: Sequence[Choice | None], *, record: bool
+        self, x: Tensor, state: Any, ends: SequenceEnds, choices: Sequence[Choice | str | None], *, record: bool
     ) -> list[CellCall]:
         cells, nothing = self._cells(), [None] * len(self.cells)
         restarted = ends.restarts is not None
@@ -334,6 +361,14 @@ class CellStack(Backbone):
 
     def _cells(self) -> list[Any]:
         return list(self.cells)
+
+
+def _decided(choice: Choice | str, *, has_own: bool) -> Choice | str | None:
+    """Return the choice for a cell, or None if something else may still run it."""
+    if isinstance(choice, str):
+        return None if has_own else choice
+    # without its projection in the plan, what a cell projects must be looked at as well
+    return choice if has_own or choice.plan.takes_input else None
 
 
 def _with_learned(state: Any, parameters: nn.ParameterDict) -> Any:

@@ -50,6 +50,8 @@ def choose_each(
 ) -> list[Choice | Refusal]:
     """Return `choose` for each cell of a stack, with one look at torch's modes, the tensors and the classes.
 
+    The plan of a cell is that of the step and its projection, or else that of the step.
+
     Args:
         executors: as in `choose`, at least one.
         cells: the cells.
@@ -59,7 +61,9 @@ def choose_each(
     reason = _mode(x.device.type) or _unusual_tensor((x, *[part for state in states for part in state]))
     if reason is not None:
         return [Refusal(reason)] * len(cells)
-    return [_first(executors, plan, x) for plan in plans_for(cells)]
+    found = [_first(executors, plan, x) for plan in plans_for(cells, with_projection=True)]
+    pairs = zip(cells, found, strict=True)
+    return [_first(executors, plan_for(cell), x) if isinstance(one, Refusal) else one for cell, one in pairs]
 
 
 def _first(executors: Sequence[Executor], plan: Plan | Refusal, like: Tensor) -> Choice | Refusal:

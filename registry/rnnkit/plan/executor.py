@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -56,3 +57,31 @@ class Executor(ABC):
             The output, `(time, batch, features)`, zero past the length of each sequence, and the state after the last
             valid step of each sequence. Both are connected to the parameters and the arguments for autograd.
         """
+
+    def unroll_layers(
+        self,
+        plans: Sequence[Plan],
+        cells: Sequence[Any],
+        projected: Any,
+        states: Sequence[Any],
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Any, ...]]:
+        """Run plans of layers over a sequence, each on the output of the one before.
+
+        Override it if an executor can do so faster than by `unroll`.
+
+        Args:
+            plans: plans that it does not refuse; except for the first, of steps and their projections.
+            cells: the cells, from the bottom up.
+            projected: the projected input of the first cell, as in `unroll`.
+            states: the state of each cell before the first step.
+            lengths: as in `unroll`.
+
+        Returns:
+            The output of the last cell, and the state of each cell, as from `unroll`.
+        """
+        finals = []
+        for plan, cell, state in zip(plans, cells, states, strict=True):
+            projected, final = self.unroll(plan, cell, projected, state, lengths)
+            finals.append(final)
+        return projected, tuple(finals)

@@ -42,12 +42,16 @@ class MatrixProduct:
     """A product of a value with a weight.
 
     Attributes:
-        operand: the pieces of the left side.
+        features: the number of features of the left side.
+        operand: the pieces of the left side; empty if that is the input, which no piece of the graph is a part of.
         result: the pieces of the result, leaves of the kind `product`.
+        input: the number of the input that is the left side; None for a computed value.
     """
 
+    features: int
     operand: tuple[Operand, ...]
     result: tuple[Node, ...]
+    input: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,21 @@ class LoweredStep:
     next_state: tuple[tuple[Operand, ...], ...]
 
 
-def lower(recording: Recording) -> LoweredStep:
+def lower(recording: Recording, *, keeps_input: bool = False) -> LoweredStep:
     """Lower a recording.
+
+    Args:
+        recording: the recording.
+        keeps_input: True to leave products of the input in the step, and nothing to `projection`.
 
     Raises:
         Unsupported: a call is neither an instruction nor a product with a weight nor a move of pieces.
     """
-    lowering = Lowering(recording)
+    lowering = Lowering(recording, keeps_input=keeps_input)
     for call in lowering.parts.of_step:
         lowering.call(call)
+    if keeps_input and all(product.input is None for product in lowering.products):
+        raise Unsupported("no product reads the input")
     return LoweredStep(
         output=lowering.read_pieces(recording.output),
         next_state=tuple(map(lowering.read_pieces, recording.next_state)),
@@ -107,9 +117,10 @@ class Lowering:
 
     Args:
         recording: the recording of the step.
+        keeps_input: as in `lower`.
     """
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, *, keeps_input: bool) -> None:
         self.graph = new_graph()
         self.products: list[MatrixProduct] = []
         self.masks: list[int] = []
@@ -121,7 +132,8 @@ class Lowering:
         self._vectors: list[int] = []
         self._inputs: list[int] = []
         self._arrays: dict[int, _Array] = {}
-        self.parts = partition(recording, _BATCH_WISE)
+        self._keeps_input = keeps_input
+        self.parts = partition(recording, frozenset() if keeps_input else _BATCH_WISE)
         self._of_parameters, self._of_input = list(self.parts.of_parameters), list(self.parts.of_input)
         self.width = _width(recording, self.parts)
         for number, index in enumerate(recording.state):
@@ -214,6 +226,8 @@ class Lowering:
 
     def _input(self, index: int) -> _Array:
         """Return the array of a value that depends on the input."""
+        if self._keeps_input:
+            raise self.unsupported("the input is read by other operators than matrix products with weights")
         prepared, number = self._prepared(index, self._of_input), len(self._inputs)
         self._inputs.append(prepared)
         if index in self._recording.masks:
@@ -295,6 +309,8 @@ class Lowering:
 
     def _term(self, left: Ref, weight: int) -> _Array:
         (rows, columns), width = self._shapes[weight], self.width
+        if self._keeps_input and left.index in self._recording.projected:
+            return self._input_product(left.index, weight)
         if left.index in self.parts.inputs:
             return self.read(Ref(self._append(self._of_input, _MM, (left, Ref(weight)), (BATCH, columns))))
         operand = self.numbers(left)
@@ -303,8 +319,18 @@ class Lowering:
         if columns == 1 and width > 1:  # a sum over features
             terms = operand * self._vector_leaves(weight, (rows,))
             return map_array(row_mean, terms.sum(keepdims=True)) * float(width)
-        result = self._leaves("product", len(self.products), (columns,))
-        self.products.append(MatrixProduct(tuple(operand.flat), tuple(result.flat)))
+        return self._append_product(rows, tuple(operand.flat), weight)
+
+    def _input_product(self, index: int, weight: int) -> _Array:
+        if self._shapes[weight][1] % self.width:
+            raise self.unsupported(f"a product of the input has {self._shapes[weight][1]} features")
+        if index not in self._inputs:
+            self._inputs.append(index)
+        return self._append_product(self._shapes[weight][0], (), weight, self._inputs.index(index))
+
+    def _append_product(self, features: Any, operand: Any, weight: int, number: int | None = None) -> _Array:
+        result = self._leaves("product", len(self.products), (self._shapes[weight][1],))
+        self.products.append(MatrixProduct(features, operand, tuple(result.flat), number))
         self._weights.append(weight)
         return result
 

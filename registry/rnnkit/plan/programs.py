@@ -93,6 +93,8 @@ class Plan:
         projection: the inputs of the steps, in terms of the projected input and of the parameters.
         products: the number of features of the operand and of the result of each product.
         operands: the kind and the number of the tensor that is the operand of each product.
+        input_products: those whose operand is the input of the cell, in a plan of the step and its projection. The
+            backward program writes the gradients of their results, from which that of the input follows.
         kept: the number of pieces of the forward pass, `kept`, that the backward program reads.
         kept_products: the products of which the backward program reads the whole result; of others it reads `kept`.
         inference: the step.
@@ -108,8 +110,14 @@ class Plan:
     projection: Projection
     products: tuple[tuple[int, int], ...]
     operands: tuple[tuple[str, int], ...]
+    input_products: tuple[int, ...]
     kept: int
     kept_products: tuple[int, ...]
     inference: Program
     forward: Program
     backward: Program
+
+    @property
+    def takes_input(self) -> bool:
+        """True for a plan of the step and its projection: its projected input is the input of the cell."""
+        return bool(self.input_products)

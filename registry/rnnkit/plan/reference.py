@@ -64,7 +64,10 @@ class _Step(torch.autograd.Function):
         run(plan, plan.backward, values, weights)
         return (
             None,
-            *_shaped(values, "grad_projected", plan.projected),
+            *[
+                _input_gradient(plan, values, weights, number) if value is None else value
+                for number, value in enumerate(_shaped(values, "grad_projected", plan.projected))
+            ],
             *_shaped(values, "grad_state", plan.state),
             *[_weight_gradient(plan, values, number) for number in range(len(weights))],
             *[_vector_gradient(plan, values, number, vector) for number, vector in enumerate(vectors)],
@@ -73,7 +76,7 @@ class _Step(torch.autograd.Function):
 
 def _forward(plan: Plan, tensors: Sequence[Tensor]) -> Values:
     projected, state, weights, vectors = _divide(plan, tensors)
-    values = _pieces(plan, "projected", projected) | _pieces(plan, "state", state)
+    values = _pieces(plan, "state", state) | _pieces(plan, "projected", projected)
     values |= _pieces(plan, "vector", [vector.unsqueeze(0) for vector in vectors])
     run(plan, plan.forward, values, weights)
     return {place: value for place, value in values.items() if place.kind not in {"temporary", "scratch"}}
@@ -86,7 +89,7 @@ def _divide(plan: Plan, tensors: Sequence[Tensor]) -> list[Sequence[Tensor]]:
 
 def run(plan: Plan, program: Program, values: Values, weights: Sequence[Tensor]) -> None:
     """Run one step of a program, which reads and writes `values`."""
-    like = next(iter(values.values()))
+    like = values[Place("state", 0, 0)]  # a whole piece
     for stage in program.stages:
         for name, result, arguments in stage.instructions:
             tensors = [values[each] if isinstance(each, Place) else like.new_tensor(each) for each in arguments]
@@ -95,6 +98,13 @@ def run(plan: Plan, program: Program, values: Values, weights: Sequence[Tensor])
         for (kind, number), operand, weight, transposed in stage.products:
             matrix = weights[weight].t() if transposed else weights[weight]
             values |= _split(plan, kind, number, _joined(values, *operand) @ matrix)
+
+
+def _input_gradient(plan: Plan, values: Values, weights: Sequence[Tensor], number: int) -> Tensor | None:
+    """Return the gradient of the input of the cell; None for a mask."""
+    products = [each for each in plan.input_products if plan.operands[each] == ("projected", number)]
+    gradients = [_joined(values, "grad_product", each) @ weights[each].t() for each in products]
+    return torch.stack(gradients).sum(0) if gradients else None
 
 
 def _weight_gradient(plan: Plan, values: Values, number: int) -> Tensor | None:

@@ -24,6 +24,7 @@ def make_plan(step: LoweredStep) -> Plan:
     kept = {node: Place("kept", number, 0) for number, node in enumerate(_to_keep(step, needed, whole))}
     keep = [(place, node) for node, place in kept.items()]
     products = [_forward_product(step, number) for number in live]
+    of_input = [number for number in live if step.products[number].input is not None]
     return Plan(
         width=step.width,
         projected=step.projected,
@@ -31,13 +32,14 @@ def make_plan(step: LoweredStep) -> Plan:
         output=len(step.output) * step.width,
         hoisted=step.hoisted,
         projection=step.projection,
-        products=tuple((len(each.operand) * step.width, len(each.result) * step.width) for each in step.products),
+        products=tuple((each.features, len(each.result) * step.width) for each in step.products),
         operands=tuple(_operand(step, number) for number in range(len(step.products))),
+        input_products=tuple(of_input),
         kept=len(kept),
         kept_products=tuple(whole),
         inference=schedule(outputs, products, {}),
         forward=schedule([*outputs, *keep], products, {}),
-        backward=_backward(step, gradients, kept, live),
+        backward=_backward(step, gradients, kept, [number for number in live if number not in of_input], of_input),
     )
 
 
@@ -46,7 +48,9 @@ def _forward_product(step: LoweredStep, number: int) -> Product:
     return Product(number, "product", product.result, _operand(step, number), product.operand, transposed=False)
 
 
-def _backward(step: LoweredStep, gradients: Gradients, kept: dict[Node, Place], live: Sequence[int]) -> Program:
+def _backward(
+    step: LoweredStep, gradients: Gradients, kept: dict[Node, Place], live: Sequence[int], of_input: Sequence[int]
+) -> Program:
     products = [
         Product(
             number,
@@ -58,11 +62,19 @@ def _backward(step: LoweredStep, gradients: Gradients, kept: dict[Node, Place], 
         )
         for number in live
     ]
-    return schedule(_backward_outputs(step, gradients), products, _next_state_places(step) | kept)
+    results = [
+        (Place("grad_product", number, piece), value)
+        for number in of_input
+        for piece, value in enumerate(gradients.of_results[number])
+    ]
+    return schedule([*_backward_outputs(step, gradients), *results], products, _next_state_places(step) | kept)
 
 
 def _operand(step: LoweredStep, number: int) -> tuple[str, int]:
     """Return the tensor that is the operand of a product: one that is there already, or else `operand`."""
+    of_input = step.products[number].input
+    if of_input is not None:
+        return "projected", of_input
     for kind, shapes in (("state", step.state), ("projected", step.projected)):
         for index, shape in enumerate(shapes):
             pieces = range(math.prod(shape) // step.width)
@@ -101,12 +113,13 @@ def _is_product(node: Node) -> bool:
 
 def _backward_outputs(step: LoweredStep, gradients: Gradients) -> Writes:
     """Return the gradients that the backward program writes, except those of products."""
+    skipped = step.masks | {product.input for product in step.products}
     leaves = [
         step.graph.leaf(kind, index, piece)
         for kind, shapes in (("projected", step.projected), ("state", step.state))
         for index, shape in enumerate(shapes)
         for piece in range(math.prod(shape) // step.width)
-        if kind == "state" or index not in step.masks
+        if kind == "state" or index not in skipped
     ]
     leaves += sorted((node for node in gradients.of if node.name == "vector"), key=lambda node: node.arguments)
     return [(Place(f"grad_{leaf.name}", *leaf.arguments), gradients.of.get(leaf, 0.0)) for leaf in leaves]

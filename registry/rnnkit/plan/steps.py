@@ -31,10 +31,30 @@ class Regularization(Hashable, Protocol):
 
 
 class Steps(NamedTuple):
-    """The steps of a cell, changed by regularization unless it is None."""
+    """The steps of a cell, changed by regularization unless it is None.
+
+    Attributes:
+        cell: the cell.
+        regularization: what changes the steps.
+        projects: True if a plan of them computes `Cell.project` as well, so that it takes the input of the cell.
+    """
 
     cell: Any
     regularization: Regularization | None
+    projects: bool = False
+
+    @property
+    def variant(self) -> Any:
+        """The key of a plan among those of the cell."""
+        return self.regularization, self.projects
+
+    def read(self, x: Tensor) -> Any:
+        """Return what a plan takes as the projected input, for an input `(..., packed_size)`."""
+        return x if self.projects else self.cell.project_packed(x)
+
+    def planned(self, read: Any, masks: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
+        """Compute the step from the result of `read`."""
+        return self.step(self.cell.project_packed(read) if self.projects else read, masks, state)
 
     def step(self, projected: Any, masks: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
         step: Step = self.cell.bind_step()

@@ -20,7 +20,8 @@ def structure_of(plan: Plan, key: Any) -> Any:
         plan: the plan.
         key: the key of the snapshot of the cell.
     """
-    programs = (plan.inference, plan.forward, plan.backward, plan.operands, plan.kept, plan.kept_products)
+    operands = (plan.operands, plan.input_products)
+    programs = (plan.inference, plan.forward, plan.backward, operands, plan.kept, plan.kept_products)
     hoisted = (plan.hoisted.tensors, plan.hoisted.weights, plan.hoisted.vectors, _calls(plan.hoisted.calls))
     projection = (plan.projection.inputs, plan.projection.results, _calls(plan.projection.calls))
     return programs, hoisted, projection, _without_integers(key)

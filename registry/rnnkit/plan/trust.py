@@ -71,7 +71,7 @@ class _Entry(NamedTuple):
 
 _known: OrderedDict[Any, _Entry] = OrderedDict()
 _verified: OrderedDict[Any, Codes] = OrderedDict()
-_Guarded: TypeAlias = dict[Regularization | None, tuple[Guard, Plan | Refusal]]
+_Guarded: TypeAlias = dict[Any, tuple[Guard, Plan | Refusal]]
 _guarded: weakref.WeakKeyDictionary[nn.Module, _Guarded] = weakref.WeakKeyDictionary()
 _stateful: weakref.WeakKeyDictionary[nn.Module, Refusal] = weakref.WeakKeyDictionary()
 
@@ -80,7 +80,9 @@ class _Stateful(Unsupported):
     """The step changes the cell, so that each call would have a snapshot of its own."""
 
 
-def plan_for(cell: Any, regularization: Regularization | None = None) -> Plan | Refusal:
+def plan_for(
+    cell: Any, regularization: Regularization | None = None, *, with_projection: bool = False
+) -> Plan | Refusal:
     """Return the plan of a cell's step, or the reason why it has none.
 
     The plan is made at the first call for cells of these sizes and attributes, which takes tens of milliseconds. The
@@ -89,25 +91,29 @@ def plan_for(cell: Any, regularization: Regularization | None = None) -> Plan | 
     Args:
         cell: a `Cell`.
         regularization: what changes its steps in training; None: nothing.
+        with_projection: True for a plan of the step and of `Cell.project`, which takes the input of the cell in the
+            place of the projected input. There is none if the input is read by anything but matrix products.
     """
-    return _known_plan(cell, regularization, set()) or _look_up(Steps(cell, regularization))
+    steps = Steps(cell, regularization, with_projection)
+    return _known_plan(steps, set()) or _look_up(steps)
 
 
-def plans_for(cells: Iterable[Any]) -> list[Plan | Refusal]:
+def plans_for(cells: Iterable[Any], *, with_projection: bool = False) -> list[Plan | Refusal]:
     """Return `plan_for` for each cell. The values of classes that several cells have in common are compared once."""
     found: list[Plan | Refusal] = []
     seen: set[Any] = set()
     for cell in cells:
-        plan = _known_plan(cell, None, seen)
+        steps = Steps(cell, None, with_projection)
+        plan = _known_plan(steps, seen)
         if plan is None:
-            plan = _look_up(Steps(cell, None))
+            plan = _look_up(steps)
             seen.clear()  # the author's code has run
         found.append(plan)
     return found
 
 
-def _known_plan(cell: Any, regularization: Regularization | None, seen: set[Any]) -> Plan | Refusal | None:
-    known = _guarded.get(cell, {}).get(regularization)
+def _known_plan(steps: Steps, seen: set[Any]) -> Plan | Refusal | None:
+    known = _guarded.get(steps.cell, {}).get(steps.variant)
     return known[1] if known is not None and known[0].is_unchanged(seen) else None
 
 
@@ -119,11 +125,11 @@ def _look_up(steps: Steps) -> Plan | Refusal:
 
 
 def _find(steps: Steps) -> Plan | Refusal:
-    cell, regularization = steps
+    cell = steps.cell
     _refuse_modes(cell)
     if cell in _stateful:
         return _stateful[cell]
-    key = regularization, take_snapshot(cell).key
+    key = steps.variant, take_snapshot(cell).key
     entry = _known.get(key)
     if entry is None or take_snapshot(cell, entry.codes).key != entry.key:
         entry = _make(steps, key[1])
@@ -131,7 +137,7 @@ def _find(steps: Steps) -> Plan | Refusal:
     guarded = _guarded.setdefault(cell, {})
     if len(guarded) >= _MAX_VARIANTS:
         guarded.clear()
-    guarded[regularization] = Guard(take_snapshot(cell, entry.codes)), entry.result
+    guarded[steps.variant] = Guard(take_snapshot(cell, entry.codes)), entry.result
     return entry.result
 
 
@@ -169,8 +175,8 @@ def _make_plan(steps: Steps, key: Any) -> _Entry:
         raise Unsupported("a copy of the cell differs from it: do its parameters share memory?")
     first, codes = _record(steps, _batch_sizes(cell)[0], gradients=False)
     before = take_snapshot(cell, codes).key
-    plan = make_plan(lower(first))
-    all_codes = codes | _verify(steps, first, plan, structure_of(plan, before))
+    plan = make_plan(lower(first, keeps_input=steps.projects))
+    all_codes = codes | _verify(steps, first, plan, (steps.projects, structure_of(plan, before)))
     if take_snapshot(cell).key != key:
         raise _Stateful("step changes attributes of the cell")
     if take_snapshot(cell, codes).key != before:
@@ -206,9 +212,9 @@ def _record(steps: Steps, batch: int, *, gradients: bool) -> tuple[Recording, Co
     masks = tuple(mask[0] for mask in steps.random_masks(state, 1, generator))
     for tensor in (x, *state):
         tensor.requires_grad_(gradients)
-    projected = cell.project_packed(x)
+    read = steps.read(x)
     with watch_calls() as codes:
-        recording = record(steps.step, projected, masks, state, cell_tensors(cell), batch=batch)
+        recording = record(steps.planned, read, masks, state, cell_tensors(cell), batch=batch)
     return recording, frozenset(codes)
 
 

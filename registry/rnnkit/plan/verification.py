@@ -17,6 +17,7 @@ from rnnkit.plan.steps import Steps
 from rnnkit.plan.unsupported import Unsupported
 
 _TIME, _BATCH = 2, 3
+_PROJECTED_TIME = 4  # a projection must not mix the steps of a sequence
 _TOLERANCE = 1e-9
 _NOISE = 9973
 
@@ -50,8 +51,9 @@ def verify_values(plan: Plan, steps: Steps) -> None:
     """
     generator = torch.Generator().manual_seed(0)
     for batch in (1, _BATCH):  # a step may do something else for a batch of one
-        x, state = steps.random_inputs(1, batch, generator)
-        masks = steps.random_masks(state, 1, generator)
+        time = _PROJECTED_TIME if steps.projects else 1
+        x, state = steps.random_inputs(time, batch, generator)
+        masks = steps.random_masks(state, time, generator)
         with torch.no_grad():
             found = flatten(_unroll(plan, steps, x, masks, state))
         for gradients in (False, True):
@@ -87,15 +89,21 @@ def _gradients(results: Sequence[Tensor], weights: Sequence[Tensor], inputs: Seq
 
 
 def _unroll(plan: Plan, steps: Steps, x: Tensor, masks: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
-    return unroll(plan, steps.cell, steps.inputs(steps.cell.project_packed(x), masks), state)
+    return unroll(plan, steps.cell, steps.inputs(steps.read(x), masks), state)
 
 
 def _step_loop(steps: Steps, x: Tensor, masks: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
     outputs = []
+    whole = steps.cell.project_packed(x) if steps.projects else None
     for t, x_t in enumerate(x):
-        output, state = steps.step(steps.cell.project_packed(x_t), tuple(mask[t] for mask in masks), state)
+        projected = _at(whole, t) if steps.projects else steps.cell.project_packed(x_t)
+        output, state = steps.step(projected, tuple(mask[t] for mask in masks), state)
         outputs.append(output)
     return torch.stack(outputs), state
+
+
+def _at(nested: Any, step: int) -> Any:
+    return tuple(_at(each, step) for each in nested) if isinstance(nested, tuple) else nested[step]
 
 
 def _perturb(cell: Any, generator: torch.Generator) -> None:
