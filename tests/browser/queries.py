@@ -1,7 +1,7 @@
 """Queries of readers, and the pages that answer them.
 
-People type them into the search of a library for recurrent networks, in the words of forums and of other libraries. They
-were written before the search was tuned. One of the pages must be among the first three results.
+People type them into the search of a library for recurrent networks, in the words of forums and of other libraries.
+They were written before the search was tuned.
 """
 
 QUERIES = {
@@ -32,7 +32,7 @@ QUERIES = {
     "mean pooling": ["how_to/choose_a_readout.html"],
     "sequence to one": ["how_to/choose_a_readout.html"],
     "many to many": ["how_to/choose_a_readout.html"],
-    "seq2seq": ["how_to/streams.html", "how_to/choose_a_readout.html", "explanation/faq.html", "explanation/glossary.html"],
+    "seq2seq": ["how_to/streams.html", "explanation/faq.html", "explanation/glossary.html"],
     "output shape": ["how_to/use_a_model.html", "how_to/choose_a_readout.html", "reference/api/models.html"],
     "initial state": ["how_to/use_a_model.html", "how_to/streams.html", "reference/api/states.html"],
     "bidirectional": [
@@ -67,7 +67,8 @@ QUERIES = {
     "training loop": ["how_to/training_loop.html"],
     "gradient clipping": ["how_to/training_loop.html", "how_to/regularize.html"],
     "loss is nan": ["explanation/faq.html", "how_to/training_loop.html", "explanation/numerics.html"],
-    "vanishing gradient": ["explanation/numerics.html", 
+    "vanishing gradient": [
+        "explanation/numerics.html",
         "explanation/glossary.html",
         "how_to/initial_weights.html",
         "how_to/choose_a_readout.html",

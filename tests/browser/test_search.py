@@ -6,6 +6,7 @@ import pytest
 
 from rnnkit import errors, hookspecs, list_kinds
 from tests.browser.built_site import ON_DISK
+from tests.browser.queries import QUERIES
 from tests.browser.visit import WIDTHS, View, opened, settled
 
 FIRST = 3
@@ -75,6 +76,20 @@ def test_there_is_something_to_find():
 @pytest.mark.parametrize("name", PLACES)
 def test_a_name_leads_to_the_page_that_documents_it(searching, site, name):
     assert PLACES[name] in found_by(searching, site, name)
+
+
+def test_queries_of_readers_lead_to_a_page_that_answers_them(searching, site):
+    """At least nine of ten: the order depends on all pages, so that a new page may displace another."""
+    assert len(QUERIES) >= 100
+    found = {query: found_by(searching, site, query) for query in QUERIES}
+    missed = {query: pages for query, pages in found.items() if not {*pages} & {*QUERIES[query]}}
+    assert len(missed) <= len(QUERIES) // 10, missed
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_pages_of_queries_exist(query):
+    assert QUERIES[query]
+    assert all((ON_DISK / page).exists() for page in QUERIES[query])
 
 
 def test_a_word_that_is_nowhere_is_not_found(searching, site):

@@ -91,8 +91,8 @@ def plan_for(
     Args:
         cell: a `Cell`.
         regularization: what changes its steps in training; None: nothing.
-        with_projection: True for a plan of the step and of `Cell.project`, which takes the input of the cell in the
-            place of the projected input. There is none if the input is read by anything but matrix products.
+        with_projection: True for a plan of the step and of `Cell.project`, which takes the input of the cell
+            instead of the projected input. There is none if the input is read by anything but matrix products.
     """
     steps = Steps(cell, regularization, with_projection)
     return _known_plan(steps, set()) or _look_up(steps)
