@@ -108,6 +108,9 @@ for `gru`, and {rnn_long} times for `rnn`. Without it, `gru` is several times sl
 kernel for `nn.GRU`. On a GPU the ratios are different again. To choose by cost, use the bytes and multiply-adds in the
 table, which do not depend on kernels.
 
+The [leaderboard](leaderboard.md) shows what each kind learns on six tasks, and [Speed of each kind](speed.md) how long it
+takes. [Compare kinds](../how_to/compare_kinds.md) measures both on your data.
+
 All kinds support streaming inference, variable-length sequences, `torch.compile`, and export to ONNX and `torch.export`
 with dynamic batch size and number of steps.
 

@@ -41,7 +41,7 @@ def test_only_nonlinear_kinds_solve_parity():
 
 def test_a_window_and_rotations_are_the_best_delay_lines():
     scores = medians("delay")
-    assert sorted(scores, key=scores.get)[:3] == ["exprnn", "lru", "lmu"]
+    assert {*sorted(scores, key=scores.get)[:4]} == {"lmu", "s5", "exprnn", "lru"}
 
 
 def test_rotations_copy():
