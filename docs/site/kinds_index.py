@@ -54,7 +54,7 @@ ENTRIES = {
     "esn": "A fixed random network whose readout is fitted by linear regression.",
     "gla": "Linear attention with a decay: RetNet, GLA and HGRN2 in one cell.",
     "xlstm_matrix": "xLSTM's matrix memory (mLSTM), for recall.",
-    "gated_deltanet": "The gated delta rule, which replaces values in memory: the best recall.",
+    "gated_deltanet": "The gated delta rule, which replaces values in memory, for recall.",
     "mixed": "A different cell in each layer, such as an LSTM below a GRU.",
     "rnnkit-nbrc/nbrc": "Units that can hold one bit for any number of steps. An example plugin.",
 }
@@ -108,8 +108,8 @@ for `gru`, and {rnn_long} times for `rnn`. Without it, `gru` is several times sl
 kernel for `nn.GRU`. On a GPU the ratios are different again. To choose by cost, use the bytes and multiply-adds in the
 table, which do not depend on kernels.
 
-The [leaderboard](leaderboard.md) shows what each kind learns on six tasks, and [Speed of each kind](speed.md) how long it
-takes. [Compare kinds](../how_to/compare_kinds.md) measures both on your data.
+The [leaderboard](leaderboard.md) shows what each kind learns on six tasks, and [Speed of each kind](speed.md) how long
+it takes. [Compare kinds](../how_to/compare_kinds.md) measures both on your data.
 
 All kinds support streaming inference, variable-length sequences, `torch.compile`, and export to ONNX and `torch.export`
 with dynamic batch size and number of steps.

@@ -45,8 +45,8 @@ mean over tasks, where kinds whose ranges overlap share a rank.
 - **Parity** needs a state that flips, which a state that only decays cannot do: no linear recurrence with positive
   decays solves it ([Grazzi et al., 2024](https://arxiv.org/abs/2411.12537)). All linear and matrix kinds stay at
   chance, and all kinds that solve it are nonlinear. Not every nonlinear kind finds the solution in so few steps.
-- **Delay** asks for a window of the past. The best four are `lmu`, made for it, and the kinds whose state rotates almost
-  without loss: `s5`, `exprnn` and `lru`.
+- **Delay** asks for a window of the past. The best four are `lmu`, made for it, and the kinds whose state rotates
+  almost without loss: `s5`, `exprnn` and `lru`.
 - **Copying**: kinds whose state rotates almost without loss, `lru`, `s5` and `exprnn`, copy without error. At this
   short gap gated kinds such as `gru` and `janet` do as well, but not `lstm`.
 

@@ -292,7 +292,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
         cell_kind(
             GatedDeltaNetCell,
             name="gated_deltanet",
-            summary="Linear attention that replaces what a key holds, with the best recall of its family.",
+            summary="Linear attention that replaces what a key holds instead of adding to it.",
             family="matrix",
             equation=ATTENTION + DELTA_RULE,
             meanings={
