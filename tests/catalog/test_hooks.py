@@ -624,7 +624,7 @@ def test_hook_docstring_describes_arguments_and_call(name):
 @pytest.mark.parametrize("name", HOOKS)
 def test_hook_section_of_the_page_is_complete(name):
     [text] = [text for title, text in sections().items() if title.startswith(f"`{name}(")]
-    assert re.findall(r"^\*\*([\w ]+)\.\*\*", text, re.MULTILINE) == ["When", "For whom", "Order", "Result", "Errors"]
+    assert re.findall(r"^\*\*([\w ]+)\.\*\*", text, re.MULTILINE) == ["Called", "Scope", "Order", "Result", "Errors"]
     assert f"def {name}(" in text
 
 
