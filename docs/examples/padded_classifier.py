@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from rnnkit import RecurrentModel, RecurrentSpec, build_model
 
@@ -49,6 +49,17 @@ def load_data() -> tuple[list[Example], list[Example]]:
     return [data[i] for i in order[500:]], [data[i] for i in order[:500]]
 
 
+class Examples(Dataset[Example]):
+    def __init__(self, examples: list[Example]) -> None:
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.examples[index]
+
+
 def collate(examples: list[Example]) -> tuple[Tensor, Tensor, Tensor]:
     """Return tokens `(batch, time)`, lengths `(batch,)` and classes `(batch,)`; the padding value has no effect."""
     sequences, labels = zip(*examples, strict=True)
@@ -75,8 +86,8 @@ def accuracy(model: RecurrentModel, batches: DataLoader[Example]) -> float:
 def main() -> None:
     torch.manual_seed(0)
     train, test = load_data()
-    training = DataLoader(train, batch_size=32, shuffle=True, collate_fn=collate)
-    testing = DataLoader(test, batch_size=100, collate_fn=collate)
+    training = DataLoader(Examples(train), batch_size=32, shuffle=True, collate_fn=collate)
+    testing = DataLoader(Examples(test), batch_size=100, collate_fn=collate)
     model = build_model(SPEC)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for epoch in range(1, EPOCHS + 1):
