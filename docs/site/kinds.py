@@ -25,6 +25,22 @@ from rnnkit_cards import (
     save_measurements,
 )
 
+# other names of kinds, for the search
+TAGS = {
+    "cfc": ["closed-form continuous time", "irregular time series"],
+    "esn": ["echo state network", "reservoir computing"],
+    "exprnn": ["orthogonal RNN", "unitary RNN"],
+    "gated_deltanet": ["DeltaNet"],
+    "gla": ["linear attention", "RetNet", "HGRN2"],
+    "lmu": ["Legendre memory unit"],
+    "mgu": ["minimal gated unit"],
+    "rglru": ["Griffin", "RecurrentGemma", "Hawk"],
+    "rhn": ["recurrent highway network"],
+    "s5": ["state space model"],
+    "selective_ssm": ["Mamba", "S6", "state space model"],
+    "slstm": ["xLSTM"],
+    "xlstm_matrix": ["xLSTM", "mLSTM"],
+}
 FOLDER = Path(__file__).parents[1] / "kinds"
 # the card links to the page of the plugin, which no other project has
 OF_EXAMPLE = "- **Provided by:** `rnnkit-nbrc`\n"
@@ -36,9 +52,13 @@ def pages(folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
     measured = {kind: load_measurements(measurements_path(folder, kind)) for kind in ENTRIES}
     for kind, measurements in measured.items():
         card = card_text(kind, measurements, links=links_for(FOLDER))
-        yield card_path(folder, kind), card.replace(OF_EXAMPLE, LINKED)
+        yield card_path(folder, kind), _with_tags(card, TAGS.get(kind, [])).replace(OF_EXAMPLE, LINKED)
     yield folder / "index.md", index_text(measured)
     yield folder / "gallery.md", gallery_text(measured)
+
+
+def _with_tags(card: str, tags: list[str]) -> str:
+    return card.replace("\n---\n", f"\ntags: [{', '.join(tags)}]\n---\n", 1) if tags else card
 
 
 def take_measurements(kinds: Iterable[str], folder: Path = FOLDER) -> None:

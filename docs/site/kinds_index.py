@@ -69,6 +69,7 @@ FAMILIES = {
 FRONT_MATTER = """\
 ---
 description: "Choose a recurrent model: a decision diagram, and a table with sizes, costs and times of every kind."
+tags: [GRU vs LSTM, which RNN should I use, comparison of recurrent networks]
 styles: [assets/stylesheets/kinds.css]
 scripts: [assets/javascripts/kinds_table.js]
 hide: [navigation, toc]

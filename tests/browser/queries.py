@@ -149,7 +149,6 @@ QUERIES = {
     "retnet": ["kinds/gla.html"],
     "deltanet": ["kinds/gated_deltanet.html"],
     "liquid time constant": [
-        "docs/plugins/adapters.html",
         "plugins/adapters.html",
         "plugins/directory.html",
         "kinds/cfc.html",

@@ -45,7 +45,8 @@ def test_all_kinds_are_there(table, site):
         "gallery",
         "index",
         "spec_builder",
-        "tasks",
+        "leaderboard",
+        "speed",
     }
     assert set(kinds(table)) == pages
     assert reported(table) == f"{len(pages)} of {len(pages)} kinds"
