@@ -16,6 +16,7 @@ FRONT_MATTER = """\
 description: "The computation of one step of every kind, drawn from its equation, side by side."
 styles: [assets/stylesheets/kinds.css]
 hide: [toc]
+search: { exclude: true }
 ---
 
 # Gallery of steps

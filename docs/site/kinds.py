@@ -41,6 +41,7 @@ TAGS = {
     "slstm": ["xLSTM"],
     "xlstm_matrix": ["xLSTM", "mLSTM"],
 }
+REPEATED = ("Options", "Example", "Shapes", "Capabilities", "Speed", "Parameters", "Learning curve")
 FOLDER = Path(__file__).parents[1] / "kinds"
 # the card links to the page of the plugin, which no other project has
 OF_EXAMPLE = "- **Provided by:** `rnnkit-nbrc`\n"
@@ -51,14 +52,19 @@ def pages(folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
     """Yield each page and its text; the kinds must be installed, as in `example_installed`."""
     measured = {kind: load_measurements(measurements_path(folder, kind)) for kind in ENTRIES}
     for kind, measurements in measured.items():
+        short = kind.rpartition("/")[2]
         card = card_text(kind, measurements, links=links_for(FOLDER))
-        yield card_path(folder, kind), _with_tags(card, TAGS.get(kind, [])).replace(OF_EXAMPLE, LINKED)
+        yield card_path(folder, kind), _for_search(card, [short, *TAGS.get(short, [])]).replace(OF_EXAMPLE, LINKED)
     yield folder / "index.md", index_text(measured)
     yield folder / "gallery.md", gallery_text(measured)
 
 
-def _with_tags(card: str, tags: list[str]) -> str:
-    return card.replace("\n---\n", f"\ntags: [{', '.join(tags)}]\n---\n", 1) if tags else card
+def _for_search(card: str, tags: list[str]) -> str:
+    """Return a card with tags, and without the sections that say the same on every card."""
+    for section in REPEATED:
+        card = card.replace(f"\n## {section}\n", f"\n## {section} {{ data-search-exclude }}\n")
+    card = card.replace('<details markdown="1">', '<details markdown="1" data-search-exclude>')
+    return card.replace("\n---\n", f"\ntags: [{', '.join(tags)}]\n---\n", 1)
 
 
 def take_measurements(kinds: Iterable[str], folder: Path = FOLDER) -> None:

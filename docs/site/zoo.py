@@ -27,13 +27,13 @@ def kinds_text() -> str:
     """Return the tables of each kind beside `nn.LSTM`, its step loop and a package."""
     record = json.loads((FOLDER / "zoo.json").read_text(encoding="utf-8"))
     parts = [
-        "### Beside nn.LSTM { #lstm }\n",
+        "## Beside nn.LSTM { #lstm }\n",
         "CPU time divided by that of `torch.nn.LSTM` with the same sizes; lower is faster.\n",
         *_table(record, "nn.LSTM"),
-        "\n### Beside the step loop { #step-loop }\n",
+        "\n## Beside the step loop { #step-loop }\n",
         "CPU time divided by that of a Python loop over the same steps; lower is faster.\n",
         *_table(record, "step loop"),
-        "\n### Beside packages { #packages }\n",
+        "\n## Beside packages { #packages }\n",
         _PACKAGES,
         *_table(record, "package"),
         f"\n{sizes(record).capitalize()}. {measured(record, 'zoo')}\n",

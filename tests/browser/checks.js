@@ -318,6 +318,6 @@ window.rnnkitChecks = (() => {
       }
       return { problems, made: Object.keys(CHECKS).length }
     },
-    links: () => [...new Set(all("a[href]").map(link => link.href))],
+    links: () => [...new Set(all("a[href]").map(link => new URL(link.getAttribute("href"), document.baseURI).href))],
   }
 })()

@@ -73,7 +73,7 @@ def test_a_link_is_followed_from_disk(browser):
         tab = context.new_page()
         opened(tab, (ON_DISK / "index.html").as_uri())
         with tab.expect_navigation():
-            tab.locator(".md-tabs__link", has_text="Kinds").click()
+            tab.locator(".md-tabs__link", has_text="Models").click()
         assert tab.url == (ON_DISK / "kinds/index.html").as_uri()
 
 
