@@ -24,7 +24,7 @@ TEXT = """\
 ---
 description: "All kinds on six tasks with equal parameters and equal training: a leaderboard of recurrent networks."
 hide: [toc]
-tags: [benchmark, which RNN is best]
+tags: [benchmark, ranking]
 ---
 
 # Leaderboard

@@ -57,6 +57,6 @@ def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS)
 
 def _front_matter(card: CardContext, links: Links) -> str:
     description = f"The kind {card.name}: its equation, options, shapes and speed. {card.record.summary}"
-    # the stylesheet, for a page of its width, is part of rnnkit's site only; guides come before cards in its search
-    style = [f"styles: [{STYLE}]", "hide: [toc]", "search: { boost: 0.5 }"] if links.base is not None else []
+    # the stylesheet, for a page of its width, is part of rnnkit's site only
+    style = [f"styles: [{STYLE}]", "hide: [toc]"] if links.base is not None else []
     return "\n".join(["---", f"description: {json.dumps(description, ensure_ascii=False)}", *style, "---"])
