@@ -105,7 +105,7 @@ def measured(kind):
 
 def section(page, heading):
     """The text below a heading, up to the next one of its level."""
-    return page.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return re.split(rf"\n## {heading}(?: {{.*}})?\n", page, maxsplit=1)[1].split("\n## ", 1)[0]
 
 
 def table_cells(text):
