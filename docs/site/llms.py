@@ -22,6 +22,7 @@ from docs.site.api_markdown import DIRECTIVE
 from docs.site.page_markdown import AS_IT_IS, front_matter, page_markdown, snippet_reader
 
 ROOT = Path(__file__).parents[2]
+IN_THE_FOOTER = ["changelog.md"]  # pages that are not in the navigation
 LINK = re.compile(rf"{AS_IT_IS.pattern}|(?<=\]\()(?P<address>[^)\s]+)(?=[)\s])", AS_IT_IS.flags)
 HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 
@@ -73,7 +74,7 @@ def write(site: Path, base: str | None = None, config_file: Path = ROOT / "mkdoc
 
 
 def _entries(config: MkDocsConfig) -> Iterator[Entry]:
-    for section, title, source in _flat(config.nav):
+    for section, title, source in _flat([*config.nav, *IN_THE_FOOTER]):
         said, text = front_matter((Path(config.docs_dir) / source).read_text(encoding="utf-8"))
         heading = HEADING.search(text)
         name = title or said.get("title") or (_plain(heading[1]) if heading else "")

@@ -215,7 +215,7 @@ def test_drawing_becomes_its_alt_text():
 
 def test_llms_txt_lists_every_page_once(site, markdown):
     text = (site / "llms.txt").read_text("utf-8")
-    assert re.match(r"# rnnkit\n\n> [^\n]+\n\n## Home\n\n- \[", text)
+    assert re.match(r"# rnnkit\n\n> [^\n]+\n\n## Get started\n\n- \[", text)
     sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert sections == [next(iter(each)) for each in _nav()]
     listed = re.findall(rf"^- \[[^\]]+\]\({LOCAL}(\S+)\.md\)", text, re.MULTILINE)
