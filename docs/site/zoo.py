@@ -52,7 +52,7 @@ def _table(record: dict[str, Any], side: str) -> Iterator[str]:
     for kind in kinds:
         second = record["packages"][kind] if side == "package" else get_kind(kind).family
         cells = [ratios.get((kind, *column)) for column in columns]
-        yield f"| [`{kind}`]({kind}.md) | {second} | {' | '.join(map(_ratio, cells))} |"
+        yield f"| [`{kind}`](../kinds/{kind}.md) | {second} | {' | '.join(map(_ratio, cells))} |"
     means = [geometric_mean(filter(None, (ratios.get((kind, *column)) for kind in kinds))) for column in columns]
     yield f"| **geometric mean** | | {' | '.join(f'**{_ratio(mean)}**' for mean in means)} |"
 
