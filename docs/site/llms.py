@@ -74,7 +74,7 @@ def write(site: Path, base: str | None = None, config_file: Path = ROOT / "mkdoc
 
 
 def _entries(config: MkDocsConfig) -> Iterator[Entry]:
-    for section, title, source in _flat([*config.nav, *IN_THE_FOOTER]):
+    for section, title, source in _flat([*(config.nav or []), *IN_THE_FOOTER]):
         said, text = front_matter((Path(config.docs_dir) / source).read_text(encoding="utf-8"))
         heading = HEADING.search(text)
         name = title or said.get("title") or (_plain(heading[1]) if heading else "")
