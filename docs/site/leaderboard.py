@@ -53,8 +53,8 @@ mean over tasks, where kinds whose ranges overlap share a rank.
 
 The results contradict theory where training is too short or defaults do not fit. Matrix states can store pairs of a key
 and a value, yet they do not lead in **recall**: after 600 steps only `sru` comes close to solving it. A reservoir is a
-delay line, but `esn` fails at **delay** with its default `input_scaling` of 1, which saturates it; with 0.1 it is among
-the best.
+delay line, but `esn` fails at **delay** with its default `input_scaling` of 1, which saturates it; with 0.1 and a
+single layer of 140 features the error falls to 0.07.
 
 ## Limitations
 
