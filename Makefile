@@ -5,13 +5,20 @@ BIN := .venv/bin
 READY := .venv/ready
 TOOLS := .venv-tools/bin
 TOOLS_READY := .venv-tools/ready
+DIST := .venv-dist/bin
+DIST_READY := .venv-dist/ready
 # Builds the library of rnnkit-kernels again after a change.
 KERNELS := $(addprefix plugins/rnnkit-kernels/,pyproject.toml setup.py targets.py) $(wildcard plugins/rnnkit-kernels/native/*)
+DISTRIBUTIONS := . plugins/rnnkit-cards plugins/rnnkit-kernels
 PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
 PYTEST_OPTIONS := --numprocesses auto --maxprocesses 8 --dist worksteal
+# The tests that need no other packages than the group `test`
+PORTABLE = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest $(PYTEST_OPTIONS) -m "not slow" \
+  $(addprefix tests/,catalog cells equation files model plan specs)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 .PHONY: demo test test-slow test-all test-tools bench lint types format docs docs-serve docs-test docs-zensical docs-screenshots wheels
+.PHONY: dist test-dist test-lowest test-newest test-plugins test-random test-load audit lock
 
 demo: $(READY)
 	$(BIN)/python docs/examples/digits.py
@@ -52,6 +59,59 @@ format: $(READY)
 wheels: $(READY)
 	$(BIN)/python plugins/rnnkit-kernels/wheels.py build/wheels
 
+# Source distributions and wheels, inspected
+dist: $(DIST_READY)
+	rm -rf build/dist
+	for each in $(DISTRIBUTIONS); do $(DIST)/python -m build --quiet --outdir build/dist $$each || exit 1; done
+	$(DIST)/twine check --strict build/dist/*
+	$(DIST)/check-wheel-contents build/dist/*.whl
+
+# A rehearsal of a release: an upload to an index of its own, and an environment that installs from there
+test-dist: dist
+	$(DIST)/python -m tools.rehearsal build/dist
+
+# With the lowest versions that pyproject.toml allows, and with the newest, pre-releases included
+test-lowest: $(DIST_READY)
+	$(DIST)/uv venv --quiet --clear --seed --python $(PYTHON) .venv-lowest
+	$(DIST)/uv pip install --python .venv-lowest --resolution lowest-direct --group test \
+	  --editable ".[cli]" --editable plugins/rnnkit-kernels
+	$(call PORTABLE,.venv-lowest)
+
+test-newest: $(DIST_READY)
+	$(DIST)/uv venv --quiet --clear --seed --python $(PYTHON) .venv-newest
+	$(DIST)/uv pip install --python .venv-newest --prerelease allow --upgrade --group test \
+	  --editable ".[cli]" --editable plugins/rnnkit-kernels
+	$(call PORTABLE,.venv-newest)
+
+# Many more random specs and damaged files than `make test-slow` draws: about 100,000 of each
+test-random: $(READY)
+	TEST_REPEATS=20 $(PYTEST) tests/specs/test_spec_properties.py tests/introspection/test_schema.py \
+	  tests/files/test_checkpoint_fuzz.py tests/files/test_spec_file_fuzz.py
+
+# The core tests, 20 times, by three times as many processes as there are processors
+test-load: $(READY)
+	for run in $$(seq 20); do \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m "not slow" -q --numprocesses $$((3 * $$(nproc))) || exit 1; \
+	done
+
+# The conformance checks of plugins of others, with the rnnkit of this clone
+test-plugins: $(READY)
+	$(BIN)/python -m tools.downstream
+
+# The workflows, and a list of all packages of the environment
+audit: $(DIST_READY) $(READY)
+	$(DIST)/zizmor --offline --quiet --pedantic .github
+	$(DIST)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(DIST)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(DIST)/cyclonedx-py environment $(BIN)/python --output-file build/sbom.json
+
+# The versions that the project is developed and tested with. `make lock OPTIONS=--upgrade` takes the newest.
+lock: $(DIST_READY)
+	$(DIST)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-emit-index-url \
+	  --custom-compile-command "make lock" --output-file constraints.txt $(OPTIONS) \
+	  --no-emit-package rnnkit --no-emit-package rnnkit-cards --no-emit-package rnnkit-kernels \
+	  --all-extras --group dev --group dist --group tools-large $(DISTRIBUTIONS:%=%/pyproject.toml)
+
 docs: $(READY)
 	$(BIN)/python -m docs.site.build
 
@@ -76,14 +136,22 @@ docs-screenshots: docs
 	$(BIN)/python -m docs.site.chromium
 	$(BIN)/python -m docs.site.screenshots
 
-$(READY): pyproject.toml plugins/rnnkit-cards/pyproject.toml $(KERNELS) constraints.txt requirements-dev.txt
+$(READY): pyproject.toml plugins/rnnkit-cards/pyproject.toml $(KERNELS) constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"  # the first with --group
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev $(DISTRIBUTIONS:%=--editable %)
+	touch $@
+
+$(DIST_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-dist
+	$(DIST)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(DIST)/python -m pip install --quiet --constraint constraints.txt --group dist
 	touch $@
 
 # Finds the packages of .venv, so that torch is installed once.
-$(TOOLS_READY): $(READY) constraints.txt requirements-tools.txt
+$(TOOLS_READY): $(READY) constraints.txt
 	$(PYTHON) -m venv .venv-tools
 	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(PURELIB)')')" > "$$($(TOOLS)/python -c '$(PURELIB)')/venv.pth"
-	$(TOOLS)/python -m pip install --quiet --requirement requirements-tools.txt
+	$(TOOLS)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(TOOLS)/python -m pip install --quiet --constraint constraints.txt --group tools-large --editable docs/examples/rnnkit-nbrc
 	touch $@

@@ -19,9 +19,10 @@ from rnnkit.files.checkpoint import read_spec_data
 from rnnkit.files.checkpoint.checkpoint_file import load_model, save_model, verify_model
 from tests.helpers.checkpoint_files import put_together, take_apart
 from tests.helpers.models import small_model
+from tests.helpers.repeats import REPEATS
 
 ALLOWANCE = 256 * 2**20  # bytes
-BATCHES, IN_A_BATCH = 10, 500
+BATCHES, IN_A_BATCH = 10 * REPEATS, 500
 MODELS = [
     ("lstm", {"options": {"proj_size": 2}}),
     ("gru", {"bidirectional": True, "dropout": 0.5}),

@@ -11,9 +11,10 @@ import pytest
 from rnnkit import RecurrentSpec, RnnkitError
 from rnnkit.files.spec import load_spec, save_spec
 from tests.golden.specs.write import FOLDER, SUFFIXES
+from tests.helpers.repeats import REPEATS
 
 ROOT = Path(__file__).parents[2]
-FILES = 10_000
+FILES = 10_000 * REPEATS
 
 # Text that is inserted into files, separated by bars.
 SPECIALS = {

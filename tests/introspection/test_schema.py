@@ -30,6 +30,7 @@ from rnnkit.introspection import kinds_left_out, spec_schema
 from rnnkit.testing import use_catalog
 from tests.helpers.models import small_spec
 from tests.helpers.plugins_on_disk import PluginsOnDisk
+from tests.helpers.repeats import REPEATS
 from tests.specs.test_spec_properties import FIELDS, damaged_data, reproducible, specs
 
 READERS = {".json": json.loads, ".toml": tomllib.loads, ".yaml": yaml.safe_load}
@@ -211,7 +212,7 @@ def test_non_mapping_is_rejected(data):
     assert not takes(data)
 
 
-@settings(reproducible, max_examples=500)
+@settings(reproducible, max_examples=500 * REPEATS)
 @given(data=damaged_data())
 def test_schema_agrees_with_spec_except_documented_rules(data):
     found = problems(data)

@@ -12,9 +12,12 @@ from pydantic import ValidationError
 
 from rnnkit import RecurrentSpec, get_kind, list_kinds
 from tests.helpers.kinds import CORE
+from tests.helpers.repeats import REPEATS
 
 # derandomized: every run draws the same examples; no deadline: the first spec of a kind imports its plugin
-reproducible = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+reproducible = settings(
+    deadline=None, derandomize=True, max_examples=100 * REPEATS, suppress_health_check=[HealthCheck.too_slow]
+)
 
 FIELDS = [field.name for field in dataclasses.fields(RecurrentSpec)]
 INIT = {"recurrent_init": st.sampled_from(["default", "orthogonal"])}
@@ -152,7 +155,7 @@ def test_to_dict_has_every_field_in_the_order_of_the_spec(spec):
     assert list(spec.to_dict()) == FIELDS
 
 
-@settings(reproducible, max_examples=500)
+@settings(reproducible, max_examples=500 * REPEATS)
 @given(data=damaged_data())
 @pytest.mark.parametrize("read", ["from_dict", "from_json", "call"])
 def test_damaged_data_gives_a_spec_or_a_validation_error(read, data):
