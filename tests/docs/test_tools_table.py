@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from docs.site import tools
 from tests.helpers.kinds import CORE
@@ -27,7 +28,7 @@ def test_every_kind_of_the_core_has_a_column():
 def test_outcomes_are_of_the_tested_versions():
     pinned = dict(re.findall(r"^([\w-]+)==([^;\s]+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
     recorded = {tool: version.partition("+")[0] for tool, version in RECORD["versions"].items() if tool != "rnnkit"}
-    assert recorded == {tool: pinned[tool] for tool in recorded}, RERUN
+    assert recorded == {tool: pinned[canonicalize_name(tool)] for tool in recorded}, RERUN
 
 
 @pytest.mark.parametrize("title", ROWS)
