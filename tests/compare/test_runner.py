@@ -122,21 +122,34 @@ def default_dtype(dtype):
 @pytest.mark.parametrize(
     "context",
     [
-        lambda: default_dtype(torch.float64),
         torch.no_grad,
         torch.inference_mode,
         lambda: torch.device("meta"),
         lambda: torch.autocast("cpu"),
     ],
-    ids=["float64", "no_grad", "inference_mode", "device", "autocast"],
+    ids=["no_grad", "inference_mode", "device", "autocast"],
 )
-def test_settings_of_torch_in_this_process_do_not_change_a_run(context):
+def test_modes_of_torch_in_this_process_do_not_change_a_run(context):
     whole = compare(["gru"], [TASK], **QUICK)
     with context():
         settings = torch_settings()
         result = compare(["gru"], [TASK], **QUICK)
         assert torch_settings() == settings
     assert scores(result) == pytest.approx(scores(whole))
+
+
+def test_a_run_in_this_process_needs_the_usual_default_dtype():
+    with default_dtype(torch.float64), pytest.raises(CompareError, match=r"default dtype is torch\.float64: call"):
+        compare(["gru"], [TASK], **QUICK)
+
+
+def test_a_run_in_this_process_has_a_warning_if_it_computed_on_several_threads():
+    torch.set_num_threads(2)
+    try:
+        result = compare(["gru"], [TASK], **QUICK)
+    finally:
+        torch.set_num_threads(1)
+    assert {each.warning for each in result.results} == {"computed on 2 threads: call torch.set_num_threads(1) before"}
 
 
 def torch_settings():
@@ -210,7 +223,7 @@ def test_a_time_that_cannot_be_met_is_a_warning_of_the_result():
 
 
 def test_runs_of_two_threads_do_not_share_the_generator():
-    """Torch has one generator for all threads, so that runs in this process wait for each other."""
+    """Torch has one generator for all threads, so that each run in this process has its own."""
     alone = scores(compare(["gru", "rnn"], [TASK], **QUICK))
     with ThreadPoolExecutor(2) as threads:
         both = [*threads.map(lambda kind: compare([kind], [TASK], **QUICK), ["gru", "rnn"])]

@@ -32,6 +32,8 @@ def measure(
 ) -> Measurements:
     """Measure a kind for its card; takes about a minute.
 
+    Seeds torch's generator and computes on one thread, and restores both: run it in a process of its own.
+
     Args:
         kind: name of the kind.
         only: names of the conformance checks to run, as in `check_kind`; None: all.

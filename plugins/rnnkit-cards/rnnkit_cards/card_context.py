@@ -81,9 +81,7 @@ class CardContext:
 
     def model(self, **fields: Any) -> RecurrentModel:
         """The model of `spec(**fields)`, in evaluation mode."""
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            return build_model(self.spec(**fields)).eval()
+        return build_model(self.spec(**fields)).eval()
 
     @cached_property
     def layer(self) -> RecurrentModel:

@@ -47,7 +47,7 @@ def command(
     FILE is a .safetensors file. OUTPUT ends in .onnx, or in .pt2 for a program of torch.export. Batch and number of
     steps are free. The result runs once at other sizes, and is written only if its outputs equal those of the model.
     """
-    from rnnkit.export import export_onnx, save_program
+    from rnnkit.export import export_onnx, quiet_torch, save_program
     from rnnkit.files.checkpoint.checkpoint_file import load_model
 
     inputs: dict[str, Any] = {"lengths": lengths, "state": state, "step": step}
@@ -59,10 +59,11 @@ def command(
     if suffix == ".pt2" and (int8 or opset is not None):
         raise click.UsageError("--int8 and --opset are for .onnx files")
     model = load_model(file, device="cpu")
-    if suffix == ".onnx":
-        report = export_onnx(model, output, **inputs, **onnx_options)
-    else:
-        report = save_program(model, output, **inputs)
+    with quiet_torch():
+        if suffix == ".onnx":
+            report = export_onnx(model, output, **inputs, **onnx_options)
+        else:
+            report = save_program(model, output, **inputs)
     facts = asdict(report)
     console.json(facts) if as_json else _show(console, facts)
 

@@ -6,9 +6,9 @@ import os
 import pickle
 import platform
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -17,11 +17,12 @@ from rnnkit._version import __version__
 from rnnkit.compare.environment import check_versions
 from rnnkit.compare.pools import Pool, dask_pool, local_jobs, loky_pool, ray_pool
 from rnnkit.compare.settings import check_argument
+from rnnkit.compare.worker import in_worker
 from rnnkit.errors import CompareError
 
 ENGINES = ("loky", "dask", "ray", "here")
 _POOLS = {"loky": loky_pool, "dask": dask_pool, "ray": ray_pool}
-# Calls of two threads would share torch's generator, which belongs to the process. A function may use an engine itself.
+# A call on a worker may change the settings of its process. A function may use an engine itself.
 _lock = threading.RLock()
 _TRIES = 2  # side by side with others; the last one is alone
 T = TypeVar("T")
@@ -125,9 +126,7 @@ class Engine:
 
 def _run_here(function: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[T, R], None, None]:
     for item in items:
-        with _lock:
-            result = function(item)
-        yield item, result
+        yield item, function(item)
 
 
 class _Ended(NamedTuple):
@@ -138,7 +137,6 @@ class _Ended(NamedTuple):
 
 def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tuple[int, Any], None, None]:
     """Call `_call` once for each of the arguments: a thread for each call waits for its result."""
-    from joblib import Parallel, delayed
 
     def attempt(number: int) -> tuple[int, Any]:
         try:
@@ -153,19 +151,15 @@ def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tupl
                 f"rnnkit {__version__} installed on each worker?"
             )
 
-    # One call at a time for each process; results in the order in which they are made.
-    settings: dict[str, Any] = {"pre_dispatch": "n_jobs", "batch_size": 1, "return_as": "generator_unordered"}
-    side_by_side = Parallel(n_jobs=min(pool.size, len(sent)), backend="threading", **settings)
-    results: Any = side_by_side(map(delayed(attempt), sent))
+    threads = ThreadPoolExecutor(min(pool.size, len(sent)))  # one call at a time for each process
     try:
-        for number, result in results:
+        for future in as_completed([threads.submit(attempt, number) for number in sent]):
+            number, result = future.result()
             if isinstance(result, CompareError):
                 raise result
             yield number, result
     finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # joblib's, about calls that are not finished
-            results.close()
+        threads.shutdown(wait=False, cancel_futures=True)  # calls that run end with their processes
 
 
 def check_engine(engine: str, jobs: int) -> None:
@@ -198,7 +192,7 @@ def _call(pickled: bytes, required: Mapping[str, str]) -> Any:
     """Call a function on a worker. An error is returned, because Dask and Ray change those that are raised."""
     try:
         check_versions(required)
-        with _lock:
+        with _lock, in_worker():
             function, item = pickle.loads(pickled)  # noqa: S301  # of the process that started this one
             return function(item)
     except CompareError as error:

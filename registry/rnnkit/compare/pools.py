@@ -8,7 +8,6 @@ processes, busy or ended, and returns their results all at once.
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -126,7 +125,6 @@ def dask_pool(function: Callable[..., Any], jobs: int, address: str | None) -> I
 
 @contextmanager
 def _local_dask(jobs: int) -> Iterator[Any]:
-    import dask.config
     from distributed import LocalCluster
 
     settings: dict[str, Any] = {
@@ -134,18 +132,18 @@ def _local_dask(jobs: int) -> Iterator[Any]:
         "threads_per_worker": 1,
         "memory_limit": None,
         "dashboard_address": ":0",  # None takes the port 8787, and warns if it is in use
+        # A call whose worker ended is repeated by the engine, so that it is counted in one place.
+        "scheduler_kwargs": {"allowed_failures": 0},
     }
-    # A call whose worker ended is repeated by the engine, so that it is counted in one place.
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
-        try:
-            cluster = LocalCluster(processes=True, **settings, silence_logs=logging.CRITICAL)
-        except RuntimeError as error:
-            raise CompareError(
-                f"The workers of Dask do not start: {describe_exception(error)}. Each imports your program, so a "
-                "comparison with engine='dask' has to be under `if __name__ == \"__main__\":`"
-            ) from error
-        with cluster:
-            yield cluster
+    try:
+        cluster = LocalCluster(processes=True, **settings, silence_logs=logging.CRITICAL)
+    except RuntimeError as error:
+        raise CompareError(
+            f"The workers of Dask do not start: {describe_exception(error)}. Each imports your program, so a "
+            "comparison with engine='dask' has to be under `if __name__ == \"__main__\":`"
+        ) from error
+    with cluster:
+        yield cluster
 
 
 @contextmanager
@@ -194,7 +192,6 @@ def _connected_ray(jobs: int, address: str | None) -> Iterator[None]:
 
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         settings |= {"address": "local", "num_cpus": local_jobs(jobs), "include_dashboard": False}
     else:
         _probe(address)

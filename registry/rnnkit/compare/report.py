@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -155,8 +154,7 @@ def _svg(figure: Figure, name: str) -> str:
     import matplotlib as mpl
 
     written = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # the browser has fonts for them
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):  # `savefig` has no arguments for them
         no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(written, format="svg", transparent=True, metadata=no_metadata)
     root = ET.fromstring(written.getvalue())  # noqa: S314  # matplotlib wrote it

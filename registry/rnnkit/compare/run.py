@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Generator
 
-from rnnkit._messages import describe_exception
+from rnnkit._messages import counted, describe_exception
+from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
 from rnnkit.compare.environment import Environment, this_environment
 from rnnkit.compare.machine import single_thread
@@ -21,6 +22,7 @@ from rnnkit.compare.objective import REGRESSION
 from rnnkit.compare.sizing import count_parameters
 from rnnkit.compare.task import Batch, Task
 from rnnkit.compare.training import Point, Status, Trained, Training, evaluate, train
+from rnnkit.compare.worker import is_worker
 from rnnkit.model import RecurrentModel
 from rnnkit.model.fit_readout import fit_readout
 from rnnkit.specs import RecurrentSpec
@@ -134,8 +136,12 @@ class RunResult:
 
 
 def execute(run: Run) -> RunResult:
-    """Train and test the model of a run, on one thread. An error of the model or the task is a result, too."""
-    with single_thread(), _usual_settings(), _seeded(run.seed):
+    """Train and test the model of a run. An error of the model or the task is a result, too.
+
+    A worker computes on one thread. Any other process keeps its threads and its settings, and the random numbers of the
+    run are its own.
+    """
+    with _own_settings(run.seed) if is_worker() else LocalRandomNumbers(run.seed), _usual_modes():
         try:
             return _execute(run)
         except Exception as error:  # noqa: BLE001  # plugins raise anything
@@ -164,7 +170,7 @@ def _execute(run: Run) -> RunResult:
         parameters=count_parameters(model),
         steps=trained.steps,
         seconds=trained.seconds,
-        warning="; ".join(filter(None, [run.warning, _time_warning(run.training, trained)])),
+        warning="; ".join(filter(None, [run.warning, _time_warning(run.training, trained), _thread_warning()])),
         curve=[point for point in trained.curve if torch.tensor(point[2:]).isfinite().all()],
     )
 
@@ -175,6 +181,12 @@ def _time_warning(training: Training, trained: Trained) -> str:
     if wanted is None or trained.status != "finished" or abs(trained.seconds - wanted) <= 0.1 * wanted:
         return ""
     return f"{trained.seconds:.3g} seconds of training instead of {wanted:g}"
+
+
+def _thread_warning() -> str:
+    """Return the number of threads, if it is not one, on which the times of others are measured; else empty."""
+    threads = torch.get_num_threads()
+    return "" if threads == 1 else f"computed on {counted(threads, 'thread')}: call torch.set_num_threads(1) before"
 
 
 def _is_reservoir(model: RecurrentModel, task: Task) -> bool:
@@ -193,26 +205,26 @@ def _fit(model: RecurrentModel, task: Task, generator: Generator) -> Trained:
 
 
 @contextmanager
-def _usual_settings() -> Iterator[None]:
-    """Compute as a new process does, whatever the settings of torch in this one, and restore them afterwards."""
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    torch.set_default_dtype(torch.float32)
-    try:
-        with (
-            # not needed in most processes, and it would cost time in each call of torch
-            nullcontext() if device.type == "cpu" else torch.device("cpu"),
-            torch.inference_mode(mode=False),
-            torch.enable_grad(),
-            torch.autocast("cpu", enabled=False),
-        ):
+def _own_settings(seed: int) -> Iterator[None]:
+    """Set the settings of a worker as in a new process, and restore them afterwards."""
+    dtype = torch.get_default_dtype()
+    with single_thread(), torch.random.fork_rng(devices=[]):
+        torch.set_default_dtype(torch.float32)
+        torch.manual_seed(seed)
+        try:
             yield
-    finally:
-        torch.set_default_dtype(dtype)
+        finally:
+            torch.set_default_dtype(dtype)
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch's generator, which initializes parameters, and restore it afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+def _usual_modes() -> Iterator[None]:
+    """Compute as a new process does, whatever the modes of torch in this thread."""
+    with (
+        # not needed in most processes, and it would cost time in each call of torch
+        nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu"),
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+        torch.autocast("cpu", enabled=False),
+    ):
         yield

@@ -9,6 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from pydantic import Field
 
 from rnnkit.catalog import resolve_kind
@@ -87,10 +88,9 @@ def compare(
             tuned. The learning rate is searched from 3e-4 to 3e-2.
         space: other fields to search, with their values: `{"num_layers": [1, 2], "dropout": [0, 0.2]}`; None:
             `num_layers` of 1, 2 and 3.
-        engine: `"loky"`: the processors of this machine; `"dask"` or `"ray"`: a cluster; `"here"`: this process.
-            Its generator of random numbers is seeded for each run and restored afterwards, because torch initializes
-            parameters and draws dropout masks with it. All threads share it: if another one draws from it meanwhile,
-            the results of both change.
+        engine: `"loky"`: the processors of this machine; `"dask"` or `"ray"`: a cluster; `"here"`: this process,
+            whose settings and random number generators do not change. It computes on as many threads as torch has;
+            if they are not one, the results have a `warning`.
         jobs: runs at the same time; -1: one for each processor or worker.
         address: of the cluster; None: one that is started on this machine.
         file: results are written to it while runs are made, and at the end, also after an interruption. Runs whose
@@ -151,6 +151,11 @@ def _limited(setting: Setting, seconds: float, runs: int) -> Setting:
 def _check_requirements(engine: str, search: int, space: Mapping[str, Sequence[Any]] | None) -> None:
     extra = [*(["optuna"] if search else []), *(["cloudpickle"] if engine != "here" else [])]
     require("A comparison", "joblib", "rich", *extra)
+    if engine == "here" and torch.get_default_dtype() != torch.float32:
+        raise CompareError(
+            f"engine='here' computes in this process, whose default dtype is {torch.get_default_dtype()}: call "
+            "torch.set_default_dtype(torch.float32), or use another engine"
+        )
     if space is not None and not search:
         raise CompareError("space has no effect without search: set search=20, the number of trials")
 

@@ -1,8 +1,7 @@
-"""The state of a model and of torch during an export."""
+"""The modes of a model during an export."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,12 +11,9 @@ from torch import nn
 
 @contextmanager
 def evaluation(model: nn.Module) -> Iterator[None]:
-    """Put a model in evaluation mode, without gradients and with fixed random numbers, and restore everything after."""
+    """Put a model in evaluation mode, without gradients, and restore its modes afterwards."""
     modes = {module: module.training for module in model.modules()}
-    devices = {each.device for each in model.parameters() if each.device.type == "cuda"}
-    with torch.random.fork_rng(devices), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, about its dependencies and its type registry
-        torch.manual_seed(0)
+    with torch.no_grad():
         model.eval()
         try:
             yield

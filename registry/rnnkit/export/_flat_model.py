@@ -81,7 +81,7 @@ class WholeSequences(FlatModel):
         x = _random_sequences(self.model, batch, time)
         inputs = [x]
         if self.has_lengths:
-            lengths = torch.randint(0, time + 1, (batch,), device=x.device)
+            lengths = torch.randint(0, time + 1, (batch,), generator=torch.Generator().manual_seed(0)).to(x.device)
             lengths[0] = time
             lengths[1:2] = 0
             inputs = [_spoil_padding(x, lengths, batch_first=self.model.spec.batch_first), lengths]
@@ -148,9 +148,11 @@ def _nested(model: RecurrentModel, tensors: Sequence[Tensor]) -> Any:
 def _random_sequences(model: RecurrentModel, batch: int, time: int) -> Tensor:
     spec = model.spec
     sizes = (batch, time) if spec.batch_first else (time, batch)
+    generator = torch.Generator(model.device).manual_seed(0)
+    place: Any = {"generator": generator, "device": model.device}
     if spec.num_embeddings is not None:
-        return torch.randint(spec.num_embeddings, sizes, device=model.device)
-    return torch.randn(*sizes, spec.input_size, device=model.device, dtype=model.dtype)
+        return torch.randint(spec.num_embeddings, sizes, **place)
+    return torch.randn(*sizes, spec.input_size, **place, dtype=model.dtype)
 
 
 def _random_state(model: RecurrentModel, batch: int) -> list[Tensor]:

@@ -8,13 +8,10 @@ from tempfile import TemporaryDirectory
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from rnnkit.export._quiet import only_errors
-
 
 def quantize(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model with weights of 8 bits, by the dynamic quantization of ONNX Runtime."""
-    # it recommends a preparation that rnnkit has done
-    with only_errors(None), TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
         path = Path(folder) / "quantized.onnx"
         quantize_dynamic(model, path, weight_type=QuantType.QInt8)
         return onnx.load(path)

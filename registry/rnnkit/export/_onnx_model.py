@@ -12,7 +12,6 @@ from rnnkit._messages import describe_exception
 from rnnkit._version import __version__
 from rnnkit.errors import ExportError
 from rnnkit.export._flat_model import FlatModel
-from rnnkit.export._quiet import only_errors
 from rnnkit.export._tracing import Translations, custom_operators, trace, trace_step_loop, translations_of
 from rnnkit.files import ONNX_KEY, OnnxMetadata, OnnxTensor
 from rnnkit.files.spec import FORMAT_VERSION, plugin_fields
@@ -113,16 +112,15 @@ def _operators(graph: onnx.GraphProto) -> Iterator[str]:
 
 def _translate(program: ExportedProgram, translations: Translations, flat: FlatModel, opset: int) -> ONNXProgram:
     try:
-        with only_errors("torch.onnx"):  # it warns about operators of packages that are not installed
-            translated = torch.onnx.export(
-                program,
-                dynamo=True,
-                custom_translation_table=dict(translations),
-                input_names=[each.name for each in flat.inputs],
-                output_names=list(flat.outputs),
-                opset_version=opset,
-                verbose=False,
-            )
+        translated = torch.onnx.export(
+            program,
+            dynamo=True,
+            custom_translation_table=dict(translations),
+            input_names=[each.name for each in flat.inputs],
+            output_names=list(flat.outputs),
+            opset_version=opset,
+            verbose=False,
+        )
     except Exception as error:
         cause = describe_exception(_root_cause(error))[:_MAX_MESSAGE]
         raise ExportError(f"torch cannot translate the model to ONNX: {cause}") from error

@@ -1,4 +1,4 @@
-"""Messages of other packages during an export."""
+"""Messages of other packages during an export, for processes of our own: the filters belong to the whole process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stderr
 
 
 @contextmanager
-def only_errors(logger_name: str | None) -> Iterator[None]:
+def _only_errors(logger_name: str | None) -> Iterator[None]:
     """Hide what a logger reports below the level of errors; None: the root logger."""
     logger = logging.getLogger(logger_name)
     level = logger.level
@@ -23,7 +23,8 @@ def only_errors(logger_name: str | None) -> Iterator[None]:
 
 @contextmanager
 def quiet_torch() -> Iterator[None]:
-    """Hide what torch writes while it traces: warnings, logs, and the graph of a model that it cannot trace."""
-    with warnings.catch_warnings(), only_errors("torch"), redirect_stderr(io.StringIO()):  # it prints the graph
+    """Hide what torch and ONNX Runtime write: warnings, logs, and the graph of a model that torch cannot trace."""
+    # ONNX Runtime uses the root logger
+    with warnings.catch_warnings(), _only_errors("torch"), _only_errors(None), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

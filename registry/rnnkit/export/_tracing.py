@@ -13,7 +13,6 @@ from rnnkit._messages import describe_exception, join_quoted
 from rnnkit.cells import Cell
 from rnnkit.errors import ExportError
 from rnnkit.export._flat_model import FlatModel
-from rnnkit.export._quiet import quiet_torch
 from rnnkit.export._verification import EXAMPLE
 from rnnkit.model import Backbone, RecurrentModel
 
@@ -34,8 +33,7 @@ def trace(flat: FlatModel) -> ExportedProgram:
         ExportError: the model cannot be traced.
     """
     try:
-        with quiet_torch():
-            return torch.export.export(flat, flat.random_inputs(*EXAMPLE), dynamic_shapes=_dynamic_shapes(flat))
+        return torch.export.export(flat, flat.random_inputs(*EXAMPLE), dynamic_shapes=_dynamic_shapes(flat))
     except Exception as error:
         raise ExportError(
             "The model cannot be traced with free sizes of batch and time. A step must not read values of tensors "

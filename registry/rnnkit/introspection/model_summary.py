@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rnnkit._messages import describe_exception, short_repr
+from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
 from rnnkit.errors import BuildError, InputError, RnnkitError
 from rnnkit.introspection._multiply_adds import Work, count_work
@@ -116,8 +117,9 @@ def summarize_spec(spec: RecurrentSpec[Any], *, time: int = 100, dtype: torch.dt
             f"use at most {MOST_LAYERS}"
         )
     try:
-        # a builder may ignore `device` for a small buffer; on mixed devices the model would not run
-        model = build_model(spec, device="meta", dtype=dtype).to("meta").eval()
+        with LocalRandomNumbers():
+            # a builder may ignore `device` for a small buffer; on mixed devices the model would not run
+            model = build_model(spec, device="meta", dtype=dtype).to("meta").eval()
         return _summary(model, time)
     except RnnkitError:
         raise

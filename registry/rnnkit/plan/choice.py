@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._device import DeviceContext
 
+from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.model import autocast_is_on, transforms_are_active
 from rnnkit.plan.executor import Executor
 from rnnkit.plan.programs import Plan
@@ -84,10 +85,17 @@ def _mode(device_type: str) -> str | None:
         return "autocast is enabled"
     if transforms_are_active():
         return "a transform of torch.func is active"
-    state: Any = torch._C  # torch has no public functions for these
-    if state._len_torch_dispatch_stack() or _function_mode(device_type):  # as of `FlopCounterMode`
+    if _dispatch_mode() or _function_mode(device_type):  # as of `FlopCounterMode`
         return "a mode of torch sees every operator"
+    state: Any = torch._C  # torch has no public functions for these
     return "torch.jit.trace records the operators" if state._is_tracing() else None
+
+
+def _dispatch_mode() -> bool:
+    """Return whether a mode sees operators, other than that which draws random numbers."""
+    state: Any = torch._C
+    modes = map(state._get_dispatch_stack_at, range(state._len_torch_dispatch_stack()))
+    return any(type(mode) is not LocalRandomNumbers for mode in modes)
 
 
 def _function_mode(device_type: str) -> bool:

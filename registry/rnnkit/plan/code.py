@@ -6,6 +6,7 @@ import dis
 import functools
 import gc
 import sys
+import threading
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,20 +23,38 @@ _ENVIRONMENT = {"environ", "getenv"}
 def watch_calls() -> Iterator[set[types.CodeType]]:
     """Note the code of all functions that are called in a `with` block, except those of libraries."""
     codes: set[types.CodeType] = set()
+    thread, callbacks = threading.get_ident(), {getattr(each, "__code__", None) for each in gc.callbacks}
 
     def note(frame: types.FrameType, event: str, _argument: Any) -> None:
-        if event == "call" and not is_library(frame.f_globals.get("__name__")):
+        if event != "call" or thread in _collecting or frame.f_code in callbacks:
+            return  # a garbage collection calls finalizers and callbacks of others
+        if not is_library(frame.f_globals.get("__name__")):
             codes.add(frame.f_code)
 
-    previous, collects = sys.getprofile(), gc.isenabled()
-    gc.disable()  # a collection calls finalizers and callbacks of others
+    previous = sys.getprofile()
     sys.setprofile(note)
     try:
         yield codes
     finally:
         _restore(previous)
-        if collects:
-            gc.enable()
+
+
+# The threads that collect garbage. Disabling the collection while a step runs would disable it for all threads.
+_collecting: set[int] = set()
+
+
+def _note_start(phase: str, _info: object) -> None:
+    if phase == "start":
+        _collecting.add(threading.get_ident())
+
+
+def _note_stop(phase: str, _info: object) -> None:
+    if phase == "stop":
+        _collecting.discard(threading.get_ident())
+
+
+gc.callbacks.insert(0, _note_start)
+gc.callbacks.append(_note_stop)
 
 
 def _restore(profiler: Any) -> None:

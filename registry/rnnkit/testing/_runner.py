@@ -35,7 +35,7 @@ def check_kind(
     ```
 
     Takes some seconds on the CPU. The state of torch's random number generators and the global settings of torch, NumPy
-    and Python are restored.
+    and Python are restored. Other threads see the settings that the checks try: run the kit in a process of its own.
 
     Args:
         kind: the name of the kind.

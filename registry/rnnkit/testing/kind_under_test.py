@@ -23,6 +23,7 @@ from rnnkit import (
     get_kind,
 )
 from rnnkit._messages import end_sentence
+from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.catalog import LOCAL, canonical, current_catalog
 from rnnkit.cells import cell_arguments
 from rnnkit.options import own_fields
@@ -96,7 +97,7 @@ class KindUnderTest:
         """Whether a model with these changes can be built and run; if not, `broken` has the error, of the field."""
         spec = self.spec(**changes)
         try:
-            with torch.random.fork_rng(devices=[]), torch.no_grad():
+            with LocalRandomNumbers(), torch.no_grad():
                 build_model(spec).backbone(torch.zeros(_BATCH, _TIME, spec.input_size))
         except Exception as error:  # noqa: BLE001  # any exception of the kind is a finding
             self._broken.setdefault(field, f"{describe_changes(changes)} raised {describe_raised(error)}")

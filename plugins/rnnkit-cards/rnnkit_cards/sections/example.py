@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from dataclasses import fields as dataclass_fields
+from functools import partial
 from typing import Any
-
-import torch
 
 from rnnkit.testing.sample_values import sample_option_values
 from rnnkit_cards.card_context import CardContext
@@ -59,8 +57,9 @@ def example_code(card: CardContext) -> str:
 
 
 def _output_of(code: str) -> str:
-    with torch.random.fork_rng(), redirect_stdout(io.StringIO()) as output:
-        exec(compile(code, "<example>", "exec"), {"__name__": "example"})  # noqa: S102  # our own code
+    output = io.StringIO()
+    names = {"__name__": "example", "print": partial(print, file=output)}
+    exec(compile(code, "<example>", "exec"), names)  # noqa: S102  # our own code
     return output.getvalue()
 
 

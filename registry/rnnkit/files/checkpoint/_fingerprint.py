@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any
 
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnkit._messages import describe_exception
+from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
 from rnnkit.files.checkpoint._record import Fingerprint, Number
 from rnnkit.files.checkpoint._state_dict import set_tensor
@@ -36,7 +35,7 @@ def fingerprint_of(model: RecurrentModel, twin: RecurrentModel) -> Fingerprint:
     fingerprint = run_fingerprint(_with_tensors(twin, model, torch.device("cpu")))
     if fingerprint.reason:
         device = device_of(model)
-        with preserve_rng(device):
+        with LocalRandomNumbers():
             twin = build_model(model.spec, device=device, dtype=dtype)
         fingerprint = run_fingerprint(_with_tensors(twin, model, device))
     return fingerprint
@@ -46,18 +45,16 @@ def run_fingerprint(model: RecurrentModel) -> Fingerprint:
     """Return the fingerprint of a model; leaves it in evaluation mode and without `requires_grad`.
 
     Both decide which of two kernels torch runs, and the kernels differ by rounding.
+
+    Warnings of the model are shown, since hiding them would hide those of other threads too.
     """
     device = device_of(model)
     try:
-        with (
-            torch.no_grad(),
-            torch.autocast(device.type, enabled=False),
-            preserve_rng(device),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")  # the model is not run for the user
+        with torch.no_grad(), torch.autocast(device.type, enabled=False), LocalRandomNumbers():
             y, state = model.eval().requires_grad_(False)(_fixed_input(model, device), return_state=True)
         return Fingerprint(output=_sample([y]), state=_sample(_tensors_of(state)))
+    except Warning:  # which a filter makes an error
+        raise
     except Exception as error:  # noqa: BLE001  # the reason is recorded
         return Fingerprint(reason=describe_exception(error))
 
@@ -65,18 +62,6 @@ def run_fingerprint(model: RecurrentModel) -> Fingerprint:
 def device_of(model: nn.Module) -> torch.device:
     """Return the device of a model; the CPU if it has no tensors."""
     return next(chain(model.parameters(), model.buffers()), torch.empty(0, device="cpu")).device
-
-
-def preserve_rng(device: torch.device | str | None = None) -> AbstractContextManager[None]:
-    """Restore the random number generators of the CPU and of one device at the end of a block.
-
-    Args:
-        device: None: torch's default.
-    """
-    place = torch.get_default_device() if device is None else torch.device(device)
-    if place.type in ("cuda", "xpu"):  # the devices that have a generator of their own
-        return torch.random.fork_rng([place], device_type=place.type)
-    return torch.random.fork_rng([])
 
 
 def _fixed_input(model: RecurrentModel, device: torch.device) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rnnkit._messages import describe_exception
+from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
 from rnnkit.errors import BuildError, RnnkitError
 from rnnkit.files._problems import dotted
@@ -115,14 +116,14 @@ def _storage(tensor: Tensor) -> object:
 
 
 def meta_model(spec: RecurrentSpec[Any], dtype: torch.dtype) -> RecurrentModel:
-    """Build the model of a spec on the meta device, without drawing random numbers.
+    """Build the model of a spec on the meta device, without drawing from torch's global generators.
 
     Raises:
         BuildError: the builder fails.
         RnnkitError: as from `build_model`.
     """
     try:
-        with torch.random.fork_rng(devices=[]):
+        with LocalRandomNumbers():
             return build_model(spec, device="meta", dtype=dtype)
     except RnnkitError:
         raise

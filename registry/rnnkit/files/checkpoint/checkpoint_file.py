@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from rnnkit._messages import describe_exception, join_quoted
+from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
 from rnnkit.errors import CheckpointError, LockWarning
 from rnnkit.files._problems import listing, problem_lines
-from rnnkit.files.checkpoint._fingerprint import fingerprint_of, preserve_rng
+from rnnkit.files.checkpoint._fingerprint import fingerprint_of
 from rnnkit.files.checkpoint._format import Header, header_of, read_tensors, write_checkpoint
 from rnnkit.files.checkpoint._record import FORMAT_VERSION, Record
 from rnnkit.files.checkpoint._state_dict import (
@@ -78,9 +79,9 @@ def load_model(
 ) -> RecurrentModel:
     """Build the model that `save_model` wrote, with exactly the same values.
 
-    As after `build_model`, the model is in training mode: call `eval()` before inference. Loading does not change the
-    state of the random number generators. Nothing in the file is executed or unpickled, and the file may be overwritten
-    once this function has returned.
+    As after `build_model`, the model is in training mode: call `eval()` before inference. Loading does not use
+    torch's global random number generators. Nothing in the file is executed or unpickled, and the file may be
+    overwritten once this function has returned.
 
     Args:
         path: path of the file.
@@ -176,7 +177,7 @@ def _load(
     problems = find_mismatches(twin.state_dict(keep_vars=True), tensors, header.record.tied)
     if problems:  # before the model is allocated
         raise CheckpointError(f"{header.path} does not fit the model of its spec:{listing(problems)}")
-    with preserve_rng(device):
+    with LocalRandomNumbers():  # all values are replaced
         model = build_model(spec, device=device, dtype=dtype)
     _fill(model, tensors, header)
     return model
