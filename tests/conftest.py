@@ -1,16 +1,26 @@
+import gc
+
 import pytest
 import torch
 
 from tests.helpers.kinds import TESTED
+from tests.helpers.onnx_translations import share_table
 from tests.helpers.plugins_on_disk import PluginsOnDisk
 from tests.helpers.slow import is_slow
 
 torch.set_num_threads(1)  # the tests' tensors are tiny
+# The compiler of torch leaves millions of objects, which each full collection visits.
+gc.set_threshold(50_000, 20)
 
 
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _share_table_of_translations():
+    share_table()
 
 
 @pytest.fixture
