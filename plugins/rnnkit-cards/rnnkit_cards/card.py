@@ -46,10 +46,9 @@ def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS)
         equation(card, links),
         differences(card),
         options(card, links),
-        side_by_side(example(card, links), shapes(card, links)),
+        side_by_side(example(card, links), f"{shapes(card, links)}\n\n{parameters(card)}"),
         capabilities(card, measurements, links),
-        speed(measurements),
-        side_by_side(parameters(card), learning(measurements)),
+        side_by_side(speed(measurements), learning(measurements)),
         references(card, links),
         generated_by(card),
     ]
