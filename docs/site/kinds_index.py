@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import NamedTuple
 
+from docs.site.step_times import step_note, step_time
 from rnnkit_cards import CardContext, Measurements, Speed
 from rnnkit_cards.equation_lines import gates_of
 from rnnkit_cards.sections.cost import layer_summary, measured_on
@@ -124,6 +125,8 @@ with a scan. *Forward* and *training* are CPU times relative to `torch.nn.LSTM` 
 {sizes}; differences of a few percent are noise. *Digits* is the test accuracy on a small classification task after
 {epochs} epochs, with a random variation of about one percent. See each card for details.
 
+{step}
+
 {measured_on}
 """
 LARGEST_BAR = 1.5
@@ -150,7 +153,9 @@ def _notes(measured: Mapping[str, Measurements]) -> str:
     example = measured["lstm"]
     sizes = ", ".join(f"`{name}` {size}" for name, size in speed_at(example, "medium").sizes.items())
     notes = sorted({measured_on(each) for kind, each in measured.items() if "/" not in kind})
-    return NOTES.format(sizes=sizes, epochs=len(example.learning.accuracies), measured_on="\n\n".join(notes))
+    return NOTES.format(
+        sizes=sizes, epochs=len(example.learning.accuracies), step=step_note(), measured_on="\n\n".join(notes)
+    )
 
 
 def speed_at(measurements: Measurements, shape: str) -> Speed:
@@ -192,6 +197,7 @@ HEADINGS = {
     "parameters": ("64 to 128", "number"),
     "weights": ("bytes", "number"),
     "multiply-adds": ("per step", "number"),
+    "step": ("µs, batch 1", "number"),
     "forward": ("LSTM = 1", "number"),
     "training": ("LSTM = 1", "number"),
     "digits": ("accuracy", "number"),
@@ -216,6 +222,7 @@ def _row(card: CardContext, measurements: Measurements) -> Row:
         "parameters": parameters,
         "weights": weights,
         "multiply-adds": multiply_adds,
+        "step": _step(card),
         "forward": _ratio(medium.forward.ratio),
         "training": _ratio(medium.training.ratio),
         "digits": Cell(percent(measurements.learning.accuracies[-1]), measurements.learning.accuracies[-1]),
@@ -271,6 +278,11 @@ def _gates(card: CardContext) -> Cell:
 
 def _count(number: int | None) -> Cell:
     return Cell("not known", 0) if number is None else Cell(f"{number:,}", number)
+
+
+def _step(card: CardContext) -> Cell:
+    time = step_time(card.name)
+    return Cell("not measured", 0) if time is None else Cell(f"{time.microseconds:.0f}", time.microseconds)
 
 
 def _ratio(ratio: float) -> Cell:

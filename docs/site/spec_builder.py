@@ -24,6 +24,7 @@ from docs.site.spec_builder_rules import (
     rules_of,
 )
 from docs.site.spec_builder_specs import spec_of
+from docs.site.step_times import step_sizes, step_time
 from rnnkit import Kind, RecurrentModel, StackOptions, build_model, get_kind, list_kinds, resolve_kind
 from rnnkit.options import own_fields
 
@@ -60,6 +61,7 @@ def builder_data() -> dict[str, Any]:
         readouts = next(field["choices"] for field in fields if field["path"] == "readout")
         return {
             "start": START,
+            "step_sizes": step_sizes(),
             "fields": fields,
             "groups": [{"title": title, "paths": paths} for title, paths in GROUPS.items()],
             "rules": rules_of(names[0], OF_EVERY_SPEC),
@@ -123,6 +125,7 @@ def _kind(name: str, fields: list[Field], layers: dict[str, Any]) -> dict[str, A
     provider = _provider(name)
     return {
         "summary": kind.summary,
+        "step": step_time(name),
         "provider": provider,
         "page": _page(name),
         "provider_page": PROVIDERS[provider],

@@ -21,6 +21,16 @@ def shown_by(module, file, *arguments):
     return subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
 
 
+def test_steps_are_measured(tmp_path):
+    file = tmp_path / "step.json"
+    shown = shown_by("step", file, "--kinds", "gru", "mingru")
+    record = json.loads(file.read_text(encoding="utf-8"))
+    assert [row["kind"] for row in record["results"]] == ["gru", "mingru"]
+    assert all(row["microseconds"] > 0 and row["ratio"] > 0 for row in record["results"])
+    assert record["shape"]["batch"] == record["shape"]["time"] == 1
+    assert "mingru" in shown
+
+
 def row_of(shape, what, *, arithmetic=0.1):
     return Row(shape, "gru", what, {"rnnkit": 1.0, "torch.nn": 4.0, "JAX": 3.0}, arithmetic)
 

@@ -1,9 +1,13 @@
 """The table of kinds is filtered and sorted, with the keyboard alone, and says how many are left."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.browser.visit import WIDTHS, opened
 
+STEP = Path(__file__).parents[2] / "docs/measured/step.json"
 ROWS = ".rnnkit-kinds-table tbody tr"
 KIND = "rows => rows.filter(row => row.checkVisibility()).map(row => row.cells[0].querySelector('code').textContent)"
 NUMBERS = """([column, rows]) => [...document.querySelectorAll(rows)].filter(row => row.checkVisibility())
@@ -107,6 +111,18 @@ def test_columns_sort_both_ways(table):
     table.keyboard.press("Enter")
     assert heading.get_attribute("aria-sort") == "descending"
     assert table.evaluate(NUMBERS, [column, ROWS]) == sorted(numbers, reverse=True)
+
+
+def test_times_of_one_step_are_those_measured(table):
+    measured = {row["kind"]: row["microseconds"] for row in json.loads(STEP.read_text(encoding="utf-8"))["results"]}
+    heading = table.get_by_role("columnheader", name="step")
+    shown = table.locator(ROWS).evaluate_all(
+        "(rows, column) => rows.map(row => [row.cells[0].querySelector('code').textContent,"
+        " Number(row.cells[column].dataset.value)])",
+        heading.evaluate("heading => heading.cellIndex"),
+    )
+    assert len(measured) > 40
+    assert {kind: value for kind, value in shown if value} == pytest.approx(measured)
 
 
 def test_names_sort(table):

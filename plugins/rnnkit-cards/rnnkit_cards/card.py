@@ -19,7 +19,8 @@ from rnnkit_cards.sections.options import options
 from rnnkit_cards.sections.references import differences, generated_by, references
 from rnnkit_cards.sections.shapes import shapes
 
-STYLE = "assets/stylesheets/kinds.css"
+STYLES = ("assets/stylesheets/kinds.css", "assets/stylesheets/step_lines.css")
+SCRIPTS = ("assets/javascripts/step_lines.js",)
 
 
 def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS) -> str:
@@ -45,10 +46,9 @@ def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS)
         equation(card, links),
         differences(card),
         options(card, links),
-        side_by_side(example(card, links), shapes(card, links)),
+        side_by_side(example(card, links), f"{shapes(card, links)}\n\n{parameters(card)}"),
         capabilities(card, measurements, links),
-        speed(measurements),
-        side_by_side(parameters(card), learning(measurements)),
+        side_by_side(speed(measurements), learning(measurements)),
         references(card, links),
         generated_by(card),
     ]
@@ -57,6 +57,7 @@ def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS)
 
 def _front_matter(card: CardContext, links: Links) -> str:
     description = f"The kind {card.name}: its equation, options, shapes and speed. {card.record.summary}"
-    # the stylesheet, for a page of its width, is part of rnnkit's site only
-    style = [f"styles: [{STYLE}]", "hide: [toc]"] if links.base is not None else []
-    return "\n".join(["---", f"description: {json.dumps(description, ensure_ascii=False)}", *style, "---"])
+    lines = [f"description: {json.dumps(description, ensure_ascii=False)}"]
+    if links.base is not None:  # the stylesheets and scripts are part of rnnkit's site only
+        lines += [f"styles: [{', '.join(STYLES)}]", f"scripts: [{', '.join(SCRIPTS)}]", "hide: [toc]"]
+    return "\n".join(["---", *lines, "---"])

@@ -5,7 +5,7 @@ import random
 import re
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from rnnkit import get_kind
-from rnnkit.equation import Binary, Call, Equation, Number, UnreadableEquationError
+from rnnkit.equation import Binary, Call, Equation, Name, Number, UnreadableEquationError, names_in
 from rnnkit.equation.evaluation import MEANINGS, as_value, batched_value, evaluate
 from rnnkit_cards.drawing import draw_step
 from rnnkit_cards.drawing.alt_text import node_text
@@ -189,7 +189,7 @@ class Drawing:
         assert len(self.blocks) == len(blocks)
         self.shown = {block.findtext(f"{SVG}title"): shown_in(block) for block in blocks}
         self.cell = box_of(self.root.find(f"{SVG}rect"))
-        self.wires = [paths_in(each.find(f"{SVG}path").get("d")) for each in self.groups("wire")]
+        self.wires = [joined_strokes(each.findall(f"{SVG}path")) for each in self.groups("wire")]
         self.labels = [(text_of(each), text_box(each)) for each in self.root.findall(f"{SVG}text")]
 
     def groups(self, name):
@@ -227,6 +227,15 @@ def text_box(element):
     x, y = float(element.get("x")), float(element.get("y"))
     left = x - {"start": 0, "middle": width / 2, "end": width}[element.get("text-anchor")]
     return Box(left, y - 0.7 * size, left + width, y + 0.25 * size)
+
+
+def joined_strokes(strokes):
+    """The corners of each path of a wire; a stroke that starts where the one before it ends continues it."""
+    paths = []
+    for (points,) in (paths_in(stroke.get("d")) for stroke in strokes):
+        before = paths.pop() if paths and paths[-1][-1] == points[0] else []
+        paths.append(without_middles([*before, *points]))
+    return paths
 
 
 def paths_in(d):
@@ -464,12 +473,74 @@ def test_forks_have_dots_and_ends_have_arrow_heads(latex):
     for group, wire in zip(drawing.groups("wire"), drawing.wires, strict=True):
         dots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in group.iter(f"{SVG}circle")]
         assert all(path[0] in dots for path in wire[1:])
-        curves = re.findall(r"Q(\S+) (\S+) ([^\sL]+) ([^\sL]+)", group.find(f"{SVG}path").get("d"))
+        strokes = " ".join(path.get("d") for path in group.findall(f"{SVG}path"))
+        curves = re.findall(r"Q(\S+) (\S+) ([^\sL]+) ([^\sL]+)", strokes)
         assert not [curve for curve in curves if tuple(map(float, curve[:2])) in dots and curve[:2] != curve[2:]]
         marks = [each.get("d") for each in group.findall(f"{SVG}g/{SVG}path")]
         heads = [tuple(map(float, head.split("L")[0].split())) for d in marks for head in d.split("M")[1:]]
         ends = [path[-1] for path in wire]
         assert set(heads) == {end for end in ends if endpoint(drawing, end) is not None}
+
+
+# --- each element names its lines of the equation
+
+
+def lines_in(element):
+    return set(map(int, element.get("data-lines").split()))
+
+
+@each_equation
+def test_labels_belong_to_the_lines_that_define_or_use_their_signal(latex):
+    lines, outputs = Equation(latex).lines, graph(latex).outputs
+    using = defaultdict(set)
+    for number, line in enumerate(lines):
+        for name in {line.name, *names_in(line.tree)}:
+            using[plain_characters(name)].add(number)
+    using |= {plain_characters(line.name): {number} for number, line in enumerate(lines) if line.name in outputs}
+    labels = drawing_of(latex).root.findall(f"{SVG}text")
+    assert len(labels) > len(lines)
+    for label in labels:
+        assert lines_in(label) == using[text_of(label)]
+
+
+@each_equation
+def test_every_line_has_operators_or_is_another_name_of_a_signal(latex):
+    found = [lines_in(block) for block in drawing_of(latex).groups("block")]
+    lines = Equation(latex).lines
+    assert all(found)
+    assert set().union(*found) == {number for number, line in enumerate(lines) if not isinstance(line.tree, Name)}
+
+
+@each_equation
+def test_wires_of_a_line_reach_back_to_their_source(latex):
+    cut = 0
+    for group in drawing_of(latex).groups("wire"):
+        strokes = [(path, lines_in(each)) for each in group.findall(f"{SVG}path") for path in paths_in(each.get("d"))]
+        for number, (path, lines) in enumerate(strokes[1:], start=1):
+            before = [
+                found
+                for other, found in strokes[:number]
+                if any(is_on(path[0], one, end) for one, end in pairwise(other))
+            ]
+            assert any(lines <= found for found in before)
+            cut += strokes[number - 1][0][-1] == path[0]
+    if latex == EQUATIONS["lstm"]:
+        assert cut  # a fork whose branches lead to different lines
+
+
+@pytest.mark.parametrize("sign", ["wire", "sign"])
+def test_wires_and_signs_of_gru_belong_to_its_lines(sign):
+    elements = [part for group in drawing_of(EQUATIONS["gru"]).groups(sign) for part in group.iter()]
+    lines = [lines_in(part) for part in elements if part.get("data-lines")]
+    assert lines
+    assert set().union(*lines) <= {0, 1, 2, 3}
+    if sign == "sign":  # the reset candidate is added inside n_t
+        assert lines == [{2}]
+
+
+def test_rows_of_a_line_that_continues():
+    svg = draw_step(r"a_t &= x_t \\ h_t &= \tanh(W a_t) \\ &\quad + h_{t-1}", title="One step").svg
+    assert 'data-rows="1 2"' in svg
 
 
 # --- the layout is legible

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnkit.equation._names import plain_signal
 from rnnkit.equation._reader import Line
-from rnnkit.equation._tokens import lines_of
+from rnnkit.equation._tokens import rows_of_lines
 from rnnkit.equation._tree import UnreadableEquationError, names_in
 
 if TYPE_CHECKING:
@@ -27,12 +27,15 @@ class Equation:
 
     Attributes:
         lines: the parsed lines, in order.
+        rows: for each line, its number of rows in the LaTeX; a row that starts with an operator continues a line.
         defined: the names that the lines define, in order.
         symbols: the names that need a value, including functions.
     """
 
     def __init__(self, latex: str) -> None:
-        self.lines = tuple(Line.of(tokens) for tokens in lines_of(latex))
+        rows = rows_of_lines(latex)
+        self.rows = tuple(map(len, rows))
+        self.lines = tuple(Line.of([token for row in each for token in row]) for each in rows)
         self.defined = tuple(line.name for line in self.lines)
         self.symbols: frozenset[str] = frozenset()
         for index, line in enumerate(self.lines):

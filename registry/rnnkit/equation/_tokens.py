@@ -29,14 +29,19 @@ _BARE_FUNCTION = re.compile(rf"(?<![\\A-Za-z{{])({'|'.join(WORD_FUNCTIONS)})\s*(
 
 
 def lines_of(latex: str) -> list[list[str]]:
-    r"""The tokens of each line, which ends in `\\`. A line that starts with an operator continues the line before."""
-    lines: list[list[str]] = []
-    for line in _LINE_END.split(_COLUMN.sub(_stacked, _ENVIRONMENT.sub("", latex))):
-        tokens = _tokens(line)
+    r"""The tokens of each line. A row, which ends in `\\`, continues the line before if it starts with an operator."""
+    return [[token for row in rows for token in row] for rows in rows_of_lines(latex)]
+
+
+def rows_of_lines(latex: str) -> list[list[list[str]]]:
+    """The tokens of each row of each line."""
+    lines: list[list[list[str]]] = []
+    for row in _LINE_END.split(_COLUMN.sub(_stacked, _ENVIRONMENT.sub("", latex))):
+        tokens = _tokens(row)
         if lines and tokens and tokens[0] in _CONTINUES:
-            lines[-1] += tokens
+            lines[-1].append(tokens)
         elif tokens:
-            lines.append(tokens)
+            lines.append([tokens])
     return lines
 
 

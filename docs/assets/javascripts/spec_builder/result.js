@@ -2,7 +2,7 @@
 ((builder) => {
   "use strict"
 
-  const { drawing, grouped, idOf, make, modelOf } = builder
+  const { data, drawing, grouped, idOf, make, modelOf } = builder
   const UNITS = ["bytes", "kB", "MB", "GB", "TB"]
   const MOST_ROWS = 40
   const QUIET = 600 // ms after the last key before a screen reader announces the count
@@ -36,7 +36,7 @@
     function showModel(state, values, model) {
       for (const part of [headline, element, tables]) part.classList.remove("spec-builder-empty")
       shapes = `${model.input} → ${model.output}`
-      headline.replaceChildren(...headlineOf(model))
+      headline.replaceChildren(...headlineOf(model, data.kinds[state.kind].step))
       code.show(state.kind, values)
       link.show(state)
       figure.innerHTML = drawing(state.kind, values, model)
@@ -57,15 +57,21 @@
 
   const counted = ({ length }) => `${length} problem${length === 1 ? "" : "s"}`
 
-  const headlineOf = (model) => [
+  const headlineOf = (model, step) => [
     make("p", { class: "spec-builder-count" }, make("strong", {}, grouped(model.parameters)), " parameters"),
     make("p", { class: "spec-builder-costs" }, costsOf(model)),
+    ...(step ? [make("p", { class: "spec-builder-costs" }, stepOf(step))] : []),
     make("p", { class: "spec-builder-shapes" }),
   ]
 
   const costsOf = ({ weight_bytes, state_bytes, multiply_adds_per_step }) =>
     `weights: ${bytes(weight_bytes)} · state of one sequence: ${bytes(state_bytes)} · ` +
     `${grouped(multiply_adds_per_step)} multiply-adds (MACs) per step · float32`
+
+  /** The measured time of one step, of the measured sizes rather than those of the spec. */
+  const stepOf = ([microseconds, ratio]) =>
+    `one step, measured at ${data.step_sizes}: ${microseconds.toFixed(0)} µs of CPU time, ` +
+    `${ratio.toFixed(1)} times torch.nn.LSTMCell`
 
   /** As `rnnkit summary` writes it: `512 bytes`, `1.2 MB`. */
   function bytes(count) {

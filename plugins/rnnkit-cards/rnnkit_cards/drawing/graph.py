@@ -54,12 +54,14 @@ class Graph:
         names: each name that the equation defines -> its node, in order.
         states: name of each state of the previous step -> its name after the step.
         outputs: names that leave the cell: the states after the step, and names that no other line uses.
+        lines: for each node, the indices of the equation's lines that contain it.
     """
 
     nodes: tuple[Node, ...]
     names: dict[str, int]
     states: dict[str, str]
     outputs: tuple[str, ...]
+    lines: tuple[frozenset[int], ...]
 
     def name_of(self, node: int) -> str:
         """The name of a node in the equation; empty if it has none."""

@@ -38,13 +38,15 @@ def build_graph(equation: Equation) -> Graph:
     builder = _GraphBuilder(equation.defined)
     for line in equation.lines:
         builder.read(line)
-    return simplify(Graph(tuple(builder.nodes), builder.names, builder.states(), builder.outputs()))
+    lines = tuple(map(frozenset, builder.lines))
+    return simplify(Graph(tuple(builder.nodes), builder.names, builder.states(), builder.outputs(), lines))
 
 
 class _GraphBuilder:
     def __init__(self, defined: Sequence[str]) -> None:
         self.nodes: list[Node] = []
         self.names: dict[str, int] = {}
+        self.lines: list[set[int]] = []
         self._numbers: dict[Node, int] = {}
         self._defined = defined
         self._used: set[str] = set()
@@ -55,7 +57,8 @@ class _GraphBuilder:
         tree = resolved(line.tree, self._is_function)
         _refuse_bare_functions(tree)
         self._used |= set(names_in(tree))
-        self.names[line.name] = self._node_of(tree)
+        self.names[line.name] = number = self._node_of(tree)
+        self.lines[number].add(len(self.names) - 1)
 
     def states(self) -> dict[str, str]:
         """Name of each state before the step -> its name after it."""
@@ -186,6 +189,8 @@ class _GraphBuilder:
         if node not in self._numbers:
             self._numbers[node] = len(self.nodes)
             self.nodes.append(node)
+            self.lines.append(set())
+        self.lines[self._numbers[node]].add(len(self.names))  # the index of the line being read
         return self._numbers[node]
 
 

@@ -36,6 +36,7 @@ class Label(NamedTuple):
         anchor: `start`, `middle` or `end`.
         size: font size.
         role: its role.
+        lines: the lines of the equation that it belongs to.
     """
 
     text: Text
@@ -43,6 +44,7 @@ class Label(NamedTuple):
     anchor: str
     size: float
     role: Role
+    lines: frozenset[int] = frozenset()
 
     @property
     def area(self) -> Area:

@@ -11,6 +11,7 @@ from rnnkit_cards.drawing.geometry import XY, Area, corners, offset_point, segme
 from rnnkit_cards.drawing.grid import Block, Grid, Mark, Point, Shape, Side, Sink
 from rnnkit_cards.drawing.labels import Label, Role, free_label
 from rnnkit_cards.drawing.math_text import name_text
+from rnnkit_cards.drawing.pieces import Lines, Piece, split_route, wire_lines
 from rnnkit_cards.drawing.ports import Ports
 from rnnkit_cards.drawing.routing import Route, side_to
 from rnnkit_cards.drawing.sizes import END_FONT_SIZE, Sizes
@@ -23,22 +24,47 @@ _CURVE = 9.0  # radius of the curve of a wire that joins
 _JOINED = 14.0  # length over which a wire runs along the wire that it joins
 
 
+class Stroke(NamedTuple):
+    """A part of a wire.
+
+    Attributes:
+        path: its corners; a part that starts where the one before it ends continues it.
+        head: point and direction of its arrow head; None if it has none.
+        lines: the lines of the equation that it belongs to.
+    """
+
+    path: tuple[XY, ...]
+    head: tuple[XY, Side] | None
+    lines: Lines
+
+
 class Line(NamedTuple):
     """A wire.
 
     Attributes:
         number: number of the wire.
         role: role of its signal.
-        paths: corners of the path to each sink, from the source or from a fork.
-        heads: points and directions of its arrow heads.
-        forks: points where one of its paths leaves another.
+        strokes: its parts, the path to each sink in order, from the source or from a fork.
+        forks: points where one of its paths leaves another, with their lines.
     """
 
     number: int
     role: Role
-    paths: tuple[tuple[XY, ...], ...]
-    heads: tuple[tuple[XY, Side], ...]
-    forks: tuple[XY, ...]
+    strokes: tuple[Stroke, ...]
+    forks: dict[XY, Lines]
+
+    @property
+    def lines(self) -> Lines:
+        """The lines of the equation that any part belongs to."""
+        return Lines().union(*(stroke.lines for stroke in self.strokes))
+
+
+class Sign(NamedTuple):
+    """A sign on the edge of a box, its position, and the lines of the equation that it belongs to."""
+
+    mark: Mark
+    at: XY
+    lines: Lines
 
 
 @dataclass(frozen=True)
@@ -52,7 +78,7 @@ class Scene:
         areas: area of each visible block, by its number.
         lines: the wires.
         labels: the names.
-        signs: signs on the edges of boxes, with their positions.
+        signs: signs on the edges of boxes.
     """
 
     is_clear: bool
@@ -61,7 +87,7 @@ class Scene:
     areas: dict[int, Area]
     lines: tuple[Line, ...]
     labels: tuple[Label, ...]
-    signs: tuple[tuple[Mark, XY], ...]
+    signs: tuple[Sign, ...]
 
 
 def build_scene(grid: Grid, routes: dict[int, Route], positions: LinePositions, sizes: Sizes) -> Scene:
@@ -106,20 +132,27 @@ class _SceneBuilder:
 
     def _line(self, number: int, route: Route) -> Line:
         wire = self._grid.wires[number]
-        first = next(iter(route.paths.values()))
-        paths, heads = [], []
-        for sink, path in route.paths.items():
-            points = [self._positions.at(point) for point in corners(path)]
-            if path is first:
-                points[0] = self._departure(wire.source, path)
+        pieces = list(split_route(route, wire_lines(self._grid, number)))
+        strokes = [self._stroke(wire.source, piece, is_first=piece is pieces[0]) for piece in pieces]
+        forks = {
+            self._positions.at(point): Lines().union(*(piece.lines for piece in pieces if point in piece.path))
+            for point, sides in route.directions().items()
+            if len(sides) > 2
+        }
+        return Line(number, self._role(wire.source, number), tuple(strokes), forks)
+
+    def _stroke(self, source: int, piece: Piece, *, is_first: bool) -> Stroke:
+        path, sink = piece.path, piece.sink
+        points, head = [self._positions.at(point) for point in corners(path)], None
+        if is_first:
+            points[0] = self._departure(source, path)
+        if piece.is_last:
             points[-1] = self._arrival(sink, path)
             if self._grid.blocks[sink.block].shape is Shape.JOIN:
                 points.append(offset_point(points[-1], Side.EAST, _JOINED))
             else:
-                heads.append((points[-1], side_to(path[-2], path[-1])))
-            paths.append(tuple(points))
-        forks = tuple(self._positions.at(point) for point, sides in route.directions().items() if len(sides) > 2)
-        return Line(number, self._role(wire.source, number), tuple(paths), tuple(heads), forks)
+                head = (points[-1], side_to(path[-2], path[-1]))
+        return Stroke(tuple(points), head, piece.lines)
 
     def _departure(self, source: int, path: list[Point]) -> XY:
         """The start of a path; after a join, the end of its curve."""
@@ -162,11 +195,13 @@ class _SceneBuilder:
     def _is_state(self, name: str) -> bool:
         return name in self._grid.graph.states.values()
 
-    def _signs(self) -> Iterator[tuple[Mark, XY]]:
-        for _, route in sorted(self._routes.items()):
+    def _signs(self) -> Iterator[Sign]:
+        for number, route in sorted(self._routes.items()):
+            lines = wire_lines(self._grid, number)
             for sink, path in route.paths.items():
                 if sink.mark is not Mark.NONE:
-                    yield sink.mark, self._edge(sink.block, path[-1], side_to(path[-1], path[-2]))
+                    at = self._edge(sink.block, path[-1], side_to(path[-1], path[-2]))
+                    yield Sign(sink.mark, at, lines[sink])
 
     def _end_labels(self) -> Iterator[Label]:
         for block in self._grid.blocks:
@@ -175,13 +210,15 @@ class _SceneBuilder:
             elif block.shape is Shape.END:
                 x, y = offset_point(self._positions.at(block.point), Side.EAST, _OUTSIDE + 7)
                 role = Role.STATE if self._is_state(block.name) else Role.OUTPUT
-                yield Label(name_text(block.name), (x, y), "start", END_FONT_SIZE, role)
+                lines = Lines([list(self._grid.graph.names).index(block.name)])
+                yield Label(name_text(block.name), (x, y), "start", END_FONT_SIZE, role, lines)
 
     def _start_label(self, block: Block) -> Label:
         text, at = name_text(block.name), self._positions.at(block.point)
+        lines = self._grid.graph.lines[block.node]
         if block.point[0] == 0:
-            return Label(text, offset_point(at, Side.WEST, _OUTSIDE + 6), "end", END_FONT_SIZE, Role.STATE)
-        return Label(text, offset_point(at, Side.SOUTH, _OUTSIDE + 12), "middle", END_FONT_SIZE, Role.INPUT)
+            return Label(text, offset_point(at, Side.WEST, _OUTSIDE + 6), "end", END_FONT_SIZE, Role.STATE, lines)
+        return Label(text, offset_point(at, Side.SOUTH, _OUTSIDE + 12), "middle", END_FONT_SIZE, Role.INPUT, lines)
 
     def _name_labels(self) -> list[tuple[Label, bool]]:
         """A label for each named block that is not an output, and whether it has room."""
@@ -189,8 +226,9 @@ class _SceneBuilder:
         found: list[tuple[Label, bool]] = []
         for number, area in self._areas.items():
             for name in self._names_inside(self._grid.blocks[number].node):
-                found.append(free_label(name_text(name), area, self._outgoing_path(number), walls, self._cell))
-                walls.append(found[-1][0].area)
+                label, is_free = free_label(name_text(name), area, self._outgoing_path(number), walls, self._cell)
+                found.append((label._replace(lines=self._outgoing_lines(number)), is_free))
+                walls.append(label.area)
         return found
 
     def _names_inside(self, node: int) -> list[str]:
@@ -199,15 +237,24 @@ class _SceneBuilder:
 
     def _outgoing_path(self, number: int) -> tuple[XY, ...]:
         """The corners of the first path from a block."""
-        lines = (line for line in self._lines if self._grid.wires[line.number].source == number)
-        return next((line.paths[0] for line in lines), ())
+        return next((line.strokes[0].path for line in self._lines_from(number)), ())
+
+    def _outgoing_lines(self, number: int) -> Lines:
+        """The lines of the equation that compute or use the signal of a block."""
+        return self._grid.graph.lines[self._grid.blocks[number].node].union(
+            *(line.lines for line in self._lines_from(number))
+        )
+
+    def _lines_from(self, number: int) -> Iterator[Line]:
+        return (line for line in self._lines if self._grid.wires[line.number].source == number)
 
     def _wire_areas(self) -> Iterator[Area]:
         for line in self._lines:
-            for path in line.paths:
-                yield from (segment_area(one, other) for one, other in pairwise(path))
-            for (x, y), _ in line.heads:
-                yield Area(x - 5, y - 5, x + 5, y + 5)
+            for stroke in line.strokes:
+                yield from (segment_area(one, other) for one, other in pairwise(stroke.path))
+                if stroke.head:
+                    (x, y), _ = stroke.head
+                    yield Area(x - 5, y - 5, x + 5, y + 5)
 
     def _view(self, labels: tuple[Label, ...]) -> Area:
         areas = [self._cell, *(label.area for label in labels)]

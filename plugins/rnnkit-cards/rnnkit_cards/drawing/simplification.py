@@ -10,17 +10,22 @@ from rnnkit_cards.drawing.graph import Graph, Node, NodeType, slot
 
 def simplify(graph: Graph) -> Graph:
     """The graph with each unnamed arithmetic function merged into the arithmetic function that is its only user."""
-    nodes = list(graph.nodes)
+    nodes, lines = list(graph.nodes), list(graph.lines)
     merged = [number for number in range(len(nodes)) if _can_be_merged(graph, number)]
     for number in merged:
         (user,) = graph.users_of(number)
         expression = substitute(nodes[user].expression, {slot(number): nodes[number].expression})
         nodes[user] = Node(NodeType.FUNCTION, expression, nodes[number].inputs)
+        lines[user] |= lines[number]
     kept = [number for number in range(len(nodes)) if number not in merged]
     renumbering = {number: at for at, number in enumerate(kept)}
     names = {name: renumbering[number] for name, number in graph.names.items()}
     return Graph(
-        tuple(_renumbered(nodes[each], renumbering.__getitem__) for each in kept), names, graph.states, graph.outputs
+        tuple(_renumbered(nodes[each], renumbering.__getitem__) for each in kept),
+        names,
+        graph.states,
+        graph.outputs,
+        tuple(lines[each] for each in kept),
     )
 
 

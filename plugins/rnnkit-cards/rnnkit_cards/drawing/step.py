@@ -39,7 +39,8 @@ def draw_step(equation: str, *, title: str) -> Drawing:
 
     A box is a linear layer of the signals that enter it, and an activation function. A small plus on its edge marks a
     signal that is added to the linear layer, a small cross a signal with one weight per feature instead of a matrix. A
-    circle is an element-wise operation: a cross is a product, a plus is a sum.
+    circle is an element-wise operation: a cross is a product, a plus is a sum. Each element names the lines of the
+    equation that it belongs to, counted from 0, in its attribute `data-lines`.
 
     Args:
         equation: update of one step in LaTeX, as in a `Kind`. Names with a time index, such as `x_t` and `h_{t-1}`, and
@@ -49,13 +50,15 @@ def draw_step(equation: str, *, title: str) -> Drawing:
     Raises:
         UnreadableEquationError: rnnkit cannot read the equation, or it cannot be drawn.
     """
-    graph = build_graph(Equation(equation))
+    parsed = Equation(equation)
+    graph = build_graph(parsed)
     if not graph.names:
         raise UnreadableEquationError("an equation without lines cannot be drawn")
     router = _best_router(graph)
     sizes = Sizes(router.grid)
     scene = _first_clear_scene(router, sizes)
-    svg = render_svg(scene, router.grid, sizes, title=title, description=describe_graph(graph))
+    description = describe_graph(graph)
+    svg = render_svg(scene, router.grid, sizes, title=title, description=description, rows=parsed.rows)
     return Drawing(svg, legend_of(router.grid))
 
 

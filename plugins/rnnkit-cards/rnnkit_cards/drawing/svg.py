@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from html import escape
 
 from rnnkit_cards.drawing.alt_text import node_text
@@ -11,7 +11,8 @@ from rnnkit_cards.drawing.graph import NodeType
 from rnnkit_cards.drawing.grid import Grid, Mark, Shape, Side
 from rnnkit_cards.drawing.labels import Label, Role
 from rnnkit_cards.drawing.math_text import Run, Text
-from rnnkit_cards.drawing.scene import SIGN_RADIUS, Line, Scene
+from rnnkit_cards.drawing.pieces import Lines
+from rnnkit_cards.drawing.scene import SIGN_RADIUS, Line, Scene, Sign
 from rnnkit_cards.drawing.sizes import BLOCK_FONT_SIZE, Sizes
 
 _INK = "var(--md-default-fg-color, #222)"
@@ -33,23 +34,27 @@ _SHIFT = {0: 0.0, -1: 0.22, 1: -0.38}  # of subscripts and superscripts, relativ
 _SMALL = 0.72
 
 
-def render_svg(scene: Scene, grid: Grid, sizes: Sizes, *, title: str, description: str) -> str:
-    """Render a scene as one element without empty lines."""
+def render_svg(scene: Scene, grid: Grid, sizes: Sizes, *, title: str, description: str, rows: Iterable[int]) -> str:
+    """Render a scene as one element without empty lines.
+
+    Each element has the indices of its lines of the equation in `data-lines`, and the whole has in `data-rows` the
+    number of rows of each line, so that a page can find the elements of a line.
+    """
     parts = [
-        _opening(scene.view),
+        _opening(scene.view, rows),
         f"<title>{escape(title)}</title>",
         f"<desc>{escape(description)}</desc>",
         _rectangle(scene.cell, 16, f"fill:{_SURFACE};stroke:{_EDGE};stroke-width:1.5"),
         *_lines(scene.lines),
         *_blocks(scene, grid, sizes),
-        *(_mark(mark, at) for mark, at in scene.signs),
+        *(_mark(sign) for sign in scene.signs),
         *_labels(scene.labels),
         "</svg>",
     ]
     return "\n".join(parts)
 
 
-def _opening(view: Area) -> str:
+def _opening(view: Area, rows: Iterable[int]) -> str:
     width, height = view.right - view.left, view.bottom - view.top
     shown = min(width * _SCALE, _WIDEST)
     # visible overflow: fallback fonts are wider than those that the labels were measured for
@@ -57,27 +62,38 @@ def _opening(view: Area) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rnnkit-step" role="img" viewBox="{box}" '
         f'width="{shown:.0f}" height="{shown * height / width:.0f}" overflow="visible" '
-        f'style="min-width:{shown * _NARROWEST:.0f}px">'
+        f'style="min-width:{shown * _NARROWEST:.0f}px" data-rows="{_list(rows)}">'
     )
+
+
+def _list(numbers: Iterable[int]) -> str:
+    return " ".join(map(str, numbers))
+
+
+def _data(lines: Lines) -> str:
+    return f'data-lines="{_list(sorted(lines))}"'
 
 
 def _lines(lines: Iterable[Line]) -> Iterator[str]:
     """The wires; joined ones come first, so that colored ones are drawn over them."""
     for line in sorted(lines, key=lambda line: line.role is not Role.OTHER):
         color = _COLORS[line.role]
-        d = "".join(_rounded(path, line.forks) for path in line.paths)
         width = 2.2 if line.role is Role.STATE else 1.8
-        yield f'<g class="rnnkit-step-wire"><path d="{d}" style="fill:none;stroke:{color};stroke-width:{width}"/>'
-        heads = "".join(_head(at, side) for at, side in line.heads)
-        forks = "".join(f'<circle cx="{_number(x)}" cy="{_number(y)}" r="{_FORK}"/>' for x, y in line.forks)
-        yield f'<g style="fill:{color}"><path d="{heads}"/>{forks}</g></g>' if heads else "</g>"
+        yield f'<g class="rnnkit-step-wire" style="fill:none;stroke:{color};stroke-width:{width}">'
+        yield from (f'<path {_data(each.lines)} d="{_rounded(each.path, line.forks)}"/>' for each in line.strokes)
+        yield f'<g style="fill:{color};stroke:none">'
+        yield from (f'<path {_data(each.lines)} d="{_head(*each.head)}"/>' for each in line.strokes if each.head)
+        for (x, y), found in line.forks.items():
+            yield f'<circle {_data(found)} cx="{_number(x)}" cy="{_number(y)}" r="{_FORK}"/>'
+        yield "</g></g>"
 
 
 def _blocks(scene: Scene, grid: Grid, sizes: Sizes) -> Iterator[str]:
     for number, area in scene.areas.items():
         block = grid.blocks[number]
         is_layer = block.shape is Shape.BOX
-        yield f'<g class="rnnkit-step-block"><title>{escape(node_text(grid.graph, block.node))}</title>'
+        yield f'<g class="rnnkit-step-block" {_data(grid.graph.lines[block.node])}>'
+        yield f"<title>{escape(node_text(grid.graph, block.node))}</title>"
         color = _COLORS[Role.LAYER if is_layer else Role.OTHER]
         radius = 6.0 if is_layer else (area.bottom - area.top) / 2
         yield _rectangle(area, radius, f"fill:{_PAPER}")
@@ -105,16 +121,19 @@ def _sign(at: XY, *, is_sum: bool, size: float) -> str:
     return f"M{_pair((x - askew, y - askew))}l{2 * askew:g} {2 * askew:g}m0-{2 * askew:g}l-{2 * askew:g} {2 * askew:g}"
 
 
-def _mark(mark: Mark, at: XY) -> str:
+def _mark(sign: Sign) -> str:
     """A small plus or cross on the edge of a box."""
-    circle = f'<circle cx="{_number(at[0])}" cy="{_number(at[1])}" r="{_number(SIGN_RADIUS)}"/>'
-    sign = f'<path d="{_sign(at, is_sum=mark is Mark.ADDED, size=0.6)}"/>'
+    x, y = sign.at
+    circle = f'<circle cx="{_number(x)}" cy="{_number(y)}" r="{_number(SIGN_RADIUS)}"/>'
+    path = f'<path d="{_sign(sign.at, is_sum=sign.mark is Mark.ADDED, size=0.6)}"/>'
     style = f"fill:{_PAPER};stroke:{_COLORS[Role.LAYER]};stroke-width:1.5"
-    return f'<g class="rnnkit-step-sign" style="{style}">{circle}{sign}</g>'
+    return f'<g class="rnnkit-step-sign" {_data(sign.lines)} style="{style}">{circle}{path}</g>'
 
 
 def _labels(labels: Iterable[Label]) -> Iterator[str]:
-    return (_text(each.text, each.at, each.size, each.anchor, _COLORS[each.role]) for each in labels)
+    for each in labels:
+        text = _text(each.text, each.at, each.size, each.anchor, _COLORS[each.role])
+        yield text.replace("<text", f"<text {_data(each.lines)}", 1)
 
 
 def _text(text: Text, at: XY, size: float, anchor: str, color: str) -> str:
@@ -148,7 +167,7 @@ def _head(at: XY, side: Side) -> str:
     return "M" + "L".join(f"{_number(x)} {_number(y)}" for x, y in corners) + "Z"
 
 
-def _rounded(path: tuple[XY, ...], forks: tuple[XY, ...]) -> str:
+def _rounded(path: tuple[XY, ...], forks: Container[XY]) -> str:
     """A path with rounded corners, but sharp ones at forks."""
     d = f"M{_pair(path[0])}"
     for before, corner, after in zip(path, path[1:], path[2:], strict=False):

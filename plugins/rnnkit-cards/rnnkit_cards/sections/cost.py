@@ -6,22 +6,24 @@ from pydantic import ValidationError
 
 from rnnkit import ModelSummary, RecurrentSpec, RnnkitError, summarize_spec
 from rnnkit_cards.card_context import CardContext
-from rnnkit_cards.markdown import table
+from rnnkit_cards.markdown import collapsed, table
 from rnnkit_cards.measurements import Measurements, Speed, Timing
 
 _SIZES = {"input_size": 64, "hidden_size": 128, "num_layers": 1}
 
 
 def speed(measurements: Measurements) -> str:
-    """Times at each shape relative to torch's LSTM, with the date and the machine."""
+    """Times at each shape relative to torch's LSTM, and collapsed: the sizes, the method, the date and the machine."""
     rows = [[_shape(each), _ratio(each.forward), _ratio(each.training)] for each in measurements.speed]
-    intro = (
-        "Time relative to `torch.nn.LSTM` of the same sizes; lower is faster. CPU time on one thread, the two "
-        "interleaved in one run, the median of the five shortest times of each; differences of a few percent are "
-        "noise. The ratios are those of torch's CPU kernels, and differ on a GPU."
+    intro = "CPU time on one thread relative to `torch.nn.LSTM` of the same sizes; lower is faster."
+    method = (
+        "The two are interleaved in one run, and the median of the five shortest times of each counts; differences of "
+        "a few percent are noise. The ratios are those of torch's CPU kernels, and differ on a GPU."
     )
     times = table(["shape", "forward", "training"], rows, right=(1, 2))
-    return "\n\n".join(["## Speed", intro, times, measured_on(measurements)])
+    sizes = "\n".join(f"- {each.shape}: {_sizes(each)}" for each in measurements.speed)
+    how = collapsed("Sizes, method and machine", f"{sizes}\n\n{method}\n\n{measured_on(measurements)}")
+    return f"## Speed\n\n{intro}\n\n{times}\n\n{how}"
 
 
 def measured_on(measurements: Measurements) -> str:
@@ -63,8 +65,11 @@ def layer_summary(card: CardContext) -> ModelSummary | str:
 
 
 def _shape(each: Speed) -> str:
-    sizes = ", ".join(f"`{name}` {size}" for name, size in each.sizes.items())
-    return f"**{each.shape}**: {sizes}"
+    return f"**{each.shape}**<br>batch {each.sizes['batch']}, {each.sizes['time']:,} steps"
+
+
+def _sizes(each: Speed) -> str:
+    return ", ".join(f"`{name}` {size}" for name, size in each.sizes.items())
 
 
 def _ratio(timing: Timing) -> str:

@@ -8,7 +8,7 @@ from textwrap import dedent
 
 from rnnkit.equation import UnreadableEquationError
 from rnnkit_cards.card_context import CardContext
-from rnnkit_cards.drawing import draw_step
+from rnnkit_cards.drawing import Drawing, draw_step
 from rnnkit_cards.links import Links
 from rnnkit_cards.markdown import code, collapsed, figure, side_by_side, table
 from rnnkit_cards.symbols import SymbolRow, symbol_rows
@@ -22,25 +22,31 @@ def equation(card: CardContext, links: Links) -> str:
         return f"## Equation\n\n{_no_equation(card, links)}"
     latex = f"$$\n{_aligned(card.record.equation)}\n$$"
     drawing = _drawing(card)
-    shown = side_by_side(latex, drawing) if drawing else latex
-    return "\n\n".join(["## Equation", shown, collapsed("Symbols, shapes and parameters", _explained(card))])
+    shown = side_by_side(latex, _figure(card, drawing, links)) if drawing else latex
+    return "\n\n".join(["## Equation", shown, collapsed("Symbols, shapes and parameters", _explained(card, drawing))])
 
 
-def _drawing(card: CardContext) -> str:
-    """A drawing of one step; empty if the equation cannot be drawn."""
+def _drawing(card: CardContext) -> Drawing | None:
+    """A drawing of one step; None if the equation cannot be drawn."""
     try:
-        drawing = draw_step(card.record.equation, title=f"One step of {card.name}")
+        return draw_step(card.record.equation, title=f"One step of {card.name}")
     except UnreadableEquationError:
-        return ""
-    caption = f"One step of <code>{escape(card.name)}</code>, drawn from the equation. {drawing.legend}"
-    return figure(drawing.svg, caption)
+        return None
 
 
-def _explained(card: CardContext) -> str:
+def _figure(card: CardContext, drawing: Drawing, links: Links) -> str:
+    # the script that highlights lines is part of rnnkit's site only
+    hint = " Point at a line of the equation to highlight it." if links.base is not None else ""
+    return figure(drawing.svg, f"One step of <code>{escape(card.name)}</code>.{hint}")
+
+
+def _explained(card: CardContext, drawing: Drawing | None) -> str:
     rows = symbol_rows(card)
     parts = [_symbols(rows)]
     if any(row.parameter for row in rows):
         parts.append(f"Shapes are those of the first layer; its parameters are in {code(_module_path(card))}.")
+    if drawing:
+        parts.append(f"In the drawing, {drawing.legend[0].lower()}{drawing.legend[1:]}")
     return "\n\n".join(parts)
 
 
