@@ -59,4 +59,14 @@ def _front_matter(card: CardContext, links: Links) -> str:
     description = f"The kind {card.name}: its equation, options, shapes and speed. {card.record.summary}"
     # the stylesheet, for a page of its width, is part of rnnkit's site only
     style = [f"styles: [{STYLE}]", "hide: [toc]"] if links.base is not None else []
-    return "\n".join(["---", f"description: {json.dumps(description, ensure_ascii=False)}", *style, "---"])
+    lines = [f"description: {_quoted(description)}", *style, f"tags: {_quoted(_tags(card))}"]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _tags(card: CardContext) -> list[str]:
+    """The name and the keywords of the kind, which the search of Material for MkDocs weighs more than text."""
+    return [card.record.name, *card.record.keywords]
+
+
+def _quoted(value: str | list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False)
