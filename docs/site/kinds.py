@@ -25,22 +25,6 @@ from rnnkit_cards import (
     save_measurements,
 )
 
-# other names of kinds, for the search
-TAGS = {
-    "cfc": ["closed-form continuous time", "irregular time series"],
-    "esn": ["echo state network", "reservoir computing"],
-    "exprnn": ["orthogonal RNN", "unitary RNN"],
-    "gated_deltanet": ["DeltaNet"],
-    "gla": ["linear attention", "RetNet", "HGRN2"],
-    "lmu": ["Legendre memory unit"],
-    "mgu": ["minimal gated unit"],
-    "rglru": ["Griffin", "RecurrentGemma", "Hawk"],
-    "rhn": ["recurrent highway network"],
-    "s5": ["state space model"],
-    "selective_ssm": ["Mamba", "S6", "state space model"],
-    "slstm": ["xLSTM"],
-    "xlstm_matrix": ["xLSTM", "mLSTM"],
-}
 REPEATED = ("Options", "Example", "Shapes", "Capabilities", "Speed", "Parameters", "Learning curve")
 FOLDER = Path(__file__).parents[1] / "kinds"
 # the card links to the page of the plugin, which no other project has
@@ -52,19 +36,17 @@ def pages(folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
     """Yield each page and its text; the kinds must be installed, as in `example_installed`."""
     measured = {kind: load_measurements(measurements_path(folder, kind)) for kind in ENTRIES}
     for kind, measurements in measured.items():
-        short = kind.rpartition("/")[2]
         card = card_text(kind, measurements, links=links_for(FOLDER))
-        yield card_path(folder, kind), _for_search(card, [short, *TAGS.get(short, [])]).replace(OF_EXAMPLE, LINKED)
+        yield card_path(folder, kind), _for_search(card).replace(OF_EXAMPLE, LINKED)
     yield folder / "index.md", index_text(measured)
     yield folder / "gallery.md", gallery_text(measured)
 
 
-def _for_search(card: str, tags: list[str]) -> str:
-    """Return a card with tags, and without the sections that say the same on every card."""
+def _for_search(card: str) -> str:
+    """Return a card whose sections that say the same on every card are excluded from the search."""
     for section in REPEATED:
         card = card.replace(f"\n## {section}\n", f"\n## {section} {{ data-search-exclude }}\n")
-    card = card.replace('<details markdown="1">', '<details markdown="1" data-search-exclude>')
-    return card.replace("\n---\n", f"\ntags: [{', '.join(tags)}]\n---\n", 1)
+    return card.replace('<details markdown="1">', '<details markdown="1" data-search-exclude>')
 
 
 def take_measurements(kinds: Iterable[str], folder: Path = FOLDER) -> None:

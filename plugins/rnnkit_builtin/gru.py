@@ -29,6 +29,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
     register(
         Kind(
             name="gru",
+            keywords=("gated recurrent unit",),
             builder=GRUBackbone,
             options=InitOptions,
             features=hidden_features,

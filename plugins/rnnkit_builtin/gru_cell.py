@@ -64,6 +64,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             GRUCell,
             name="gru_cell",
             summary="Gated recurrent unit as a stack of cells, with every option that stacks of cells have.",
+            keywords=["gated recurrent unit"],
             equation=GRU_STEP,
             meanings=GRU_MEANINGS,
             family="gated",

@@ -97,6 +97,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
     register(
         Kind(
             name="lstm",
+            keywords=("long short-term memory",),
             builder=LSTMBackbone,
             options=LSTMOptions,
             check=_check_spec,

@@ -82,6 +82,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             LSTMCell,
             name="lstm_cell",
             summary="Long short-term memory as a stack of cells, with every option that stacks of cells have.",
+            keywords=["long short-term memory"],
             equation=LSTM_STEP,
             meanings=LSTM_MEANINGS,
             family="gated",

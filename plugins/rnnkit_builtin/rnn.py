@@ -38,6 +38,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
     register(
         Kind(
             name="rnn",
+            keywords=("Elman network", "vanilla RNN"),
             builder=RNNBackbone,
             options=RNNOptions,
             features=hidden_features,

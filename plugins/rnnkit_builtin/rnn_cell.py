@@ -79,6 +79,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
         cell_kind(
             RNNCell,
             name="rnn_cell",
+            keywords=["Elman network"],
             options=RNNCellOptions,
             summary="Elman's recurrent network as a stack of cells, with every option that stacks of cells have.",
             equation=ELMAN_STEP,

@@ -62,6 +62,8 @@ class Kind:
         builder: builds a backbone from a spec.
         options: the class of the fields that only this kind has; `Options` itself if there are none.
         summary: one sentence.
+        keywords: its other names, and related terms, by which readers search for it, such as
+            `("minimal gated unit",)`. A spec does not accept them; for a name that it accepts, register a `KindAlias`.
         equation: the update of one step in LaTeX, which the code computes; empty if none is given.
         meanings: what the symbols of the equation mean: from LaTeX to a phrase that begins in lower case. `x_t`, the
             parts of the state, weights, biases and functions such as tanh need none.
@@ -85,6 +87,7 @@ class Kind:
     builder: Builder
     options: type[Options] = Options
     summary: str
+    keywords: tuple[str, ...] = ()
     equation: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict, hash=False)
     papers: tuple[Paper, ...] = ()

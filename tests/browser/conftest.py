@@ -7,9 +7,10 @@ if a request fails or goes to another host. `site.address("kinds/lstm.html")` is
 import pytest
 
 from tests.browser.built_site import FOLDER, built_site, is_published, prefix_of
+from tests.browser.searching import COUNT
 from tests.browser.serving import serving
 from tests.browser.summary import PROPERTY, lines, of_visit, visits_in
-from tests.browser.visit import NO_INDEX, PATIENCE, Recorder, View, a_browser
+from tests.browser.visit import NO_INDEX, PATIENCE, Recorder, View, a_browser, opened
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -65,3 +66,13 @@ def tab(browser, site, view, scripts):
     yield context.new_page()
     context.close()
     assert recorder.noted == []
+
+
+@pytest.fixture(scope="session")
+def searching(browser, site):
+    """A tab that is used for one search after another."""
+    tab = browser.new_context().new_page()
+    tab.add_init_script(COUNT)
+    opened(tab, site.address())
+    yield tab
+    tab.context.close()

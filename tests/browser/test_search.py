@@ -6,10 +6,11 @@ import pytest
 
 from rnnkit import errors, hookspecs, list_kinds
 from tests.browser.built_site import ON_DISK
+from tests.browser.forum_queries import FORUM_QUERIES
 from tests.browser.queries import QUERIES
-from tests.browser.visit import WIDTHS, View, opened, settled
+from tests.browser.searching import RESULT, found_by
+from tests.browser.visit import WIDTHS, View, opened
 
-FIRST = 3
 KINDS = [*list_kinds(), "nbrc"]
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "rnnkit_spec")]
 ERRORS = [name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)]
@@ -19,52 +20,10 @@ PLACES = {
     **dict.fromkeys(ERRORS, "reference/errors.html"),
 }
 
-# Counts questions and answers of the search's worker: what is shown may still be the answer to an earlier question.
-COUNT = """
-window.asked = window.answered = 0
-window.Worker = class extends Worker {
-  constructor(...where) {
-    super(...where)
-    this.addEventListener("message", ({ data }) => { window.answered += data.type === 3 })
-  }
-  postMessage(message, ...more) {
-    window.asked += message.type === 2
-    super.postMessage(message, ...more)
-  }
-}
-"""
-ANSWERED = "before => asked > before && asked === answered"
-BOX = "[data-md-component=search-query]"
-RESULT = ".md-search-result__item > a:first-child"
-
 
 @pytest.fixture
 def scripts():
     return []
-
-
-@pytest.fixture(scope="module")
-def searching(browser, site):
-    """A tab that is used for one question after another."""
-    tab = browser.new_context().new_page()
-    tab.add_init_script(COUNT)
-    opened(tab, site.address())
-    yield tab
-    tab.context.close()
-
-
-def found_by(tab, site, query):
-    """The pages among the first results for what is typed into the search box."""
-    tab.keyboard.press("/")
-    tab.locator(BOX).select_text()
-    before = tab.evaluate("asked")
-    tab.keyboard.type(query)
-    tab.wait_for_function(ANSWERED, arg=before)
-    settled(tab)
-    assert tab.locator(BOX).input_value() == query
-    links = tab.locator(RESULT).evaluate_all("links => links.map(link => link.origin + link.pathname)")
-    tab.keyboard.press("Escape")
-    return [link.removeprefix(site.address()) for link in links][:FIRST]
 
 
 def test_there_is_something_to_find():
@@ -78,18 +37,32 @@ def test_a_name_leads_to_the_page_that_documents_it(searching, site, name):
     assert PLACES[name] in found_by(searching, site, name)
 
 
-def test_queries_of_readers_lead_to_a_page_that_answers_them(searching, site):
+@pytest.mark.parametrize(("queries", "number"), [(QUERIES, 100), (FORUM_QUERIES, 60)], ids=["words", "forums"])
+def test_queries_of_readers_lead_to_a_page_that_answers_them(searching, site, queries, number):
     """At least nine of ten: the order depends on all pages, so that a new page may displace another."""
-    assert len(QUERIES) >= 100
-    found = {query: found_by(searching, site, query) for query in QUERIES}
-    missed = {query: pages for query, pages in found.items() if not {*pages} & {*QUERIES[query]}}
-    assert len(missed) <= len(QUERIES) // 10, missed
+    assert len(queries) >= number
+    found = {query: found_by(searching, site, query) for query in queries}
+    missed = {query: pages for query, pages in found.items() if not {*pages} & {*queries[query]}}
+    assert len(missed) <= len(queries) // 10, missed
 
 
-@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("query", QUERIES | FORUM_QUERIES)
 def test_pages_of_queries_exist(query):
-    assert QUERIES[query]
-    assert all((ON_DISK / page).exists() for page in QUERIES[query])
+    pages = (QUERIES | FORUM_QUERIES)[query]
+    assert pages
+    assert all((ON_DISK / page).exists() for page in pages)
+
+
+def test_no_query_is_in_both_sets():
+    assert not {*QUERIES} & {*FORUM_QUERIES}
+
+
+def test_words_that_stand_on_every_page_do_not_change_what_is_found(searching, site):
+    assert found_by(searching, site, "how to use the padding_idx") == found_by(searching, site, "padding_idx")
+
+
+def test_a_single_word_is_searched_even_if_it_stands_on_every_page(searching, site):
+    assert found_by(searching, site, "is")
 
 
 def test_a_word_that_is_nowhere_is_not_found(searching, site):

@@ -39,7 +39,8 @@ def site(tmp_path_factory):
     """The site as `make docs` builds it: strictly, so that a warning is an error."""
     site = tmp_path_factory.mktemp("site")
     run(sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", site)
-    run(sys.executable, "-m", "docs.site.llms", site)
+    for module in ("docs.site.llms", "docs.site.notebooks"):
+        run(sys.executable, "-m", module, site, "--base", LOCAL)
     return site
 
 

@@ -148,6 +148,9 @@ RECORDS = {
     "closing_bracket": ({"equation": r"h_t &= \tanh(W x_t))"}, "the equation is not complete: `)` after"),
     "other_bracket": ({"equation": r"h_t &= \tanh([W x_t)"}, "`]` is missing before `)`"),
     "no_operand": ({"equation": r"h_t &= W x_t +"}, "the end of the line after"),
+    "keywords_in_a_string": ({"keywords": "Mamba"}, "each keyword must be two or more characters on one line"),
+    "spaces_around_a_keyword": ({"keywords": ["S6", " Mamba"]}, "but one is ' Mamba'"),
+    "no_string_as_keyword": ({"keywords": [6]}, "but one is 6"),
     "no_title": ({"papers": (PAPER._replace(title=""),)}, "the title of the paper must be a nonempty string"),
     "no_authors": (
         {"papers": (PAPER._replace(authors=None),)},

@@ -62,6 +62,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             NBRCCell,
             name="nbrc",
             summary="Each unit can become bistable, and then holds one bit for any number of steps.",
+            keywords=["neuromodulated bistable recurrent cell"],
             equation=r"""
                 a_t &= 1 + \tanh(W_{ia} x_t + b_a + W_{ha} h_{t-1}) \\
                 c_t &= \sigma(W_{ic} x_t + b_c + W_{hc} h_{t-1}) \\

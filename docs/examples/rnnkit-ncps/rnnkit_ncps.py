@@ -145,6 +145,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             LTCCell,
             name="ltc",
             summary="Neurons with input-dependent time constants, for irregular time series and small controllers.",
+            keywords=["liquid time-constant network"],
             family="continuous",
             papers=[HASANI, LECHNER],
             options=LTCOptions,

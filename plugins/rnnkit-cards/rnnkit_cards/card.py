@@ -57,7 +57,16 @@ def card_text(kind: str, measurements: Measurements, *, links: Links = NO_LINKS)
 
 def _front_matter(card: CardContext, links: Links) -> str:
     description = f"The kind {card.name}: its equation, options, shapes and speed. {card.record.summary}"
-    lines = [f"description: {json.dumps(description, ensure_ascii=False)}"]
+    lines = [f"description: {_quoted(description)}", f"tags: {_quoted(_tags(card))}"]
     if links.base is not None:  # the stylesheets and scripts are part of rnnkit's site only
         lines += [f"styles: [{', '.join(STYLES)}]", f"scripts: [{', '.join(SCRIPTS)}]", "hide: [toc]"]
     return "\n".join(["---", *lines, "---"])
+
+
+def _tags(card: CardContext) -> list[str]:
+    """The name and the keywords of the kind, which the search of Material for MkDocs weighs more than text."""
+    return [card.record.name, *card.record.keywords]
+
+
+def _quoted(value: str | list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False)

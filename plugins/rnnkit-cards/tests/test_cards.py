@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
@@ -632,7 +633,7 @@ def test_symbols_of_heads_have_the_shapes_of_one_head():
     assert shapes["w_f",] == ("`(input_size,)`", r"weights of \(x_t\)")
 
 
-def test_card_shows_papers_family_differences_and_checks_that_do_not_apply():
+def test_card_shows_keywords_papers_family_differences_and_checks_that_do_not_apply():
     papers = [
         Paper("The first", "Ann Lee", 2001, "https://arxiv.org/abs/2001.00001", contribution="the cell"),
         Paper("The second", "Bo Ray et al.", 2002, "https://doi.org/10.1000/two", contribution="the gate"),
@@ -644,11 +645,14 @@ def test_card_shows_papers_family_differences_and_checks_that_do_not_apply():
         papers=papers,
         notes=["Here it has no bias."],
         family="odd",
+        keywords=["minimal cell", "Ann's cell"],
         inapplicable_checks={"loss_decreases": "It is not trained."},
     )
     with register_kind(record):
         page = card_text("noted", measure("noted", **QUICK))
     assert "- **Family:** odd\n" in page
+    assert "- **Keywords:** minimal cell, Ann's cell\n" in page
+    assert yaml.safe_load(page.split("---\n")[1])["tags"] == ["noted", "minimal cell", "Ann's cell"]
     assert "[Lee, 2001](https://arxiv.org/abs/2001.00001) (the cell); [Ray et al., 2002]" in page
     assert section(page, "Differences from the papers").strip() == "- Here it has no bias."
     assert "- `loss_decreases`: It is not trained." in section(page, "Capabilities")

@@ -130,6 +130,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             CfCCell,
             name="cfc",
             summary="A state that moves from one target to another with the time between steps, for irregular series.",
+            keywords=["closed-form continuous-time network", "liquid neural network", "irregular time series"],
             family="continuous",
             equation=r"""
                 s_t &= W_x x_t + W_h h_{t-1} + b \\

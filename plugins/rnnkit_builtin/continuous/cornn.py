@@ -127,6 +127,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             CoRNNCell,
             name="cornn",
             summary="Coupled oscillators, whose gradients neither vanish nor explode at a small step size.",
+            keywords=["coupled oscillatory RNN"],
             family="continuous",
             equation=r"""
                 z_t &= z_{t-1} + \Delta t (\tanh(V x_t + W h_{t-1} + \mathcal{W} z_{t-1} + b)

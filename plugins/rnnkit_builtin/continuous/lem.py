@@ -111,6 +111,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             LEMCell,
             name="lem",
             summary="Two coupled states with learned time scales, for long sequences with slow and fast parts.",
+            keywords=["long expressive memory"],
             family="continuous",
             equation=r"""
                 \delta_t &= \Delta t \, \sigma(W_{i1} x_t + W_{h1} h_{t-1} + b_1) \\

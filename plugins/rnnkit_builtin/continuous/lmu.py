@@ -171,6 +171,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             LMUCell,
             name="lmu",
             summary="A memory of the last `theta` steps as Legendre polynomials, which h reads.",
+            keywords=["Legendre memory unit"],
             family="continuous",
             equation=r"""
                 u_t &= E_x x_t + E_h h_{t-1} + E_m m_{t-1} \\

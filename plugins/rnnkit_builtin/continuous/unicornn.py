@@ -129,6 +129,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             UnICORNNCell,
             name="unicornn",
             summary="Undamped oscillators, each reading only itself, for sequences of ten thousands of steps.",
+            keywords=["undamped independent controlled oscillatory RNN"],
             family="continuous",
             equation=r"""
                 z_t &= z_{t-1} - \Delta t \, \sigma(c) \odot

@@ -63,6 +63,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             CFNCell,
             name="cfn",
             summary="A gated network with simple dynamics: without input, its state always decays to zero.",
+            keywords=["chaos-free network"],
             family="gated",
             equation=r"""
                 \theta_t &= \sigma(W_{i\theta} x_t + W_{h\theta} h_{t-1} + b_\theta) \\

@@ -69,6 +69,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             JANETCell,
             name="janet",
             summary="An LSTM with a forget gate alone, half as many parameters, and longer memory.",
+            keywords=["just another network"],
             family="gated",
             equation=r"""
                 s_t &= W_{if} x_t + W_{hf} h_{t-1} + b_f \\

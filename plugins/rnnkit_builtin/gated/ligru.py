@@ -109,6 +109,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             LiGRUCell,
             name="ligru",
             summary="A GRU with one gate and ReLU, for speech recognition.",
+            keywords=["light GRU"],
             family="gated",
             equation=r"""
                 z_t &= \sigma(a_z \odot \mathrm{LN}(W_{iz} x_t) + W_{hz} h_{t-1} + b_z) \\

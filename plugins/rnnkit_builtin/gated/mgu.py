@@ -122,6 +122,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             MGUCell,
             name="mgu",
             summary="A GRU with a single gate, which selects both what to read of the state and what to replace.",
+            keywords=["minimal gated unit"],
             family="gated",
             equation=r"""
                 f_t &= \sigma(W_{if} x_t + W_{hf} h_{t-1} + b_f) \\

@@ -83,6 +83,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             RANCell,
             name="ran",
             summary="An LSTM without nonlinearity in its memory, which is a weighted sum of the inputs.",
+            keywords=["recurrent additive network"],
             family="gated",
             equation=r"""
                 n_t &= W_{in} x_t \\

@@ -93,6 +93,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             RHNCell,
             name="rhn",
             summary="A recurrent network that is several highway layers deep in each step, for language models.",
+            keywords=["recurrent highway network"],
             family="gated",
             equation=r"""
                 s_t^{(0)} &= h_{t-1} \\

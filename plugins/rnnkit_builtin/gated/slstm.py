@@ -158,6 +158,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             SLSTMCell,
             name="slstm",
             summary="An LSTM with exponential gates that can revise what it stored, from the xLSTM.",
+            keywords=["xLSTM"],
             family="gated",
             equation=r"""
                 \tilde{i}_t &= W_{ii} x_t + W_{hi} h_{t-1} + b_i \\

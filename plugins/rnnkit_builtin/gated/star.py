@@ -65,6 +65,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             STARCell,
             name="star",
             summary="A network with one gate and few parameters, for stacks of many layers.",
+            keywords=["stackable recurrent cell"],
             family="gated",
             equation=r"""
                 z_t &= \tanh(W_{iz} x_t + b_z) \\

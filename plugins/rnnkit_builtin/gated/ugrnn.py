@@ -48,6 +48,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             UGRNNCell,
             name="ugrnn",
             summary="A recurrent network with one gate, simpler than a GRU and nearly as easy to train.",
+            keywords=["update gate RNN"],
             family="gated",
             equation=r"""
                 c_t &= \tanh(W_{ic} x_t + W_{hc} h_{t-1} + b_c) \\

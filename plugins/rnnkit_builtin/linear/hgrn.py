@@ -113,6 +113,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             HGRNCell,
             name="hgrn",
             summary="A gated linear recurrence whose forget gates have lower bounds: higher layers remember longer.",
+            keywords=["hierarchically gated recurrent network"],
             family="linear",
             equation=r"""
                 f_t &= \gamma + (1 - \gamma) \odot \sigma(W_{if} x_t + b_f) \\

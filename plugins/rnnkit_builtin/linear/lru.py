@@ -118,6 +118,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             LRUCell,
             name="lru",
             summary="The linear recurrent unit: slow and fast rotations of its state, for long sequences.",
+            keywords=["linear recurrent unit"],
             family="linear",
             equation=r"""
                 \lambda &= \exp(-\exp(\nu) + i \exp(\theta)) \\

@@ -84,6 +84,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             QRNNCell,
             name="qrnn",
             summary="Gates from a convolution of the last inputs, so that it runs in parallel over time.",
+            keywords=["quasi-recurrent neural network"],
             family="linear",
             equation=r"""
                 z_t &= \tanh(\mathrm{conv}_z(x_t, \mathrm{tail}_{t-1})) \\

@@ -116,6 +116,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             RGLRUCell,
             name="rglru",
             summary="The gated linear recurrence of Griffin, which keeps what it reads over thousands of steps.",
+            keywords=["real-gated linear recurrent unit", "Griffin", "RecurrentGemma", "Hawk"],
             family="linear",
             equation=r"""
                 u_t &= W_u x_t \\

@@ -183,6 +183,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             S5Cell,
             name="s5",
             summary="A state space model, whose slow and fast oscillations remember long sequences of signals.",
+            keywords=["state space model"],
             family="linear",
             equation=r"""
                 s_t &= \bar{\Lambda} \odot (\mathrm{re}_{t-1} + i\, \mathrm{im}_{t-1}) + \bar{B} x_t \\

@@ -279,6 +279,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             SelectiveSSMCell,
             name="selective_ssm",
             summary="The selective state space model of Mamba, which chooses by its input what to keep.",
+            keywords=["Mamba", "S6", "state space model"],
             family="linear",
             equation=INPUT + SCAN,
             meanings={

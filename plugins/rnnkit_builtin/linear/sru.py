@@ -149,6 +149,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             SRUCell,
             name="sru",
             summary="A light recurrent unit with a highway connection, whose matrices read the input alone.",
+            keywords=["simple recurrent unit"],
             family="linear",
             equation=r"""
                 n_t &= W_n x_t \\

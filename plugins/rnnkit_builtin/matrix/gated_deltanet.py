@@ -293,6 +293,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             GatedDeltaNetCell,
             name="gated_deltanet",
             summary="Linear attention that replaces what a key holds instead of adding to it.",
+            keywords=["DeltaNet"],
             family="matrix",
             equation=ATTENTION + DELTA_RULE,
             meanings={

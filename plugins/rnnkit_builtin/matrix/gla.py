@@ -215,6 +215,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             GLACell,
             name="gla",
             summary="Gated linear attention: a large memory that is addressed by keys and forgets by features.",
+            keywords=["linear attention", "RetNet", "HGRN2"],
             family="matrix",
             equation=r"""
                 q_t &= \mathrm{query}(W_q x_t) \\

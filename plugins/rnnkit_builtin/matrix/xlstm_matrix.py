@@ -174,6 +174,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             XLSTMMatrixCell,
             name="xlstm_matrix",
             summary="The mLSTM of xLSTM: an LSTM with a matrix as memory, which runs in parallel over time.",
+            keywords=["xLSTM", "mLSTM"],
             family="matrix",
             equation=r"""
                 q_t &= W_q x_t + b_q \\

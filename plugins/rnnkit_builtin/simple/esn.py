@@ -123,6 +123,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             ESNCell,
             name="esn",
             summary="An echo state network: random weights that are not trained, and a readout fitted in one step.",
+            keywords=["echo state network", "reservoir computing"],
             family="simple",
             equation=r"h_t = (1 - a) h_{t-1} + a \tanh(W_{in} x_t + W h_{t-1} + b)",
             meanings={

@@ -116,6 +116,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             ExpRNNCell,
             name="exprnn",
             summary="An RNN with an orthogonal matrix, whose state keeps its length, for copying over long gaps.",
+            keywords=["orthogonal RNN", "unitary RNN"],
             family="simple",
             equation=r"""
                 Q &= \mathrm{expm}(A - A^\top) \\

@@ -100,6 +100,7 @@ def register_kinds(register: Callable[[Kind], None]) -> None:
             IndRNNCell,
             name="indrnn",
             summary="A simple RNN whose features read only themselves, for deep stacks and sequences of 1,000 steps.",
+            keywords=["independently recurrent neural network"],
             family="simple",
             equation=r"h_t = \phi(W x_t + u \odot h_{t-1} + b)",
             meanings={r"\phi": "ReLU, or tanh with `nonlinearity`", "u": "recurrent weights, one for each feature"},

@@ -96,6 +96,7 @@ def register_kind(
     *,
     options: type[Options] = ...,
     summary: str = ...,
+    keywords: tuple[str, ...] = ...,
     equation: str = ...,
     papers: tuple[Paper, ...] = ...,
     notes: tuple[str, ...] = ...,

@@ -33,6 +33,7 @@ def cell_kind(
     *,
     name: str,
     summary: str,
+    keywords: Sequence[str] = (),
     equation: str = "",
     meanings: Mapping[str, str] | None = None,
     papers: Sequence[Paper] = (),
@@ -57,6 +58,7 @@ def cell_kind(
             without problems and returns the class of the cells of each layer, from the bottom up.
         name: the kind's name, equal to the name of the plugin's entry point.
         summary: one sentence.
+        keywords: other names and related terms by which readers search for it, as in `Kind`.
         equation: the update of one step in LaTeX; must be equal to the cell's `step`.
         meanings: the meanings of the symbols, as in `Kind`; None: there is nothing to explain.
         papers: the publications on which the cell is based, the main one first.
@@ -88,6 +90,7 @@ def cell_kind(
         builder=build,
         options=options,
         summary=summary,
+        keywords=tuple(keywords),
         equation=equation,
         meanings=meanings or {},
         papers=tuple(papers),

@@ -75,6 +75,7 @@ def _facts(name: str) -> dict[str, Any]:
         "version": candidate.version,
         "notices": [as_text(each) for each in (catalog.alias_message(name), catalog.deprecation(name)) if each],
         "summary": as_text(kind.summary),
+        "keywords": [as_text(name) for name in kind.keywords],
         "equation": dedent(as_text(kind.equation)).strip(),
         "family": as_text(kind.family),
         "papers": _papers(kind),
@@ -133,6 +134,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
 def _origin(facts: dict[str, Any]) -> list[str]:
     sizes = "one for all layers, or one for each layer" if facts["sizes_per_layer"] else "one for all layers"
     lines = [f"Provided by: {facts['distribution']} {facts['version']}"]
+    lines += [f"Keywords: {', '.join(facts['keywords'])}"] if facts["keywords"] else []
     lines += [f"Family: {facts['family']}"] if facts["family"] else []
     lines += [_cited(paper) for paper in facts["papers"]]
     lines.append(f"Hidden sizes: {sizes}")

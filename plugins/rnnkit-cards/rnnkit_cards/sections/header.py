@@ -13,6 +13,7 @@ from rnnkit_cards.measurements import Measurements
 def header(card: CardContext, measurements: Measurements, links: Links) -> str:
     """The title, the summary, and a list of facts."""
     facts = {
+        "Keywords": ", ".join(card.record.keywords),
         "Provided by": _provider(card),
         "Family": card.record.family,
         "Paper" if len(card.record.papers) == 1 else "Papers": _papers(card),

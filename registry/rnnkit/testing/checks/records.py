@@ -81,7 +81,8 @@ def record_is_complete(context: CheckContext) -> None:
     A field is missing, or the LaTeX of the equation is not in a raw string, r"...".
     """
     record = context.kind.record
-    texts = [*_summary_problems(record.summary), *_equation_problems(record.equation)]
+    keywords = _keyword_problems(record.keywords)
+    texts = [*_summary_problems(record.summary), *keywords, *_equation_problems(record.equation)]
     papers = [problem for paper in record.papers for problem in _paper_problems(paper)]
     problems = [*texts, *papers, *_note_problems(record.notes), *_option_problems(record)]
     context.assert_true(not problems, "; ".join(problems))
@@ -100,6 +101,15 @@ def _summary_problems(summary: Any) -> Iterator[str]:
         "be one sentence, but is": _SECOND_SENTENCE.search(summary),
     }
     yield from (f"the summary must {rule} {summary!r}" for rule, broken in rules.items() if broken)
+
+
+def _keyword_problems(keywords: Any) -> Iterator[str]:
+    if not isinstance(keywords, tuple):
+        yield f"keywords must be a tuple of strings, but is {keywords!r}"
+        return
+    for word in keywords:  # of one character, if a string was given instead of a sequence
+        if not isinstance(word, str) or len(word) < 2 or word != " ".join(word.split()):
+            yield f"each keyword must be two or more characters on one line, without outer spaces, but one is {word!r}"
 
 
 def _equation_problems(equation: str) -> Iterator[str]:

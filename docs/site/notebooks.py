@@ -1,0 +1,130 @@
+"""Writes the tutorials as Jupyter notebooks: `python -m docs.site.notebooks build/site`, after `docs.site.llms`.
+
+Beside each `tutorials/NAME.html` it writes `tutorials/NAME.ipynb`, from the Markdown of the page. The pages link to the
+notebooks, and to Colab, which opens those of the branch on GitHub that `docs.site.deploy` writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from docs.site.llms import LINK
+from docs.site.versions_branch import NAME
+
+ROOT = Path(__file__).parents[2]
+TUTORIALS = ("digits", "variable_lengths", "streaming", "truncated_bptt")  # write_a_plugin is typed into a shell
+COLAB = "https://colab.research.google.com/github"
+INSTALL = '%pip install -q "rnnkit[cli,examples]"'
+# a block of code, and the text block that may follow it at once: what it prints
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"# ([\w-]+\.\w+)\n")
+COMMAND = re.compile(r"^\$ (.*)\n", re.MULTILINE)
+NOTE = re.compile(r'^!!! \w+ "(.*)"\n((?:\n|    .*\n)*)', re.MULTILINE)
+
+
+def write(site: Path, base: str) -> None:
+    """Write the notebooks of a site.
+
+    Args:
+        site: the folder of the site, with the Markdown of its pages.
+        base: the address of the site, to which links of the notebooks lead.
+    """
+    for name in TUTORIALS:
+        page = site / "tutorials" / f"{name}.md"
+        address = urljoin(base, f"tutorials/{name}.html")
+        nbformat.write(notebook(page.read_text(encoding="utf-8"), address), page.with_suffix(".ipynb"))
+
+
+def notebook(text: str, address: str) -> nbformat.NotebookNode:
+    """Return a page as a notebook that installs rnnkit first, with the output that the page shows.
+
+    Args:
+        text: the page, as self-contained Markdown.
+        address: the address of the page.
+    """
+    source = f"From [the documentation of rnnkit]({address})."
+    cells = [new_markdown_cell(source), new_code_cell(INSTALL, metadata={"tags": ["install"]}), *_cells(text, address)]
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"  # nbformat's own are random, and would change with each build
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    made = new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+    nbformat.validate(made)
+    return made
+
+
+def colab_address(repository: str, version: str) -> str:
+    """Return the address at which Colab opens the notebooks of a version; empty if it is not on GitHub."""
+    parts = urlsplit(repository)
+    if parts.netloc != "github.com":
+        return ""
+    return f"{COLAB}/{parts.path.strip('/').removesuffix('.git')}/blob/{NAME}/{version}/"
+
+
+def _cells(text: str, address: str) -> Iterator[nbformat.NotebookNode]:
+    end = 0
+    for block in BLOCK.finditer(text):
+        yield from _prose(text[end : block.start()], address)
+        language, code, shown = block.groups()
+        yield from [_python(code, shown)] if language == "python" else _commands(code)
+        end = block.end()
+    yield from _prose(text[end:], address)
+
+
+def _python(code: str, shown: str | None) -> nbformat.NotebookNode:
+    if file := FILE.match(code):
+        return new_code_cell(f"%%writefile {file[1]}\n{code}".rstrip())
+    return new_code_cell(code.rstrip(), outputs=_printed(shown))
+
+
+def _commands(block: str) -> Iterator[nbformat.NotebookNode]:
+    _, *parts = COMMAND.split(block)
+    for command, shown in zip(parts[::2], parts[1::2], strict=True):
+        yield new_code_cell(f"!{command}", outputs=_printed(shown))
+
+
+def _printed(shown: str | None) -> list[nbformat.NotebookNode]:
+    return [new_output("stream", name="stdout", text=shown)] if shown else []
+
+
+def _prose(text: str, address: str) -> Iterator[nbformat.NotebookNode]:
+    if text.strip():
+        yield new_markdown_cell(_with_links(NOTE.sub(_quoted, text), address).strip())
+
+
+def _quoted(note: re.Match[str]) -> str:
+    """Return an admonition, which notebooks do not have, as a quotation."""
+    title, body = note.groups()
+    lines = [line.removeprefix("    ") for line in body.strip("\n").splitlines()]
+    return "\n".join(f"> {line}".rstrip() for line in [f"**{title}**", "", *lines]) + "\n\n"
+
+
+def _with_links(text: str, address: str) -> str:
+    """Return a text whose links lead to pages of the site."""
+
+    def link(found: re.Match[str]) -> str:
+        target = found["address"]
+        if target is None or urlsplit(target).scheme:
+            return found[0]
+        return urljoin(address, re.sub(r"\.md(?=$|#)", ".html", target))
+
+    return LINK.sub(link, text)
+
+
+def main() -> None:
+    """Write the notebooks of the site that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("site", type=Path)
+    parser.add_argument("--base", required=True, help="the address under which the site will be found")
+    given = parser.parse_args()
+    write(given.site, given.base)
+
+
+if __name__ == "__main__":
+    main()
