@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(str(path.parent) for path in (ROOT / "docs/examples").glob("*/pyproject.toml"))
 KINDS = """
+from importlib.metadata import distribution
 print(*(each.name for each in distribution({!r}).entry_points if each.group == "rnnkit"))
 """
 
