@@ -11,7 +11,8 @@ PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
 PYTEST_OPTIONS := --numprocesses auto --maxprocesses 8 --dist worksteal
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-.PHONY: demo test test-slow test-all test-tools bench lint types format docs docs-serve docs-test docs-zensical docs-screenshots wheels
+.PHONY: demo test test-slow test-all test-tools bench lint types mypy pyright format
+.PHONY: docs docs-serve docs-publish docs-browser docs-test docs-zensical docs-screenshots wheels
 
 demo: $(READY)
 	$(BIN)/python docs/examples/digits.py
@@ -20,8 +21,9 @@ demo: $(READY)
 test: $(READY)
 	$(PYTEST) tests -m "not slow" $(COVERAGE)
 
+# SITE is the folder of a site that `make docs` has just built, which saves building another one to test.
 test-slow: $(READY)
-	$(PYTEST) -m slow
+	DOCS_BUILT_SITE=$(SITE) $(PYTEST) -m slow
 
 test-all: $(READY)
 	$(PYTEST)
@@ -40,8 +42,12 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.language
 
-types: $(READY)
+types: mypy pyright
+
+mypy: $(READY)
 	$(BIN)/mypy
+
+pyright: $(READY)
 	$(BIN)/pyright
 
 format: $(READY)
@@ -58,11 +64,16 @@ docs: $(READY)
 docs-serve: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
-# Of the site as it is published. OPTIONS go to pytest.
-docs-test: docs
+docs-publish: $(READY)
 	$(BIN)/python -m docs.site.published
+
+# Of the sites that docs and docs-publish have built. OPTIONS go to pytest.
+docs-browser: $(READY)
 	$(BIN)/python -m docs.site.chromium
 	$(PYTEST) tests/browser $(OPTIONS)
+
+docs-test: docs docs-publish
+	$(MAKE) docs-browser
 
 # Material for MkDocs ends in May 2027: what its successor makes of the same settings
 docs-zensical: $(READY)
