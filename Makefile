@@ -17,8 +17,9 @@ PORTABLE = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest $(PYTEST_OPTIONS) -m "not
   $(addprefix tests/,catalog cells equation files model plan specs)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-.PHONY: demo test test-slow test-all test-tools bench lint types format docs docs-serve docs-test docs-zensical docs-screenshots wheels
-.PHONY: dist test-dist test-lowest test-newest test-plugins test-random test-load audit lock
+.PHONY: demo test test-slow test-all test-tools test-lowest test-newest test-plugins test-random test-load bench
+.PHONY: lint types mypy pyright format docs docs-serve docs-publish docs-browser docs-test docs-zensical docs-screenshots
+.PHONY: dist test-dist wheels audit lock
 
 demo: $(READY)
 	$(BIN)/python docs/examples/digits.py
@@ -27,8 +28,9 @@ demo: $(READY)
 test: $(READY)
 	$(PYTEST) tests -m "not slow" $(COVERAGE)
 
+# SITE is the folder of a site that `make docs` has just built, which saves building another one to test.
 test-slow: $(READY)
-	$(PYTEST) -m slow
+	DOCS_BUILT_SITE=$(SITE) $(PYTEST) -m slow
 
 test-all: $(READY)
 	$(PYTEST)
@@ -47,8 +49,12 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.language
 
-types: $(READY)
+types: mypy pyright
+
+mypy: $(READY)
 	$(BIN)/mypy
+
+pyright: $(READY)
 	$(BIN)/pyright
 
 format: $(READY)
@@ -118,11 +124,16 @@ docs: $(READY)
 docs-serve: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
-# Of the site as it is published. OPTIONS go to pytest.
-docs-test: docs
+docs-publish: $(READY)
 	$(BIN)/python -m docs.site.published
+
+# Of the sites that docs and docs-publish have built. OPTIONS go to pytest.
+docs-browser: $(READY)
 	$(BIN)/python -m docs.site.chromium
 	$(PYTEST) tests/browser $(OPTIONS)
+
+docs-test: docs docs-publish
+	$(MAKE) docs-browser
 
 # Material for MkDocs ends in May 2027: what its successor makes of the same settings
 docs-zensical: $(READY)

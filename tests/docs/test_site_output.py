@@ -36,7 +36,9 @@ def run(*arguments, folder=ROOT, **variables):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The site as `make docs` builds it: strictly, so that a warning is an error."""
+    """The site as `make docs` builds it: strictly, so that a warning is an error. `make test-slow` may name it."""
+    if built := os.environ.get("DOCS_BUILT_SITE"):
+        return ROOT / built
     site = tmp_path_factory.mktemp("site")
     run(sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", site)
     for module in ("docs.site.llms", "docs.site.notebooks"):
@@ -269,12 +271,35 @@ def test_llms_full_has_every_page_with_absolute_links(site, markdown):
 # publishing
 
 
+FEW_PAGES = {
+    "index.md": "Start",
+    "kinds/index.md": "Models",
+    "reference/index.md": "Reference",
+    "reference/hooks.md": "Hooks",
+    "cite.md": "Cite",
+    "changelog.md": "Changelog",
+}
+
+
+def keep_few_pages(folder):
+    """Replace the pages of a checkout: the larger part of the time of a build. `make docs-test` publishes them all."""
+    for page in (folder / "docs").rglob("*.md"):
+        page.unlink()
+    for name, title in FEW_PAGES.items():
+        (folder / "docs" / name).write_text(f"# {title}\n", encoding="utf-8")
+    settings = folder / "mkdocs.yml"
+    without_nav, nav, _ = settings.read_text("utf-8").partition("\nnav:\n")
+    listed = "".join(f"  - {name}\n" for name in FEW_PAGES if name != "changelog.md")  # which is in the footer
+    settings.write_text(without_nav + nav + listed, encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A repository with this checkout, from which two versions were published to another one."""
+    """A repository with this checkout, but few pages, from which two versions were published to another one."""
     folder, origin = tmp_path_factory.mktemp("clone") / "clone", tmp_path_factory.mktemp("origin")
     kept_out = (".git", ".venv", "build", "shared", "results", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*kept_out))
+    keep_few_pages(folder)
     person = {
         f"GIT_{role}_{what}": "someone@a.example" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
