@@ -41,6 +41,22 @@ def shared_arguments(spec: RecurrentSpec[Any]) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in names}
 
 
+def new_module(cls: type[nn.RNNBase], **arguments: Any) -> Any:
+    """Return `nn.RNN`, `nn.LSTM` or `nn.GRU`, built in time that is linear in the number of layers.
+
+    Its `__setattr__` compares the name of each parameter with those of all others, which no layer has yet while the
+    constructor sets them.
+    """
+    module = _LINEAR_TIME[cls](**arguments)
+    module.__class__ = cls
+    return module
+
+
+_LINEAR_TIME: dict[type, Any] = {
+    cls: type(cls.__name__, (cls,), {"__setattr__": nn.Module.__setattr__}) for cls in (nn.RNN, nn.GRU, nn.LSTM)
+}
+
+
 class _Link:
     """The link of a backbone to its module. `torch.export` copies the containers of a backbone, but not this object.
 

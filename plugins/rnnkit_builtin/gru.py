@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rnnkit import InitOptions, Kind, RecurrentSpec, hookimpl
 from rnnkit_builtin._equations import CHO, GRU_MEANINGS, GRU_NOTES, GRU_STEP
-from rnnkit_builtin._torch_backbone import TorchBackbone, hidden_features, shared_arguments
+from rnnkit_builtin._torch_backbone import TorchBackbone, hidden_features, new_module, shared_arguments
 
 
 class GRUBackbone(TorchBackbone):
@@ -18,7 +18,7 @@ class GRUBackbone(TorchBackbone):
     def __init__(
         self, spec: RecurrentSpec[InitOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
     ) -> None:
-        super().__init__(spec, nn.GRU(**shared_arguments(spec), device=device, dtype=dtype))
+        super().__init__(spec, new_module(nn.GRU, **shared_arguments(spec), device=device, dtype=dtype))
 
     def symbols(self) -> dict[str, Tensor]:
         return self._symbols("rzn")

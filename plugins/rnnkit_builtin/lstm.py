@@ -14,7 +14,7 @@ from rnnkit import ForgetBiasOptions, Kind, Problem, RecurrentSpec, StepError, c
 from rnnkit_builtin._autocast import cast_for_onednn
 from rnnkit_builtin._equations import GERS, HOCHREITER, LSTM_MEANINGS, LSTM_NOTES, LSTM_STEP
 from rnnkit_builtin._forget_bias import init_chrono_bias, init_forget_bias
-from rnnkit_builtin._torch_backbone import TorchBackbone, shared_arguments
+from rnnkit_builtin._torch_backbone import TorchBackbone, new_module, shared_arguments
 
 
 class LSTMState(NamedTuple):
@@ -41,7 +41,9 @@ class LSTMBackbone(TorchBackbone):
     def __init__(
         self, spec: RecurrentSpec[LSTMOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
     ) -> None:
-        rnn = nn.LSTM(**shared_arguments(spec), proj_size=spec.options.proj_size, device=device, dtype=dtype)
+        rnn = new_module(
+            nn.LSTM, **shared_arguments(spec), proj_size=spec.options.proj_size, device=device, dtype=dtype
+        )
         super().__init__(spec, rnn)
         if spec.options.forget_bias is not None:
             for layer in rnn.all_weights:

@@ -10,7 +10,7 @@ from torch import nn
 
 from rnnkit import InitOptions, Kind, RecurrentSpec, hookimpl
 from rnnkit_builtin._equations import ELMAN, ELMAN_MEANINGS, ELMAN_STEP
-from rnnkit_builtin._torch_backbone import TorchBackbone, hidden_features, shared_arguments
+from rnnkit_builtin._torch_backbone import TorchBackbone, hidden_features, new_module, shared_arguments
 
 
 class RNNOptions(InitOptions):
@@ -26,7 +26,9 @@ class RNNBackbone(TorchBackbone):
     def __init__(
         self, spec: RecurrentSpec[RNNOptions], *, device: torch.device | str | None, dtype: torch.dtype | None
     ) -> None:
-        rnn = nn.RNN(**shared_arguments(spec), nonlinearity=spec.options.nonlinearity, device=device, dtype=dtype)
+        rnn = new_module(
+            nn.RNN, **shared_arguments(spec), nonlinearity=spec.options.nonlinearity, device=device, dtype=dtype
+        )
         super().__init__(spec, rnn)
 
     def symbols(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from matplotlib import image
 from rich.console import Console
 
-from benchmarks import deployed, table
+from benchmarks import deployed, growth, table
 from benchmarks.by_hand import COUNTERPARTS, TORCH, TORCHRECURRENT
 from benchmarks.figures import Figure
 from benchmarks.kinds import RNNKIT, build
@@ -163,3 +163,12 @@ def test_a_mode_that_fails_is_reported_with_its_reason():
     failure, figure = deployed._compare("forward", "gru", "seed", makers, deployed.EAGER, **options)
     assert failure.record()["reason"] == "RuntimeError: no C++ compiler"
     assert (failure.what, figure.what) == ("forward: compiled", "forward: ONNX Runtime")
+
+
+def test_the_growth_of_every_kind_and_function_is_measured(monkeypatch, capsys):
+    monkeypatch.setattr(growth, "LAYERS", (1, 2))
+    growth.main()
+    lines = capsys.readouterr().out.splitlines()
+    names = [f"{kind} {name}" for kind in growth.KINDS for name in ("build", "save", "load", "verify")]
+    assert [line.partition(",")[0] for line in lines] == names
+    assert all(" 1: 1.00, 2: " in line for line in lines)

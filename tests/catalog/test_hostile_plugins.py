@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from rnnkit import Catalog
-from tests.helpers.hostile import ALL, HARMLESS, HOOK, READABLE, Hostile
+from tests.helpers.hostile import ALL, CHANGES, HARMLESS, HOOK, READABLE, Hostile
 from tests.helpers.kinds import BUILT_IN
 from tests.helpers.plugins_on_disk import write_distribution
 
@@ -246,3 +246,54 @@ def test_listing_works_without_strict(tmp_path):
 
 def test_number_of_faulty_plugins():
     assert len(ALL) == len(BY_NAME) > 25
+
+
+# Changes of other packages and of the process, of which nothing can protect the process
+
+changing = pytest.mark.parametrize("hostile", [pytest.param(each, id=each.name) for each in CHANGES])
+
+
+def run_command(folder, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "1000"}
+    command = [sys.executable, "-m", "rnnkit", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+
+
+@changing
+def test_doctor_and_check_name_what_an_import_changes(hostile, tmp_path):
+    folder = hostile.write(tmp_path)
+    facts = json.loads(run_command(folder, "doctor", hostile.distribution, "--json").stdout)
+    [found] = facts["distributions"]
+    assert found["state"] == "broken"
+    problem = f"importing it changes {CHANGES[hostile]}"
+    assert found["problems"][-1] == problem
+    checked = run_command(folder, "check", hostile.kind_names[0])
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert checked.stderr == (
+        f"Error: The plugin {hostile.distribution} can break others: {problem}. "
+        f"To block it, add {hostile.distribution} to RNNKIT_BLOCK_PLUGINS.\n"
+    )
+
+
+@changing
+def test_show_ends_without_a_traceback(hostile, tmp_path):
+    shown = run_command(hostile.write(tmp_path), "show", hostile.kind_names[0])
+    assert "Traceback" not in shown.stderr
+    if shown.returncode:
+        assert hostile.distribution in shown.stderr.splitlines()[-1]
+
+
+def test_changes_that_many_packages_make_are_notes(tmp_path):
+    source = f"import os, warnings\nos.environ['A'] = '1'\nwarnings.simplefilter('ignore')\n{HOOK}register(kind(KIND))"
+    folder = Hostile(name="configures", source=source).write(tmp_path)
+    [found] = json.loads(run_command(folder, "doctor", "hostile-configures", "--json").stdout)["distributions"]
+    assert (found["state"], found["problems"]) == ("ok", [])
+    assert found["notes"] == ["importing it changes the environment, the warning filters"]
+
+
+def test_the_distributions_of_rnnkit_change_nothing(tmp_path):
+    distributions = json.loads(run_command(tmp_path, "doctor", "--json").stdout)["distributions"]
+    assert len(distributions) > 1
+    assert {each["distribution"]: each["problems"] + each["notes"] for each in distributions} == {
+        each["distribution"]: [] for each in distributions
+    }

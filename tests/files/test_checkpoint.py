@@ -1063,3 +1063,18 @@ def test_the_digest_of_every_version_is_verified(version, edit, path):
 def test_a_tied_tensor_of_every_version_is_tied(version):
     rnn = load_model(FOLDER / version / "rnn.safetensors").backbone.rnn
     assert rnn.weight_hh_l0 is rnn.weight_hh_l1
+
+
+class Loading(Shifted):
+    """Computes a value from its parameters when it is loaded."""
+
+    def __init__(self, spec, **factory_kwargs):
+        super().__init__(spec, **factory_kwargs)
+        self.loaded = 0
+        self.register_load_state_dict_post_hook(lambda module, _keys: setattr(module, "loaded", module.loaded + 1))
+
+
+def test_a_module_that_acts_on_loading_does_so(local, path):
+    register_kind("loading")(Loading)
+    save_model(small_model("loading"), path)
+    assert load_model(path).backbone.loaded == 1

@@ -563,3 +563,35 @@ HARMLESS = [
 # `import torch` reads the entry points of every distribution, and fails on its own beside one that cannot be read.
 READABLE = [*IMPORTS, *HOOKS, *RECORDS, *METADATA, *HARMLESS]
 ALL = [*READABLE, *UNREADABLE]
+
+# They harm others, so that they are not in ALL. Each with the changes that `doctor` and `check` name.
+CHANGES = {
+    Hostile(name="changes-builtins", source=f"import builtins\nbuiltins.len = None\n{HOOK}{GOOD}"): "builtins.len",
+    Hostile(
+        name="changes-pydantic",
+        source=f"import pydantic\npydantic.TypeAdapter = pydantic.BaseModel.__init__ = None\n{HOOK}{GOOD}",
+    ): "pydantic.TypeAdapter, pydantic.main.BaseModel.__init__",
+    Hostile(
+        name="changes-pluggy", source=f"import pluggy\npluggy.PluginManager.register = None\n{HOOK}{GOOD}"
+    ): "pluggy._manager.PluginManager.register",
+    Hostile(
+        name="changes-catalog", source=f"import rnnkit.catalog\nrnnkit.catalog.Catalog.get = None\n{HOOK}{GOOD}"
+    ): "rnnkit.catalog.catalog.Catalog.get",
+    Hostile(
+        name="changes-torch",
+        source=(
+            "import torch\ntorch.nn.Linear.forward = None\ntorch.set_default_dtype(torch.float64)\n"
+            f"torch.manual_seed(0)\ntorch.set_num_threads(torch.get_num_threads() + 1)\n{HOOK}{GOOD}"
+        ),
+    ): (
+        "torch.nn.modules.linear.Linear.forward, the default dtype of torch, the random numbers of torch, "
+        "the threads of torch"
+    ),
+    Hostile(
+        name="changes-process",
+        source=(
+            "import json, os, signal, sys\nos.chdir('/')\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+            f"sys.modules['json'] = json.decoder\nsys.excepthook = print\n{HOOK}{GOOD}"
+        ),
+    ): "sys.modules['json'], the exception hook, the signal handlers, the working directory",
+}

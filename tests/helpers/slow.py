@@ -20,6 +20,7 @@ SLOW = {
     "tests/cli/test_terminal.py": "starts the command in terminals",
     "tests/files/test_checkpoint_fuzz.py": "damages thousands of files",
     "tests/files/test_spec_file_fuzz.py": "damages thousands of files",
+    "tests/files/test_linear_time.py": "counts the calls of large models",
     "tests/specs/test_spec_properties.py": "draws thousands of specs",
     "tests/specs/test_unresolved.py::test_others_read*": "draws many options",
     "tests/specs/test_unresolved.py::test_unknown_options_survive*": "draws many options",

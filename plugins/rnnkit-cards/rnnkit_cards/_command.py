@@ -12,6 +12,7 @@ from rnnkit import current_catalog
 from rnnkit.cli.command import CommandError, RnnkitCommand
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
+from rnnkit.cli.output_file import check_output
 
 if TYPE_CHECKING:
     from rnnkit_cards.measurements import Measurements
@@ -64,6 +65,9 @@ def _update(console: Console, kind: str, folder: Path, *, measures: bool, checks
     from rnnkit_cards import card_path, card_text, links_for, measure, measurements_path, save_measurements
     from rnnkit_cards.files import write_text
 
+    if not checks:
+        for written in (card_path(folder, kind), measurements_path(folder, kind)):
+            check_output(written, force=True, folder=folder)
     if measures:
         save_measurements(measure(kind, progress=console.progress), measurements_path(folder, kind))
     path, text = card_path(folder, kind), card_text(kind, _measurements(kind, folder), links=links_for(folder))

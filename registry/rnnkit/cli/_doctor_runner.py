@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -20,10 +20,12 @@ from typing import Any
 
 from rnnkit._messages import short_repr
 from rnnkit.catalog import STRICT
+from rnnkit.catalog.policy import BLOCK
 
 _WORKER = [sys.executable, "-P", "-X", "importtime", "-m", "rnnkit.cli._doctor_worker"]
 _MAX_OUTPUT = 1_000_000  # bytes
 _PROCESSES = 2  # at a time
+CHANGES = "importing it changes "  # the start of a problem, of what the plugin changes
 _POLLING = 0.02  # seconds
 # torch and pydantic search all entry points for their own plugins, unless these variables disable it
 _IGNORE_ENTRY_POINTS = {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
@@ -53,6 +55,17 @@ def examine(distributions: Iterable[str], timeout: float, *, ignore_entry_points
         finally:  # the processes have their own session, so an interrupt from the keyboard does not reach them
             interrupted.set()
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def harmful_changes(distributions: Sequence[str], timeout: float = 60) -> list[str]:
+    """Return a message for each distribution whose import changes other packages or the settings of the process."""
+    found = zip(distributions, examine(distributions, timeout), strict=True)
+    return [
+        f"The plugin {distribution} can break others: {problem}. To block it, add {distribution} to {BLOCK}."
+        for distribution, result in found
+        for problem in result["problems"]
+        if problem.startswith(CHANGES)
+    ]
 
 
 def torch_import_error() -> str:

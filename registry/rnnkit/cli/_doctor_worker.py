@@ -10,21 +10,28 @@ from typing import Any
 
 import rnnkit.catalog.loader  # noqa: F401  # its time and its modules must not count for the plugin
 from rnnkit import PluginError, current_catalog
+from rnnkit._messages import describe_exception
 from rnnkit.catalog import Candidate, candidates_by_distribution
+from rnnkit.cli._import_changes import ImportChanges, describe_changes
 
 
 def load_plugins(distribution: str) -> dict[str, Any]:
-    """Load all that a distribution provides, and return `seconds`, `modules` and `problems`."""
+    """Load all that a distribution provides, and return `seconds`, `modules`, `problems` and `notes`."""
     candidates = candidates_by_distribution()[distribution]
+    changes = ImportChanges()
     modules, start = len(sys.modules), time.perf_counter()
     problems: dict[str, str] = {}
     for candidate in candidates:
-        _load(candidate, problems)
-    return {
-        "seconds": time.perf_counter() - start,
-        "modules": len(sys.modules) - modules,
-        "problems": list(problems.values()),
-    }
+        try:
+            _load(candidate, problems)
+        except Exception as error:  # noqa: BLE001  # the plugin may have replaced anything
+            changes.repair()
+            problems.setdefault("", f"Loading {candidate} raised {describe_exception(error)}.")
+        finally:
+            changes.repair()
+    measured = {"seconds": time.perf_counter() - start, "modules": len(sys.modules) - modules}
+    described = describe_changes(changes.found())
+    return {**measured, "problems": [*problems.values(), *described["problems"]], "notes": described["notes"]}
 
 
 def _load(candidate: Candidate, problems: dict[str, str]) -> None:

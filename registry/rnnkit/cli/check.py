@@ -8,7 +8,10 @@ import shlex
 import click
 
 from rnnkit._messages import escape_control_chars
-from rnnkit.cli.command import RnnkitCommand, json_option
+from rnnkit.catalog import current_catalog
+from rnnkit.catalog.discovery import LOCAL, OWN
+from rnnkit.cli._doctor_runner import harmful_changes
+from rnnkit.cli.command import CommandError, RnnkitCommand, json_option
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
 
@@ -42,12 +45,13 @@ def command(
 ) -> None:
     """Run the conformance checks on a kind.
 
-    Takes some seconds. A check is not applicable (n/a) if KIND lacks the feature that it tests. PATTERN is a part of
-    the name of a check, or a shell pattern. If KIND needs other sizes than those that the checks try, or options that
-    fit the sizes, set them: --spec hidden_size=12 --spec options.height=3 --options "height=2 width=6". The checks test
-    the recurrent network, without an embedding of tokens. A report shows the seed of the sizes that were drawn. Exit
-    status 1: a check failed.
+    Takes some seconds. Ends at once if the import of the plugin changes other packages or settings of the process. A
+    check is not applicable (n/a) if KIND lacks the feature that it tests. PATTERN is a part of the name of a check, or
+    a shell pattern. If KIND needs other sizes than those that the checks try, or options that fit the sizes, set them:
+    --spec hidden_size=12 --spec options.height=3 --options "height=2 width=6". The checks test the recurrent network,
+    without an embedding of tokens. A report shows the seed of the sizes that were drawn. Exit status 1: a check failed.
     """
+    _check_import(kind)
     from rnnkit.files.spec import fields_of
     from rnnkit.testing import check_kind  # imports torch
 
@@ -61,6 +65,14 @@ def command(
     )
     if report.failed:
         raise click.exceptions.Exit(1)
+
+
+def _check_import(kind: str) -> None:
+    """Import the plugin of a third party in a process of its own first: the checks need what it may have broken."""
+    resolution = current_catalog().resolve(kind)
+    chosen = None if resolution.chosen is None else resolution.chosen.distribution
+    if chosen not in (None, OWN, LOCAL) and (problems := harmful_changes([chosen])):
+        raise CommandError("\n".join(problems))
 
 
 def _colored(text: str) -> str:

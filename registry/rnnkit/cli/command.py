@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 import warnings
 from contextlib import redirect_stdout
@@ -12,6 +13,8 @@ import click
 
 from rnnkit import PluginError, RnnkitError, current_catalog
 from rnnkit._messages import describe_exception
+from rnnkit.catalog import candidates_by_distribution
+from rnnkit.catalog.discovery import OWN
 from rnnkit.cli.console import Console
 
 
@@ -27,6 +30,7 @@ class RnnkitCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         ctx.obj = Console()
+        names, modules = dict(vars(builtins)), dict(sys.modules)
         with redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             try:
@@ -36,15 +40,31 @@ class RnnkitCommand(click.Command):
             except (RnnkitError, OSError) as error:
                 raise CommandError(error_text(error)) from error
             except Exception as error:
+                vars(builtins).update(names)  # a plugin may have replaced what an error message needs
+                sys.modules.update(modules)
                 # torch and pydantic read the entry points of all distributions, and fail if those of one are unreadable
                 if problems := current_catalog().problems():
                     raise CommandError(_installation_error(error, problems)) from error
+                if culprits := _culprits():
+                    raise CommandError("\n".join([describe_exception(error), *culprits])) from error
                 raise
 
 
 def _installation_error(error: Exception, problems: list[PluginError]) -> str:
     lines = [describe_exception(error), *map(str, problems), "Run `rnnkit doctor` to check the installation."]
     return "\n".join(lines)
+
+
+def _culprits() -> list[str]:
+    """Return a line for each imported plugin that changes other packages or the settings of the process."""
+    from rnnkit.cli._doctor_runner import harmful_changes
+
+    loaded = {
+        distribution
+        for distribution, candidates in candidates_by_distribution().items()
+        if distribution != OWN and any(each.value.partition(":")[0] in sys.modules for each in candidates)
+    }
+    return harmful_changes(sorted(loaded))
 
 
 def _show_warning(message: Warning | str, *_where: object, **_more: object) -> None:

@@ -12,6 +12,7 @@ import click
 
 from rnnkit.cli.command import CommandError, RnnkitCommand, json_option
 from rnnkit.cli.console import Console
+from rnnkit.cli.output_file import check_output
 
 if TYPE_CHECKING:
     from rnnkit.compare import Comparison, Table, Task
@@ -122,6 +123,7 @@ def command(
     found: Sequence[Task | str] = tasks
     if out is not None:
         require_report()  # before hours of training
+        _check_folder(out)
     if data is not None:
         if target is None or group is None:
             raise click.UsageError("--data needs --target, the column to predict, and --group, that of the sequences.")
@@ -144,6 +146,15 @@ def command(
     if older is not None:
         console.raw("")
         _show(console, result.difference(older))
+
+
+def _check_folder(out: Path) -> None:
+    """Check the files of --out, which are replaced if an earlier comparison wrote them."""
+    results, report = out / "results.json", out / "report.html"
+    check_output(results, force=True)
+    check_output(report, force=True)
+    if report.exists() and not results.exists():
+        raise CommandError(f"{report} already exists, but not of a comparison: choose another folder for --out")
 
 
 def _require_score(result: Comparison) -> None:

@@ -49,7 +49,8 @@ def command(console: Console, *, distribution: str | None, timeout: float, stric
     """Check the installation: load each plugin in its own process.
 
     Shows the problems of each plugin, its load time, how much of that is torch, and how many modules it imports. Names
-    the installed distributions that cannot be read, and those that another version of them hides. All plugins are
+    what a plugin changes in other packages and in the settings of the process, the installed distributions that cannot
+    be read, and those that another version of them hides. All plugins are
     loaded, or those of DISTRIBUTION. A plugin that hangs, prints or exits does no harm.
     """
     hidden = [each for index in current_catalog().indexes.values() for each in index.hidden()]
@@ -122,7 +123,7 @@ def _result(found: dict[str, Any]) -> dict[str, Any]:
         "state": "broken" if found["problems"] else "ok",
         **measured,
         "problems": found["problems"],
-        "notes": [f"it prints while loading: {excerpt!r}"] if printed else [],
+        "notes": [*found.get("notes", []), *([f"it prints while loading: {excerpt!r}"] if printed else [])],
     }
 
 

@@ -12,6 +12,7 @@ import click
 from rnnkit._messages import format_bytes
 from rnnkit.cli.command import RnnkitCommand, file_argument, json_option
 from rnnkit.cli.console import Console
+from rnnkit.cli.output_file import check_output, force_option
 
 _RECURRENT = ("RNN", "GRU", "LSTM", "Scan")
 
@@ -26,6 +27,7 @@ _RECURRENT = ("RNN", "GRU", "LSTM", "Scan")
 @click.option("--opset", type=int, help="Version of the ONNX operators, 18 by default.")
 @click.option("--int8", is_flag=True, help="Quantize the weights of an ONNX file to 8 bits; pays for LSTM only.")
 @click.option("--no-verify", is_flag=True, help="Do not compare the result with the model.")
+@force_option
 @json_option
 @click.pass_obj
 def command(
@@ -40,6 +42,7 @@ def command(
     opset: int | None,
     int8: bool,
     no_verify: bool,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Export a saved model to ONNX or to a program of torch.
@@ -58,6 +61,7 @@ def command(
         raise click.BadParameter("must end in .onnx or .pt2", param_hint="'OUTPUT'")
     if suffix == ".pt2" and (int8 or opset is not None):
         raise click.UsageError("--int8 and --opset are for .onnx files")
+    check_output(output, force=force)
     model = load_model(file, device="cpu")
     with quiet_torch():
         if suffix == ".onnx":

@@ -9,13 +9,14 @@ import click
 from rnnkit.cli.command import RnnkitCommand
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
+from rnnkit.cli.output_file import force_option, write_output
 
 
 @click.command(cls=RnnkitCommand)
 @click.argument("kind", shell_complete=complete_kind)
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; default: stdout.")
 @click.option("--format", "given", type=click.Choice(["yaml", "toml"]), help="Default: from the suffix of --output.")
-@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@force_option
 @click.pass_obj
 def command(console: Console, *, kind: str, output: Path | None, given: str | None, force: bool) -> None:
     """Write a commented spec file.
@@ -31,7 +32,7 @@ def command(console: Console, *, kind: str, output: Path | None, given: str | No
     if output is None:
         console.raw(text)
     else:
-        _write(output, text, force=force)
+        write_output(output, text, force=force)
 
 
 def _format(output: Path | None, given: str | None) -> str:
@@ -43,11 +44,3 @@ def _format(output: Path | None, given: str | None) -> str:
     if given not in {None, found}:
         raise click.UsageError(f"--format {given} conflicts with --output {str(output)!r}")
     return found
-
-
-def _write(output: Path, text: str, *, force: bool) -> None:
-    try:
-        with output.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        raise click.ClickException(f"{output} already exists; use --force to overwrite it") from None

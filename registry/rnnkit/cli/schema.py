@@ -10,13 +10,15 @@ import click
 from rnnkit.cli.command import RnnkitCommand
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
+from rnnkit.cli.output_file import force_option, write_output
 
 
 @click.command(cls=RnnkitCommand)
 @click.argument("kinds", metavar="[KIND]...", nargs=-1, shell_complete=complete_kind)
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; default: stdout.")
+@force_option
 @click.pass_obj
-def command(console: Console, *, kinds: tuple[str, ...], output: Path | None) -> None:
+def command(console: Console, *, kinds: tuple[str, ...], output: Path | None, force: bool) -> None:
     """Write the JSON Schema of spec files.
 
     Editors use it to complete and validate YAML, TOML and JSON. It accepts the given kinds, or all installed ones.
@@ -30,4 +32,4 @@ def command(console: Console, *, kinds: tuple[str, ...], output: Path | None) ->
     if output is None:
         console.json(schema)
     else:
-        output.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+        write_output(output, json.dumps(schema, indent=2) + "\n", force=force)

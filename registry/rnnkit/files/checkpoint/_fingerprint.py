@@ -14,7 +14,7 @@ from rnnkit._messages import describe_exception
 from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
 from rnnkit.files.checkpoint._record import Fingerprint, Number
-from rnnkit.files.checkpoint._state_dict import set_tensor
+from rnnkit.files.checkpoint._state_dict import set_tensors
 from rnnkit.model import RecurrentModel, flatten_with_paths
 
 _BATCH_SIZE, _STEPS = 2, 4
@@ -81,10 +81,10 @@ def _scattered(count: int) -> Tensor:
 
 def _with_tensors(twin: RecurrentModel, model: RecurrentModel, device: torch.device) -> RecurrentModel:
     """Replace the twin's tensors with the model's, without a copy if they are on the device already."""
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        set_tensor(twin, name, nn.Parameter(parameter.detach().to(device), requires_grad=False))
-    for name, buffer in model.named_buffers(remove_duplicate=False):
-        set_tensor(twin, name, buffer.detach().to(device))
+    parameters = model.named_parameters(remove_duplicate=False)
+    buffers = model.named_buffers(remove_duplicate=False)
+    moved = {name: nn.Parameter(each.detach().to(device), requires_grad=False) for name, each in parameters}
+    set_tensors(twin, moved | {name: each.detach().to(device) for name, each in buffers})
     return twin
 
 

@@ -85,13 +85,61 @@ def tie(model: nn.Module, tied: Mapping[str, str]) -> None:
     tensors = model.state_dict(keep_vars=True)
     for name, kept in tied.items():
         if type(tensors[name]) is type(tensors[kept]):  # a parameter cannot take the place of a buffer
-            set_tensor(model, name, tensors[kept])
+            owner, _, attribute = name.rpartition(".")
+            setattr(model.get_submodule(owner), attribute, tensors[kept])
 
 
-def set_tensor(model: nn.Module, name: str, tensor: Tensor) -> None:
-    """Replace a parameter or buffer."""
-    owner, _, attribute = name.rpartition(".")
-    setattr(model.get_submodule(owner), attribute, tensor)
+# Torch's own functions for whole models take time that grows with the square of the number of tensors.
+
+
+def set_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Replace parameters and buffers."""
+    modules = dict(model.named_modules(remove_duplicate=False))
+    recurrent = set[nn.RNNBase]()
+    for name, tensor in tensors.items():
+        path, _, attribute = name.rpartition(".")
+        owner = modules[path]
+        if isinstance(owner, nn.RNNBase):  # whose `__setattr__` searches all names
+            nn.Module.__setattr__(owner, attribute, tensor)
+            recurrent.add(owner)
+        else:
+            setattr(owner, attribute, tensor)
+    for owner in recurrent:
+        owner._init_flat_weights()  # noqa: SLF001  # what its `__setattr__` updates
+
+
+def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors into the parameters and buffers of a module, as `load_state_dict` does.
+
+    Raises:
+        RuntimeError: a module that has its own way to load does not load them.
+    """
+    of_children: dict[str, dict[str, Tensor]] = {name: {} for name in module._modules}  # noqa: SLF001  # fastest
+    own: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        child, _, rest = name.partition(".")
+        if child in of_children:
+            of_children[child][rest] = tensor
+        else:
+            own[name] = tensor
+    targets = {**module._parameters, **module._buffers}  # noqa: SLF001  # likewise
+    if _loads_itself(module) or not own.keys() <= targets.keys():
+        module.load_state_dict(dict(tensors))
+        return
+    for name, tensor in own.items():
+        targets[name].data.copy_(tensor)  # type: ignore[union-attr]  # not None, since it is in the `state_dict`
+    for name, part in of_children.items():
+        if part:
+            load_tensors(module.get_submodule(name), part)
+
+
+def _loads_itself(module: nn.Module) -> bool:
+    cls: Any = type(module)
+    methods = ("load_state_dict", "_load_from_state_dict")
+    hooks: list[Any] = [module._load_state_dict_pre_hooks]  # noqa: SLF001  # torch has no public list
+    if not isinstance(module, RecurrentModel):  # whose hook ties what `assign=True` separates
+        hooks.append(module._load_state_dict_post_hooks)  # noqa: SLF001  # likewise
+    return any(hooks) or any(getattr(cls, name) is not getattr(nn.Module, name) for name in methods)
 
 
 def _sharing_memory(tensors: Mapping[str, Tensor]) -> set[str]:

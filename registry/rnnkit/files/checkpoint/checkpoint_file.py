@@ -24,6 +24,7 @@ from rnnkit.files.checkpoint._state_dict import (
     find_mismatches,
     find_ties,
     find_unstorable,
+    load_tensors,
     meta_model,
     most_common_dtype,
     tensors_to_store,
@@ -242,7 +243,7 @@ def _fill(model: RecurrentModel, tensors: dict[str, Tensor], header: Header) -> 
     for name, tensor in model.state_dict(keep_vars=True).items():
         tensor.data = tensor.data.to(tensors[name].dtype)
     try:
-        model.load_state_dict(tensors)
+        load_tensors(model, tensors)
     except RuntimeError as error:  # a module that does not load its own state_dict
         raise CheckpointError(
             f"{header.path} cannot be loaded into {type(model.backbone).__name__}: {describe_exception(error)}"

@@ -1,0 +1,106 @@
+"""Commands replace no file unless they are asked to, and write through no symbolic link."""
+
+import click
+import pytest
+
+from rnnkit import RecurrentSpec, build_model, save_model
+from rnnkit.cli.group import commands
+from tests.helpers.commands import run
+
+WRITING = {
+    "schema": ("schema", "lstm", "-o", "FOLDER/schema.json"),
+    "init": ("init", "lstm", "-o", "FOLDER/spec.yaml"),
+    "export": ("export", "FOLDER/model.safetensors", "FOLDER/model.pt2"),
+}
+# The other commands, with the reason why they have no --force.
+OTHERS = {
+    "list": "writes nothing",
+    "show": "writes nothing",
+    "why": "writes nothing",
+    "doctor": "writes nothing",
+    "validate": "writes nothing",
+    "summary": "writes nothing",
+    "verify": "writes nothing",
+    "check": "writes nothing",
+    "compare": "replaces the results and the report of an earlier comparison only",
+    "card": "replaces cards",
+    "new-plugin": "creates a folder, which must not exist",
+}
+
+
+@pytest.fixture
+def writing(tmp_path):
+    """Return the arguments of a command that writes, and its file."""
+    save_model(build_model(RecurrentSpec(kind="gru", input_size=2, hidden_size=3)), tmp_path / "model.safetensors")
+
+    def of(name):
+        arguments = [each.replace("FOLDER", str(tmp_path)) for each in WRITING[name]]
+        return arguments, tmp_path / arguments[-1].rpartition("/")[2]
+
+    return of
+
+
+def test_every_command_follows_the_rule():
+    context = click.Context(commands)
+    found = {name: commands.get_command(context, name) for name in commands.list_commands(context)}
+    forced = {name for name, each in found.items() if any("--force" in option.opts for option in each.params)}
+    assert forced == set(WRITING)
+    assert found.keys() == WRITING.keys() | OTHERS.keys()
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_an_existing_file_is_replaced_with_force_only(name, writing):
+    arguments, file = writing(name)
+    file.write_text("mine")
+    refused = run(*arguments)
+    assert refused.exit_code == 1
+    assert f"{file} already exists; use --force to overwrite it" in refused.stderr.replace("\n", " ")
+    assert file.read_text() == "mine"
+    assert run(*arguments, "--force").exit_code == 0
+    assert file.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["to a file", "dangling"])
+@pytest.mark.parametrize("force", [True, False], ids=["force", "plain"])
+@pytest.mark.parametrize("name", WRITING)
+def test_nothing_is_written_through_a_link(name, force, exists, writing, tmp_path):
+    arguments, file = writing(name)
+    target = tmp_path / "elsewhere"
+    if exists:
+        target.write_text("mine")
+    file.symlink_to(target)
+    refused = run(*arguments, *(["--force"] if force else []))
+    assert refused.exit_code == 1
+    assert "is a symbolic link to" in refused.stderr.replace("\n", " ")
+    assert target.exists() == exists
+    assert not exists or target.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["report.html", "results.json"])
+def test_a_comparison_replaces_nothing_else(name, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("mine")
+    (tmp_path / name).symlink_to(other)
+    refused = run("compare", "--kinds", "gru", "--tasks", "adding", "--out", str(tmp_path))
+    assert refused.exit_code == 1
+    assert "is a symbolic link" in refused.stderr.replace("\n", " ")
+    assert other.read_text() == "mine"
+
+
+def test_a_report_without_results_is_not_replaced(tmp_path):
+    (tmp_path / "report.html").write_text("mine")
+    refused = run("compare", "--kinds", "gru", "--tasks", "adding", "--out", str(tmp_path))
+    assert refused.exit_code == 1
+    assert "already exists, but not of a comparison" in refused.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("linked", ["gru.md", "measured"], ids=["a card", "a folder"])
+def test_a_card_does_not_leave_its_folder(linked, tmp_path):
+    folder, outside = tmp_path / "docs", tmp_path / "outside"
+    folder.mkdir()
+    outside.mkdir()
+    (folder / linked).symlink_to(outside if linked == "measured" else outside / "gru.md")
+    refused = run("card", "gru", "--folder", str(folder))
+    assert refused.exit_code == 1
+    assert "symbolic link" in refused.stderr.replace("\n", " ")
+    assert list(outside.iterdir()) == []
