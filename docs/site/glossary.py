@@ -49,7 +49,7 @@ def explanations() -> dict[str, str]:
     entries = {term: _plain(text) for term, text in _ENTRY.findall(PAGE.read_text(encoding="utf-8"))}
     if missing := WITHOUT_TOOLTIP - entries.keys():
         raise ValueError(f"{PAGE.name} does not have {sorted(missing)}: remove them from WITHOUT_TOOLTIP")
-    found = {}
+    found: dict[str, str] = {}
     for entry, text in entries.items():
         if entry not in WITHOUT_TOOLTIP:
             other = _SEE.fullmatch(text)
@@ -81,7 +81,7 @@ def _term_of(text: str) -> str:
     return next(term for term in explanations() if re.fullmatch(f"{_spellings(term)}s?", text))
 
 
-class _Tooltips(Treeprocessor):
+class _Tooltips(Treeprocessor):  # type: ignore[misc]  # Markdown has no types
     def __init__(self, md: Markdown) -> None:
         super().__init__(md)
         self._seen: set[str] = set()
@@ -133,7 +133,7 @@ def _abbreviation(text: str, after: str) -> Element:
     return element
 
 
-class GlossaryExtension(Extension):
+class GlossaryExtension(Extension):  # type: ignore[misc]  # Markdown has no types
     """Adds the tooltips."""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  # Markdown's name
