@@ -122,7 +122,7 @@ docs: $(READY)
 	$(BIN)/python -m docs.site.build
 
 docs-serve: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 docs-publish: $(READY)
 	$(BIN)/python -m docs.site.published
@@ -139,7 +139,7 @@ docs-test: docs docs-publish
 docs-zensical: $(READY)
 	$(PYTHON) -m venv .venv-zensical
 	.venv-zensical/bin/python -m pip install --quiet --constraint constraints.txt zensical mkdocstrings-python
-	DOCS_SITE_DIR=build/zensical .venv-zensical/bin/zensical build --clean --strict
+	PYTHONPATH=. DOCS_SITE_DIR=build/zensical .venv-zensical/bin/zensical build --clean --strict
 	$(BIN)/python -m docs.site.chromium
 	DOCS_SITE_FOLDER=build/zensical $(PYTEST) tests/browser $(OPTIONS)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from docs.site.compare import data_text
 from docs.site.example_plugin import example_installed
 from docs.site.gallery import gallery_text
 from docs.site.kinds_index import ENTRIES, index_text
@@ -27,6 +28,7 @@ from rnnkit_cards import (
 
 REPEATED = ("Options", "Example", "Shapes", "Capabilities", "Speed", "Parameters", "Learning curve")
 FOLDER = Path(__file__).parents[1] / "kinds"
+COMPARED = "assets/javascripts/compare_data.js"
 # the card links to the page of the plugin, which no other project has
 OF_EXAMPLE = "- **Provided by:** `rnnkit-nbrc`\n"
 LINKED = "- **Provided by:** [`rnnkit-nbrc`](../plugins/example.md), the example plugin\n"
@@ -40,6 +42,7 @@ def pages(folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
         yield card_path(folder, kind), _for_search(card).replace(OF_EXAMPLE, LINKED)
     yield folder / "index.md", index_text(measured)
     yield folder / "gallery.md", gallery_text(measured)
+    yield folder.parent / COMPARED, data_text(measured)
 
 
 def _for_search(card: str) -> str:

@@ -111,7 +111,8 @@ kernel for `nn.GRU`. On a GPU the ratios are different again. To choose by cost,
 table, which do not depend on kernels.
 
 The [leaderboard](leaderboard.md) shows what each kind learns on six tasks, and [Speed of each kind](speed.md) how long
-it takes. [Compare kinds](../how_to/compare_kinds.md) measures both on your data.
+it takes. [Compare two kinds](compare.md) shows two of them side by side, and [Compare
+kinds](../how_to/compare_kinds.md) measures them on your data.
 
 All kinds support streaming inference, variable-length sequences, `torch.compile`, and export to ONNX and `torch.export`
 with dynamic batch size and number of steps.
@@ -226,7 +227,7 @@ def _row(card: CardContext, measurements: Measurements) -> Row:
         "forward": _ratio(medium.forward.ratio),
         "training": _ratio(medium.training.ratio),
         "digits": Cell(percent(measurements.learning.accuracies[-1]), measurements.learning.accuracies[-1]),
-        "export": Cell("yes" if _exports(measurements) else "no"),
+        "export": Cell("yes" if exports(measurements) else "no"),
         "paper": _paper(card),
     }
     return Row(_filters(card, measurements), _name(card), cells)
@@ -234,7 +235,7 @@ def _row(card: CardContext, measurements: Measurements) -> Row:
 
 def _filters(card: CardContext, measurements: Measurements) -> dict[str, str]:
     answers = {
-        "export": _exports(measurements),
+        "export": exports(measurements),
         "parallel": card.parallel_over_time,
         "sizes": card.record.sizes_per_layer,
         "kernel": has_torch_kernel(card),
@@ -246,7 +247,8 @@ def _filters(card: CardContext, measurements: Measurements) -> dict[str, str]:
     }
 
 
-def _exports(measurements: Measurements) -> bool:
+def exports(measurements: Measurements) -> bool:
+    """Whether a kind can be exported to ONNX."""
     outcome = measurements.outcome_of("onnx_file_equals_model")
     return outcome is not None and outcome.outcome == "passed"
 

@@ -18,7 +18,7 @@ from torch.utils.data import TensorDataset
 
 from docs.pictures import choose
 from docs.site.example_plugin import example_installed
-from docs.site.kinds import FOLDER, pages
+from docs.site.kinds import COMPARED, FOLDER, pages
 from docs.site.kinds_index import ENTRIES
 from rnnkit import (
     Backbone,
@@ -124,6 +124,10 @@ def table_cells(text):
 @pytest.mark.parametrize("name", [*(f"{name}.md" for name in NAMES), "index.md"])
 def test_page_on_disk_is_up_to_date(rendered, name):
     assert (FOLDER / name).read_text(encoding="utf-8") == rendered[name], "python -m docs.site.kinds"
+
+
+def test_data_of_comparisons_are_up_to_date(rendered):
+    assert (FOLDER.parent / COMPARED).read_text(encoding="utf-8") == rendered["compare_data.js"], "docs.site.kinds"
 
 
 @pytest.mark.usefixtures("_with_example")

@@ -20,7 +20,7 @@ def equation(card: CardContext, links: Links) -> str:
     """The equation of one step, its drawing, and every symbol explained; a note if the kind has no equation."""
     if not card.record.equation.strip():
         return f"## Equation\n\n{_no_equation(card, links)}"
-    latex = f"$$\n{_aligned(card.record.equation)}\n$$"
+    latex = f"$$\n{aligned(card.record.equation)}\n$$"
     drawing = _drawing(card)
     shown = side_by_side(latex, _figure(card, drawing, links)) if drawing else latex
     return "\n\n".join(["## Equation", shown, collapsed("Symbols, shapes and parameters", _explained(card, drawing))])
@@ -50,7 +50,8 @@ def _explained(card: CardContext, drawing: Drawing | None) -> str:
     return "\n\n".join(parts)
 
 
-def _aligned(latex: str) -> str:
+def aligned(latex: str) -> str:
+    """The LaTeX of an equation in an environment that aligns its lines."""
     lines = dedent(latex).strip()
     return lines if _ENVIRONMENT.match(lines) else f"\\begin{{aligned}}\n{lines}\n\\end{{aligned}}"
 

@@ -22,9 +22,17 @@ def header(card: CardContext, measurements: Measurements, links: Links) -> str:
         "Plan": _plan(card, links),
         "Streaming": links.to("how_to/streams.md", streaming_support(measurements)),
         "Hidden size": "one for all layers, or one per layer" if card.record.sizes_per_layer else "one for all layers",
+        "Compare": _comparison(card, links),
     }
     lines = [f"- **{name}:** {fact}" for name, fact in facts.items() if fact]
     return "\n\n".join([f"# {card.name}", card.record.summary, "\n".join(lines)])
+
+
+def _comparison(card: CardContext, links: Links) -> str:
+    """A link to the kind beside `lstm`, or beside `gru`; rnnkit's site alone has such a page."""
+    name = card.name.rpartition("/")[2]
+    other = "gru" if name == "lstm" else "lstm"
+    return "" if links.base is None else links.beside(f"compare.md?a={name}&b={other}", f"with {code(other)}")
 
 
 def _implementation(card: CardContext) -> str:
