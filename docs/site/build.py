@@ -24,7 +24,7 @@ def run(*arguments: str, **variables: str) -> None:
 
 
 def add_generated(site: Path, base: str) -> None:
-    """Add what is made from the pages to a site that MkDocs has built: their Markdown, and notebooks.
+    """Add what is made from the pages to a site that MkDocs has built: their Markdown, notebooks and images.
 
     Args:
         site: the folder of the site.
@@ -32,6 +32,7 @@ def add_generated(site: Path, base: str) -> None:
     """
     for module in ("docs.site.llms", "docs.site.notebooks"):
         run(module, str(site), "--base", base)
+    run("docs.site.social_cards", str(site))
 
 
 def check_links(site: str | Path) -> None:
