@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -46,10 +47,14 @@ def check_links(site: str | Path) -> None:
 
 
 def main() -> None:
-    run("mkdocs", "build", "--strict", "--site-dir", str(SITE))
-    add_generated(SITE, os.environ.get("DOCS_SITE_URL", LOCAL_URL))
-    check_links(SITE)
-    print(f"{len(list(SITE.rglob('*.html')))} pages: {SITE / 'index.html'}")
+    parser = argparse.ArgumentParser(prog="python -m docs.site.build", description=str(__doc__))
+    parser.add_argument("site", nargs="?", type=Path, help="the folder with what another generator made of the pages")
+    site = parser.parse_args().site or SITE
+    if site == SITE:
+        run("mkdocs", "build", "--strict", "--site-dir", str(site))
+    add_generated(site, os.environ.get("DOCS_SITE_URL", LOCAL_URL))
+    check_links(site)
+    print(f"{len(list(site.rglob('*.html')))} pages: {site / 'index.html'}")
 
 
 if __name__ == "__main__":

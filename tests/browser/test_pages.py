@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from docs.site.notebooks import TUTORIALS
-from tests.browser.built_site import CANONICAL, FOLDER, GIVEN, built_site, is_published, pages_of
+from tests.browser.built_site import CANONICAL, FOLDER, built_site, is_published, pages_of
 from tests.browser.visit import VIEWS, Visitor
 
 DESCRIPTION = re.compile(r'<meta name="description" content="([^"]*)"')
@@ -36,7 +36,6 @@ def test_no_two_pages_have_the_same_title_or_description():
         assert [text for text, times in counted.items() if times > 1] == []
 
 
-@pytest.mark.skipif(bool(GIVEN), reason="docs.site.build makes images and notebooks, not the generator of pages")
 def test_each_page_names_its_image():
     pages = [page for page in pages_of(built_site()) if page != "404.html"]
     home = CANONICAL.search((FOLDER / "index.html").read_text(encoding="utf-8"))[1].removesuffix("index.html")
@@ -56,7 +55,6 @@ def test_each_page_names_its_image():
             assert image.size == (1200, 630), path
 
 
-@pytest.mark.skipif(bool(GIVEN), reason="docs.site.build makes images and notebooks, not the generator of pages")
 @pytest.mark.parametrize("name", TUTORIALS)
 def test_a_tutorial_links_to_its_notebook(tab, site, name):
     tab.goto(site.address(f"tutorials/{name}.html"))
