@@ -140,6 +140,7 @@ docs-zensical: $(READY)
 	$(PYTHON) -m venv .venv-zensical
 	.venv-zensical/bin/python -m pip install --quiet --constraint constraints.txt zensical mkdocstrings-python
 	PYTHONPATH=. DOCS_SITE_DIR=build/zensical .venv-zensical/bin/zensical build --clean --strict
+	$(BIN)/python -m docs.site.build build/zensical
 	$(BIN)/python -m docs.site.chromium
 	DOCS_SITE_FOLDER=build/zensical $(PYTEST) tests/browser $(OPTIONS)
 

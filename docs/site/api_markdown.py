@@ -12,6 +12,7 @@ import griffe
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = [ROOT / "registry", ROOT / "plugins"]
+EXTENSIONS = ("readable_api", "torch_inventory")  # as in mkdocs.yml
 WIDTH = 88
 DIRECTIVE = re.compile(r"^::: (?P<name>[\w.]+)\n(?P<options>(?:[ \t]+\S.*\n|[ \t]*\n(?=[ \t]+\S))*)", re.MULTILINE)
 
@@ -36,8 +37,8 @@ def documented(name: str, options: dict[str, Any]) -> str:
 
 @cache
 def _package(name: str) -> griffe.Object | griffe.Alias:
-    extension = griffe.load_extensions(str(ROOT / "docs/site/readable_api.py"))
-    return griffe.load(name, search_paths=PACKAGES, extensions=extension, docstring_parser="google")
+    extensions = griffe.load_extensions(*(str(ROOT / f"docs/site/{each}.py") for each in EXTENSIONS))
+    return griffe.load(name, search_paths=PACKAGES, extensions=extensions, docstring_parser="google")
 
 
 def _object(path: str) -> griffe.Object:

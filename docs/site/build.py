@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -24,7 +25,7 @@ def run(*arguments: str, **variables: str) -> None:
 
 
 def add_generated(site: Path, base: str) -> None:
-    """Add what is made from the pages to a site that MkDocs has built: their Markdown, and notebooks.
+    """Add what is made from the pages to a site that MkDocs has built: their Markdown, notebooks and images.
 
     Args:
         site: the folder of the site.
@@ -32,6 +33,7 @@ def add_generated(site: Path, base: str) -> None:
     """
     for module in ("docs.site.llms", "docs.site.notebooks"):
         run(module, str(site), "--base", base)
+    run("docs.site.social_cards", str(site))
 
 
 def check_links(site: str | Path) -> None:
@@ -45,10 +47,14 @@ def check_links(site: str | Path) -> None:
 
 
 def main() -> None:
-    run("mkdocs", "build", "--strict", "--site-dir", str(SITE))
-    add_generated(SITE, os.environ.get("DOCS_SITE_URL", LOCAL_URL))
-    check_links(SITE)
-    print(f"{len(list(SITE.rglob('*.html')))} pages: {SITE / 'index.html'}")
+    parser = argparse.ArgumentParser(prog="python -m docs.site.build", description=str(__doc__))
+    parser.add_argument("site", nargs="?", type=Path, help="the folder with what another generator made of the pages")
+    site = parser.parse_args().site or SITE
+    if site == SITE:
+        run("mkdocs", "build", "--strict", "--site-dir", str(site))
+    add_generated(site, os.environ.get("DOCS_SITE_URL", LOCAL_URL))
+    check_links(site)
+    print(f"{len(list(site.rglob('*.html')))} pages: {site / 'index.html'}")
 
 
 if __name__ == "__main__":

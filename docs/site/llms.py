@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 from mkdocs.config import load_config
 from mkdocs.config.defaults import MkDocsConfig
 
+from docs.site import torch_inventory
 from docs.site.api_markdown import DIRECTIVE
 from docs.site.page_markdown import AS_IT_IS, front_matter, page_markdown, snippet_reader
 
@@ -62,7 +63,7 @@ def write(site: Path, base: str | None = None, config_file: Path = ROOT / "mkdoc
     """
     config = load_config(str(config_file), site_dir=str(site))
     base = base or str(config.site_url)
-    entries = list(_entries(config))
+    entries = list(entries_of(config))
     pages = dict(zip(entries, _pages(entries, config), strict=True))
     for entry, text in pages.items():
         path = site / entry.target
@@ -73,7 +74,8 @@ def write(site: Path, base: str | None = None, config_file: Path = ROOT / "mkdoc
     (site / "llms-full.txt").write_text("\n\n".join(whole), encoding="utf-8")
 
 
-def _entries(config: MkDocsConfig) -> Iterator[Entry]:
+def entries_of(config: MkDocsConfig) -> Iterator[Entry]:
+    """Yield the pages in the order of the navigation, and those in the footer."""
     for section, title, source in _flat([*(config.nav or []), *IN_THE_FOOTER]):
         said, text = front_matter((Path(config.docs_dir) / source).read_text(encoding="utf-8"))
         heading = HEADING.search(text)
@@ -102,11 +104,11 @@ def _pages(entries: list[Entry], config: MkDocsConfig) -> Iterator[str]:
 
 
 def _address(here: str, places: dict[str, str], name: str) -> str | None:
-    """From a page to the one that documents a name, or what it is a member of."""
+    """From a page to the one that documents a name, or what it is a member of; of a name of torch, to its page."""
     owner = name
     while owner and owner not in places:
         owner = owner.rpartition(".")[0]
-    return f"{relpath(places[owner], dirname(here) or '.')}#{name}" if owner else None
+    return f"{relpath(places[owner], dirname(here) or '.')}#{name}" if owner else torch_inventory.address(name)
 
 
 def _to_index(text: str) -> str:

@@ -7,13 +7,12 @@ notebooks, and to Colab, which opens those of the branch on GitHub that `docs.si
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin, urlsplit
-
-import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from docs.site.llms import LINK
 from docs.site.versions_branch import NAME
@@ -39,24 +38,29 @@ def write(site: Path, base: str) -> None:
     for name in TUTORIALS:
         page = site / "tutorials" / f"{name}.md"
         address = urljoin(base, f"tutorials/{name}.html")
-        nbformat.write(notebook(page.read_text(encoding="utf-8"), address), page.with_suffix(".ipynb"))
+        made = notebook(page.read_text(encoding="utf-8"), address)
+        page.with_suffix(".ipynb").write_text(json.dumps(made, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def notebook(text: str, address: str) -> nbformat.NotebookNode:
+def notebook(text: str, address: str) -> dict[str, Any]:
     """Return a page as a notebook that installs rnnkit first, with the output that the page shows.
 
     Args:
         text: the page, as self-contained Markdown.
         address: the address of the page.
+
+    Returns:
+        The notebook in nbformat 4.5, to be written as JSON.
     """
-    source = f"From [the documentation of rnnkit]({address})."
-    cells = [new_markdown_cell(source), new_code_cell(INSTALL, metadata={"tags": ["install"]}), *_cells(text, address)]
-    for number, cell in enumerate(cells):
-        cell.id = f"cell-{number}"  # nbformat's own are random, and would change with each build
+    source = _markdown(f"From [the documentation of rnnkit]({address}).")
+    cells = [source, _code(INSTALL) | {"metadata": {"tags": ["install"]}}, *_cells(text, address)]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    made = new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
-    nbformat.validate(made)
-    return made
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
+        "cells": [cell | {"id": f"cell-{number}"} for number, cell in enumerate(cells)],
+    }
 
 
 def colab_address(repository: str, version: str) -> str:
@@ -67,7 +71,7 @@ def colab_address(repository: str, version: str) -> str:
     return f"{COLAB}/{parts.path.strip('/').removesuffix('.git')}/blob/{NAME}/{version}/"
 
 
-def _cells(text: str, address: str) -> Iterator[nbformat.NotebookNode]:
+def _cells(text: str, address: str) -> Iterator[dict[str, Any]]:
     end = 0
     for block in BLOCK.finditer(text):
         yield from _prose(text[end : block.start()], address)
@@ -77,25 +81,30 @@ def _cells(text: str, address: str) -> Iterator[nbformat.NotebookNode]:
     yield from _prose(text[end:], address)
 
 
-def _python(code: str, shown: str | None) -> nbformat.NotebookNode:
+def _python(code: str, shown: str | None) -> dict[str, Any]:
     if file := FILE.match(code):
-        return new_code_cell(f"%%writefile {file[1]}\n{code}".rstrip())
-    return new_code_cell(code.rstrip(), outputs=_printed(shown))
+        return _code(f"%%writefile {file[1]}\n{code}".rstrip())
+    return _code(code.rstrip(), shown)
 
 
-def _commands(block: str) -> Iterator[nbformat.NotebookNode]:
+def _commands(block: str) -> Iterator[dict[str, Any]]:
     _, *parts = COMMAND.split(block)
     for command, shown in zip(parts[::2], parts[1::2], strict=True):
-        yield new_code_cell(f"!{command}", outputs=_printed(shown))
+        yield _code(f"!{command}", shown)
 
 
-def _printed(shown: str | None) -> list[nbformat.NotebookNode]:
-    return [new_output("stream", name="stdout", text=shown)] if shown else []
+def _code(source: str, shown: str | None = None) -> dict[str, Any]:
+    outputs = [{"output_type": "stream", "name": "stdout", "text": shown}] if shown else []
+    return {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": outputs, "source": source}
 
 
-def _prose(text: str, address: str) -> Iterator[nbformat.NotebookNode]:
+def _markdown(source: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "metadata": {}, "source": source}
+
+
+def _prose(text: str, address: str) -> Iterator[dict[str, Any]]:
     if text.strip():
-        yield new_markdown_cell(_with_links(NOTE.sub(_quoted, text), address).strip())
+        yield _markdown(_with_links(NOTE.sub(_quoted, text), address).strip())
 
 
 def _quoted(note: re.Match[str]) -> str:

@@ -1,5 +1,9 @@
 """Types into the search box of a page, as a reader does, and reads the first results."""
 
+import re
+
+from playwright.sync_api import expect
+
 from tests.browser.visit import settled
 
 FIRST = 3
@@ -39,3 +43,8 @@ def found_by(tab, site, query):
     links = tab.locator(RESULT).evaluate_all("links => links.map(link => link.origin + link.pathname)")
     tab.keyboard.press("Escape")
     return [link.removeprefix(site.address()) for link in links][:FIRST]
+
+
+def expect_first_result(tab, address):
+    """Wait until the first result is the page at an address; results of a query that is not typed to its end go by."""
+    expect(tab.locator(RESULT).first).to_have_js_property("pathname", re.sub(r"^\w+://[^/]*", "", address))

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.built_site import GIVEN, ON_DISK, built_site, is_published
-from tests.browser.test_search import RESULT
+from tests.browser.searching import expect_first_result
 from tests.browser.visit import VIEWS, WIDTHS, Recorder, opened
 
 PROMPT = "$ "
@@ -93,7 +93,7 @@ def test_the_404_page_works_at_any_address(browser, site, view):
         assert home in (site.address(), site.address("index.html"))
         tab.keyboard.press("/")
         tab.keyboard.type("AmbiguousKindError")
-        assert tab.locator(RESULT).first.evaluate("link => link.href").startswith(site.address("reference/errors.html"))
+        expect_first_result(tab, site.address("reference/errors.html"))
         assert recorder.noted == [("request", missing, "was answered with 404")]
 
 

@@ -8,7 +8,7 @@ from rnnkit import errors, hookspecs, list_kinds
 from tests.browser.built_site import ON_DISK
 from tests.browser.forum_queries import FORUM_QUERIES
 from tests.browser.queries import QUERIES
-from tests.browser.searching import RESULT, found_by
+from tests.browser.searching import expect_first_result, found_by
 from tests.browser.visit import WIDTHS, View, opened
 
 KINDS = [*list_kinds(), "nbrc"]
@@ -74,8 +74,7 @@ def test_the_search_is_used_with_the_keyboard(tab, site, view):
     opened(tab, site.address())
     tab.keyboard.press("/")
     tab.keyboard.type("AmbiguousKindError")
-    tab.locator(RESULT).first.wait_for()
-    assert "reference/errors.html" in tab.locator(RESULT).first.get_attribute("href")
+    expect_first_result(tab, site.address("reference/errors.html"))
     tab.keyboard.press("ArrowDown")
     with tab.expect_navigation():
         tab.keyboard.press("Enter")
@@ -89,5 +88,4 @@ def test_the_search_works_from_disk(browser, view):
         opened(tab, (ON_DISK / "index.html").as_uri())
         tab.keyboard.press("/")
         tab.keyboard.type("AmbiguousKindError")
-        tab.locator(RESULT).first.wait_for()
-        assert tab.locator(RESULT).first.get_attribute("href").startswith((ON_DISK / "reference/errors.html").as_uri())
+        expect_first_result(tab, (ON_DISK / "reference/errors.html").as_uri())

@@ -49,6 +49,11 @@ def test_a_notebook_runs_with_the_shown_output(made, name, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("name", notebooks.TUTORIALS)
+def test_a_notebook_is_valid(made, name):
+    nbformat.validate(made[name], relax_add_props=False)
+
+
+@pytest.mark.parametrize("name", notebooks.TUTORIALS)
 def test_a_notebook_has_all_of_its_page(made, name):
     install, *cells = code_of(made[name])
     blocks = [block for block in blocks_of(DOCS / f"tutorials/{name}.md") if block[0] in ("python", "console")]
@@ -91,5 +96,5 @@ def test_colab_opens_only_what_is_on_github(repository):
 
 def test_an_admonition_becomes_a_quotation():
     page = 'A\n\n!!! warning "Mind `x`"\n\n    One.\n\n    Two.\n\nB\n'
-    [_, _, prose] = notebooks.notebook(page, BASE).cells
-    assert prose.source == "A\n\n> **Mind `x`**\n>\n> One.\n>\n> Two.\n\nB"
+    [_, _, prose] = notebooks.notebook(page, BASE)["cells"]
+    assert prose["source"] == "A\n\n> **Mind `x`**\n>\n> One.\n>\n> Two.\n\nB"

@@ -43,6 +43,7 @@ def site(tmp_path_factory):
     run(sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", site)
     for module in ("docs.site.llms", "docs.site.notebooks"):
         run(sys.executable, "-m", module, site, "--base", LOCAL)
+    run(sys.executable, "-m", "docs.site.social_cards", site)
     return site
 
 
