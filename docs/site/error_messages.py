@@ -27,7 +27,7 @@ MADE_BY = {name: (name, 0) for name in rnnkit.__all__ if name.endswith("Error")}
     "pydantic_error": (VALIDATION, 1),
     "Problem": (VALIDATION, 1),
 }
-DOCUMENTED = {cls for cls, _ in MADE_BY.values()} | {"LockWarning", "DeprecatedKindWarning"}
+DOCUMENTED = {cls for cls, _ in MADE_BY.values()} | {"LockWarning", "WeightWarning", "DeprecatedKindWarning"}
 # calls with the class as an argument: which one it is, and which is the message
 MADE_WITH = {"Resolution": (4, 3), "warn": (1, 0), "warn_user": (1, 0)}
 # functions that return messages to callers which the search does not follow

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         StepError,
         UnknownKindError,
         UnresolvedKindError,
+        WeightWarning,
     )
     from rnnkit.export import ExportReport, export_onnx, export_program
     from rnnkit.files import FileProblem
@@ -162,6 +163,7 @@ __all__ = [
     "UnresolvedKindError",
     "UnresolvedOptions",
     "Verification",
+    "WeightWarning",
     "build_model",
     "cell_kind",
     "chrono_",

@@ -80,5 +80,9 @@ class LockWarning(UserWarning):
     """A file was written with another version of its plugin than the installed one."""
 
 
+class WeightWarning(UserWarning):
+    """A file holds weights that a model cannot compute with: NaN, infinity, or float8."""
+
+
 class DeprecatedKindWarning(FutureWarning):
     """A kind was used by an old name, or is deprecated."""

@@ -128,7 +128,7 @@ def raised_on_the_page(tmp_path_factory):
         patch.syspath_prepend(folder)
         patch.chdir(folder)
         patch.setattr(pages, "printed_by", printed_by)
-        for root in (RnnkitError, LockWarning, rnnkit.DeprecatedKindWarning):
+        for root in (RnnkitError, LockWarning, rnnkit.WeightWarning, rnnkit.DeprecatedKindWarning):
             patch.setattr(root, "__new__", noting, raising=False)
         pages.run_page(ERRORS, folder)
     return recorded

@@ -27,6 +27,7 @@ from rnnkit import (
     LockWarning,
     RecurrentSpec,
     UnresolvedKindError,
+    WeightWarning,
     register_kind,
 )
 from rnnkit.files.checkpoint import read_header, read_spec_data
@@ -183,8 +184,25 @@ def test_special_values_round_trip_bit_by_bit(path):
         model.backbone.rnn.weight_hh_l0[0] = special
         model.backbone.rnn.bias_ih_l0.view(torch.int32)[0] = 0x7FC12345  # not the usual NaN
     save_model(model, path)
-    assert_same_bits(list(load_model(path).state_dict().values()), list(model.state_dict().values()))
-    assert verify_model(path).ok
+    names = "'backbone.rnn.bias_ih_l0' and 'backbone.rnn.weight_hh_l0'"
+    with pytest.warns(WeightWarning, match=f"has weights that are NaN or infinite: {names}.") as caught:
+        loaded = load_model(path)
+    assert [each.filename for each in caught] == [__file__]
+    assert_same_bits(list(loaded.state_dict().values()), list(model.state_dict().values()))
+    with pytest.warns(WeightWarning, match="NaN or infinite") as caught:
+        assert verify_model(path).ok
+    assert [each.filename for each in caught] == [__file__]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16], ids=str)
+def test_a_single_value_that_is_not_finite_is_found(dtype, value, path):
+    model = small_model("lstm_cell", dtype=dtype)
+    with torch.no_grad():
+        model.readout.linear.bias[1] = value
+    save_model(model, path)
+    with pytest.warns(WeightWarning, match=r"infinite: 'readout\.linear\.bias'\."):
+        load_model(path)
 
 
 def test_each_tensor_keeps_its_own_dtype(path):
@@ -202,8 +220,11 @@ def test_a_float8_model_round_trips_without_a_fingerprint(path, dtype):
     """torch can neither initialize nor run it on the CPU."""
     model = small_model("gru", dtype=torch.float32).to(dtype)
     save_model(model, path)
-    assert_same_bits([*load_model(path).state_dict().values()], [*model.state_dict().values()])
-    assert re.match("The model could not run when it was saved: .+", verify_model(path).reason)
+    with pytest.warns(WeightWarning, match=r"in float8, .* Convert the model, .* model\.to\(torch\.bfloat16\)"):
+        loaded = load_model(path)
+    assert_same_bits([*loaded.state_dict().values()], [*model.state_dict().values()])
+    with pytest.warns(WeightWarning, match="in float8"):
+        assert re.match("The model could not run when it was saved: .+", verify_model(path).reason)
 
 
 def test_the_default_dtype_does_not_matter(saved, path, monkeypatch):

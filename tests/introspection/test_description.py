@@ -15,7 +15,7 @@ import pytest
 from pydantic import Field, PlainValidator
 from typing_extensions import TypeAliasType
 
-from rnnkit import Options, PluginError, RecurrentSpec, StackOptions, get_kind
+from rnnkit import InputError, Options, PluginError, RecurrentSpec, StackOptions, UnknownKindError, get_kind
 from rnnkit.introspection import FieldDescription, describe_options, describe_spec
 from tests.helpers.models import small_spec
 
@@ -301,3 +301,15 @@ describe_options(StackOptions), describe_spec()
 sys.exit("torch" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_options_of_a_kind_by_its_name():
+    assert describe_options("gru") == describe_options(get_kind("gru").options)
+    with pytest.raises(UnknownKindError):
+        describe_options("no_such_kind")
+
+
+@pytest.mark.parametrize("value", [3, None, int, object()])
+def test_anything_else_has_no_options(value):
+    with pytest.raises(InputError, match="describe_options takes the name of a kind or its class of options"):
+        describe_options(value)

@@ -70,6 +70,7 @@ PUBLIC = [
     "UnresolvedKindError",
     "UnresolvedOptions",
     "Verification",
+    "WeightWarning",
     "build_model",
     "cell_kind",
     "chrono_",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from rnnkit._messages import MAX_LISTED, did_you_mean, join_names, join_quoted
+from rnnkit._messages import MAX_LISTED, did_you_mean, join_names, join_quoted, short_repr
 from rnnkit.catalog.discovery import KINDS, LOCAL, OWN, Candidate, Category, is_distribution, normalized
 from rnnkit.catalog.policy import ALLOW, BLOCK
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, RnnkitError, UnknownKindError
@@ -151,7 +151,7 @@ def _unknown(asked: str, everything: Sequence[Provider], noun: str) -> str:
             f"`pip install {distribution}`."
         )
     fix = "To use another, install the distribution that provides it."
-    return f"No installed plugin provides the {noun} {asked!r}.{installed} {fix}"
+    return f"No installed plugin provides the {noun} {short_repr(asked)}.{installed} {fix}"
 
 
 def _installed(names: Sequence[str], noun: str) -> str:

@@ -52,10 +52,10 @@ class FileProblem(NamedTuple):
 
 def listing(problems: Iterable[str]) -> str:
     """Format problems one on each line, to follow an introduction; an empty string if there are none."""
-    listed = list(islice(problems, MAX_LISTED + 1))
-    if len(listed) > MAX_LISTED:  # a hostile file may have millions
-        listed[MAX_LISTED] = "and more"
-    return "".join(f"\n  {each}" for each in listed)
+    problems = iter(problems)
+    listed = list(islice(problems, MAX_LISTED))
+    left = sum(1 for _ in problems)  # without keeping them: a hostile file may have millions
+    return "".join(f"\n  {each}" for each in [*listed, *([f"and {left:,} more"] if left else [])])
 
 
 def problem_lines(error: ValidationError) -> list[str]:

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
+from rnnkit._messages import short_repr
+from rnnkit.catalog import get_kind
+from rnnkit.errors import InputError
 from rnnkit.introspection._readable_schema import schema_of
 from rnnkit.introspection._type_text import type_text
 from rnnkit.options import Options
@@ -38,14 +41,27 @@ class FieldDescription(NamedTuple):
 _REQUIRED = "required"
 
 
-def describe_options(cls: type[Options]) -> list[FieldDescription]:
-    """Return the options of a class, in the order of their declaration.
+def describe_options(cls: type[Options] | str) -> list[FieldDescription]:
+    """Return the options of a kind, in the order of their declaration.
 
     The text of an option is the `description` of its `Field`, or the string below it in the source of the class.
 
+    Args:
+        cls: the name of the kind, or its class of options.
+
     Raises:
-        PluginError: the type of a field, defined by the plugin, fails to generate its JSON Schema.
+        InputError: `cls` is neither a name nor a class of options.
+        UnknownKindError, BlockedKindError, AmbiguousKindError: the kind is not available.
+        PluginError: the plugin of the kind is broken, or the type of a field, defined by the plugin, fails to generate
+            its JSON Schema.
     """
+    if isinstance(cls, str):
+        cls = get_kind(cls).options
+    if not hasattr(cls, "__pydantic_fields__"):
+        raise InputError(
+            "describe_options takes the name of a kind or its class of options, such as get_kind('gru').options, "
+            f"not {short_repr(cls)}"
+        )
     schema = schema_of(cls)
     fields = _fields_by_alias(cls)
     return [

@@ -23,7 +23,7 @@ from pydantic_core import ArgsKwargs, PydanticSerializationError, to_json
 from typing_extensions import TypeVar
 
 from rnnkit import _display
-from rnnkit._messages import did_you_mean, join_names
+from rnnkit._messages import did_you_mean, join_names, short_repr
 from rnnkit._one_or_each import one_or_each
 from rnnkit._plain_values import plain_fields
 from rnnkit.catalog import current_catalog
@@ -181,7 +181,7 @@ class RecurrentSpec(Generic[O_co]):
         if isinstance(sizes, tuple) and len(sizes) != num_layers:
             raise pydantic_error(
                 "sizes_of_layers",
-                f"hidden_size={sizes} has one size for each layer, but num_layers={num_layers}: set "
+                f"hidden_size={short_repr(sizes)} has one size for each layer, but num_layers={num_layers}: set "
                 f"num_layers={len(sizes)}, or give as many sizes as there are layers",
             )
         return num_layers

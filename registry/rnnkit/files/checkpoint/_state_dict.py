@@ -19,6 +19,7 @@ from rnnkit.files.checkpoint._format import DTYPES
 from rnnkit.model import RecurrentModel
 from rnnkit.specs import RecurrentSpec
 
+_FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _STORABLE_DTYPES = {getattr(torch, name) for name in DTYPES.values()}
 
 
@@ -158,6 +159,29 @@ def _identity(tensor: Tensor) -> object:
 
 def _storage(tensor: Tensor) -> object:
     return tensor.untyped_storage()._cdata  # noqa: SLF001  # on the meta device all data pointers are 0
+
+
+# After loading
+
+
+def find_float8(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors of 8 bits, in which torch does not compute."""
+    return [name for name, tensor in tensors.items() if tensor.dtype in _FLOAT8]
+
+
+def find_nonfinite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors with a value that is NaN or infinite."""
+    return [name for name, tensor in tensors.items() if not _is_finite(tensor)]
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if tensor.dtype in _FLOAT8:
+        tensor = tensor.to(torch.float32)
+    # One pass without a copy: the extremes of numbers with NaN are NaN.
+    values = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    if not values.is_floating_point() or not values.numel():
+        return True
+    return all(bool(each.isfinite()) for each in values.aminmax())
 
 
 # Whether tensors fit a spec

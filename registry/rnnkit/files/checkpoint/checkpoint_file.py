@@ -15,13 +15,15 @@ from torch import Tensor, nn
 from rnnkit._messages import describe_exception, join_quoted
 from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
-from rnnkit.errors import CheckpointError, LockWarning
+from rnnkit.errors import CheckpointError, LockWarning, WeightWarning
 from rnnkit.files._problems import listing, problem_lines
 from rnnkit.files.checkpoint._fingerprint import fingerprint_of
 from rnnkit.files.checkpoint._format import Header, header_of, read_tensors, write_checkpoint
 from rnnkit.files.checkpoint._record import FORMAT_VERSION, Record
 from rnnkit.files.checkpoint._state_dict import (
+    find_float8,
     find_mismatches,
+    find_nonfinite,
     find_ties,
     find_unstorable,
     load_tensors,
@@ -98,6 +100,7 @@ def load_model(
 
     Warns:
         LockWarning: the plugin of the kind or of the readout has another version than the saved one.
+        WeightWarning: a weight is NaN or infinite, or has a dtype of 8 bits, in which torch does not compute.
     """
     with Path(path).open("rb") as file:
         header = header_of(file, path)
@@ -116,6 +119,9 @@ def verify_model(path: str | os.PathLike[str], *, device: torch.device | str | N
     Raises:
         RnnkitError: the model cannot be loaded, see `load_model`. Drift is not an error.
         OSError: the file cannot be opened.
+
+    Warns:
+        WeightWarning: as from `load_model`. Outputs that are NaN equal those that were saved as NaN.
     """
     with Path(path).open("rb") as file:
         header = header_of(file, path)
@@ -181,7 +187,25 @@ def _load(
     with LocalRandomNumbers():  # all values are replaced
         model = build_model(spec, device=device, dtype=dtype)
     _fill(model, tensors, header)
+    _warn_of_weights(header, tensors)
     return model
+
+
+def _warn_of_weights(header: Header, tensors: dict[str, Tensor]) -> None:
+    if names := find_nonfinite(tensors):
+        warnings.warn(
+            f"{header.path} has weights that are NaN or infinite: {join_quoted(names)}. Its outputs may be so too; use "
+            "a file that was saved before the training diverged",
+            WeightWarning,
+            stacklevel=4,
+        )
+    if names := find_float8(tensors):
+        warnings.warn(
+            f"{header.path} has weights in float8, in which torch does not compute: {join_quoted(names)}. Convert the "
+            "model, for example with model.to(torch.bfloat16)",
+            WeightWarning,
+            stacklevel=4,
+        )
 
 
 def _check_device(header: Header, device: torch.device | str | None) -> None:
