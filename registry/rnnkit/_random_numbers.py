@@ -29,7 +29,7 @@ class LocalRandomNumbers(TorchDispatchMode):
     """
 
     def __init__(self, seed: int = 0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # in torch
         self._seed = seed
         self._generators: dict[torch.device, Generator] = {}
 

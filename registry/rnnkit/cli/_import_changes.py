@@ -52,7 +52,7 @@ class ImportChanges:
     def repair(self) -> None:
         """Give the builtins, which all code needs, their values again, and note which ones had others."""
         found = {**vars(builtins)}
-        vars(builtins).update(self._builtins)
+        builtins.__dict__.update(self._builtins)
         self._repaired |= {f"builtins.{name}" for name in found if found[name] is not self._builtins.get(name)}
 
 

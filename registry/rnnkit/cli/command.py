@@ -40,7 +40,7 @@ class RnnkitCommand(click.Command):
             except (RnnkitError, OSError) as error:
                 raise CommandError(error_text(error)) from error
             except Exception as error:
-                vars(builtins).update(names)  # a plugin may have replaced what an error message needs
+                builtins.__dict__.update(names)  # a plugin may have replaced what an error message needs
                 sys.modules.update(modules)
                 # torch and pydantic read the entry points of all distributions, and fail if those of one are unreadable
                 if problems := current_catalog().problems():
