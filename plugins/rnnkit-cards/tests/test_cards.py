@@ -66,7 +66,7 @@ from tests.helpers.pages import ROOT, run_page
 
 KINDS = [*ENTRIES]
 NAMES = [kind.rpartition("/")[2] for kind in KINDS]
-ABOUT_ALL_KINDS = {"gallery", "index", "leaderboard", "spec_builder", "speed"}  # pages
+ABOUT_ALL_KINDS = {"compare", "gallery", "index", "leaderboard", "spec_builder", "speed"}  # pages
 each_kind = pytest.mark.parametrize("shown", KINDS, ids=NAMES)
 # meanings of symbols that the author did not explain
 UNEXPLAINED = {"", "defined by its line", "gate, between 0 and 1"}
@@ -165,10 +165,11 @@ def test_measurements_round_trip(tmp_path):
 
 @each_kind
 def test_times_on_page_equal_measurements(shown):
-    rows = table_cells(section(on_disk(shown), "Speed"))
-    for row, found in zip(rows, measured(shown)["speed"], strict=True):
+    text = section(on_disk(shown), "Speed")
+    for row, found in zip(table_cells(text), measured(shown)["speed"], strict=True):
         assert row[0].startswith(f"**{found['shape']}**")
-        assert [int(number) for number in re.findall(r"` (\d+)", row[0])] == [*found["sizes"].values()]
+        sizes = ", ".join(f"`{name}` {size}" for name, size in found["sizes"].items())
+        assert f"\n- {found['shape']}: {sizes}\n" in text
         for cell, way in zip(row[1:], ("forward", "training"), strict=True):
             ratio, ours, theirs = map(float, re.findall(r"[\d.]+", cell))
             assert ratio == pytest.approx(found[way]["milliseconds"] / found[way]["lstm_milliseconds"], abs=0.006)
