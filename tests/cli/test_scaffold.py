@@ -230,7 +230,7 @@ def test_plugin_ci_uses_the_python_versions_of_rnnkit(projects):
         yaml.safe_load((folder / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
         for folder in (projects / "z", ROOT)
     )
-    assert theirs["tests"]["strategy"]["matrix"] == ours["ci"]["strategy"]["matrix"]
+    assert theirs["tests"]["strategy"]["matrix"] == ours["all"]["strategy"]["matrix"]
     assert {"with": {"python-version": "${{ matrix.python }}"}}.items() <= theirs["tests"]["steps"][1].items()
 
 

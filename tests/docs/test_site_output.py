@@ -282,6 +282,9 @@ FEW_PAGES = {
 }
 
 
+TOOLTIPS = "  - docs.site.glossary\n"  # which reads a page that is not there
+
+
 def keep_few_pages(folder):
     """Replace the pages of a checkout: the larger part of the time of a build. `make docs-test` publishes them all."""
     for page in (folder / "docs").rglob("*.md"):
@@ -289,7 +292,7 @@ def keep_few_pages(folder):
     for name, title in FEW_PAGES.items():
         (folder / "docs" / name).write_text(f"# {title}\n", encoding="utf-8")
     settings = folder / "mkdocs.yml"
-    without_nav, nav, _ = settings.read_text("utf-8").partition("\nnav:\n")
+    without_nav, nav, _ = settings.read_text("utf-8").replace(TOOLTIPS, "").partition("\nnav:\n")
     listed = "".join(f"  - {name}\n" for name in FEW_PAGES if name != "changelog.md")  # which is in the footer
     settings.write_text(without_nav + nav + listed, encoding="utf-8")
 

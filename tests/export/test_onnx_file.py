@@ -6,12 +6,14 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from torch import nn
 from torch.nn.utils import parametrizations
 
 from docs.site.example_plugin import example_installed
 from rnnkit import Cell, CellState, ExportError, RecurrentSpec, build_model, export_onnx, flatten_state, load_spec
 from rnnkit.export._evaluation import evaluation
 from rnnkit.export._flat_model import WholeSequences
+from rnnkit.export._onnx_exact import TRANSLATIONS
 from rnnkit.export._runtime import onnx_runner
 from rnnkit.export._verification import verify
 from rnnkit.files import read_onnx_metadata
@@ -301,3 +303,24 @@ def test_parametrized_weights_export_as_steps(tmp_path):
     with pytest.raises(ExportError, match="recurrent weights no parametrizations"):
         export_onnx(model, tmp_path / "model.onnx")
     assert export_onnx(model, tmp_path / "model.onnx", native=False).difference < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "function", [torch.expm1, torch.log1p, nn.functional.logsigmoid], ids=lambda each: each.__name__
+)
+def test_translations_are_exact_near_zero(function, dtype):
+    """Those of torch, such as exp(x) - 1, lose all digits there."""
+
+    class Function(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    x = torch.tensor([-50, -1, -1e-3, -1e-6, -1e-8, 0, 1e-9, 1e-7, 1e-3, 0.5, 1, 2, 10, 80], dtype=dtype)
+    x = x[x > -1] if function is torch.log1p else x
+    program = torch.onnx.export(
+        torch.export.export(Function(), (x,)), dynamo=True, custom_translation_table=dict(TRANSLATIONS), verbose=False
+    )
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+    [found] = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found).double(), function(x.double()), rtol=1e-6, atol=1e-30)

@@ -566,7 +566,7 @@ def test_command_writes_and_checks_the_card_of_a_plugin(plugins, tmp_path, monke
     assert run_card(*arguments, "--measure").exit_code == 0
     page = tmp_path / "pages/plain.md"
     text = page.read_text(encoding="utf-8")
-    assert text.splitlines()[4].startswith("# their-cells/plain")
+    assert "# their-cells/plain" in text.splitlines()
     assert "$$" in section(text, "Equation")
     assert "<svg" in section(text, "Equation")
     assert table_cells(section(text, "Capabilities"))

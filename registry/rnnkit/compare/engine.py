@@ -8,8 +8,8 @@ import platform
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing
+from multiprocessing.pool import ThreadPool
 from typing import Any, NamedTuple, Self, TypeVar
 
 from rnnkit._messages import describe_exception, did_you_mean, join_quoted, short_repr
@@ -151,15 +151,16 @@ def _attempts(pool: Pool, sent: Mapping[int, tuple[Any, ...]]) -> Generator[tupl
                 f"rnnkit {__version__} installed on each worker?"
             )
 
-    threads = ThreadPoolExecutor(min(pool.size, len(sent)))  # one call at a time for each process
+    # One call at a time for each process. When Python exits, it does not wait for these threads, as it would for those
+    # of `concurrent.futures`: a call whose process was killed may never return.
+    threads = ThreadPool(min(pool.size, len(sent)))
     try:
-        for future in as_completed([threads.submit(attempt, number) for number in sent]):
-            number, result = future.result()
+        for number, result in threads.imap_unordered(attempt, sent):
             if isinstance(result, CompareError):
                 raise result
             yield number, result
     finally:
-        threads.shutdown(wait=False, cancel_futures=True)  # calls that run end with their processes
+        threads.terminate()  # calls that run end with their processes
 
 
 def check_engine(engine: str, jobs: int) -> None:

@@ -111,11 +111,13 @@ def _operators(graph: onnx.GraphProto) -> Iterator[str]:
 
 
 def _translate(program: ExportedProgram, translations: Translations, flat: FlatModel, opset: int) -> ONNXProgram:
+    from rnnkit.export._onnx_exact import TRANSLATIONS  # imports onnxscript
+
     try:
         translated = torch.onnx.export(
             program,
             dynamo=True,
-            custom_translation_table=dict(translations),
+            custom_translation_table={**TRANSLATIONS, **translations},
             input_names=[each.name for each in flat.inputs],
             output_names=list(flat.outputs),
             opset_version=opset,
