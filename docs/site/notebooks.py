@@ -20,7 +20,7 @@ from docs.site.versions_branch import NAME
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ("digits", "variable_lengths", "streaming", "truncated_bptt")  # write_a_plugin is typed into a shell
 COLAB = "https://colab.research.google.com/github"
-INSTALL = '%pip install -q "rnnkit[cli,examples]"'
+INSTALL = '%pip install -q "rnnkit[cli]" scikit-learn matplotlib rich'
 # a block of code, and the text block that may follow it at once: what it prints
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# ([\w-]+\.\w+)\n")

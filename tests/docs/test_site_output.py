@@ -15,6 +15,7 @@ import yaml
 
 import rnnkit
 from docs.site.build import check_links
+from docs.site.notebooks import TUTORIALS
 from docs.site.page_markdown import page_markdown
 from rnnkit import Cell, get_kind, list_kinds
 from tests.helpers.pages import ROOT
@@ -279,6 +280,7 @@ FEW_PAGES = {
     "reference/hooks.md": "Hooks",
     "cite.md": "Cite",
     "changelog.md": "Changelog",
+    **{f"tutorials/{name}.md": "Tutorial" for name in TUTORIALS},  # which are notebooks as well
 }
 
 
