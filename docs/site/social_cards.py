@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from functools import cache
@@ -50,7 +51,8 @@ def cached(entry: Entry) -> Path:
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         image = card(entry.section, entry.title, entry.description)
-        partial = path.with_suffix(".part")  # an interrupted build leaves no half image
+        # an interrupted build leaves no half image, and two builds may run at the same time
+        partial = path.with_suffix(f".{os.getpid()}.part")
         image.quantize(COLORS).save(partial, format="PNG")
         partial.replace(path)
     return path
