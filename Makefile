@@ -89,9 +89,9 @@ test-newest: $(DIST_READY)
 	  --editable ".[cli]" --editable plugins/rnnkit-kernels
 	$(call PORTABLE,.venv-newest)
 
-# Many more random specs and damaged files than `make test-slow` draws: about 100,000 of each
+# Many more random specs and damaged files than `make test-slow` draws: at least 100,000 of each
 test-random: $(READY)
-	TEST_REPEATS=20 $(PYTEST) tests/specs/test_spec_properties.py tests/introspection/test_schema.py \
+	TEST_REPEATS=40 $(PYTEST) tests/specs/test_spec_properties.py tests/introspection/test_schema.py \
 	  tests/files/test_checkpoint_fuzz.py tests/files/test_spec_file_fuzz.py
 
 # The core tests, 20 times, by three times as many processes as there are processors

@@ -115,7 +115,7 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         RuntimeError: a module that has its own way to load does not load them.
     """
-    of_children: dict[str, dict[str, Tensor]] = {name: {} for name in module._modules}  # noqa: SLF001  # fastest
+    of_children: dict[str, dict[str, Tensor]] = {name: {} for name in module._modules}  # noqa: SLF001  # with shared ones
     own: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         child, _, rest = name.partition(".")
@@ -123,7 +123,7 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
             of_children[child][rest] = tensor
         else:
             own[name] = tensor
-    targets = {**module._parameters, **module._buffers}  # noqa: SLF001  # likewise
+    targets = {**module._parameters, **module._buffers}  # noqa: SLF001  # by name, shared ones too
     if _loads_itself(module) or not own.keys() <= targets.keys():
         module.load_state_dict(dict(tensors))
         return
