@@ -65,12 +65,12 @@ format: $(READY)
 wheels: $(READY)
 	$(BIN)/python plugins/rnnkit-kernels/wheels.py build/wheels
 
-# Source distributions and wheels, inspected
+# Source distributions and wheels, inspected. W009: that of rnnkit has two packages, the core and the built-in plugin.
 dist: $(DIST_READY)
 	rm -rf build/dist
 	for each in $(DISTRIBUTIONS); do $(DIST)/python -m build --quiet --outdir build/dist $$each || exit 1; done
 	$(DIST)/twine check --strict build/dist/*
-	$(DIST)/check-wheel-contents build/dist/*.whl
+	$(DIST)/check-wheel-contents --ignore W009 build/dist/*.whl
 
 # A rehearsal of a release: an upload to an index of its own, and an environment that installs from there
 test-dist: dist
