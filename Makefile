@@ -17,7 +17,7 @@ PORTABLE = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest $(PYTEST_OPTIONS) -m "not
   $(addprefix tests/,catalog cells equation files model plan specs)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-.PHONY: demo test test-slow test-all test-tools test-lowest test-newest test-plugins test-random test-load bench
+.PHONY: demo test test-slow test-nightly test-all test-tools test-lowest test-newest test-plugins test-random test-load bench
 .PHONY: lint types mypy pyright format docs docs-serve docs-publish docs-browser docs-test docs-zensical docs-screenshots
 .PHONY: dist test-dist wheels audit lock
 
@@ -30,7 +30,12 @@ test: $(READY)
 
 # SITE is the folder of a site that `make docs` has just built, which saves building another one to test.
 test-slow: $(READY)
-	DOCS_BUILT_SITE=$(SITE) $(PYTEST) -m slow
+	DOCS_BUILT_SITE=$(SITE) $(PYTEST) -m "slow and not nightly"
+
+# For all kinds and views: checks that `make test-slow` and `make docs-test` run for some
+test-nightly: $(READY) docs docs-publish
+	DOCS_BUILT_SITE=build/site $(PYTEST) -m nightly
+	$(MAKE) docs-browser OPTIONS="-m nightly"
 
 test-all: $(READY)
 	$(PYTEST)
@@ -130,7 +135,7 @@ docs-publish: $(READY)
 # Of the sites that docs and docs-publish have built. OPTIONS go to pytest.
 docs-browser: $(READY)
 	$(BIN)/python -m docs.site.chromium
-	$(PYTEST) tests/browser $(OPTIONS)
+	$(PYTEST) tests/browser -m "not nightly" $(OPTIONS)
 
 docs-test: docs docs-publish
 	$(MAKE) docs-browser

@@ -6,7 +6,7 @@ import torch
 from tests.helpers.kinds import TESTED
 from tests.helpers.onnx_translations import share_table
 from tests.helpers.plugins_on_disk import PluginsOnDisk
-from tests.helpers.slow import is_slow
+from tests.helpers.slow import is_nightly, is_slow
 
 torch.set_num_threads(1)  # the tests' tensors are tiny
 # The compiler of torch leaves millions of objects, which each full collection visits.
@@ -50,3 +50,5 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if is_slow(item.nodeid):
             item.add_marker("slow")
+        if is_nightly(item.nodeid):
+            item.add_marker("nightly")

@@ -12,6 +12,7 @@ def of_visit(findings):
     """The figures of a visit to a page, as a dict of plain values."""
     return {
         "page": findings.page,
+        "views": findings.views,
         "checks": findings.checks,
         "problems": len(findings.problems),
         "bytes": findings.bytes(),
@@ -27,8 +28,8 @@ def visits_in(reports):
 
 
 def lines(visits):
-    views = len(visits) * len(VIEWS)
-    yield f"{len(visits)} pages in {len(VIEWS)} views ({', '.join(map(str, VIEWS))}): {views} page views"
+    views = sum(each["views"] for each in visits)
+    yield f"{len(visits)} pages in up to {len(VIEWS)} views ({', '.join(map(str, VIEWS))}): {views} page views"
     yield f"{sum(each['checks'] for each in visits):,} checks, {sum(each['problems'] for each in visits)} violations"
     yield _weight("the largest page", max(visits, key=lambda each: each["bytes"]))
     yield from (_weight("Home's first view", each) for each in visits if each["page"] == "index.html")

@@ -9,21 +9,47 @@ from PIL import Image
 
 from docs.site.notebooks import TUTORIALS
 from tests.browser.built_site import CANONICAL, FOLDER, built_site, is_published, pages_of
-from tests.browser.visit import VIEWS, Visitor
+from tests.browser.visit import VIEWS, Visitor, loads_of
+from tests.helpers.kinds import BUILT_IN
 
 DESCRIPTION = re.compile(r'<meta name="description" content="([^"]*)"')
 TITLE = re.compile(r"<title>([^<]*)</title>")
 OPEN_GRAPH = re.compile(r'<meta property="og:(\w+)" content="([^"]*)"')
 
 
+# Each scheme and each width once: enough for pages of one template, of which these stand for the others.
+OPPOSITE = (VIEWS[0], VIEWS[2])
+STAND_FOR_OTHERS = {"kinds/gru.html", "kinds/minlstm.html", "reference/api/cells.html"}
+
+
 def pytest_generate_tests(metafunc):
     if "page" in metafunc.fixturenames:
         metafunc.parametrize("page", pages_of(built_site()))
+    if "generated_page" in metafunc.fixturenames:
+        metafunc.parametrize("generated_page", filter(is_one_of_many, pages_of(built_site())))
 
 
-def test_a_page_is_as_it_should_be_in_every_view(browser, site, page, record_visit):
-    findings = Visitor(browser, site).visit(page)
+def is_one_of_many(page):
+    """Whether a page is the card of a kind or a part of the API reference, as dozens of others are."""
+    folder, _, name = page.rpartition("/")
+    of_one_template = folder == "reference/api" or (folder == "kinds" and name.removesuffix(".html") in BUILT_IN)
+    return of_one_template and page not in STAND_FOR_OTHERS
+
+
+def test_opposite_views_have_each_scheme_and_width():
+    assert len({view.scheme for view in OPPOSITE}) == len({view.width for view in OPPOSITE}) == 2
+
+
+def test_a_page_is_as_it_should_be(browser, site, page, record_visit):
+    loads = (OPPOSITE,) if is_one_of_many(page) else loads_of(site.folder, page)
+    findings = Visitor(browser, site).visit(page, loads)
     record_visit(findings)
+    assert findings.checks > 20 * findings.views
+    assert not findings.problems, str(findings)
+
+
+def test_a_page_is_as_it_should_be_in_all_views(browser, site, generated_page):
+    findings = Visitor(browser, site).visit(generated_page)
     assert findings.checks > 20 * len(VIEWS)
     assert not findings.problems, str(findings)
 

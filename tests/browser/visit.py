@@ -108,6 +108,7 @@ class Findings:
     page: str
     problems: list = field(default_factory=list)
     checks: int = 0
+    views: int = 0
     answers: list = field(default_factory=list)
 
     def bytes(self, *, fonts=True, compressed=True):
@@ -196,6 +197,7 @@ class Visitor:
         tab.goto(self.server.address(page), wait_until="load")
         seen = set()
         for view in views:
+            findings.views += 1
             turn(tab, view)
             if not findings.answers:
                 self.weigh(view, findings)

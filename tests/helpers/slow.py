@@ -1,6 +1,8 @@
 """The tests that `make test` leaves out: patterns of their node ids, each with the reason.
 
-They are marked `slow`. `make test-slow` runs them alone, `make test-all` runs all tests.
+They are marked `slow`. Those of `NIGHTLY` are also marked `nightly`: they repeat for further kinds, engines and views
+what other tests show for some. `make test-slow` runs the slow tests but these, `make test-nightly` these alone, and
+`make test-all` all tests.
 """
 
 import re
@@ -84,10 +86,30 @@ SLOW = {
     "tests/model/test_reset_parameters.py::test_a_model_without_references*": "collects garbage",
 }
 
+NIGHTLY = {
+    "tests/docs/test_adapter_examples.py::test_tests_of_the_adapter_pass": "as `make test-plugins` does",
+    "tests/docs/test_nbrc_example.py::test_tests_of_the_plugin_pass": "as `make test-plugins` does",
+    "tests/docs/test_nbrc_example.py::test_digits_example*": "trains every kind",
+    "tests/docs/test_docs.py::test_digits_example*": "trains every kind",
+    "tests/docs/test_docs.py::*[[]docs/how_to/compare_on_a_cluster.md]": "starts a cluster for each command",
+    "tests/compare/test_engines_processes.py::test_an_interrupt*[[]ray]": "starts a cluster",
+    "tests/compare/test_engines_processes.py::test_runs_that_kill*[[]ray]": "Ray waits for seconds before it reports",
+    "tests/model/test_torch_save.py::test_process_killed_at_any_line*": "starts a process for each line",
+    "tests/zoo/test_parity.py::*[[]xlstm_matrix-": "trains for half a minute",
+    "tests/browser/test_pages.py::test_a_page_is_as_it_should_be_in_all_views": "the other views of each page",
+}
 
-_SLOW = re.compile("|".join(translate(pattern + "*") for pattern in SLOW))
+
+_SLOW, _NIGHTLY = (
+    re.compile("|".join(translate(pattern + "*") for pattern in patterns)) for patterns in (SLOW, NIGHTLY)
+)
 
 
 def is_slow(node_id):
     """Return whether a test is one that `make test` leaves out."""
     return _SLOW.match(node_id) is not None
+
+
+def is_nightly(node_id):
+    """Return whether a test is one that `make test-slow` leaves out too."""
+    return _NIGHTLY.match(node_id) is not None

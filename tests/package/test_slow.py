@@ -5,10 +5,10 @@ import pytest
 from rnnkit import list_kinds
 from rnnkit.testing import all_checks
 from tests.helpers.pages import ROOT
-from tests.helpers.slow import SLOW, is_slow
+from tests.helpers.slow import NIGHTLY, SLOW, is_nightly, is_slow
 
 
-@pytest.mark.parametrize("pattern", SLOW)
+@pytest.mark.parametrize("pattern", [*SLOW, *NIGHTLY])
 def test_pattern_names_a_file_or_folder(pattern):
     path = ROOT / pattern.partition("::")[0]
     assert path.exists(), f"remove or correct {pattern!r} in tests/helpers/slow.py"
@@ -18,6 +18,13 @@ def test_slow_tests_are_selected_by_node_id():
     assert is_slow("tests/docs/test_docs.py::test_x")
     assert is_slow("tests/testing/test_conformance.py::test_x[lstm_cell-ddp_equals_single_process]")
     assert not is_slow("tests/testing/test_conformance.py::test_x[lstm_cell-loss_falls]")
+
+
+def test_nightly_tests_are_selected_by_node_id_and_are_slow():
+    assert is_nightly("tests/zoo/test_parity.py::test_x[xlstm_matrix-False]")
+    assert not is_nightly("tests/zoo/test_parity.py::test_x[mingru-False]")
+    patterns = [pattern for pattern in NIGHTLY if not pattern.startswith("tests/browser/")]  # never in `make test`
+    assert [pattern for pattern in patterns if not is_slow(pattern)] == []
 
 
 def test_patterns_of_conformance_tests_name_checks_or_kinds():

@@ -60,10 +60,46 @@ NOT_APPLICABLE = {
 # a function at each call, and buffers beside them.
 TRAINED_IN_PROCESSES = {"esn", "exprnn", "indrnn", "lmu", "s5", "ugrnn"}
 
+# These checks compile and export models, or build dozens of them.
+EXPENSIVE = {
+    "checkpoint_round_trip",
+    "compiles_in_one_graph",
+    "double_backward",
+    "executors_at_many_sizes",
+    "executors_equal_step_loop",
+    "exports_with_free_sizes",
+    "large_batches_equal_sequences",
+    "loss_decreases",
+    "numbers_of_options_differ",
+    "onnx_file_equals_model",
+    "onnx_steps_equal_forward",
+    "options_take_effect",
+    "reset_parameters_equals_new_model",
+    "restarts_equal_pieces",
+    "valid_specs_build_and_run",
+}
+# They run for these kinds in `make test-slow`, and for all others in `make test-nightly`.
+EVERY_CHECK = {
+    "esn", "gated_deltanet", "hgrn", "lmu", "lru", "qrnn", "rglru", "rhn", "selective_ssm", "slstm",
+    "ugrnn", "xlstm_matrix",
+}  # fmt: skip
+
 
 def test_every_kind_is_listed():
     assert sorted(NOT_APPLICABLE) == ZOO
     assert set(ZOO) >= TRAINED_IN_PROCESSES
+    assert set(ZOO) >= EVERY_CHECK
+
+
+def test_expensive_checks_run_for_each_class_of_cells():
+    """A kind of another base class, or of another family, adds a kind to `EVERY_CHECK`."""
+    assert {base_and_family(kind) for kind in ZOO} == {base_and_family(kind) for kind in EVERY_CHECK}
+
+
+def base_and_family(kind_name):
+    kind = get_kind(kind_name)
+    bases = [base for base in kind.cell.__mro__ if base.__module__.startswith("rnnkit.")]
+    return bases[0], kind.family
 
 
 @parametrize_with_checks(*ZOO)
@@ -87,4 +123,4 @@ def unbounded(kind_name):
 
 
 def test_names_of_checks_exist():
-    assert set().union(NO_CONSTRAINT, *NOT_APPLICABLE.values()) <= {check.name for check in all_checks()}
+    assert EXPENSIVE.union(NO_CONSTRAINT, *NOT_APPLICABLE.values()) <= {check.name for check in all_checks()}
