@@ -31,7 +31,7 @@ from griffe import (
 )
 
 TRANSPARENT = {"Annotated", "SerializeAsAny"}  # around the type that counts
-OPTIONS = "rnnkit.options.Options"
+OPTIONS = "rnnkit.options.options.Options"
 Annotation = str | Expr | None
 
 

@@ -96,8 +96,7 @@ if TYPE_CHECKING:
         move_state,
     )
     from rnnkit.model.fit_readout import fit_readout
-    from rnnkit.options import ForgetBiasOptions, InitOptions, Options, StackOptions
-    from rnnkit.per_layer import PerLayer
+    from rnnkit.options import ForgetBiasOptions, InitOptions, Options, PerLayer, StackOptions
     from rnnkit.specs import RecurrentSpec, UnresolvedOptions
 
 __all__ = [
@@ -265,8 +264,7 @@ _ROOMS = {
         "move_state",
     ],
     "model.fit_readout": ["fit_readout"],
-    "options": ["ForgetBiasOptions", "InitOptions", "Options", "StackOptions"],
-    "per_layer": ["PerLayer"],
+    "options": ["ForgetBiasOptions", "InitOptions", "Options", "PerLayer", "StackOptions"],
     "specs": ["RecurrentSpec", "UnresolvedOptions"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

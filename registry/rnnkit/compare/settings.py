@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from rnnkit._messages import short_repr
-from rnnkit._plain_values import to_plain
 from rnnkit.errors import CompareError
+from rnnkit.options.plain_values import to_plain
 
 if TYPE_CHECKING:
     from rnnkit.compare.task import Task

@@ -11,7 +11,7 @@ from rnnkit._messages import describe_exception
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError
 from rnnkit.kind import Kind, Problem
-from rnnkit.per_layer import per_layer_fields
+from rnnkit.options import per_layer_fields
 from rnnkit.specs.unresolved import UnresolvedOptions, UnresolvedReadout
 from rnnkit.specs.validation import pydantic_error
 

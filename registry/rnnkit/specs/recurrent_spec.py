@@ -24,13 +24,13 @@ from typing_extensions import TypeVar
 
 from rnnkit import _display
 from rnnkit._messages import did_you_mean, join_names, short_repr
-from rnnkit._one_or_each import one_or_each
-from rnnkit._plain_values import plain_fields
 from rnnkit.catalog import current_catalog
 from rnnkit.deprecation import warn_of_kind
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, UnknownKindError
 from rnnkit.kind import Kind
 from rnnkit.options import Options, StackOptions
+from rnnkit.options.one_or_each import one_or_each
+from rnnkit.options.plain_values import plain_fields
 from rnnkit.specs._kind_rules import kind_problems
 from rnnkit.specs.unresolved import UnresolvedOptions, UnresolvedReadout, name_elsewhere
 from rnnkit.specs.validation import explain_unknown_fields, pydantic_error

@@ -26,8 +26,7 @@ from rnnkit._messages import end_sentence
 from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.catalog import LOCAL, canonical, current_catalog
 from rnnkit.cells import cell_arguments
-from rnnkit.options import own_fields
-from rnnkit.per_layer import per_layer_fields
+from rnnkit.options import own_fields, per_layer_fields
 from rnnkit.testing._raised_at import describe_raised
 from rnnkit.testing.sample_values import interleave, is_choice, sample_option_values
 

@@ -11,10 +11,10 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 from typing_extensions import dataclass_transform
 
-from rnnkit._number_or_word import number_or_word
-from rnnkit._one_or_each import one_or_each
-from rnnkit._plain_values import to_plain
-from rnnkit.per_layer import require_valid_declarations, values_of_layer
+from rnnkit.options._number_or_word import number_or_word
+from rnnkit.options.one_or_each import one_or_each
+from rnnkit.options.per_layer import require_valid_declarations, values_of_layer
+from rnnkit.options.plain_values import to_plain
 
 # The smallest normal and the largest number of float32, in which nearly all models compute; torch is not imported here.
 _SMALLEST, _LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127

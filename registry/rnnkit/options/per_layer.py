@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 from pydantic import ConfigDict, GetCoreSchemaHandler, Strict
 from pydantic_core.core_schema import CoreSchema
 
-from rnnkit._one_or_each import one_or_each
+from rnnkit.options.one_or_each import one_or_each
 
 T = TypeVar("T")
 
