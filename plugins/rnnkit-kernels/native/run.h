@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "abi.h"
+#include "denormals.h"
 #include "functions.h"
-#include "instructions.h"
 #include "product.h"
 
 namespace {  // other code in each instruction set
@@ -17,12 +17,6 @@ struct Buffer {
         start = (void *)(((uintptr_t)allocated + 63) & ~(uintptr_t)63);
     }
     ~Buffer() { free(allocated); }
-};
-
-enum Opcode {
-#define INSTRUCTION(name, ...) OPCODE_##name,
-    RNNKIT_INSTRUCTION_TABLE(INSTRUCTION) RNNKIT_ROW_INSTRUCTION_TABLE(INSTRUCTION)
-#undef INSTRUCTION
 };
 
 template <class S> struct Rows {
@@ -233,11 +227,13 @@ template <class S> struct Shares {
     const rnnkit_call *call;
     const Matrix<S> *weights;
     int64_t count;
+    bool flushes;
     int32_t status;
 };
 
 template <class S> static void run_shares(int64_t begin, int64_t end, void *context) {
     Shares<S> &shares = *(Shares<S> *)context;
+    Flushing flushing(shares.flushes);
     for (int64_t i = begin; i < end; i++) {
         int64_t first = first_row(*shares.call, i, shares.count), last = first_row(*shares.call, i + 1, shares.count);
         int32_t status = run_rows<S>(*shares.call, shares.weights, first, last);
@@ -280,9 +276,10 @@ template <class S> static int32_t run(const rnnkit_call &call) {
     Buffer packed(choose_panels(program, weights, count) * (int64_t)sizeof(S));
     if (!packed.allocated) return RNNKIT_OUT_OF_MEMORY;
     pack_weights(call, weights, (S *)packed.start);
-    Shares<S> shares = {&call, weights, count, RNNKIT_OK};
+    Shares<S> shares = {&call, weights, count, tolerates_flushing(program), RNNKIT_OK};
     if (count == 1) run_shares<S>(0, 1, &shares);
     else if (call.parallel_for(0, count, 1, run_shares<S>, &shares) != 0) return RNNKIT_NO_THREADS;
+    Flushing flushing(shares.flushes);
     Machine<S> machine = {call, program, weights, 0, program.batch, 0, 0, nullptr, nullptr};
     for (int64_t i = 0; i < program.sum_count; i++) machine.sum(program.sums[i]);
     return __atomic_load_n(&shares.status, __ATOMIC_RELAXED);
