@@ -39,7 +39,8 @@ TWO = [
     "logical_and",
     "logical_or",
 ]
-TWO += ["tanh_backward", "sigmoid_backward"]
+BACKWARD = ["tanh_backward", "sigmoid_backward"]  # their second argument is a tanh or a sigmoid
+TWO += BACKWARD
 THREE = ["where", "lerp"]
 ROWS = ["row_max", "row_mean"]
 ONE = sorted(set(INSTRUCTIONS) - set(TWO) - set(THREE) - set(ROWS) - set(CONSTANTS))
@@ -133,7 +134,10 @@ def test_instructions_of_one_argument(dtype, instruction_set):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_instructions_of_several_arguments(dtype, instruction_set):
     for name in TWO:
-        assert_equals_torch(name, INSTRUCTIONS[name].value, grid(dtype, 2), instruction_set)
+        first, second = grid(dtype, 2)
+        if name in BACKWARD:  # a denormal product may be flushed before it is multiplied again
+            second = second.clamp(-1, 1)
+        assert_equals_torch(name, INSTRUCTIONS[name].value, [first, second], instruction_set)
     for name in THREE:
         value = (lambda m, a, b: torch.where(m != 0, a, b)) if name == "where" else INSTRUCTIONS[name].value
         assert_equals_torch(name, value, grid(dtype, 3), instruction_set)
@@ -164,9 +168,9 @@ def test_instructions_of_rows(width, dtype, instruction_set):
     for name in ROWS:
         found, exact = evaluate(name, [values], instruction_set), INSTRUCTIONS[name].value(values.double()).to(dtype)
         size = torch.where(values.isfinite(), values, 0).abs().amax(-1, keepdim=True)  # of the terms of the sum
-        error = (found - exact).abs() / (size + torch.finfo(dtype).smallest_normal)
+        limit = 4 * torch.finfo(dtype).eps * size + torch.finfo(dtype).smallest_normal  # denormals may be flushed
         assert torch.equal(found.isfinite(), exact.isfinite())
-        assert error[exact.isfinite()].max() < 4 * torch.finfo(dtype).eps
+        assert ((found - exact).abs() <= limit)[exact.isfinite()].all()
         torch.testing.assert_close(found[~exact.isfinite()], exact[~exact.isfinite()], equal_nan=True)
 
 

@@ -1,5 +1,5 @@
-// Denormal numbers are flushed to zero while a program runs, if that cannot change what it computes by more than a
-// rounding: gradients that vanish over many steps become denormal, and many processors are 100 times slower with them.
+// Denormal results are flushed to zero while a program runs, if that changes no later result by more than they are:
+// gradients that vanish over many steps become denormal, and many processors are 100 times slower with them.
 #pragma once
 #include "abi.h"
 #include "instructions.h"
@@ -12,8 +12,8 @@ enum Opcode {
 #undef INSTRUCTION
 };
 
-// Whether a result changes by little if an argument or the result itself becomes zero instead of a denormal number. A
-// quotient, a logarithm, a root, a power and a comparison may change by much: they are not listed.
+// Whether a result changes by little if an argument is zero instead of a denormal number. A quotient, a logarithm, a
+// root, a power and a comparison may change by much: they are not listed.
 static bool tolerates_flushing(int32_t opcode) {
     switch (opcode) {
 #define TOLERANT(name) case OPCODE_##name:
@@ -40,13 +40,14 @@ static bool tolerates_flushing(const rnnkit_program &program) {
     return true;
 }
 
-// Flushes denormal numbers in this thread, as long as it exists. arm64 is not slower with them.
+// Flushes denormal results in this thread, as long as it exists. Arguments are not taken for zeros, because infinity
+// times zero is NaN. arm64 is not slower with denormal numbers.
 struct Flushing {
 #if defined(__x86_64__)
     unsigned saved = __builtin_ia32_stmxcsr();
     explicit Flushing(bool flushes) {
-        const unsigned flush_results = 0x8000, arguments_are_zero = 0x40;
-        if (flushes) __builtin_ia32_ldmxcsr(saved | flush_results | arguments_are_zero);
+        const unsigned flush_to_zero = 0x8000;
+        if (flushes) __builtin_ia32_ldmxcsr(saved | flush_to_zero);
     }
     ~Flushing() { __builtin_ia32_ldmxcsr(saved); }
 #else
