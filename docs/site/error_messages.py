@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import rnnkit
+from docs.site.generated import update
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reference/errors.md"
@@ -149,15 +150,7 @@ def with_index(page: str) -> str:
 
 
 def main() -> int:
-    """Write the index, or with `--check` report whether it is out of date."""
-    page = PAGE.read_text(encoding="utf-8")
-    made = with_index(page)
-    if "--check" not in sys.argv:
-        PAGE.write_text(made, encoding="utf-8")
-    elif page != made:
-        print(f"{PAGE} is out of date: run python -m docs.site.error_messages")
-        return 1
-    return 0
+    return update({PAGE: with_index(PAGE.read_text(encoding="utf-8"))}, "docs.site.error_messages")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from docs.site.generated import update
+
 FOLDER = Path(__file__).parents[1] / "measured"
 FIGURES, TABLE = FOLDER / "export.json", FOLDER / "export.md"
 SHAPE = "medium"
@@ -132,13 +134,7 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]], left: int = 1) -
 
 
 def main() -> int:
-    made = text(json.loads(FIGURES.read_text(encoding="utf-8")))
-    if "--check" not in sys.argv:
-        TABLE.write_text(made, encoding="utf-8")
-    elif TABLE.read_text(encoding="utf-8") != made:
-        print(f"{TABLE} is out of date: run python -m docs.site.export")
-        return 1
-    return 0
+    return update({TABLE: text(json.loads(FIGURES.read_text(encoding="utf-8")))}, "docs.site.export")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from statistics import geometric_mean
 from typing import Any
 
 from docs.site import speed
+from docs.site.generated import update
 
 FOLDER = Path(__file__).parents[1] / "measured"
 OURS = "rnnkit"
@@ -82,19 +83,7 @@ TABLES = {"peers.md": peers_text, "third_party.md": cells_text}
 
 
 def main() -> int:
-    stale = [name for name, text in TABLES.items() if not _is_current(name, text())]
-    if "--check" not in sys.argv:
-        for name in stale:
-            (FOLDER / name).write_text(TABLES[name](), encoding="utf-8")
-        return 0
-    for name in stale:
-        print(f"{FOLDER / name} is out of date: run python -m docs.site.kernels")
-    return 1 if stale else 0
-
-
-def _is_current(name: str, text: str) -> bool:
-    path = FOLDER / name
-    return path.exists() and path.read_text(encoding="utf-8") == text
+    return update({FOLDER / name: text() for name, text in TABLES.items()}, "docs.site.kernels")
 
 
 if __name__ == "__main__":

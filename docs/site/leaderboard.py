@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
+from docs.site.generated import update
 from rnnkit import get_kind
 from rnnkit.compare import Comparison, RunResult, find_tasks
 from rnnkit.compare.scores import Board, Measure
@@ -155,13 +156,9 @@ def _chance(results: Sequence[RunResult], decimals: int) -> str:
     return f"{median(each.chance for each in results if each.chance is not None):.{decimals}f}"
 
 
-def main(arguments: list[str]) -> int:
-    text = page_text()
-    if "--check" in arguments:
-        return int(PAGE.read_text(encoding="utf-8") != text)
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+def main(arguments: list[str] | None = None) -> int:
+    return update({PAGE: page_text()}, "docs.site.leaderboard", arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

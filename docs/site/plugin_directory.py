@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from docs.site.example_plugin import example_installed
+from docs.site.generated import update
 from rnnkit import Kind, get_kind
 from rnnkit_cards.sections.header import surnames
 
@@ -51,15 +52,7 @@ def _row(kind: Kind) -> tuple[str, str, str, str]:
 
 
 def main() -> int:
-    """Write the list, or with `--check` report whether it is out of date."""
-    page = PAGE.read_text(encoding="utf-8")
-    made = with_plugins(page)
-    if "--check" not in sys.argv:
-        PAGE.write_text(made, encoding="utf-8")
-    elif page != made:
-        print(f"{PAGE} is out of date: run python -m docs.site.plugin_directory")
-        return 1
-    return 0
+    return update({PAGE: with_plugins(PAGE.read_text(encoding="utf-8"))}, "docs.site.plugin_directory")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.site.example_plugin import example_installed
+from docs.site.generated import update
 from docs.site.spec_builder_embedding import embedding_record
 from docs.site.spec_builder_fields import Field, fields_of_options, fields_of_spec
 from docs.site.spec_builder_layers import Record, is_stacked, layer_record, try_record
@@ -201,17 +202,9 @@ def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def main(arguments: list[str]) -> int:
-    """Write the file, or with `--check` compare it; returns the exit status."""
-    written = script(builder_data())
-    if arguments == ["--check"]:
-        if FILE.is_file() and FILE.read_text(encoding="utf-8") == written:
-            return 0
-        print(f"{FILE.name} of the spec builder is not up to date: run python -m docs.site.spec_builder")
-        return 1
-    FILE.write_text(written, encoding="utf-8", newline="\n")
-    return 0
+def main(arguments: list[str] | None = None) -> int:
+    return update({FILE: script(builder_data())}, "docs.site.spec_builder", arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from statistics import geometric_mean
 from typing import Any
 
+from docs.site.generated import update
 from docs.site.kernels import FOLDER, measured, sizes
 from docs.site.kinds_index import FAMILIES
 from rnnkit import get_kind
@@ -90,17 +91,9 @@ def scan_text() -> str:
 TABLES = {"zoo.md": kinds_text, "scan.md": scan_text}
 
 
-def main(arguments: list[str]) -> int:
-    stale = [name for name, text in TABLES.items() if not _is_current(name, text())]
-    for name in [] if "--check" in arguments else stale:
-        (FOLDER / name).write_text(TABLES[name](), encoding="utf-8")
-    return int("--check" in arguments and bool(stale))
-
-
-def _is_current(name: str, text: str) -> bool:
-    path = FOLDER / name
-    return path.exists() and path.read_text(encoding="utf-8") == text
+def main(arguments: list[str] | None = None) -> int:
+    return update({FOLDER / name: text() for name, text in TABLES.items()}, "docs.site.zoo", arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
