@@ -7,7 +7,6 @@ wall-clock time. See `timing.py` and `memory.py` for how figures are measured.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,10 +86,7 @@ def save(done: list[Result], arguments: argparse.Namespace) -> dict[str, Any]:
         name: [each.record() for each in done if isinstance(each, each_type)]
         for name, each_type in (("results", Figure), ("failures", Failure), ("exports", Export))
     }
-    record = {**machine.describe(), "matmul_gflops": gflops, **how, **results}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(record, indent=1) + "\n")
-    return record
+    return machine.write_record(arguments.json, {"matmul_gflops": gflops, **how, **results})
 
 
 def main() -> None:

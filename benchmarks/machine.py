@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +28,14 @@ def describe() -> dict[str, str | int | None]:
         TORCHRECURRENT: _torchrecurrent(),
         "python": platform.python_version(),
     }
+
+
+def write_record(path: Path, measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what was measured, with the environment, to a JSON file; return it."""
+    record = {**describe(), **measured}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return record
 
 
 def matmul_gflops(threads: int, size: int = 1024, calls: int = 20) -> float:

@@ -10,7 +10,6 @@ that of the best peer for a forward pass and 0.7 of it for training.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -27,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from benchmarks.machine import describe, matmul_gflops
+from benchmarks.machine import matmul_gflops, write_record
 from benchmarks.shapes import OUTPUT_SIZE, SHAPES, Shape
 from benchmarks.speed import RUNS, Data, data_of
 from benchmarks.timing import CPU, WALL, Clock, in_turn, low, milliseconds
@@ -171,8 +170,7 @@ def save(found: list[Row], gflops: float, arguments: argparse.Namespace) -> None
     results = [{**row._asdict(), "best_peer": row.best_peer, "bar": row.bar} for row in found]
     how = {"threads": arguments.threads, "seconds": arguments.seconds, "matmul_gflops": round(gflops, 1)}
     shapes = {name: SHAPES[name]._asdict() for name in arguments.shapes}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps({**describe(), **how, "shapes": shapes, "results": results}, indent=1) + "\n")
+    write_record(arguments.json, {**how, "shapes": shapes, "results": results})
 
 
 def main() -> None:

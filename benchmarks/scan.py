@@ -7,7 +7,6 @@ sequence. The sides take turns on one thread, in CPU time.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from benchmarks.machine import describe, matmul_gflops
+from benchmarks.machine import matmul_gflops, write_record
 from benchmarks.timing import CPU, in_turn, low, milliseconds
 from rnnkit import scan
 
@@ -91,8 +90,7 @@ def table_of(found: list[Row]) -> Table:
 def save(found: list[Row], gflops: float, arguments: argparse.Namespace) -> None:
     how: dict[str, Any] = {"threads": 1, "seconds": arguments.seconds, "matmul_gflops": round(gflops, 1)}
     results = [{**row._asdict(), "speedup": row.speedup} for row in found]
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps({**describe(), **how, "results": results}, indent=1) + "\n")
+    write_record(arguments.json, {**how, "results": results})
 
 
 def parse_arguments() -> argparse.Namespace:

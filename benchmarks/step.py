@@ -8,7 +8,6 @@ kind takes less time.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from benchmarks.machine import describe, matmul_gflops
+from benchmarks.machine import matmul_gflops, write_record
 from benchmarks.shapes import Shape
 from benchmarks.timing import CPU, in_turn, low, milliseconds
 from rnnkit import RecurrentSpec, build_model, list_kinds
@@ -85,9 +84,8 @@ def rows(kinds: list[str], seconds: float) -> Iterator[Row]:
 
 
 def save(found: list[Row], gflops: float, path: Path) -> None:
-    record = {**describe(), "matmul_gflops": round(gflops, 1), "shape": SHAPE._asdict()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**record, "results": [row._asdict() for row in found]}, indent=1) + "\n")
+    how = {"matmul_gflops": round(gflops, 1), "shape": SHAPE._asdict()}
+    write_record(path, {**how, "results": [row._asdict() for row in found]})
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -7,7 +7,6 @@ turns.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from benchmarks.machine import describe, matmul_gflops
+from benchmarks.machine import matmul_gflops, write_record
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import CPU, in_turn, low, milliseconds
 from rnnkit import CellStack, RecurrentSpec
@@ -102,9 +101,8 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
 
 def save(found: list[Row], gflops: float, arguments: argparse.Namespace) -> None:
     shapes = {name: {**SHAPES[name]._asdict(), "input_size": SHAPES[name].hidden_size} for name in arguments.shapes}
-    record = {**describe(), "matmul_gflops": round(gflops, 1), "shapes": shapes}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps({**record, "results": [row._asdict() for row in found]}, indent=1) + "\n")
+    results = [row._asdict() for row in found]
+    write_record(arguments.json, {"matmul_gflops": round(gflops, 1), "shapes": shapes, "results": results})
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ takes less time. Packages do not always compute the same step; the page on imple
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from benchmarks.machine import describe, matmul_gflops
+from benchmarks.machine import matmul_gflops, write_record
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import CPU, in_turn, low, milliseconds
 from rnnkit import RecurrentSpec, build_model, get_kind, list_kinds
@@ -130,9 +129,8 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
 def save(found: list[Row], gflops: float, arguments: argparse.Namespace) -> None:
     shapes = {name: ALL_SHAPES[name]._asdict() for name in arguments.shapes}
     packages = {kind: package[0] for kind in arguments.kinds if (package := package_of(kind, Shape(1, 1, 4, 4, 1)))}
-    record = {**describe(), "matmul_gflops": round(gflops, 1), "shapes": shapes, "packages": packages}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps({**record, "results": [row._asdict() for row in found]}, indent=1) + "\n")
+    how = {"matmul_gflops": round(gflops, 1), "shapes": shapes, "packages": packages}
+    write_record(arguments.json, {**how, "results": [row._asdict() for row in found]})
 
 
 def parse_arguments() -> argparse.Namespace:
