@@ -94,8 +94,8 @@ def plugin_error(candidate: Candidate, cause: str, fix: str = "") -> PluginError
         message = f"The local {noun} {candidate} cannot be registered: {end_sentence(cause)} {fix}."
     else:
         message = (
-            f"The plugin {candidate} is broken: {end_sentence(cause)} {fix}. Only its own {noun}s are affected; to "
-            f"block it, add {candidate.distribution} to {BLOCK}."
+            f"The plugin {candidate} is broken: {end_sentence(cause)} {fix}. To block it, add "
+            f"{candidate.distribution} to {BLOCK}."
         )
     error = PluginError(message)
     error.cause = cause
