@@ -80,6 +80,16 @@ def test_nothing_is_written_through_a_link(name, force, exists, writing, tmp_pat
     assert not exists or target.read_text() == "mine"
 
 
+@pytest.mark.parametrize("force", [True, False], ids=["force", "plain"])
+@pytest.mark.parametrize("name", WRITING)
+def test_a_link_to_itself_is_not_replaced(name, force, writing):
+    arguments, file = writing(name)
+    file.symlink_to(file.name)
+    refused = run(*arguments, *(["--force"] if force else []))
+    assert refused.exit_code == 1
+    assert f"{file} is a symbolic link to {file.name}, which" in refused.stderr.replace("\n", " ")
+
+
 @pytest.mark.parametrize("name", ["report.html", "results.json"])
 def test_a_comparison_replaces_nothing_else(name, tmp_path):
     other = tmp_path / "other"
