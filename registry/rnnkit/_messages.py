@@ -69,9 +69,13 @@ def first_lines(lines: Iterable[str], noun: str = "") -> Iterator[str]:
 
 
 def dotted(path: Iterable[int | str]) -> str:
-    """Join the keys of a path with dots, with unprintable and long keys as their short `repr`."""
-    keys = map(str, path)
-    return ".".join(key if key.isprintable() and len(key) <= _MAX_KEY else short_repr(key) for key in keys)
+    """Join the texts of the keys of a path with dots."""
+    return ".".join(key_text(str(key)) for key in path)
+
+
+def key_text(key: str) -> str:
+    """Return a key, or its short `repr` if it is long or has control characters, which could control the terminal."""
+    return key if key.isprintable() and len(key) <= _MAX_KEY else short_repr(key)
 
 
 def join_names(names: Iterable[str], separator: str = ", ") -> str:

@@ -7,7 +7,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from rnnkit import Kind, Options, RecurrentSpec, build_model, override_spec, register_kind, summarize_spec
+from rnnkit import Kind, Options, RecurrentSpec, build_model, override_spec, register_kind, resolve_kind, summarize_spec
 from rnnkit._messages import describe_exception, join_names, join_quoted
 from rnnkit.catalog.discovery import READOUTS, Candidate
 from rnnkit.catalog.resolution import Provider, unknown
@@ -111,6 +111,35 @@ def test_an_error_of_a_spec_says_how_many_more_problems_there_are():
     *first, last = raised.value.errors()
     assert [each["loc"] for each in first] == [("options", f"a{number}") for number in range(20)]
     assert last["msg"] == "and 4,980 more problems"
+
+
+# Names that could control the terminal
+
+ODD = "\x1b[2J\x1b]0;\x07\u202e\x85\n"
+ODD_NAMES = {
+    "field": lambda: spec(**{ODD: 1}),
+    "option": lambda: spec(options={ODD: 1}),
+    "value": lambda: spec(options={"recurrent_init": ODD}),
+    "kind": lambda: spec(kind=ODD),
+    "kind of a distribution": lambda: spec(kind=f"a/{ODD}"),
+    "distribution": lambda: spec(kind=f"{ODD}/a"),
+    "readout": lambda: spec(readout=ODD),
+    "override": lambda: override_spec(spec(), [f"{ODD}=1"]),
+    "value of an override": lambda: override_spec(spec(), [f"hidden_size={ODD}"]),
+    "registered kind": lambda: register_kind(kind_of(ODD, 1)),
+}
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_errors_have_no_control_characters(name):
+    with pytest.raises(Exception, match=r".") as raised:
+        ODD_NAMES[name]()
+    assert str(raised.value).replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("name", [ODD, f"a/{ODD}", f"{ODD}/a"])
+def test_resolutions_have_no_control_characters(name):
+    assert str(resolve_kind(name)).isprintable()
 
 
 # A rule for the code

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from rnnkit._messages import MAX_LISTED, did_you_mean, first_lines, join_names, join_quoted, short_repr, shorten
+from rnnkit._messages import (
+    MAX_LISTED,
+    did_you_mean,
+    first_lines,
+    join_names,
+    join_quoted,
+    key_text,
+    short_repr,
+    shorten,
+)
 from rnnkit.catalog.discovery import KINDS, LOCAL, OWN, Candidate, Category, is_distribution, normalized
 from rnnkit.catalog.policy import ALLOW, BLOCK
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, RnnkitError, UnknownKindError
@@ -72,7 +81,9 @@ class Resolution:
 
     def __str__(self) -> str:
         stands_for = "nothing" if self.chosen is None else self.chosen.name
-        return "\n".join([f"{self.asked} -> {stands_for}: {self.reason}", *(f"  {each}" for each in self.providers)])
+        return "\n".join(
+            [f"{key_text(self.asked)} -> {stands_for}: {self.reason}", *(f"  {each}" for each in self.providers)]
+        )
 
 
 def resolve(asked: str, providers: Sequence[Provider]) -> Resolution:

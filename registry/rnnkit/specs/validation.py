@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from rnnkit._messages import MAX_LISTED, counted, shorten
+from rnnkit._messages import MAX_LISTED, counted, key_text
 
 
 def explain_unknown_fields(error: ValidationError, explain: Callable[[str], str]) -> list[InitErrorDetails]:
@@ -16,15 +16,15 @@ def explain_unknown_fields(error: ValidationError, explain: Callable[[str], str]
 
 
 def first_problems(problems: Sequence[InitErrorDetails]) -> list[InitErrorDetails]:
-    """The first twenty problems, with the beginnings of long keys, and a line with the number of the others."""
+    """The first twenty problems, with the texts of their keys, and a line with the number of the others."""
     left = len(problems) - MAX_LISTED
     more = pydantic_error("more_problems", f"and {counted(left, 'more problem')}")
-    shown = [each | {"loc": tuple(map(_short_key, each["loc"]))} for each in problems[:MAX_LISTED]]
+    shown = [each | {"loc": tuple(map(_key, each.get("loc", ())))} for each in problems[:MAX_LISTED]]
     return [*shown, *([InitErrorDetails(type=more, input=left)] if left > 0 else [])]
 
 
-def _short_key(key: int | str) -> int | str:
-    return shorten(key, 100) if isinstance(key, str) else key
+def _key(key: int | str) -> int | str:
+    return key_text(key) if isinstance(key, str) else key
 
 
 def pydantic_error(kind_of_problem: str, message: str) -> PydanticCustomError:
