@@ -4,6 +4,7 @@ import ast
 import json
 import re
 
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -12,6 +13,7 @@ from rnnkit._messages import describe_exception, join_names, join_quoted
 from rnnkit.catalog.discovery import READOUTS, Candidate
 from rnnkit.catalog.resolution import Provider, unknown
 from rnnkit.cli.command import error_text
+from rnnkit.compare import compare, tasks
 from tests.package.test_process_wide_calls import ROOT, python_files
 
 NAMES = [f"n{index}" for index in range(1022)]
@@ -85,6 +87,10 @@ ERRORS = {
     "same overrides": lambda: override_spec(spec(), ["a=1"] * COUNT),
     "overrides": lambda: override_spec(spec(), numbered("a=")),
     "name in an override": lambda: override_spec(spec(), [f"{LONG}=1"]),
+    "engine of a comparison": lambda: compare(["gru"], ["adding"], engine=LONG),
+    "task of a comparison": lambda: compare(["gru"], [LONG]),
+    "settings of a task": lambda: compare(["gru"], [f"adding({LONG})"]),
+    "column of a table": lambda: tasks.from_frame(pd.DataFrame({"a": [1]}), target=LONG, group=None),
     "exception with notes": summarize_with_notes,
     "builder": lambda: build_model(spec(kind="local/wide")),
 }
