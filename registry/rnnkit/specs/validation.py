@@ -19,12 +19,13 @@ def first_problems(problems: Sequence[InitErrorDetails]) -> list[InitErrorDetail
     """The first twenty problems, with the texts of their keys, and a line with the number of the others."""
     left = len(problems) - MAX_LISTED
     more = pydantic_error("more_problems", f"and {counted(left, 'more problem')}")
-    shown = [each | {"loc": tuple(map(_key, each.get("loc", ())))} for each in problems[:MAX_LISTED]]
-    return [*shown, *([InitErrorDetails(type=more, input=left)] if left > 0 else [])]
+    last = [InitErrorDetails(type=more, input=left)] if left > 0 else []
+    return [*map(_with_key_texts, problems[:MAX_LISTED]), *last]
 
 
-def _key(key: int | str) -> int | str:
-    return key_text(key) if isinstance(key, str) else key
+def _with_key_texts(problem: InitErrorDetails) -> InitErrorDetails:
+    loc = tuple(key_text(key) if isinstance(key, str) else key for key in problem.get("loc", ()))
+    return InitErrorDetails(type=problem["type"], loc=loc, input=problem["input"])
 
 
 def pydantic_error(kind_of_problem: str, message: str) -> PydanticCustomError:
