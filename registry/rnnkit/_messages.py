@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 MAX_LISTED = 20  # names, or lines, in one message
 _MAX_LENGTH = 200
+_MAX_MESSAGE = 2_000  # of the message of another package, or of a plugin
+_MAX_KEY = 100
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -24,7 +27,17 @@ def short_repr(value: object) -> str:
         text = repr(value)
     except Exception:  # noqa: BLE001  # must not hide the error that the message is about
         text = f"<{type(value).__name__} object>"
-    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
+    return shorten(text, _MAX_LENGTH)
+
+
+def shorten(text: str, length: int = _MAX_MESSAGE) -> str:
+    """Return the beginning of a text that is longer than some characters."""
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+def on_one_line(text: str) -> str:
+    """Return a text without line breaks, and only the beginning of a long one."""
+    return shorten(" ".join(text.split()))
 
 
 def describe_exception(error: BaseException) -> str:
@@ -33,13 +46,36 @@ def describe_exception(error: BaseException) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001  # must not hide the error that the message is about
         text = ""
-    text = " ".join(text.split()).removesuffix(".")
+    text = on_one_line(text).removesuffix(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def notes_of(error: BaseException) -> list[str]:
+    """Return the notes of an exception, or the first twenty and the number of the others."""
+    return [*first_lines(map(shorten, map(str, getattr(error, "__notes__", []))), "note")]
 
 
 def end_sentence(text: str) -> str:
     """Return a text with a period at its end, unless it ends with a punctuation mark."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def first_lines(lines: Iterable[str], noun: str = "") -> Iterator[str]:
+    """Yield the first twenty lines, and a line with the number of the others, as `and 2,000 more problems`."""
+    lines = iter(lines)
+    yield from islice(lines, MAX_LISTED)
+    if left := sum(1 for _ in lines):  # without keeping them: a hostile file may have millions
+        yield f"and {counted(left, f'more {noun}') if noun else f'{left:,} more'}"
+
+
+def dotted(path: Iterable[int | str]) -> str:
+    """Join the texts of the keys of a path with dots."""
+    return ".".join(key_text(str(key)) for key in path)
+
+
+def key_text(key: str) -> str:
+    """Return a key, or its short `repr` if it is long or has control characters, which could control the terminal."""
+    return key if key.isprintable() and len(key) <= _MAX_KEY else short_repr(key)
 
 
 def join_names(names: Iterable[str], separator: str = ", ") -> str:

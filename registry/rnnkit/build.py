@@ -83,7 +83,8 @@ def _assemble(catalog: Catalog, spec: RecurrentSpec[Any], **factory_kwargs: Any)
 
 def _check_backbone(kind: str, backbone: object) -> None:
     if not isinstance(backbone, Backbone):
-        raise BuildError(f"The builder of kind {kind!r} must return an rnnkit.Backbone, but returned {backbone!r}")
+        returned = short_repr(backbone)
+        raise BuildError(f"The builder of kind {kind!r} must return an rnnkit.Backbone, but returned {returned}")
     for name, part in flatten_with_paths(backbone.initial_state(1)):
         if isinstance(part, torch.Tensor) and part.is_complex():
             raise BuildError(

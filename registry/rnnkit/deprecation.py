@@ -6,6 +6,7 @@ import inspect
 import warnings
 from dataclasses import dataclass
 
+from rnnkit._messages import short_repr
 from rnnkit.errors import DeprecatedKindWarning
 
 # A warning points at the user's line, which called these.
@@ -103,4 +104,5 @@ def _check_texts(record: KindAlias | Deprecation, *, required: str, optional: tu
     for name in (required, *optional):
         value = getattr(record, name)
         if not isinstance(value, str) or (name == required and not value):
-            raise TypeError(f"{name} of a {type(record).__name__} should be a string such as '0.3', but is {value!r}")
+            owner = type(record).__name__
+            raise TypeError(f"{name} of a {owner} should be a string such as '0.3', but is {short_repr(value)}")

@@ -169,6 +169,8 @@ def test_the_growth_of_every_kind_and_function_is_measured(monkeypatch, capsys):
     monkeypatch.setattr(growth, "LAYERS", (1, 2))
     growth.main()
     lines = capsys.readouterr().out.splitlines()
-    names = [f"{kind} {name}" for kind in growth.KINDS for name in ("build", "save", "load", "verify")]
-    assert [line.partition(",")[0] for line in lines] == names
+    actions = ("build", "save", "load", "verify", "summarize a quarter")
+    names = {f"{kind} {name}" for kind in growth.KINDS for name in actions}
+    names |= {f"specs {name} {suffix}" for suffix in growth.SUFFIXES for name in ("save", "load")}
+    assert {line.partition(",")[0] for line in lines} == names | {"specs load a wrong .toml"}
     assert all(" 1: 1.00, 2: " in line for line in lines)

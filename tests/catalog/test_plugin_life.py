@@ -527,7 +527,7 @@ def test_unmet_requirement_is_reported_before_import(plugins, line, needed):
     assert f"(distribution acme 1.0, entry point 'decay') is broken: it needs {needed}, but rnnkit {HERE} is" in str(
         caught.value
     )
-    assert "`pip install --upgrade acme`. Only its own kinds are affected" in str(caught.value)
+    assert "`pip install --upgrade acme`. To block it, add acme" in str(caught.value)
     assert catalog.providers("decay")[0].note == f"it needs {needed}, but rnnkit {HERE} is installed"
 
 

@@ -1,16 +1,20 @@
 """Commands replace no file unless they are asked to, and write through no symbolic link."""
 
+import shutil
+
 import click
 import pytest
 
 from rnnkit import RecurrentSpec, build_model, save_model
 from rnnkit.cli.group import commands
 from tests.helpers.commands import run
+from tests.helpers.pages import ROOT
 
 WRITING = {
     "schema": ("schema", "lstm", "-o", "FOLDER/schema.json"),
     "init": ("init", "lstm", "-o", "FOLDER/spec.yaml"),
     "export": ("export", "FOLDER/model.safetensors", "FOLDER/model.pt2"),
+    "card": ("card", "--folder", "FOLDER", "gru"),
 }
 # The other commands, with the reason why they have no --force.
 OTHERS = {
@@ -23,7 +27,6 @@ OTHERS = {
     "verify": "writes nothing",
     "check": "writes nothing",
     "compare": "replaces the results and the report of an earlier comparison only",
-    "card": "replaces cards",
     "new-plugin": "creates a folder, which must not exist",
 }
 
@@ -31,11 +34,12 @@ OTHERS = {
 @pytest.fixture
 def writing(tmp_path):
     """Return the arguments of a command that writes, and its file."""
+    shutil.copytree(ROOT / "docs/kinds/measured", tmp_path / "measured")
     save_model(build_model(RecurrentSpec(kind="gru", input_size=2, hidden_size=3)), tmp_path / "model.safetensors")
 
     def of(name):
         arguments = [each.replace("FOLDER", str(tmp_path)) for each in WRITING[name]]
-        return arguments, tmp_path / arguments[-1].rpartition("/")[2]
+        return arguments, tmp_path / ("gru.md" if name == "card" else arguments[-1].rpartition("/")[2])
 
     return of
 
@@ -76,6 +80,16 @@ def test_nothing_is_written_through_a_link(name, force, exists, writing, tmp_pat
     assert not exists or target.read_text() == "mine"
 
 
+@pytest.mark.parametrize("force", [True, False], ids=["force", "plain"])
+@pytest.mark.parametrize("name", WRITING)
+def test_a_link_to_itself_is_not_replaced(name, force, writing):
+    arguments, file = writing(name)
+    file.symlink_to(file.name)
+    refused = run(*arguments, *(["--force"] if force else []))
+    assert refused.exit_code == 1
+    assert f"{file} is a symbolic link to {file.name}, which" in refused.stderr.replace("\n", " ")
+
+
 @pytest.mark.parametrize("name", ["report.html", "results.json"])
 def test_a_comparison_replaces_nothing_else(name, tmp_path):
     other = tmp_path / "other"
@@ -92,6 +106,25 @@ def test_a_report_without_results_is_not_replaced(tmp_path):
     refused = run("compare", "--kinds", "gru", "--tasks", "adding", "--out", str(tmp_path))
     assert refused.exit_code == 1
     assert "already exists, but not of a comparison" in refused.stderr.replace("\n", " ")
+
+
+def test_a_card_is_replaced_without_force(writing):
+    arguments, file = writing("card")
+    assert run(*arguments).exit_code == 0
+    card = file.read_text(encoding="utf-8")
+    file.write_text(card.replace("GRU", "gru"), encoding="utf-8", newline="\n")
+    assert run(*arguments).exit_code == 0
+    assert file.read_text(encoding="utf-8") == card
+
+
+def test_files_that_are_not_measurements_are_not_replaced(writing, tmp_path):
+    arguments, file = writing("card")
+    (tmp_path / "measured/gru.json").write_text("[1]")
+    refused = run(*arguments, "--measure")
+    assert refused.exit_code == 1
+    assert "gru.json already exists; use --force" in refused.stderr.replace("\n", " ")
+    assert not file.exists()
+    assert (tmp_path / "measured/gru.json").read_text() == "[1]"
 
 
 @pytest.mark.parametrize("linked", ["gru.md", "measured"], ids=["a card", "a folder"])

@@ -76,7 +76,7 @@ def test_a_broken_command_says_whose_it_is(install):
     assert result.exit_code == 1
     assert "distribution rnnkit-hello 1.0" in " ".join(result.stderr.split())
     assert "RuntimeError: out of luck" in " ".join(result.stderr.split())
-    assert "Only its own commands are affected" in " ".join(result.stderr.split())
+    assert "To block it, add" in " ".join(result.stderr.split())
 
 
 def test_what_is_not_a_click_command_is_refused(install):

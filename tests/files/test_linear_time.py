@@ -12,6 +12,7 @@ from rnnkit import (
     build_model,
     load_model,
     load_spec,
+    override_spec,
     save_model,
     save_spec,
     spec_schema,
@@ -72,11 +73,39 @@ def unknown_options(count, path):
     return act
 
 
+def lines_of_problems(text):
+    def prepare(count, path):
+        file = path / f"{count}.toml"
+        file.write_text(text * count)
+
+        def act():
+            with pytest.raises(SpecFileError, match=rf"{count}\.toml:\d+: "):
+                load_spec(file)
+
+        return act
+
+    return prepare
+
+
+def overrides(count, _path):
+    spec, given = RecurrentSpec(kind="lstm", input_size=1, hidden_size=1), [f"options.a{i % 9}=1" for i in range(count)]
+
+    def act():
+        with pytest.raises(SpecFileError):
+            override_spec(spec, [*given, *(f"b{i}=1" for i in range(count))])
+
+    return act
+
+
 ACTIONS = {
     **{f"{what} {kind}": model_action(what, kind) for what in ("build", "save", "load", "verify") for kind in CELLS},
     "summarize gru_cell": model_action("summarize", "gru_cell"),
     **{f"{suffix} file": spec_file(suffix) for suffix in ("json", "toml", "yaml")},
     "unknown options": unknown_options,
+    "lines of tables": lines_of_problems("[[cells]]\na = 1\n"),
+    "lines of arrays": lines_of_problems("[[cells]]\na = [\n1,\n[2]]\n"),
+    "lines of strings": lines_of_problems("[[cells]]\na = '''\n\n'''\n"),
+    "overrides": overrides,
     "schema": lambda _count, _path: spec_schema,
 }
 

@@ -80,7 +80,7 @@ class Hostile:
         """The error for a kind that is not hidden."""
         return (
             f"The plugin {self.value or self.module} (distribution {self.distribution} {self.version}, "
-            f"entry point {kind!r}) is broken: {self.message} Only its own kinds are affected; to block it, add "
+            f"entry point {kind!r}) is broken: {self.message} To block it, add "
             f"{self.distribution} to RNNKIT_BLOCK_PLUGINS."
         )
 

@@ -12,7 +12,7 @@ from rnnkit import current_catalog
 from rnnkit.cli.command import CommandError, RnnkitCommand
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
-from rnnkit.cli.output_file import check_output
+from rnnkit.cli.output_file import check_output, force_option, write_output
 
 if TYPE_CHECKING:
     from rnnkit_cards.measurements import Measurements
@@ -30,17 +30,25 @@ DEFAULT_FOLDER = Path("docs/kinds")
 )
 @click.option("--measure", "measures", is_flag=True, help="Measure first; about a minute for each kind.")
 @click.option("--check", "checks", is_flag=True, help="Write nothing; report cards that are out of date.")
+@force_option
 @click.pass_obj
-def command(console: Console, *, kinds: tuple[str, ...], folder: Path, measures: bool, checks: bool) -> None:
+def command(
+    console: Console, *, kinds: tuple[str, ...], folder: Path, measures: bool, checks: bool, force: bool
+) -> None:
     """Write the model card of a kind.
 
     Writes FOLDER/KIND.md for each KIND: a page in Markdown with drawings, generated from the record of the kind, from
-    running it, and from the measurements in FOLDER/measured/KIND.json, which --measure writes. Exit status 1: there are
-    no measurements yet, or --check found a card that is out of date.
+    running it, and from the measurements in FOLDER/measured/KIND.json, which --measure writes. Replaces cards and
+    measurements, and other files with --force only. Exit status 1: there are no measurements yet, or --check found a
+    card that is out of date.
     """
     if measures and checks:
         raise click.UsageError("--check cannot be combined with --measure, because it writes nothing")
-    current = [_update(console, kind, folder, measures=measures, checks=checks) for kind in _canonical_names(kinds)]
+    names = _canonical_names(kinds)
+    if not checks:
+        for name in names:
+            _check_files(name, folder, measures=measures, force=force)
+    current = [_update(console, name, folder, measures=measures, checks=checks) for name in names]
     if not all(current):
         raise click.exceptions.Exit(1)
 
@@ -60,14 +68,19 @@ def _canonical_names(kinds: tuple[str, ...]) -> list[str]:
     return names
 
 
+def _check_files(kind: str, folder: Path, *, measures: bool, force: bool) -> None:
+    """Raise CommandError if a file that is neither a card nor measurements would be replaced, before any is."""
+    from rnnkit_cards.files import card_path, is_card, is_measurements, measurements_path
+
+    card, measurements = card_path(folder, kind), measurements_path(folder, kind)
+    check_output(card, force=force or is_card(card), folder=folder)
+    check_output(measurements, force=force or not measures or is_measurements(measurements), folder=folder)
+
+
 def _update(console: Console, kind: str, folder: Path, *, measures: bool, checks: bool) -> bool:
     """Write or check the card of a kind; return whether it is up to date now."""
     from rnnkit_cards import card_path, card_text, links_for, measure, measurements_path, save_measurements
-    from rnnkit_cards.files import write_text
 
-    if not checks:
-        for written in (card_path(folder, kind), measurements_path(folder, kind)):
-            check_output(written, force=True, folder=folder)
     if measures:
         save_measurements(measure(kind, progress=console.progress), measurements_path(folder, kind))
     path, text = card_path(folder, kind), card_text(kind, _measurements(kind, folder), links=links_for(folder))
@@ -77,7 +90,8 @@ def _update(console: Console, kind: str, folder: Path, *, measures: bool, checks
         console.note(f"Error: {path} is {problem}: run `{_command_line(kind, folder)}`")
         return False
     if not is_current:
-        write_text(path, text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_output(path, text, force=True)
     console.records(f"{path}: {'up to date' if is_current else 'written'}")
     return True
 

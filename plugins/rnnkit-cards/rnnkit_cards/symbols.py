@@ -168,7 +168,7 @@ class _Symbols:
             if symbol not in self._names:
                 raise PluginError(
                     f"`meanings` of the kind {self._card.name!r} explains {symbol}, which its equation does not "
-                    f"contain. Its symbols are {', '.join(sorted(self._names))}"
+                    f"contain. Its symbols are {', '.join(sorted(self._names)[:20])}"
                 )
         return found
 

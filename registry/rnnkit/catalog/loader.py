@@ -65,16 +65,16 @@ def validate_kind(candidate: Candidate, kind: object) -> None:
         raise plugin_error(candidate, f"it registers {short_repr(kind)}", "Register an rnnkit.Kind")
     _check_name(candidate, kind.name)
     if not (isinstance(kind.options, type) and issubclass(kind.options, Options)):
-        cause = f"the options of its kind {kind.name!r} are {short_repr(kind.options)}"
+        cause = f"the options of its kind {short_repr(kind.name)} are {short_repr(kind.options)}"
         raise plugin_error(candidate, cause, "Give a subclass of rnnkit.Options")
     if not callable(kind.builder):
-        cause = f"the builder of its kind {kind.name!r} is {short_repr(kind.builder)}"
+        cause = f"the builder of its kind {short_repr(kind.name)} is {short_repr(kind.builder)}"
         raise plugin_error(candidate, cause, "Give a function or class that takes (spec, *, device, dtype)")
     if not isinstance(kind.deprecated, Deprecation | None):
-        cause = f"its kind {kind.name!r} is deprecated={short_repr(kind.deprecated)}"
+        cause = f"its kind {short_repr(kind.name)} is deprecated={short_repr(kind.deprecated)}"
         raise plugin_error(candidate, cause, "Give an rnnkit.Deprecation, or None")
     if not _may_be_inapplicable(kind.inapplicable_checks):
-        cause = f"its kind {kind.name!r} has inapplicable_checks={short_repr(kind.inapplicable_checks)}"
+        cause = f"its kind {short_repr(kind.name)} has inapplicable_checks={short_repr(kind.inapplicable_checks)}"
         fix = f"Only {join_quoted(_DECLARABLE_CHECKS)} can be declared not applicable, with a reason"
         raise plugin_error(candidate, cause, fix)
 
@@ -94,8 +94,8 @@ def plugin_error(candidate: Candidate, cause: str, fix: str = "") -> PluginError
         message = f"The local {noun} {candidate} cannot be registered: {end_sentence(cause)} {fix}."
     else:
         message = (
-            f"The plugin {candidate} is broken: {end_sentence(cause)} {fix}. Only its own {noun}s are affected; to "
-            f"block it, add {candidate.distribution} to {BLOCK}."
+            f"The plugin {candidate} is broken: {end_sentence(cause)} {fix}. To block it, add "
+            f"{candidate.distribution} to {BLOCK}."
         )
     error = PluginError(message)
     error.cause = cause
@@ -204,8 +204,8 @@ def _check_names(candidate: Candidate, names: list[str], declared: set[str]) -> 
 def _check_aliases(candidate: Candidate, records: list[Any], is_own: Callable[[str], bool]) -> None:
     for alias in records:
         if isinstance(alias, KindAlias) and not (is_name(alias.kind) and is_own(alias.kind)):
-            kind = short_repr(alias.kind)
-            cause = f"its alias {alias.name!r} stands for {kind}, which is not a kind of {candidate.distribution}"
+            alias_name, kind = short_repr(alias.name), short_repr(alias.kind)
+            cause = f"its alias {alias_name} stands for {kind}, which is not a kind of {candidate.distribution}"
             raise plugin_error(candidate, cause, "Name a kind that has an entry point of the same distribution")
 
 

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from rnnkit._messages import MAX_LISTED, did_you_mean, join_names, join_quoted, short_repr
+from rnnkit._messages import (
+    MAX_LISTED,
+    did_you_mean,
+    first_lines,
+    join_names,
+    join_quoted,
+    key_text,
+    short_repr,
+    shorten,
+)
 from rnnkit.catalog.discovery import KINDS, LOCAL, OWN, Candidate, Category, is_distribution, normalized
 from rnnkit.catalog.policy import ALLOW, BLOCK
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, RnnkitError, UnknownKindError
@@ -72,7 +81,9 @@ class Resolution:
 
     def __str__(self) -> str:
         stands_for = "nothing" if self.chosen is None else self.chosen.name
-        return "\n".join([f"{self.asked} -> {stands_for}: {self.reason}", *(f"  {each}" for each in self.providers)])
+        return "\n".join(
+            [f"{key_text(self.asked)} -> {stands_for}: {self.reason}", *(f"  {each}" for each in self.providers)]
+        )
 
 
 def resolve(asked: str, providers: Sequence[Provider]) -> Resolution:
@@ -110,14 +121,15 @@ def hidden_only(asked: str, hidden: Sequence[Provider]) -> Resolution:
     noun = hidden[0].candidate.category.noun
     providers = join_names((f"{each.candidate}, {each.note}" for each in hidden), "; ")
     fix = "Remove the version that is left over, or install the distribution again"
-    return Resolution(asked, (), None, f"The {noun} {asked!r} is installed but hidden: {providers}. {fix}.")
+    return Resolution(asked, (), None, f"The {noun} {short_repr(asked)} is installed but hidden: {providers}. {fix}.")
 
 
 def unknown(
     asked: str, everything: Sequence[Provider], problems: Sequence[PluginError], category: Category = KINDS
 ) -> Resolution:
     """The resolution of a name without a provider. `problems` may be why."""
-    message = " ".join([_unknown(asked, everything, category.noun), *map(str, problems)])
+    causes = first_lines(map(str, problems), "problem")
+    message = " ".join([_unknown(shorten(asked, 200), everything, category.noun), *causes])
     return Resolution(asked, (), None, message)
 
 
@@ -151,7 +163,7 @@ def _unknown(asked: str, everything: Sequence[Provider], noun: str) -> str:
             f"`pip install {distribution}`."
         )
     fix = "To use another, install the distribution that provides it."
-    return f"No installed plugin provides the {noun} {short_repr(asked)}.{installed} {fix}"
+    return f"No installed plugin provides the {noun} {asked!r}.{installed} {fix}"
 
 
 def _installed(names: Sequence[str], noun: str) -> str:
@@ -165,7 +177,7 @@ def _blocked(asked: str, providers: Sequence[Provider]) -> str:
     reasons = join_names(
         (f"the distribution {each.candidate.distribution!r} is {each.note}" for each in providers), "; "
     )
-    return f"The {noun} {asked!r} is installed but blocked: {reasons}. Change that to use it."
+    return f"The {noun} {short_repr(asked)} is installed but blocked: {reasons}. Change that to use it."
 
 
 def _ambiguous(asked: str, providers: Sequence[Provider]) -> str:
@@ -173,6 +185,6 @@ def _ambiguous(asked: str, providers: Sequence[Provider]) -> str:
     owners = join_names(f"{each.candidate.distribution} {each.candidate.version}" for each in providers)
     names = join_names((repr(each.candidate.name) for each in providers), " or ")
     return (
-        f"The {noun} {asked!r} is provided by several distributions: {owners}. Use a full name, {names}, "
+        f"The {noun} {short_repr(asked)} is provided by several distributions: {owners}. Use a full name, {names}, "
         f"or block the others with {BLOCK} or {ALLOW}."
     )

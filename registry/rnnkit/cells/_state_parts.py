@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rnnkit._messages import join_names
+
 _DECLARATIONS = ("recurrent_dropout_parts", "bookkeeping", "shared_zoneout_mask")
 
 
@@ -22,7 +24,7 @@ def require_valid_parts(cell: Any, parts: tuple[str, ...]) -> None:
         if unknown:
             raise TypeError(
                 f"{cell.__name__}.{declaration} names {unknown[0]!r}, but the parts of its state are "
-                f"{', '.join(parts)}: correct the name, or set State"
+                f"{join_names(parts)}: correct the name, or set State"
             )
     for declaration in ("recurrent_dropout_parts", "shared_zoneout_mask"):
         both = [name for name in getattr(cell, declaration) if name in cell.bookkeeping]

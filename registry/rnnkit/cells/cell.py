@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnnkit._messages import short_repr
+from rnnkit._messages import join_names, short_repr
 from rnnkit.cells._state_parts import require_valid_parts
 from rnnkit.cells.initialization import chrono_, orthogonal_
 from rnnkit.model import ResettableModule, refuse_reentrant_checkpoint
@@ -455,7 +455,7 @@ def _describe(result: Any) -> str:
     if isinstance(result, Tensor):
         return f"one tensor of shape {tuple(result.shape)}"
     if isinstance(result, tuple):
-        return f"a {type(result).__name__} of {', '.join(type(part).__name__ for part in result) or 'nothing'}"
+        return f"a {type(result).__name__} of {join_names(type(part).__name__ for part in result) or 'nothing'}"
     return short_repr(result)
 
 

@@ -7,7 +7,7 @@ import shlex
 
 import click
 
-from rnnkit._messages import escape_control_chars
+from rnnkit._messages import escape_control_chars, first_lines
 from rnnkit.catalog import current_catalog
 from rnnkit.catalog.discovery import LOCAL, OWN
 from rnnkit.cli._doctor_runner import harmful_changes
@@ -72,7 +72,7 @@ def _check_import(kind: str) -> None:
     resolution = current_catalog().resolve(kind)
     chosen = None if resolution.chosen is None else resolution.chosen.distribution
     if chosen not in (None, OWN, LOCAL) and (problems := harmful_changes([chosen])):
-        raise CommandError("\n".join(problems))
+        raise CommandError("\n".join(first_lines(problems, "problem")))
 
 
 def _colored(text: str) -> str:

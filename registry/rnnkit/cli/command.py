@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from rnnkit import PluginError, RnnkitError, current_catalog
-from rnnkit._messages import describe_exception
+from rnnkit._messages import describe_exception, first_lines, notes_of
 from rnnkit.catalog import candidates_by_distribution
 from rnnkit.catalog.discovery import OWN
 from rnnkit.cli.console import Console
@@ -46,13 +46,13 @@ class RnnkitCommand(click.Command):
                 if problems := current_catalog().problems():
                     raise CommandError(_installation_error(error, problems)) from error
                 if culprits := _culprits():
-                    raise CommandError("\n".join([describe_exception(error), *culprits])) from error
+                    raise CommandError("\n".join([describe_exception(error), *first_lines(culprits)])) from error
                 raise
 
 
 def _installation_error(error: Exception, problems: list[PluginError]) -> str:
-    lines = [describe_exception(error), *map(str, problems), "Run `rnnkit doctor` to check the installation."]
-    return "\n".join(lines)
+    advice = "Run `rnnkit doctor` to check the installation."
+    return "\n".join([describe_exception(error), *first_lines(map(str, problems), "problem"), advice])
 
 
 def _culprits() -> list[str]:
@@ -77,7 +77,7 @@ def error_text(error: Exception) -> str:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     else:
         text = str(error)
-    return "\n".join([text, *getattr(error, "__notes__", [])])
+    return "\n".join([text, *notes_of(error)])
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

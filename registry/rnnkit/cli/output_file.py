@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -24,9 +25,11 @@ def check_output(path: Path, *, force: bool = False, folder: Path | None = None)
             folder of its path is a symbolic link.
     """
     if path.is_symlink():
-        raise CommandError(f"{path} is a symbolic link to {path.resolve()}, which is not replaced: give another path")
-    if folder is not None and not path.resolve().is_relative_to(folder.resolve()):
-        raise CommandError(f"{path} leads out of {folder}, to {path.resolve()}: remove the symbolic link")
+        raise CommandError(f"{path} is a symbolic link to {path.readlink()}, which is not replaced: give another path")
+    # Unlike `Path.resolve`, `realpath` accepts a link to itself
+    real = Path(os.path.realpath(path))
+    if folder is not None and not real.is_relative_to(os.path.realpath(folder)):
+        raise CommandError(f"{path} leads out of {folder}, to {real}: remove the symbolic link")
     if path.exists() and not force:
         raise CommandError(f"{path} already exists; use --force to overwrite it")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rnnkit._messages import describe_exception
+from rnnkit._messages import describe_exception, join_names, on_one_line
 from rnnkit.compare.task import Task
 from rnnkit.errors import CompareError
 
@@ -60,7 +60,7 @@ class Skipped:
             if candidate.required:
                 raise
             text = str(error) if isinstance(error, CompareError) else describe_exception(error)
-            self.reasons.append((candidate, " ".join(text.split())))
+            self.reasons.append((candidate, on_one_line(text)))
 
     def warn(self) -> None:
         """Warn once about those since the last warning, at the caller of `compare`."""
@@ -68,7 +68,7 @@ class Skipped:
         for candidate, reason in self.reasons[self._reported :]:
             tasks.setdefault((candidate.label, reason), []).append(candidate.task.name)
         self._reported = len(self.reasons)
-        texts = [f"{label} on {', '.join(names)} ({reason})" for (label, reason), names in tasks.items()]
+        texts = [f"{label} on {join_names(names)} ({reason})" for (label, reason), names in tasks.items()]
         if texts:
             warn_of("The comparison goes on without", texts)
 

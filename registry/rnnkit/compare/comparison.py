@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rnnkit._messages import counted, did_you_mean, join_quoted
+from rnnkit._messages import counted, did_you_mean, join_quoted, short_repr
 from rnnkit.compare.difference import difference_table
 from rnnkit.compare.frames import curves_frame, results_frame
 from rnnkit.compare.result_file import read_results, write_results
@@ -158,7 +158,8 @@ def _chosen(what: str, known: Sequence[str], wanted: Iterable[str] | None) -> se
         raise CompareError(f"{what}s={wanted!r} is a single name: write [{wanted!r}]")
     chosen = set(known if wanted is None else wanted)
     for name in chosen - set(known):
+        hint = did_you_mean(name, known)
         raise CompareError(
-            f"The comparison has no {what} {name!r}.{did_you_mean(name, known)} Its {what}s are {join_quoted(known)}"
+            f"The comparison has no {what} {short_repr(name)}.{hint} Its {what}s are {join_quoted(known)}"
         )
     return chosen

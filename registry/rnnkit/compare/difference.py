@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnnkit._messages import join_quoted
+from rnnkit._messages import join_names, join_quoted
 from rnnkit.compare.run import RunResult
 from rnnkit.compare.scores import Board, Measure, Scores, differing, settings_of
 from rnnkit.compare.summary import environment_lines
@@ -88,7 +88,7 @@ def _notes(old: Board, new: Board, pairs: Sequence[tuple[Scores, Scores]]) -> It
         ("newer", sorted(str(each) for each in {*new.measures} - {*old.measures})),
     ):
         if only:
-            yield f"Only in the {name} one: {', '.join(only)}"
+            yield f"Only in the {name} one: {join_names(only)}"
 
 
 def _environments(older: Sequence[RunResult], newer: Sequence[RunResult]) -> Iterator[str]:

@@ -170,9 +170,8 @@ def check_engine(engine: str, jobs: int) -> None:
         CompareError: the engine is unknown, or there are no jobs.
     """
     if engine not in ENGINES:
-        raise CompareError(
-            f"There is no engine {engine!r}.{did_you_mean(str(engine), ENGINES)} The engines are {join_quoted(ENGINES)}"
-        )
+        hint = did_you_mean(str(engine), ENGINES)
+        raise CompareError(f"There is no engine {short_repr(engine)}.{hint} The engines are {join_quoted(ENGINES)}")
     if check_argument("jobs", jobs, int) == 0:
         raise CompareError("jobs=0 runs nothing: use 1 or more, or -1 for as many as there are processors or workers")
 

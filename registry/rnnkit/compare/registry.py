@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
-from rnnkit._messages import describe_exception, did_you_mean, join_quoted, short_repr
+from rnnkit._messages import describe_exception, did_you_mean, join_quoted, short_repr, shorten
 from rnnkit.catalog import Candidate, current_catalog, list_tasks
 from rnnkit.compare.task import Task
 from rnnkit.errors import CompareError, PluginError
@@ -34,7 +34,7 @@ def find_tasks(names: Iterable[Task | str]) -> list[Task]:
     if isinstance(names, Task | str):
         raise CompareError(f"tasks={names if isinstance(names, Task) else repr(names)} is a single task: write a list")
     if not isinstance(names, Iterable):
-        raise CompareError(f"tasks={names!r} is not a list of tasks")
+        raise CompareError(f"tasks={short_repr(names)} is not a list of tasks")
     found = {(task.name, repr(task.settings())): task for name in names for task in _tasks_of(name)}
     for task in found.values():
         if missing := task.missing():
@@ -70,10 +70,10 @@ def _named(text: str) -> list[Task]:
     if any(sign in text for sign in "*?["):
         if found := list_tasks(text):
             return _by_default(found)
-        raise CompareError(f"No task matches {text!r}: the tasks are {join_quoted(list_tasks())}")
+        raise CompareError(f"No task matches {short_repr(text)}: the tasks are {join_quoted(list_tasks())}")
     match = _CALL.fullmatch(text.strip())
     if match is None:
-        raise CompareError(f"{text!r} is not the name of a task: write adding, or adding(length=200)")
+        raise CompareError(f"{short_repr(text)} is not the name of a task: write adding, or adding(length=200)")
     return [_with_settings(_class_of(match["name"]), match["arguments"] or "")]
 
 
@@ -109,13 +109,15 @@ def _with_settings(task: type[Task], text: str) -> Task:
     for name in named:
         if name not in known:
             raise CompareError(
-                f"Task {task.name!r} has no setting {name!r}.{did_you_mean(name, known)} "
+                f"Task {task.name!r} has no setting {short_repr(name)}.{did_you_mean(name, known)} "
                 f"Its settings are {join_quoted(known)}"
             )
     try:
         inspect.signature(task).bind(*positional, **named)
     except TypeError as error:
-        raise CompareError(f"Task {task.name!r} does not accept the settings ({text}): {error}") from error
+        raise CompareError(
+            f"Task {task.name!r} does not accept the settings ({shorten(text, 200)}): {error}"
+        ) from error
     return task(*positional, **named)
 
 
@@ -126,7 +128,7 @@ def _arguments(task: type[Task], text: str) -> tuple[list[Any], dict[str, Any]]:
             named = {str(each.arg): _value(each.value) for each in call.keywords}
             if len(named) == len(call.keywords):  # none of them twice
                 return [_value(each) for each in call.args], named
-    raise CompareError(f"({text}) are not valid settings of task {task.name!r}: write them as length=200")
+    raise CompareError(f"({shorten(text, 200)}) are not valid settings of task {task.name!r}: write them as length=200")
 
 
 def _value(expression: ast.expr) -> Any:

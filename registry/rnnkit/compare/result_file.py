@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from rnnkit._messages import counted, short_repr
+from rnnkit._messages import counted, dotted, short_repr
 from rnnkit.compare.run import RunResult
 from rnnkit.errors import CompareError
 from rnnkit.files import atomic_write
@@ -71,7 +71,7 @@ def _adapter() -> TypeAdapter[list[RunResult]]:
 def _described(error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     lines = [
-        f"results.{'.'.join(map(str, each['loc']))}: {each['msg']}, not {short_repr(each['input'])}"
+        f"{dotted(('results', *each['loc']))}: {each['msg']}, not {short_repr(each['input'])}"
         for each in problems[:_SHOWN]
     ]
     more = [f"and {counted(len(problems) - _SHOWN, 'more problem')}"] if len(problems) > _SHOWN else []

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Optional, get_args
 
 from pydantic import Field
 
-from rnnkit._messages import did_you_mean, join_quoted
+from rnnkit._messages import did_you_mean, join_quoted, short_repr
 from rnnkit.compare.settings import check_argument
 from rnnkit.compare.sizing import spec_for
 from rnnkit.compare.task import Task
@@ -55,7 +55,7 @@ class Setting:
         if self.match not in get_args(Match):
             known = get_args(Match)
             raise CompareError(
-                f"match={self.match!r} is none of {join_quoted(known)}.{did_you_mean(str(self.match), known)}"
+                f"match={short_repr(self.match)} is none of {join_quoted(known)}.{did_you_mean(str(self.match), known)}"
             )
         for name, rule in _RULES.items():
             object.__setattr__(self, name, check_argument(name, getattr(self, name), rule))  # the dataclass is frozen

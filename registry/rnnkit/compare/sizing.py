@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
-from rnnkit._messages import counted, describe_exception
+from rnnkit._messages import counted, describe_exception, join_names
 from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
 from rnnkit.catalog import get_kind
@@ -36,7 +36,7 @@ def spec_for(task: Task, fields: Mapping[str, Any], *, parameters: int | None) -
     """
     fixed = dict(task.fields())
     if both := sorted(set(fixed) & set(fields)):
-        raise CompareError(f"The task {task.name!r} sets {', '.join(both)}: leave it out of the spec of the kind")
+        raise CompareError(f"The task {task.name!r} sets {join_names(both)}: leave it out of the spec of the kind")
     merged = {**fields, **fixed, "options": {**_time_option(task, fields["kind"]), **fields.get("options", {})}}
     if parameters is not None:
         merged["hidden_size"] = _closest_size(merged, parameters)

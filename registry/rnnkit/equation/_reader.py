@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from rnnkit._messages import shorten
 from rnnkit.equation._names import ABSOLUTE_VALUE, ACCENTS, FONTS, NAMES, WORDS, word
 from rnnkit.equation._tokens import joined, lines_of
 from rnnkit.equation._tree import (
@@ -277,7 +278,8 @@ class Line(NamedTuple):
         reader = Reader(tokens)
         name = reader.name()
         if not reader.next:  # a line of text is complete LaTeX
-            raise UnreadableEquationError(f"`=` is missing at the end of the line after `{' '.join(tokens)}`")
+            line = shorten(" ".join(tokens), 200)
+            raise UnreadableEquationError(f"`=` is missing at the end of the line after `{line}`")
         reader.take("=")
         tree = reader.sum()
         reader.end()

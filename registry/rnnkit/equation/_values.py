@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rnnkit._messages import join_names
 from rnnkit.equation._names import COMPLEX_FUNCTIONS, MATH_FUNCTIONS, ONES, WORD_FUNCTIONS
 from rnnkit.equation._tree import EquationError, UnreadableEquationError
 
@@ -167,7 +168,7 @@ def _is_row(value: Value) -> bool:
 
 
 def _join(values: Sequence[Value]) -> str:
-    return " and ".join(str(value) for value in values)
+    return join_names(map(str, values), " and ")
 
 
 def _function(name: str) -> Function:

@@ -47,6 +47,8 @@ def export_program(
     tensors of the state are in the order of `flatten_state`. As in the model, values of x past `lengths` have no
     effect. Values of `lengths` and token ids are not checked, because a program cannot.
 
+    While it traces, `torch.export` disables cuDNN, oneDNN and NNPACK in the whole process.
+
     Args:
         model: the model, which is not changed.
         lengths: True for an input with the number of valid steps of each sequence, `(batch,)`, int64 in [0, time].

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from rnnkit._messages import MAX_LISTED, short_repr
-
-_MAX_KEY = 100
+from rnnkit._messages import dotted, first_lines, short_repr
 
 
 class FileProblem(NamedTuple):
@@ -52,10 +49,7 @@ class FileProblem(NamedTuple):
 
 def listing(problems: Iterable[str]) -> str:
     """Format problems one on each line, to follow an introduction; an empty string if there are none."""
-    problems = iter(problems)
-    listed = list(islice(problems, MAX_LISTED))
-    left = sum(1 for _ in problems)  # without keeping them: a hostile file may have millions
-    return "".join(f"\n  {each}" for each in [*listed, *([f"and {left:,} more"] if left else [])])
+    return "".join(f"\n  {each}" for each in first_lines(problems))
 
 
 def problem_lines(error: ValidationError) -> list[str]:
@@ -64,9 +58,3 @@ def problem_lines(error: ValidationError) -> list[str]:
         f"{dotted(line['loc'])}: {line['msg']}, but is {short_repr(line['input'])}"
         for line in error.errors(include_url=False)
     ]
-
-
-def dotted(path: Iterable[int | str]) -> str:
-    """Join the keys of a path with dots, with unprintable and long keys as their short `repr`."""
-    keys = map(str, path)
-    return ".".join(key if key.isprintable() and len(key) <= _MAX_KEY else short_repr(key) for key in keys)

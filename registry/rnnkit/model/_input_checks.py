@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnkit._messages import short_repr
+from rnnkit._messages import join_names, short_repr
 from rnnkit.errors import InputError
 from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 
@@ -252,7 +252,7 @@ def _layout(shapes: Any) -> str:
     if isinstance(shapes, torch.Size):
         return str(tuple(shapes))
     names = [f"{name}=" for name in getattr(shapes, "_fields", ())] or [""] * len(shapes)
-    parts = ", ".join(name + _layout(part) for name, part in zip(names, shapes, strict=True))
+    parts = join_names(name + _layout(part) for name, part in zip(names, shapes, strict=True))
     return f"{type(shapes).__name__}({parts})"
 
 
@@ -260,7 +260,7 @@ def _describe(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
     if hasattr(value, "_fields"):
-        return f"{type(value).__name__}({', '.join(value._fields)})"
+        return f"{type(value).__name__}({join_names(value._fields)})"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, np.ndarray):

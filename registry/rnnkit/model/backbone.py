@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from rnnkit._messages import join_names
 from rnnkit.errors import InputError, StepError
 from rnnkit.model._input_checks import (
     Index,
@@ -204,7 +205,7 @@ class Backbone(ResettableModule, ABC):
             StepError: the backbone is not bidirectional, or does not define `split_directions`.
         """
         if mode not in _MERGE:
-            raise InputError(f"mode must be one of {', '.join(map(repr, _MERGE))}, but is {mode!r}")
+            raise InputError(f"mode must be one of {join_names(map(repr, _MERGE))}, but is {mode!r}")
         if self.directions == 1:
             raise StepError("merge_directions requires a bidirectional model, but bidirectional=False in its spec")
         forward, reverse = self.split_directions(self._validate_state(state)[0])

@@ -2,7 +2,7 @@
 
 from rnnkit.specs.plain_data import MAX_DEPTH, MAX_VALUES, DataProblem, Path, find_problems, size_problem, walk
 from rnnkit.specs.provenance import DistributionPin, plugin_of, readout_plugin_of
-from rnnkit.specs.recurrent_spec import RecurrentSpec
+from rnnkit.specs.recurrent_spec import RecurrentSpec, spec_of_fields
 from rnnkit.specs.unresolved import (
     UnresolvedOptions,
     UnresolvedReadout,
@@ -26,6 +26,7 @@ __all__ = [
     "provider_elsewhere",
     "readout_plugin_of",
     "size_problem",
+    "spec_of_fields",
     "unresolved_error",
     "walk",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import InitErrorDetails
 
-from rnnkit._messages import describe_exception
+from rnnkit._messages import describe_exception, short_repr
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError
 from rnnkit.kind import Kind, Problem
@@ -37,7 +37,7 @@ def kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
         return [_kind_problem(spec, Problem(*problem)) for problem in problems]
     except Exception as error:
         raise PluginError(
-            f"The check of the kind {spec.kind!r} failed on {spec!r}: {describe_exception(error)}"
+            f"The check of the kind {spec.kind!r} failed on {short_repr(spec)}: {describe_exception(error)}"
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Self
 
+from rnnkit._messages import short_repr
 from rnnkit._version import __version__
 from rnnkit.catalog import LOCAL, OWN, Candidate, current_catalog, is_distribution, normalized
 
@@ -34,7 +35,7 @@ class DistributionPin(NamedTuple):
         """
         name, equal, version = (part.strip() for part in text.partition("=="))
         if not is_distribution(normalized(name)) or (equal and not _VERSION.fullmatch(version)):
-            raise ValueError(f"{text!r} is not a requirement such as 'rnnkit-nbrc==0.1.0'")
+            raise ValueError(f"{short_repr(text)} is not a requirement such as 'rnnkit-nbrc==0.1.0'")
         return cls(normalized(name), version or None)
 
 

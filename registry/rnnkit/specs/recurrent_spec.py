@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Generic, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, overload
 
 from pydantic import (
     ConfigDict,
@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.dataclasses import dataclass
-from pydantic_core import ArgsKwargs, PydanticSerializationError, to_json
+from pydantic_core import ArgsKwargs, InitErrorDetails, PydanticSerializationError, to_json
 from typing_extensions import TypeVar
 
 from rnnkit import _display
@@ -33,7 +33,7 @@ from rnnkit.options.one_or_each import one_or_each
 from rnnkit.options.plain_values import plain_fields
 from rnnkit.specs._kind_rules import kind_problems
 from rnnkit.specs.unresolved import UnresolvedOptions, UnresolvedReadout, name_elsewhere
-from rnnkit.specs.validation import explain_unknown_fields, pydantic_error
+from rnnkit.specs.validation import explain_unknown_fields, first_problems, pydantic_error
 
 O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
 
@@ -54,7 +54,18 @@ def _enumerate_readouts(schema: dict[str, Any]) -> None:
     schema["enum"] = current_catalog().readouts.names()
 
 
-_ALLOW_UNRESOLVED = object()  # the context of a validation that accepts kinds that are not available
+class _Context(NamedTuple):
+    """The context of a validation.
+
+    Attributes:
+        allow_unresolved: whether kinds and readouts need not be available.
+        lists_all: whether the error lists all problems, of which a hostile file can have thousands.
+    """
+
+    allow_unresolved: bool = False
+    lists_all: bool = False
+
+
 _may_be_unresolved = ContextVar("_may_be_unresolved", default=False)  # whether the current validation does
 
 
@@ -66,7 +77,8 @@ class RecurrentSpec(Generic[O_co]):
     kind, and imports the plugin of that kind only.
 
     Raises:
-        pydantic.ValidationError: one or more fields are invalid; the error lists all of them.
+        pydantic.ValidationError: one or more fields are invalid; the error lists all of them, or the first twenty and
+            the number of the others.
         PluginError: the plugin of the kind is broken.
 
     Warns:
@@ -267,7 +279,8 @@ class RecurrentSpec(Generic[O_co]):
         try:
             return _make_options(kind.options, options)
         except ValidationError as error:
-            raise explain_unknown_fields(error, lambda name: _unknown_option_message(name, kind)) from None
+            problems = explain_unknown_fields(error, lambda name: _unknown_option_message(name, kind))
+            raise ValidationError.from_exception_data(error.title, problems) from None
 
     @model_validator(mode="wrap")
     @classmethod
@@ -275,17 +288,18 @@ class RecurrentSpec(Generic[O_co]):
         cls, data: Any, validate: Callable[[Any], RecurrentSpec[O_co]], info: ValidationInfo
     ) -> RecurrentSpec[O_co]:
         data = plain_fields(data)
-        allowed = info.context is _ALLOW_UNRESOLVED or isinstance(_given_fields(data).get("options"), UnresolvedOptions)
-        token = _may_be_unresolved.set(allowed)
+        context = info.context if isinstance(info.context, _Context) else _Context()
+        is_unresolved = isinstance(_given_fields(data).get("options"), UnresolvedOptions)
+        token = _may_be_unresolved.set(context.allow_unresolved or is_unresolved)
         try:
             spec = validate(data)
         except ValidationError as error:
-            raise explain_unknown_fields(error, lambda name: _unknown_field_message(name, data)) from None
+            problems = explain_unknown_fields(error, lambda name: _unknown_field_message(name, data))
+            raise _spec_error(problems, context) from None
         finally:
             _may_be_unresolved.reset(token)
-        problems = kind_problems(spec)
-        if problems:
-            raise ValidationError.from_exception_data("RecurrentSpec", problems)
+        if problems := kind_problems(spec):
+            raise _spec_error(problems, context)
         _warn_of_kind(_given_fields(data).get("kind"), spec)
         return spec
 
@@ -318,9 +332,9 @@ class RecurrentSpec(Generic[O_co]):
                 kind are kept unchecked, in an `UnresolvedOptions`; everything else is checked.
 
         Raises:
-            pydantic.ValidationError: one or more fields are wrong; lists all of them.
+            pydantic.ValidationError: one or more fields are wrong, as from the constructor.
         """
-        return _adapter().validate_python(data, context=_ALLOW_UNRESOLVED if allow_unresolved else None)
+        return _adapter().validate_python(data, context=_Context(allow_unresolved))
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Every field as a JSON object; `indent` spaces a level, None: on one line."""
@@ -335,13 +349,23 @@ class RecurrentSpec(Generic[O_co]):
             allow_unresolved: as in `from_dict`.
 
         Raises:
-            pydantic.ValidationError: the text is not JSON, or fields are wrong; lists all of them.
+            pydantic.ValidationError: the text is not JSON, or fields are wrong, as from the constructor.
         """
-        return _adapter().validate_json(text, context=_ALLOW_UNRESOLVED if allow_unresolved else None)
+        return _adapter().validate_json(text, context=_Context(allow_unresolved))
 
     def _repr_html_(self) -> str:
         """The HTML that a notebook displays."""
         return _display.render_html(self)
+
+
+def spec_of_fields(fields: Mapping[str, Any], *, allow_unresolved: bool) -> RecurrentSpec[Any]:
+    """The spec of `RecurrentSpec.from_dict`, whose error lists all problems."""
+    return _adapter().validate_python(fields, context=_Context(allow_unresolved, lists_all=True))
+
+
+def _spec_error(problems: list[InitErrorDetails], context: _Context) -> ValidationError:
+    shown = problems if context.lists_all else first_problems(problems)
+    return ValidationError.from_exception_data("RecurrentSpec", shown)
 
 
 @cache
@@ -419,7 +443,7 @@ def _unknown_field_message(name: str, data: Any) -> str:
     kind = _kind_if_available(asked) if isinstance(asked, str) else None
     if kind is not None and name in _field_names(kind.options):
         return f"{name!r} is an option of the kind {asked!r}: write options={{{name!r}: ...}}"
-    return f"A RecurrentSpec has no field {name!r}.{did_you_mean(name, _field_names(RecurrentSpec))}"
+    return f"A RecurrentSpec has no field {short_repr(name)}.{did_you_mean(name, _field_names(RecurrentSpec))}"
 
 
 def _unknown_option_message(name: str, kind: Kind) -> str:
@@ -427,7 +451,7 @@ def _unknown_option_message(name: str, kind: Kind) -> str:
     if name in _field_names(StackOptions):
         return f"The kind {kind.name!r} has no option {name!r}. Stacks of cells have it, such as 'lstm_cell'"
     has = f"Its options: {join_names(names)}" if names else "It has no options"
-    return f"The kind {kind.name!r} has no option {name!r}.{did_you_mean(name, names)} {has}"
+    return f"The kind {kind.name!r} has no option {short_repr(name)}.{did_you_mean(name, names)} {has}"
 
 
 def _wrong_options_message(kind: Kind, options: object) -> str:

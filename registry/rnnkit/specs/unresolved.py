@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import field_validator, model_serializer
 
+from rnnkit._messages import dotted, short_repr
 from rnnkit.catalog import LOCAL, Index, canonical, is_distribution, is_name, normalized
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, PluginError, UnknownKindError, UnresolvedKindError
 from rnnkit.options import Options
@@ -36,7 +37,7 @@ class UnresolvedOptions(Options):
             ValueError: a value is not plain data: text, finite numbers, booleans, None, lists and mappings.
         """
         for path, message, _ in find_problems({"options": values}):
-            raise ValueError(f"{'.'.join(path)}: {message}" if path else message)
+            raise ValueError(f"{dotted(path)}: {message}" if path else message)
         return cls(text=json.dumps(values, default=dict), plugin=plugin)  # default: for mappings that are none
 
     @field_validator("text")
@@ -127,7 +128,7 @@ def install_hint(provider: DistributionPin, name: str, index: Index) -> str:
         else f"but the installed {distribution} {version} has no such {noun}"
     )
     return (
-        f"The {noun} {str(name)!r} is provided by {distribution} {provider.version or ''}".rstrip()
+        f"The {noun} {short_repr(str(name))} is provided by {distribution} {provider.version or ''}".rstrip()
         + f', {reason}: run pip install "{provider}" and load the spec again'
     )
 
@@ -140,18 +141,19 @@ def unresolved_error(index: Index, name: str, plugin: str | None) -> UnresolvedK
         name: the name.
         plugin: the distribution that provides it; None: unknown.
     """
-    noun = index.category.noun
+    noun, name = index.category.noun, str(name)
     try:
         index.get(name)
     except UnknownKindError as error:
         provider = provider_elsewhere(name, plugin)
         return UnresolvedKindError(str(error) if provider is None else install_hint(provider, name, index))
     except (AmbiguousKindError, BlockedKindError, PluginError) as error:
-        unavailable = UnresolvedKindError(f"The {noun} {str(name)!r} is not available in this environment. {error}")
+        message = f"The {noun} {short_repr(name)} is not available in this environment. {error}"
+        unavailable = UnresolvedKindError(message)
         unavailable.__cause__ = error
         return unavailable
     return UnresolvedKindError(
-        f"The {noun} {str(name)!r} was not installed when this spec was created but is now; recreate it with "
+        f"The {noun} {short_repr(name)} was not installed when this spec was created but is now; recreate it with "
         "dataclasses.replace(spec) or load it again"
     )
 

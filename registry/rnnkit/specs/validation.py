@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from rnnkit._messages import MAX_LISTED, counted, key_text
 
-def explain_unknown_fields(error: ValidationError, explain: Callable[[str], str]) -> ValidationError:
-    """The same error, in which `explain(name)` is the message of each field that does not exist."""
-    lines = [_line(details, explain) for details in error.errors(include_url=False)]
-    return ValidationError.from_exception_data(error.title, lines)
+
+def explain_unknown_fields(error: ValidationError, explain: Callable[[str], str]) -> list[InitErrorDetails]:
+    """The problems of an error; `explain(name)` is the message of each field that does not exist."""
+    return [_line(details, explain) for details in error.errors(include_url=False)]
+
+
+def first_problems(problems: Sequence[InitErrorDetails]) -> list[InitErrorDetails]:
+    """The first twenty problems, with the texts of their keys, and a line with the number of the others."""
+    left = len(problems) - MAX_LISTED
+    more = pydantic_error("more_problems", f"and {counted(left, 'more problem')}")
+    last = [InitErrorDetails(type=more, input=left)] if left > 0 else []
+    return [*map(_with_key_texts, problems[:MAX_LISTED]), *last]
+
+
+def _with_key_texts(problem: InitErrorDetails) -> InitErrorDetails:
+    loc = tuple(key_text(key) if isinstance(key, str) else key for key in problem.get("loc", ()))
+    return InitErrorDetails(type=problem["type"], loc=loc, input=problem["input"])
 
 
 def pydantic_error(kind_of_problem: str, message: str) -> PydanticCustomError:

@@ -22,7 +22,7 @@ from rnnkit import (
     build_model,
     get_kind,
 )
-from rnnkit._messages import end_sentence
+from rnnkit._messages import dotted, end_sentence, join_names, short_repr
 from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.catalog import LOCAL, canonical, current_catalog
 from rnnkit.cells import cell_arguments
@@ -82,8 +82,8 @@ class KindUnderTest:
         try:
             self.spec(**changes)
         except ValidationError as error:
-            lines = [(".".join(map(str, line["loc"])), line["input"], line["msg"]) for line in error.errors()]
-            return "; ".join(f"{place}={value!r}: {message}" for place, value, message in lines)
+            lines = (f"{dotted(line['loc'])}={short_repr(line['input'])}: {line['msg']}" for line in error.errors())
+            return join_names(lines, "; ")
         return None
 
     @property

@@ -74,7 +74,7 @@ def _best_router(graph: Graph) -> Router:
         routed = [router for router in routers if router.run()]
         if routed:
             return min(routed, key=lambda router: router.cost())
-    raise UnreadableEquationError(f"the lines of {', '.join(graph.names)} have too many signals to be drawn")
+    raise UnreadableEquationError(f"its {len(graph.names)} lines have too many signals to be drawn")
 
 
 def _first_clear_scene(router: Router, sizes: Sizes) -> Scene:

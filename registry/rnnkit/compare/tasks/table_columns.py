@@ -114,8 +114,9 @@ def _require_columns(frame: pd.DataFrame, names: list[str]) -> None:
         if not isinstance(name, str):
             raise CompareError(f"The name of a column must be a string, but is {short_repr(name)}")
         if name not in known:
+            hint = did_you_mean(name, known)
             raise CompareError(
-                f"The table has no column {name!r}.{did_you_mean(name, known)} Its columns are {join_quoted(known)}"
+                f"The table has no column {short_repr(name)}.{hint} Its columns are {join_quoted(known)}"
             )
 
 

@@ -16,10 +16,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from rnnkit._messages import describe_exception, short_repr
+from rnnkit._messages import describe_exception, dotted, short_repr
 from rnnkit.errors import CheckpointError
 from rnnkit.files._atomic_write import atomic_write
-from rnnkit.files._problems import dotted
 from rnnkit.files.checkpoint._record import Record, parse_record
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
-from rnnkit._messages import describe_exception
+from rnnkit._messages import describe_exception, dotted
 from rnnkit.errors import CheckpointError
-from rnnkit.files._problems import dotted, listing, problem_lines
+from rnnkit.files._problems import listing, problem_lines
 from rnnkit.specs import DistributionPin, find_problems
 
 FORMAT_VERSION = 2  # 1: `sha256` was the digest of the whole file, with zeros in its own place

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from rnnkit._messages import describe_exception
+from rnnkit._messages import describe_exception, dotted, join_names, notes_of, short_repr
 from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
 from rnnkit.errors import BuildError, RnnkitError
-from rnnkit.files._problems import dotted
 from rnnkit.files.checkpoint._format import DTYPES
 from rnnkit.model import RecurrentModel
 from rnnkit.specs import RecurrentSpec
@@ -200,8 +199,8 @@ def meta_model(spec: RecurrentSpec[Any], dtype: torch.dtype) -> RecurrentModel:
     except RnnkitError:
         raise
     except Exception as error:  # a builder may raise anything for sizes that no model has
-        cause = "; ".join([describe_exception(error), *getattr(error, "__notes__", [])])  # notes name a failing hook
-        raise BuildError(f"No model can be built on the meta device from {spec!r}: {cause}") from error
+        cause = join_names([describe_exception(error), *notes_of(error)], "; ")  # notes name a failing hook
+        raise BuildError(f"No model can be built on the meta device from {short_repr(spec)}: {cause}") from error
 
 
 def find_mismatches(

@@ -6,16 +6,17 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from rnnkit._messages import MAX_LISTED, short_repr
+from rnnkit._messages import dotted, first_lines, short_repr, shorten
 from rnnkit.catalog import OWN, current_catalog
 from rnnkit.errors import RnnkitError, SpecFileError
-from rnnkit.files._problems import FileProblem, dotted
-from rnnkit.files.spec._overrides import Override, apply_overrides, find_conflicts
+from rnnkit.files._problems import FileProblem
+from rnnkit.files.spec._overrides import Override, apply_overrides, find_conflicts, prefixes
 from rnnkit.specs import (
     DistributionPin,
     Path,
@@ -25,10 +26,10 @@ from rnnkit.specs import (
     find_problems,
     install_hint,
     provider_elsewhere,
+    spec_of_fields,
 )
 
 PLUGIN_KEYS = {"kind": "plugin", "readout": "readout_plugin"}  # of a file, by the field that a plugin provides
-_MAX_MESSAGE = 2_000  # a file may have a name that is as long as the file
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,14 @@ class Origin:
 
     def problem(self, path: Path, message: str, value: str | None = None) -> FileProblem:
         """Return a problem of a value, attributed to the last override that set it, else to its line."""
-        problem = FileProblem(self.file, None, dotted(path), _on_one_line(message), value)
-        for each in reversed(self.overrides):
-            if each.covers(path):
-                return problem._replace(override=each.given)
-        return problem._replace(line=self.line_of(path))
+        problem = FileProblem(self.file, None, dotted(path), shorten(" ".join(message.splitlines())), value)
+        override = next((self._given[start] for start in prefixes(path) if start in self._given), None)
+        return problem._replace(line=self.line_of(path)) if override is None else problem._replace(override=override)
+
+    @cached_property
+    def _given(self) -> dict[Path, str]:
+        """The overrides as they were written, by their paths."""
+        return {each.path: each.given for each in self.overrides}
 
     def problem_of(self, error: ErrorDetails) -> FileProblem:
         """Convert a line of a `ValidationError`."""
@@ -86,11 +90,6 @@ class Origin:
         index = catalog if is_kind else catalog.readouts
         message = error["msg"] if plugin is None else install_hint(provider, name, index)
         return f"{message.removesuffix('.')}; allow_unresolved=True loads the spec without its plugin"
-
-
-def _on_one_line(message: str) -> str:
-    line = " ".join(message.splitlines())
-    return line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]}..."
 
 
 def parse_overrides(overrides: Iterable[str], file: str) -> tuple[list[Override], list[FileProblem]]:
@@ -142,8 +141,7 @@ def make_spec(
 def spec_file_error(problems: Iterable[FileProblem]) -> SpecFileError:
     """Return the error that lists problems, one on each line, in the order of the file; only the first of many."""
     ordered = tuple(sorted(problems, key=_order))
-    more = [f"and {len(ordered) - MAX_LISTED:,} more problems"] if len(ordered) > MAX_LISTED else []
-    return SpecFileError("\n".join([*map(str, ordered[:MAX_LISTED]), *more]), ordered)
+    return SpecFileError("\n".join(first_lines(map(str, ordered), "problem")), ordered)
 
 
 def _order(problem: FileProblem) -> tuple[bool, float]:
@@ -170,7 +168,8 @@ def _plugin_problems(spec: RecurrentSpec[Any], origin: Origin) -> Iterator[FileP
         if plugin is None or (not slash and unresolved[name]):  # only the file says which plugin provides it
             continue
         if DistributionPin.parse(plugin).distribution != (distribution or OWN):
-            message = f"The {name} {value!r} is not provided by {plugin}: correct one of them, or remove the plugin"
+            shown = short_repr(str(value))
+            message = f"The {name} {shown} is not provided by {plugin}: correct one of them, or remove the plugin"
             yield origin.problem((key,), message)
 
 
@@ -187,18 +186,20 @@ def _validated(data: Mapping[str, Any], overrides: Sequence[Override], allow_unr
     """Validate the fields; an override whose value its field refuses is tried as text: `options.name=12`."""
 
     def validate(values: Sequence[Override]) -> RecurrentSpec[Any]:
-        return RecurrentSpec.from_dict(apply_overrides(data, values)[0], allow_unresolved=allow_unresolved)
+        return spec_of_fields(apply_overrides(data, values)[0], allow_unresolved=allow_unresolved)
 
     try:
         return validate(overrides)
     except ValidationError as error:
-        texts = [each._replace(value=each.text) if _is_invalid(each, error) else each for each in overrides]
+        invalid = _paths(error)
+        texts = [each._replace(value=each.text) if each.path in invalid else each for each in overrides]
     try:
         return validate(texts)
     except ValidationError as error:
-        pairs = zip(overrides, texts, strict=True)
-        return validate([value if _is_invalid(text, error) else text for value, text in pairs])
+        invalid, pairs = _paths(error), zip(overrides, texts, strict=True)
+        return validate([value if text.path in invalid else text for value, text in pairs])
 
 
-def _is_invalid(override: Override, error: ValidationError) -> bool:
-    return any(override.covers(tuple(map(str, line["loc"]))) for line in error.errors(include_url=False))
+def _paths(error: ValidationError) -> set[Path]:
+    """The paths of the values that are wrong, and of those that they are in."""
+    return {start for line in error.errors(include_url=False) for start in prefixes(tuple(map(str, line["loc"])))}

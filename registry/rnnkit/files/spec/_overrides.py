@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple, Self
 
-from rnnkit._messages import short_repr
+from rnnkit._messages import dotted, join_names, short_repr
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import RnnkitError
 from rnnkit.options import plain_defaults
@@ -45,9 +45,10 @@ class Override(NamedTuple):
             raise ValueError(f"Should not be nested more than {MAX_DEPTH} levels deep")
         return cls(given, path, text, read_value(text))
 
-    def covers(self, path: Path) -> bool:
-        """True if a path leads to the field or into it."""
-        return path[: len(self.path)] == self.path
+
+def prefixes(path: Path) -> Iterator[Path]:
+    """Yield a path and the paths of the values that it is in, the innermost first."""
+    return (path[:length] for length in range(len(path), 0, -1))
 
 
 def fields_of(overrides: Iterable[str]) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def fields_of(overrides: Iterable[str]) -> dict[str, Any]:
     """
     fields, problems = apply_overrides({}, [_parsed(each) for each in overrides])
     if problems:
-        raise ValueError("; ".join(message for _, message in problems))
+        raise ValueError(join_names((message for _, message in problems), "; "))
     return fields
 
 
@@ -71,11 +72,13 @@ def _parsed(given: str) -> Override:
 
 def find_conflicts(overrides: Sequence[Override]) -> Iterator[tuple[Override, str]]:
     """Yield each override that undoes an earlier one, with a message."""
-    for position, later in enumerate(overrides):
-        for earlier in overrides[:position]:
-            if later.covers(earlier.path):
-                same = "the same field" if later.path == earlier.path else "a part of the same field"
-                yield later, f"override {short_repr(earlier.given)} sets {same}: remove one of them"
+    first: dict[Path, Override] = {}  # that sets each field, or a part of it
+    for later in overrides:
+        if earlier := first.get(later.path):
+            same = "the same field" if later.path == earlier.path else "a part of the same field"
+            yield later, f"override {short_repr(earlier.given)} sets {same}: remove one of them"
+        for start in prefixes(later.path):
+            first.setdefault(start, later)
 
 
 def apply_overrides(
@@ -101,7 +104,7 @@ def _apply(fields: dict[str, Any], override: Override) -> str:
         if inner is None:
             inner = parent[key] = {}
         if not isinstance(inner, dict):
-            return f"{'.'.join(outer[:depth])} is {short_repr(inner)}, which has no fields: replace the whole value"
+            return f"{dotted(outer[:depth])} is {short_repr(inner)}, which has no fields: replace the whole value"
         parent = inner
     parent[last] = override.value
     return ""

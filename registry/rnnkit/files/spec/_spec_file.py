@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError
 
-from rnnkit._messages import describe_exception, short_repr
+from rnnkit._messages import describe_exception, dotted, short_repr
 from rnnkit._version import __version__
 from rnnkit.errors import AmbiguousKindError, BlockedKindError, SpecFileError, UnknownKindError
 from rnnkit.files._atomic_write import atomic_write
@@ -216,7 +216,7 @@ def _suffix(file: str, known: Sequence[str]) -> str:
 
 
 def _format_error(file: str, error: FormatError) -> SpecFileError:
-    return spec_file_error([FileProblem(file, error.line, ".".join(error.path), error.message)])
+    return spec_file_error([FileProblem(file, error.line, dotted(error.path), error.message)])
 
 
 def override_spec(spec: RecurrentSpec[Any], overrides: Iterable[str]) -> RecurrentSpec[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
@@ -12,13 +11,13 @@ import tomli_w
 
 from rnnkit._messages import short_repr
 from rnnkit.files.spec._formats import Document, FormatError
+from rnnkit.files.spec._toml_lines import lines_of
 from rnnkit.specs import Path, walk
 
 _NULL = "null"  # the key, and the placeholder of a null in an array
 _MAX_LINE = 4_096  # characters
 # tomllib takes time and memory for the square of the parts of each dotted key: here at most 100 MB.
 _MAX_SQUARED_DOTS = 20_000_000
-_MAX_WORK = 4_000_000  # characters that may be read again to find lines, about two seconds
 _LINE_OF_ERROR = re.compile(r"line (\d+), ")  # tomllib's messages have none for the end of the text
 
 
@@ -31,7 +30,7 @@ def read(text: str) -> Document:
     data = _loads(text)
     for path in _nulls(data):
         _put_null(data, path)
-    return Document(data, lambda: _lines(text))
+    return Document(data, lambda: lines_of(text))
 
 
 def write(data: dict[str, Any]) -> str:
@@ -119,26 +118,3 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_NULL if part is None else _without_nulls(part) for part in value]
     return value
-
-
-# Lines
-
-
-def _lines(text: str) -> Mapping[Path, int]:
-    """The first line of each statement. A prefix of the text is valid if it ends with a complete statement."""
-    lines = text.split("\n")
-    found: dict[Path, int] = {}
-    begin = 1
-    for end in range(1, len(lines) + 1) if len(lines) * len(text) <= _MAX_WORK else ():
-        paths = _paths_of("\n".join(lines[:end]))
-        if paths is not None:
-            found = {path: found.get(path, begin) for path in paths}
-            begin = end + 1
-    return found
-
-
-def _paths_of(text: str) -> list[Path] | None:
-    try:
-        return [path for path, _ in walk(tomllib.loads(text))]
-    except ValueError:
-        return None

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, distributed
 
+from rnnkit._messages import join_names
 from rnnkit.catalog import STRICT
 from rnnkit.testing._check import CheckFailedError, NotApplicableError, check
 from rnnkit.testing._context import Case, CheckContext, new_lengths
@@ -119,4 +120,4 @@ def _require_success(statuses: list[int], outputs: list[str]) -> None:
     what = "process {} of {} failed with exit status {} and the output\n{}"
     wrong = [what.format(rank, WORLD_SIZE, each, outputs[rank]) for rank, each in enumerate(statuses) if each]
     if wrong:
-        raise CheckFailedError("\n".join(wrong))
+        raise CheckFailedError(join_names(wrong, "\n"))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rnnkit import RecurrentModel
+from rnnkit._messages import join_names
 from rnnkit.export import ExportReport, export_onnx, export_program, missing_packages
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import leaves
@@ -91,7 +92,7 @@ def onnx_steps_equal_forward(context: CheckContext) -> None:
 def _require_onnx(context: CheckContext) -> None:
     missing = missing_packages("onnx", "onnxscript", "onnxruntime")
     are = "is" if len(missing) == 1 else "are"
-    context.skip_unless(not missing, f'{", ".join(missing)} {are} not installed: run `pip install "rnnkit[onnx]"`')
+    context.skip_unless(not missing, f'{join_names(missing)} {are} not installed: run `pip install "rnnkit[onnx]"`')
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from rnnkit import build_model
+from rnnkit._messages import join_names
 from rnnkit.testing._check import check
 from rnnkit.testing._context import Case, CheckContext, new_lengths, total, trainable, with_gradients
 from rnnkit.testing._process_settings import changed_settings, kept_settings, read_settings, write_settings
@@ -145,4 +146,4 @@ def _assert_settings_kept(context: CheckContext, action: Callable[[], Any], what
         before = read_settings()
         action()
         changed = changed_settings(before)
-    context.assert_true(not changed, f"{what} changes the {' and the '.join(changed)}")
+    context.assert_true(not changed, f"{what} changes the {join_names(changed, ' and the ')}")

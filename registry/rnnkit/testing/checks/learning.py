@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnkit import RecurrentModel
+from rnnkit._messages import join_names
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import floating_leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, new_lengths, trainable
@@ -43,7 +44,7 @@ def every_parameter_is_trained(context: CheckContext) -> None:
             *(f"the gradient of {name} is not finite" for name, each in sizes.items() if not each.isfinite().all()),
             *(f"{name} does not change" for name in before if torch.equal(before[name], after[name])),
         ]
-        context.assert_true(not problems, "; ".join(problems))
+        context.assert_true(not problems, join_names(problems, "; "))
 
 
 @check("training")

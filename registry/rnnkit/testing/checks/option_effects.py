@@ -75,11 +75,11 @@ def _assert_effects(context: CheckContext, changes: Iterable[tuple[Sequence[Chan
         tried += 1
         if not any(differ(*pair) for pair in pairs):
             without[name] = Case(pairs[0][1])
-    context.skip_unless(tried, f"there was nothing to try: {'; '.join(context.left_out)}")
+    context.skip_unless(tried, f"there was nothing to try: {join_names(context.left_out, '; ')}")
     context.figures["changes"] = tried
     context.case = next(iter(without.values()), None)
     views = "initial parameters, output, state and gradients, in evaluation and in training"
-    context.assert_true(not without, f"{' and '.join(without)} had no effect on {views}")
+    context.assert_true(not without, f"{join_names(without, ' and ')} had no effect on {views}")
 
 
 def _difference(context: CheckContext) -> Callable[[_Spec, _Spec], bool]:

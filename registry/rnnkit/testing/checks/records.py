@@ -27,7 +27,7 @@ from rnnkit import (
     resolve_kind,
     save_spec,
 )
-from rnnkit._messages import short_repr
+from rnnkit._messages import dotted, join_names, short_repr
 from rnnkit.equation import Equation, MalformedEquationError, UnreadableEquationError
 from rnnkit.kind import Kind, Paper
 from rnnkit.testing._check import CheckFailedError, check
@@ -85,7 +85,7 @@ def record_is_complete(context: CheckContext) -> None:
     texts = [*_summary_problems(record.summary), *keywords, *_equation_problems(record.equation)]
     papers = [problem for paper in record.papers for problem in _paper_problems(paper)]
     problems = [*texts, *papers, *_note_problems(record.notes), *_option_problems(record)]
-    context.assert_true(not problems, "; ".join(problems))
+    context.assert_true(not problems, join_names(problems, "; "))
     for part in ("equation", "papers"):
         if not getattr(record, part):
             context.figures[part] = "not given"
@@ -212,9 +212,9 @@ def _is_rejected(context: CheckContext, name: str, value: Any) -> bool:
         context.kind.spec(options={name: value})
     except ValidationError as error:
         # A rule between several options may name them in its message.
-        lines = [f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors()]
+        lines = [f"{dotted(line['loc'])}: {line['msg']}" for line in error.errors()]
         named = any(re.search(rf"\b{re.escape(name)}\b", line) for line in lines)
-        context.assert_true(named, f"{given} is rejected, but the error is about {'; '.join(lines)}")
+        context.assert_true(named, f"{given} is rejected, but the error is about {join_names(lines, '; ')}")
         return True
     except Exception as error:
         raise CheckFailedError(f"{given} raised {describe_raised(error)}, not a ValidationError") from error
