@@ -42,13 +42,9 @@ def build_model(
             says what to install.
         PluginError: a hook of the plugin raised an error or returned something.
     """
-    if not isinstance(spec, RecurrentSpec):
-        raise BuildError(
-            f"build_model takes a RecurrentSpec, but got a {type(spec).__name__}: "
-            "create one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
-        )
-    if dtype is not None and not dtype.is_floating_point:
-        raise BuildError(f"dtype must be a floating-point dtype such as torch.float32, but is {dtype}")
+    require_spec(spec, "build_model")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise BuildError(f"dtype must be a floating-point dtype such as torch.float32, but is {short_repr(dtype)}")
     catalog = current_catalog()
     _refuse_unresolved(catalog, spec)
     model = _assemble(catalog, spec, device=device, dtype=dtype)
@@ -56,6 +52,15 @@ def build_model(
         manager.hook.after_build(spec=spec, model=model)
     add_resets(model, partial(build_model, spec))
     return model
+
+
+def require_spec(spec: object, function: str) -> None:
+    """Raise BuildError if the argument of a function is not a spec."""
+    if not isinstance(spec, RecurrentSpec):
+        raise BuildError(
+            f"{function} takes a RecurrentSpec, but got a {type(spec).__name__}: "
+            "create one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
+        )
 
 
 def _refuse_unresolved(catalog: Catalog, spec: RecurrentSpec[Any]) -> None:

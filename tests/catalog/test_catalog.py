@@ -25,6 +25,7 @@ from rnnkit import (
     get_kind,
     list_kinds,
     register_kind,
+    summarize_spec,
 )
 from rnnkit.catalog import current_catalog
 from rnnkit.testing import use_catalog
@@ -453,11 +454,12 @@ def test_a_builder_that_returns_no_backbone_is_refused(plugins):
         pytest.param(RecurrentSpec, "type", id="class"),
     ],
 )
-def test_build_model_takes_nothing_but_a_spec(given, name):
+@pytest.mark.parametrize("function", [build_model, summarize_spec])
+def test_a_spec_is_required(function, given, name):
     with pytest.raises(BuildError) as caught:
-        build_model(given)
+        function(given)
     assert str(caught.value) == (
-        f"build_model takes a RecurrentSpec, but got a {name}: "
+        f"{function.__name__} takes a RecurrentSpec, but got a {name}: "
         "create one with RecurrentSpec(kind=..., ...) or RecurrentSpec.from_dict(...)"
     )
 

@@ -271,6 +271,7 @@ def test_schema_of_given_kinds():
     validate = Draft202012Validator(spec_schema(["gru", "rnnkit/rnn", "gru"]))
     assert [kind for kind in list_kinds() if validate.is_valid(LSTM | {"kind": kind})] == ["gru", "rnn"]
     assert [*spec_schema(["gru"])["$defs"]] == ["InitOptions"]
+    assert spec_schema("gru") == spec_schema(["gru"])
 
 
 def test_bare_name_of_third_party_kind_passes_unless_ambiguous(plugins):

@@ -70,9 +70,11 @@ def test_wrong_input_dtype_is_refused(kind, dtype):
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64], ids=str)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, "float32"], ids=str)
 def test_models_are_built_in_floating_point_dtypes(kind, dtype):
-    with pytest.raises(BuildError, match=f"dtype must be a floating-point dtype such as torch.float32, but is {dtype}"):
+    with pytest.raises(
+        BuildError, match=f"dtype must be a floating-point dtype such as torch.float32, but is {dtype!r}"
+    ):
         small_model(kind, dtype=dtype)
 
 

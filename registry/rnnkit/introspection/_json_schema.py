@@ -63,12 +63,13 @@ def spec_schema(kinds: Iterable[str] | None = None) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of spec files in YAML, TOML or JSON. Loads the plugins of its kinds.
 
     Args:
-        kinds: the kinds that the schema accepts; None: all available ones. `kinds_left_out` returns the others, each
-            with the reason.
+        kinds: the kind or kinds that the schema accepts; None: all available ones. `kinds_left_out` returns the others,
+            each with the reason.
 
     Raises:
         UnknownKindError, BlockedKindError, AmbiguousKindError, PluginError: one of `kinds` is not available.
     """
+    kinds = [kinds] if isinstance(kinds, str) else kinds
     records = _installed_kinds()[0] if kinds is None else _named_kinds(kinds)
     options, definitions = _option_schemas(records)
     spec = schema_of(RecurrentSpec)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnkit._messages import describe_exception, short_repr
 from rnnkit._random_numbers import LocalRandomNumbers
-from rnnkit.build import build_model
+from rnnkit.build import build_model, require_spec
 from rnnkit.errors import BuildError, InputError, RnnkitError
 from rnnkit.introspection._multiply_adds import Work, count_work
 from rnnkit.introspection.model_layers import EMBEDDING, READOUT, Layer, input_shape, layers_of, shape_of
@@ -105,10 +105,11 @@ def summarize_spec(spec: RecurrentSpec[Any], *, time: int = 100, dtype: torch.dt
 
     Raises:
         InputError: `time` is not a positive integer.
-        BuildError: the model cannot be built on the meta device, or has more than 1,000 layers.
+        BuildError: `spec` is not a RecurrentSpec, has more than 1,000 layers, or cannot be built on the meta device.
         UnresolvedKindError: the plugin of its kind is not installed.
         PluginError: the plugin of its kind is broken.
     """
+    require_spec(spec, "summarize_spec")
     if type(time) is not int or time < 1:
         raise InputError(f"time must be an integer of at least 1, but is {short_repr(time)}")
     if spec.num_layers > MOST_LAYERS:
