@@ -79,7 +79,7 @@ test-dist: dist
 # With the lowest versions that pyproject.toml allows, and with the newest, pre-releases included
 test-lowest: $(DIST_READY)
 	$(DIST)/uv venv --quiet --clear --seed --python $(PYTHON) .venv-lowest
-	$(DIST)/uv pip install --python .venv-lowest --resolution lowest-direct --group test \
+	$(DIST)/uv pip install --python .venv-lowest --resolution lowest-direct --upgrade --group test \
 	  --editable ".[cli]" --editable plugins/rnnkit-kernels
 	$(call PORTABLE,.venv-lowest)
 

@@ -1,5 +1,6 @@
 """Runs the command `rnnkit` in this process, in another process, or in a terminal."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -12,13 +13,15 @@ from rnnkit.cli.group import commands
 from rnnkit.testing import use_catalog
 
 COMMAND = "from rnnkit.__main__ import main; main()"
+# click 8.1 mixes stdout and stderr by default
+_SEPARATE = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
 
 
 def run(*arguments, width=80, **environment):
     """Run a command in this process, with the kinds that are installed now; return its output and exit status."""
     environment = {"COLUMNS": str(width), **environment}
     with use_catalog(Catalog()):
-        result = CliRunner().invoke(commands, [*map(str, arguments)], prog_name="rnnkit", env=environment)
+        result = CliRunner(**_SEPARATE).invoke(commands, [*map(str, arguments)], prog_name="rnnkit", env=environment)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
