@@ -87,7 +87,9 @@ def rows(kinds: list[str], seconds: float) -> Iterator[Row]:
 def save(found: list[Row], gflops: float, path: Path) -> None:
     record = {**describe(), "matmul_gflops": round(gflops, 1), "shape": SHAPE._asdict()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**record, "results": [row._asdict() for row in found]}, indent=1) + "\n")
+    path.write_text(
+        json.dumps({**record, "results": [row._asdict() for row in found]}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -17,11 +17,13 @@ COMMAND = "from rnnkit.__main__ import main; main()"
 _SEPARATE = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
 
 
-def run(*arguments, width=80, **environment):
+def run(*arguments, width=80, encoding="utf-8", **environment):
     """Run a command in this process, with the kinds that are installed now; return its output and exit status."""
     environment = {"COLUMNS": str(width), **environment}
     with use_catalog(Catalog()):
-        result = CliRunner(**_SEPARATE).invoke(commands, [*map(str, arguments)], prog_name="rnnkit", env=environment)
+        result = CliRunner(charset=encoding, **_SEPARATE).invoke(
+            commands, [*map(str, arguments)], prog_name="rnnkit", env=environment
+        )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
