@@ -639,6 +639,7 @@ def mode_of(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_a_file_keeps_its_mode_and_a_new_file_has_the_default_mode(tmp_path):
     (tmp_path / "any").touch()
     path = tmp_path / "model.yaml"

@@ -53,6 +53,10 @@ def start_process(*arguments, code=COMMAND, path=(), stdout=subprocess.PIPE, **e
         stdout=stdout,
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, path), *inherited]), **environment},
-        # a process that was started in the background ignores interrupts, and so would its children
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # runs nothing else
+        preexec_fn=_heed_interrupts if os.name == "posix" else None,  # noqa: PLW1509  # runs nothing else
     )
+
+
+def _heed_interrupts():
+    # a process that was started in the background ignores them, and so would its children
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
