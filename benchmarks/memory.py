@@ -79,7 +79,7 @@ def growth(side: str, kind: str, shape: str, *, force_step_loop: bool) -> float:
 def reset_peak() -> int:
     """Reset the peak, if the system supports it, and return it."""
     if CLEAR.exists():
-        CLEAR.write_text("5")
+        CLEAR.write_text("5", encoding="utf-8")
     return peak()
 
 
@@ -87,7 +87,7 @@ def peak() -> int:
     """Return the peak resident set in bytes."""
     # not from `getrusage` on Linux, where a process inherits the peak of its parent
     if STATUS.exists():
-        found = re.search(r"VmHWM:\s*(\d+) kB", STATUS.read_text())
+        found = re.search(r"VmHWM:\s*(\d+) kB", STATUS.read_text("utf-8"))
         if found:
             return 1024 * int(found[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -15,10 +15,8 @@ from torch.nn import functional as F
 
 from rnnkit import OperatorGraph, RestartSegments
 from rnnkit_builtin._autocast import cast_for_autocast
+from rnnkit_builtin._exporting import is_exporting
 from rnnkit_builtin._kernels import Layers, run_kernel
-
-# torch 2.6 has no `is_exporting`: there the backward of a compiled model runs the kernel again, as in an export
-_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
 def unroll_layers(
@@ -35,7 +33,7 @@ def unroll_layers(
 
     Before the steps where `restarts`, `(time, batch)`, is True, a sequence starts again from zeros.
     """
-    if x.shape[0] == 1 and lengths is None and restarts is None and not _is_exporting():
+    if x.shape[0] == 1 and lengths is None and restarts is None and not is_exporting():
         # torch expands one step into a few operations, whose call costs less than that of a custom operator
         return run_kernel(layers, x, state, weights, None, dropout=dropout)
     # autocast does not see the kernel inside the operator
@@ -66,7 +64,7 @@ def _unroll(
     restarts: Tensor | None,
 ) -> list[Tensor]:
     inputs = [x, *state, *weights]
-    save = torch.is_grad_enabled() and not _is_exporting() and any(tensor.requires_grad for tensor in inputs)
+    save = torch.is_grad_enabled() and not is_exporting() and any(tensor.requires_grad for tensor in inputs)
     result: list[Tensor] = unroll(layers.kernel, x, list(state), list(weights), lengths, restarts, *layers[1:], save)
     return result[: 1 + len(state)]
 

@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import yaml
 
 from rnnkit import RecurrentSpec, build_model
 from rnnkit._messages import escape_control_chars
+from rnnkit.cli.command import quote_argument
 from rnnkit.cli.group import SUMMARIES, module_of
 from rnnkit.files.checkpoint.checkpoint_file import save_model
 from rnnkit.files.spec import load_spec
@@ -594,3 +596,10 @@ def test_verify_unknown_result(model_file):
     result = run("verify", model_file)
     assert result.exit_code == 1
     assert "no such operation" in result.output
+
+
+def test_arguments_are_quoted_as_in_the_shell_of_the_system(monkeypatch):
+    assert quote_argument("a b") == "'a b'"
+    monkeypatch.setattr("rnnkit.cli.command.os", SimpleNamespace(name="nt"))
+    assert quote_argument(r"a b\c") == r'"a b\c"'
+    assert quote_argument(r"docs\kinds") == r"docs\kinds"

@@ -315,6 +315,8 @@ def refused(parent, name, kind=None):
             "mine",
             "'2fast' is not a valid module name in Python",
         ),
+        (2, "AUX", "cells", "'aux.py' is a device on Windows, which has no such file: choose another NAME"),
+        (2, "cells", "com1", "The kind name 'com1' is the name of a device on Windows"),
         (2, "conftest", None, "'conftest.py' has a special meaning for pytest or pip"),
         (1, "json", None, "A module 'json' is already installed, and one of the two would shadow the other"),
         (1, "Random", None, "A module 'random' is already installed"),

@@ -71,7 +71,7 @@ def contents(tmp_path_factory):
 @contextmanager
 def little_memory():
     """Limit the memory that the block may allocate to the allowance."""
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    taken = int(Path("/proc/self/statm").read_text("utf-8").split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (taken + ALLOWANCE, before[1]))
     try:

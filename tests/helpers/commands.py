@@ -1,5 +1,6 @@
 """Runs the command `rnnkit` in this process, in another process, or in a terminal."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -12,13 +13,17 @@ from rnnkit.cli.group import commands
 from rnnkit.testing import use_catalog
 
 COMMAND = "from rnnkit.__main__ import main; main()"
+# click 8.1 mixes stdout and stderr by default
+_SEPARATE = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
 
 
-def run(*arguments, width=80, **environment):
+def run(*arguments, width=80, encoding="utf-8", **environment):
     """Run a command in this process, with the kinds that are installed now; return its output and exit status."""
     environment = {"COLUMNS": str(width), **environment}
     with use_catalog(Catalog()):
-        result = CliRunner().invoke(commands, [*map(str, arguments)], prog_name="rnnkit", env=environment)
+        result = CliRunner(charset=encoding, **_SEPARATE).invoke(
+            commands, [*map(str, arguments)], prog_name="rnnkit", env=environment
+        )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -48,6 +53,10 @@ def start_process(*arguments, code=COMMAND, path=(), stdout=subprocess.PIPE, **e
         stdout=stdout,
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, path), *inherited]), **environment},
-        # a process that was started in the background ignores interrupts, and so would its children
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # runs nothing else
+        preexec_fn=_heed_interrupts if os.name == "posix" else None,  # noqa: PLW1509  # runs nothing else
     )
+
+
+def _heed_interrupts():
+    # a process that was started in the background ignores them, and so would its children
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -19,6 +19,7 @@ SLOW = {
     "tests/compare/test_engines_processes.py": "starts worker processes and clusters",
     "tests/cli/test_doctor.py": "starts a process for each plugin, and waits for some that hang",
     "tests/cli/test_scaffold.py": "creates a plugin, installs it and runs its own tests",
+    "tests/cli/test_encodings.py": "runs each command in several encodings",
     "tests/cli/test_terminal.py": "starts the command in terminals",
     "tests/files/test_checkpoint_fuzz.py": "damages thousands of files",
     "tests/files/test_spec_file_fuzz.py": "damages thousands of files",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from rnnkit import current_catalog
-from rnnkit.cli.command import CommandError, RnnkitCommand
+from rnnkit.cli.command import CommandError, RnnkitCommand, quote_argument
 from rnnkit.cli.completion import complete_kind
 from rnnkit.cli.console import Console
 from rnnkit.cli.output_file import check_output, force_option, write_output
@@ -108,4 +107,4 @@ def _measurements(kind: str, folder: Path) -> Measurements:
 
 
 def _command_line(kind: str, folder: Path) -> str:
-    return f"rnnkit card {kind}" + ("" if folder == DEFAULT_FOLDER else f" --folder {shlex.quote(str(folder))}")
+    return f"rnnkit card {kind}" + ("" if folder == DEFAULT_FOLDER else f" --folder {quote_argument(str(folder))}")

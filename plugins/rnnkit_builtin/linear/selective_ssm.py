@@ -24,6 +24,7 @@ from rnnkit import (
     hookimpl,
     scan,
 )
+from rnnkit_builtin._exporting import is_exporting
 
 GU = Paper(
     title="Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
@@ -159,7 +160,7 @@ class SelectiveSSMCell(Cell):
         return (h @ c[..., None]).squeeze(-1) + self.weight_skip * u
 
     def unroll(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
-        if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
+        if is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
         y, h = self._run(self.project(x), state.h, lengths)
         return y, CellState(h)
@@ -251,7 +252,7 @@ class ConvolvedSelectiveSSMCell(SelectiveSSMCell):
         return y, ConvolvedState(h, tail)
 
     def unroll(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
-        if torch.compiler.is_exporting():  # as in `SelectiveSSMCell`
+        if is_exporting():  # as in `SelectiveSSMCell`
             return NotImplemented
         u, tail = self.convolution(self.project(x), state.tail, lengths)
         y, h = self._run(self.select(F.silu(u)), state.h, lengths)

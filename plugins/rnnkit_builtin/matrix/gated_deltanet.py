@@ -24,6 +24,7 @@ from rnnkit import (
     hookimpl,
     matrix_scan,
 )
+from rnnkit_builtin._exporting import is_exporting
 from rnnkit_builtin._heads import check_heads
 
 YANG = Paper(
@@ -184,7 +185,7 @@ class GatedDeltaNetCell(MatrixCell):
         return self.read((q.unsqueeze(-2) @ s).squeeze(-2)), s
 
     def unroll(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
-        if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
+        if is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
         q, k, v, log_decay, beta = self.coefficients(x)
         y, s = matrix_scan(q, k, v, log_decay, state.S, beta=beta, lengths=lengths)
@@ -253,7 +254,7 @@ class ConvolvedGatedDeltaNetCell(GatedDeltaNetCell):
         return y, ConvolvedMatrixState(s, self._with_heads(tail))
 
     def unroll(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
-        if torch.compiler.is_exporting():  # as in `GatedDeltaNetCell`
+        if is_exporting():  # as in `GatedDeltaNetCell`
             return NotImplemented
         features, log_decay, beta = self._map(x)
         features, tail = self.convolution(features, self._without_heads(state.tail), lengths)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnkit import Cell, Kind, Paper, StackOptions, cell_kind, hookimpl, matrix_scan
+from rnnkit_builtin._exporting import is_exporting
 from rnnkit_builtin._heads import check_heads
 
 BECK = Paper(
@@ -116,7 +117,7 @@ class XLSTMMatrixCell(Cell):
 
     def unroll(self, x: Tensor, state: XLSTMMatrixState, lengths: Tensor | None) -> Any:
         """Run the cell in chunks: with m_t known, C and n are linear recurrences with decays of at most 1."""
-        if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
+        if is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
         q, k, v, o, i, log_f = self.project(x)
         m = _running_maximum(log_f, i, state.m)

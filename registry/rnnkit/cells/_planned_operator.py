@@ -19,10 +19,8 @@ from rnnkit.cells._unroll import SequenceEnds, freeze_finished_sequences, step_f
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.operator_graph import OperatorGraph
 from rnnkit.cells.planned import unroll_planned
-from rnnkit.model import autocast_is_on, replace_tensors, state_tensors, transforms_are_active
+from rnnkit.model import autocast_is_on, is_exporting, replace_tensors, state_tensors, transforms_are_active
 
-# torch 2.6 has no `is_exporting`: there a compiled model runs torch's `scan`, as an exported one
-_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 _stacks: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _numbers = itertools.count()
 
@@ -48,7 +46,7 @@ def unroll_compiled(number: Tensor, index: int, cell: Cell, x: Tensor, state: An
     Returns:
         The output and the final state, or `NotImplemented`.
     """
-    if _is_exporting() or transforms_are_active() or autocast_is_on(x.device.type) or not _has_executor(number, index):
+    if is_exporting() or transforms_are_active() or autocast_is_on(x.device.type) or not _has_executor(number, index):
         return NotImplemented
     parts, weights = state_tensors(state), _tensors(cell)
     save = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *parts, *weights))

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.modules import module as torch_module
 
 from rnnkit.cells.cell import Cell, checked_step
-from rnnkit.model import autocast_is_on, expand_mask, map_state, padding_mask
+from rnnkit.model import autocast_is_on, expand_mask, has_global_hooks, map_state, padding_mask
 
 Step = Callable[[Any, Any], tuple[Tensor, Any]]
 
@@ -204,10 +203,4 @@ def needs_module_call(cell: Cell) -> bool:
     """True if the cell must be called as a module, because it has hooks or its own `forward`."""
     # The same attributes that `nn.Module.__call__` reads. They are spelled out because this runs at every call.
     hooks = cell._forward_hooks or cell._forward_pre_hooks or cell._backward_hooks or cell._backward_pre_hooks
-    global_hooks = (
-        torch_module._global_forward_hooks
-        or torch_module._global_forward_pre_hooks
-        or torch_module._global_backward_hooks
-        or torch_module._global_backward_pre_hooks
-    )
-    return bool(hooks or global_hooks or "forward" in cell.__dict__ or type(cell).forward is not Cell.forward)
+    return bool(hooks or has_global_hooks() or "forward" in cell.__dict__ or type(cell).forward is not Cell.forward)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.linear_cell import scan_states
+from rnnkit.model import is_exporting
 
 
 class ComplexState(NamedTuple):
@@ -80,7 +81,7 @@ class ComplexLinearCell(Cell):
         return self.read(re, im, *inputs), ComplexState(re, im)
 
     def unroll(self, x: Tensor, state: ComplexState, lengths: Tensor | None) -> Any:
-        if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
+        if is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
         a_re, a_im, b_re, b_im, *inputs = self.coefficients(x)
         s, last = scan_states(_complex(a_re, a_im), _complex(b_re, b_im), _complex(*state), lengths)

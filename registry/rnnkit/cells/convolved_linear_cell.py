@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 
 from rnnkit.cells.causal_convolution import CausalConv
 from rnnkit.cells.linear_cell import LinearCell, scan_states
+from rnnkit.model import is_exporting
 
 
 class ConvolvedState(NamedTuple):
@@ -62,7 +62,7 @@ class ConvolvedLinearCell(LinearCell):
         return self.read(h, *inputs), ConvolvedState(h, tail)
 
     def unroll(self, x: Tensor, state: Any, lengths: Tensor | None) -> Any:
-        if torch.compiler.is_exporting():  # as in `LinearCell`
+        if is_exporting():  # as in `LinearCell`
             return NotImplemented
         x, tail = self.convolution(self.project(x), state.tail, lengths)
         a, b, *inputs = self.coefficients(x)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rnnkit.cells.cell import Cell, CellState
 from rnnkit.cells.linear_scan import scan
+from rnnkit.model import is_exporting
 
 
 class LinearCell(Cell):
@@ -59,7 +60,7 @@ class LinearCell(Cell):
         return self.read(h, *inputs), CellState(h)
 
     def unroll(self, x: Tensor, state: CellState, lengths: Tensor | None) -> Any:
-        if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
+        if is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
         a, b, *inputs = self.project(x)
         h, last = scan_states(a, b, state.h, lengths)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rnnkit.cells.cell import Cell
 from rnnkit.cells.matrix_scan import matrix_scan
+from rnnkit.model import is_exporting
 
 
 class MatrixState(NamedTuple):
@@ -101,7 +102,7 @@ class MatrixCell(Cell):
         return self.read(y, *inputs), MatrixState(s)
 
     def unroll(self, x: Tensor, state: MatrixState, lengths: Tensor | None) -> Any:
-        if torch.compiler.is_exporting():  # an exported program must not depend on rnnkit's operator
+        if is_exporting():  # an exported program must not depend on rnnkit's operator
             return NotImplemented
         q, k, v, log_decay, *inputs = self.coefficients(x)
         y, s = matrix_scan(q, k, v, log_decay, state.S, lengths=lengths)

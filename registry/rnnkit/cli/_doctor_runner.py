@@ -74,7 +74,7 @@ def torch_import_error() -> str:
         [sys.executable, "-P", "-c", "import torch"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="locale",
         errors="replace",
         env=_environment({}),
         check=False,
@@ -87,7 +87,8 @@ def torch_import_error() -> str:
 def _load_in_process(
     distribution: str, *, environment: Mapping[str, str], timeout: float, interrupted: Event
 ) -> dict[str, Any]:
-    with TemporaryDirectory() as folder:
+    # Windows does not remove files that a process of the plugin still has open
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         result, output, errors = (Path(folder) / name for name in ("result.json", "output", "errors"))
         with output.open("wb") as stdout, errors.open("wb") as stderr:
             process = subprocess.Popen(  # noqa: S603  # this very Python
@@ -143,7 +144,7 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    if not hasattr(os, "killpg"):  # Windows
+    if sys.platform == "win32":  # which has no process groups: child processes of the plugin go on
         process.kill()
         return
     with suppress(ProcessLookupError, PermissionError):

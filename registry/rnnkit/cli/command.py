@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import sys
 import warnings
 from contextlib import redirect_stdout
@@ -16,6 +17,14 @@ from rnnkit._messages import describe_exception, first_lines, notes_of
 from rnnkit.catalog import candidates_by_distribution
 from rnnkit.catalog.discovery import OWN
 from rnnkit.cli.console import Console
+
+
+def quote_argument(text: str) -> str:
+    """Return an argument as a shell takes it: if necessary in single quotes, on Windows in double ones."""
+    import shlex
+    import subprocess  # takes long
+
+    return subprocess.list2cmdline([text]) if os.name == "nt" else shlex.quote(text)
 
 
 class CommandError(click.ClickException):

@@ -32,8 +32,15 @@ class Console:
         self._write(json.dumps(value, indent=2, allow_nan=False))
 
     def raw(self, text: str) -> None:
-        """Print the content of a file unchanged."""
+        """Print a text unchanged."""
         self._write(text.removesuffix("\n"))
+
+    def file_content(self, text: str) -> None:
+        """Print the content of a file: outside a terminal in UTF-8, the encoding of the files that rnnkit reads."""
+        reconfigure: Any = getattr(self._out, "reconfigure", None)
+        if reconfigure is not None and not self._out.isatty():
+            reconfigure(encoding="utf-8")
+        self.raw(text)
 
     def text(self, text: str, *, indent: int = 0, bold: bool = False) -> None:
         """Print a text, wrapped between words; a word longer than a line is not broken."""

@@ -30,7 +30,7 @@ def command(console: Console, *, kind: str, output: Path | None, given: str | No
     in_format = {"yaml": commented_yaml, "toml": commented_toml}[_format(output, given)]
     text = in_format(example_spec(kind))
     if output is None:
-        console.raw(text)
+        console.file_content(text)
     else:
         write_output(output, text, force=force)
 

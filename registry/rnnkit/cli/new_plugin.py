@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rnnkit._table import Column
-from rnnkit.cli.command import RnnkitCommand, json_option
+from rnnkit.cli.command import RnnkitCommand, json_option, quote_argument
 from rnnkit.cli.console import Console
 from rnnkit.cli.scaffold import (
     NameProblem,
@@ -74,9 +74,9 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
 
 def _next_steps(facts: dict[str, Any]) -> list[str]:
     return [
-        f"cd {shlex.quote(facts['folder'])}",
+        f"cd {quote_argument(facts['folder'])}",
         "python -m venv .venv",
-        "source .venv/bin/activate",
+        r".venv\Scripts\activate" if os.name == "nt" else "source .venv/bin/activate",
         'pip install -e ".[test]"',
         "pytest",
         f"rnnkit show {facts['kind']}",

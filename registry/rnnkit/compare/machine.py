@@ -16,7 +16,8 @@ import torch
 def processor_name() -> str:
     """Return the name of this machine's processor, such as `AMD EPYC 7763`; its architecture where it has none."""
     info = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
+    text = info.read_text("utf-8", "replace") if info.exists() else ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     return found[1] if found else platform.processor() or platform.machine()
 
 

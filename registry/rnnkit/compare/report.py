@@ -32,7 +32,7 @@ def write_report(results: Sequence[RunResult], path: str | Path) -> None:
     """Write the report to a file."""
     html = report_html(results)
     with atomic_write(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8", newline="\n")
 
 
 def report_html(results: Sequence[RunResult]) -> str:

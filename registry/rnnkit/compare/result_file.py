@@ -28,7 +28,8 @@ def write_results(results: Iterable[RunResult], path: str | Path) -> None:
     """
     lines = ",\n".join(json.dumps(asdict(each), allow_nan=False) for each in results)
     with atomic_write(path) as temporary:
-        temporary.write_text(f'{{"format": {FORMAT}, "results": [\n{lines}\n]}}\n', encoding="utf-8")
+        content = f'{{"format": {FORMAT}, "results": [\n{lines}\n]}}\n'
+        temporary.write_text(content, encoding="utf-8", newline="\n")
 
 
 def read_results(path: str | Path) -> list[RunResult]:

@@ -23,7 +23,7 @@ from rnnkit.compare.sizing import count_parameters
 from rnnkit.compare.task import Batch, Task
 from rnnkit.compare.training import Point, Status, Trained, Training, evaluate, train
 from rnnkit.compare.worker import is_worker
-from rnnkit.model import RecurrentModel
+from rnnkit.model import RecurrentModel, default_device
 from rnnkit.model.fit_readout import fit_readout
 from rnnkit.specs import RecurrentSpec
 
@@ -222,7 +222,7 @@ def _usual_modes() -> Iterator[None]:
     """Compute as a new process does, whatever the modes of torch in this thread."""
     with (
         # not needed in most processes, and it would cost time in each call of torch
-        nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu"),
+        nullcontext() if default_device().type == "cpu" else torch.device("cpu"),
         torch.inference_mode(mode=False),
         torch.enable_grad(),
         torch.autocast("cpu", enabled=False),

@@ -6,9 +6,15 @@ import errno
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# Windows does not replace a file that is open: access denied, a sharing violation, a file in memory
+_IN_USE = (5, 32, 1224)
+# seconds, 2.5 in all: a reader, or a virus scanner, closes the file again
+_WAITS = tuple(0.01 * 2**n for n in range(8))
 
 
 @contextmanager
@@ -19,8 +25,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     A symbolic link is followed. The new file has the mode of the old one.
 
     Raises:
-        OSError: as from opening `path` for writing: its directory is missing, or it is a directory or read-only. After
-            any error, `path` is unchanged and the new file is removed.
+        OSError: as from opening `path` for writing: its directory is missing, or it is a directory or read-only. On
+            Windows also if another program keeps `path` open. After any error, `path` is unchanged and the new file is
+            removed.
     """
     target = Path(os.path.realpath(path))
     mode = _mode_of_old(target)
@@ -33,7 +40,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.chmod(mode)  # again, since the block may have replaced the file, as safetensors does
         with temporary.open("r+b") as written:
             os.fsync(written.fileno())
-        temporary.replace(target)
+        _replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
     _sync_directory(target.parent)
@@ -60,6 +67,22 @@ def _create_beside(target: Path, wanted: str | os.PathLike[str]) -> Path:
         error.filename = os.fspath(wanted)
         raise
     return temporary
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Replace the target; on Windows, wait until other programs have closed it."""
+    for wait in (*_WAITS, None):
+        try:
+            temporary.replace(target)
+        except OSError as error:
+            if getattr(error, "winerror", None) not in _IN_USE:
+                raise
+            if wait is None:
+                message = "Another program has this file open, and Windows does not replace open files: close it"
+                raise PermissionError(errno.EACCES, message, os.fspath(target)) from error
+        else:
+            return
+        time.sleep(wait)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -19,7 +19,13 @@ from rnnkit.model.state import (
 )
 from rnnkit.model.step_module import StepModule
 from rnnkit.model.tokens import make_embedding, tie_weights
-from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
+from rnnkit.model.torch_modes import (
+    autocast_is_on,
+    default_device,
+    has_global_hooks,
+    is_exporting,
+    transforms_are_active,
+)
 
 __all__ = [
     "Backbone",
@@ -31,10 +37,13 @@ __all__ = [
     "StepModule",
     "add_resets",
     "autocast_is_on",
+    "default_device",
     "detach_state",
     "expand_mask",
     "flatten_state",
     "flatten_with_paths",
+    "has_global_hooks",
+    "is_exporting",
     "make_embedding",
     "map_state",
     "move_state",

@@ -12,11 +12,9 @@ from torch.utils.checkpoint import CheckpointFunction
 
 from rnnkit.errors import StepError
 from rnnkit.model.state import map_state
-from rnnkit.model.torch_modes import transforms_are_active
+from rnnkit.model.torch_modes import is_exporting, transforms_are_active
 
 _CHECKPOINT: CodeType = CheckpointFunction.forward.__code__
-# torch 2.6 has no `is_exporting`: there compiled models do not refuse
-_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
 def refuse_reentrant_checkpoint() -> None:
@@ -52,7 +50,7 @@ def refuse_in_compiled_model(x: Tensor, state: Any) -> Any:
     by its result, which is one. A compiler removes both if the state is not used. A part of a model, compiled alone
     after a graph break, refuses even then.
     """
-    if torch.is_grad_enabled() or not torch.compiler.is_compiling() or _is_exporting() or transforms_are_active():
+    if torch.is_grad_enabled() or not torch.compiler.is_compiling() or is_exporting() or transforms_are_active():
         return state
     one = torch.ops.rnnkit.refuse_reentrant_checkpoint(x)
     return map_state(lambda part: part * one.to(part.dtype), state)

@@ -1,9 +1,13 @@
-"""Whether torch's function transforms or autocast are active."""
+"""Modes of torch: exports, function transforms, autocast, global hooks of modules, and the default device."""
 
 from __future__ import annotations
 
 import torch
 from torch.autograd import forward_ad
+from torch.nn.modules import module as torch_module
+
+# torch 2.6 has no `is_exporting`: there a compiled model runs as an exported one, without operators of rnnkit
+is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
 def transforms_are_active() -> bool:
@@ -18,3 +22,19 @@ def transforms_are_active() -> bool:
 def autocast_is_on(device_type: str) -> bool:
     """True if autocast is enabled; False for device types without autocast, such as `meta`, where torch raises."""
     return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
+
+
+def has_global_hooks() -> bool:
+    """True if torch has hooks that are called for all modules."""
+    # The attributes that `nn.Module.__call__` reads. torch 2.6 has no function for this.
+    return bool(
+        torch_module._global_forward_hooks  # noqa: SLF001
+        or torch_module._global_forward_pre_hooks  # noqa: SLF001
+        or torch_module._global_backward_hooks  # noqa: SLF001
+        or torch_module._global_backward_pre_hooks  # noqa: SLF001
+    )
+
+
+def default_device() -> torch.device:
+    """Return the device of new tensors, also of those inside `with torch.device(...)`."""
+    return torch.empty(0).device  # torch 2.6: `torch.get_default_device` ignores the context manager

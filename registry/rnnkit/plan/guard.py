@@ -11,9 +11,8 @@ from operator import call, is_
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 
-from rnnkit.model import autocast_is_on, transforms_are_active
+from rnnkit.model import autocast_is_on, has_global_hooks, transforms_are_active
 from rnnkit.plan.code import is_library
 from rnnkit.plan.record import tensor_place
 from rnnkit.plan.snapshot import (
@@ -88,7 +87,7 @@ class Guard:
         Args:
             seen: the values of classes and functions that guards have just found to be the same; None: none.
         """
-        if transforms_are_active() or _has_any_global_hook() or any(map(autocast_is_on, self._devices)):
+        if transforms_are_active() or has_global_hooks() or any(map(autocast_is_on, self._devices)):
             return False
         try:
             return self._same_values(set() if seen is None else seen) and self._same_tensors() and not any(self._empty)

@@ -25,10 +25,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import nn
-from torch.nn.modules.module import _has_any_global_hook
 
 from rnnkit._messages import describe_exception
-from rnnkit.model import autocast_is_on, transforms_are_active
+from rnnkit.model import autocast_is_on, has_global_hooks, transforms_are_active
 from rnnkit.plan.code import watch_calls
 from rnnkit.plan.guard import Guard
 from rnnkit.plan.lower import lower
@@ -236,7 +235,7 @@ def _refuse_modes(cell: nn.Module) -> None:
     """Refuse a plan for now, because of modes of torch or of the dtypes of the cell."""
     if transforms_are_active():
         raise Unsupported("a transform of torch.func is active")
-    if _has_any_global_hook():
+    if has_global_hooks():
         raise Unsupported("torch has global hooks of modules, which would not be called")
     for path, tensor in cell_tensors(cell):
         if type(tensor) not in _PLAIN:  # an executor reads the memory of a tensor, which a subclass may not have

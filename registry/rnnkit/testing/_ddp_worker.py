@@ -65,6 +65,8 @@ def main(folder: Path, ranks: list[int]) -> None:
 
 def _fork(folder: Path, rank: int) -> int:
     """Start a process that trains, and writes its output to `output<rank>.txt`; returns its id."""
+    if sys.platform == "win32":
+        raise OSError("Windows has no fork: start a process for each rank")
     child = os.fork()
     if child == 0:
         with (folder / f"output{rank}.txt").open("wb") as output:

@@ -22,6 +22,7 @@ _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _MAX_KIND_LENGTH = 64
 _RESERVED_DISTRIBUTIONS = {LOCAL, UNKNOWN}
 _USED_BY_TOOLS = {"conftest", "setup", "tests"}  # pytest and pip look for these in the folder of a project
+_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)  # which Windows gives to no file
 _OTHER_NAME, _OTHER_KIND = "choose another NAME", "choose another name with --kind"
 
 
@@ -73,6 +74,8 @@ def _module_problems(name: str) -> Iterator[NameProblem]:
     fix = _OTHER_NAME if module.startswith("rnnkit") else f"{_OTHER_NAME}, such as 'rnnkit-{normalized(name)}'"
     if not module.isidentifier() or keyword.iskeyword(module):
         yield NameProblem(f"{module!r} is not a valid module name in Python: {fix}", misuse=True)
+    elif _DEVICE.fullmatch(module):
+        yield NameProblem(f"'{module}.py' is a device on Windows, which has no such file: {fix}", misuse=True)
     elif module in _USED_BY_TOOLS:
         yield NameProblem(f"'{module}.py' has a special meaning for pytest or pip: {fix}", misuse=True)
     elif not _is_installed(name) and _can_be_imported(module):
@@ -105,6 +108,8 @@ def _invalid_kind(kind: str) -> str:
         return "does not consist of letters, digits and underscores, starting with a letter"
     if len(kind) > _MAX_KIND_LENGTH:
         return f"has {len(kind)} characters, more than {_MAX_KIND_LENGTH}"
+    if _DEVICE.fullmatch(kind):
+        return "is the name of a device on Windows, which has no file of that name"
     classes = [f"{Names('', kind).class_prefix}{each}" for each in ("Cell", "Options")]
     taken = [each for each in classes if each in rnnkit.__all__]
     return f"would give a class the name {taken[0]}, which rnnkit has" if taken else ""

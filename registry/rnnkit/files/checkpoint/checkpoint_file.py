@@ -39,7 +39,7 @@ from rnnkit.files.checkpoint._verification import (
     installed_lock,
     lock_differences,
 )
-from rnnkit.model import RecurrentModel
+from rnnkit.model import RecurrentModel, default_device
 from rnnkit.specs import RecurrentSpec, UnresolvedOptions, UnresolvedReadout
 
 __all__ = ["LockDifference", "Verification", "load_model", "save_model", "verify_model"]
@@ -209,7 +209,7 @@ def _warn_of_weights(header: Header, tensors: dict[str, Tensor]) -> None:
 
 
 def _check_device(header: Header, device: torch.device | str | None) -> None:
-    place = torch.get_default_device() if device is None else torch.device(device)
+    place = default_device() if device is None else torch.device(device)
     if place.type == "meta":
         raise CheckpointError(
             f"{header.path} cannot be loaded on the meta device, which has no values: choose another device, or build "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib import import_module
@@ -84,6 +85,8 @@ def _module(suffix: str) -> ModuleType:
 
 def _decode(content: bytes) -> str:
     _check_length(content)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise FormatError("It is in UTF-16, as Windows PowerShell writes it with `>`: save it in UTF-8", line=1)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -53,7 +53,8 @@ def _task(case: Case) -> Task:
 
 
 def _train_in_processes(task: Task) -> list[dict[str, Tensor]]:
-    with TemporaryDirectory() as name:
+    # Windows does not remove files that a process still has open
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         torch.save(task._asdict(), folder / "task.pt")
         processes = {ranks: _start(folder, ranks) for ranks in _RANKS}
@@ -94,7 +95,10 @@ def _statuses(folder: Path, ranks: tuple[int, ...], process: subprocess.Popen[by
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a process that still runs, and those that it forked."""
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL) if _CAN_FORK else process.kill()
+        if sys.platform == "linux":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
         process.wait()
 
 
