@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,13 +143,12 @@ def _text(node: ast.AST) -> str:
 
 
 def _codes(tree: ast.Module, path: Path) -> Codes:
-    pending = [compile(ast.fix_missing_locations(tree), str(path), "exec", dont_inherit=True)]
-    found: Codes = {}
-    while pending:
-        code = pending.pop()
-        found[str(path), code.co_qualname, code.co_firstlineno] = code
-        pending += [each for each in code.co_consts if isinstance(each, CodeType)]
-    return found
+    codes = [compile(ast.fix_missing_locations(tree), str(path), "exec", dont_inherit=True)]
+    for code in codes:  # grows
+        codes += [each for each in code.co_consts if isinstance(each, CodeType)]
+    keys = [(str(path), code.co_qualname, code.co_firstlineno) for code in codes]
+    count = Counter(keys)  # lambdas in one line have the same key
+    return {key: code for key, code in zip(keys, codes, strict=True) if count[key] == 1}
 
 
 def _replace_one(function: FunctionType, codes: Codes) -> bool:

@@ -32,7 +32,6 @@ from tools.mutants import Mutant, codes_of, find_mutants, replace_code
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "registry/rnnkit"
 ROOMS = ["catalog", "specs", "model", "plan", "cells", "files", "equation", "introspection", "testing", "export", "cli"]
-TESTS = [f"tests/{room}" for room in ROOMS]
 PASSED, FAILED, NOT_APPLIED = 0, 1, 2
 MEMORY = 2**34  # bytes of address space for one mutant, of which torch takes about a third
 Cache = type(functools.cache(len))
@@ -46,12 +45,13 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=10, help="runs the quickest tests that take this long together"
     )
-    parser.add_argument("--tests", nargs="+", default=TESTS, help="files and folders of tests")
+    parser.add_argument("--tests", nargs="+", help="files and folders of tests, instead of those of the rooms")
     parser.add_argument("--at-least", type=float, default=0, help="fails if a room has a lower score, in percent")
     options = parser.parse_args()
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / "build/mutation")  # keeps no examples of mutants
     os.environ["COVERAGE_CORE"] = "ctrace"  # "sysmon" reports each line once, not once for each test
-    sys.exit(pytest.main([*options.tests, "-q", "-m", "not slow", "-p", "no:cacheprovider"], plugins=[Run(options)]))
+    tests = options.tests or [f"tests/{Path(room).parts[0]}" for room in options.rooms]
+    sys.exit(pytest.main([*tests, "-q", "-m", "not slow", "-p", "no:cacheprovider"], plugins=[Run(options)]))
 
 
 class Run:
