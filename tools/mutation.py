@@ -60,6 +60,8 @@ class Run:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.failures: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self.covering: dict[str, dict[str, list[str]]] = {}  # by file and line
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -69,24 +71,29 @@ class Run:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.plugins = session.config.pluginmanager
         self.items = {item.nodeid: item for item in session.items}
-        self.seconds, self.covering = self.measure()
+        self.measure()
         scores = [self.test_room(room) for room in self.options.rooms]
-        session.testsfailed = sum(score < self.options.at_least for score in scores)
+        session.testsfailed = (
+            len(self.items) - len(self.seconds) + sum(score < self.options.at_least for score in scores)
+        )
         return True
 
     def print(self, text: str) -> None:
         self.plugins.getplugin("terminalreporter").write_line(text)
 
-    def measure(self) -> tuple[dict[str, float], dict[str, dict[str, list[str]]]]:
-        """Return the seconds that each test takes, and the tests that cover each line of each file.
+    def measure(self) -> None:
+        """Learn the seconds that each test takes, and the tests that cover each line of each file.
 
-        The code of the rooms is compiled again without a change, to show that this alone fails no test.
+        The code of the rooms is compiled again without a change. Tests that fail then are left out.
         """
         self.print(f"running {len(self.items)} tests once")
         with tempfile.NamedTemporaryFile() as file:
             if self.fork(lambda: self.cover(Path(file.name)), seconds=10_000) != PASSED:
-                raise pytest.UsageError("tests fail without a mutant")
-            return tuple(json.loads(file.read()))
+                raise pytest.UsageError("pytest does not run in a fork")
+            failures, self.seconds, self.covering = json.loads(file.read())
+        for name in failures:
+            self.print(f"left out, because it fails without a mutant: {name}")
+            self.seconds.pop(name)
 
     def cover(self, result: Path) -> int:
         for path in [path for room in self.options.rooms for path in files_of(room)]:
@@ -99,11 +106,9 @@ class Run:
                 self.run([item])
                 seconds[name] = perf_counter() - begin
         data = measured.get_data()
-        result.write_text(
-            json.dumps([seconds, {path: data.contexts_by_lineno(path) for path in data.measured_files()}])
-        )
-        os.write(2, "\n".join(self.failures).encode())
-        return FAILED if self.failures else PASSED
+        lines = {path: data.contexts_by_lineno(path) for path in data.measured_files()}
+        result.write_text(json.dumps([self.failures, seconds, lines]), "utf-8")
+        return PASSED
 
     def test_room(self, room: str) -> float:
         """Test a sample of the mutants of a room, and return the percentage that is killed."""
@@ -130,9 +135,9 @@ class Run:
 
     def tests_of(self, mutant: Mutant, room: str) -> list[pytest.Item]:
         """Return the tests that cover the changed line: those of the room first, then the quickest."""
-        covering = filter(None, self.covering.get(str(mutant.path), {}).get(str(mutant.line), []))
+        covering = self.covering.get(str(mutant.path), {}).get(str(mutant.line), [])
         own = f"tests/{room.partition('/')[0]}/"
-        names = sorted(covering, key=lambda name: (not name.startswith(own), self.seconds[name]))
+        names = sorted(self.seconds.keys() & covering, key=lambda name: (not name.startswith(own), self.seconds[name]))
         tests: list[pytest.Item] = []
         while names and (not tests or sum(self.seconds[test.nodeid] for test in tests) < self.options.seconds):
             tests.append(self.items[names.pop(0)])
