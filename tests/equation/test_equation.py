@@ -214,7 +214,7 @@ def test_unsupported_latex_is_an_error_with_its_position(latex, words):
     ("latex", "malformed"),
     [("h_{t-1", True), ("(b", True), ("b)", True), ("", True), ("b \\sum x", False), ("1 b c_1_2", False)],
 )
-def test_latex_that_is_malformed_in_any_dialect_is_told_from_unsupported_latex(latex, malformed):
+def test_only_latex_that_is_malformed_in_any_dialect_is_a_malformed_equation(latex, malformed):
     with pytest.raises(UnreadableEquationError) as caught:
         Equation(f"y = {latex}")
     assert isinstance(caught.value, MalformedEquationError) == malformed
