@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=100, help="number of mutants to draw from each room")
     parser.add_argument("--seed", type=int, default=0, help="draws others")
     parser.add_argument(
-        "--seconds", type=float, default=10, help="runs the quickest tests that take this long together"
+        "--seconds", type=float, default=60, help="runs the quickest tests that take this long together"
     )
     parser.add_argument("--tests", nargs="+", help="files and folders of tests, instead of those of the rooms")
     parser.add_argument("--at-least", type=float, default=0, help="fails if a room has a lower score, in percent")
