@@ -134,8 +134,12 @@ def _new_calls(function: ast.expr, arguments: list[ast.expr], keywords: list[ast
         if each.arg is not None:
             yield ast.Call(function, arguments, [other for other in keywords if other is not each])
     match arguments:
-        case [first, second, *others] if not isinstance(first, ast.Starred):
+        case [first, second, *others] if _text(first) != _text(second) and not _is_symmetric(function):
             yield ast.Call(function, [second, first, *others], keywords)
+
+
+def _is_symmetric(function: ast.expr) -> bool:
+    return isinstance(function, ast.Attribute) and function.attr in {"transpose", "maximum", "minimum"}
 
 
 def _text(node: ast.AST) -> str:
