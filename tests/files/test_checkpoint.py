@@ -220,7 +220,9 @@ def test_a_float8_model_round_trips_without_a_fingerprint(path, dtype):
     """torch can neither initialize nor run it on the CPU."""
     model = small_model("gru", dtype=torch.float32).to(dtype)
     save_model(model, path)
-    with pytest.warns(WeightWarning, match=r"in float8, .* Convert the model, .* model\.to\(torch\.bfloat16\)") as caught:
+    with pytest.warns(
+        WeightWarning, match=r"in float8, .* Convert the model, .* model\.to\(torch\.bfloat16\)"
+    ) as caught:
         loaded = load_model(path)
     assert [each.filename for each in caught] == [__file__]
     assert_same_bits([*loaded.state_dict().values()], [*model.state_dict().values()])
