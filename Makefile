@@ -18,7 +18,8 @@ PORTABLE = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest $(PYTEST_OPTIONS) -m "not
   $(addprefix tests/,catalog cells equation files model options plan specs)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-.PHONY: demo test test-slow test-nightly test-all test-tools test-lowest test-newest test-plugins test-random test-load bench
+.PHONY: demo test test-slow test-nightly test-all test-tools test-lowest test-newest test-plugins test-random test-load
+.PHONY: test-mutation bench
 .PHONY: lint types types-elsewhere mypy pyright format docs docs-serve docs-publish docs-browser docs-test docs-zensical docs-screenshots
 .PHONY: dist test-dist wheels audit lock
 
@@ -112,6 +113,10 @@ test-load: $(READY)
 	for run in $$(seq 20); do \
 	  OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m "not slow" -q --numprocesses $$((3 * $$(nproc))) || exit 1; \
 	done
+
+# Changes the core at random places, and counts the changes that a test detects. OPTIONS: rooms, or see --help
+test-mutation: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.mutation $(OPTIONS)
 
 # The conformance checks of plugins of others, with the rnnkit of this clone
 test-plugins: $(READY)

@@ -211,6 +211,39 @@ def test_registered_kinds_must_match_entry_points(plugins, declared, body):
     assert catalog.get("lstm") == get_kind("lstm")
 
 
+def with_two_modules(plugins, body):
+    """Install a distribution with the kinds `first` and `second` of different modules: the first has `body`."""
+    module = plugins.install("first", source=f"@hookimpl\ndef register_kinds(register): {body}", distribution="acme")
+    [entry_points] = plugins.folder(module).glob("*/entry_points.txt")
+    entry_points.write_text(f"{entry_points.read_text('utf-8')}second = other_module\n", "utf-8")
+    return Catalog()
+
+
+def test_a_module_does_not_register_the_kinds_of_another_module(plugins):
+    catalog = with_two_modules(plugins, "register(kind('first')); register(kind('second'))")
+    with pytest.raises(PluginError, match="it has entry points for 'first', but registers 'first' and 'second'"):
+        catalog.get("first")
+
+
+def test_a_broken_module_leaves_the_other_modules_of_its_distribution(plugins):
+    catalog = with_two_modules(plugins, "1 / 0")
+    with pytest.raises(PluginError, match="division by zero"):
+        catalog.get("first")
+    assert {each.candidate.name: each.status for each in catalog.providers()}.items() >= {
+        ("acme/first", "broken"),
+        ("acme/second", "not loaded"),
+    }
+
+
+def test_a_plugin_that_needs_a_broken_plugin_is_broken_too(plugins):
+    """The error names the plugin whose kind was requested: blocking the other one would not help."""
+    plugins.install("inner", source="1 / 0", distribution="inner-cells")
+    plugins.install("outer", source="import rnnkit; rnnkit.get_kind('inner')", distribution="outer-cells")
+    cause = r"entry point 'outer'\) is broken: importing it raised PluginError: .*entry point 'inner'\) is broken: "
+    with use_catalog(Catalog()), pytest.raises(PluginError, match=cause):
+        get_kind("outer")
+
+
 def test_hook_that_raises_registers_nothing(plugins):
     source = """
     @hookimpl

@@ -88,6 +88,14 @@ def renamed(name):
 # Renaming: the old name works
 
 
+def test_an_old_name_stands_for_the_kind_of_its_own_distribution(acme, plugins):
+    """Another distribution may have a kind of the same name."""
+    plugins.install("decay", source=registers(DECAY), distribution="other-cells")
+    assert {each.candidate.name for each in acme.providers("decay")} == {"acme/decay", "other-cells/decay"}
+    with pytest.warns(DeprecatedKindWarning):
+        assert RecurrentSpec(kind="fading", input_size=3, hidden_size=4).kind == "acme/decay"
+
+
 @pytest.mark.parametrize("name", ["fading", "acme/fading", "ACME/fading"])
 @pytest.mark.parametrize(
     "made",

@@ -186,6 +186,14 @@ def test_what_is_not_a_named_class_is_refused(readout):
         register_readout(readout)
 
 
+@pytest.mark.parametrize("name", ["my/first", "", "a b", None])
+def test_a_readout_of_a_plugin_with_another_than_a_plain_name_is_refused(plugins, name):
+    installed(plugins, source=FIRST_READOUT.replace('"first"', repr(name)))
+    cause = re.escape(f"it names a readout {name!r}. Give a plain string without spaces and slashes")
+    with use_catalog(Catalog()), pytest.raises(PluginError, match=cause):
+        build_model(make(readout="first"))
+
+
 def test_a_name_of_rnnkits_own_is_reserved():
     with pytest.raises(ReservedKindError, match="'last' is one of rnnkit's own readouts"):
         register_readout(type("Last", (First,), {"name": "last"}))

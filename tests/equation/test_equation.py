@@ -9,7 +9,15 @@ import torch
 from torch.nn import functional as F
 
 from rnnkit import get_kind
-from rnnkit.equation import FUNCTIONS, Equation, EquationError, UnreadableEquationError, evaluation, name_of
+from rnnkit.equation import (
+    FUNCTIONS,
+    Equation,
+    EquationError,
+    MalformedEquationError,
+    UnreadableEquationError,
+    evaluation,
+    name_of,
+)
 
 X = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]], dtype=torch.float64)  # two sequences
 H = torch.tensor([[2.0, 1.0], [-1.0, 4.0]], dtype=torch.float64)
@@ -200,6 +208,16 @@ UNREADABLE = {
 def test_unsupported_latex_is_an_error_with_its_position(latex, words):
     with pytest.raises(UnreadableEquationError, match=words):
         evaluate(latex)
+
+
+@pytest.mark.parametrize(
+    ("latex", "malformed"),
+    [("h_{t-1", True), ("(b", True), ("b)", True), ("", True), ("b \\sum x", False), ("1 b c_1_2", False)],
+)
+def test_only_latex_that_is_malformed_in_any_dialect_is_a_malformed_equation(latex, malformed):
+    with pytest.raises(UnreadableEquationError) as caught:
+        Equation(f"y = {latex}")
+    assert isinstance(caught.value, MalformedEquationError) == malformed
 
 
 @pytest.mark.parametrize(

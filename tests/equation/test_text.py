@@ -48,7 +48,12 @@ def test_text_of_an_equation(latex, text):
 
 
 @pytest.mark.parametrize(
-    ("latex", "lines"), [(r"h_t &= h_{t-1} \\ y = \underbrace{b}", "h_t &= h_{t-1}\ny = \\underbrace{b}"), ("h", "h")]
+    ("latex", "lines"),
+    [
+        (r"h_t &= h_{t-1} \\ y = \underbrace{b}", "h_t &= h_{t-1}\ny = \\underbrace{b}"),
+        (r"y = \underbrace{b} \\", r"y = \underbrace{b}"),
+        ("h", "h"),
+    ],
 )
 def test_unreadable_equations_stay_latex(latex, lines):
     assert equation_text(latex) == lines

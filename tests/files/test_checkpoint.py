@@ -220,8 +220,11 @@ def test_a_float8_model_round_trips_without_a_fingerprint(path, dtype):
     """torch can neither initialize nor run it on the CPU."""
     model = small_model("gru", dtype=torch.float32).to(dtype)
     save_model(model, path)
-    with pytest.warns(WeightWarning, match=r"in float8, .* Convert the model, .* model\.to\(torch\.bfloat16\)"):
+    with pytest.warns(
+        WeightWarning, match=r"in float8, .* Convert the model, .* model\.to\(torch\.bfloat16\)"
+    ) as caught:
         loaded = load_model(path)
+    assert [each.filename for each in caught] == [__file__]
     assert_same_bits([*loaded.state_dict().values()], [*model.state_dict().values()])
     with pytest.warns(WeightWarning, match="in float8"):
         assert re.match("The model could not run when it was saved: .+", verify_model(path).reason)
@@ -379,6 +382,13 @@ def test_loading_on_the_meta_device_is_refused(saved, path, load):
         load(path, device="meta")
     with torch.device("meta"), pytest.raises(CheckpointError, match="the meta device, which has no values"):
         load(path)
+
+
+def test_the_default_device_does_not_matter_if_a_device_is_given(saved, path):
+    with torch.device("meta"):
+        loaded = load_model(path, device="cpu")
+        assert verify_model(path, device="cpu").ok
+    assert_same_bits(list(loaded.state_dict().values()), list(load_model(path).state_dict().values()))
 
 
 # Models that cannot be saved

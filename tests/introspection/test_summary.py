@@ -1,5 +1,6 @@
 """Summaries match the real models, and allocate no weights."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,6 +142,17 @@ def test_multiply_adds_follow_the_formula(kind_of, directions, readout, time):
     assert [layer.multiply_adds for layer in summary.layers] == whole
     assert summary.multiply_adds_per_step == first + second
     assert summary.multiply_adds == sum(whole)
+
+
+def test_tied_weights_count_where_they_multiply():
+    """Tying shares a weight, but changes no product."""
+    untied = RecurrentSpec(kind="gru_cell", num_embeddings=11, input_size=4, hidden_size=4, output_size=11)
+    work = [
+        [(layer.name, layer.multiply_adds_per_step, layer.multiply_adds) for layer in summarize_spec(spec).layers]
+        for spec in (untied, replace(untied, tie_weights=True))
+    ]
+    assert work[0] == work[1]
+    assert work[0][-1] == ("readout", 0, 4 * 11)
 
 
 def test_projection_is_counted():

@@ -551,3 +551,10 @@ def test_state_of_a_bidirectional_encoder(name):
     with pytest.raises(InputError) as caught:
         decoder(x, wrong_batch)
     assert "merge" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float32])
+@pytest.mark.parametrize("device", [None, "meta"])
+def test_initial_state_has_the_device_and_dtype_of_the_model_unless_given(device, dtype):
+    state = small_model("lstm", dtype=torch.float64).initial_state(2, device=device, dtype=dtype)
+    assert {(part.device.type, part.dtype) for part in state} == {(device or "cpu", dtype or torch.float64)}

@@ -245,6 +245,15 @@ def test_options_that_contain_themselves_are_refused():
         assert message in reported
 
 
+def test_options_have_at_most_10_000_values():
+    """The mapping with the key `options`, the options and the list in them are three of the values."""
+    RecurrentSpec.from_dict(CLOCK | {"options": {"a": [0] * 9_997}}, allow_unresolved=True)
+    [(_, reported)] = refusal(
+        lambda: RecurrentSpec.from_dict(CLOCK | {"options": {"a": [0] * 9_998}}, allow_unresolved=True)
+    )
+    assert "more than 10,000 values" in reported
+
+
 @pytest.mark.parametrize("name", ["", " ", "a b", "/a", "a/", "a/b/c", "a b/c", "-a/b", "ä/b"])
 def test_a_name_that_no_kind_can_have_is_refused(name):
     assert refusal(lambda: RecurrentSpec.from_dict(CLOCK | {"kind": name}, allow_unresolved=True))[0][0] == "kind"

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from rnnkit.introspection.model_layers import EMBEDDING, READOUT, Layer
+from rnnkit.introspection.model_layers import EMBEDDING, Layer
 from rnnkit.model import RecurrentModel
 from rnnkit.specs import RecurrentSpec
 
@@ -55,8 +55,7 @@ def _difference(of: Counter[str], to: Counter[str]) -> dict[str, int]:
 
 @torch.no_grad()
 def _count(model: RecurrentModel, layers: Sequence[Layer], steps: int) -> Counter[str]:
-    embedding = model.embedding if model.spec.tie_weights else None
-    products = _Products(layers, tied=None if embedding is None else embedding.weight)
+    products = _Products(layers)
     with products:
         model(_input(model.spec, steps, model.dtype))
     return products.multiply_adds
@@ -75,13 +74,12 @@ class _Products(TorchDispatchMode):
     Tensors are identified by their storage, which a parameter shares with its views, also on the meta device.
     """
 
-    def __init__(self, layers: Sequence[Layer], tied: Tensor | None) -> None:
+    def __init__(self, layers: Sequence[Layer]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's own
         self.multiply_adds: Counter[str] = Counter({layer.name: 0 for layer in layers})
         self._lowest = next(layer.name for layer in layers if layer.name != EMBEDDING)
+        # The readout comes last: a weight that it shares with the embedding, which multiplies nothing, counts for it.
         self._own = {_memory(tensor): layer.name for layer in layers for tensor in layer.tensors}
-        if tied is not None:  # the weight of the embedding, which looks it up; only the readout multiplies by it
-            self._own[_memory(tied)] = READOUT
         self._derived: dict[int, str] = {}  # from parameters only, such as a weight that is normalized at each call
         self._computed: dict[int, str] = {}
         self._known = ChainMap(self._own, self._derived, self._computed)  # the layers of all tensors
