@@ -59,7 +59,7 @@ def test_doctor_and_list_name_both_versions_if_nothing_else_is_asked_for(plugins
     for arguments, status in [(("doctor", "acme"), 0), (("list", "mine"), 1), (("list", "acme/*"), 1)]:
         done = run(*arguments)
         assert done.exit_code == status
-        assert all(folder in done.output.replace("\n", "") for folder in folders)
+        assert all(folder in (done.stdout + done.stderr).replace("\n", "") for folder in folders)
 
 
 def test_strict_doctor_exits_with_1_for_a_hidden_version(hidden):
