@@ -46,12 +46,14 @@ def main() -> None:
         "--seconds", type=float, default=60, help="runs the quickest tests that take this long together"
     )
     parser.add_argument("--tests", nargs="+", help="files and folders of tests, instead of those of the rooms")
+    parser.add_argument("--slow", action="store_true", help="runs the tests that `make test-slow` runs, too")
     parser.add_argument("--at-least", type=float, default=0, help="fails if a room has a lower score, in percent")
     options = parser.parse_args()
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(ROOT / "build/mutation")  # keeps no examples of mutants
     os.environ["COVERAGE_CORE"] = "ctrace"  # "sysmon" reports each line once, not once for each test
     tests = options.tests or [f"tests/{Path(room).parts[0]}" for room in options.rooms]
-    sys.exit(pytest.main([*tests, "-q", "-m", "not slow", "-p", "no:cacheprovider"], plugins=[Run(options)]))
+    marker = "not nightly" if options.slow else "not slow"
+    sys.exit(pytest.main([*tests, "-q", "-m", marker, "-p", "no:cacheprovider"], plugins=[Run(options)]))
 
 
 class Run:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.functional import pad
 from torch.nn.utils import parametrize
 
 from rnnkit import CellState, cell_kind, register_executor, register_kind
@@ -191,6 +192,14 @@ class Mixing(SimpleCell):
         return projected if x.dim() == 2 else projected + projected.roll(1, 0)
 
 
+class MixingDistant(SimpleCell):
+    """Its projection of whole sequences reads the input of three steps before."""
+
+    def project(self, x):
+        projected = super().project(x)
+        return projected if x.dim() == 2 else projected + pad(projected, (0, 0, 0, 0, 3, 0))[:-3]
+
+
 class Gated(SimpleCell):
     """Its projection reads the input by an element-wise operator."""
 
@@ -211,7 +220,10 @@ class Batched(SimpleCell):
         return super().project(x) - x.shape[0]
 
 
-@pytest.mark.parametrize(("cell", "reason"), [(Mixing, "differs"), (Gated, "input"), (Deaf, "input"), (Batched, "")])
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [(Mixing, "differs"), (MixingDistant, "differs"), (Gated, "input"), (Deaf, "input"), (Batched, "")],
+)
 def test_projections_that_have_no_plan(cell, reason):
     plan = plan_for(cell(5, 6), with_projection=True)
     assert not isinstance(plan, Plan)

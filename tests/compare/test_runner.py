@@ -11,6 +11,7 @@ import torch
 
 from rnnkit import RecurrentSpec, StackOptions, cell_kind, register_kind
 from rnnkit.compare import Comparison, compare, runner, tasks
+from rnnkit.compare.objective import REGRESSION
 from rnnkit.compare.task import VALIDATION_SEED
 from rnnkit.compare.training import train as train_model
 from rnnkit.errors import CompareError
@@ -239,6 +240,32 @@ def test_a_diverged_run_has_no_score():
     with register_kind(cell_kind(Diverging, name="diverging", summary="A test.", options=StackOptions)):
         result = compare(["diverging"], [TASK], **QUICK)
     assert {(each.status, each.score) for each in result.results} == {("diverged", None)}
+
+
+def task_with(**functions):
+    class Own(type(TASK)):
+        objective = property(lambda self: REGRESSION._replace(**functions))
+
+    return Own(length=6)
+
+
+@pytest.mark.parametrize("number", [torch.tensor, np.float32], ids=["tensor", "numpy"])
+def test_an_objective_may_return_other_numbers_than_float(number, tmp_path):
+    task = task_with(
+        score=lambda output, target: number(REGRESSION.score(output, target)),
+        chance=lambda target: number(REGRESSION.chance(target)),
+    )
+    result = compare(["gru"], [task], file=tmp_path / "a.json", **QUICK)
+    assert scores(result) == pytest.approx(scores(compare(["gru"], [TASK], **QUICK)))
+    assert scores(Comparison.load(tmp_path / "a.json")) == scores(result)
+    assert {each.chance for each in result.results} == {1.0}
+
+
+def test_a_run_whose_score_by_chance_is_not_finite_has_failed(tmp_path):
+    result = compare(["gru"], [task_with(chance=lambda target: math.nan)], file=tmp_path / "a.json", **QUICK)
+    assert {each.status for each in result.results} == {"failed"}
+    assert "`chance` must return a finite number, but returned nan" in result.results[0].error
+    assert Comparison.load(tmp_path / "a.json").results == result.results
 
 
 def test_a_reservoir_is_fitted_by_regression():

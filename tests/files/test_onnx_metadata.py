@@ -71,6 +71,23 @@ def test_metadata_of_another_form_is_refused(change, write):
         read_onnx_metadata(write(model(entry("rnnkit", json.dumps(data)))))
 
 
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("NaN", "spec.options.scale: Numbers should be finite, but is nan"),
+        ("-Infinity", "spec.options.scale: Numbers should be finite, but is -inf"),
+        ("[" * 60 + "]" * 60, "spec: It is nested more than 50 levels deep"),
+    ],
+    ids=["NaN", "infinite", "nested"],
+)
+def test_a_spec_that_is_no_plain_data_is_refused(value, problem, write):
+    data = METADATA.dump().replace('"recurrent_init":"default"', f'"scale":{value}')
+    assert value in data
+    with pytest.raises(SpecFileError, match="its rnnkit metadata is not valid here") as caught:
+        read_onnx_metadata(write(model(entry("rnnkit", data))))
+    assert problem in str(caught.value)
+
+
 def test_a_truncated_file_is_refused(write):
     content = model(entry("rnnkit", METADATA.dump()))
     for end in [*range(1, 20), *range(100_000, len(content))]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -23,6 +24,7 @@ from rnnkit.compare.sizing import count_parameters
 from rnnkit.compare.task import Batch, Task
 from rnnkit.compare.training import Point, Status, Trained, Training, evaluate, train
 from rnnkit.compare.worker import is_worker
+from rnnkit.errors import CompareError
 from rnnkit.model import RecurrentModel, default_device
 from rnnkit.model.fit_readout import fit_readout
 from rnnkit.specs import RecurrentSpec
@@ -166,13 +168,20 @@ def _execute(run: Run) -> RunResult:
         run,
         trained.status if finite else "diverged",
         score=score if finite else None,
-        chance=run.task.objective.chance(test.target),
+        chance=_chance(run.task, test),
         parameters=count_parameters(model),
         steps=trained.steps,
         seconds=trained.seconds,
         warning="; ".join(filter(None, [run.warning, _time_warning(run.training, trained), _thread_warning()])),
         curve=[point for point in trained.curve if torch.tensor(point[2:]).isfinite().all()],
     )
+
+
+def _chance(task: Task, test: Batch) -> float:
+    chance = float(task.objective.chance(test.target))
+    if not math.isfinite(chance):
+        raise CompareError(f"The objective's `chance` must return a finite number, but returned {chance}")
+    return chance
 
 
 def _time_warning(training: Training, trained: Trained) -> str:

@@ -103,4 +103,4 @@ def evaluate(model: RecurrentModel, task: Task, batch: Batch) -> float:
     model.eval()
     score = task.objective.score(model(batch.x, lengths=batch.lengths), batch.target)
     model.train()
-    return score
+    return float(score)  # an objective of a plugin may return a tensor, which a file of results cannot hold

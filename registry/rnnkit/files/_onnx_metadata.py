@@ -11,8 +11,10 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from rnnkit._messages import dotted
 from rnnkit.errors import SpecFileError
-from rnnkit.files._problems import listing, problem_lines
+from rnnkit.files._problems import FileProblem, listing, problem_lines
+from rnnkit.specs import find_problems
 
 ONNX_KEY = "rnnkit"
 """The entry of the metadata."""
@@ -83,9 +85,16 @@ def read_onnx_metadata(path: str | os.PathLike[str]) -> OnnxMetadata:
     if ONNX_KEY not in entries:
         raise SpecFileError(f"{name} has no rnnkit metadata: it was not written by export_onnx")
     try:
-        return _METADATA_TYPE.validate_json(entries[ONNX_KEY])
+        metadata = _METADATA_TYPE.validate_json(entries[ONNX_KEY])
     except ValidationError as error:
-        raise SpecFileError(f"{name}: its rnnkit metadata is not valid here:{listing(problem_lines(error))}") from error
+        raise _invalid(name, problem_lines(error)) from error
+    if problems := [*find_problems(metadata.spec)]:  # such as NaN, which pydantic reads
+        raise _invalid(name, [str(FileProblem("", None, dotted(("spec", *path)), *rest)) for path, *rest in problems])
+    return metadata
+
+
+def _invalid(name: str, problems: list[str]) -> SpecFileError:
+    return SpecFileError(f"{name}: its rnnkit metadata is not valid here:{listing(problems)}")
 
 
 def _entries(file: BufferedReader) -> Iterator[tuple[str, str]]:
