@@ -80,7 +80,7 @@ def test_metadata_of_another_form_is_refused(change, write):
     ],
     ids=["NaN", "infinite", "nested"],
 )
-def test_a_spec_that_is_no_plain_data_is_refused(value, problem, write):
+def test_a_spec_that_has_other_values_is_refused(value, problem, write):
     data = METADATA.dump().replace('"recurrent_init":"default"', f'"scale":{value}')
     assert value in data
     with pytest.raises(SpecFileError, match="its rnnkit metadata is not valid here") as caught:
