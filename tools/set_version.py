@@ -28,8 +28,8 @@ def set_version(new: str, root: Path = ROOT) -> None:
     old = re.escape(stated[CORE])
     for path, each in stated.items():
         _replace(root / path, rf'^(\s*(?:__version__|version)(?: = |: )["{{]?){re.escape(each)}\b', new)
-    for path in _pages(root):
-        _replace(path, rf"(\brnnkit(?:-cards|-kernels)?(?:==| +)|^  version: |^lstm +blocked +){old}\b", new)
+    for page in _pages(root):
+        _replace(page, rf"(\brnnkit(?:-cards|-kernels)?(?:==| +)|^  version: |^lstm +blocked +){old}\b", new)
 
 
 def _pages(root: Path) -> Iterator[Path]:
