@@ -1,8 +1,9 @@
 """Check the files of built distributions: `python -m tools.distributions build/dist [--all-platforms]`.
 
 Run by `make dist`, and by the release with `--all-platforms`. The folder has exactly the files of one version. A source
-distribution has the files that git tracks. A wheel has the tracked files of its packages with `py.typed`, the licence, the
-native library of its platform, and nothing else. Links in its description are absolute, because it is shown elsewhere.
+distribution has the files that git tracks. A wheel has the tracked files of its packages with `py.typed`, the licence,
+the native library of its platform, and nothing else. Links in its description are absolute, because it is shown
+elsewhere.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Distribution(NamedTuple):
     generated: frozenset[str] = frozenset({"PKG-INFO"})
 
 
-_LIBRARIES = {f"py3-none-{tag}": f"rnnkit_kernels/{target.library}" for tag, target in TARGETS.items()}
+_LIBRARIES: dict[str, str | None] = {
+    f"py3-none-{tag}": f"rnnkit_kernels/{target.library}" for tag, target in TARGETS.items()
+}
 _SETUPTOOLS = frozenset(
     f"rnnkit_kernels.egg-info/{name}"
     for name in ("PKG-INFO", "SOURCES.txt", "dependency_links.txt", "entry_points.txt", "requires.txt", "top_level.txt")
