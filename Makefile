@@ -85,6 +85,7 @@ dist: $(DIST_READY)
 	for each in $(DISTRIBUTIONS); do $(DIST)/python -m build --quiet --outdir build/dist $$each || exit 1; done
 	$(DIST)/twine check --strict build/dist/*
 	$(DIST)/check-wheel-contents --ignore W009 build/dist/*.whl
+	$(DIST)/python -m tools.distributions build/dist
 
 # A rehearsal of a release: an upload to an index of its own, and an environment that installs from there
 test-dist: dist
@@ -122,11 +123,14 @@ test-mutation: $(READY)
 test-plugins: $(READY)
 	$(BIN)/python -m tools.downstream
 
-# The workflows, and a list of all packages of the environment
+# The workflows and other settings of the repository, and a list of all packages of the environment
 audit: $(DIST_READY) $(READY)
 	$(DIST)/zizmor --offline --quiet --pedantic .github
 	$(DIST)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(DIST)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(DIST)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/kind.yml
+	$(DIST)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(DIST)/check-jsonschema --builtin-schema vendor.citation-file-format --default-filetype yaml CITATION.cff
 	$(DIST)/cyclonedx-py environment $(BIN)/python --output-file build/sbom.json
 
 # The versions that the project is developed and tested with. `make lock OPTIONS=--upgrade` takes the newest.

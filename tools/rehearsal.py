@@ -17,7 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tools.release import CORE, ROOT, versions
+
 PROJECTS = ["rnnkit[cli]", "rnnkit-cards", "rnnkit-kernels"]
 TESTS = [f"tests/{name}" for name in ("files", "model", "specs")]
 WHERE = """
@@ -36,6 +37,7 @@ assert model.backbone.executor == "kernels", model.backbone.executor
 
 def main() -> None:
     distributions = sorted(Path(sys.argv[1]).resolve().iterdir())
+    version = dict(versions())[CORE]  # the public index may have later ones
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = folder / "environment/bin/python"
@@ -44,7 +46,7 @@ def main() -> None:
         pip = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
         with _index(folder / "index") as url:
             _run([sys.executable, "-m", "twine", "upload", "--repository-url", url, *_ANYONE, *map(str, distributions)])
-            _run([*pip, "--extra-index-url", f"{url}/simple/", *PROJECTS], folder)
+            _run([*pip, "--extra-index-url", f"{url}/simple/", *(f"{each}=={version}" for each in PROJECTS)], folder)
         for code in (WHERE, _first_python(ROOT / "README.md"), RUN_BY_KERNELS):
             _run([str(python), "-W", "error", "-c", code], folder)
         for arguments in (["doctor"], ["list"], ["check", "gru_cell"]):

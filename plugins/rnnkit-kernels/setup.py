@@ -11,11 +11,11 @@ from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # pip does not run this file from its folder
-from targets import TARGETS, build, chosen_target  # noqa: E402
+from targets import TARGETS, build, chosen_target, requested_target  # noqa: E402
 
 
 class BuildLibrary(build_ext):
-    """Builds the library by zig; if that fails, the package is installed without it."""
+    """Builds the library by zig; if that fails, the package is installed without it, unless a target is requested."""
 
     def get_ext_filename(self, fullname):
         return str(Path(*fullname.split(".")[:-1], chosen_target().library))
@@ -34,6 +34,8 @@ class BuildLibrary(build_ext):
         try:
             super().run()
         except (OSError, subprocess.CalledProcessError) as error:
+            if requested_target():  # a wheel to publish
+                raise
             print(f"rnnkit-kernels is built without its library: {error!r}", file=sys.stderr)
             self.extensions = []
 

@@ -94,16 +94,19 @@ TARGETS = {
 }
 
 
-def chosen_target() -> Target | None:
-    """Return the target of the environment variable `RNNKIT_KERNELS_TARGET`, or else this platform.
-
-    None: the library is not built for this platform.
+def requested_target() -> Target | None:
+    """Return the target that the environment variable `RNNKIT_KERNELS_TARGET` names, None if it is not set.
 
     Raises:
         KeyError: the variable names no target.
     """
     name = os.environ.get("RNNKIT_KERNELS_TARGET")
-    return TARGETS[name] if name else TARGETS.get(_this_platform())
+    return TARGETS[name] if name else None
+
+
+def chosen_target() -> Target | None:
+    """Return the requested target, or else this platform; None if the library is not built for this platform."""
+    return requested_target() or TARGETS.get(_this_platform())
 
 
 def build(target: Target, folder: Path) -> Path:

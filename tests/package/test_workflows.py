@@ -50,6 +50,26 @@ def test_actions_are_fixed_by_the_hash_of_one_version():
     assert [action for action, used in versions.items() if len(used) > 1] == []
 
 
+@pytest.mark.parametrize(
+    ("tag", "published"), [("v1.2.3", True), ("v1.2.3rc1", False), ("v1.2", False), ("vnext", False)]
+)
+def test_documentation_of_final_versions_is_published(tag, published):
+    pattern, *others = WORKFLOWS["docs"][True]["push"]["tags"]  # YAML reads the key `on` as True
+    assert others == []
+    assert (
+        bool(re.fullmatch(pattern.replace(".", r"\."), tag)) is published
+    )  # GitHub's `+` and `[0-9]` are those of regex
+
+
+def test_a_release_publishes_the_folder_that_was_checked():
+    [check] = [step for step in steps(WORKFLOWS["release"]) if "tools.distributions" in step.get("run", "")]
+    folder = check["run"].split()[3]
+    [upload] = [step for step in steps(WORKFLOWS["release"]) if step.get("with", {}).get("path") == folder]
+    assert "--all-platforms" in check["run"]
+    assert upload["uses"].startswith("actions/upload-artifact@")
+    assert upload["with"]["name"] == "distributions"
+
+
 @each_workflow
 def test_targets_of_make_exist(name):
     commands = [step["run"] for step in steps(WORKFLOWS[name]) if "run" in step]
