@@ -89,7 +89,8 @@ def read_onnx_metadata(path: str | os.PathLike[str]) -> OnnxMetadata:
     except ValidationError as error:
         raise _invalid(name, problem_lines(error)) from error
     if problems := [*find_problems(metadata.spec)]:  # such as NaN, which pydantic reads
-        raise _invalid(name, [str(FileProblem("", None, dotted(("spec", *path)), *rest)) for path, *rest in problems])
+        lines = [FileProblem("", None, dotted(("spec", *path)), message, value) for path, message, value in problems]
+        raise _invalid(name, [*map(str, lines)])
     return metadata
 
 
