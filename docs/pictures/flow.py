@@ -50,7 +50,7 @@ BOXES = (
     Box("the kit", "conformance checks", ("testing",), (LEFT, 520), (170, 76), "input"),
 )
 MODEL = Box("RecurrentModel", "", ("model.recurrent_model",), (MIDDLE, 440), (268, 302), "state")
-PACKAGES = ("files.spec", "cli", "files.checkpoint", "testing")
+PACKAGES = ("files.spec", "cli", "files.checkpoint", "testing", "options")
 
 
 class Arrow(NamedTuple):

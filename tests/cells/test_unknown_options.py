@@ -48,7 +48,7 @@ def with_new_option(tmp_path):
     def run(program, *more):
         for root in ("registry", "plugins"):
             shutil.copytree(ROOT / root, tmp_path / root, ignore=shutil.ignore_patterns("__pycache__"))
-        for module, (old, new) in (("options", FIELD), ("cells/stack", EFFECT), *more):
+        for module, (old, new) in (("options/options", FIELD), ("cells/stack", EFFECT), *more):
             file = tmp_path / "registry" / "rnnkit" / f"{module}.py"
             text = file.read_text(encoding="utf-8")
             assert text.count(old) == 1, (module, old)
