@@ -26,7 +26,7 @@ def pytest_generate_tests(metafunc):
     if "page" in metafunc.fixturenames:
         metafunc.parametrize("page", pages_of(built_site()))
     if "generated_page" in metafunc.fixturenames:
-        metafunc.parametrize("generated_page", filter(is_one_of_many, pages_of(built_site())))
+        metafunc.parametrize("generated_page", [page for page in pages_of(built_site()) if is_one_of_many(page)])
 
 
 def is_one_of_many(page):
