@@ -1,4 +1,4 @@
-"""The list of slow tests names files that exist, and CONTRIBUTING.md names them."""
+"""The list of slow tests names files that exist."""
 
 import pytest
 
@@ -40,9 +40,3 @@ def test_every_room_has_tests_that_are_not_slow():
     for room in rooms:
         files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / room).glob("test_*.py")]
         assert [file for file in files if not is_slow(file)], room
-
-
-def test_contributing_names_what_is_left_out():
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    missing = [path for path in {pattern.partition("::")[0] for pattern in SLOW} if f"`{path}`" not in text]
-    assert missing == []

@@ -84,3 +84,8 @@ def test_every_supported_version_of_python_is_tested():
     classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["classifiers"]
     supported = re.findall(r"Python :: (3\.\d+)", "\n".join(classifiers))
     assert WORKFLOWS["ci"]["jobs"]["all"]["strategy"]["matrix"]["python"] == supported
+
+
+def test_nightly_mutants_are_drawn_from_every_subpackage():
+    rooms = {path.parent.name for path in (ROOT / "registry/rnnkit").glob("*/__init__.py")}
+    assert set(WORKFLOWS["nightly"]["jobs"]["mutation"]["strategy"]["matrix"]["room"]) == rooms
