@@ -3,6 +3,7 @@ import gc
 import pytest
 import torch
 
+from rnnkit.testing._seeding import seed_generators
 from tests.helpers.kinds import TESTED
 from tests.helpers.onnx_translations import share_table
 from tests.helpers.plugins_on_disk import PluginsOnDisk
@@ -15,7 +16,7 @@ gc.set_threshold(50_000, 20)
 
 @pytest.fixture(autouse=True)
 def _seed():
-    torch.manual_seed(0)
+    seed_generators(0)
 
 
 @pytest.fixture(autouse=True)

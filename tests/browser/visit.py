@@ -80,11 +80,18 @@ TYPESETTING = {"math.js"}
 
 
 def loads_of(folder, page):
-    """The loads of a page: two if it has scripts of its own, otherwise one, whose first view depends on the page."""
-    if scripts_of(folder / page) - scripts_of(folder / "index.html") - TYPESETTING:
-        return LOADS
+    """The loads of a page: two if it has scripts of its own, otherwise one."""
+    return LOADS if has_own_scripts(folder, page) else (views_from(page),)
+
+
+def views_from(page):
+    """All views; which of them is the first depends on the page."""
     first = crc32(page.encode()) % len(VIEWS)
-    return (VIEWS[first:] + VIEWS[:first],)
+    return VIEWS[first:] + VIEWS[:first]
+
+
+def has_own_scripts(folder, page):
+    return bool(scripts_of(folder / page) - scripts_of(folder / "index.html") - TYPESETTING)
 
 
 def scripts_of(file):

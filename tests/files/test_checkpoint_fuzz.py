@@ -22,7 +22,7 @@ from tests.helpers.models import small_model
 from tests.helpers.repeats import REPEATS
 
 ALLOWANCE = 256 * 2**20  # bytes
-BATCHES, IN_A_BATCH = 10 * REPEATS, 500
+BATCHES, IN_A_BATCH = 5 * REPEATS, 500
 MODELS = [
     ("lstm", {"options": {"proj_size": 2}}),
     ("gru", {"bidirectional": True, "dropout": 0.5}),

@@ -14,7 +14,7 @@ from tests.golden.specs.write import FOLDER, SUFFIXES
 from tests.helpers.repeats import REPEATS
 
 ROOT = Path(__file__).parents[2]
-FILES = 10_000 * REPEATS
+FILES = 5_000 * REPEATS
 
 # Text that is inserted into files, separated by bars.
 SPECIALS = {

@@ -80,8 +80,7 @@ EXPENSIVE = {
 }
 # They run for these kinds in `make test-slow`, and for all others in `make test-nightly`.
 EVERY_CHECK = {
-    "esn", "gated_deltanet", "hgrn", "lmu", "lru", "qrnn", "rglru", "rhn", "selective_ssm", "slstm",
-    "ugrnn", "xlstm_matrix",
+    "esn", "gated_deltanet", "hgrn", "lmu", "lru", "qrnn", "selective_ssm", "slstm", "ugrnn", "xlstm_matrix",
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from rnnkit.executors import VARIABLE
 from rnnkit.options import plain_defaults
 from rnnkit.testing._check import CheckFailedError, NotApplicableError
 from rnnkit.testing._comparison import floating_leaves, largest_difference
+from rnnkit.testing._seeding import seed_generators
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 BATCH, TIME = 4, 5
@@ -43,7 +44,7 @@ class Case:
         `perturb` adds noise to the initial weights, unless that makes the output infinite: a bias that starts at zero,
         or a gain that starts at one, then has an effect.
         """
-        torch.manual_seed(1)
+        seed_generators(1)
         model = build_model(self.spec, dtype=dtype).eval()
         if perturb:
             _perturb_weights(model, self.input(dtype=dtype))

@@ -15,6 +15,7 @@ from rnnkit.testing._context import CheckContext
 from rnnkit.testing._process_settings import kept_settings
 from rnnkit.testing._raised_at import describe_raised
 from rnnkit.testing._report import CheckResult, KindReport, Outcome
+from rnnkit.testing._seeding import seed_generators
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 
@@ -73,7 +74,7 @@ def run_check(check: Check, kind_under_test: KindUnderTest) -> CheckResult:
     devices = range(torch.cuda.device_count())
     with kept_settings(), torch.random.fork_rng(devices), torch.enable_grad():
         warnings.simplefilter("default")  # a warning is not a failure, even under -W error
-        torch.manual_seed(0)
+        seed_generators(0)
         outcome, reason, error = _run(check, context)
     left_out, warned = tuple(context.left_out), tuple(context.warnings)
     return CheckResult(check, outcome, reason, context.figures, left_out, warned, error)

@@ -16,6 +16,7 @@ from rnnkit._messages import join_names
 from rnnkit.testing._check import check
 from rnnkit.testing._context import Case, CheckContext, new_lengths, total, trainable, with_gradients
 from rnnkit.testing._process_settings import changed_settings, kept_settings, read_settings, write_settings
+from rnnkit.testing._seeding import seed_generators
 
 _DEFAULTS = (torch.float32, torch.float64)
 # A setting that is written with the value that it has already is not seen, so that both are tried.
@@ -93,7 +94,7 @@ def _assert_not_reset(context: CheckContext, action: Callable[[], Any], what: st
 def _states_after(action: Callable[[], Any], drawn: int) -> dict[str, Any]:
     """The states of the generators after an action that starts after some random numbers."""
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002  # a kind may use the global generator
-    torch.manual_seed(7)
+    seed_generators(7)
     random.seed(7)
     np.random.seed(7)  # noqa: NPY002  # the same
     torch.rand(drawn)

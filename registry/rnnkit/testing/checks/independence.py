@@ -16,6 +16,7 @@ from rnnkit import build_model
 from rnnkit.testing._check import check
 from rnnkit.testing._context import BATCH, LENGTHS, TIME, Case, CheckContext
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone
+from rnnkit.testing._seeding import seed_generators
 
 
 @check("numerics")
@@ -103,7 +104,7 @@ def seeded_initialization(context: CheckContext) -> None:
 def _weights(case: Case, *, seed: int, others: int) -> tuple[dict[str, Tensor], Tensor]:
     """The initial weights and the next random number, with a seed of torch and one of other libraries."""
     with _seeds(others):
-        torch.manual_seed(seed)
+        seed_generators(seed)
         return build_model(case.spec).state_dict(), torch.rand(1)
 
 
@@ -113,7 +114,7 @@ def _seeds(seed: int) -> Iterator[None]:
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002  # a kind may use the global generator
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  # the same
-    torch.manual_seed(seed)
+    seed_generators(seed)
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rnnkit import RecurrentModel, build_model
 from rnnkit.testing._check import check
 from rnnkit.testing._context import Case, CheckContext
+from rnnkit.testing._seeding import seed_generators
 
 
 @check("systems")
@@ -34,7 +35,7 @@ def _check_reset(
     _fill(model)
     for module in order(model):
         if hasattr(module, "reset_parameters"):
-            torch.manual_seed(1)  # as for the model, so that each module draws the values of the same model
+            seed_generators(1)  # as for the model, so that each module draws the values of the same model
             module.reset_parameters()
     what = f"after reset_parameters of all modules, {order.__name__.strip('_').replace('_', ' ')},"
     context.assert_equal(_tensors(model), _tensors(expected), f"{what} the parameters and buffers")
@@ -42,7 +43,7 @@ def _check_reset(
 
 
 def _new_model(case: Case) -> RecurrentModel:
-    torch.manual_seed(1)
+    seed_generators(1)
     return build_model(case.spec, device=torch.device("cpu"), dtype=torch.float64).eval()
 
 

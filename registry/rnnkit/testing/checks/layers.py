@@ -13,6 +13,7 @@ from rnnkit._messages import join_names
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import floating_leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, derivatives, gradients, random_state, total
+from rnnkit.testing._seeding import seed_generators
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 
 _CALLS = 8
@@ -157,7 +158,7 @@ def _shared_within_layers(context: CheckContext, spec: RecurrentSpec) -> int:
 def _equally_initialized(case: Case) -> list[str]:
     built = []
     for seed in (1, 2):
-        torch.manual_seed(seed)
+        seed_generators(seed)
         built.append(dict(build_model(case.spec).backbone.named_parameters()))
     first, second = built
     random = {name: each for name, each in first.items() if not torch.equal(each, second[name])}

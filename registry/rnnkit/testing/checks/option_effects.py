@@ -15,6 +15,7 @@ from rnnkit._messages import join_names, short_repr
 from rnnkit.testing._check import check
 from rnnkit.testing._comparison import largest_difference
 from rnnkit.testing._context import Case, CheckContext, gradients, total, without_executors
+from rnnkit.testing._seeding import seed_generators
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest, describe_changes
 from rnnkit.testing.sample_values import is_choice
 
@@ -159,7 +160,7 @@ def _parameters(case: Case) -> Any:
 
 def _results(case: Case, *, training: bool, padded: bool) -> Any:
     model = case.model().train(training)
-    torch.manual_seed(3)
+    seed_generators(3)
     lengths = torch.tensor(_LENGTHS) if padded else None
     output, state = model.backbone(_input(case), lengths=lengths)
     return {"output": output, "state": state, "gradients": gradients(total(output, state), model.backbone)}

@@ -23,6 +23,7 @@ from rnnkit.testing._context import (
     total,
     without_executors,
 )
+from rnnkit.testing._seeding import seed_generators
 from rnnkit.testing.kind_under_test import Changes, KindUnderTest
 from rnnkit.testing.sample_values import is_choice, sweep, sweep_ranges
 
@@ -256,7 +257,7 @@ def _wide(kind: KindUnderTest, changes: Changes) -> Changes:
 def _result_at(case: Case, magnitude: float) -> Any:
     model = case.model()
     state = map_state(lambda part: part * magnitude if part.is_floating_point() else part, random_state(model))
-    torch.manual_seed(3)
+    seed_generators(3)
     calls = [model.train(training)(magnitude * case.input(), state) for training in (False, True)]
     return [*model.state_dict().values(), *calls]
 
@@ -271,7 +272,7 @@ def _result(context: CheckContext, options: dict[str, Any]) -> Any:
     case = Case(context.kind.spec(options=options))
     context.case = case
     model = case.model()
-    torch.manual_seed(3)
+    seed_generators(3)
     return [
         *model.state_dict().values(),
         *leaves(model(case.input(), return_state=True)),

@@ -14,6 +14,7 @@ import torch
 from rnnkit import RecurrentModel, build_model, load_model, save_model, verify_model
 from rnnkit.testing._check import check
 from rnnkit.testing._context import Case, CheckContext
+from rnnkit.testing._seeding import seed_generators
 from rnnkit.testing.kind_under_test import is_importable
 
 
@@ -25,7 +26,7 @@ def state_dict_round_trip(context: CheckContext) -> None:
     """
     for case in context.cases():
         model, expected = _model(case)
-        torch.manual_seed(10)
+        seed_generators(10)
         twin = build_model(case.spec, dtype=torch.float64).eval()
         _results(twin, case)
         twin.load_state_dict(model.state_dict(), strict=True)
