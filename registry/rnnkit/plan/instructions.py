@@ -20,6 +20,9 @@ from rnnkit.plan.nodes import Graph, Node, Operand, apply
 # torch's `hardsigmoid_backward` has 1 / 6 in single precision, for all dtypes.
 _SIXTH = float(torch.tensor(1 / 6, dtype=torch.float32))
 
+# From torch 2.14 on, the gradient of `clamp` is zero at the bounds, where it was one.
+_ABOVE, _BELOW = ("gt", "lt") if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 14) else ("ge", "le")
+
 Derivative = Callable[..., Sequence[Operand | None]]
 
 
@@ -102,7 +105,7 @@ INSTRUCTIONS: dict[str, Instruction] = {
     "clamp": _I(
         torch.clamp,
         lambda g, _y, x, low, high: (
-            select(apply("ge", x, low), select(apply("le", x, high), g, 0.0), 0.0),
+            select(apply(_ABOVE, x, low), select(apply(_BELOW, x, high), g, 0.0), 0.0),
             None,
             None,
         ),
