@@ -61,6 +61,12 @@ def _at_ties(g: Any, first: Any, second: Any, *, larger: bool) -> tuple[Operand,
     return of_first, of_second
 
 
+def _between(g: Any, x: Any, low: float, high: float) -> Operand:
+    """The gradient of `clamp`, which has an infinite bound for one that is not given."""
+    below = g if high == math.inf else select(apply(_BELOW, x, high), g, 0.0)
+    return below if low == -math.inf else select(apply(_ABOVE, x, low), below, 0.0)
+
+
 def _softplus(x: Tensor, beta: Any, threshold: Any) -> Tensor:
     return F.softplus(x, float(beta), float(threshold))
 
@@ -104,11 +110,7 @@ INSTRUCTIONS: dict[str, Instruction] = {
     "log_sigmoid": _I(F.logsigmoid, lambda g, _y, x: (g * apply("sigmoid", -x),)),
     "clamp": _I(
         torch.clamp,
-        lambda g, _y, x, low, high: (
-            select(apply(_ABOVE, x, low), select(apply(_BELOW, x, high), g, 0.0), 0.0),
-            None,
-            None,
-        ),
+        lambda g, _y, x, low, high: (_between(g, x, low, high), None, None),
     ),
     "hardtanh": _I(
         lambda x, low, high: F.hardtanh(x, float(low), float(high)),
