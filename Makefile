@@ -15,7 +15,7 @@ PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
 PYTEST_OPTIONS := --numprocesses auto --maxprocesses 8 --dist worksteal
 # The tests that need no other packages than the group `test`
 PORTABLE = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest $(PYTEST_OPTIONS) -m "not slow" \
-  $(addprefix tests/,catalog cells equation files model options plan specs)
+  $(addprefix tests/,catalog cells equation files kernels model options plan specs)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 .PHONY: demo test test-slow test-nightly test-all test-tools test-lowest test-newest test-plugins test-random test-load
