@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rnnkit import Backbone, CellState, GatedCell, Kind, Problem, cell_kind, register_kind
+from rnnkit import Backbone, Cell, CellState, GatedCell, Kind, Problem, cell_kind, register_kind
 from rnnkit.testing._runner import make_kind_under_test
 from tests.helpers.healthy import (
     CO_RNN_EQUATION,
@@ -112,6 +112,41 @@ class FixesTheBatch(LinearAttentionCell):
     def step(self, projected_t, state):
         output, state = super().step(projected_t, state)
         return output + torch.zeros(len(projected_t), int(projected_t.shape[1]) // 3).to(output), state
+
+
+class HighwayCell(Cell):
+    """Its output is a mix of its input and its state."""
+
+    State = CellState
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        if input_size != hidden_size:
+            raise ValueError(f"input_size must be {hidden_size}, but is {input_size}")
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.inner = nn.GRUCell(input_size, hidden_size, device=device, dtype=dtype)
+
+    def step(self, projected_t, state):
+        h = self.inner(projected_t, state.h)
+        return projected_t * torch.sigmoid(h) + h, CellState(h)
+
+    def recurrent_weights(self):
+        return [self.inner.weight_hh]
+
+
+def of_equal_sizes(spec):
+    inputs = [spec.input_size, *(spec.directions * size for size in spec.hidden_sizes)]
+    if any(of_input != of_state for of_input, of_state in zip(inputs, spec.hidden_sizes, strict=False)):
+        yield Problem("hidden_size", "the sizes of input and state must be equal")
+
+
+@pytest.mark.parametrize(
+    "check", ["fields_take_effect", "hidden_size_per_layer", "options_take_effect", "output_shape"]
+)
+def test_a_kind_whose_input_and_state_have_one_size_passes(check):
+    """`hidden_size=[8, 16]` fits with two directions alone, which double the input of the second layer."""
+    result = result_of(cell_kind(HighwayCell, name="highway", summary=SUMMARY, check=of_equal_sizes), check)
+    not_applicable = check == "hidden_size_per_layer"
+    assert result.outcome == ("not applicable" if not_applicable else "passed"), result.reason
 
 
 def test_the_report_warns_of_sizes_that_torch_export_fixes():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torchrecurrent
 from torch import Tensor
 
-from rnnkit import Cell, CellState, Kind, Paper, cell_kind, hookimpl
+from rnnkit import Cell, CellState, Kind, Paper, Problem, RecurrentSpec, cell_kind, hookimpl
 
 
 class TwoPartState(NamedTuple):
@@ -263,11 +263,34 @@ CELLS["tau_gru"] = TauGRUCell
 globals().update({cell.__name__: cell for cell in CELLS.values()})  # so that they can be pickled
 
 
+def no_problems(_spec: RecurrentSpec[Any]) -> Iterator[Problem]:
+    """Yield nothing: most cells take any sizes."""
+    yield from ()
+
+
+def check_equal_sizes(spec: RecurrentSpec[Any]) -> Iterator[Problem]:
+    """Yield a problem if the input of a layer has another size than its state."""
+    inputs = [spec.input_size, *(spec.directions * size for size in spec.hidden_sizes)]
+    if any(of_input != of_state for of_input, of_state in zip(inputs, spec.hidden_sizes, strict=False)):
+        text = f"The output is a mix of input and state: use hidden_size={spec.input_size}, the input_size"
+        alone = ", and bidirectional=False or num_layers=1" if spec.bidirectional and spec.num_layers > 1 else ""
+        yield Problem("hidden_size", text + alone)
+
+
+CHECKS = {"intersection_rnn": check_equal_sizes}
+
+
 @hookimpl
 def register_kinds(register: Callable[[Kind], None]) -> None:
     for name, entry in ENTRIES.items():
         register(
             cell_kind(
-                CELLS[name], name=name, summary=entry.summary, papers=entry.papers, notes=entry.notes, family="gated"
+                CELLS[name],
+                name=name,
+                summary=entry.summary,
+                papers=entry.papers,
+                notes=entry.notes,
+                family="gated",
+                check=CHECKS.get(name, no_problems),
             )
         )

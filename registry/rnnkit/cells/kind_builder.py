@@ -17,6 +17,7 @@ from rnnkit.cells.construction import (
     cell_class,
     constructor_parameters,
     require_sizes_and_factory_kwargs,
+    time_feature,
 )
 from rnnkit.cells.stack import CellStack
 from rnnkit.deprecation import Deprecation
@@ -97,7 +98,7 @@ def cell_kind(
         notes=tuple(notes),
         family=family,
         check=check_spec,
-        features=lambda spec: _features(spec, cells(spec)[-1]),
+        features=lambda spec: _features(spec, cells(spec)),
         sizes_per_layer=True,
         cell=cell if isinstance(cell, type) else None,
         inapplicable_checks=inapplicable_checks or {},
@@ -205,21 +206,28 @@ def _cell_problems(
 
 
 def _has_recurrent_weights(factory: CellFactory, spec: RecurrentSpec[Any], layer: int) -> bool:
+    size, arguments = spec.hidden_sizes[layer], cell_arguments(factory, spec, layer)
     try:
-        cell = _meta_cell(factory, spec, layer)
-    except (
-        RuntimeError
-    ):  # sizes for which torch cannot count the bytes of a parameter; a model is never built with them
-        cell = factory(1, 1, **cell_arguments(factory, spec, layer), device="meta")
+        cell = factory(size, size, **arguments, device="meta")  # equal sizes, since a cell may reject others
+    except RuntimeError:  # torch cannot count the bytes of a parameter of that size; a model is never built with it
+        cell = factory(1, 1, **arguments, device="meta")
     return bool(cell.recurrent_weights())
 
 
-def _features(spec: RecurrentSpec[Any], factory: CellFactory) -> int:
-    """Return the number of output features of the last layer, whose cells a factory creates."""
-    cell = _meta_cell(factory, spec, spec.num_layers - 1)
-    return spec.directions * int(cell.output_size)
+def _features(spec: RecurrentSpec[Any], factories: Sequence[CellFactory]) -> int:
+    """Return the number of output features of the last layer."""
+    try:
+        *_, last = _meta_cells(spec, factories)
+    except RuntimeError:  # as above; the last layer may have another size
+        arguments = cell_arguments(factories[-1], spec, spec.num_layers - 1)
+        last = factories[-1](1, spec.hidden_sizes[-1], **arguments, device="meta")
+    return spec.directions * int(last.output_size)
 
 
-def _meta_cell(factory: CellFactory, spec: RecurrentSpec[Any], layer: int) -> Cell:
-    """Create a cell without values, of sizes that the kind's check has seen: a cell may reject others."""
-    return factory(spec.input_size, spec.hidden_sizes[layer], **cell_arguments(factory, spec, layer), device="meta")
+def _meta_cells(spec: RecurrentSpec[Any], factories: Sequence[CellFactory]) -> Iterator[Cell]:
+    """Create one cell of each layer without values, of the sizes in the model: a cell may reject others."""
+    size = spec.input_size - (time_feature(spec) is not None)
+    for layer, (factory, hidden_size) in enumerate(zip(factories, spec.hidden_sizes, strict=True)):
+        cell = factory(size, hidden_size, **cell_arguments(factory, spec, layer), device="meta")
+        yield cell
+        size = spec.directions * int(cell.output_size)

@@ -78,7 +78,9 @@ def hidden_size_per_layer(context: CheckContext) -> None:
     All layers use the first size, or the sizes are in the wrong order.
     """
     size = context.kind.spec().hidden_sizes[0]
-    for case in context.cases(DIRECTIONS, num_layers=2, hidden_size=(size, 2 * size)):
+    directions = [each for each in DIRECTIONS if _accepts_layers_of_one_size(context.kind, size, each)]
+    context.skip_unless(directions, f"the kind rejects layers of {size} and layers of {2 * size}")
+    for case in context.cases(directions, num_layers=2, hidden_size=(size, 2 * size)):
         _check_sizes(context, case, size)
 
 
@@ -122,6 +124,11 @@ def _maps_zeros_to_zeros(model: RecurrentModel, x: Tensor) -> bool:
     output, _ = model.eval().backbone(torch.zeros_like(x), state)
     model.train(training)
     return not output.any()
+
+
+def _accepts_layers_of_one_size(kind: KindUnderTest, size: int, directions: Changes) -> bool:
+    sizes: list[int | tuple[int, int]] = [(size, size), 2 * size, size]
+    return all(kind.accepts(num_layers=2, hidden_size=each, **directions) for each in sizes)
 
 
 def _check_sizes(context: CheckContext, case: Case, size: int) -> None:
