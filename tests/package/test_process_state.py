@@ -124,6 +124,7 @@ def process_state():
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_another_thread_finds_the_settings_of_the_process(action, path):
+    ACTIONS[action](path)  # the first call imports packages that change filters and the environment
     torch.set_num_threads(2)
     try:
         before = process_state()

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from rnnkit import cell_kind, register_executor
+from rnnkit import Cell, CellState, cell_kind, register_executor
 from rnnkit.plan import unroll
 from tests.helpers.cells import SimpleCell
 from tests.helpers.executors import Reference
@@ -48,6 +49,40 @@ def test_a_correct_executor_passes_and_the_report_names_it(monkeypatch):
 
 def test_a_correct_executor_passes_at_many_sizes(monkeypatch):
     assert result(Right, CHECKS[1], monkeypatch).outcome == "passed"
+
+
+class RoundsDifferently(Right):
+    def unroll(self, plan, cell, projected, state, lengths=None):
+        return super().unroll(plan, cell, projected * (1 + 2**-52), state, lengths)
+
+    def unroll_layers(self, plans, cells, projected, states, lengths=None):
+        return super().unroll_layers(plans, cells, projected * (1 + 2**-52), states, lengths)
+
+
+class ChaoticCell(Cell):
+    """A quadratic map, in which rounding errors grow."""
+
+    State = CellState
+
+    def __init__(self, input_size, hidden_size, *, device=None, dtype=None):
+        super().__init__(input_size, hidden_size, device=device, dtype=dtype)
+        self.inner = nn.Linear(input_size, hidden_size, device=device, dtype=dtype)
+
+    def project(self, x):
+        return 0.01 * torch.tanh(self.inner(x))
+
+    def step(self, projected_t, state):
+        h = 1 - 1.5 * state.h * state.h + projected_t
+        return h, CellState(h)
+
+
+@pytest.mark.parametrize("cell", [SimpleCell, ChaoticCell])
+def test_rounding_errors_are_no_findings(cell, monkeypatch):
+    """Those of a chaotic kind are as large as its results after some steps."""
+    monkeypatch.setenv("RNNKIT_EXECUTORS", "planned")
+    with register_executor(RoundsDifferently):
+        found = result_of(cell_kind(cell, name="rounded", summary="Made for tests."), "executors_at_many_sizes")
+    assert found.outcome == "passed", found.reason
 
 
 class SwapsTheStatesOfLayers(Right):

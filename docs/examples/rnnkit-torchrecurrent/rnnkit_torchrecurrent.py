@@ -26,6 +26,10 @@ class DelayedState(NamedTuple):
     delayed: Tensor
 
 
+# what else multiplies the state in `dsgu` and in `multiplicative_lstm`, behind an element-wise product
+MULTIPLIES_THE_STATE = {"weight_hh", "weight_ho", "weight_mh"}
+
+
 class TorchrecurrentCell(Cell):
     """A cell of torchrecurrent, whose whole `forward` is the step.
 
@@ -72,7 +76,8 @@ class TorchrecurrentCell(Cell):
         return self.State(*parts) if isinstance(parts, tuple) else self.State(parts)
 
     def recurrent_weights(self) -> list[Tensor]:
-        return [weight for name, weight in self.inner.named_parameters() if name == "weight_hh" and weight.dim() == 2]
+        named = self.inner.named_parameters()
+        return [weight for name, weight in named if name in MULTIPLIES_THE_STATE and weight.dim() == 2]
 
 
 class TauGRUCell(TorchrecurrentCell):

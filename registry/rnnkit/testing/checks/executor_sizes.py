@@ -13,6 +13,7 @@ from rnnkit import RecurrentModel, map_state
 from rnnkit.testing._check import check
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext
 from rnnkit.testing._drawn_sizes import TIMES, draw_lengths, draw_times, draw_widths, long_input, random_of
+from rnnkit.testing._stability import is_stable, perturbed_input
 from rnnkit.testing.checks.executors import NOT_A_STACK, Call, compare_calls, is_faster, results_of
 
 _TOLERANCE: dict[str, Any] = {"relative": 1e-9, "absolute": 1e-10}
@@ -77,16 +78,23 @@ def _seconds(model: RecurrentModel, x: Tensor, *, force_step_loop: bool) -> floa
 def _check_times(context: CheckContext, case: Case, times: Sequence[int]) -> None:
     """Compare the executor with the step loop, at some numbers of steps also the gradients."""
     model, x = case.model(), long_input(case, max(times))
-    with torch.inference_mode():
-        outputs, states = model.backbone.all_states(x)  # the step loop: it has the results at all numbers of steps
+    with torch.inference_mode():  # the step loop: it has the results at all numbers of steps
+        results, perturbed = (model.backbone.all_states(each) for each in (x, perturbed_input(x)))
     for time in times:
+        expected = _result_at(time, *results)
+        if not is_stable(expected, _result_at(time, *perturbed)):
+            break
         model.backbone.force_step_loop = False
         with torch.inference_mode():
             actual = model.backbone(x[:, :time])
-        expected = (outputs[:, :time], map_state(lambda part, last=time - 1: part[:, last], states))
         context.assert_close(actual, expected, f"at {time:,} steps, the output and final state", **_TOLERANCE)
         if time in _WITH_GRADIENTS:
             _check_gradients(context, model, x[:, :time])
+
+
+def _result_at(time: int, outputs: Tensor, states: Any) -> tuple[Tensor, Any]:
+    """The outputs and the final state of the first steps."""
+    return outputs[:, :time], map_state(lambda part: part[:, time - 1], states)
 
 
 def _check_gradients(context: CheckContext, model: RecurrentModel, x: Tensor) -> None:

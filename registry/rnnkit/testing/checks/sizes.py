@@ -11,10 +11,10 @@ from torch import Tensor
 
 from rnnkit import RecurrentModel
 from rnnkit.testing._check import check
-from rnnkit.testing._comparison import largest_difference, leaves
 from rnnkit.testing._context import DIRECTIONS, Case, CheckContext, random_state
 from rnnkit.testing._drawn_sizes import BATCHES, TIMES, draw_lengths, draw_widths, long_input, random_of
 from rnnkit.testing._per_sequence import batch_axes, batched_parts, run_sequences_alone, select_sequences
+from rnnkit.testing._stability import is_stable, perturbed_input, relative_difference
 from rnnkit.testing.kind_under_test import KindUnderTest
 
 _LONG = 4096  # steps, of a sequence in float32
@@ -22,8 +22,6 @@ _PIECE = 8  # steps; the other checks compare sequences of this length with sing
 _DISTINCT = 31  # sequences; a prime number, so that those a round number apart differ
 _SHORT = 2  # steps, of sequences in batches of many sizes
 _REPEATS = 6  # of a batch of some lengths
-_PERTURBATION = 1e-12
-_STABLE = 1e-8  # the largest relative effect of a perturbation with which results can be compared
 _MAX_ERROR_RATIO = 30.0  # of a whole sequence in float32 relative to pieces of it
 
 
@@ -35,9 +33,9 @@ def long_sequences_equal_pieces(context: CheckContext) -> None:
     """
     for case in context.cases(DIRECTIONS[:1], batch_first=True):
         model, x = case.model(), long_input(case, TIMES[-1])
-        expected, perturbed = (_run_pieces(model, each, TIMES) for each in (x, x * (1 + _PERTURBATION)))
+        expected, perturbed = (_run_pieces(model, each, TIMES) for each in (x, perturbed_input(x)))
         for time in TIMES:
-            if _difference(perturbed[time], expected[time]) > _STABLE:
+            if not is_stable(expected[time], perturbed[time]):
                 break  # a chaotic kind: its results are rounding errors from here on
             context.figures["steps"] = time
             what = f"at {time:,} steps, compared with pieces of at most {_PIECE} steps, the output and final state"
@@ -55,7 +53,7 @@ def long_sequences_are_exact(context: CheckContext) -> None:
         x = long_input(case, _steps_of_error(context.kind), torch.float32)
         time = x.shape[1]
         exact, pieces = (_run_pieces(model, each, [time])[time] for model, each in ((wide, x.double()), (narrow, x)))
-        whole_error, piece_error = (_difference(each, exact) for each in (_run_whole(narrow, x), pieces))
+        whole_error, piece_error = (relative_difference(each, exact) for each in (_run_whole(narrow, x), pieces))
         ratio = whole_error / max(piece_error, torch.finfo(torch.float32).eps)
         context.figures |= {"steps": time, "error": whole_error, "relative to pieces": ratio}
         context.assert_true(
@@ -94,9 +92,9 @@ def _check_lengths(context: CheckContext, case: Case, lengths: list[int], *, rep
     model, x = case.model(), case.input(batch=batch, time=time)
     state, indices = random_state(model, batch), [*range(batch)] * repeats
     together = select_sequences(state, batch_axes(model), indices)
-    inputs = (x[indices], x[indices] * (1 + _PERTURBATION))
+    inputs = (x[indices], perturbed_input(x[indices]))
     actual, perturbed = (_run_batch(model, each, together, lengths * repeats) for each in inputs)
-    context.skip_unless(_difference(perturbed, actual) < _STABLE, "it is chaotic: rounding changes its results")
+    context.skip_unless(is_stable(actual, perturbed), "it is chaotic: rounding changes its results")
     output, parts = run_sequences_alone(model, x, state, lengths)
     several = f"{repeats} times " if repeats > 1 else ""
     batch_text = f"in a batch of {len(indices)} sequences with {several}lengths={lengths}"
@@ -142,10 +140,3 @@ def _run_pieces(model: RecurrentModel, x: Tensor, times: Sequence[int]) -> dict[
         if end in times:
             results[end] = torch.cat(outputs, dim=1), state
     return results
-
-
-def _difference(actual: Any, expected: Any) -> float:
-    """The largest difference of two results relative to the largest value; infinite if only one is finite."""
-    actual, expected = ([part.detach().double() for part in leaves(each)] for each in (actual, expected))
-    largest = max((float(part.abs().max()) for part in expected if part.numel()), default=0.0)
-    return largest_difference(actual, expected, relative=0, absolute=0).size / max(largest, 1e-300)
