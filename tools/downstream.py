@@ -6,6 +6,7 @@ installed in an environment of its own, on top of `.venv`.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(str(path.parent) for path in (ROOT / "docs/examples").glob("*/pyproject.toml"))
+# What a kind is known to fail, as its own tests declare: ncps creates its wiring from NumPy arrays, on the CPU.
+EXPECTED_FAILURES = {"ltc": {"device_is_consistent"}}
 KINDS = """
 from importlib.metadata import distribution
 print(*(each.name for each in distribution({!r}).entry_points if each.group == "rnnkit"))
@@ -40,10 +43,21 @@ def _passes(plugin: str) -> bool:
         kinds = subprocess.check_output([python, "-c", KINDS.format(project)], text=True).split()
         if not kinds:
             raise SystemExit(f"{plugin} has no entry points of the group rnnkit")
-        results = [_run([python, "-m", "rnnkit", "check", kind]) for kind in kinds]
+        results = [_checks_pass(python, kind) for kind in kinds]
         if (folder / "tests").is_dir():
             results.append(_run([python, "-m", "pytest", "-q", str(folder / "tests")]))
         return all(results)
+
+
+def _checks_pass(python: str, kind: str) -> bool:
+    """Run the conformance checks of a kind, and return whether those fail that are expected to, and no others."""
+    command = [python, "-m", "rnnkit", "check", kind, "--json"]
+    print("$", *command, flush=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    results = json.loads(done.stdout)["results"] if done.stdout else []
+    failed = {each["check"]: each["reason"] for each in results if each["outcome"] == "failed"}
+    print(f"{kind}: {len(results)} checks, {len(failed)} failed", *failed.values(), sep="\n", flush=True)
+    return bool(results) and failed.keys() == EXPECTED_FAILURES.get(kind, set())
 
 
 def _see_development(python: str) -> None:
