@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(str(path.parent) for path in (ROOT / "docs/examples").glob("*/pyproject.toml"))
-# What a kind is known to fail, as its own tests declare: ncps creates its wiring from NumPy arrays, on the CPU.
+# These are declared by the plugin's own tests too: ncps creates its wiring from NumPy arrays, on the CPU.
 EXPECTED_FAILURES = {"ltc": {"device_is_consistent"}}
 KINDS = """
 from importlib.metadata import distribution
