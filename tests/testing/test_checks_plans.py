@@ -77,7 +77,7 @@ class ChaoticCell(Cell):
 
 
 @pytest.mark.parametrize("cell", [SimpleCell, ChaoticCell])
-def test_rounding_errors_are_no_findings(cell, monkeypatch):
+def test_rounding_errors_do_not_fail(cell, monkeypatch):
     """Those of a chaotic kind are as large as its results after some steps."""
     monkeypatch.setenv("RNNKIT_EXECUTORS", "planned")
     with register_executor(RoundsDifferently):
