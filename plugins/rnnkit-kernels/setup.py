@@ -11,7 +11,7 @@ from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # pip does not run this file from its folder
-from targets import TARGETS, build, chosen_target, requested_target  # noqa: E402  # found by the line above
+from targets import TARGETS, build, chosen_target, requested_target  # noqa: E402  # needs the path that the line above adds
 
 
 class BuildLibrary(build_ext):

@@ -115,6 +115,6 @@ def test_tracked_files_are_those_of_git(tmp_path, monkeypatch):
     folder.mkdir()
     for name in ("kept.py", "ä b.py", "scratch.py"):
         (folder / name).touch()
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)  # noqa: S607  # whatever git there is
-    subprocess.run(["git", "-C", folder, "add", "kept.py", "ä b.py"], check=True)  # noqa: S607  # as above
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)  # noqa: S607  # the git on the PATH
+    subprocess.run(["git", "-C", folder, "add", "kept.py", "ä b.py"], check=True)  # noqa: S607  # the same git
     assert distributions._tracked("package") == {"kept.py", "ä b.py"}

@@ -117,7 +117,7 @@ def process_state():
         "standard streams": (sys.stdout, sys.stderr),
         "directory": Path.cwd(),
         "environment": dict(os.environ),
-        "other random numbers": (random.getstate(), np.random.get_state()[1].tolist()),  # noqa: NPY002  # what is global
+        "other random numbers": (random.getstate(), np.random.get_state()[1].tolist()),  # noqa: NPY002  # the global state is tested
         "functions of torch": (torch.nn.Linear.forward, torch.nn.RNNBase.__setattr__, torch.nn.init.uniform_),
     }
 

@@ -218,7 +218,7 @@ def _features(spec: RecurrentSpec[Any], factories: Sequence[CellFactory]) -> int
     """Return the number of output features of the last layer."""
     try:
         *_, last = _meta_cells(spec, factories)
-    except RuntimeError:  # as above; the last layer may have another size
+    except RuntimeError:  # torch cannot count the bytes of a layer; the last one may be smaller
         arguments = cell_arguments(factories[-1], spec, spec.num_layers - 1)
         last = factories[-1](1, spec.hidden_sizes[-1], **arguments, device="meta")
     return spec.directions * int(last.output_size)

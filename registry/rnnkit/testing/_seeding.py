@@ -8,8 +8,8 @@ import torch
 def seed_generators(seed: int) -> None:
     """Do what `torch.manual_seed` does.
 
-    Without an accelerator, that keeps a traceback of each call for each type of device, which takes a tenth of the time
-    of all checks.
+    Without an accelerator, `torch.manual_seed` keeps a traceback of each call for each type of device, which takes a
+    tenth of the time of all checks.
     """
     if torch.accelerator.is_available():
         torch.manual_seed(seed)
