@@ -1,7 +1,7 @@
 """Check the files of built distributions: `python -m tools.distributions build/dist [--all-platforms]`.
 
 Run by `make dist`, and by the release with `--all-platforms`. The folder has exactly the files of one version. A source
-distribution has the files that git tracks. A wheel has the tracked files of its packages with `py.typed`, the licence,
+distribution has the files that git tracks, without what others have written. A wheel has the tracked files of its packages with `py.typed`, the licence,
 the native library of its platform, and nothing else. Links in its description are absolute, because it is shown
 elsewhere.
 """
@@ -33,12 +33,14 @@ class Distribution(NamedTuple):
         packages: the folders of its packages.
         libraries: for each tag of its wheels, the native library in it.
         generated: the files that a build tool adds to the source distribution.
+        of_others: folders that the source distribution leaves out, because they have other licences.
     """
 
     folder: str
     packages: tuple[str, ...]
     libraries: dict[str, str | None]
     generated: frozenset[str] = frozenset({"PKG-INFO"})
+    of_others: tuple[str, ...] = ()
 
 
 _LIBRARIES: dict[str, str | None] = {
@@ -49,7 +51,12 @@ _SETUPTOOLS = frozenset(
     for name in ("PKG-INFO", "SOURCES.txt", "dependency_links.txt", "entry_points.txt", "requires.txt", "top_level.txt")
 )
 DISTRIBUTIONS = {
-    "rnnkit": Distribution(".", ("registry/rnnkit", "plugins/rnnkit_builtin"), {PURE: None}),
+    "rnnkit": Distribution(
+        ".",
+        ("registry/rnnkit", "plugins/rnnkit_builtin"),
+        {PURE: None},
+        of_others=("docs/assets/vendor/", "tests/browser/vendor/"),
+    ),
     "rnnkit_cards": Distribution(
         "plugins/rnnkit-cards", ("rnnkit_cards",), {PURE: None}, frozenset({"PKG-INFO", ".gitignore"})
     ),
@@ -86,7 +93,8 @@ def _source_problems(path: Path, distribution: Distribution) -> Iterator[str]:
     with tarfile.open(path) as archive:
         names = [PurePosixPath(member.name) for member in archive if member.isfile()]
     files = {str(PurePosixPath(*name.parts[1:])) for name in names}
-    yield from _differences(path, files, _tracked(distribution.folder) | distribution.generated)
+    tracked = {name for name in _tracked(distribution.folder) if not name.startswith(distribution.of_others)}
+    yield from _differences(path, files, tracked | distribution.generated)
 
 
 def _wheel_problems(path: Path, distribution: Distribution, library: str | None) -> Iterator[str]:

@@ -1,9 +1,11 @@
 """Distributions are released only with the files that git tracks, and complete."""
 
 import io
+import re
 import subprocess
 import tarfile
 import zipfile
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -13,6 +15,7 @@ from tools.distributions import DISTRIBUTIONS, problems
 VERSION = "0.9.0"
 FILES = {"__init__.py", "py.typed"}
 KERNELS = f"rnnkit_kernels-{VERSION}-py3-none-manylinux_2_17_x86_64.whl"
+OF_OTHERS = "docs/assets/vendor/katex.min.js"
 LIBRARY = "rnnkit_kernels/librnnkit_kernels.so"
 
 
@@ -41,7 +44,7 @@ def source(path, *, without=(), extra=()):
 @pytest.fixture
 def dist(tmp_path, monkeypatch):
     """All files of a version, in a folder."""
-    monkeypatch.setattr(distributions, "_tracked", lambda folder: FILES)
+    monkeypatch.setattr(distributions, "_tracked", lambda folder: FILES | ({OF_OTHERS} if folder == "." else set()))
     for name, distribution in DISTRIBUTIONS.items():
         source(tmp_path / f"{name}-{VERSION}.tar.gz")
         for tag in distribution.libraries:
@@ -107,6 +110,21 @@ def test_a_source_distribution_with_other_files(dist):
     path = dist / f"rnnkit_cards-{VERSION}.tar.gz"
     source(path, without=["py.typed"], extra=["notes.txt"])
     assert found(dist) == [f"{path.name} has a file too many: notes.txt", f"{path.name} lacks a file: py.typed"]
+
+
+def test_a_source_distribution_with_files_of_others(dist):
+    path = dist / f"rnnkit-{VERSION}.tar.gz"
+    source(path, extra=[OF_OTHERS])
+    assert found(dist) == [f"{path.name} has a file too many: {OF_OTHERS}"]
+
+
+def test_no_other_licence_is_in_a_source_distribution():
+    tracked = distributions._tracked(".")
+    licences = {name for name in tracked if re.fullmatch(r"(LICEN[CS]E|COPYING|NOTICE).*", PurePosixPath(name).name)}
+    ours = {str(PurePosixPath(each.folder, "LICENSE")) for each in DISTRIBUTIONS.values()}
+    of_others = DISTRIBUTIONS["rnnkit"].of_others
+    assert ours < licences
+    assert {name for name in licences - ours if not name.startswith(of_others)} == set()
 
 
 def test_tracked_files_are_those_of_git(tmp_path, monkeypatch):
