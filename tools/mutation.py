@@ -34,6 +34,7 @@ CORE = ROOT / "registry/rnnkit"
 ROOMS = sorted(path.parent.name for path in CORE.glob("*/__init__.py"))
 PASSED, FAILED, NOT_APPLIED = 0, 1, 2
 MEMORY = 2**34  # bytes of address space for one mutant, of which torch takes about a third
+FILE = 2**30  # bytes of one file: a mutant that prints without end
 Cache = type(functools.cache(len))
 
 
@@ -61,13 +62,13 @@ class Run:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.failures: list[str] = []
+        self.failures: dict[str, str] = {}  # by the name of the test, its reason
         self.seconds: dict[str, float] = {}
         self.covering: dict[str, dict[str, list[str]]] = {}  # by file and line
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.failures.append(report.nodeid)
+            self.failures[report.nodeid] = report.longreprtext.strip().rpartition("\n")[2]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -93,8 +94,8 @@ class Run:
             if self.fork(lambda: self.cover(Path(file.name)), seconds=10_000) != PASSED:
                 raise pytest.UsageError("pytest does not run in a fork")
             failures, self.seconds, self.covering = json.loads(file.read())
-        for name in failures:
-            self.print(f"left out, because it fails without a mutant: {name}")
+        for name, reason in failures.items():
+            self.print(f"left out, because it fails without a mutant: {name}: {reason}")
             self.seconds.pop(name)
 
     def cover(self, result: Path) -> int:
@@ -173,6 +174,7 @@ class Run:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
         signal.alarm(20 * seconds)  # for waiting, which takes no CPU time
         os.environ["PYTEST_DEBUG_TEMPROOT"] = os.environ["TMPDIR"] = tempfile.tempdir = temporary

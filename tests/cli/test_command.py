@@ -156,6 +156,11 @@ def test_check_outcomes_are_coloured():
     assert re.sub(r"\x1b\[\d+m", "", colored) == plain
 
 
+def test_headings_are_bold():
+    colored = run("show", "lstm", FORCE_COLOR="1", NO_COLOR="").stdout
+    assert re.findall(r"\x1b\[1m\n?(.*)\x1b", colored) == ["lstm", "Options"]
+
+
 GRID = """
 from rnnkit import cell_kind
 from tests.helpers.healthy import GridCell, GridOptions, grid_problems

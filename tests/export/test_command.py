@@ -1,6 +1,7 @@
 """`rnnkit export`, and `rnnkit show` of the files that it writes."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -45,6 +46,8 @@ def test_an_exported_model_runs_without_torch(saved):
     shown = run("show", "model.onnx")
     assert "  lengths: int64, (batch,)\n" in shown.stdout
     assert "  hidden_size: 4\n" in shown.stdout
+    bold = re.findall(r"\x1b\[1m\n?(.*)\x1b", run("show", "model.onnx", FORCE_COLOR="1", NO_COLOR="").stdout)
+    assert bold == ["model.onnx", "Inputs", "Outputs", "Spec"]
     facts = json.loads(run("show", "model.onnx", "--json").stdout)
     assert facts["spec"]["kind"] == "lstm"
     assert facts["inputs"][0] == {"name": "x", "dtype": "float32", "shape": ["batch", "time", 3]}
