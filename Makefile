@@ -75,7 +75,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# Of rnnkit-kernels, for all platforms; CONTRIBUTING.md says which of them have been run.
+# Of rnnkit-kernels, for all platforms
 wheels: $(READY)
 	$(BIN)/python plugins/rnnkit-kernels/wheels.py build/wheels
 
@@ -115,7 +115,7 @@ test-load: $(READY)
 	  OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m "not slow" -q --numprocesses $$((3 * $$(nproc))) || exit 1; \
 	done
 
-# Changes the core at random places, and counts the changes that a test detects. OPTIONS: rooms, or see --help
+# Changes the core at random places, and counts the changes that a test detects. OPTIONS: subpackages, or see --help
 test-mutation: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.mutation $(OPTIONS)
 
@@ -131,6 +131,7 @@ audit: $(DIST_READY) $(READY)
 	$(DIST)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/kind.yml
 	$(DIST)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(DIST)/check-jsonschema --builtin-schema vendor.citation-file-format --default-filetype yaml CITATION.cff
+	mkdir -p build
 	$(DIST)/cyclonedx-py environment $(BIN)/python --output-file build/sbom.json
 
 # The versions that the project is developed and tested with. `make lock OPTIONS=--upgrade` takes the newest.

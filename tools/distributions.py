@@ -1,9 +1,9 @@
 """Check the files of built distributions: `python -m tools.distributions build/dist [--all-platforms]`.
 
-Run by `make dist`, and by the release with `--all-platforms`. The folder has exactly the files of one version. A source
-distribution has the files that git tracks, without what others have written. A wheel has the tracked files of its packages with `py.typed`, the licence,
-the native library of its platform, and nothing else. Links in its description are absolute, because it is shown
-elsewhere.
+Run by `make dist`, and by the release with `--all-platforms`. The folder has exactly the files of one version. A
+source distribution has the files that git tracks, without what others have written. A wheel has the tracked files of
+its packages with `py.typed`, the licence, the native library of its platform, and nothing else. Links in its
+description are absolute, because it is shown elsewhere.
 """
 
 from __future__ import annotations

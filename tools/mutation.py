@@ -68,7 +68,8 @@ class Run:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.failures[report.nodeid] = report.longreprtext.strip().rpartition("\n")[2]
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.failures[report.nodeid] = crash.message if crash else report.longreprtext
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:

@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import sys
+import time
 
 import pytest
 
@@ -31,9 +32,10 @@ def diagnosed(plugins):
 
 
 def test_working_plugin_is_measured(diagnosed):
+    start = time.perf_counter()
     found = diagnosed("import json.tool")
     assert (found["state"], found["problems"], found["notes"]) == ("ok", [], [])
-    assert found["seconds"] > 0
+    assert 0 < found["seconds"] < time.perf_counter() - start
     assert found["torch_seconds"] is None
     assert 1 <= found["modules"] < 100
 

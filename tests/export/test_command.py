@@ -69,6 +69,10 @@ print(program(torch.ones(2, 9, 3), torch.zeros(1, 2, 4), torch.zeros(1, 2, 4))[0
     torch.testing.assert_close(torch.tensor(json.loads(printed)), expected)
 
 
+def test_a_program_with_an_operator_of_rnnkit_names_what_loads_it(saved):
+    assert "rnnkit.get_kind('lstm')" in run("export", "model.safetensors", "model.pt2", width=200).stdout
+
+
 def test_wrong_usage(saved):
     assert "must end in .onnx or .pt2" in run("export", "model.safetensors", "model.txt").stderr
     assert "--int8 and --opset are for .onnx files" in run("export", "model.safetensors", "m.pt2", "--int8").stderr

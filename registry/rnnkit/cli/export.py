@@ -69,19 +69,19 @@ def command(
         else:
             report = save_program(model, output, **inputs)
     facts = asdict(report)
-    console.json(facts) if as_json else _show(console, facts)
+    console.json(facts) if as_json else _show(console, facts, model.spec.kind)
 
 
-def _show(console: Console, facts: dict[str, Any]) -> None:
+def _show(console: Console, facts: dict[str, Any], kind: str) -> None:
     console.text(f"{facts['path']}: {', '.join(facts['inputs'])} -> {', '.join(facts['outputs'])}")
     console.text("")
     operators = [name if count == 1 else f"{count} {name}" for name, count in facts["operators"].items()]
     console.text(f"Operators: {', '.join(operators)}")
-    for line in _results(facts):
+    for line in _results(facts, kind):
         console.text(line)
 
 
-def _results(facts: dict[str, Any]) -> Iterator[str]:
+def _results(facts: dict[str, Any], kind: str) -> Iterator[str]:
     quantized = facts["float_size"] is not None
     before = f", {format_bytes(facts['float_size'])} before quantization" if quantized else ""
     yield f"Size: {format_bytes(facts['size'])}{before}"
@@ -92,4 +92,5 @@ def _results(facts: dict[str, Any]) -> Iterator[str]:
     else:
         yield f"Verified: the outputs differ by {facts['difference']:.1e}, relative to the largest value of each output"
     if "rnnkit.unroll.default" in facts["operators"]:
-        yield "It has an operator of rnnkit: call rnnkit.get_kind(kind) before torch.export.load, or use --no-native"
+        call = f"rnnkit.get_kind({kind!r})"
+        yield f"It has an operator of rnnkit: call {call} before torch.export.load, or use --no-native"
