@@ -16,7 +16,7 @@ from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize
 
 from rnnkit import CellState
-from rnnkit.plan import INSTRUCTIONS, Plan, Refusal, plan_for, trust, unroll
+from rnnkit.plan import INSTRUCTIONS, Plan, Refusal, choose, plan_for, trust, unroll
 from rnnkit.plan.snapshot import freeze
 from rnnkit_builtin.gru_cell import GRUCell
 from tests.helpers.plans import StepCell, assert_plan_equals_steps, plan_of, randomize
@@ -915,4 +915,46 @@ class Wrapped(torch.Tensor):
 def test_a_tensor_of_a_subclass_is_refused():
     cell = GRUCell(3, 4, dtype=torch.float64)
     cell.weight_hh = torch.nn.Parameter(cell.weight_hh.detach().as_subclass(Wrapped))
-    assert plan_for(cell) == Refusal("weight_hh is a tensor of the class Wrapped")
+    assert plan_for(cell) == Refusal("the tensor weight_hh is of the class Wrapped")
+
+
+def negative_view(tensor):
+    """Return a tensor of the same values, whose memory has the opposite ones."""
+    view = torch.complex(torch.zeros_like(tensor), -tensor).conj().imag
+    assert view.is_neg()
+    return view
+
+
+LAYOUTS = {
+    "torch.sparse_coo": lambda tensor: tensor.to_sparse(),
+    "torch.sparse_csr": lambda tensor: tensor.to_sparse_csr(),
+    "torch._mkldnn": lambda tensor: tensor.float().to_mkldnn(),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_a_tensor_of_another_layout_is_refused(layout):
+    cell = StepCell(adds)
+    cell.weight = nn.Parameter(LAYOUTS[layout](cell.weight.detach()), requires_grad=False)
+    assert plan_for(cell) == Refusal(f"the tensor weight has the layout {layout}")
+
+
+@pytest.mark.parametrize("name", ["weight", "mask", "offset"])
+def test_a_tensor_that_becomes_a_negative_view_is_refused(name):
+    """`data_ptr` points to the values without their sign."""
+    cell = randomize(Scaled())
+    plan_of(cell)
+    getattr(cell, name).data = negative_view(getattr(cell, name).detach())
+    assert plan_for(cell) == Refusal(f"the tensor {name} has the negative bit")
+    getattr(cell, name).data = getattr(cell, name).data.resolve_neg()
+    plan_of(cell)
+
+
+@pytest.mark.parametrize("which", ["input", "state"])
+def test_negative_views_have_no_executor(which):
+    cell = StepCell(adds)
+    x, h = torch.randn(3, 2, 4, dtype=torch.float64), torch.randn(2, 4, dtype=torch.float64)
+    given = {"input": (negative_view(x), h), "state": (x, negative_view(h))}[which]
+    found = choose([object()], cell, given[0], CellState(given[1]))
+    assert found == Refusal("a tensor has the negative bit")

@@ -237,7 +237,7 @@ def cell_tensors(cell: nn.Module) -> list[tuple[str, Tensor]]:
 
 def tensor_facts(tensor: Tensor) -> tuple[Any, ...]:
     """Return all that a plan depends on but the values."""
-    return tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad
+    return tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad, tensor.is_neg()
 
 
 def _parts(value: Any, where: str) -> list[Any]:
