@@ -165,7 +165,10 @@ def _refused(reason: str, key: Any) -> _Entry:
 
 
 def _copy(steps: Steps) -> Steps:
-    return steps._replace(cell=copy.deepcopy(steps.cell))
+    cell = copy.deepcopy(steps.cell)
+    for (_, tensor), (_, copied) in zip(cell_tensors(steps.cell), cell_tensors(cell), strict=True):
+        vars(copied).update(vars(tensor))  # the copy of a parameter has no attributes
+    return steps._replace(cell=cell)
 
 
 def _make_plan(steps: Steps, key: Any) -> _Entry:
