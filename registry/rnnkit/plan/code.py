@@ -17,7 +17,7 @@ from rnnkit.plan.unsupported import Unsupported
 _LIBRARIES = {"rnnkit", "torch", "numpy", *sys.stdlib_module_names} - {"__main__"}
 _EFFECTS = {"breakpoint", "input", "open", "print"}  # a plan would not repeat them
 _HIDING = {"globals", "eval", "exec", "__import__"}  # they read variables without their names in the code
-# What reads the environment, variables of other functions, or settings of torch; as names of attributes as well.
+# Names that read the environment, variables of other functions, or settings of torch; also as attributes.
 _ENVIRONMENT = {
     *("environ", "getenv", "import_module", "_getframe", "currentframe", "f_globals", "__globals__", "__builtins__"),
     *("are_deterministic_algorithms_enabled", "is_deterministic_algorithms_warn_only_enabled"),
