@@ -17,7 +17,7 @@ from rnnkit_kernels import _layout as layout_module
 from rnnkit_kernels import _tables as tables_module
 from rnnkit_kernels._tables import tables_for
 from tests.helpers.kernels import INSTRUCTION_SETS, library, run_on
-from tests.helpers.plans import StepCell, randomize, unverified_plan
+from tests.helpers.plans import StepCell, assert_plan_equals_steps, randomize, unverified_plan
 
 EXECUTOR = MachineExecutor()
 
@@ -66,6 +66,76 @@ def test_weights_with_other_strides_are_laid_out_again():
     expected = results(EXECUTOR.unroll, plan, cell, x, state)
     cell.weight_hh = torch.nn.Parameter(cell.weight_hh.detach().t().contiguous().t())
     torch.testing.assert_close(results(EXECUTOR.unroll, plan, cell, x, state), expected)
+
+
+def negative_view(tensor):
+    """Return a tensor of the same values and strides, whose memory has the opposite ones."""
+    view = torch.complex(torch.zeros_like(tensor), -tensor).conj().imag
+    assert view.is_neg()
+    return view
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([4, 2])], ids=["whole", "lengths"])
+@pytest.mark.parametrize("grad", [True, False])
+def test_negative_views_have_their_sign(grad, lengths):
+    """`data_ptr` of a view with the negative bit points to the opposite values."""
+    cell = randomize(LSTMCell(3, 6, dtype=torch.float64))
+    plan = unverified_plan(cell)
+    x, state = some_inputs(cell, 4, 2)
+    expected = results(unroll, plan, cell, x, state, lengths)
+    for parameter in cell.parameters():
+        parameter.data = negative_view(parameter.data)
+    state = type(state)(*map(negative_view, state))
+    projected = negative_view(cell.project(x).detach())
+    with torch.set_grad_enabled(grad):
+        output, final = EXECUTOR.unroll(plan, cell, projected, state, lengths)
+    torch.testing.assert_close([output.detach(), *final], expected[: 1 + len(final)])
+    if grad:
+        torch.testing.assert_close(results(EXECUTOR.unroll, plan, cell, x, state, lengths), expected)
+
+
+def test_hoisted_negative_views_have_their_sign():
+    """A step may compute one from its parameters."""
+    cell = randomize(StepCell(lambda p, h, weight, vector: torch.tanh(p + h @ weight) * negative_view(vector)))
+    assert_plan_equals_steps(cell, plan=unverified_plan(cell), run=EXECUTOR.unroll)
+
+
+UNUSUAL_GRADIENTS = {
+    "negative": negative_view,
+    "expanded": lambda gradient: gradient[:1, :1, :1].expand(gradient.shape),
+    "transposed": lambda gradient: gradient.transpose(0, 2).contiguous().transpose(0, 2),
+    "with an offset": lambda gradient: torch.cat([gradient, gradient])[len(gradient) :],
+    "zeros without memory": lambda gradient: torch._efficientzerotensor(gradient.shape, dtype=gradient.dtype),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL_GRADIENTS)
+def test_unusual_gradients(name):
+    cell = randomize(LSTMCell(3, 6, dtype=torch.float64))
+    plan = unverified_plan(cell)
+    x, state = some_inputs(cell, 4, 2)
+    gradient = UNUSUAL_GRADIENTS[name](torch.randn(4, 2, 6, dtype=torch.float64))
+    of_state = UNUSUAL_GRADIENTS[name](torch.randn(4, 2, 6, dtype=torch.float64))[0]
+    found = []
+    for run, given in [(EXECUTOR.unroll, (gradient, of_state)), (unroll, (dense(gradient), dense(of_state)))]:
+        output, final = run(plan, cell, cell.project(x), state)
+        found.append(torch.autograd.grad([output, final[1]], list(cell.parameters()), given))
+    torch.testing.assert_close(*found)
+
+
+def test_batched_and_sparse_gradients_are_an_error_that_names_the_fix():
+    cell = randomize(LSTMCell(3, 6, dtype=torch.float64))
+    x, state = some_inputs(cell, 4, 2)
+    output, _ = EXECUTOR.unroll(unverified_plan(cell), cell, cell.project(x), state)
+    gradient = torch.randn(4, 2, 6, dtype=torch.float64)
+    with pytest.raises(RuntimeError, match=r"batched gradients .*: set model\.backbone\.force_step_loop = True"):
+        torch.autograd.grad(output, [cell.weight_hh], gradient[None], is_grads_batched=True, retain_graph=True)
+    with pytest.raises(RuntimeError, match=r"sparse ones: set model\.backbone\.force_step_loop = True"):
+        torch.autograd.grad(output, [cell.weight_hh], gradient.to_sparse())
+
+
+def dense(gradient):
+    return torch.zeros(gradient.shape, dtype=gradient.dtype) + gradient
 
 
 def test_layouts_are_bounded(monkeypatch):

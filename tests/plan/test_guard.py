@@ -124,6 +124,10 @@ CHANGES = {
     "tied_parameter": lambda cell, patch: setattr(cell, "weight", cell.inner.weight),
     "removed_parameter": lambda cell, patch: setattr(cell, "weight", None),
     "new_parameter": lambda cell, patch: setattr(cell, "other", nn.Parameter(torch.ones(4))),
+    "negative_parameter": lambda cell, patch: setattr(
+        cell.weight, "data", torch.complex(cell.weight.data, cell.weight.data).conj().imag
+    ),
+    "attribute_of_a_parameter": lambda cell, patch: setattr(cell.weight, "scale", 2.0),
     "replaced_buffer": lambda cell, patch: setattr(cell, "offset", torch.zeros(4, dtype=torch.float64)),
     "new_buffer": lambda cell, patch: cell.register_buffer("other", torch.zeros(4)),
     "replaced_tensor": set_attribute("mask", torch.ones(4, dtype=torch.float64)),

@@ -1,12 +1,14 @@
 """Planted faults: steps that do more than their operators show are refused, or their plans are made again."""
 
 import dataclasses
+import enum
 import functools
 import gc
 import math
 import random
 import threading
 import types
+from typing import ClassVar
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize
 
 from rnnkit import CellState
-from rnnkit.plan import INSTRUCTIONS, Plan, Refusal, plan_for, trust, unroll
+from rnnkit.plan import INSTRUCTIONS, Plan, Refusal, choose, plan_for, trust, unroll
 from rnnkit.plan.snapshot import freeze
 from rnnkit_builtin.gru_cell import GRUCell
 from tests.helpers.plans import StepCell, assert_plan_equals_steps, plan_of, randomize
@@ -234,6 +236,30 @@ def rounds(p, h, weight, vector):
     return torch.tanh(p + h.float().double())
 
 
+def reads_globals(p, h, weight, vector):
+    return torch.tanh(p + h * globals()["SCALE"])
+
+
+def evaluates_code(p, h, weight, vector):
+    return torch.tanh(p + h * eval("SCALE"))  # noqa: S307  # the fault
+
+
+def branches_on_a_setting(p, h, weight, vector):
+    return torch.tanh(p + h) if torch.are_deterministic_algorithms_enabled() else torch.tanh(p - h)
+
+
+def branches_on_strides(p, h, weight, vector):
+    return torch.tanh(p + h @ weight) if weight.is_contiguous() else torch.tanh(p)
+
+
+def branches_on_the_gradient(p, h, weight, vector):
+    return torch.tanh(p + h) if vector.grad is None else torch.tanh(p)
+
+
+def branches_on_the_version(p, h, weight, vector):
+    return torch.tanh(p + h) if vector._version % 2 else torch.tanh(p)
+
+
 def is_not_finite(p, h, weight, vector):
     return p + torch.log(-h.abs())
 
@@ -279,6 +305,12 @@ REFUSED = {
     takes_a_norm_of_order_1: "a norm of order 1",
     multiplies_computed_values: "bmm is not an instruction",
     rounds: "a value is torch.float32, but the state is torch.float64",
+    reads_globals: "reads_globals calls globals",
+    evaluates_code: "evaluates_code calls eval",
+    branches_on_a_setting: "branches_on_a_setting calls are_deterministic_algorithms_enabled",
+    branches_on_strides: "is_contiguous is a property of a tensor whose changes a plan would not see",
+    branches_on_the_gradient: "grad is a property of a tensor whose changes a plan would not see",
+    branches_on_the_version: "_version is a property of a tensor whose changes a plan would not see",
     is_not_finite: "is not finite",
 }
 
@@ -395,6 +427,24 @@ def test_random_numbers_are_not_consumed():
     assert [type(each) for each in results] == [Refusal, Refusal, Plan]
     assert torch.equal(torch.get_rng_state(), states[0])
     assert random.getstate() == states[1]
+
+
+def test_steps_of_very_many_operators_are_refused_after_the_first_thousand():
+    """The time to make a plan grows faster than the number of operators."""
+    ran = []
+
+    class Long(StepCell):
+        def step(self, projected_t, state):
+            h = projected_t + state.h
+            for number in range(self.count):
+                h = torch.tanh(h)
+                ran.append(number)
+            return h, CellState(h)
+
+    cell = Long(None)
+    cell.count = 10_000
+    assert reason(cell).startswith("step calls more than 1000 operators (test_trust.py, line ")
+    assert len(ran) <= 1000
 
 
 # Values that change between calls
@@ -675,6 +725,198 @@ def test_attributes_of_containers_that_change_are_seen(container):
     assert_plan_equals_steps(cell)
 
 
+class Scale(nn.Module):
+    """A module and a class with a scale, which a step reads by a method."""
+
+    of_class = 2.0
+
+    def __init__(self):
+        super().__init__()
+        self.scale = 2.0
+
+    def forward(self):
+        return self.scale
+
+    @classmethod
+    def read(cls):
+        return cls.of_class
+
+
+@dataclasses.dataclass
+class Config:
+    scale: ClassVar[float] = 2.0
+
+
+class Number(float):
+    """A number with attributes."""
+
+
+class Mode(enum.Enum):
+    FAST = 1
+
+
+class Meta(type):
+    scale = 2.0
+
+
+class OfMeta(metaclass=Meta):
+    pass
+
+
+def with_scale(value):
+    value.scale = 2.0
+    return value
+
+
+# The attribute `held` of a cell, what the step reads of it, and a change.
+HELD = {
+    "attribute": (lambda: 2.0, lambda cell: cell.held, lambda cell, patch: setattr(cell, "held", 3.0)),
+    "class_of_a_dataclass": (
+        Config,
+        lambda cell: cell.held.scale,
+        lambda cell, patch: patch.setattr(Config, "scale", 3.0),
+    ),
+    "class_of_a_dictionary": (
+        Table,
+        lambda cell: cell.held.of_class,
+        lambda cell, patch: patch.setattr(Table, "of_class", 3.0),
+    ),
+    "method_of_a_module": (
+        lambda: Scale().forward,
+        lambda cell: cell.held(),
+        lambda cell, patch: setattr(cell.held.__self__, "scale", 3.0),
+    ),
+    "method_of_a_class": (
+        lambda: Scale.read,
+        lambda cell: cell.held(),
+        lambda cell, patch: patch.setattr(Scale, "of_class", 3.0),
+    ),
+    "method_of_a_dictionary": (
+        lambda: {"scale": 2.0}.get,
+        lambda cell: cell.held("scale"),
+        lambda cell, patch: cell.held.__self__.update(scale=3.0),
+    ),
+    "subclass_of_a_number": (
+        lambda: with_scale(Number(1.0)),
+        lambda cell: cell.held.scale,
+        lambda cell, patch: setattr(cell.held, "scale", 3.0),
+    ),
+    "member_of_an_enumeration": (
+        lambda: with_scale(Mode.FAST),
+        lambda cell: cell.held.scale,
+        lambda cell, patch: patch.setattr(Mode.FAST, "scale", 3.0),
+    ),
+    "enumeration": (
+        lambda: with_scale(Mode.FAST) and Mode,
+        lambda cell: cell.held.FAST.scale,
+        lambda cell, patch: patch.setattr(Mode.FAST, "scale", 3.0),
+    ),
+    "metaclass": (
+        lambda: OfMeta,
+        lambda cell: cell.held.scale,
+        lambda cell, patch: patch.setattr(Meta, "scale", 3.0),
+    ),
+    "attribute_of_a_parameter": (
+        lambda: None,
+        lambda cell: getattr(cell.weight, "scale", 2.0),
+        lambda cell, patch: setattr(cell.weight, "scale", 3.0),
+    ),
+    "changed_attribute_of_a_parameter": (
+        lambda: None,
+        lambda cell: with_default_scale(cell.weight).scale,
+        lambda cell, patch: setattr(cell.weight, "scale", 3.0),
+    ),
+    "default_dtype": (
+        lambda: None,
+        lambda cell: 2.0 if torch.get_default_dtype() == torch.float32 else 3.0,
+        lambda cell, patch: torch.set_default_dtype(torch.float64),
+    ),
+    "attribute_of_torch": (
+        lambda: None,
+        lambda cell: torch.scale_of_a_test,
+        lambda cell, patch: patch.setattr(torch, "scale_of_a_test", 3.0),
+    ),
+    "variable_of_a_module_by_name": (
+        lambda: None,
+        lambda cell: getattr(module_of_settings, "scale"),  # noqa: B009  # the name is a string
+        lambda cell, patch: patch.setattr(module_of_settings, "scale", 3.0),
+    ),
+}
+module_of_settings = types.ModuleType("module_of_settings")
+module_of_settings.scale = 2.0
+
+
+def with_default_scale(tensor):
+    return tensor if vars(tensor) else types.SimpleNamespace(scale=2.0)
+
+
+@pytest.mark.parametrize("name", [*HELD, "_new", "reset_parameters", "my_hooks"])
+def test_what_a_step_reads_elsewhere_is_seen(name, monkeypatch):
+    make, read, change = HELD.get(name, HELD["attribute"])
+    attribute = "held" if name in HELD else name
+
+    class Reads(StepCell):
+        @property
+        def held(self):
+            return vars(self)[attribute]
+
+        @held.setter
+        def held(self, value):
+            vars(self)[attribute] = value
+
+        def step(self, projected_t, state):
+            h = torch.tanh(projected_t + state.h * read(self))
+            return h, CellState(h)
+
+    monkeypatch.setattr(Table, "of_class", 2.0, raising=False)
+    monkeypatch.setattr(torch, "scale_of_a_test", 2.0, raising=False)
+    cell = Reads(None)
+    cell.held = make()
+    if name == "changed_attribute_of_a_parameter":
+        cell.weight.scale = 2.0
+    try:
+        assert_plan_equals_steps(cell)
+        change(cell, monkeypatch)
+        assert read(cell) == 3.0
+        assert_plan_equals_steps(cell)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_methods_of_two_modules_of_a_cell_are_different():
+    class TwoModules(StepCell):
+        def __init__(self):
+            super().__init__(None)
+            self.first, self.second = nn.Linear(4, 4, dtype=torch.float64), nn.Linear(4, 4, dtype=torch.float64)
+            self.activation = self.first.forward
+
+        def step(self, projected_t, state):
+            h = torch.tanh(projected_t + self.activation(state.h))
+            return h, CellState(h)
+
+    cell = randomize(TwoModules())
+    assert_plan_equals_steps(cell)
+    cell.activation = cell.second.forward
+    assert_plan_equals_steps(cell)
+
+
+def test_tensors_in_lists_are_different():
+    class Lists(StepCell):
+        def __init__(self):
+            super().__init__(None)
+            self.other = self.new_parameter(4)
+            self.vectors = [[self.vector]]
+
+        def step(self, projected_t, state):
+            h = torch.tanh(projected_t + self.vectors[0][0] * state.h)
+            return h, CellState(h)
+
+    cell = randomize(Lists())
+    assert_plan_equals_steps(cell)
+    cell.vectors[0][0] = cell.other
+    assert_plan_equals_steps(cell)
+
+
 class Slots(StepCell):
     __slots__ = ("scale",)
 
@@ -915,4 +1157,46 @@ class Wrapped(torch.Tensor):
 def test_a_tensor_of_a_subclass_is_refused():
     cell = GRUCell(3, 4, dtype=torch.float64)
     cell.weight_hh = torch.nn.Parameter(cell.weight_hh.detach().as_subclass(Wrapped))
-    assert plan_for(cell) == Refusal("weight_hh is a tensor of the class Wrapped")
+    assert plan_for(cell) == Refusal("the tensor weight_hh is of the class Wrapped")
+
+
+def negative_view(tensor):
+    """Return a tensor of the same values, whose memory has the opposite ones."""
+    view = torch.complex(torch.zeros_like(tensor), -tensor).conj().imag
+    assert view.is_neg()
+    return view
+
+
+LAYOUTS = {
+    "torch.sparse_coo": lambda tensor: tensor.to_sparse(),
+    "torch.sparse_csr": lambda tensor: tensor.to_sparse_csr(),
+    "torch._mkldnn": lambda tensor: tensor.float().to_mkldnn(),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_a_tensor_of_another_layout_is_refused(layout):
+    cell = StepCell(adds)
+    cell.weight = nn.Parameter(LAYOUTS[layout](cell.weight.detach()), requires_grad=False)
+    assert plan_for(cell) == Refusal(f"the tensor weight has the layout {layout}")
+
+
+@pytest.mark.parametrize("name", ["weight", "mask", "offset"])
+def test_a_tensor_that_becomes_a_negative_view_is_refused(name):
+    """`data_ptr` points to the values without their sign."""
+    cell = randomize(Scaled())
+    plan_of(cell)
+    getattr(cell, name).data = negative_view(getattr(cell, name).detach())
+    assert plan_for(cell) == Refusal(f"the tensor {name} has the negative bit")
+    getattr(cell, name).data = getattr(cell, name).data.resolve_neg()
+    plan_of(cell)
+
+
+@pytest.mark.parametrize("which", ["input", "state"])
+def test_negative_views_have_no_executor(which):
+    cell = StepCell(adds)
+    x, h = torch.randn(3, 2, 4, dtype=torch.float64), torch.randn(2, 4, dtype=torch.float64)
+    given = {"input": (negative_view(x), h), "state": (x, negative_view(h))}[which]
+    found = choose([object()], cell, given[0], CellState(given[1]))
+    assert found == Refusal("a tensor has the negative bit")

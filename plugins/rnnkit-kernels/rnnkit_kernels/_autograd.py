@@ -33,6 +33,7 @@ class LayersFunction(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         saved = ctx.saved_tensors  # once: gradient checkpointing computes them again at each access
         own, kept, needed = saved[: sum(ctx.counts)], saved[sum(ctx.counts) :], ctx.needs_input_grad[1:]
+        gradients = tuple([None if each is None else _in_memory(each) for each in gradients])
         if torch.is_grad_enabled():  # `create_graph=True`: the gradient must have a gradient
             layers = [layer._replace(own=part) for layer, part in zip(ctx.layers, _split(own, ctx.counts), strict=True)]
             return None, *_differentiable_backward(layers, ctx.lengths, own, gradients, needed)
@@ -49,6 +50,24 @@ class LayersFunction(torch.autograd.Function):
             grad_output = result[0]
             found = result[len(below) :] + found
         return None, *found
+
+
+def _in_memory(gradient: Tensor) -> Tensor:
+    """Return a gradient whose values are in its memory, which is what the library reads.
+
+    Raises:
+        RuntimeError: the gradient is batched or sparse.
+    """
+    try:
+        address = gradient.data_ptr()
+    except RuntimeError:
+        raise RuntimeError(
+            "rnnkit-kernels cannot compute batched gradients (is_grads_batched=True, vectorize=True) or sparse ones: "
+            "set model.backbone.force_step_loop = True"
+        ) from None
+    if address == 0 and gradient.numel():  # zeros for which torch allocates no memory
+        return torch.zeros(gradient.shape, dtype=gradient.dtype)
+    return gradient.resolve_neg() if gradient.is_neg() else gradient
 
 
 def _split(tensors: Sequence[Any], counts: Sequence[int]) -> Iterator[list[Any]]:

@@ -66,7 +66,9 @@ class Parameters:
         given = self._projected(projected, values)
         weights = [values[value] if read is None else read(cell) for value, read, _ in self._weights]
         vectors = [values[value] if read is None else read(cell) for value, read, _ in self._vectors]
-        return [*given, *state, *weights, *[each if each.dim() == 1 else each.reshape(-1) for each in vectors]]
+        inputs = [*given, *state, *weights, *[each if each.dim() == 1 else each.reshape(-1) for each in vectors]]
+        # the memory of a view with the negative bit has the opposite values
+        return [each.resolve_neg() for each in inputs] if any(map(Tensor.is_neg, inputs)) else inputs
 
     def _projected(self, given: Sequence[Tensor], values: dict[int, Tensor]) -> Sequence[Tensor]:
         projection = self._projection

@@ -15,7 +15,7 @@ from rnnkit.plan.executor import Executor
 from rnnkit.plan.programs import Plan
 from rnnkit.plan.record import flatten
 from rnnkit.plan.steps import Regularization
-from rnnkit.plan.trust import Refusal, plan_for, plans_for
+from rnnkit.plan.trust import Refusal, plan_for, plans_for, unusual_memory
 
 
 class Choice(NamedTuple):
@@ -112,10 +112,8 @@ def _unusual_tensor(tensors: tuple[Tensor, ...]) -> str | None:
     """Return a property of a tensor that plans do not cover: they were recorded with plain tensors of one dtype."""
     dtype, device = tensors[0].dtype, tensors[0].device
     for tensor in tensors:
-        if type(tensor) is not Tensor and type(tensor) is not torch.nn.Parameter:
-            return f"a tensor is of the class {type(tensor).__name__}"
+        if unusual := unusual_memory(tensor):
+            return f"a tensor {unusual}"
         if tensor.dtype != dtype or tensor.device != device:
             return f"the input and the state mix {dtype} on {device} and {tensor.dtype} on {tensor.device}"
-        if tensor.layout is not torch.strided:
-            return f"a tensor has the layout {tensor.layout}"
     return None

@@ -16,7 +16,15 @@ from rnnkit.plan.unsupported import Unsupported
 
 _LIBRARIES = {"rnnkit", "torch", "numpy", *sys.stdlib_module_names} - {"__main__"}
 _EFFECTS = {"breakpoint", "input", "open", "print"}  # a plan would not repeat them
-_ENVIRONMENT = {"environ", "getenv"}
+_HIDING = {"globals", "eval", "exec", "__import__"}  # they read variables without their names in the code
+# Names that read the environment, variables of other functions, or settings of torch; also as attributes.
+_ENVIRONMENT = {
+    *("environ", "getenv", "import_module", "_getframe", "currentframe", "f_globals", "__globals__", "__builtins__"),
+    *("are_deterministic_algorithms_enabled", "is_deterministic_algorithms_warn_only_enabled"),
+    *("get_deterministic_debug_mode", "get_float32_matmul_precision", "get_default_device", "get_num_threads"),
+    *("get_num_interop_threads", "is_inference_mode_enabled", "is_anomaly_enabled", "get_rng_state", "initial_seed"),
+    *("allow_tf32", "fp32_precision"),
+}
 
 
 @contextmanager
@@ -92,7 +100,7 @@ def global_names(code: types.CodeType) -> tuple[str, ...]:
             if instruction.opname == "IMPORT_NAME" and not is_library(name):
                 raise Unsupported(f"{each.co_qualname} imports {name} while it runs")
             is_variable = instruction.opname in {"LOAD_GLOBAL", "LOAD_NAME"}
-            if name in _ENVIRONMENT or (is_variable and name in _EFFECTS):
+            if name in _ENVIRONMENT or (is_variable and name in _EFFECTS | _HIDING):
                 raise Unsupported(f"{each.co_qualname} calls {name}")
             if is_variable:
                 names[name] = None
@@ -100,5 +108,6 @@ def global_names(code: types.CodeType) -> tuple[str, ...]:
 
 
 def attribute_names(code: types.CodeType) -> set[str]:
-    """Return all names in the code of a function, those of attributes as well."""
-    return {name for each in all_code(code) for name in each.co_names}
+    """Return all names in the code of a function, those of attributes as well, and its strings, as for `getattr`."""
+    names = {name for each in all_code(code) for name in each.co_names}
+    return names | {each for part in all_code(code) for each in part.co_consts if isinstance(each, str)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 import types
 import weakref
@@ -10,25 +11,26 @@ from itertools import repeat
 from operator import call, is_
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from rnnkit.model import autocast_is_on, has_global_hooks, transforms_are_active
 from rnnkit.plan.code import is_library
 from rnnkit.plan.record import tensor_place
 from rnnkit.plan.snapshot import (
-    BY_IDENTITY,
     MISSING,
-    NUMBERS,
     Snapshot,
     Source,
     descriptor_functions,
     freeze,
     hold,
+    is_compared_by_identity,
+    is_number,
     tensor_facts,
 )
 from rnnkit.plan.unsupported import Unsupported
 
-_CONSTANTS = (*NUMBERS, *BY_IDENTITY, types.FunctionType, types.ModuleType, type, Tensor, nn.Module)
+_CONSTANTS = (enum.Enum, types.FunctionType, types.ModuleType, type, Tensor, nn.Module)
 _SAME = object()
 
 
@@ -36,7 +38,7 @@ class _Values:
     """The values of sources, compared with those of today."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources = [(weakref.ref(owner), read) for owner, read in sources]
+        self._sources = [(_reader(owner), read) for owner, read in sources]
         values = [value for owner, read in sources for value in read(owner)]
         self._containers = [(n, _comparison(value)) for n, value in enumerate(values) if not _is_constant(value)]
         for position, _ in self._containers:
@@ -73,9 +75,9 @@ class Guard:
         self._of_modules = _Values(modules)
         self._shared = _shared_values([source for source in snapshot.sources if not isinstance(source[0], nn.Module)])
         self._empty = snapshot.empty
-        self._tensors: list[tuple[Callable[[], Any], Any]] = [
-            (weakref.ref(tensor), tensor_facts(tensor)) for tensor in snapshot.tensors
-        ]
+        self._tensors = [weakref.ref(tensor) for tensor in snapshot.tensors]
+        self._facts = tensor_facts(snapshot.tensors)
+        self._default_dtype = torch.get_default_dtype()
         self._devices = {tensor.device.type for tensor in snapshot.tensors}
         # a plan knows two tensors of one memory by one path, and whether they still are one would be slow to see
         objects = {id(tensor): tensor for tensor in snapshot.tensors}
@@ -90,7 +92,8 @@ class Guard:
         if transforms_are_active() or has_global_hooks() or any(map(autocast_is_on, self._devices)):
             return False
         try:
-            return self._same_values(set() if seen is None else seen) and self._same_tensors() and not any(self._empty)
+            same = self._same_values(set() if seen is None else seen) and self._same_tensors()
+            return same and not any(self._empty) and torch.get_default_dtype() is self._default_dtype
         except (Unsupported, AttributeError, KeyError, RuntimeError, TypeError, ValueError):  # something was deleted
             return False
 
@@ -102,8 +105,8 @@ class Guard:
         return self._of_modules.are_same()
 
     def _same_tensors(self) -> bool:
-        # a list, not a generator: this runs at every call
-        return self._separate and all([tensor_facts(tensor()) == facts for tensor, facts in self._tensors])  # noqa: C419
+        tensors: Any = list(map(call, self._tensors))
+        return self._separate and tensor_facts(tensors) == self._facts
 
 
 # The values that cells of one class have in common, by the identity of what has them and the names of the values.
@@ -151,9 +154,11 @@ def _is_constant(value: Any) -> bool:
     if value is MISSING or value is _SAME:
         return True
     if type(value) is tuple:
-        return all(isinstance(part, NUMBERS) for part in value)
+        return all(map(is_number, value))
     functions = descriptor_functions(value)
-    return all(map(_is_in_module, functions)) if functions else isinstance(value, _CONSTANTS)
+    if functions:
+        return all(map(_is_in_module, functions))
+    return is_number(value) or isinstance(value, _CONSTANTS) or is_compared_by_identity(value)
 
 
 def _is_in_module(function: Any) -> bool:

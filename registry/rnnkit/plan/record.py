@@ -25,6 +25,7 @@ from rnnkit.plan.unsupported import Unsupported
 BATCH = "batch"
 """Stands for the batch size in shapes."""
 
+_MOST_CALLS = 1000  # the time to make and verify a plan grows faster than their number
 Shape: TypeAlias = "tuple[int | str, ...]"
 Step: TypeAlias = Callable[..., tuple[Tensor, Any]]
 
@@ -39,6 +40,12 @@ _REASONS = {
     Tensor.data.__get__: "data blocks gradients",  # type: ignore[attr-defined]  # not in torch's stubs
     Tensor.register_hook: "register_hook changes gradients",
     Tensor.grad_fn.__get__: "grad_fn may change gradients",  # type: ignore[union-attr]  # not in torch's stubs
+}
+# Properties of a tensor that may change without its shape and its dtype. Libraries may read them, for speed.
+_UNSEEN = {
+    *(getattr(Tensor, name).__get__ for name in ("grad", "is_leaf", "retains_grad", "_version", "_base")),
+    *(Tensor.is_contiguous, Tensor.stride, Tensor.storage_offset, Tensor.data_ptr, Tensor.untyped_storage),
+    *(Tensor.storage, Tensor.is_inference, Tensor.is_pinned, Tensor.is_shared, Tensor._is_view),
 }
 
 
@@ -165,6 +172,9 @@ class _RefusingMode(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function in _REASONS:
             raise Unsupported(_REASONS[function], _author_line())
+        if function in _UNSEEN and not is_library(sys._getframe(1).f_globals.get("__name__")):
+            name = function.__name__ if function.__name__ != "__get__" else function.__self__.__name__
+            raise Unsupported(f"{name} is a property of a tensor whose changes a plan would not see", _author_line())
         return function(*args, **(kwargs or {}))
 
 
@@ -233,6 +243,8 @@ class _Recorder(TorchDispatchMode):
             raise _reads_values(str(function))
         if not torch.is_grad_enabled():
             raise Unsupported(f"{function.overloadpacket.__name__} runs without gradients", _author_line())
+        if len(self.calls) == _MOST_CALLS:
+            raise Unsupported(f"step calls more than {_MOST_CALLS} operators", _author_line())
         indices = tuple(map(self.add, tensors))
         self.calls.append(Call(function, arguments, keywords, indices, _author_line()))
 

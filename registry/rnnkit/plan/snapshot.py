@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import repeat
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -35,17 +36,15 @@ _SPECIAL = {
     *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__firstlineno__"),
     *("__abstractmethods__", "_abc_impl", "__parameters__", "__type_params__", "__orig_bases__", "__hash__"),
     *("__dataclass_fields__", "__dataclass_params__", "__static_attributes__", "__annotate_func__", "__slots__"),
-    *("__annotations_cache__", "__classdictcell__", "__constants__", "_field_defaults", "_make"),
+    *("__annotations_cache__", "__classdictcell__", "__slotnames__", "__constants__", "_field_defaults", "_make"),
     *("_unroll_origin", "_unroll_layers_origin"),
 }
-# `reset_parameters` is an attribute of modules of built models; `_new` has the arguments of new parameters.
-_NOT_READ = {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "reset_parameters", "_new"}
+_NOT_READ = set(vars(nn.Module())) - {"training"}  # of torch: parameters, buffers, modules and hooks
 _MAX_DEPTH = 20
-NUMBERS = (bool, int, float, complex, str, bytes, type(None), np.generic)
+_NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 _CACHE = type(functools.lru_cache(lambda: None))
 # They have no parts that change, or are compared by identity because they are replaced as a whole.
 BY_IDENTITY = (
-    enum.Enum,
     types.BuiltinFunctionType,
     types.MethodDescriptorType,
     types.WrapperDescriptorType,
@@ -82,15 +81,26 @@ class Snapshot:
 
     Args:
         codes: the code of the functions that ran, whose variables are values as well.
+        paths: the modules of the cell, by their identity, and their paths.
+        by_identity: True to compare tensors, classes, functions and modules by identity, for a guard that has their
+            parts from `sources`.
     """
 
-    def __init__(self, codes: Collection[types.CodeType] = ()) -> None:
+    def __init__(
+        self,
+        codes: Collection[types.CodeType] = (),
+        paths: Mapping[int, str] = types.MappingProxyType({}),
+        *,
+        by_identity: bool = False,
+    ) -> None:
         self.key: Any = ()
         self.sources: list[Source] = []
         self.tensors: list[Tensor] = []
         self.empty: list[dict[str, Any]] = []
         self._found: set[types.CodeType] = set()
         self._codes = codes
+        self._paths = dict(paths)
+        self._by_identity = by_identity
         self._seen: set[tuple[int, ...]] = set()
 
     def module(self, module: nn.Module, path: str) -> tuple[Any, ...]:
@@ -99,7 +109,7 @@ class Snapshot:
         for name in _HOOKS:
             if own[name]:
                 raise Unsupported(f"a module has hooks, which would not be called: {path}{name}")
-        names = [name for name in own if name not in _NOT_READ and "_hooks" not in name]
+        names = [name for name, value in own.items() if name not in _NOT_READ and not _is_of_rnnkit(name, value)]
         self.sources.append((module, partial(_module_values, names)))
         attributes = {**{name: own[name] for name in names}, **module._parameters, **module._buffers}
         return self.freeze(type(module), path), self._freeze_each(attributes, path)
@@ -124,46 +134,85 @@ class Snapshot:
         """
         if depth > _MAX_DEPTH:
             raise Unsupported(f"{where} is nested more than {_MAX_DEPTH} levels deep")
-        if isinstance(value, NUMBERS):
+        if is_number(value):
             return type(value), repr(value)  # not the number: 1 == True, 0.0 == -0.0, and nan != nan
+        is_watched = self._by_identity and isinstance(value, (Tensor, type, types.FunctionType, enum.Enum))
+        if is_watched or is_compared_by_identity(value):
+            return hold(value)
         if isinstance(value, Tensor):
             self.tensors.append(value)
-            return tensor_facts(value)
-        if isinstance(value, type):
-            return hold(value), *self._class(value, depth)
-        if isinstance(value, types.FunctionType):
-            return hold(value), *self._function(value, depth)
-        if isinstance(value, BY_IDENTITY):
-            return hold(value)
+            return tensor_facts([value]), *self._own_attributes(value, where, depth)
+        if isinstance(value, (type, types.FunctionType, enum.Enum)):
+            return hold(value), *self._definition(value, depth)
+        if isinstance(value, (types.MethodType, types.BuiltinFunctionType)):
+            function = getattr(value, "__func__", value.__name__)
+            return hold(type(value)), self.freeze(function, where, depth + 1), self._owner(value.__self__, where, depth)
         parts = descriptor_functions(value) or [*_parts(value, where), *_items(getattr(value, "__dict__", {}))]
-        return hold(type(value)), *[self.freeze(part, where, depth + 1) for part in parts]
+        of_class = () if self._by_identity else self._class(type(value), depth)
+        return hold(type(value)), *of_class, *[self.freeze(part, where, depth + 1) for part in parts]
+
+    def _owner(self, owner: Any, where: str, depth: int) -> Any:
+        """Return the value of the object that a method is bound to."""
+        if not isinstance(owner, nn.Module):
+            return self.freeze(owner, where, depth + 1)
+        if self._by_identity:
+            return hold(owner)
+        if id(owner) in self._paths:
+            return self._paths[id(owner)]
+        modules = list(owner.modules())
+        self._paths |= {id(module): f"{where} {number}" for number, module in enumerate(modules)}
+        return tuple(self.module(module, f"{where}.") for module in modules)
 
     def _freeze_each(self, values: Mapping[str, Any], where: str, depth: int = 0) -> Any:
         return tuple((name, self.freeze(value, f"{where}{name}", depth + 1)) for name, value in values.items())
+
+    def _definition(self, value: Any, depth: int) -> Iterator[Any]:
+        """Return the parts of a class, a function, or a member of an enumeration."""
+        if isinstance(value, types.FunctionType):
+            yield from self._function(value, depth)
+        elif isinstance(value, enum.Enum):
+            yield from self._member(value, depth)
+        else:
+            yield from self._class(value, depth)
+            yield from self._class(type(value), depth)  # the metaclass
 
     def _class(self, cls: type, depth: int) -> Iterator[Any]:
         """Return the methods and constants of those bases of a class that are not of a library."""
         for base in cls.__mro__:
             if not is_library(base.__module__) and self._is_new(base):
-                if vars(base).get("__slots__"):
+                slots = vars(base).get("__slots__")
+                if slots and not dataclasses.is_dataclass(base):
                     raise Unsupported(f"{base.__name__} has __slots__, whose values a plan would not see")
-                constants = {name: value for name, value in vars(base).items() if name not in _SPECIAL}
+                members = base.__members__ if issubclass(base, enum.Enum) else {}
+                constants = {name: value for name, value in vars(base).items() if not _is_special(name, base)}
                 self.sources.append((base, partial(_all_attributes, list(constants))))
-                yield hold(base), self._freeze_each(constants, f"{base.__name__}.", depth)
+                yield hold(base), self._freeze_each({**constants, **members}, f"{base.__name__}.", depth)
 
     def _function(self, function: types.FunctionType, depth: int) -> Iterator[Any]:
         """Return the attributes of a function; of one that ran, the variables that it reads as well."""
         if not self._is_new(function):
             return
-        if vars(function):
-            self.sources.append((function, partial(_all_attributes, list(vars(function)))))
-            yield self._freeze_each(vars(function), f"{function.__qualname__}.", depth)
-        else:
-            self.empty.append(vars(function))
+        yield from self._own_attributes(function, f"{function.__qualname__}.", depth)
         if function.__code__ in self._codes:
             self._found.add(function.__code__)
             yield self._freeze_each(_own_variables(function), "the variable ", depth)
             yield self._globals(function)
+
+    def _own_attributes(self, owner: Any, where: str, depth: int) -> Iterator[Any]:
+        """Return the attributes of a function or a tensor, which has none as a rule."""
+        if vars(owner):
+            self.sources.append((owner, partial(_all_attributes, list(vars(owner)))))
+            yield self._freeze_each(vars(owner), where, depth)
+        else:
+            self.empty.append(vars(owner))
+
+    def _member(self, member: enum.Enum, depth: int) -> Iterator[Any]:
+        """Return the attributes of a member of an enumeration that is not of a library, and its class."""
+        if not is_library(type(member).__module__) and self._is_new(member):
+            attributes = {name: value for name, value in vars(member).items() if name != "__objclass__"}
+            self.sources.append((member, partial(_all_attributes, list(attributes))))
+            yield self._freeze_each(attributes, f"{member!s}.", depth)
+            yield from self._class(type(member), depth)
 
     def _globals(self, function: types.FunctionType) -> Any:
         names, code = global_names(function.__code__), function.__code__
@@ -175,10 +224,14 @@ class Snapshot:
         """Return the value of a variable; of a module, those of its variables that the code names."""
         if not isinstance(value, types.ModuleType):
             return self.freeze(value, f"the variable {name}")
-        if is_library(value.__name__) or not self._is_new(value, code):
+        if not self._is_new(value, code):
             return hold(value)
-        names = [each for each in attribute_names(code) if each in vars(value)]
-        self.sources.append((value, partial(_attributes, names)))
+        names = sorted(each for each in attribute_names(code) if each in vars(value))
+        if is_library(value.__name__):  # of which only what others have set may change
+            names = [each for each in names if _may_change(vars(value)[each])]
+        watched = [each for each in names if not _is_library_module(vars(value)[each])]
+        if watched:
+            self.sources.append((value, partial(_attributes, watched)))
         return hold(value), *[(each, self._variable(vars(value)[each], f"{name}.{each}", code)) for each in names]
 
     def _is_new(self, *value: Any) -> bool:
@@ -202,18 +255,58 @@ def take_snapshot(cell: nn.Module, codes: Collection[types.CodeType] = ()) -> Sn
     Raises:
         Unsupported: a module has hooks, or a value is an object whose changes cannot be seen.
     """
-    snapshot = Snapshot(codes)
-    modules = tuple(
-        (path, snapshot.module(module, f"{path}." if path else "")) for path, module in cell.named_modules()
-    )
-    places = [tensor_place(tensor) for _, tensor in cell_tensors(cell)]
-    snapshot.key = modules, tuple(map(places.index, places))  # a plan knows tensors that share memory by one path
+    named = dict(cell.named_modules())
+    snapshot = Snapshot(codes, {id(module): path for path, module in named.items()})
+    modules = tuple((path, snapshot.module(module, f"{path}." if path else "")) for path, module in named.items())
+    places = [tensor_place(tensor) for tensor in snapshot.tensors]
+    first = {place: number for number, place in reversed(list(enumerate(places)))}
+    # a plan knows tensors that share memory by one path; new tensors of a step may have the default dtype
+    snapshot.key = modules, tuple(first[place] for place in places), torch.get_default_dtype()
     return snapshot
 
 
 def freeze(value: Any, where: str) -> Any:
     """Return a hashable value that is equal for values that have the same effect in a step."""
-    return Snapshot().freeze(value, where)
+    return Snapshot(by_identity=True).freeze(value, where)
+
+
+def is_number(value: Any) -> bool:
+    """True for numbers and strings, except those of subclasses, which may have attributes."""
+    if type(value) in _NUMBERS:
+        return True
+    return isinstance(value, np.generic) and not isinstance(value, np.void) and type(value).__module__ == "numpy"
+
+
+def is_compared_by_identity(value: Any) -> bool:
+    """True for objects without parts that change; a method of a built-in object, such as `dict.get`, has one."""
+    if isinstance(value, types.BuiltinFunctionType):
+        return isinstance(value.__self__, (type, types.ModuleType, type(None)))
+    return isinstance(value, BY_IDENTITY)
+
+
+def _is_of_rnnkit(name: str, value: Any) -> bool:
+    """True for what rnnkit sets in modules and no step reads, whose identity differs between equal cells."""
+    if name == "reset_parameters":
+        return type(value).__module__ == "rnnkit.model.reset"
+    return name == "_new" and type(value) is dict and [*value] == ["device", "dtype"]  # of `Cell.new_parameter`
+
+
+def _is_special(name: str, owner: type) -> bool:
+    """True for attributes of classes that have no effect on instances, and for those of enumerations and members."""
+    if issubclass(owner, enum.Enum) and (name in owner.__members__ or name.startswith("_")):
+        return True
+    return name in _SPECIAL
+
+
+def _is_library_module(value: Any) -> bool:
+    return isinstance(value, types.ModuleType) and is_library(value.__name__)
+
+
+def _may_change(value: Any) -> bool:
+    """True for a variable of a library's module that may not be the library's own, and for modules in it."""
+    if isinstance(value, (types.ModuleType, Tensor, list, tuple, dict, set)) or is_number(value):
+        return True
+    return not is_library(getattr(value, "__module__", None) or type(value).__module__)
 
 
 def hold(value: Any) -> Any:
@@ -235,9 +328,12 @@ def cell_tensors(cell: nn.Module) -> list[tuple[str, Tensor]]:
     ]
 
 
-def tensor_facts(tensor: Tensor) -> tuple[Any, ...]:
-    """Return all that a plan depends on but the values."""
-    return tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad
+_facts = attrgetter("shape", "dtype", "device", "requires_grad")
+
+
+def tensor_facts(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+    """Return all that a plan depends on but the values, as quickly as Python allows: this runs at every call."""
+    return *map(_facts, tensors), *map(Tensor.is_neg, tensors)
 
 
 def _parts(value: Any, where: str) -> list[Any]:
@@ -248,10 +344,11 @@ def _parts(value: Any, where: str) -> list[Any]:
         return _items(value)
     if isinstance(value, functools.partial):
         return [value.func, value.args, value.keywords]
-    if isinstance(value, types.MethodType) and isinstance(value.__self__, (nn.Module, type)):
-        return [value.__func__, type(value.__self__)]
     if dataclasses.is_dataclass(value):
         return [getattr(value, each.name) for each in dataclasses.fields(value)]
+    if isinstance(value, _NUMBERS):  # of a subclass
+        kinds: tuple[Any, ...] = _NUMBERS
+        return [each.__repr__(value) for each in kinds if isinstance(value, each)]
     if isinstance(value, (types.SimpleNamespace, _CACHE)):
         return []
     raise Unsupported(f"{where} is a {type(value).__name__}, an object whose changes a plan would not see")

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rnnkit._messages import describe_exception
 from rnnkit.model import autocast_is_on, has_global_hooks, transforms_are_active
@@ -43,7 +43,7 @@ from rnnkit.plan.verification import verify, verify_values
 Codes: TypeAlias = frozenset[types.CodeType]
 
 _DTYPES = {torch.float32, torch.float64, torch.bfloat16}
-_PLAIN = {torch.Tensor, nn.Parameter}
+_PLAIN = {Tensor, nn.Parameter}
 _MAX_PLANS = 256  # an attribute may change at every call
 _MAX_VARIANTS = 8  # of one cell: its regularization may change as well
 _CANDIDATES = (23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
@@ -165,7 +165,10 @@ def _refused(reason: str, key: Any) -> _Entry:
 
 
 def _copy(steps: Steps) -> Steps:
-    return steps._replace(cell=copy.deepcopy(steps.cell))
+    cell = copy.deepcopy(steps.cell)
+    for (_, tensor), (_, copied) in zip(cell_tensors(steps.cell), cell_tensors(cell), strict=True):
+        vars(copied).update(vars(tensor))  # the copy of a parameter has no attributes
+    return steps._replace(cell=cell)
 
 
 def _make_plan(steps: Steps, key: Any) -> _Entry:
@@ -231,6 +234,15 @@ def _difference(first: Recording, second: Recording) -> str:
     return f"it calls {len(first.calls)} and {len(second.calls)} operators"
 
 
+def unusual_memory(tensor: Tensor) -> str | None:
+    """Return why the memory of a tensor, which executors read, may not have its values; None if it has."""
+    if type(tensor) not in _PLAIN:
+        return f"is of the class {type(tensor).__name__}"
+    if tensor.layout is not torch.strided:
+        return f"has the layout {tensor.layout}"
+    return "has the negative bit" if tensor.is_neg() else None
+
+
 def _refuse_modes(cell: nn.Module) -> None:
     """Refuse a plan for now, because of modes of torch or of the dtypes of the cell."""
     if transforms_are_active():
@@ -238,8 +250,8 @@ def _refuse_modes(cell: nn.Module) -> None:
     if has_global_hooks():
         raise Unsupported("torch has global hooks of modules, which would not be called")
     for path, tensor in cell_tensors(cell):
-        if type(tensor) not in _PLAIN:  # an executor reads the memory of a tensor, which a subclass may not have
-            raise Unsupported(f"{path} is a tensor of the class {type(tensor).__name__}")
+        if unusual := unusual_memory(tensor):
+            raise Unsupported(f"the tensor {path} {unusual}")
     tensors = [tensor for _, tensor in cell_tensors(cell) if tensor.is_floating_point() or tensor.is_complex()]
     dtypes, devices = {tensor.dtype for tensor in tensors}, {tensor.device.type for tensor in tensors}
     if len(dtypes) != 1 or not dtypes <= _DTYPES:
