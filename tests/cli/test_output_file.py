@@ -1,13 +1,17 @@
 """Commands replace no file unless they are asked to, and write through no symbolic link."""
 
 import shutil
+import sys
 
 import click
 import pytest
 
 from rnnkit import RecurrentSpec, build_model, save_model
+from rnnkit.cli import output_file
+from rnnkit.cli.command import CommandError
 from rnnkit.cli.group import commands
-from tests.helpers.commands import run
+from rnnkit.cli.output_file import new_output, write_output
+from tests.helpers.commands import COMMAND, run, run_process
 from tests.helpers.pages import ROOT
 
 WRITING = {
@@ -137,3 +141,72 @@ def test_a_card_does_not_leave_its_folder(linked, tmp_path):
     assert refused.exit_code == 1
     assert "symbolic link" in refused.stderr.replace("\n", " ")
     assert list(outside.iterdir()) == []
+
+
+FULL_DISK = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY)); {COMMAND}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("exists", [True, False], ids=["old", "new"])
+@pytest.mark.parametrize("name", WRITING)
+def test_a_full_disk_leaves_the_files_as_they_were(name, exists, writing, tmp_path):
+    arguments, file = writing(name)
+    if exists:
+        file.write_text("mine")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    failed = run_process(*arguments, *(["--force"] if exists else []), code=FULL_DISK, PYTHONDONTWRITEBYTECODE="1")
+    assert (failed.returncode, failed.stderr.decode()) == (1, f"Error: {file}: File too large\n")
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+
+def appear(file, how, tmp_path):
+    if how == "file":
+        file.write_text("mine")
+    else:
+        file.symlink_to(tmp_path / "elsewhere")
+
+
+def write_other(file, meanwhile, *, force):
+    with new_output(file, force=force) as new:
+        new.write_text("other")
+        meanwhile()
+
+
+@pytest.mark.parametrize("how", ["file", "link"])
+@pytest.mark.parametrize("when", ["before the last check", "after the last check"])
+def test_a_file_that_appears_meanwhile_is_not_replaced(when, how, tmp_path, monkeypatch):
+    file, reserve = tmp_path / "file", output_file._reserve
+    if when == "after the last check":
+        monkeypatch.setattr(output_file, "check_output", lambda *_, **__: None)
+        monkeypatch.setattr(output_file, "_reserve", lambda path: (appear(file, how, tmp_path), reserve(path)))
+    with pytest.raises(CommandError, match=r"already exists|is a symbolic link"):
+        write_other(file, lambda: when == "before the last check" and appear(file, how, tmp_path), force=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert how == "link" or file.read_text() == "mine"
+
+
+def test_a_link_that_appears_meanwhile_is_not_followed(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    (tmp_path / "elsewhere").write_text("mine")
+    with pytest.raises(CommandError, match="is a symbolic link"):
+        write_other(file, lambda: appear(file, "link", tmp_path), force=True)
+    monkeypatch.setattr(output_file, "check_output", lambda *_, **__: None)  # as if it appeared after the check
+    write_other(file, lambda: None, force=True)
+    assert (file.is_symlink(), file.read_text()) == (False, "other")
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+
+
+def test_the_permissions_of_the_old_file_remain(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("old")
+    file.chmod(0o640)
+    write_output(file, "new", force=True)
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("new", 0o640 if sys.platform != "win32" else 0o666)
+
+
+def test_errors_name_the_file(tmp_path):
+    with pytest.raises(FileNotFoundError) as raised:
+        write_output(tmp_path / "no/file", "text", force=True)
+    assert raised.value.filename == str(tmp_path / "no/file")
+    with pytest.raises(CommandError, match="is not a regular file"):
+        write_output(tmp_path, "text", force=True)
