@@ -1,7 +1,9 @@
 """Commands replace no file unless they are asked to, and write through no symbolic link."""
 
+import os
 import shutil
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -30,7 +32,7 @@ OTHERS = {
     "summary": "writes nothing",
     "verify": "writes nothing",
     "check": "writes nothing",
-    "compare": "replaces the results and the report of an earlier comparison only",
+    "compare": "replaces the files of an earlier comparison only",
     "new-plugin": "creates a folder, which must not exist",
 }
 
@@ -94,22 +96,58 @@ def test_a_link_to_itself_is_not_replaced(name, force, writing):
     assert f"{file} is a symbolic link to {file.name}, which" in refused.stderr.replace("\n", " ")
 
 
-@pytest.mark.parametrize("name", ["report.html", "results.json"])
-def test_a_comparison_replaces_nothing_else(name, tmp_path):
-    other = tmp_path / "other"
-    other.write_text("mine")
-    (tmp_path / name).symlink_to(other)
-    refused = run("compare", "--kinds", "gru", "--tasks", "adding", "--out", str(tmp_path))
+# One more that a comparison begins to write is missing here, so that the test fails
+OF_A_COMPARISON = ["report.html", "results.json", "results.json.lock", "results.optuna", "results.optuna.lock"]
+QUICK = "--tasks adding(length=4) --steps 2 --seeds 1 --parameters 200 --engine here"
+COMPARE = ["compare", "--kinds", "gru", *QUICK.split()]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Return the folder of a comparison, all of whose files are left, as after an interruption."""
+    out = tmp_path_factory.mktemp("compared")
+    opened, lock = [], out / "results.optuna.lock"
+
+    def note(event, arguments):
+        if event == "open" and str(arguments[0]).startswith(str(out)) and arguments[2] & os.O_CREAT:
+            opened.append(Path(arguments[0]))
+
+    sys.addaudithook(note)
+    assert run(*COMPARE, "--search", "1", "--out", out).exit_code == 0
+    lock.touch()
+    assert {path.name for path in opened if path.parent == out and not path.name.endswith(".tmp")} <= {*OF_A_COMPARISON}
+    assert {path.name for path in out.iterdir()} == {*OF_A_COMPARISON}
+    return out
+
+
+@pytest.mark.parametrize("name", OF_A_COMPARISON)
+def test_a_comparison_replaces_no_other_file(name, compared, tmp_path):
+    out = shutil.copytree(compared, tmp_path / "out")
+    (out / name).write_text("mine")
+    refused = run(*COMPARE, "--search", "1", "--out", out)
+    assert refused.exit_code == 1
+    message = "does not hold the results" if name == "results.json" else "already exists, but is not of a comparison"
+    assert message in refused.stderr.replace("\n", " ")
+    assert (out / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", OF_A_COMPARISON)
+def test_a_comparison_writes_through_no_link(name, compared, tmp_path):
+    out = shutil.copytree(compared, tmp_path / "out")
+    other = (out / name).rename(tmp_path / "other")  # a valid one
+    content = other.read_bytes()
+    (out / name).symlink_to(other)
+    refused = run(*COMPARE, "--search", "1", "--out", out)
     assert refused.exit_code == 1
     assert "is a symbolic link" in refused.stderr.replace("\n", " ")
-    assert other.read_text() == "mine"
+    assert other.read_bytes() == content
 
 
 def test_a_report_without_results_is_not_replaced(tmp_path):
     (tmp_path / "report.html").write_text("mine")
-    refused = run("compare", "--kinds", "gru", "--tasks", "adding", "--out", str(tmp_path))
+    refused = run(*COMPARE, "--out", tmp_path)
     assert refused.exit_code == 1
-    assert "already exists, but not of a comparison" in refused.stderr.replace("\n", " ")
+    assert "already exists, but is not of a comparison" in refused.stderr.replace("\n", " ")
 
 
 def test_a_card_is_replaced_without_force(writing):
