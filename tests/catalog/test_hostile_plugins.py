@@ -275,6 +275,13 @@ def test_doctor_and_check_name_what_an_import_changes(hostile, tmp_path):
     )
 
 
+def test_check_fails_if_the_import_ends_the_process(tmp_path):
+    folder = Hostile(name="exits", source=f"import os\nos._exit(0)\n{HOOK}register(kind(KIND))").write(tmp_path)
+    checked = run_command(folder, "check", "hostile-exits/exits")
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert "The plugin hostile-exits can break others: its process exited with status 0" in checked.stderr
+
+
 @changing
 def test_show_ends_without_a_traceback(hostile, tmp_path):
     shown = run_command(hostile.write(tmp_path), "show", hostile.kind_names[0])
