@@ -275,6 +275,14 @@ def test_doctor_and_check_name_what_an_import_changes(hostile, tmp_path):
     )
 
 
+@pytest.mark.parametrize("name", ["click.echo", "json.dumps"])
+def test_doctor_names_changes_of_what_commands_write_with(name, tmp_path):
+    source = f"import click, json\n{name} = None\n{HOOK}register(kind(KIND))"
+    folder = Hostile(name="silences", source=source).write(tmp_path)
+    [found] = json.loads(run_command(folder, "doctor", "hostile-silences", "--json").stdout)["distributions"]
+    assert (found["state"], found["problems"]) == ("broken", [f"importing it changes {name}"])
+
+
 def test_check_fails_if_the_import_ends_the_process(tmp_path):
     folder = Hostile(name="exits", source=f"import os\nos._exit(0)\n{HOOK}register(kind(KIND))").write(tmp_path)
     checked = run_command(folder, "check", "hostile-exits/exits")
