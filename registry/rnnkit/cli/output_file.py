@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 import click
 
 from rnnkit.cli.command import CommandError
-from rnnkit.files import atomic_write
 
 force_option = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 
@@ -74,6 +73,8 @@ def new_output(path: Path, *, force: bool, folder: Path | None = None) -> Iterat
 
 def write_output(path: Path, text: str, *, force: bool, folder: Path | None = None) -> None:
     """Write a text file of a command; raises as `new_output`."""
+    from rnnkit.files import atomic_write  # imports pydantic, for which `--help` need not wait
+
     with new_output(path, force=force, folder=folder) as new, atomic_write(new) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
