@@ -275,6 +275,21 @@ def test_doctor_and_check_name_what_an_import_changes(hostile, tmp_path):
     )
 
 
+@pytest.mark.parametrize("name", ["click.echo", "json.dumps"])
+def test_doctor_names_changes_of_what_commands_write_with(name, tmp_path):
+    source = f"import click, json\n{name} = None\n{HOOK}register(kind(KIND))"
+    folder = Hostile(name="silences", source=source).write(tmp_path)
+    [found] = json.loads(run_command(folder, "doctor", "hostile-silences", "--json").stdout)["distributions"]
+    assert (found["state"], found["problems"]) == ("broken", [f"importing it changes {name}"])
+
+
+def test_check_fails_if_the_import_ends_the_process(tmp_path):
+    folder = Hostile(name="exits", source=f"import os\nos._exit(0)\n{HOOK}register(kind(KIND))").write(tmp_path)
+    checked = run_command(folder, "check", "hostile-exits/exits")
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert "The plugin hostile-exits can break others: its process exited with status 0" in checked.stderr
+
+
 @changing
 def test_show_ends_without_a_traceback(hostile, tmp_path):
     shown = run_command(hostile.write(tmp_path), "show", hostile.kind_names[0])

@@ -1,13 +1,19 @@
 """Commands replace no file unless they are asked to, and write through no symbolic link."""
 
+import os
 import shutil
+import sys
+from pathlib import Path
 
 import click
 import pytest
 
 from rnnkit import RecurrentSpec, build_model, save_model
+from rnnkit.cli import output_file
+from rnnkit.cli.command import CommandError
 from rnnkit.cli.group import commands
-from tests.helpers.commands import run
+from rnnkit.cli.output_file import new_output, write_output
+from tests.helpers.commands import COMMAND, run, run_process
 from tests.helpers.pages import ROOT
 
 WRITING = {
@@ -26,7 +32,7 @@ OTHERS = {
     "summary": "writes nothing",
     "verify": "writes nothing",
     "check": "writes nothing",
-    "compare": "replaces the results and the report of an earlier comparison only",
+    "compare": "replaces the files of an earlier comparison only",
     "new-plugin": "creates a folder, which must not exist",
 }
 
@@ -90,22 +96,58 @@ def test_a_link_to_itself_is_not_replaced(name, force, writing):
     assert f"{file} is a symbolic link to {file.name}, which" in refused.stderr.replace("\n", " ")
 
 
-@pytest.mark.parametrize("name", ["report.html", "results.json"])
-def test_a_comparison_replaces_nothing_else(name, tmp_path):
-    other = tmp_path / "other"
-    other.write_text("mine")
-    (tmp_path / name).symlink_to(other)
-    refused = run("compare", "--kinds", "gru", "--tasks", "adding", "--out", str(tmp_path))
+# One more that a comparison begins to write is missing here, so that the test fails
+OF_A_COMPARISON = ["report.html", "results.json", "results.json.lock", "results.optuna", "results.optuna.lock"]
+QUICK = "--tasks adding(length=4) --steps 2 --seeds 1 --parameters 200 --engine here"
+COMPARE = ["compare", "--kinds", "gru", *QUICK.split()]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Return the folder of a comparison, all of whose files are left, as after an interruption."""
+    out = tmp_path_factory.mktemp("compared")
+    opened, lock = [], out / "results.optuna.lock"
+
+    def note(event, arguments):
+        if event == "open" and str(arguments[0]).startswith(str(out)) and arguments[2] & os.O_CREAT:
+            opened.append(Path(arguments[0]))
+
+    sys.addaudithook(note)
+    assert run(*COMPARE, "--search", "1", "--out", out).exit_code == 0
+    lock.touch()
+    assert {path.name for path in opened if path.parent == out and not path.name.endswith(".tmp")} <= {*OF_A_COMPARISON}
+    assert {path.name for path in out.iterdir()} == {*OF_A_COMPARISON}
+    return out
+
+
+@pytest.mark.parametrize("name", OF_A_COMPARISON)
+def test_a_comparison_replaces_no_other_file(name, compared, tmp_path):
+    out = shutil.copytree(compared, tmp_path / "out")
+    (out / name).write_text("mine")
+    refused = run(*COMPARE, "--search", "1", "--out", out)
+    assert refused.exit_code == 1
+    message = "does not hold the results" if name == "results.json" else "already exists, but is not of a comparison"
+    assert message in refused.stderr.replace("\n", " ")
+    assert (out / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", OF_A_COMPARISON)
+def test_a_comparison_writes_through_no_link(name, compared, tmp_path):
+    out = shutil.copytree(compared, tmp_path / "out")
+    other = (out / name).rename(tmp_path / "other")  # a valid one
+    content = other.read_bytes()
+    (out / name).symlink_to(other)
+    refused = run(*COMPARE, "--search", "1", "--out", out)
     assert refused.exit_code == 1
     assert "is a symbolic link" in refused.stderr.replace("\n", " ")
-    assert other.read_text() == "mine"
+    assert other.read_bytes() == content
 
 
 def test_a_report_without_results_is_not_replaced(tmp_path):
     (tmp_path / "report.html").write_text("mine")
-    refused = run("compare", "--kinds", "gru", "--tasks", "adding", "--out", str(tmp_path))
+    refused = run(*COMPARE, "--out", tmp_path)
     assert refused.exit_code == 1
-    assert "already exists, but not of a comparison" in refused.stderr.replace("\n", " ")
+    assert "already exists, but is not of a comparison" in refused.stderr.replace("\n", " ")
 
 
 def test_a_card_is_replaced_without_force(writing):
@@ -137,3 +179,72 @@ def test_a_card_does_not_leave_its_folder(linked, tmp_path):
     assert refused.exit_code == 1
     assert "symbolic link" in refused.stderr.replace("\n", " ")
     assert list(outside.iterdir()) == []
+
+
+FULL_DISK = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY)); {COMMAND}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("exists", [True, False], ids=["old", "new"])
+@pytest.mark.parametrize("name", WRITING)
+def test_a_full_disk_leaves_the_files_as_they_were(name, exists, writing, tmp_path):
+    arguments, file = writing(name)
+    if exists:
+        file.write_text("mine")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    failed = run_process(*arguments, *(["--force"] if exists else []), code=FULL_DISK, PYTHONDONTWRITEBYTECODE="1")
+    assert (failed.returncode, failed.stderr.decode()) == (1, f"Error: {file}: File too large\n")
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+
+def appear(file, how, tmp_path):
+    if how == "file":
+        file.write_text("mine")
+    else:
+        file.symlink_to(tmp_path / "elsewhere")
+
+
+def write_other(file, meanwhile, *, force):
+    with new_output(file, force=force) as new:
+        new.write_text("other")
+        meanwhile()
+
+
+@pytest.mark.parametrize("how", ["file", "link"])
+@pytest.mark.parametrize("when", ["before the last check", "after the last check"])
+def test_a_file_that_appears_meanwhile_is_not_replaced(when, how, tmp_path, monkeypatch):
+    file, reserve = tmp_path / "file", output_file._reserve
+    if when == "after the last check":
+        monkeypatch.setattr(output_file, "check_output", lambda *_, **__: None)
+        monkeypatch.setattr(output_file, "_reserve", lambda path: (appear(file, how, tmp_path), reserve(path)))
+    with pytest.raises(CommandError, match=r"already exists|is a symbolic link"):
+        write_other(file, lambda: when == "before the last check" and appear(file, how, tmp_path), force=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert how == "link" or file.read_text() == "mine"
+
+
+def test_a_link_that_appears_meanwhile_is_not_followed(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    (tmp_path / "elsewhere").write_text("mine")
+    with pytest.raises(CommandError, match="is a symbolic link"):
+        write_other(file, lambda: appear(file, "link", tmp_path), force=True)
+    monkeypatch.setattr(output_file, "check_output", lambda *_, **__: None)  # as if it appeared after the check
+    write_other(file, lambda: None, force=True)
+    assert (file.is_symlink(), file.read_text()) == (False, "other")
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+
+
+def test_the_permissions_of_the_old_file_remain(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("old")
+    file.chmod(0o640)
+    write_output(file, "new", force=True)
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("new", 0o640 if sys.platform != "win32" else 0o666)
+
+
+def test_errors_name_the_file(tmp_path):
+    with pytest.raises(FileNotFoundError) as raised:
+        write_output(tmp_path / "no/file", "text", force=True)
+    assert raised.value.filename == str(tmp_path / "no/file")
+    with pytest.raises(CommandError, match="is not a regular file"):
+        write_output(tmp_path, "text", force=True)

@@ -122,7 +122,7 @@ def test_a_space_without_a_search_is_an_error():
         compare(["gru"], [TASK], space={"num_layers": [1]}, **{**QUICK, "search": 0})
 
 
-@pytest.mark.parametrize("content", [b"garbage\n" * 2, b"\x00\xff\n", b'{"a": 1}\n', b"[]\n"])
+@pytest.mark.parametrize("content", [b"garbage\n" * 2, b"garbage", b"\x00\xff\n", b'{"a": 1}\n', b"[]\n"])
 def test_a_damaged_journal_is_an_error(content, tmp_path):
     (tmp_path / "a.optuna").write_bytes(content)
     with pytest.raises(CompareError, match=r"a\.optuna is not a journal of Optuna .*: delete it, or use another file"):

@@ -1,5 +1,7 @@
 """The checks of sizes: long sequences, large batches and wide layers. Each fault fails one, and healthy cells pass."""
 
+from time import process_time
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -454,6 +456,13 @@ def test_a_cell_whose_state_is_a_matrix_passes():
 def test_the_speed_of_a_fused_path_is_a_figure():
     figures = result_of(record_of(Chunked), EXECUTOR).figures
     assert figures["speedup"] > 0
+
+
+def test_the_speed_is_measured_by_a_clock_with_large_steps(monkeypatch):
+    monkeypatch.setattr(executor_sizes, "process_time", lambda: process_time() // 0.05 * 0.05)
+    result = result_of(record_of(Running), EXECUTOR)
+    assert result.outcome == "passed", result.reason
+    assert 0 < result.figures["speedup"] < float("inf")
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(2.0, "takes 2 times as long as the step loop"), (0.5, "")])

@@ -47,7 +47,7 @@ def command(
     if not checks:
         for name in names:
             _check_files(name, folder, measures=measures, force=force)
-    current = [_update(console, name, folder, measures=measures, checks=checks) for name in names]
+    current = [_update(console, name, folder, measures=measures, checks=checks, force=force) for name in names]
     if not all(current):
         raise click.exceptions.Exit(1)
 
@@ -76,12 +76,15 @@ def _check_files(kind: str, folder: Path, *, measures: bool, force: bool) -> Non
     check_output(measurements, force=force or not measures or is_measurements(measurements), folder=folder)
 
 
-def _update(console: Console, kind: str, folder: Path, *, measures: bool, checks: bool) -> bool:
+def _update(console: Console, kind: str, folder: Path, *, measures: bool, checks: bool, force: bool) -> bool:
     """Write or check the card of a kind; return whether it is up to date now."""
     from rnnkit_cards import card_path, card_text, links_for, measure, measurements_path, save_measurements
+    from rnnkit_cards.files import is_card
 
     if measures:
-        save_measurements(measure(kind, progress=console.progress), measurements_path(folder, kind))
+        measurements = measure(kind, progress=console.progress)
+        _check_files(kind, folder, measures=True, force=force)  # again, since measuring takes a minute
+        save_measurements(measurements, measurements_path(folder, kind))
     path, text = card_path(folder, kind), card_text(kind, _measurements(kind, folder), links=links_for(folder))
     is_current = path.is_file() and path.read_text(encoding="utf-8") == text
     if checks and not is_current:
@@ -90,7 +93,7 @@ def _update(console: Console, kind: str, folder: Path, *, measures: bool, checks
         return False
     if not is_current:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_output(path, text, force=True)
+        write_output(path, text, force=force or is_card(path), folder=folder)
     console.records(f"{path}: {'up to date' if is_current else 'written'}")
     return True
 

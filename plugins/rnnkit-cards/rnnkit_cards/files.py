@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rnnkit import InputError
+from rnnkit.cli.output_file import write_output
 from rnnkit_cards.measurements import Measurements
 
 FOLDER = "measured"
@@ -42,10 +43,17 @@ def load_measurements(path: str | os.PathLike[str]) -> Measurements:
 
 
 def save_measurements(measurements: Measurements, path: str | os.PathLike[str]) -> None:
-    """Write measurements as JSON; create the folder if it is missing."""
+    """Write measurements as JSON; create the folder if it is missing.
+
+    An existing file is replaced completely or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+        CommandError: it is a symbolic link, or not a regular file.
+    """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(measurements.to_dict(), indent=1, ensure_ascii=False) + "\n"
-    Path(path).write_text(text, encoding="utf-8", newline="\n")
+    write_output(Path(path), text, force=True)
 
 
 def is_card(path: Path) -> bool:

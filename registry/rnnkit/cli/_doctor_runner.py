@@ -26,6 +26,7 @@ _WORKER = [sys.executable, "-P", "-X", "importtime", "-m", "rnnkit.cli._doctor_w
 _MAX_OUTPUT = 1_000_000  # bytes
 _PROCESSES = 2  # at a time
 CHANGES = "importing it changes "  # the start of a problem, of what the plugin changes
+ENDS = "its process "  # likewise, of a process that ended before the plugin was loaded, as by `os._exit(0)`
 _POLLING = 0.02  # seconds
 # torch and pydantic search all entry points for their own plugins, unless these variables disable it
 _IGNORE_ENTRY_POINTS = {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
@@ -58,13 +59,13 @@ def examine(distributions: Iterable[str], timeout: float, *, ignore_entry_points
 
 
 def harmful_changes(distributions: Sequence[str], timeout: float = 60) -> list[str]:
-    """Return a message for each distribution whose import changes other packages or the settings of the process."""
+    """Return a message for each distribution whose import harms others, or ends the process."""
     found = zip(distributions, examine(distributions, timeout), strict=True)
     return [
         f"The plugin {distribution} can break others: {problem}. To block it, add {distribution} to {BLOCK}."
         for distribution, result in found
         for problem in result["problems"]
-        if problem.startswith(CHANGES)
+        if problem.startswith((CHANGES, ENDS))
     ]
 
 
@@ -133,7 +134,7 @@ def _problem(stopped: str, status: int, errors: str, *, loaded: bool) -> list[st
         return []
     when = "after loading" if loaded else "while loading"
     last = f": {short_repr(errors.splitlines()[-1])}" if errors.strip() and not stopped else ""
-    return [f"its process {stopped or _exit_text(status)} {when}{last}"]
+    return [f"{ENDS}{stopped or _exit_text(status)} {when}{last}"]
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:

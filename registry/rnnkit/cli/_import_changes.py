@@ -15,13 +15,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pydantic  # noqa: F401  # to compare it
+import click  # noqa: F401  # to compare it
+import pydantic  # noqa: F401  # likewise
 
 from rnnkit._messages import join_names
 from rnnkit.catalog import current_catalog
 from rnnkit.cli._doctor_runner import CHANGES
 
-_PACKAGES = ("pluggy", "pydantic", "rnnkit")  # on which every command depends, as on the builtins
+_PACKAGES = ("click", "json", "pluggy", "pydantic", "rnnkit")  # on which every command depends, as on the builtins
 _LAZY = ("__doc__", "__signature__", "__abstractmethods__", "_abc_impl")  # and `__pydantic_`: set on first use
 _HARMLESS = ("the environment", "the module search path", "the warning filters")
 _Names = dict[str, Any]

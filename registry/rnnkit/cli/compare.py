@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,11 +12,12 @@ import click
 
 from rnnkit.cli.command import CommandError, RnnkitCommand, json_option
 from rnnkit.cli.console import Console
-from rnnkit.cli.output_file import check_output
+from rnnkit.cli.output_file import check_output, new_output
 
 if TYPE_CHECKING:
     from rnnkit.compare import Comparison, Table, Task
 
+RESULTS, REPORT = "results.json", "report.html"
 _ASCII = str.maketrans("─\N{EM DASH}\N{EN DASH}↑↓", "---^v")  # for terminals without Unicode
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(rf"(\d+(?:\.\d+)?)([{''.join(_UNITS)}]?)")
@@ -133,11 +134,14 @@ def command(
         found = [*found, table]
     if not found:
         raise click.UsageError("Set --tasks, such as --tasks adding,digits, or --data, a CSV or Parquet file.")
-    file = None if out is None else out / "results.json"
+    file = None if out is None else out / RESULTS
     result: Comparison = compare.compare(kinds, found, num_layers=layers, file=file, **settings)
     if out is not None:
-        result.to_html(out / "report.html")
-        console.note(f"Wrote {file} and {out / 'report.html'}")
+        _check_folder(out)  # again, since training takes long
+        report = out / REPORT
+        with new_output(report, force=report.exists(), folder=out) as new:
+            result.to_html(new)
+        console.note(f"Wrote {file} and {report}")
     if as_json:
         console.json([asdict(each) for each in result.results])
     else:
@@ -150,11 +154,29 @@ def command(
 
 def _check_folder(out: Path) -> None:
     """Check the files of --out, which are replaced if an earlier comparison wrote them."""
-    results, report = out / "results.json", out / "report.html"
-    check_output(results, force=True)
-    check_output(report, force=True)
-    if report.exists() and not results.exists():
-        raise CommandError(f"{report} already exists, but not of a comparison: choose another folder for --out")
+    for path, is_own in _files_of(out).items():
+        check_output(path, force=True, folder=out)
+        if path.exists() and not is_own(path):
+            raise CommandError(f"{path} already exists, but is not of a comparison: choose another folder for --out")
+
+
+def _files_of(out: Path) -> dict[Path, Callable[[Path], bool]]:
+    """Return all files that a comparison writes, and whether an existing file is one."""
+    from rnnkit.compare.report import is_report
+    from rnnkit.compare.resuming import JOURNAL, LOCK
+    from rnnkit.compare.search import is_journal
+
+    results, journal = out / RESULTS, (out / RESULTS).with_suffix(JOURNAL)
+    return {
+        results: lambda _: True,  # reading it says what is wrong
+        journal: is_journal,
+        out / REPORT: is_report,
+        **dict.fromkeys((Path(f"{results}{LOCK}"), Path(f"{journal}{LOCK}")), _is_empty),
+    }
+
+
+def _is_empty(path: Path) -> bool:
+    return path.stat().st_size == 0
 
 
 def _require_score(result: Comparison) -> None:

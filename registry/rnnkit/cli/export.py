@@ -12,7 +12,7 @@ import click
 from rnnkit._messages import format_bytes
 from rnnkit.cli.command import RnnkitCommand, file_argument, json_option
 from rnnkit.cli.console import Console
-from rnnkit.cli.output_file import check_output, force_option
+from rnnkit.cli.output_file import check_output, force_option, new_output
 
 _RECURRENT = ("RNN", "GRU", "LSTM", "Scan")
 
@@ -63,12 +63,12 @@ def command(
         raise click.UsageError("--int8 and --opset are for .onnx files")
     check_output(output, force=force)
     model = load_model(file, device="cpu")
-    with quiet_torch():
+    with quiet_torch(), new_output(output, force=force) as new:
         if suffix == ".onnx":
-            report = export_onnx(model, output, **inputs, **onnx_options)
+            report = export_onnx(model, new, **inputs, **onnx_options)
         else:
-            report = save_program(model, output, **inputs)
-    facts = asdict(report)
+            report = save_program(model, new, **inputs)
+    facts = asdict(report) | {"path": str(output)}
     console.json(facts) if as_json else _show(console, facts, model.spec.kind)
 
 

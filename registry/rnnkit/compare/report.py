@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _REFERENCE = re.compile(r"(?<=#)[\w.-]+")
+_MARK = '<meta name="generator" content="rnnkit compare">'
 
 
 def write_report(results: Sequence[RunResult], path: str | Path) -> None:
@@ -39,11 +40,13 @@ def report_html(results: Sequence[RunResult]) -> str:
     """Return the report."""
     require_report()
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     loader = PackageLoader("rnnkit.compare")
     environment = Environment(autoescape=True, undefined=StrictUndefined, loader=loader)
     table = comparison_table(results)
     return environment.get_template("report.html").render(
+        mark=Markup(_MARK),  # noqa: S704  # a constant
         title=_title(results),
         table=table,
         notes=table.notes,
@@ -57,6 +60,11 @@ def report_html(results: Sequence[RunResult]) -> str:
         machines=_machines(results),
         specs=_specs(results),
     )
+
+
+def is_report(path: Path) -> bool:
+    """True if a file is the report of a comparison."""
+    return path.is_file() and _MARK.encode() in path.read_bytes()
 
 
 def require_report() -> None:

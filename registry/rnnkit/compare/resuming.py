@@ -13,6 +13,7 @@ from rnnkit.compare.progress import Progress, result_text
 from rnnkit.compare.run import Run, RunResult
 
 _PATIENCE = 60.0  # seconds to wait while another process writes to the file
+LOCK, JOURNAL = ".lock", ".optuna"  # suffixes of files beside that of the results
 
 
 def complete(
@@ -71,9 +72,10 @@ class SavedResults:
         for result in results:
             self.add(result)
 
-    def path_with(self, suffix: str) -> Path | None:
-        """Return the path of a file beside that of the results; None if they are not written."""
-        return None if self._path is None else self._path.with_suffix(suffix)
+    @property
+    def journal(self) -> Path | None:
+        """The path of Optuna's journal, beside the results; None if they are not written."""
+        return None if self._path is None else self._path.with_suffix(JOURNAL)
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +94,7 @@ class SavedResults:
         from filelock import FileLock
 
         started = time.monotonic()
-        with FileLock(f"{self._path}.lock", timeout=_PATIENCE):
+        with FileLock(f"{self._path}{LOCK}", timeout=_PATIENCE):
             self.results |= self._in_file() | self._made
             Comparison(self.results.values()).save(self._path)
         self._written = time.monotonic()

@@ -135,7 +135,7 @@ def compare(
         execution = partial(processes.run, execute, lost=lost_run, requires=attrgetter("versions"))
         chosen = [(each, Choice(each.fields, learning_rate)) for each in candidates]
         if search:
-            searcher = Search(search, space, saved.path_with(".optuna"), learning_rate)
+            searcher = Search(search, space, saved.journal, learning_rate)
             chosen = searcher.choose(candidates, make_run, execution, skipped=skipped, progress=progress)
             skipped.warn()
         runs = _runs(chosen, make_run, numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -178,17 +179,29 @@ def _tell(study: Study, number: int, result: RunResult) -> str:
 
 def _storage(file: Path | None) -> BaseStorage:
     from optuna.storages import InMemoryStorage, JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     if file is None:
         return InMemoryStorage()
     file.parent.mkdir(parents=True, exist_ok=True)
+    if file.exists() and not is_journal(file):  # Optuna would accept a damaged last line, and append to it
+        raise CompareError(f"{file} is not a journal of Optuna (a line is damaged): delete it, or use another file")
     try:
-        return JournalStorage(JournalFileBackend(str(file)))
+        # Optuna's other lock is a symbolic link, which Windows does not allow all users
+        return JournalStorage(JournalFileBackend(str(file), JournalFileOpenLock(str(file))))
     except (ValueError, KeyError, TypeError) as error:
         raise CompareError(
             f"{file} is not a journal of Optuna ({describe_exception(error)}): delete it, or use another file"
         ) from error
+
+
+def is_journal(file: Path) -> bool:
+    """True if each line of a file is a record of Optuna's journal."""
+    try:
+        lines = file.read_bytes().splitlines(keepends=True)
+        return all(line.endswith(b"\n") and "op_code" in dict(json.loads(line)) for line in lines)
+    except (ValueError, TypeError, RecursionError):
+        return False
 
 
 def _checked(space: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:

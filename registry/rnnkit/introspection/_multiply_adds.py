@@ -85,6 +85,10 @@ class _Products(TorchDispatchMode):
         self._known = ChainMap(self._own, self._derived, self._computed)  # the layers of all tensors
         self._kept: list[Tensor] = []  # keeps storages alive, so that their addresses are not reused
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # True, the default, imports torch's compiler, which changes the process
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # as torch calls it
         kwargs = kwargs or {}
         output = func(*args, **kwargs)

@@ -17,6 +17,7 @@ from rnnkit.testing._stability import is_stable, perturbed_input
 from rnnkit.testing.checks.executors import NOT_A_STACK, Call, compare_calls, is_faster, results_of
 
 _TOLERANCE: dict[str, Any] = {"relative": 1e-9, "absolute": 1e-10}
+_SHORTEST = 0.02  # seconds: the clock of CPU time has steps of up to 16 ms
 _WITH_GRADIENTS = (1, 2, 9, 17, 65, 129)  # of `TIMES`: the backward pass of the step loop takes long
 
 
@@ -65,14 +66,17 @@ def _measure_speed(context: CheckContext) -> None:
 
 @torch.inference_mode()
 def _seconds(model: RecurrentModel, x: Tensor, *, force_step_loop: bool) -> float:
-    """The shortest CPU time of two calls."""
+    """The CPU time of a call, the shorter one of two measurements."""
     model.backbone.force_step_loop = force_step_loop
-    seconds = []
-    for _ in range(2):
-        start = process_time()
+    return min(_seconds_of_a_call(model, x) for _ in range(2))
+
+
+def _seconds_of_a_call(model: RecurrentModel, x: Tensor) -> float:
+    start, calls = process_time(), 0
+    while (seconds := process_time() - start) < _SHORTEST or not calls:
         model(x)
-        seconds.append(process_time() - start)
-    return min(seconds)
+        calls += 1
+    return seconds / calls
 
 
 def _check_times(context: CheckContext, case: Case, times: Sequence[int]) -> int:
