@@ -550,7 +550,7 @@ def test_missing_files_and_directories_raise_os_errors(tmp_path):
         (lambda saved: saved[:100], "the file is truncated: its header has"),
         (lambda saved: saved[:-1], "the file is truncated: 1 bytes of its tensors are missing"),
         (lambda saved: saved + b"\0", "the file is too long: 1 bytes follow its tensors"),
-        (lambda saved: struct.pack("<Q", 2**63) + saved[8:], "the headers that rnnkit writes have at most 10000000"),
+        (lambda saved: struct.pack("<Q", 2**63) + saved[8:], "bytes, of which load_model reads at most 10,000,000"),
         (lambda saved: struct.pack("<Q", 0) + saved[8:], "the file is truncated"),
         (lambda saved: saved[:8] + b"{" * 100 + saved[108:], "its header is not valid JSON"),
         (lambda saved: struct.pack("<Q", 4) + "{}".encode("utf-16-le"), "its header is not valid JSON"),

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from rnnkit._messages import describe_exception, dotted
 from rnnkit.errors import CheckpointError
 from rnnkit.files._problems import listing, problem_lines
-from rnnkit.specs import DistributionPin, find_problems
+from rnnkit.specs import DistributionPin, find_problems, size_problem, unique_keys
 
 FORMAT_VERSION = 2  # 1: `sha256` was the digest of the whole file, with zeros in its own place
 
@@ -106,19 +106,23 @@ def parse_record(text: str, file: str) -> Record:
         CheckpointError: the record is not valid, or has a later format version.
     """
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{file} is damaged: its rnnkit metadata is not valid JSON ({describe_exception(error)})"
         ) from error
     _check_version(data, file)
-    problems = (f"{dotted(path)}: {message}" if path else message for path, message, _ in find_problems(data))
+    spec = data.get("spec") if isinstance(data, dict) else None  # the other fields have types
+    problems = (f"{dotted(('spec', *path))}: {message}" for path, message, _ in find_problems(spec))
     if listed := listing(problems):
         raise _damaged(file, listed)
     try:
-        return _RECORD.validate_json(text)
+        record = _RECORD.validate_json(text)
     except ValidationError as error:
         raise _damaged(file, listing(problem_lines(error))) from error
+    if message := size_problem(record.spec_data()):  # with its plugins, as `load_spec` reads it
+        raise _damaged(file, listing([f"spec: {message}"]))
+    return record
 
 
 def _damaged(file: str, problems: str) -> CheckpointError:

@@ -65,7 +65,8 @@ def save_model(model: RecurrentModel, path: str | os.PathLike[str]) -> None:
 
     Raises:
         CheckpointError: `model` is not a `RecurrentModel`, or `load_model` could not build it again from its spec
-            because layers were added, replaced, parametrized or pruned; lists all differences.
+            because layers were added, replaced, parametrized or pruned; lists all differences. Or the model has more
+            layers than a file can describe.
         OSError: the file cannot be written.
     """
     _check_suffix(path)
