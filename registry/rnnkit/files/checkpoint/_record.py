@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
-from rnnkit._messages import describe_exception, dotted
+from rnnkit._messages import describe_exception, dotted, printable_line, short_repr
 from rnnkit.errors import CheckpointError
 from rnnkit.files._problems import listing, problem_lines
 from rnnkit.specs import DistributionPin, find_problems, size_problem, unique_keys
@@ -18,7 +18,8 @@ FORMAT_VERSION = 2  # 1: `sha256` was the digest of the whole file, with zeros i
 _CONFIG = ConfigDict(strict=True, extra="forbid")
 
 Number = Annotated[float, Field(allow_inf_nan=False)] | Literal["nan", "inf", "-inf"]  # JSON has finite numbers only
-Dtype = Literal["float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "complex64"]
+Dtype = Literal["float64", "float32", "float16", "bfloat16"]  # torch initializes parameters in no other one
+Text = Annotated[str, AfterValidator(printable_line)]  # printed as it is, whoever wrote the file
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -33,9 +34,9 @@ class Lock:
             older than this field.
     """
 
-    rnnkit: str
+    rnnkit: Text
     plugin: str | None
-    torch: str
+    torch: Text
     readout_plugin: str | None = None
 
     @field_validator("plugin", "readout_plugin")
@@ -56,7 +57,7 @@ class Fingerprint:
 
     output: tuple[Number, ...] = ()
     state: tuple[Number, ...] = ()
-    reason: str = ""
+    reason: Text = ""
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -133,5 +134,6 @@ def _check_version(data: Any, file: str) -> None:
     version = data.get("format_version") if isinstance(data, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise CheckpointError(
-            f"{file} has format version {version}, but this rnnkit reads versions up to {FORMAT_VERSION}: update rnnkit"
+            f"{file} has format version {short_repr(version)}, but this rnnkit reads versions up to "
+            f"{FORMAT_VERSION}: update rnnkit"
         )

@@ -143,7 +143,8 @@ def _check_document(document: Document) -> None:
     if isinstance(version, int) and version > FORMAT_VERSION:
         path = ("format_version",)
         message = (
-            f"rnnkit {__version__} reads versions up to {FORMAT_VERSION}, but the file has {version}: update rnnkit"
+            f"rnnkit {__version__} reads versions up to {FORMAT_VERSION}, but the file has "
+            f"{short_repr(version)}: update rnnkit"
         )
         raise FormatError(message, line=document.line_of(path), path=path)
 
