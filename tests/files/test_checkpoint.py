@@ -936,7 +936,7 @@ class Exact(Shifted):
 
 @dtypes
 @pytest.mark.parametrize("is_converted", [False, True], ids=["built", "converted"])
-def test_a_buffer_that_a_kind_keeps_in_another_dtype_is_no_warning(local, dtype, is_converted, path):
+def test_a_buffer_that_a_kind_keeps_in_another_dtype_does_not_warn(local, dtype, is_converted, path):
     register_kind("exact")(Exact)
     model = small_model("exact", dtype=torch.float32).to(dtype) if is_converted else small_model("exact", dtype=dtype)
     save_model(model, path)

@@ -112,8 +112,10 @@ def read_onnx_metadata(path: str | os.PathLike[str]) -> OnnxMetadata:
 
 
 def _spec_problems(spec: dict[str, Any]) -> list[str]:
-    problems = find_problems(spec)
-    return [str(FileProblem("", None, dotted(("spec", *path)), *problem)) for path, *problem in problems]
+    return [
+        str(FileProblem("", None, dotted(("spec", *path)), message, value))
+        for path, message, value in find_problems(spec)
+    ]
 
 
 def _invalid(name: str, problems: list[str]) -> SpecFileError:

@@ -19,7 +19,7 @@ _CONFIG = ConfigDict(strict=True, extra="forbid")
 
 Number = Annotated[float, Field(allow_inf_nan=False)] | Literal["nan", "inf", "-inf"]  # JSON has finite numbers only
 Dtype = Literal["float64", "float32", "float16", "bfloat16"]  # torch initializes parameters in no other one
-Text = Annotated[str, AfterValidator(printable_line)]  # printed as it is, whoever wrote the file
+Text = Annotated[str, AfterValidator(printable_line)]  # safe to print, also from a hostile file
 
 
 @dataclass(frozen=True, config=_CONFIG)
