@@ -40,6 +40,11 @@ def on_one_line(text: str) -> str:
     return shorten(" ".join(text.split()))
 
 
+def printable_line(text: str) -> str:
+    """Return a text that others wrote as `on_one_line`, with escape sequences in place of control characters."""
+    return escape_control_chars(on_one_line(text))
+
+
 def describe_exception(error: BaseException) -> str:
     """Return the class and the message of an exception on one line."""
     try:
@@ -88,8 +93,8 @@ def join_names(names: Iterable[str], separator: str = ", ") -> str:
 def join_quoted(names: Sequence[str]) -> str:
     """Return `'a', 'b' and 'c'`, or `none`; of more than twenty names the first ones, as `join_names`."""
     if len(names) > MAX_LISTED:
-        return join_names(map(repr, names))
-    quoted = [repr(name) for name in names]
+        return join_names(map(short_repr, names))
+    quoted = [short_repr(name) for name in names]
     return " and ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]])) or "none"
 
 

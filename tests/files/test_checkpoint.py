@@ -210,9 +210,24 @@ def test_each_tensor_keeps_its_own_dtype(path):
     model.readout.double()
     model.backbone.cells[1].half()
     save_model(model, path)
-    dtypes_of = {name: tensor.dtype for name, tensor in load_model(path).state_dict().items()}
+    with pytest.warns(WeightWarning, match="in another dtype than float32, so that the model may not run: ") as caught:
+        loaded = load_model(path)
+    assert [each.filename for each in caught] == [__file__]
+    dtypes_of = {name: tensor.dtype for name, tensor in loaded.state_dict().items()}
     assert dtypes_of == {name: tensor.dtype for name, tensor in model.state_dict().items()}
     assert len(set(dtypes_of.values())) == 3
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64], ids=str)
+def test_a_weight_in_another_dtype_is_a_warning(dtype, path):
+    model = small_model("lstm_cell", dtype=torch.float32)
+    cell = model.backbone.cells[0]
+    cell.weight_ih.data = cell.weight_ih.data.to(dtype)
+    save_model(model, path)
+    says = r"in another dtype than float32, .*: 'backbone\.cells\.0\.weight_ih'\. .* model\.to\(torch\.float32\)"
+    for act in (load_model, verify_model):
+        with pytest.warns(WeightWarning, match=says):
+            act(path)
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2], ids=str)
@@ -550,7 +565,7 @@ def test_missing_files_and_directories_raise_os_errors(tmp_path):
         (lambda saved: saved[:100], "the file is truncated: its header has"),
         (lambda saved: saved[:-1], "the file is truncated: 1 bytes of its tensors are missing"),
         (lambda saved: saved + b"\0", "the file is too long: 1 bytes follow its tensors"),
-        (lambda saved: struct.pack("<Q", 2**63) + saved[8:], "the headers that rnnkit writes have at most 10000000"),
+        (lambda saved: struct.pack("<Q", 2**63) + saved[8:], "bytes, of which load_model reads at most 10,000,000"),
         (lambda saved: struct.pack("<Q", 0) + saved[8:], "the file is truncated"),
         (lambda saved: saved[:8] + b"{" * 100 + saved[108:], "its header is not valid JSON"),
         (lambda saved: struct.pack("<Q", 4) + "{}".encode("utf-16-le"), "its header is not valid JSON"),
@@ -738,7 +753,8 @@ def set_readout_plugin(plugin):
         (set_spec(options={"a": "\ud800"}), "half of a surrogate pair"),
         (set_spec(num_layers=10**9), "its spec has 1000000000 layers, but it has too few tensors for them"),
         (set_spec(hidden_size=10**18), "No model can be built on the meta device"),
-        (set_spec(input_size=2**400), "No model can be built on the meta device"),
+        (set_spec(input_size=2**400), "input_size: Input should be less than or equal to 9223372036854775807"),
+        (set_spec(hidden_size=2**62), "No model can be built on the meta device"),
     ],
 )
 def test_invalid_metadata_is_described(edit, says, saved, path):
@@ -908,6 +924,25 @@ def local():
     with use_catalog(Catalog()):
         register_kind("shifted")(Shifted)
         yield
+
+
+class Exact(Shifted):
+    """A layer that keeps a buffer in float64."""
+
+    def __init__(self, spec, *, device, dtype):
+        super().__init__(spec, device=device, dtype=dtype)
+        self.register_buffer("exact", torch.zeros(3, dtype=torch.float64, device=device))
+
+
+@dtypes
+@pytest.mark.parametrize("is_converted", [False, True], ids=["built", "converted"])
+def test_a_buffer_that_a_kind_keeps_in_another_dtype_does_not_warn(local, dtype, is_converted, path):
+    register_kind("exact")(Exact)
+    model = small_model("exact", dtype=torch.float32).to(dtype) if is_converted else small_model("exact", dtype=dtype)
+    save_model(model, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", WeightWarning)
+        assert load_model(path).backbone.exact.dtype == (dtype if is_converted else torch.float64)
 
 
 @dtypes

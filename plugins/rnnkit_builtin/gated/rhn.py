@@ -29,8 +29,8 @@ START_NOTE = (
 class RHNOptions(StackOptions):
     """Options of the kind `rhn`."""
 
-    depth: Annotated[int, Field(ge=1)] = 3
-    """Number of highway layers in each step, L in the equation; up to 10 in the paper."""
+    depth: Annotated[int, Field(ge=1, le=1024)] = 3
+    """Number of highway layers in each step, L in the equation; up to 10 in the paper, and at most 1024 here."""
 
 
 class RHNCell(Cell):

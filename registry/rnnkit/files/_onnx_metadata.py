@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from io import BufferedReader
@@ -12,9 +13,9 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from rnnkit._messages import dotted
-from rnnkit.errors import SpecFileError
+from rnnkit.errors import ExportError, SpecFileError
 from rnnkit.files._problems import FileProblem, listing, problem_lines
-from rnnkit.specs import find_problems
+from rnnkit.specs import DuplicateKeyError, find_problems, unique_keys
 
 ONNX_KEY = "rnnkit"
 """The entry of the metadata."""
@@ -22,7 +23,8 @@ ONNX_KEY = "rnnkit"
 _FORMAT_VERSION = 1
 
 _CONFIG = ConfigDict(strict=True, extra="forbid")
-_MAX_BYTES = 1_000_000  # of an entry
+_MAX_BYTES = 1_000_000  # of the text
+_MAX_OVERHEAD = 100  # of its entry: the key and the lengths
 _METADATA, _NAME, _VALUE = 14, 1, 2  # field numbers in onnx.proto: ModelProto, and its StringStringEntryProto
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types of protobuf
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
@@ -62,8 +64,20 @@ class OnnxMetadata:
     format_version: Annotated[int, Field(ge=1, le=_FORMAT_VERSION)] = _FORMAT_VERSION
 
     def dump(self) -> str:
-        """Return the metadata as JSON."""
-        return _METADATA_TYPE.dump_json(self).decode()
+        """Return the metadata as JSON.
+
+        Raises:
+            ExportError: `read_onnx_metadata` would not read it.
+        """
+        if problems := _spec_problems(self.spec):
+            raise ExportError(f"The spec cannot be written to an ONNX file:{listing(problems)}")
+        text = _METADATA_TYPE.dump_json(self)
+        if len(text) > _MAX_BYTES:
+            raise ExportError(
+                f"The spec, with the names of inputs and outputs, has {len(text):,} bytes, but an ONNX file holds at "
+                f"most {_MAX_BYTES:,} of them: use fewer layers"
+            )
+        return text.decode()
 
 
 _METADATA_TYPE = TypeAdapter(OnnxMetadata)
@@ -79,19 +93,29 @@ def read_onnx_metadata(path: str | os.PathLike[str]) -> OnnxMetadata:
     name = os.fspath(path)
     with Path(path).open("rb") as file:
         try:
-            entries = dict(_entries(file))
+            texts = [value for key, value in _entries(file) if key == ONNX_KEY]
         except ValueError as error:
             raise SpecFileError(f"{name} is not a valid ONNX file: {error}") from error
-    if ONNX_KEY not in entries:
-        raise SpecFileError(f"{name} has no rnnkit metadata: it was not written by export_onnx")
+    if len(texts) != 1:
+        has = f"{len(texts)} entries of" if texts else "no"
+        raise SpecFileError(f"{name} has {has} rnnkit metadata: it was not written by export_onnx")
     try:
-        metadata = _METADATA_TYPE.validate_json(entries[ONNX_KEY])
+        metadata = _METADATA_TYPE.validate_json(texts[0])
+        json.loads(texts[0], object_pairs_hook=unique_keys)
     except ValidationError as error:
         raise _invalid(name, problem_lines(error)) from error
-    if problems := [*find_problems(metadata.spec)]:  # such as NaN, which pydantic reads
-        lines = [FileProblem("", None, dotted(("spec", *path)), message, value) for path, message, value in problems]
-        raise _invalid(name, [*map(str, lines)])
+    except DuplicateKeyError as error:
+        raise _invalid(name, [str(error)]) from error
+    if problems := _spec_problems(metadata.spec):  # such as NaN, which pydantic reads
+        raise _invalid(name, problems)
     return metadata
+
+
+def _spec_problems(spec: dict[str, Any]) -> list[str]:
+    return [
+        str(FileProblem("", None, dotted(("spec", *path)), message, value))
+        for path, message, value in find_problems(spec)
+    ]
 
 
 def _invalid(name: str, problems: list[str]) -> SpecFileError:
@@ -103,7 +127,7 @@ def _entries(file: BufferedReader) -> Iterator[tuple[str, str]]:
     end = os.fstat(file.fileno()).st_size
     while file.tell() < end:
         number, size = _read_field(file, end)
-        if number == _METADATA and size <= _MAX_BYTES:
+        if number == _METADATA and size <= _MAX_BYTES + _MAX_OVERHEAD:
             yield _read_entry(file, file.tell() + size)
         else:
             file.seek(size, os.SEEK_CUR)

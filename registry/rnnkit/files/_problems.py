@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from rnnkit._messages import dotted, first_lines, short_repr
+from rnnkit._messages import dotted, first_lines, short_repr, shorten
 
 
 class FileProblem(NamedTuple):
@@ -37,7 +37,8 @@ class FileProblem(NamedTuple):
     def _place(self) -> str:
         if self.override is not None:
             return f"override {short_repr(self.override)}"
-        return self.file if self.line is None else f"{self.file}:{self.line}"
+        file = shorten(self.file)
+        return file if self.line is None else f"{file}:{self.line}"
 
     @property
     def _sentence(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError
 from rnnkit.kind import Kind, Problem
 from rnnkit.options import per_layer_fields
+from rnnkit.specs.plain_data import walk
 from rnnkit.specs.unresolved import UnresolvedOptions, UnresolvedReadout
 from rnnkit.specs.validation import pydantic_error
+
+_MAX_INTEGER = 2**64 - 1  # a seed of torch may have 64 bits
 
 if TYPE_CHECKING:
     from rnnkit.specs.recurrent_spec import RecurrentSpec
@@ -30,7 +34,9 @@ def kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
     kind = current_catalog().get(spec.kind)
     if isinstance(spec.hidden_size, tuple) and not kind.sizes_per_layer:
         return [_kind_problem(spec, Problem("hidden_size", _one_size_message(kind)))]
-    if problems := _per_layer_problems(spec):  # first, because the check may look at the value of a layer
+    if problems := _range_problems(spec) or _per_layer_problems(
+        spec
+    ):  # first, because the check may look at the value of a layer
         return [_kind_problem(spec, problem) for problem in problems]
     try:
         problems = list(kind.check(spec)) or _tied_problems(kind, spec)
@@ -39,6 +45,16 @@ def kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
         raise PluginError(
             f"The check of the kind {spec.kind!r} failed on {short_repr(spec)}: {describe_exception(error)}"
         ) from error
+
+
+def _range_problems(spec: RecurrentSpec[Any]) -> list[Problem]:
+    """The problems of options with integers that torch does not have, of which Python may not even have the text."""
+    values = {field.name: getattr(spec.options, field.name) for field in dataclasses.fields(spec.options)}
+    return [
+        Problem(f"options.{name}", f"Integers should be between -{_MAX_INTEGER} and {_MAX_INTEGER}")
+        for name, value in values.items()
+        if any(isinstance(part, int) and abs(part) > _MAX_INTEGER for _, part in walk(value))
+    ]
 
 
 def _per_layer_problems(spec: RecurrentSpec[Any]) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time
 from typing import Any, NamedTuple
 
@@ -23,6 +23,24 @@ class DataProblem(NamedTuple):
     path: Path
     message: str
     value: str | None = None
+
+
+class DuplicateKeyError(ValueError):
+    """A JSON object has a key twice, of which Python would take the last value."""
+
+
+def unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dictionary: the `object_pairs_hook` of `json.loads`.
+
+    Raises:
+        DuplicateKeyError: a key occurs twice.
+    """
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise DuplicateKeyError(f"Duplicate key {short_repr(key)}")
+        values[key] = value
+    return values
 
 
 def find_problems(data: object) -> Iterator[DataProblem]:

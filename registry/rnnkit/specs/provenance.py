@@ -9,7 +9,7 @@ from rnnkit._messages import short_repr
 from rnnkit._version import __version__
 from rnnkit.catalog import LOCAL, OWN, Candidate, current_catalog, is_distribution, normalized
 
-_VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.!+_-]*[A-Za-z0-9])?")
+_VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.!+_-]{0,126}[A-Za-z0-9])?")  # the limit is of messages
 
 
 class DistributionPin(NamedTuple):

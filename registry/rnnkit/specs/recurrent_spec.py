@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, overload
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     SerializeAsAny,
@@ -37,8 +38,18 @@ from rnnkit.specs.validation import explain_unknown_fields, first_problems, pyda
 
 O_co = TypeVar("O_co", bound=Options, default=Any, covariant=True)
 
+_MAX_SIZE = 2**63 - 1  # of torch
+
+
+def _has_63_bits(size: int) -> int:
+    """Check the limit of torch, which is not a part of the type that tables and forms show."""
+    if size > _MAX_SIZE:
+        raise pydantic_error("less_than_equal", f"Input should be less than or equal to {_MAX_SIZE}")
+    return size
+
+
 # strict: `True`, `2.0` and `"2"` are not integers.
-_Size = Annotated[int, Field(ge=1, strict=True)]
+_Size = Annotated[int, Field(ge=1, strict=True), AfterValidator(_has_63_bits)]
 _Layers = Annotated[int, Field(ge=1, le=100_000, strict=True)]  # `hidden_sizes` has an entry for each
 _Sizes = Annotated[tuple[_Size, ...], Field(min_length=1)]
 _Flag = Annotated[bool, Field(strict=True)]
@@ -114,7 +125,7 @@ class RecurrentSpec(Generic[O_co]):
     num_embeddings: _Size | None = None
     """Size of the vocabulary, for a model that reads token ids: an embedding of `input_size` features precedes the
     recurrent layers, and the input is an integer tensor `(batch, time)`. None: the input is floating-point features."""
-    padding_idx: Annotated[int, Field(ge=0, strict=True)] | None = None
+    padding_idx: Annotated[int, Field(ge=0, strict=True), AfterValidator(_has_63_bits)] | None = None
     """Token id whose embedding is initialized to zero and receives no gradient, except from the linear layer with
     `tie_weights`; requires `num_embeddings`. Tokens past the length of a sequence never have an effect."""
     tie_weights: _Flag = False

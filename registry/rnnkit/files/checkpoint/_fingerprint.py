@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnnkit._messages import describe_exception
+from rnnkit._messages import describe_exception, printable_line
 from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
 from rnnkit.files.checkpoint._record import Fingerprint, Number
@@ -56,7 +56,7 @@ def run_fingerprint(model: RecurrentModel) -> Fingerprint:
     except Warning:  # which a filter makes an error
         raise
     except Exception as error:  # noqa: BLE001  # the reason is recorded
-        return Fingerprint(reason=describe_exception(error))
+        return Fingerprint(reason=printable_line(describe_exception(error)))
 
 
 def device_of(model: nn.Module) -> torch.device:

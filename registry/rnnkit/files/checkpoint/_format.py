@@ -20,6 +20,7 @@ from rnnkit._messages import describe_exception, dotted, short_repr
 from rnnkit.errors import CheckpointError
 from rnnkit.files._atomic_write import atomic_write
 from rnnkit.files.checkpoint._record import Record, parse_record
+from rnnkit.specs import unique_keys
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,7 +168,7 @@ def write_checkpoint(tensors: Mapping[str, Tensor], record: Record, path: str | 
         path: path of the file.
 
     Raises:
-        CheckpointError: safetensors cannot write the tensors.
+        CheckpointError: safetensors cannot write the tensors, or `header_of` would not read the file.
         OSError: the file cannot be written.
     """
     from safetensors import SafetensorError
@@ -179,6 +180,21 @@ def write_checkpoint(tensors: Mapping[str, Tensor], record: Record, path: str | 
             save_file(dict(tensors), temporary, metadata=metadata)
         except (SafetensorError, KeyError, ValueError) as error:
             raise CheckpointError(f"safetensors cannot write {os.fspath(path)}: {describe_exception(error)}") from error
+        _check_readable(temporary, path)
+
+
+def _check_readable(written: Path, path: str | os.PathLike[str]) -> None:
+    """Read the header of a new file before it replaces the old one, so that it is within all limits of the reader."""
+    try:
+        with written.open("rb") as file:
+            header_of(file, "")
+    except CheckpointError as error:
+        _, _, problem = str(error).partition(": ")  # after "is damaged" or "cannot be read"
+        raise CheckpointError(
+            f"{os.fspath(path)} was not written, because load_model could not read it: {problem}\n"
+            "Use fewer layers, or write model.state_dict() with safetensors.torch.save_file and rebuild the model "
+            "yourself"
+        ) from error
 
 
 def _with_digest(text: str, tensors: Mapping[str, Tensor]) -> str:
@@ -218,7 +234,7 @@ def _read_header(file: BufferedReader, path: str) -> bytes:
     _check_start(start, path)
     length = int.from_bytes(start[:8], "little")
     if length > _MAX_HEADER:
-        _fail(path, f"its header has {length} bytes; the headers that rnnkit writes have at most {_MAX_HEADER}")
+        _fail(path, f"its header has {length:,} bytes, of which load_model reads at most {_MAX_HEADER:,}")
     if not 2 <= length <= size - 8:
         _fail(path, f"the file is truncated: its header has {length} bytes, the whole file {size}")
     return start + file.read(length - 1)
@@ -246,7 +262,7 @@ def _check_start(start: bytes, path: str) -> None:
 
 def _parse_header(text: bytes, path: str) -> dict[str, Any]:
     try:
-        header: dict[str, Any] = json.loads(text.decode())
+        header: dict[str, Any] = json.loads(text.decode(), object_pairs_hook=unique_keys)
         json.dumps(header, ensure_ascii=False).encode()  # json accepts half of a surrogate pair, safetensors does not
     except (ValueError, RecursionError) as error:
         _fail(path, f"the file is damaged: its header is not valid JSON ({describe_exception(error)})", error)

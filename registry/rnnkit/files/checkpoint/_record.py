@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
-from rnnkit._messages import describe_exception, dotted
+from rnnkit._messages import describe_exception, dotted, printable_line, short_repr
 from rnnkit.errors import CheckpointError
 from rnnkit.files._problems import listing, problem_lines
-from rnnkit.specs import DistributionPin, find_problems
+from rnnkit.specs import DistributionPin, find_problems, size_problem, unique_keys
 
 FORMAT_VERSION = 2  # 1: `sha256` was the digest of the whole file, with zeros in its own place
 
 _CONFIG = ConfigDict(strict=True, extra="forbid")
 
 Number = Annotated[float, Field(allow_inf_nan=False)] | Literal["nan", "inf", "-inf"]  # JSON has finite numbers only
-Dtype = Literal["float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "complex64"]
+Dtype = Literal["float64", "float32", "float16", "bfloat16"]  # torch initializes parameters in no other one
+Text = Annotated[str, AfterValidator(printable_line)]  # safe to print, also from a hostile file
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -33,9 +34,9 @@ class Lock:
             older than this field.
     """
 
-    rnnkit: str
+    rnnkit: Text
     plugin: str | None
-    torch: str
+    torch: Text
     readout_plugin: str | None = None
 
     @field_validator("plugin", "readout_plugin")
@@ -56,7 +57,7 @@ class Fingerprint:
 
     output: tuple[Number, ...] = ()
     state: tuple[Number, ...] = ()
-    reason: str = ""
+    reason: Text = ""
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -106,19 +107,23 @@ def parse_record(text: str, file: str) -> Record:
         CheckpointError: the record is not valid, or has a later format version.
     """
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{file} is damaged: its rnnkit metadata is not valid JSON ({describe_exception(error)})"
         ) from error
     _check_version(data, file)
-    problems = (f"{dotted(path)}: {message}" if path else message for path, message, _ in find_problems(data))
+    spec = data.get("spec") if isinstance(data, dict) else None  # the other fields have types
+    problems = (f"{dotted(('spec', *path))}: {message}" for path, message, _ in find_problems(spec))
     if listed := listing(problems):
         raise _damaged(file, listed)
     try:
-        return _RECORD.validate_json(text)
+        record = _RECORD.validate_json(text)
     except ValidationError as error:
         raise _damaged(file, listing(problem_lines(error))) from error
+    if message := size_problem(record.spec_data()):  # with its plugins, as `load_spec` reads it
+        raise _damaged(file, listing([f"spec: {message}"]))
+    return record
 
 
 def _damaged(file: str, problems: str) -> CheckpointError:
@@ -129,5 +134,6 @@ def _check_version(data: Any, file: str) -> None:
     version = data.get("format_version") if isinstance(data, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise CheckpointError(
-            f"{file} has format version {version}, but this rnnkit reads versions up to {FORMAT_VERSION}: update rnnkit"
+            f"{file} has format version {short_repr(version)}, but this rnnkit reads versions up to "
+            f"{FORMAT_VERSION}: update rnnkit"
         )

@@ -168,6 +168,21 @@ def find_float8(tensors: Mapping[str, Tensor]) -> list[str]:
     return [name for name, tensor in tensors.items() if tensor.dtype in _FLOAT8]
 
 
+def find_other_dtypes(tensors: Mapping[str, Tensor], built: Mapping[str, Tensor], dtype: torch.dtype) -> list[str]:
+    """Return the names of the floating-point tensors that are neither in a dtype nor as the model is built.
+
+    Args:
+        tensors: the tensors of a file.
+        built: the tensors of the model as it is built, of which a kind may keep some in a dtype of their own.
+        dtype: the dtype of the model.
+    """
+    return [
+        name
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point() and tensor.dtype not in (dtype, built[name].dtype, *_FLOAT8)
+    ]
+
+
 def find_nonfinite(tensors: Mapping[str, Tensor]) -> list[str]:
     """Return the names of the tensors with a value that is NaN or infinite."""
     return [name for name, tensor in tensors.items() if not _is_finite(tensor)]

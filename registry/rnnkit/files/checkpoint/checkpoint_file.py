@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from rnnkit._messages import describe_exception, join_quoted
+from rnnkit._messages import describe_exception, join_quoted, short_repr
 from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.build import build_model
 from rnnkit.errors import CheckpointError, LockWarning, WeightWarning
@@ -24,6 +24,7 @@ from rnnkit.files.checkpoint._state_dict import (
     find_float8,
     find_mismatches,
     find_nonfinite,
+    find_other_dtypes,
     find_ties,
     find_unstorable,
     load_tensors,
@@ -65,7 +66,8 @@ def save_model(model: RecurrentModel, path: str | os.PathLike[str]) -> None:
 
     Raises:
         CheckpointError: `model` is not a `RecurrentModel`, or `load_model` could not build it again from its spec
-            because layers were added, replaced, parametrized or pruned; lists all differences.
+            because layers were added, replaced, parametrized or pruned; lists all differences. Or the model has more
+            layers than a file can describe.
         OSError: the file cannot be written.
     """
     _check_suffix(path)
@@ -96,11 +98,13 @@ def load_model(
             its spec; lists all differences. Or the device is `meta`, which holds no values.
         UnresolvedKindError: the plugin of the kind or of the readout is not installed; says which one to install.
         BlockedKindError, AmbiguousKindError, PluginError: the kind is not available for another reason.
+        BuildError: no model can be built from the spec, as for sizes that no tensor has.
         OSError: the file cannot be opened.
 
     Warns:
         LockWarning: the plugin of the kind or of the readout has another version than the saved one.
-        WeightWarning: a weight is NaN or infinite, or has a dtype of 8 bits, in which torch does not compute.
+        WeightWarning: a weight is NaN or infinite, has a dtype of 8 bits, in which torch does not compute, or another
+            floating-point dtype than the others.
     """
     with Path(path).open("rb") as file:
         header = header_of(file, path)
@@ -131,7 +135,7 @@ def verify_model(path: str | os.PathLike[str], *, device: torch.device | str | N
 
 def _check_suffix(path: str | os.PathLike[str]) -> None:
     if Path(path).suffix.lower() != _SUFFIX:
-        raise CheckpointError(f"The path of a checkpoint must end in {_SUFFIX}, but is {os.fspath(path)!r}")
+        raise CheckpointError(f"The path of a checkpoint must end in {_SUFFIX}, but is {short_repr(os.fspath(path))}")
 
 
 def _check_model(model: object) -> None:
@@ -187,11 +191,11 @@ def _load(
     with LocalRandomNumbers():  # all values are replaced
         model = build_model(spec, device=device, dtype=dtype)
     _fill(model, tensors, header)
-    _warn_of_weights(header, tensors)
+    _warn_of_weights(header, tensors, twin)
     return model
 
 
-def _warn_of_weights(header: Header, tensors: dict[str, Tensor]) -> None:
+def _warn_of_weights(header: Header, tensors: dict[str, Tensor], twin: RecurrentModel) -> None:
     if names := find_nonfinite(tensors):
         warnings.warn(
             f"{header.path} has weights that are NaN or infinite: {join_quoted(names)}. Its outputs may be so too; use "
@@ -203,6 +207,14 @@ def _warn_of_weights(header: Header, tensors: dict[str, Tensor]) -> None:
         warnings.warn(
             f"{header.path} has weights in float8, in which torch does not compute: {join_quoted(names)}. Convert the "
             "model, for example with model.to(torch.bfloat16)",
+            WeightWarning,
+            stacklevel=4,
+        )
+    dtype = header.record.dtype
+    if names := find_other_dtypes(tensors, twin.state_dict(), getattr(torch, dtype)):
+        warnings.warn(
+            f"{header.path} has weights in another dtype than {dtype}, so that the model may not run: "
+            f"{join_quoted(names)}. Convert the model, for example with model.to(torch.{dtype})",
             WeightWarning,
             stacklevel=4,
         )
@@ -222,7 +234,9 @@ def _spec_of(header: Header) -> RecurrentSpec[Any]:
     data, limit = header.record.spec, len(header.tensors) + len(header.record.tied) + _LAYERS_WITHOUT_TENSORS
     num_layers = data.get("num_layers", 1)
     if isinstance(num_layers, int) and num_layers > limit:  # building it would not end
-        raise CheckpointError(f"{header.path}: its spec has {num_layers} layers, but it has too few tensors for them")
+        raise CheckpointError(
+            f"{header.path}: its spec has {short_repr(num_layers)} layers, but it has too few tensors for them"
+        )
     options, readout = data.get("options", {}), data.get("readout", "last")
     if isinstance(options, dict):
         options = UnresolvedOptions.of(options, plugin=header.record.lock.plugin)

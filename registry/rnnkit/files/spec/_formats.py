@@ -9,6 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from rnnkit._messages import on_one_line
 from rnnkit.specs import MAX_DEPTH, Path
 
 MAX_BYTES = 2**20
@@ -27,6 +28,7 @@ class FormatError(Exception):
     """
 
     def __init__(self, message: str, *, line: int | None = None, path: Path = ()) -> None:
+        message = on_one_line(message)  # of a parser, it may have any part of the text
         super().__init__(message)
         self.message, self.line, self.path = message, line, path
 

@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from rnnkit._messages import short_repr
 from rnnkit.files.spec._formats import Document, FormatError
-from rnnkit.specs import Path
+from rnnkit.specs import DuplicateKeyError, Path, unique_keys
 
 
 def read(text: str) -> Document:
@@ -18,28 +17,19 @@ def read(text: str) -> Document:
         FormatError: it is not valid JSON, or has a duplicate key.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_object)
+        data = json.loads(text, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
         raise FormatError(f"Not valid JSON: {error.msg}", line=error.lineno) from error
+    except DuplicateKeyError as error:
+        raise FormatError(str(error), line=_line_of_duplicate(text)) from None
     except ValueError as error:  # Python's limit for the digits of an integer
         raise FormatError("It has a number with too many digits") from error
-    except FormatError as error:
-        raise FormatError(error.message, line=_line_of_duplicate(text)) from None
     return Document(data, lambda: _lines(text))
 
 
 def write(data: dict[str, Any]) -> str:
     """Format data as JSON."""
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in values:
-            raise FormatError(f"Duplicate key {short_repr(key)}")
-        values[key] = value
-    return values
 
 
 def _lines(text: str) -> Mapping[Path, int]:

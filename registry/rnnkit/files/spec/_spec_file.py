@@ -90,7 +90,8 @@ def save_spec(spec: RecurrentSpec[Any], path: str | os.PathLike[str]) -> None:
         path: ends in .json, .toml, .yaml or .yml.
 
     Raises:
-        SpecFileError: the suffix is another one, or a value cannot be written to a file.
+        SpecFileError: the suffix is another one, a value cannot be written to a file, or the file would be larger than
+            `load_spec` reads.
         OSError: the file cannot be written, as from `open`.
     """
     file = os.fspath(path)
@@ -100,6 +101,7 @@ def save_spec(spec: RecurrentSpec[Any], path: str | os.PathLike[str]) -> None:
         _drop_default_nulls(data, spec)
     try:
         content = _formats.write_document(data, suffix)
+        _check_readable(content, suffix, data)
     except FormatError as error:
         raise _format_error(file, error) from error
     with atomic_write(file) as temporary:
@@ -141,9 +143,18 @@ def _check_document(document: Document) -> None:
     if isinstance(version, int) and version > FORMAT_VERSION:
         path = ("format_version",)
         message = (
-            f"rnnkit {__version__} reads versions up to {FORMAT_VERSION}, but the file has {version}: update rnnkit"
+            f"rnnkit {__version__} reads versions up to {FORMAT_VERSION}, but the file has "
+            f"{short_repr(version)}: update rnnkit"
         )
         raise FormatError(message, line=document.line_of(path), path=path)
+
+
+def _check_readable(content: bytes, suffix: str, data: Mapping[str, Any]) -> None:
+    """Read a new file before it is written, so that it is within all limits of `load_spec`."""
+    document = _formats.read_document(content, suffix)
+    _check_document(document)
+    if document.data != data:
+        raise FormatError("It cannot be written, because it would be read back as another spec: choose another suffix")
 
 
 def _header_problems(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

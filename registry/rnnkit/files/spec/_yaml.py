@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import yaml
 from yaml import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from rnnkit._messages import short_repr
+from rnnkit._messages import short_repr, shorten
 from rnnkit.files.spec._formats import Document, FormatError
 from rnnkit.specs import MAX_DEPTH, MAX_VALUES, Path
 
@@ -141,7 +141,7 @@ def _mapping(node: MappingNode, path: Path, lines: dict[Path, int]) -> dict[str,
 
 def _key(node: Node) -> str:
     if node.tag != _TAG + "str":
-        value = f", but is {node.value}: put it in quotes" if isinstance(node, ScalarNode) else ""
+        value = f", but is {shorten(node.value, 100)}: put it in quotes" if isinstance(node, ScalarNode) else ""
         raise FormatError(f"The keys of a mapping should be text{value}", line=_line(node))
     return str(node.value)
 
