@@ -81,7 +81,7 @@ class LockWarning(UserWarning):
 
 
 class WeightWarning(UserWarning):
-    """A file holds weights that a model cannot compute with: NaN, infinity, or float8."""
+    """A file holds weights that a model cannot compute with: NaN, infinity, float8, or weights of several dtypes."""
 
 
 class DeprecatedKindWarning(FutureWarning):

@@ -93,6 +93,6 @@ def _naming(path: Path) -> Iterator[None]:
 def _reserve(path: Path) -> None:
     """Create an empty file, unless there is one."""
     try:
-        path.open("x").close()
+        path.open("xb").close()
     except FileExistsError:
         raise CommandError(f"{path} already exists; use --force to overwrite it") from None

@@ -17,10 +17,10 @@ from rnnkit.specs.plain_data import walk
 from rnnkit.specs.unresolved import UnresolvedOptions, UnresolvedReadout
 from rnnkit.specs.validation import pydantic_error
 
-_MAX_INTEGER = 2**64 - 1  # a seed of torch may have 64 bits
-
 if TYPE_CHECKING:
     from rnnkit.specs.recurrent_spec import RecurrentSpec
+
+_MAX_INTEGER = 2**64 - 1  # a seed of torch may have 64 bits
 
 
 def kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
@@ -34,9 +34,8 @@ def kind_problems(spec: RecurrentSpec[Any]) -> list[InitErrorDetails]:
     kind = current_catalog().get(spec.kind)
     if isinstance(spec.hidden_size, tuple) and not kind.sizes_per_layer:
         return [_kind_problem(spec, Problem("hidden_size", _one_size_message(kind)))]
-    if problems := _range_problems(spec) or _per_layer_problems(
-        spec
-    ):  # first, because the check may look at the value of a layer
+    # first, because the check may look at the value of a layer
+    if problems := _range_problems(spec) or _per_layer_problems(spec):
         return [_kind_problem(spec, problem) for problem in problems]
     try:
         problems = list(kind.check(spec)) or _tied_problems(kind, spec)
