@@ -299,6 +299,25 @@ def test_show_ends_without_a_traceback(hostile, tmp_path):
         assert hostile.distribution in shown.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("source", "command"),
+    [
+        ("import builtins; builtins.isinstance = lambda *_: False", "show"),
+        ("import builtins; builtins.print = builtins.repr = builtins.str = None", "schema"),
+        ("import builtins; builtins.print = builtins.repr = builtins.str = None", "show"),
+        ("import click; click.echo = click.style = None", "init"),
+        ("import rnnkit; rnnkit.Catalog.get = None; vars(rnnkit.current_catalog()).clear()", "show"),
+        ("import rnnkit; rnnkit.Catalog.get = None; vars(rnnkit.current_catalog()).clear()", "check"),
+    ],
+)
+def test_a_command_names_the_plugin_that_damages_what_messages_need(source, command, tmp_path):
+    folder = Hostile(name="damages", source=f"{source}\n{HOOK}register(kind(KIND))").write(tmp_path)
+    done = run_command(folder, command, "hostile-damages/damages")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "hostile-damages" in done.stderr.splitlines()[-1]
+
+
 def test_changes_that_many_packages_make_are_notes(tmp_path):
     source = f"import os, warnings\nos.environ['A'] = '1'\nwarnings.simplefilter('ignore')\n{HOOK}register(kind(KIND))"
     folder = Hostile(name="configures", source=source).write(tmp_path)

@@ -18,6 +18,8 @@ from rnnkit.catalog import candidates_by_distribution
 from rnnkit.catalog.discovery import OWN
 from rnnkit.cli.console import Console
 
+_HANDLED_BY_CLICK = (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError)
+
 
 def quote_argument(text: str) -> str:
     """Return an argument as a shell takes it: if necessary in single quotes, on Windows in double ones."""
@@ -39,24 +41,38 @@ class RnnkitCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         ctx.obj = Console()
-        names, modules = dict(vars(builtins)), dict(sys.modules)
+        current: list[Any] = [vars(builtins), vars(click), sys.modules]
+        originals = [dict(each) for each in current]
         with redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             try:
                 return super().invoke(ctx)
-            except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-                raise  # click handles them
-            except (RnnkitError, OSError) as error:
-                raise CommandError(error_text(error)) from error
-            except Exception as error:
-                builtins.__dict__.update(names)  # a plugin may have replaced what an error message needs
-                sys.modules.update(modules)
-                # torch and pydantic read the entry points of all distributions, and fail if those of one are unreadable
-                if problems := current_catalog().problems():
-                    raise CommandError(_installation_error(error, problems)) from error
-                if culprits := _culprits():
-                    raise CommandError("\n".join([describe_exception(error), *first_lines(culprits)])) from error
+            except BaseException as error:
+                for each, original in zip(current, originals, strict=True):
+                    each.update(original)  # a plugin may have replaced what an error message needs
+                if not isinstance(error, Exception) or isinstance(error, _HANDLED_BY_CLICK):
+                    raise
+                if text := _explanation(error):
+                    raise CommandError(text) from error
                 raise
+
+
+def _explanation(error: Exception) -> str | None:
+    """Return the message of an error; None for a fault of rnnkit itself."""
+    if isinstance(error, (RnnkitError, OSError)):
+        return error_text(error)
+    # torch and pydantic read the entry points of all distributions, and fail if those of one are unreadable
+    if problems := _installation_problems():
+        return _installation_error(error, problems)
+    culprits = _culprits()
+    return "\n".join([describe_exception(error), *first_lines(culprits)]) if culprits else None
+
+
+def _installation_problems() -> list[PluginError]:
+    try:
+        return current_catalog().problems()
+    except Exception:  # noqa: BLE001  # a plugin may have damaged the catalog, too
+        return []
 
 
 def _installation_error(error: Exception, problems: list[PluginError]) -> str:
