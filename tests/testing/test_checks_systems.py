@@ -640,6 +640,13 @@ class WrongSecond(Cube):
         return gradient * 3 * ctx.saved_tensors[0].detach() ** 2
 
 
+class WrongSecondInFloat32(Cube):
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return gradient * 3 * (x.detach() if x.dtype == torch.float32 else x) ** 2
+
+
 class NoSecond(Cube):
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -672,6 +679,7 @@ def test_correct_custom_rules_pass():
         (WrongMap, "per_sample_gradients", "the gradient of each sequence"),
         (WrongTangent, "forward_mode_gradients", "the directional derivative is"),
         (WrongSecond, "double_backward", "Jacobian mismatch"),
+        (WrongSecondInFloat32, "double_backward", "in float32, the second derivative by"),
     ],
 )
 def test_wrong_custom_rules(function, check, words):
