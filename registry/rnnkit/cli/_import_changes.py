@@ -48,6 +48,7 @@ class ImportChanges:
             attributes += _changed(torch_attributes, _torch_attributes())
             settings += _unequal(torch_settings, _torch_settings())
         replaced = [f"sys.modules[{name!r}]" for name in modules]
+        attributes = [each for each in attributes if not each.startswith(tuple(f"{name}." for name in modules))]
         return [*_without_parts(attributes), *replaced, *settings]
 
     def repair(self) -> None:
