@@ -47,7 +47,7 @@ def room(module):
 def layers():
     """The place of each room in the order of imports, from the top down."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    [contract] = [each for each in settings["tool"]["importlinter"]["contracts"] if "Subpackages import" in each["name"]]
+    [contract] = [each for each in settings["tool"]["importlinter"]["contracts"] if "Subpackages" in each["name"]]
     lines = [re.findall(r"rnnkit\.(\w+)", line) for line in contract["layers"]]
     return {name: place for place, names in enumerate(lines) for name in names}
 
