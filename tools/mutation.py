@@ -34,7 +34,7 @@ CORE = ROOT / "registry/rnnkit"
 ROOMS = sorted(path.parent.name for path in CORE.glob("*/__init__.py"))
 PASSED, FAILED, NOT_APPLIED = 0, 1, 2
 MEMORY = 2**34  # bytes of address space for one mutant, of which torch takes about a third
-FILE = 2**30  # bytes of one file: a mutant that prints without end
+LARGEST_FILE = 2**30  # bytes: a mutant may print without end
 Cache = type(functools.cache(len))
 
 
@@ -175,7 +175,7 @@ class Run:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
         signal.alarm(20 * seconds)  # for waiting, which takes no CPU time
         os.environ["PYTEST_DEBUG_TEMPROOT"] = os.environ["TMPDIR"] = tempfile.tempdir = temporary

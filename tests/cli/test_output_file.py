@@ -115,7 +115,9 @@ def compared(tmp_path_factory):
     sys.addaudithook(note)
     assert run(*COMPARE, "--search", "1", "--out", out).exit_code == 0
     lock.touch()
-    assert {path.name for path in opened if path.parent == out and not path.name.endswith(".tmp")} <= {*OF_A_COMPARISON}
+    created = {path.name for path in opened if path.parent == out and not path.name.endswith(".tmp")}
+    assert created
+    assert created <= {*OF_A_COMPARISON}
     assert {path.name for path in out.iterdir()} == {*OF_A_COMPARISON}
     return out
 

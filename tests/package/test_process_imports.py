@@ -98,6 +98,7 @@ after = state()
 print(json.dumps([name for name in before if before[name] != after[name]]))
 """
 ACTIONS = re.findall(r'^    "(.*)": ', SCRIPT.partition("ACTIONS = {")[2].partition("}\n")[0], re.MULTILINE)
+assert "train" in ACTIONS, "the names are read from the script"
 
 
 # Not here: exports, which need the compiler; training by torch.optim, and models on the meta device that compute there,

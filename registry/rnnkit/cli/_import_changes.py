@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import click  # noqa: F401  # to compare it
+import click  # noqa: F401  # imported here, so that its attributes are known before a plugin is imported
 import pydantic  # noqa: F401  # likewise
 
 from rnnkit._messages import join_names
