@@ -1,9 +1,12 @@
 """Commands of plugins: listed without an import, run by name, and named where they are broken."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from rnnkit.catalog import current_catalog
+from rnnkit.cli.group import COMPANIONS
 from tests.helpers.commands import run, run_process
 
 HELLO = """
@@ -55,6 +58,22 @@ def test_help_lists_it_with_the_summary_of_its_distribution_and_imports_no_plugi
     assert result.exit_code == 0
     assert "  hello  Greets. (rnnkit-hello)\n" in result.stdout
     assert module not in plugins.imported()
+
+
+def test_a_missing_command_of_our_other_distributions_says_what_to_install(monkeypatch):
+    commands = current_catalog().commands
+    nothing = replace(commands.resolve("card"), providers=())
+    monkeypatch.setattr(type(commands), "resolve", lambda _self, _name: nothing)
+    result = run("card", "lstm")
+    assert result.exit_code == 2
+    assert "The command 'card' is provided by rnnkit-cards, which is not installed: run pip install rnnkit-cards" in (
+        " ".join(result.stderr.split())
+    )
+
+
+def test_the_distributions_of_missing_commands_provide_them():
+    for command, distribution in COMPANIONS.items():
+        assert current_catalog().commands.resolve(command).require().distribution == distribution
 
 
 def test_help_has_no_section_for_plugins_where_there_is_none():

@@ -29,6 +29,8 @@ SUMMARIES = {
     "check": "Run the conformance checks on a kind.",
     "new-plugin": "Create a plugin project: a kind, with its tests.",
 }
+# Commands of our other distributions, to say what to install where one is missing.
+COMPANIONS = {"card": "rnnkit-cards"}
 EPILOG = """
 Exit status: 0 success; 1 negative result (unknown or existing name, broken plugin, invalid or unreadable file, drifted
 outputs, failed check); 2 usage error.
@@ -55,6 +57,13 @@ class Commands(click.Group):
                     raise
         if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
+        if cmd_name in COMPANIONS:
+            companion = COMPANIONS[cmd_name]
+            raise click.UsageError(
+                f"The command {cmd_name!r} is provided by {companion}, which is not installed: "
+                f"run pip install {companion}",
+                ctx,
+            )
         known = [*SUMMARIES, *_plugin_commands()]
         raise click.UsageError(f"There is no command {cmd_name!r}.{did_you_mean(cmd_name, known)}", ctx)
 
