@@ -248,6 +248,21 @@ def branches_on_a_setting(p, h, weight, vector):
     return torch.tanh(p + h) if torch.are_deterministic_algorithms_enabled() else torch.tanh(p - h)
 
 
+is_deterministic = torch.are_deterministic_algorithms_enabled
+
+
+def branches_on_a_setting_by_another_name(p, h, weight, vector):
+    return torch.tanh(p + h) if is_deterministic() else torch.tanh(p - h)
+
+
+def branches_on_a_setting_in_a_default(p, h, weight, vector, *, precision=torch.get_float32_matmul_precision):
+    return torch.tanh(p + h) if precision() == "highest" else torch.tanh(p - h)
+
+
+def reads_globals_by_another_name(p, h, weight, vector, *, variables=globals):
+    return torch.tanh(p + h * variables()["SCALE"])
+
+
 def branches_on_strides(p, h, weight, vector):
     return torch.tanh(p + h @ weight) if weight.is_contiguous() else torch.tanh(p)
 
@@ -308,6 +323,9 @@ REFUSED = {
     reads_globals: "reads_globals calls globals",
     evaluates_code: "evaluates_code calls eval",
     branches_on_a_setting: "branches_on_a_setting calls are_deterministic_algorithms_enabled",
+    branches_on_a_setting_by_another_name: "is_deterministic is the function are_deterministic_algorithms_enabled",
+    branches_on_a_setting_in_a_default: "is the function get_float32_matmul_precision",
+    reads_globals_by_another_name: "is the function globals",
     branches_on_strides: "is_contiguous is a property of a tensor whose changes a plan would not see",
     branches_on_the_gradient: "grad is a property of a tensor whose changes a plan would not see",
     branches_on_the_version: "_version is a property of a tensor whose changes a plan would not see",

@@ -27,6 +27,14 @@ _ENVIRONMENT = {
 }
 
 
+def refuse_environment(value: object, where: str) -> None:
+    """Raise `Unsupported` for a function that a step must not call, which it may know by another name."""
+    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType)):
+        name = value.__name__
+        if name in _ENVIRONMENT | _EFFECTS | _HIDING and is_library(value.__module__):
+            raise Unsupported(f"{where} is the function {name}")
+
+
 @contextmanager
 def watch_calls() -> Iterator[set[types.CodeType]]:
     """Note the code of all functions that are called in a `with` block, except those of libraries."""

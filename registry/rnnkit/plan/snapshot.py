@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rnnkit.plan.code import all_code, attribute_names, global_names, is_library
+from rnnkit.plan.code import all_code, attribute_names, global_names, is_library, refuse_environment
 from rnnkit.plan.record import tensor_place
 from rnnkit.plan.unsupported import Unsupported
 
@@ -130,12 +130,13 @@ class Snapshot:
             depth: how deep in containers the value is.
 
         Raises:
-            Unsupported: the value is an object whose changes cannot be seen.
+            Unsupported: the value is an object whose changes cannot be seen, or a function that a step must not call.
         """
         if depth > _MAX_DEPTH:
             raise Unsupported(f"{where} is nested more than {_MAX_DEPTH} levels deep")
         if is_number(value):
             return type(value), repr(value)  # not the number: 1 == True, 0.0 == -0.0, and nan != nan
+        refuse_environment(value, where)
         is_watched = self._by_identity and isinstance(value, (Tensor, type, types.FunctionType, enum.Enum))
         if is_watched or is_compared_by_identity(value):
             return hold(value)
