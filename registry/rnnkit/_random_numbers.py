@@ -50,7 +50,10 @@ class LocalRandomNumbers(TorchDispatchMode):
         if torch.Tag.nondeterministic_seeded not in func.tags or kwargs.get("generator") is not None:
             return func(*args, **kwargs)
         seeded, device = _taking_generator(func), _device(args, kwargs)
-        if seeded is None or device.type == "meta":
+        if device.type == "meta":
+            # without values to draw, an operator in place has no effect; torch would import its compiler for it
+            return args[0] if func.overloadpacket.__name__.endswith("_") else func(*args, **kwargs)
+        if seeded is None:
             return func(*args, **kwargs)
         return seeded(*args, **{**kwargs, "generator": self._generator(device)})
 

@@ -23,7 +23,7 @@ from rnnkit import (
     register_kind,
     save_spec,
 )
-from rnnkit.introspection.model_summary import summarize_spec
+from rnnkit.introspection.model_summary import count_spec_parameters, summarize_spec
 from rnnkit.specs import UnresolvedOptions
 from tests.helpers.commands import run as run_command
 from tests.helpers.kinds import CORE
@@ -80,6 +80,7 @@ def test_parameters_bytes_and_shapes_match_the_real_model(kind, fields):
     model, summary = real_model(spec), summarize_spec(spec, dtype=torch.float64)
     weights = sum(tensor.nbytes for tensor in [*model.parameters(), *model.buffers()])
     assert summary.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert count_spec_parameters(spec) == summary.parameters
     assert summary.trainable_parameters == summary.parameters == sum(layer.parameters for layer in summary.layers)
     assert summary.weight_bytes == weights
     assert summary.training_bytes == weights + 3 * sum(parameter.nbytes for parameter in model.parameters())

@@ -27,12 +27,14 @@ import torch
 
 import rnnkit
 from rnnkit import RecurrentSpec, build_model
+from rnnkit.introspection.model_summary import count_spec_parameters
 
 folder = Path(sys.argv[1])
 SPECS = [
     RecurrentSpec(kind=kind, input_size=4, hidden_size=5, output_size=1)
     for kind in ("lstm", "lstm_cell", "gru_cell", "mgu")
 ]
+NORMAL = RecurrentSpec(kind="fastgrnn", input_size=4, hidden_size=5, output_size=1)  # `normal_` draws its weights
 
 
 def train():
@@ -75,6 +77,7 @@ ACTIONS = {
     "spec files": spec_files,
     "build": lambda: [build_model(spec) for spec in SPECS],
     "build on meta": lambda: [build_model(spec, device="meta") for spec in SPECS],
+    "count parameters": lambda: [count_spec_parameters(spec) for spec in [*SPECS, NORMAL]],
     "train": train,
     "stream": stream,
     "save, load and verify": save_load_verify,

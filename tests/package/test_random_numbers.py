@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from rnnkit._random_numbers import LocalRandomNumbers
@@ -48,6 +49,14 @@ def test_a_given_generator_is_used():
     with LocalRandomNumbers():
         found = torch.rand(3, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("draw", [nn.init.normal_, nn.init.xavier_uniform_, nn.init.trunc_normal_, nn.init.orthogonal_])
+def test_initialization_on_the_meta_device_returns_its_tensor(draw):
+    weight = nn.Parameter(torch.empty(3, 4, device="meta"))
+    with LocalRandomNumbers():
+        assert draw(weight) is weight
+        assert torch.rand(3, device="meta").is_meta
 
 
 def test_blocks_may_be_nested():

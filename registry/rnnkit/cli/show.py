@@ -104,12 +104,12 @@ def _papers(kind: Kind) -> list[dict[str, str]]:
 def _example(name: str) -> dict[str, Any]:
     """Return the number of parameters of a model with one layer; None and the reason if it is unknown."""
     from rnnkit.cli._kinds import SIZES, example_spec
-    from rnnkit.introspection.model_summary import summarize_spec
+    from rnnkit.introspection.model_summary import count_spec_parameters
 
     try:
         with warnings.catch_warnings(action="ignore", category=DeprecatedKindWarning):  # shown already
             spec = example_spec(name)
-        parameters = summarize_spec(spec, time=1).parameters
+        parameters = count_spec_parameters(spec)
     except RnnkitError as error:
         return {**SIZES, "parameters": None, "note": str(error)}
     return {**SIZES, "parameters": parameters, "note": ""}

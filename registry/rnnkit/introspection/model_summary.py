@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,11 +118,31 @@ def summarize_spec(spec: RecurrentSpec[Any], *, time: int = 100, dtype: torch.dt
             f"num_layers={spec.num_layers} is too many for a summary, which has a line for each layer; "
             f"use at most {MOST_LAYERS}"
         )
+    with _errors_named(spec):
+        return _summary(_build_on_meta(spec, dtype), time)
+
+
+def count_spec_parameters(spec: RecurrentSpec[Any]) -> int:
+    """Return the number of elements of all parameters of a model, without allocating them or running the model.
+
+    Raises:
+        BuildError: the model cannot be built on the meta device.
+    """
+    with _errors_named(spec):
+        return sum(parameter.numel() for parameter in _build_on_meta(spec, None).parameters())
+
+
+def _build_on_meta(spec: RecurrentSpec[Any], dtype: torch.dtype | None) -> RecurrentModel:
+    with LocalRandomNumbers():
+        # a builder may ignore `device` for a small buffer; on mixed devices the model would not run
+        return build_model(spec, device="meta", dtype=dtype).to("meta").eval()
+
+
+@contextmanager
+def _errors_named(spec: RecurrentSpec[Any]) -> Iterator[None]:
+    """Raise a `BuildError` for the errors of a block, which are those of a plugin."""
     try:
-        with LocalRandomNumbers():
-            # a builder may ignore `device` for a small buffer; on mixed devices the model would not run
-            model = build_model(spec, device="meta", dtype=dtype).to("meta").eval()
-        return _summary(model, time)
+        yield
     except RnnkitError:
         raise
     except Exception as error:
