@@ -9,6 +9,8 @@ import torch
 from torch import Generator, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
+from rnnkit._meta_operators import call_operator
+
 
 class LocalRandomNumbers(TorchDispatchMode):
     """Draw the random numbers of a block from generators of its own, one for each device.
@@ -48,7 +50,7 @@ class LocalRandomNumbers(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if torch.Tag.nondeterministic_seeded not in func.tags or kwargs.get("generator") is not None:
-            return func(*args, **kwargs)
+            return call_operator(func, args, kwargs)
         seeded, device = _taking_generator(func), _device(args, kwargs)
         if device.type == "meta":
             # without values to draw, an operator in place has no effect; torch would import its compiler for it

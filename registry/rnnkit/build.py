@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from rnnkit._messages import short_repr
+from rnnkit._messages import describe_exception, join_names, notes_of, short_repr
+from rnnkit._random_numbers import LocalRandomNumbers
 from rnnkit.catalog import Catalog, current_catalog
-from rnnkit.errors import BuildError
+from rnnkit.errors import BuildError, RnnkitError
 from rnnkit.model import (
     Backbone,
     Readout,
@@ -52,6 +53,23 @@ def build_model(
         manager.hook.after_build(spec=spec, model=model)
     add_resets(model, partial(build_model, spec))
     return model
+
+
+def build_on_meta(spec: RecurrentSpec[Any], dtype: torch.dtype | None = None) -> RecurrentModel:
+    """Build the model of a spec without memory for its weights, and without torch's global random number generators.
+
+    Raises:
+        BuildError: the builder fails.
+        UnresolvedKindError, PluginError: as from `build_model`.
+    """
+    try:
+        with LocalRandomNumbers():
+            return build_model(spec, device="meta", dtype=dtype)
+    except RnnkitError:
+        raise
+    except Exception as error:  # a builder may raise anything for sizes that no model has
+        cause = join_names([describe_exception(error), *notes_of(error)], "; ")  # notes name a failing hook
+        raise BuildError(f"A model of kind {spec.kind!r} cannot be built on the meta device: {cause}") from error
 
 
 def require_spec(spec: object, function: str) -> None:

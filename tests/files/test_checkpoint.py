@@ -752,9 +752,9 @@ def set_readout_plugin(plugin):
         (set_spec(options={"proj": 1}), "The kind 'lstm' has no option 'proj'"),
         (set_spec(options={"a": "\ud800"}), "half of a surrogate pair"),
         (set_spec(num_layers=10**9), "its spec has 1000000000 layers, but it has too few tensors for them"),
-        (set_spec(hidden_size=10**18), "No model can be built on the meta device"),
+        (set_spec(hidden_size=10**18), "A model of kind 'lstm' cannot be built on the meta device"),
         (set_spec(input_size=2**400), "input_size: Input should be less than or equal to 9223372036854775807"),
-        (set_spec(hidden_size=2**62), "No model can be built on the meta device"),
+        (set_spec(hidden_size=2**62), "A model of kind 'lstm' cannot be built on the meta device"),
     ],
 )
 def test_invalid_metadata_is_described(edit, says, saved, path):

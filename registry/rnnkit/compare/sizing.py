@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from rnnkit._messages import counted, describe_exception, join_names
-from rnnkit._random_numbers import LocalRandomNumbers
-from rnnkit.build import build_model
+from rnnkit.build import build_on_meta
 from rnnkit.catalog import get_kind
 from rnnkit.compare.task import Task
 from rnnkit.errors import CompareError
@@ -95,8 +94,7 @@ def _closest_size(fields: dict[str, Any], wanted: int) -> int:
 def _parameters(fields: Mapping[str, Any]) -> int | Exception:
     """Return the number of parameters, or why there is no such model."""
     try:
-        with LocalRandomNumbers():
-            model = build_model(RecurrentSpec.from_dict(dict(fields)), device="meta")
+        model = build_on_meta(RecurrentSpec.from_dict(dict(fields)))
     except Exception as error:  # noqa: BLE001  # plugins raise anything
         return error
     return count_parameters(model)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from rnnkit._meta_operators import call_operator
 from rnnkit.introspection.model_layers import EMBEDDING, Layer
 from rnnkit.model import RecurrentModel
 from rnnkit.specs import RecurrentSpec
@@ -91,7 +92,7 @@ class _Products(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # as torch calls it
         kwargs = kwargs or {}
-        output = func(*args, **kwargs)
+        output = call_operator(func, args, kwargs)
         read = [_memory(tensor) for tensor in _tensors([*args, *kwargs.values()])]
         layer = self._layer_of(read)
         formula = _FORMULAS.get(getattr(func, "overloadpacket", func))

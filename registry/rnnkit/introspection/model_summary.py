@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +10,8 @@ import torch
 from torch import Tensor
 
 from rnnkit._messages import describe_exception, short_repr
-from rnnkit._random_numbers import LocalRandomNumbers
-from rnnkit.build import build_model, require_spec
-from rnnkit.errors import BuildError, InputError, RnnkitError
+from rnnkit.build import build_on_meta, require_spec
+from rnnkit.errors import BuildError, InputError
 from rnnkit.introspection._multiply_adds import Work, count_work
 from rnnkit.introspection.model_layers import EMBEDDING, READOUT, Layer, input_shape, layers_of, shape_of
 from rnnkit.introspection.summary_text import summary_text
@@ -118,8 +116,9 @@ def summarize_spec(spec: RecurrentSpec[Any], *, time: int = 100, dtype: torch.dt
             f"num_layers={spec.num_layers} is too many for a summary, which has a line for each layer; "
             f"use at most {MOST_LAYERS}"
         )
-    with _errors_named(spec):
-        return _summary(_build_on_meta(spec, dtype), time)
+    # a builder may ignore `device` for a small buffer; on mixed devices the model would not run
+    model = build_on_meta(spec, dtype).to("meta").eval()
+    return _summary(model, time)
 
 
 def count_spec_parameters(spec: RecurrentSpec[Any]) -> int:
@@ -128,27 +127,7 @@ def count_spec_parameters(spec: RecurrentSpec[Any]) -> int:
     Raises:
         BuildError: the model cannot be built on the meta device.
     """
-    with _errors_named(spec):
-        return sum(parameter.numel() for parameter in _build_on_meta(spec, None).parameters())
-
-
-def _build_on_meta(spec: RecurrentSpec[Any], dtype: torch.dtype | None) -> RecurrentModel:
-    with LocalRandomNumbers():
-        # a builder may ignore `device` for a small buffer; on mixed devices the model would not run
-        return build_model(spec, device="meta", dtype=dtype).to("meta").eval()
-
-
-@contextmanager
-def _errors_named(spec: RecurrentSpec[Any]) -> Iterator[None]:
-    """Raise a `BuildError` for the errors of a block, which are those of a plugin."""
-    try:
-        yield
-    except RnnkitError:
-        raise
-    except Exception as error:
-        raise BuildError(
-            f"A model of kind {spec.kind!r} cannot be built on the meta device: {describe_exception(error)}"
-        ) from error
+    return sum(parameter.numel() for parameter in build_on_meta(spec).parameters())
 
 
 def _work(model: RecurrentModel, layers: list[Layer], time: int) -> tuple[dict[str, Work], str]:

@@ -10,13 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from rnnkit._messages import describe_exception, dotted, join_names, notes_of, short_repr
-from rnnkit._random_numbers import LocalRandomNumbers
-from rnnkit.build import build_model
-from rnnkit.errors import BuildError, RnnkitError
+from rnnkit._messages import dotted
 from rnnkit.files.checkpoint._format import DTYPES
 from rnnkit.model import RecurrentModel
-from rnnkit.specs import RecurrentSpec
 
 _FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _STORABLE_DTYPES = {getattr(torch, name) for name in DTYPES.values()}
@@ -199,23 +195,6 @@ def _is_finite(tensor: Tensor) -> bool:
 
 
 # Whether tensors fit a spec
-
-
-def meta_model(spec: RecurrentSpec[Any], dtype: torch.dtype) -> RecurrentModel:
-    """Build the model of a spec on the meta device, without drawing from torch's global generators.
-
-    Raises:
-        BuildError: the builder fails.
-        RnnkitError: as from `build_model`.
-    """
-    try:
-        with LocalRandomNumbers():
-            return build_model(spec, device="meta", dtype=dtype)
-    except RnnkitError:
-        raise
-    except Exception as error:  # a builder may raise anything for sizes that no model has
-        cause = join_names([describe_exception(error), *notes_of(error)], "; ")  # notes name a failing hook
-        raise BuildError(f"No model can be built on the meta device from {short_repr(spec)}: {cause}") from error
 
 
 def find_mismatches(

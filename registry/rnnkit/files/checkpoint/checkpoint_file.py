@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from rnnkit._messages import describe_exception, join_quoted, short_repr
 from rnnkit._random_numbers import LocalRandomNumbers
-from rnnkit.build import build_model
+from rnnkit.build import build_model, build_on_meta
 from rnnkit.errors import CheckpointError, LockWarning, WeightWarning
 from rnnkit.files._problems import listing, problem_lines
 from rnnkit.files.checkpoint._fingerprint import fingerprint_of
@@ -28,7 +28,6 @@ from rnnkit.files.checkpoint._state_dict import (
     find_ties,
     find_unstorable,
     load_tensors,
-    meta_model,
     most_common_dtype,
     tensors_to_store,
     tie,
@@ -73,7 +72,7 @@ def save_model(model: RecurrentModel, path: str | os.PathLike[str]) -> None:
     _check_suffix(path)
     _check_model(model)
     tensors = _checked_tensors(model)
-    twin = meta_model(model.spec, most_common_dtype(tensors))
+    twin = build_on_meta(model.spec, most_common_dtype(tensors))
     _check_built_from_spec(twin, tensors)
     record = _record_of(model, twin, tensors)
     write_checkpoint(tensors_to_store(tensors, record.tied), record, path)
@@ -182,7 +181,7 @@ def _load(
 ) -> RecurrentModel:
     _check_device(header, device)
     dtype = getattr(torch, header.record.dtype)
-    twin = meta_model(spec, dtype)
+    twin = build_on_meta(spec, dtype)
     tensors = read_tensors(file, header)
     tensors |= _tied_tensors(header, tensors)
     problems = find_mismatches(twin.state_dict(keep_vars=True), tensors, header.record.tied)
