@@ -385,18 +385,48 @@ class UnequalParts(TwoProjections):
         return h + matrix.sum(1), Memory(h, trace, matrix)
 
 
+class Counted(NamedTuple):
+    h: torch.Tensor
+    steps: torch.Tensor
+
+
+class CountsSteps(TwoProjections):
+    """One part of the state has no axis but the batch."""
+
+    State = Counted
+
+    def state_shapes(self, batch_size):
+        return Counted(torch.Size((batch_size, self.hidden_size)), torch.Size((batch_size,)))
+
+    def step(self, projected_t, state):
+        h, _ = super().step(projected_t, state)
+        return h / (1 + state.steps[:, None]), Counted(h, state.steps + 1)
+
+
 class StartsAtOne(TwoProjections):
     def initial_state(self, batch_size, *, device=None, dtype=None):
         return CellState(torch.ones(batch_size, self.hidden_size, device=device, dtype=dtype))
 
 
-OWN_CELLS = [NoProjection, TwoProjections, WideOutput, UnequalParts, StartsAtOne]
+OWN_CELLS = [NoProjection, TwoProjections, WideOutput, UnequalParts, CountsSteps, StartsAtOne]
 own_cells = pytest.mark.parametrize("cell_class", OWN_CELLS)
 
 
 def model_of(cell_class, **changes):
     with register_kind(cell_kind(cell_class, name="own", summary="Made for one test.")) as kind:
         return small_model(kind.name, output_size=None, readout="all", **changes)
+
+
+@own_cells
+def test_all_states_of_own_cells_are_zeros_past_the_length(cell_class):
+    model, x = model_of(cell_class), small_input()
+    _, states = model.backbone.all_states(x, lengths=LENGTHS)
+    _, final = model.backbone(x, lengths=LENGTHS)
+    for index, length in enumerate(LENGTHS.tolist()):
+        assert all(part[index, length:].eq(0).all() for part in leaves(states))
+        if length:
+            at_end = map_state(lambda part, at=(index, length - 1): part[at], states)
+            assert_same(at_end, map_state(lambda part, at=index: part[at], final))
 
 
 def run_separately(model, x, lengths):
