@@ -111,6 +111,26 @@ def test_transforms():
     torch.testing.assert_close(tangent, scan(a, b))
 
 
+@pytest.mark.parametrize("time", TIMES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_batched_gradients(time, dtype, reverse):
+    inputs = inputs_of(time, 2, dtype=dtype)
+    states = scan(*inputs, reverse=reverse)
+    many = torch.randn(3, *states.shape, dtype=dtype)
+    expected = zip(*(torch.autograd.grad(states, inputs, each, retain_graph=True) for each in many), strict=True)
+    found = torch.autograd.grad(states, inputs, many, is_grads_batched=True)
+    torch.testing.assert_close(found, tuple(map(torch.stack, expected)))
+
+
+def test_vectorized_jacobian_of_a_constant_factor():
+    b, h = torch.randn(5, 2, dtype=torch.float64), torch.randn(2, dtype=torch.float64)
+    factor = torch.tensor([0.5, 0.9], dtype=torch.float64)
+    jacobian = torch.autograd.functional.jacobian
+    expected, found = (jacobian(lambda a: scan(a, b, h), factor, vectorize=vectorize) for vectorize in (False, True))
+    torch.testing.assert_close(found, expected)
+
+
 def test_operator():
     torch.library.opcheck(torch.ops.rnnkit.scan.default, (*inputs_of(66, 2), False))
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnkit.model import transforms_are_active
+from rnnkit.model import is_batched_gradient, transforms_are_active
 
 # With more lanes than this, two passes over the memory cost more than the calls that chunks save.
 _MANY_LANES = 1024
@@ -50,7 +50,7 @@ def scan(a: Tensor, b: Tensor, h0: Tensor | None = None, *, reverse: bool = Fals
     if len(b) == 0:
         return b
     if transforms_are_active():
-        return _scan_by_doubling(a.flip(0), b.flip(0), h0).flip(0) if reverse else _scan_by_doubling(a, b, h0)
+        return _scan_in_transform(a, b, h0, reverse)
     # a custom operator loads torch's compiler when it is first called
     run = _operator if torch.compiler.is_compiling() else _Scan.apply
     h: Tensor = run(a, b, h0, reverse)
@@ -142,7 +142,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        return _gradients(_Scan.apply, ctx, *gradients)
+        return _gradients(_scan_in_transform if is_batched_gradient(*gradients) else _Scan.apply, ctx, *gradients)
 
 
 _operator: Any = torch.library.custom_op(
@@ -150,6 +150,10 @@ _operator: Any = torch.library.custom_op(
 )
 _operator.register_fake(lambda _a, b, _h0, _reverse: torch.empty_like(b, memory_format=torch.contiguous_format))
 _operator.register_autograd(partial(_gradients, _operator), setup_context=_save)
+
+
+def _scan_in_transform(a: Tensor, b: Tensor, h0: Tensor, reverse: bool) -> Tensor:  # as the others
+    return _scan_by_doubling(a.flip(0), b.flip(0), h0).flip(0) if reverse else _scan_by_doubling(a, b, h0)
 
 
 def _scan_by_doubling(a: Tensor, b: Tensor, h0: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from rnnkit.model.torch_modes import (
     autocast_is_on,
     default_device,
     has_global_hooks,
+    is_batched_gradient,
     is_exporting,
     transforms_are_active,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "flatten_state",
     "flatten_with_paths",
     "has_global_hooks",
+    "is_batched_gradient",
     "is_exporting",
     "make_embedding",
     "map_state",

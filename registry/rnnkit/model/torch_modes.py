@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.modules import module as torch_module
 
@@ -17,6 +18,11 @@ def transforms_are_active() -> bool:
     """
     # torch has no public function for this; these are the checks that it uses itself.
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0  # noqa: SLF001
+
+
+def is_batched_gradient(gradient: Tensor) -> bool:
+    """True for a gradient of `torch.autograd.grad(..., is_grads_batched=True)`, which is not a transform of its own."""
+    return torch._C._functorch.is_legacy_batchedtensor(gradient)  # noqa: SLF001  # torch has no public function
 
 
 def autocast_is_on(device_type: str) -> bool:
