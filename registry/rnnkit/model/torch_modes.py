@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor  # torch has no public function
 from torch.autograd import forward_ad
 from torch.nn.modules import module as torch_module
 
@@ -22,7 +23,7 @@ def transforms_are_active() -> bool:
 
 def is_batched_gradient(gradient: Tensor) -> bool:
     """True for a gradient of `torch.autograd.grad(..., is_grads_batched=True)`, which is not a transform of its own."""
-    return torch._C._functorch.is_legacy_batchedtensor(gradient)  # noqa: SLF001  # torch has no public function
+    return is_legacy_batchedtensor(gradient)
 
 
 def autocast_is_on(device_type: str) -> bool:
