@@ -124,7 +124,7 @@ class SelectiveSSMCell(Cell):
         nn.init.uniform_(self.weight_step, -bound, bound)
         nn.init.ones_(self.weight_skip)
         wide = torch.promote_types(self.log_decay.dtype, torch.float32)
-        self.log_decay.copy_(torch.arange(1, self.state_size + 1, dtype=wide, device="cpu").log())
+        self.log_decay.copy_(torch.arange(1, self.state_size + 1, device=self.log_decay.device, dtype=wide).log())
         if self.bias is not None:
             step = nn.init.uniform_(self.bias, math.log(0.001), math.log(0.1)).exp()
             self.bias.copy_(step + torch.log(-torch.expm1(-step)))  # the inverse of softplus
