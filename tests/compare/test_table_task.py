@@ -214,6 +214,32 @@ def test_large_times_are_exact():
     assert all((x[:, 0] == 1).all() for _, x, _ in found)
 
 
+def test_the_difference_of_times_can_exceed_their_type():
+    frame = table()
+    frame = frame[frame["step"] < 4]
+    expected = tasks.from_frame(frame, **ARGUMENTS, features=["step"]).load().training
+    narrow = frame.assign(t=(85 * frame["step"] - 128).astype("int8"))
+    torch.testing.assert_close(tasks.from_frame(narrow, **ARGUMENTS, features=["step"]).load().training.x, expected.x)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e300], ids=["small", "large"])
+def test_very_small_and_large_values_are_standardized(scale):
+    frame = table()
+    frame["target"] = frame["size"] / 100
+    settings = {"target": "target", "group": "series", "time": "t", "features": ["size"]}
+    expected = tasks.from_frame(frame, **settings).load().training
+    scaled = frame.assign(size=frame["size"] * scale, target=frame["target"] * scale)
+    found = tasks.from_frame(scaled, **settings).load().training
+    torch.testing.assert_close(found.x, expected.x)
+    torch.testing.assert_close(found.target, expected.target, equal_nan=True)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e300, 5e-324])
+def test_a_constant_feature_is_zero(value):
+    task = tasks.from_frame(table().assign(size=value), **ARGUMENTS, features=["size"])
+    assert (task.load().training.x == 0).all()
+
+
 @pytest.mark.parametrize(
     ("values", "objective"),
     [
@@ -364,6 +390,9 @@ ERRORS = {
     "elapsed": (lambda f: f.drop(columns="t"), {"time": None, "elapsed": True}, "elapsed=True needs a column of times"),
     "features": (lambda f: f[["series", "t", "label"]], {}, "no column for features beside 'label', 'series' and 't'"),
     "rows": (lambda f: f.head(0), {}, "The table has no rows"),
+    "index": (lambda f: f.set_index("size", drop=False), {}, "Several columns of the table are called 'size'"),
+    "lists": (lambda f: f.assign(label=[[1]] * len(f)), {}, "'label' holds values such as [1], which are not hashable"),
+    "one name": (lambda f: f, {"features": "size"}, "features='size' is a single name: write ['size']"),
 }
 
 
@@ -398,6 +427,30 @@ def test_a_file_that_is_not_a_table_is_refused(name, content, message, tmp_path)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CompareError, match=re.escape(message)):
         tasks.from_file(tmp_path / name, **ARGUMENTS)
+
+
+def test_a_heading_that_occurs_twice_is_refused(tmp_path):
+    frame = table()
+    frame["copy"] = frame["size"]
+    path = written(frame, tmp_path)
+    path.write_text(path.read_text().replace("copy", "size", 1))
+    with pytest.raises(CompareError, match="Several columns of the table are called 'size': rename them"):
+        tasks.from_file(path, target="size", group="series", features=["number", "size.1"])
+
+
+def test_more_values_than_headings_are_refused(tmp_path):
+    """pandas takes the first column for an index, so that each heading is that of the next column."""
+    path = written(table()[["number", "step", "size"]], tmp_path)
+    first, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([first, *[f"{row},0" for row in rows]]))
+    with pytest.raises(CompareError, match="has 3 headings, but more values in each row: remove commas at the ends"):
+        tasks.from_file(path, target="size", group="number")
+
+
+def test_a_class_that_pandas_takes_for_no_value_is_explained(tmp_path):
+    path = written(table().replace({"label": {"no": "NA"}}), tmp_path)
+    with pytest.raises(CompareError, match=r"use from_frame\(pandas.read_csv\(path, keep_default_na=False\), ...\)"):
+        tasks.from_file(path, **ARGUMENTS)
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])

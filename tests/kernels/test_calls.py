@@ -7,7 +7,7 @@ import weakref
 import pytest
 import torch
 
-from rnnkit import CellState
+from rnnkit import CellState, RecurrentSpec, build_model
 from rnnkit.plan import Plan, plan_for, unroll
 from rnnkit_builtin.gru_cell import GRUCell
 from rnnkit_builtin.lstm_cell import LSTMCell
@@ -132,6 +132,17 @@ def test_batched_and_sparse_gradients_are_an_error_that_names_the_fix():
         torch.autograd.grad(output, [cell.weight_hh], gradient[None], is_grads_batched=True, retain_graph=True)
     with pytest.raises(RuntimeError, match=r"sparse ones: set model\.backbone\.force_step_loop = True"):
         torch.autograd.grad(output, [cell.weight_hh], gradient.to_sparse())
+
+
+def test_batched_gradients_of_a_torch_kind_without_executors(monkeypatch):
+    model = build_model(RecurrentSpec(kind="gru", input_size=3, hidden_size=6))
+    x = torch.randn(2, 500, 3, requires_grad=True)
+    output = model(x)
+    assert "kernels" in str(model.backbone.executor)
+    with pytest.raises(RuntimeError, match=r"or RNNKIT_EXECUTORS= in the environment for 'rnn', 'gru' and 'lstm'$"):
+        torch.autograd.grad(output, x, torch.ones(1, 2, 6), is_grads_batched=True)
+    monkeypatch.setenv("RNNKIT_EXECUTORS", "")
+    torch.autograd.grad(model(x), x, torch.ones(1, 2, 6), is_grads_batched=True)
 
 
 def dense(gradient):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rnnkit import Backbone, BuildError, InputError, RecurrentSpec
-from tests.helpers.models import BATCH, TIME, random_state, small_input, small_model
+from tests.helpers.models import BATCH, TIME, map_state, random_state, small_input, small_model
 
 
 def error_message(call):
@@ -135,6 +135,31 @@ def test_state_of_another_dtype_is_refused(kind):
     message = error_message(lambda: model(small_input(), model.initial_state(BATCH, dtype=torch.float32)))
     assert "must be torch.float64 as the input is" in message
     assert "a torch.float32 tensor" in message
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex128])
+def test_state_that_is_not_floating_point_is_refused(kind, dtype):
+    model = small_model(kind)
+    state = map_state(lambda part: part.to(dtype), model.initial_state(BATCH))
+    message = error_message(lambda: model(small_input(), state))
+    assert f" of the state must be torch.float64 as the input is, but is a {dtype} tensor of shape (" in message
+
+
+@pytest.mark.parametrize(
+    ("convert", "message"),
+    [
+        (torch.Tensor.to_sparse, "The input must be a dense tensor, but has the layout torch.sparse_coo: convert it"),
+        (
+            lambda x: torch.nested.nested_tensor(list(x)),
+            "The input must be a padded tensor, but is nested: pass x.to_padded_tensor(0.0) and `lengths`",
+        ),
+    ],
+    ids=["sparse", "nested"],
+)
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_input_of_another_layout_is_refused(kind, convert, message):
+    model = small_model(kind)
+    assert error_message(lambda: model(convert(small_input()))).startswith(message)
 
 
 @pytest.mark.parametrize("state", [torch.zeros(2, BATCH, 6), [], (), ((),) * 5, 0], ids=repr)

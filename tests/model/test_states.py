@@ -325,6 +325,13 @@ def test_integer_parts_move_and_keep_their_dtype():
     assert narrow.trace[1].dtype == torch.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.complex64])
+def test_states_move_to_floating_point_dtypes_only(kind, dtype):
+    state = small_model(kind).initial_state(BATCH)
+    message = f"The dtype of a state must be a floating-point one, such as torch.float32, but is {dtype}"
+    assert error_message(lambda: move_state(state, dtype=dtype)) == message
+
+
 def test_gradients_flow_through_a_move(kind):
     model = small_model(kind)
     _, state = model(small_input(), return_state=True)
@@ -468,6 +475,12 @@ def test_tensors_that_are_not_a_state_of_the_model_are_refused(change, message):
     model, tensors = saved()
     change(tensors)
     assert error_message(lambda: model.restore_state(tensors)) == message
+
+
+def test_only_mappings_are_restored(kind):
+    model = small_model(kind)
+    message = error_message(lambda: model.restore_state([1]))
+    assert message == "tensors must be a mapping, as flatten_state returns, but is a list"
 
 
 def test_scalars_are_not_restored(kind):

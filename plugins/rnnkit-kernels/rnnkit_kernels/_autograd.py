@@ -63,7 +63,8 @@ def _in_memory(gradient: Tensor) -> Tensor:
     except RuntimeError:
         raise RuntimeError(
             "rnnkit-kernels cannot compute batched gradients (is_grads_batched=True, vectorize=True) or sparse ones: "
-            "set model.backbone.force_step_loop = True"
+            "set model.backbone.force_step_loop = True, or RNNKIT_EXECUTORS= in the environment for 'rnn', 'gru' and "
+            "'lstm'"
         ) from None
     if address == 0 and gradient.numel():  # zeros for which torch allocates no memory
         return torch.zeros(gradient.shape, dtype=gradient.dtype)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rnnkit._messages import join_names, short_repr
 from rnnkit.errors import InputError
+from rnnkit.model.state import flatten_with_paths, state_tensors
 from rnnkit.model.torch_modes import autocast_is_on, transforms_are_active
 
 Lengths = Tensor | Sequence[int] | NDArray[np.integer[Any]]
@@ -30,9 +31,11 @@ Mask = Tensor | NDArray[np.bool_]
 
 
 def check_input(x: Tensor, input_size: int, dtype: torch.dtype, *, batch_first: bool) -> None:
-    """Raise `InputError` unless x is `(batch, time, input_size)` or time first, with a step or more, and of `dtype`."""
+    """Raise `InputError` unless x is dense, `(batch, time, input_size)` or time first, with a step, and of `dtype`."""
     if not isinstance(x, Tensor):
         raise InputError(not_a_tensor(x))
+    if x.layout is not torch.strided or x.is_nested:
+        raise InputError(_not_dense(x))
     shape = x.shape
     if len(shape) != 3 or shape[2] != input_size or shape[1 if batch_first else 0] == 0:
         raise InputError(_wrong_shape(x, input_size, batch_first=batch_first))
@@ -211,11 +214,24 @@ def check_state(state: Any, shapes: Any, dtype: torch.dtype | None, where: str =
     return type(shapes)(*parts) if fields else tuple(parts)
 
 
+def check_integer_parts(state: Any, initial: Any) -> None:
+    """Raise `InputError` if a part of a state is not of a floating-point dtype, but that of the initial state is."""
+    for (path, first), part in zip(flatten_with_paths(initial), state_tensors(state), strict=True):
+        if first.is_floating_point() and not part.is_floating_point():
+            raise InputError(f"{path} of the state must be {first.dtype} as the input is, but is {_describe(part)}")
+
+
 def _check_part(part: object, shape: torch.Size, dtype: torch.dtype | None, where: str) -> None:
     if not isinstance(part, Tensor) or part.shape != shape:
         raise InputError(f"{where} must be a tensor of shape {tuple(shape)}, but is {_describe(part)}")
     if dtype is not None and part.is_floating_point() and part.dtype != dtype and not autocast_is_on(part.device.type):
         raise InputError(f"{where} must be {dtype} as the input is, but is {_describe(part)}")
+
+
+def _not_dense(x: Tensor) -> str:
+    if x.is_nested:
+        return "The input must be a padded tensor, but is nested: pass x.to_padded_tensor(0.0) and `lengths`"
+    return f"The input must be a dense tensor, but has the layout {x.layout}: convert it, as in x.to_dense()"
 
 
 def _wrong_shape(x: Tensor, input_size: int, *, batch_first: bool) -> str:

@@ -16,6 +16,7 @@ from rnnkit.model._input_checks import (
     Lengths,
     Mask,
     check_input,
+    check_integer_parts,
     check_state,
     valid_index,
     valid_lengths,
@@ -337,7 +338,7 @@ class Backbone(ResettableModule, ABC):
 
     def _check_state(self, state: Any, batch: int, dtype: torch.dtype) -> Any:
         try:
-            return check_state(state, self.state_shapes(batch), dtype)
+            state = check_state(state, self.state_shapes(batch), dtype)
         except InputError as error:
             if not self._has_twice_the_states(state):
                 raise
@@ -345,6 +346,9 @@ class Backbone(ResettableModule, ABC):
                 f"{error}. If it is the state of a bidirectional encoder, merge its directions first: "
                 "encoder.merge_directions(state)"
             ) from None
+        if not all(part.is_floating_point() for part in state_tensors(state)):
+            check_integer_parts(state, self.initial_state(batch, dtype=dtype))
+        return state
 
     def _has_twice_the_states(self, state: Any) -> bool:
         """True for the state of a bidirectional backbone of the same kind and number of layers, if this one is not."""

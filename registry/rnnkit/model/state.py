@@ -33,7 +33,13 @@ def detach_state(state: Any) -> Any:
 
 
 def move_state(state: Any, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Any:
-    """Move the state to a device, and cast its floating-point parts to a dtype; None leaves either unchanged."""
+    """Move the state to a device, and cast its floating-point parts to a dtype; None leaves either unchanged.
+
+    Raises:
+        InputError: the dtype is not a floating-point one.
+    """
+    if dtype is not None and not dtype.is_floating_point:
+        raise InputError(f"The dtype of a state must be a floating-point one, such as torch.float32, but is {dtype}")
 
     def move(part: Tensor) -> Tensor:
         return part.to(device=device, dtype=dtype if part.is_floating_point() else None)
@@ -59,6 +65,8 @@ def unflatten_state(tensors: Mapping[str, Tensor], shapes: Any) -> Any:
     Raises:
         InputError: a path is missing or unknown, or a value is not a tensor.
     """
+    if not isinstance(tensors, Mapping):
+        raise InputError(f"tensors must be a mapping, as flatten_state returns, but is a {type(tensors).__name__}")
     expected = [path for path, _ in flatten_with_paths(shapes)]
     if sorted(tensors) != sorted(expected):
         found = join_names(sorted(tensors)) or "none"

@@ -37,9 +37,13 @@ def standardize(sequences: Sequence[NDArray[Any]], training: Indices) -> list[ND
     A feature that is constant there becomes 0 there.
     """
     known = np.concatenate([sequences[each] for each in training]).astype(np.float64)
-    mean, deviation = known.mean(0), known.std(0)
+    _, exponent = np.frexp(np.abs(known).max(0))
+    exponent = np.maximum(exponent, -1021)  # 2 to the power of -exponent must be finite
+    known = np.ldexp(known, -exponent)  # without rounding: squares of very large and small values are out of range
     constant = known.max(0) == known.min(0)
-    return [(each - mean) / np.where(constant, 1, deviation) for each in sequences]
+    mean = np.where(constant, known[0], known.mean(0))  # the mean of equal values may be rounded
+    deviation = np.where(constant, np.ldexp(1.0, -exponent), known.std(0))
+    return [(np.ldexp(each, -exponent) - mean) / deviation for each in sequences]
 
 
 def pad(sequences: Sequence[NDArray[Any]], value: float = 0.0) -> Tensor:

@@ -142,7 +142,7 @@ def from_file(
     return _table(
         _read(content, path),
         {"file": path.name, "path": str(path), "digest": _digest(content)},
-        Columns(target, group, time, None if features is None else tuple(features), elapsed),
+        Columns(target, group, time, _names_of(features), elapsed),
         problem,
         seed,
     )
@@ -185,7 +185,7 @@ def from_frame(
         )
     frame = _with_columns(frame)
     digest = _digest(f"{frame.dtypes.to_dict()}\n{frame.to_csv()}".encode())
-    columns = Columns(target, group, time, None if features is None else tuple(features), elapsed)
+    columns = Columns(target, group, time, _names_of(features), elapsed)
     return _table(frame, {"digest": digest, "frame": frame}, columns, problem, seed)
 
 
@@ -203,6 +203,12 @@ def _table(frame: pd.DataFrame, origin: dict[str, Any], columns: Columns, proble
     )
     _load(table)  # errors of the data are raised here
     return table
+
+
+def _names_of(features: Sequence[str] | None) -> tuple[str, ...] | None:
+    if isinstance(features, str):  # a sequence of letters
+        raise CompareError(f"features={features!r} is a single name: write [{features!r}]")
+    return None if features is None else tuple(features)
 
 
 @lru_cache(maxsize=4)
@@ -227,7 +233,7 @@ def _frame_of(table: Table) -> pd.DataFrame:
 def _with_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a copy whose columns are called by strings, among them the levels of the index that have a name."""
     drop = all(name is None for name in frame.index.names)
-    frame = frame.reset_index(drop=drop)
+    frame = frame.reset_index(drop=drop, allow_duplicates=True)
     return frame.set_axis(frame.columns.map(str), axis="columns")
 
 
@@ -237,7 +243,7 @@ def _read(content: bytes, path: Path) -> pd.DataFrame:
     suffix = path.suffix.lower()
     try:
         if suffix == ".csv":
-            return _separated_by_commas(pd.read_csv(io.BytesIO(content), low_memory=False), path)
+            return _with_headings(_separated_by_commas(_read_csv(content, low_memory=False), path), content, path)
         if suffix in (".parquet", ".pq"):
             return _with_columns(pd.read_parquet(io.BytesIO(content)))
     except ImportError as error:
@@ -256,6 +262,25 @@ def _separated_by_commas(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
                     f"from_frame(pandas.read_csv(path, sep={separator!r}), ...)"
                 )
     return frame
+
+
+def _with_headings(frame: pd.DataFrame, content: bytes, path: Path) -> pd.DataFrame:
+    """Return the columns with the headings of the file: pandas numbers those that occur twice, as in `x` and `x.1`."""
+    import pandas as pd
+
+    headings = _read_csv(content, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
+    if not (frame.empty or isinstance(frame.index, pd.RangeIndex)):  # the first columns are the index
+        raise CompareError(
+            f"{path} has {len(headings)} headings, but more values in each row: remove commas at the ends of the rows, "
+            "or add the missing headings"
+        )
+    return frame.set_axis([heading or name for heading, name in zip(headings, frame.columns, strict=True)], axis=1)
+
+
+def _read_csv(content: bytes, **options: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_csv(io.BytesIO(content), **options)
 
 
 def _digest(content: bytes) -> str:

@@ -50,6 +50,8 @@ def checked_columns(frame: pd.DataFrame, columns: Columns) -> Columns:
         _require_numbers(column_of(frame, each))
     for each in [*roles, *features]:
         _require_values(column_of(frame, each))
+    for each in (columns.target, columns.group):
+        _require_hashable(column_of(frame, each))
     return replace(columns, features=features)
 
 
@@ -96,6 +98,8 @@ def times_of(column: Any) -> Any:
     from pandas.api import types
 
     if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
+        if types.is_signed_integer_dtype(column):
+            column = column.astype("int64")  # the difference of two int8 can overflow
         return (column - column.min()).astype("float64")  # nanoseconds since 1970 exceed the digits of a float
     try:
         dates = pd.to_datetime(column, format="ISO8601", utc=True)
@@ -135,6 +139,16 @@ def _require_numbers(column: Any) -> None:
         )
 
 
+def _require_hashable(column: Any) -> None:
+    try:
+        column.nunique()
+    except TypeError as error:
+        raise CompareError(
+            f"Column {column.name!r} holds values such as {short_repr(column.iloc[0])}, which are not hashable "
+            f"({error}): convert them to strings or numbers"
+        ) from error
+
+
 def _require_values(column: Any) -> None:
     import numpy as np
     from pandas.api import types
@@ -145,7 +159,13 @@ def _require_values(column: Any) -> None:
     if lacking.any():
         row = int(lacking.to_numpy().argmax())
         value = "no value" if column.isna().iloc[row] else column.iloc[row]
+        fill = (
+            "fill the gaps, such as by DataFrame.interpolate, or drop the rows"
+            if types.is_numeric_dtype(column)
+            else "fill the gaps, or drop the rows. pandas.read_csv also takes words such as NA, None and null for no "
+            "value: to keep them, use from_frame(pandas.read_csv(path, keep_default_na=False), ...)"
+        )
         raise CompareError(
             f"Column {column.name!r} has {value} in row {row + 1} of the data, and in {lacking.sum()} of {len(column)} "
-            "rows in all: fill the gaps, such as by DataFrame.interpolate, or drop the rows"
+            f"rows in all: {fill}"
         )
