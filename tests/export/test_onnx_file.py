@@ -191,7 +191,7 @@ def test_int8_quantizes_lstm_only(tmp_path):
         reports[kind] = export_onnx(model, tmp_path / f"{kind}.onnx", int8=True)
     assert reports["lstm"].size < 0.4 * reports["lstm"].float_size
     assert reports["lstm"].operators["DynamicQuantizeLSTM"] == 1
-    assert 1e-5 < reports["lstm"].difference < 0.1
+    assert 1e-5 < reports["lstm"].difference < 0.03  # 0.13 if products of 8 bits overflow
     assert reports["gru"].size > 0.9 * reports["gru"].float_size
     assert load_spec(tmp_path / "lstm.onnx").kind == "lstm"
 
