@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from rnnkit._messages import join_quoted
+from rnnkit._messages import describe_exception, join_quoted
 from rnnkit.catalog import current_catalog
 from rnnkit.errors import PluginError
 
@@ -44,36 +44,46 @@ def installed_executors() -> tuple[Executor, ...]:
     return _installed.executors
 
 
+def executor_instance(name: str) -> Executor:
+    """Return the instance of an installed executor, which is created once.
+
+    Raises:
+        LookupError: no executor has this name.
+        PluginError: its plugin is broken, or it cannot be created.
+    """
+    from rnnkit.plan import Executor  # only models that could use a plan pay for the import
+
+    cls = current_catalog().executors.get(name)
+    if not (isinstance(cls, type) and issubclass(cls, Executor)):
+        raise PluginError(f"The executor {name!r} must be a subclass of rnnkit.plan.Executor, but is {cls!r}.")
+    try:
+        return _instance(cls)
+    except Exception as error:  # a plugin may raise anything
+        raise PluginError(
+            f"The executor {name!r} cannot be created: {describe_exception(error)}. Make "
+            f"`{cls.__qualname__}()` work everywhere; return what an environment lacks from `problem` and `refuses`."
+        ) from error
+
+
 def _by_names(names: str) -> tuple[Executor, ...]:
-    index = current_catalog().executors
     known = [name.strip() for name in names.split(",") if name.strip()]
     try:
-        return tuple(executor_instance(index.get(name)) for name in known)
+        return tuple(map(executor_instance, known))
     except (LookupError, PluginError) as error:
-        available = join_quoted(index.names()) or "none"
+        available = join_quoted(current_catalog().executors.names()) or "none"
         raise PluginError(f"{VARIABLE}={names!r} cannot be used: {error} Installed executors: {available}.") from error
 
 
 def _all() -> tuple[Executor, ...]:
-    index = current_catalog().executors
     executors = []
-    for name in index.names():
+    for name in current_catalog().executors.names():
         try:
-            executors.append(executor_instance(index.get(name)))
+            executors.append(executor_instance(name))
         except PluginError as error:
             warnings.warn(f"{error} Cells run without it.", RuntimeWarning, stacklevel=2)
     return tuple(executors)
 
 
 @cache
-def executor_instance(cls: Any) -> Executor:
-    """Return the instance of a class that a plugin registers.
-
-    Raises:
-        PluginError: it is not a class of executors.
-    """
-    from rnnkit.plan import Executor  # only models that could use a plan pay for the import
-
-    if not (isinstance(cls, type) and issubclass(cls, Executor)):
-        raise PluginError(f"An executor must be a subclass of rnnkit.plan.Executor, but is {cls!r}.")
+def _instance(cls: type[Executor]) -> Executor:
     return cls()

@@ -134,8 +134,8 @@ def test_the_names_of_rnnkits_own_kinds_are_refused(name):
     [
         ({"options": dict}, "the options of its kind 'mine' are <class 'dict'>"),
         ({"builder": None}, "the builder of its kind 'mine' is None"),
-        ({"name": "my/kind"}, "it names a kind 'my/kind'"),
-        ({"name": ""}, "it names a kind ''"),
+        ({"name": "my/kind"}, "the name of its kind is 'my/kind'"),
+        ({"name": ""}, "the name of its kind is ''"),
     ],
     ids=["options", "builder", "slash", "empty"],
 )

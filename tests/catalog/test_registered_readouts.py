@@ -189,7 +189,7 @@ def test_what_is_not_a_named_class_is_refused(readout):
 @pytest.mark.parametrize("name", ["my/first", "", "a b", None])
 def test_a_readout_of_a_plugin_with_another_than_a_plain_name_is_refused(plugins, name):
     installed(plugins, source=FIRST_READOUT.replace('"first"', repr(name)))
-    cause = re.escape(f"it names a readout {name!r}. Give a plain string without spaces and slashes")
+    cause = re.escape(f"the name of its readout is {name!r}. Give a plain string without spaces and slashes")
     with use_catalog(Catalog()), pytest.raises(PluginError, match=cause):
         build_model(make(readout="first"))
 

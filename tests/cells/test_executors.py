@@ -318,6 +318,31 @@ def test_broken_plugin_gives_a_warning_and_the_step_loop_runs(plugins, monkeypat
         assert executor_of(model) == "step loop (no executor is installed)", "the warning comes once"
 
 
+@pytest.mark.parametrize(
+    ("part", "replaced", "problem"),
+    [
+        (
+            "class Installed(Executor):",
+            "class Installed(Executor):\n    def __init__(self): 1 / 0",
+            "ZeroDivisionError",
+        ),
+        ("def unroll(", "def unrolled(", "abstract method '?unroll'?"),
+    ],
+    ids=["raises", "abstract"],
+)
+def test_executor_that_cannot_be_created_gives_a_warning(plugins, monkeypatch, part, replaced, problem):
+    assert part in PLUGIN
+    install(plugins, PLUGIN.replace(part, replaced))
+    message = rf"executor '\S*installed' cannot be created: .*{problem}"
+    with use_catalog(Catalog(block=["rnnkit-kernels"])):
+        monkeypatch.delenv("RNNKIT_EXECUTORS", raising=False)
+        with pytest.warns(RuntimeWarning, match=message):
+            assert executor_of(simple_model()) == "step loop (no executor is installed)"
+        monkeypatch.setenv("RNNKIT_EXECUTORS", "installed")
+        with pytest.raises(PluginError, match=rf"RNNKIT_EXECUTORS='installed' cannot be used: .*{message}"):
+            executor_of(simple_model())
+
+
 def test_blocked_plugin_is_not_imported(plugins):
     install(plugins)
     with use_catalog(Catalog(block=["rnnkit-fast", "rnnkit-kernels"])):

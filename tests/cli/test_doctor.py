@@ -190,6 +190,34 @@ def test_unreadable_distributions_are_named(tmp_path):
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize("group", ["rnnkit", "rnnkit.readouts", "rnnkit.executors", "rnnkit.tasks"])
+def test_misnamed_entry_points_are_named(plugins, group):
+    module = plugins.install("has space", distribution="patient", group=group)
+    message = f"The distribution 'patient' has an entry point named 'has space' (= {module!r})"
+    [problem] = json.loads(run("doctor", "rnnkit-kernels", "--json").stdout)["unreadable"]
+    assert problem.startswith(message)
+    done = run("doctor", "patient")
+    assert (done.exit_code, "No installed distribution 'patient' provides a plugin" in done.stderr) == (1, True)
+    assert message in done.stderr
+
+
+def test_an_executor_that_cannot_be_created_is_reported(plugins):
+    source = """
+from rnnkit.plan import Executor
+
+class Mine(Executor):
+    name = "mine"
+
+@hookimpl
+def register_executors(register):
+    register(Mine)
+"""
+    plugins.install("mine", source=source, distribution="patient", group="rnnkit.executors")
+    [found] = json.loads(run("doctor", "patient", "--json").stdout)["distributions"]
+    assert found["state"] == "broken"
+    assert "The executor 'patient/mine' cannot be created: TypeError: Can't instantiate" in found["problems"][0]
+
+
 def test_unreadable_distribution_does_not_blame_builtin_kinds(tmp_path):
     broken = hostile("no-equals-sign")
     printed = run_process("doctor", "rnnkit", path=[broken.write(tmp_path)]).stdout.decode()

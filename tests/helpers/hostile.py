@@ -440,23 +440,24 @@ RECORDS = [
         name="kind-with-slash",
         source=f"{HOOK}register(kind('hostile-kind-with-slash/kind_with_slash'))",
         message=(
-            "it names a kind 'hostile-kind-with-slash/kind_with_slash'. Give a plain string without spaces and slashes."
+            "the name of its kind is 'hostile-kind-with-slash/kind_with_slash'. Give a plain string without spaces "
+            "and slashes."
         ),
     ),
     Hostile(
         name="kind-with-space",
         source=f"{HOOK}register(kind('kind with space'))",
-        message="it names a kind 'kind with space'. Give a plain string without spaces and slashes.",
+        message="the name of its kind is 'kind with space'. Give a plain string without spaces and slashes.",
     ),
     Hostile(
         name="kind-without-name",
         source=f"{HOOK}register(kind(None))",
-        message="it names a kind None. Give a plain string without spaces and slashes.",
+        message="the name of its kind is None. Give a plain string without spaces and slashes.",
     ),
     Hostile(
         name="kind-without-hash",
         source=f"class Name(str):\n    __hash__ = None\n\n{HOOK}register(kind(Name(KIND)))",
-        message="it names a kind 'kind_without_hash'. Give a plain string without spaces and slashes.",
+        message="the name of its kind is 'kind_without_hash'. Give a plain string without spaces and slashes.",
     ),
 ]
 

@@ -185,7 +185,7 @@ def _register(candidate: Candidate, manager: pluggy.PluginManager) -> list[Any]:
 
 def _check_name(candidate: Candidate, name: object) -> None:
     if not is_name(name):
-        cause = f"it names a {candidate.category.noun} {short_repr(name)}"
+        cause = f"the name of its {candidate.category.noun} is {short_repr(name)}"
         raise plugin_error(candidate, cause, "Give a plain string without spaces and slashes")
 
 

@@ -38,8 +38,8 @@ def _load(candidate: Candidate, problems: dict[str, str]) -> None:
     """Load a kind, readout, command or executor, and add its error to the problems, one for each cause."""
     noun, name = candidate.category.noun, candidate.name
     try:
-        found = current_catalog().indexes[noun].get(name)
-        problem = _executor_problem(found) if noun == "executor" else None
+        current_catalog().indexes[noun].get(name)
+        problem = _executor_problem(name) if noun == "executor" else None
     except PluginError as error:
         problems.setdefault(error.cause, str(error))
     else:
@@ -47,10 +47,10 @@ def _load(candidate: Candidate, problems: dict[str, str]) -> None:
             problems[problem] = f"Executor {name!r} runs no cell here: {problem}."
 
 
-def _executor_problem(cls: Any) -> str | None:
+def _executor_problem(name: str) -> str | None:
     from rnnkit.executors import executor_instance  # which imports torch, as the plugin has by now
 
-    return executor_instance(cls).problem()
+    return executor_instance(name).problem()
 
 
 if __name__ == "__main__":

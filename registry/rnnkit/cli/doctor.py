@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rnnkit import Provider, current_catalog
-from rnnkit._messages import did_you_mean
+from rnnkit._messages import did_you_mean, first_lines
 from rnnkit._table import Column
 from rnnkit._version import __version__
 from rnnkit.catalog import Candidate, Policy, candidates_by_distribution, normalized
@@ -53,9 +53,10 @@ def command(console: Console, *, distribution: str | None, timeout: float, stric
     be read, and those that another version of them hides. All plugins are
     loaded, or those of DISTRIBUTION. A plugin that hangs, prints or exits does no harm.
     """
-    hidden = [each for index in current_catalog().indexes.values() for each in index.hidden()]
-    chosen = _chosen(distribution, hidden)
-    unreadable = [str(problem) for problem in current_catalog().problems()]
+    indexes = current_catalog().indexes.values()
+    hidden = [each for index in indexes for each in index.hidden()]
+    unreadable = [*dict.fromkeys(str(problem) for index in indexes for problem in index.problems())]
+    chosen = _chosen(distribution, hidden, unreadable)
     torch_error = torch_import_error() if unreadable else ""
     facts: dict[str, Any] = {
         "versions": _versions(),
@@ -82,14 +83,14 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
-def _chosen(distribution: str | None, hidden: list[Provider]) -> dict[str, list[Candidate]]:
+def _chosen(distribution: str | None, hidden: list[Provider], unreadable: list[str]) -> dict[str, list[Candidate]]:
     installed = candidates_by_distribution()
     if distribution is None:
         return installed
     name = normalized(distribution)
     if name not in {*installed, *(each.candidate.distribution for each in hidden)}:
-        hint = did_you_mean(name, installed)
-        raise click.ClickException(f"No installed distribution {distribution!r} provides a plugin.{hint}")
+        problem = f"No installed distribution {distribution!r} provides a plugin.{did_you_mean(name, installed)}"
+        raise click.ClickException("\n".join([problem, *first_lines(unreadable, "problem")]))
     return {each: candidates for each, candidates in installed.items() if each == name}
 
 
