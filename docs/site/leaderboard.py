@@ -106,8 +106,8 @@ def _conditions(results: Sequence[RunResult]) -> Iterator[str]:
     training = results[0].training
     yield f"- {runs_text(results)}."
     yield (
-        f"- {sizes[0]:,} to {sizes[-1]:,} parameters in two layers; Adam with batches of {training['batch_size']} and "
-        f"a peak learning rate of {training['learning_rate']:g}; the gradient is clipped, and nothing is tuned. A "
+        f"- {sizes[0]:,} to {sizes[-1]:,} parameters in two layers; Adam with batches of {training.batch_size} and "
+        f"a peak learning rate of {training.learning_rate:g}; the gradient is clipped, and nothing is tuned. A "
         "reservoir (`esn`) fits its readout by linear regression where the task is a regression."
     )
     yield from (f"- {line}." for line in environment_lines(results))

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from rnnkit.compare import Environment, Point, RunResult
+from rnnkit.compare import Environment, Point, RunResult, Training
 
 MACHINE = Environment(
     processor="Processor 9000",
@@ -10,15 +10,7 @@ MACHINE = Environment(
     system="Linux",
     versions={"python": "3.12.1", "torch": "2.13.0", "rnnkit": "1.0"},
 )
-TRAINING = {
-    "steps": 500,
-    "batch_size": 32,
-    "learning_rate": 0.004,
-    "seconds": None,
-    "limit": None,
-    "clip": 1.0,
-    "points": 20,
-}
+TRAINING = Training(steps=500, batch_size=32, learning_rate=0.004)
 HOSTILE = "<script>alert('x')</script> & \"quotes\" $\\frac{1}{$ \x1b[31m_under [bold]"
 
 

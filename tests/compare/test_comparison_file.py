@@ -42,6 +42,10 @@ def changed(**fields):
     return json.dumps(whole)
 
 
+def whole_training(**fields):
+    return asdict(TRAINING) | fields
+
+
 def without(field):
     whole = content()
     del whole["results"][1][field]
@@ -64,6 +68,11 @@ DAMAGED = {
     "seed as text": (changed(seed="first"), r"results\.1\.seed"),
     "curve of texts": (changed(curve=["a"]), r"results\.1\.curve\.0"),
     "short point": (changed(curve=[[1, 2.0]]), r"results\.1\.curve\.0"),
+    "training with steps as text": (changed(training=whole_training(steps="a")), r"results\.1\.training\.steps"),
+    "training with a time as list": (changed(training=whole_training(seconds=[])), r"results\.1\.training\.seconds"),
+    "training with an unknown field": (changed(training=whole_training(warmup=1)), r"results\.1\.training\.warmup"),
+    "training list": (changed(training=[]), r"results\.1\.training"),
+    "no training": (without("training"), r"results\.1\.training: .*required"),
     "environment text": (changed(environment="here"), r"results\.1\.environment"),
     "no label": (without("label"), r"results\.1\.label: .*required"),
     "unknown field": (changed(colour="red"), r"results\.1\.colour"),
@@ -249,7 +258,7 @@ def test_a_difference_reports_runs_without_a_score():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"training": TRAINING | {"steps": 1000}}, "'a' on adding.*: steps was 500 and is 1000"),
+        ({"training": replace(TRAINING, steps=1000)}, "'a' on adding.*: steps was 500 and is 1000"),
         ({"spec": {"kind": "lstm", "hidden_size": 64}}, "hidden_size was 48 and is 64"),
     ],
 )
@@ -259,7 +268,7 @@ def test_runs_that_were_sized_or_trained_differently_have_no_difference(changes,
 
 
 def test_a_limit_counts_only_if_it_stopped_a_run():
-    limited = TRAINING | {"limit": 9.0}
+    limited = replace(TRAINING, limit=9.0)
     assert difference_cells(seeds("a", 0.5), seeds("a", 0.5, training=limited))
     with pytest.raises(CompareError, match=r"limit was None and is 9\.0"):
         difference_cells(seeds("a", 0.5), seeds("a", 0.5, training=limited, status="stopped"))

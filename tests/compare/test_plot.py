@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_a_curve_ends_where_most_seeds_have_none():
 
 
 def test_curves_that_are_limited_by_time_are_aligned_by_number():
-    timed = TRAINING | {"seconds": 2.0}
+    timed = replace(TRAINING, seconds=2.0)
     curves = [[Point(90, 1.0, 1, 0.2), Point(200, 2.0, 1, 0.4)], [Point(110, 1.2, 1, 0.4), Point(240, 2.0, 1, 0.8)]]
     results = [result(seed=seed, curve=curve, training=timed) for seed, curve in enumerate(curves)]
     points = median_curve(Scores(results), x="steps")

@@ -101,7 +101,7 @@ def test_runs_that_failed_or_were_stopped_are_made_again(tmp_path, monkeypatch):
     (stopped,) = compare(["gru"], [TASK], budget=0.01, **arguments).results
     (again,) = compare(["gru"], [TASK], budget=0.02, **arguments).results
     assert (stopped.status, again.status) == ("stopped", "stopped")
-    assert again.training["limit"] == 0.02
+    assert again.training.limit == 0.02
     executed = count_runs(monkeypatch)
     compare(["gru"], [TASK], budget=0.02, **arguments)
     assert not executed

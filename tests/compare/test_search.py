@@ -28,7 +28,7 @@ def test_the_best_trial_sets_the_runs(tmp_path):
         study = found[each.label]
         assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
         assert study.best_value == min(trial.value for trial in study.trials)
-        assert each.training["learning_rate"] == study.best_params["learning_rate"]
+        assert each.training.learning_rate == study.best_params["learning_rate"]
         assert each.spec.get("num_layers", 1) == study.best_params["num_layers"]
         assert (each.trials, each.seed) == (3, 0)
 

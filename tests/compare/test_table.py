@@ -1,6 +1,7 @@
 """The tables: statistics against NumPy and pandas, ranks, failures, and hostile labels."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -95,10 +96,10 @@ def test_the_reasons_of_failures_are_notes():
 
 
 def test_one_of_a_thing_is_singular():
-    training = {**TRAINING, "steps": 1}
+    training = replace(TRAINING, steps=1)
     comparison = Comparison([result(training=training, parameters=1, steps=1)])
     assert any(note.startswith("1 parameter; 1 step; Adam") for note in comparison.table().notes)
-    timed = Comparison([result(training={**training, "seconds": 1.0})])
+    timed = Comparison([result(training=replace(training, seconds=1.0))])
     assert any("; 1 second; Adam" in note for note in timed.table().notes)
     failures = Comparison([failed(f"b{number}") for number in range(4)]).table().notes
     assert "1 more failure: `to_html` and `to_pandas` show all." in failures
@@ -147,7 +148,7 @@ def test_a_diverged_run_counts_as_worse_than_any_score():
 
 
 def test_runs_with_other_settings_are_never_mixed():
-    longer = seeds("lstm", 0.9, 0.9, training=TRAINING | {"steps": 1000})
+    longer = seeds("lstm", 0.9, 0.9, training=replace(TRAINING, steps=1000))
     comparison = Comparison([*seeds("lstm", 0.5, 0.5), *longer, *seeds("gru", 0.7, 0.7)])
     assert {cells[0].text for cells in comparison.table().rows} == {
         "lstm [steps=500]", "lstm [steps=1000]", "gru", "chance",
@@ -228,7 +229,7 @@ def test_small_scores_have_more_decimals():
 
 def test_the_share_of_a_training():
     assert trained_share(result(steps=300)) == 0.6
-    assert trained_share(result(training=TRAINING | {"seconds": 40.0}, seconds=10.0)) == 0.25
+    assert trained_share(result(training=replace(TRAINING, seconds=40.0), seconds=10.0)) == 0.25
 
 
 def test_a_negative_range_is_legible():

@@ -90,7 +90,7 @@ def median_curve(scores: Scores, *, x: Literal["steps", "seconds"]) -> list[Curv
     """
     groups: dict[int, list[tuple[float, float]]] = {}
     for result in scores.results:
-        by_number = result.training.get("seconds") is not None
+        by_number = result.training.seconds is not None
         for number, point in enumerate(result.curve):
             at = float(point.step) if x == "steps" else point.seconds
             groups.setdefault(number if by_number else point.step, []).append((at, point.score))

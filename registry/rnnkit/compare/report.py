@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -18,6 +18,7 @@ from rnnkit.compare.run import RunResult
 from rnnkit.compare.scores import Board, Scores, distinct_labels, flat
 from rnnkit.compare.summary import sizes_text, tuning_text
 from rnnkit.compare.table import Cell, Table, comparison_table
+from rnnkit.compare.training import Training
 from rnnkit.files import atomic_write
 
 if TYPE_CHECKING:
@@ -117,9 +118,9 @@ def _problems(results: Sequence[RunResult]) -> Table:
 
 
 def _trainings(results: Sequence[RunResult]) -> Table:
-    found = {(each.task, json.dumps(each.training, default=repr)): each.training for each in results}
-    names = list(dict.fromkeys(name for training in found.values() for name in training))
-    rows = [[task, *(_text(training.get(name)) for name in names)] for (task, _), training in found.items()]
+    names = [each.name for each in fields(Training)]
+    pairs = dict.fromkeys((each.task, each.training) for each in results)
+    rows = [[task, *(_text(getattr(training, name)) for name in names)] for task, training in pairs]
     return _table(["task", *(name.replace("_", " ") for name in names)], rows)
 
 

@@ -61,7 +61,7 @@ class SavedResults:
         result = self.results.get(run.key)
         if result is None or result.status in ("failed", "skipped"):
             return False
-        return result.status != "stopped" or result.training["limit"] == run.training.limit
+        return result.status != "stopped" or result.training.limit == run.training.limit
 
     def add(self, result: RunResult) -> None:
         self.results[result.key] = self._made[result.key] = result

@@ -91,7 +91,7 @@ class RunResult:
         warning: a condition of the comparison that the run does not meet, such as its number of parameters; empty: it
             meets all.
         spec: the spec, as plain data.
-        training: how it was trained, as plain data.
+        training: how it was trained.
         trials: of the search that chose the settings; 0: they are not tuned.
         environment: the machine and the versions.
     """
@@ -113,7 +113,7 @@ class RunResult:
     error: str = ""
     warning: str = ""
     spec: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
+    training: Training
     trials: int = 0
     environment: Environment
 
@@ -130,7 +130,7 @@ class RunResult:
             seed=run.seed,
             status=status,
             spec=run.spec,
-            training=asdict(run.training),
+            training=run.training,
             trials=run.trials,
             environment=this_environment(run.versions),
             **{"warning": run.warning, **measured},

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from statistics import fmean, median
 from typing import Any, NamedTuple
@@ -76,8 +76,8 @@ class Scores:
 
 def trained_share(result: RunResult) -> float:
     """Return how much of its training a run did, from 0 to 1."""
-    seconds = result.training.get("seconds")
-    done, wanted = (result.steps, result.training.get("steps")) if seconds is None else (result.seconds, seconds)
+    steps, seconds = result.training.steps, result.training.seconds
+    done, wanted = (result.steps, steps) if seconds is None else (result.seconds, seconds)
     return min(1.0, done / wanted) if wanted else 1.0
 
 
@@ -150,7 +150,7 @@ class Board:
 
 def settings_of(result: RunResult) -> dict[str, Any]:
     """Return the spec and the training of a run, with the names of nested settings joined by points."""
-    return {**flat(result.spec), **flat(result.training)}
+    return {**flat(result.spec), **asdict(result.training)}
 
 
 def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:

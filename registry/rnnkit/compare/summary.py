@@ -36,7 +36,7 @@ def training_text(results: Sequence[RunResult]) -> str:
     for each in results:
         tasks[_duration(each)].add(each.task)
     durations = [text if len(tasks) == 1 else f"{text} ({', '.join(sorted(tasks[text]))})" for text in tasks]
-    rates = sorted({f"{each.training.get('learning_rate', 0):g}" for each in results})
+    rates = sorted({f"{each.training.learning_rate:g}" for each in results})
     optimizer = f"Adam, learning rate {' and '.join(rates)}"
     return f"{sizes_text(results)}; {', '.join(durations)}; {optimizer}, {tuning_text(results)}"
 
@@ -78,7 +78,7 @@ def number_range(numbers: Iterable[int]) -> str:
 
 
 def _duration(result: RunResult) -> str:
-    seconds = result.training.get("seconds")
+    seconds = result.training.seconds
     if seconds is None:
-        return counted(result.training.get("steps", 0), "step")
+        return counted(result.training.steps, "step")
     return f"{seconds:g} second{'' if seconds == 1 else 's'}"
