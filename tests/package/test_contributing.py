@@ -20,6 +20,12 @@ def test_slow_tests_are_named():
     assert missing == []
 
 
+def test_targets_of_the_makefile_are_named():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = re.findall(r"^\$ make ([a-z-]+) .*# ", section("Contributing"), re.MULTILINE)
+    assert sorted(named) == sorted({*targets} - {"mypy", "pyright"})  # which are `make types`
+
+
 def test_layout_names_every_subpackage():
     assert re.findall(r"^\| `(\w+)` \|", section("Layout"), re.MULTILINE)
     assert set(re.findall(r"^\| `(\w+)` \|", section("Layout"), re.MULTILINE)) == SUBPACKAGES
