@@ -413,3 +413,23 @@ def test_export_with_dynamic_batch_and_time(name, strict):
 
 def leaves_of_axes(axes):
     return [leaf for part in axes for leaf in leaves_of_axes(part)] if isinstance(axes, tuple) else [axes]
+
+
+class FromInitialState(nn.Module):
+    """A model whose first state has the batch size of the input."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x, self.model.initial_state(x.shape[0]))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_initial_state_takes_the_batch_size_of_a_traced_program(strict):
+    model = FromInitialState(small_model("gru")).eval()
+    (first, *_), (second, *_) = (example(model.model, *sizes) for sizes in SIZES[:2])
+    shapes = {"x": {0: torch.export.Dim("batch"), 1: torch.export.Dim("time")}}
+    exported = torch.export.export(model, (first,), dynamic_shapes=shapes, strict=strict).module()
+    torch.testing.assert_close(exported(second), model(second))

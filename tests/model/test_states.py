@@ -1,5 +1,6 @@
 """Operations on states: detach, reset, move, save, restore and map."""
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,6 +145,23 @@ def test_truncated_bptt_equals_the_gradients_of_separate_pieces(kind):
     losses = [total(model(piece, start), ()) for piece, start in pieces]
     parameters = list(model.parameters())
     assert_same([parameter.grad for parameter in parameters], torch.autograd.grad(sum(losses), parameters))
+
+
+@pytest.mark.parametrize("function", [detach_state, move_state, flatten_state])
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [(None, "None"), ([torch.zeros(2)], "a list"), ((torch.zeros(2), None), "None"), ((1.5,), "a float")],
+    ids=["none", "list", "part", "number"],
+)
+def test_states_that_are_not_tensors_are_refused(function, state, found):
+    with pytest.raises(InputError, match=f"as a model returns it, but has {found}$"):
+        function(state)
+
+
+@pytest.mark.parametrize("size", [-1, 2.0, True, "2", None])
+def test_initial_state_takes_a_number_of_sequences(kind, size):
+    with pytest.raises(InputError, match=re.escape(f"batch_size must be an integer of at least 0, but is {size!r}")):
+        small_model(kind).initial_state(size)
 
 
 # Resetting

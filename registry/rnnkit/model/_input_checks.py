@@ -64,6 +64,14 @@ def check_step(x_t: Tensor, input_size: int | None) -> None:
         raise InputError(f"step() takes one step, {step}, but got {found}")
 
 
+def check_batch_size(batch_size: int) -> None:
+    """Raise `InputError` unless a number of sequences is an integer, at least 0."""
+    if isinstance(batch_size, torch.SymInt):  # of a traced program
+        return
+    if not isinstance(batch_size, Integral) or isinstance(batch_size, bool) or int(batch_size) < 0:
+        raise InputError(f"batch_size must be an integer of at least 0, but is {short_repr(batch_size)}")
+
+
 def valid_lengths(lengths: Any, batch: int, time: int) -> Tensor:
     """Return lengths as an int64 tensor.
 

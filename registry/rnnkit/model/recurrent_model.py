@@ -15,6 +15,7 @@ from rnnkit.model._input_checks import (
     Index,
     Lengths,
     Mask,
+    check_batch_size,
     check_input,
     check_step,
     valid_lengths,
@@ -191,7 +192,12 @@ class RecurrentModel(ResettableModule):
     def initial_state(
         self, batch_size: int, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Any:
-        """Return the state before the first step, on the device and in the dtype of the model by default."""
+        """Return the state before the first step, on the device and in the dtype of the model by default.
+
+        Raises:
+            InputError: batch_size is not an integer of at least 0.
+        """
+        check_batch_size(batch_size)
         return self.backbone.initial_state(batch_size, device=device, dtype=dtype)
 
     def reset_state(self, state: Any, mask: Mask) -> Any:

@@ -28,15 +28,19 @@ def map_state(function: Callable[..., Any], *states: Any) -> Any:
 
 
 def detach_state(state: Any) -> Any:
-    """Detach each tensor from the graph, as truncated backpropagation through time needs between chunks."""
-    return map_state(Tensor.detach, state)
+    """Detach each tensor from the graph, as truncated backpropagation through time needs between chunks.
+
+    Raises:
+        InputError: the state is not a pytree of tensors.
+    """
+    return _map_tensors(Tensor.detach, state)
 
 
 def move_state(state: Any, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Any:
     """Move the state to a device, and cast its floating-point parts to a dtype; None leaves either unchanged.
 
     Raises:
-        InputError: the dtype is not a floating-point one.
+        InputError: the dtype is not a floating-point one, or the state is not a pytree of tensors.
     """
     if dtype is not None and not dtype.is_floating_point:
         raise InputError(f"The dtype of a state must be a floating-point one, such as torch.float32, but is {dtype}")
@@ -44,19 +48,21 @@ def move_state(state: Any, device: torch.device | str | None = None, dtype: torc
     def move(part: Tensor) -> Tensor:
         return part.to(device=device, dtype=dtype if part.is_floating_point() else None)
 
-    return map_state(move, state)
+    return _map_tensors(move, state)
 
 
 def flatten_state(state: Any) -> dict[str, Tensor]:
     """Return the tensors of the state by path, such as `"h_n"` or `"0.h"`, to save them by `torch.save` or safetensors.
 
     The tensors are detached copies. `RecurrentModel.restore_state` rebuilds the state.
+
+    Raises:
+        InputError: the state is not a pytree of tensors.
     """
     # clone: parts of a state may be views of one tensor. safetensors refuses shared memory, and `torch.save` would
     # write the whole base tensor for each view.
-    return {
-        path: part.detach().clone(memory_format=torch.contiguous_format) for path, part in flatten_with_paths(state)
-    }
+    copies = _map_tensors(lambda part: part.detach().clone(memory_format=torch.contiguous_format), state)
+    return dict(flatten_with_paths(copies))
 
 
 def unflatten_state(tensors: Mapping[str, Tensor], shapes: Any) -> Any:
@@ -101,6 +107,22 @@ def flatten_with_paths(state: Any, prefix: str = "") -> list[tuple[str, Any]]:
     return [
         leaf for name, part in zip(names, state, strict=True) for leaf in flatten_with_paths(part, f"{prefix}{name}.")
     ]
+
+
+def _map_tensors(function: Callable[[Tensor], Tensor], state: Any) -> Any:
+    """Apply a function to each tensor of a state.
+
+    Raises:
+        InputError: a part of the state is not a tensor.
+    """
+
+    def apply(part: Any) -> Tensor:
+        if not isinstance(part, Tensor):
+            found = "None" if part is None else f"a {type(part).__name__}"
+            raise InputError(f"A state is a tensor or a tuple of tensors, as a model returns it, but has {found}")
+        return function(part)
+
+    return map_state(apply, state)
 
 
 def _is_leaf(part: Any) -> bool:
